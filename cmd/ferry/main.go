@@ -1,0 +1,111 @@
+// The program ferry: each subcommand wires the rooms together, the work is in them.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"ferry/config"
+)
+
+// version is set by the linker: -X main.version=v1.2.3.
+var version string //nolint:gochecknoglobals // the linker's way in
+
+// Exit statuses of every subcommand.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// failedError is work that did not succeed. Every other error is wrong usage: an
+// unknown command or flag, or a setting that cannot be used.
+type failedError struct{ error }
+
+// work makes a subcommand's function of what it does.
+func work(do func(context.Context) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, _ []string) error {
+		err := do(cmd.Context())
+		var faults config.Faults
+		if err == nil || errors.As(err, &faults) {
+			return err
+		}
+		return failedError{err}
+	}
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := &cobra.Command{
+		Use:           "ferry",
+		Short:         "Moves users from Auth0 to Ory Kratos, one login at a time.",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return errors.Join(errors.New("name a command"), cmd.Help())
+		},
+	}
+	root.AddCommand(serveCommand(stderr), configCommand(stdout), versionCommand(stdout))
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	_, _ = fmt.Fprintln(stderr, "ferry:", err)
+	var failed failedError
+	if errors.As(err, &failed) {
+		return exitFailed
+	}
+	return exitUsage
+}
+
+func configCommand(stdout io.Writer) *cobra.Command {
+	return &cobra.Command{
+		Use:   "config",
+		Short: "Print every setting with its source, secrets redacted; exit 2 where one cannot be used.",
+		Args:  cobra.NoArgs,
+		RunE: work(func(context.Context) error {
+			cfg, err := config.Load()
+			return errors.Join(cfg.Print(stdout), err)
+		}),
+	}
+}
+
+func versionCommand(stdout io.Writer) *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version.",
+		Args:  cobra.NoArgs,
+		RunE: work(func(context.Context) error {
+			_, err := fmt.Fprintln(stdout, "ferry", buildVersion())
+			return err
+		}),
+	}
+}
+
+// buildVersion is the linker's version, else what the Go toolchain recorded.
+func buildVersion() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "unknown"
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"ferry/admin"
+	"ferry/config"
+	"ferry/hook"
+	"ferry/kratos"
+	"ferry/secret"
+	"ferry/upstream"
+)
+
+// kratosTimeout bounds the look-up of one identity, some milliseconds as a rule.
+const kratosTimeout = 5 * time.Second
+
+func serveCommand(stderr io.Writer) *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "Answer Kratos' hooks until SIGTERM.",
+		Args:  cobra.NoArgs,
+		RunE: work(func(ctx context.Context) error {
+			cfg, err := config.Load()
+			if err != nil {
+				return err
+			}
+			log, err := newLogger(cfg, stderr)
+			if err != nil {
+				return err
+			}
+			return serve(ctx, cfg, log)
+		}),
+	}
+}
+
+// serve runs until ctx ends, then drains.
+func serve(ctx context.Context, cfg *config.Config, log *zap.Logger) error {
+	s, err := newServer(cfg, log)
+	if err != nil {
+		return err
+	}
+	if err := s.Start(ctx); err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+	case err = <-s.failed:
+	}
+	s.Stop(context.WithoutCancel(ctx))
+	return err
+}
+
+func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	auth0, err := upstream.New(upstream.Options{
+		Issuer:       "https://" + cfg.Auth0Domain + "/",
+		BaseURL:      cfg.BaseURL(),
+		ClientID:     cfg.Auth0ClientID,
+		ClientSecret: cfg.Auth0ClientSecret,
+		Scope:        cfg.Auth0Scope,
+		Timeout:      cfg.Auth0Timeout,
+		Transport:    upstream.NewTransport(),
+		Now:          time.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	identities, err := kratos.New(kratos.Options{
+		AdminURL:  cfg.KratosAdminURL,
+		Token:     cfg.KratosAdminToken,
+		Timeout:   kratosTimeout,
+		Transport: &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: 60 * time.Second},
+	})
+	if err != nil {
+		return nil, err
+	}
+	hooks, err := hook.New(hook.Options{
+		Keys:                    cfg.HookKeys,
+		MaxPasswordBytes:        cfg.MaxPasswordBytes,
+		Realms:                  cfg.Auth0Realms,
+		TrustVerifiedIdentifier: cfg.Binding == config.BindingVerifiedIdentifier,
+		LogHashKey:              logHashKey(cfg),
+		Identities:              identities,
+		Upstream:                auth0,
+		Log:                     log,
+		Metrics:                 registry,
+		Now:                     time.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s := &server{cfg: cfg, log: log, background: auth0.Run, failed: make(chan error, 2)}
+	operator, err := admin.Echo(admin.Options{Version: buildVersion(), Ready: s.ready.Load, Metrics: registry})
+	if err != nil {
+		return nil, err
+	}
+	s.hooks = s.httpServer(hooks.Echo())
+	s.admin = s.httpServer(operator)
+	return s, nil
+}
+
+// logHashKey is the operator's, or one for this run alone.
+func logHashKey(cfg *config.Config) secret.String {
+	if !cfg.LogHashKey.Empty() {
+		return cfg.LogHashKey
+	}
+	var key [32]byte
+	_, _ = rand.Read(key[:]) // it never fails: crypto/rand ends the process first
+	return secret.New(hex.EncodeToString(key[:]))
+}
+
+func newLogger(cfg *config.Config, to io.Writer) (*zap.Logger, error) {
+	level, err := zapcore.ParseLevel(cfg.LogLevel)
+	if err != nil {
+		return nil, fmt.Errorf("log level: %w", err)
+	}
+	format := zap.NewProductionEncoderConfig()
+	format.EncodeTime = zapcore.RFC3339NanoTimeEncoder
+	format.EncodeDuration = zapcore.StringDurationEncoder
+	encoder := zapcore.NewJSONEncoder(format)
+	if cfg.LogFormat == "console" {
+		encoder = zapcore.NewConsoleEncoder(format)
+	}
+	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(to)), level)), nil
+}

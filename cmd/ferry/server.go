@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"ferry/config"
+)
+
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 10 * time.Second
+	// Kratos keeps idle connections for 90 s; closing first would cost it a retry.
+	idleTimeout = 120 * time.Second
+	// What a login may take beyond waiting for Kratos and Auth0.
+	slack = 5 * time.Second
+)
+
+// server is ferry's two listeners and what runs beside them.
+type server struct {
+	cfg        *config.Config
+	log        *zap.Logger
+	hooks      *http.Server
+	admin      *http.Server
+	background func(context.Context)
+
+	ready   atomic.Bool
+	failed  chan error
+	stop    context.CancelFunc
+	running sync.WaitGroup
+}
+
+// budget is the longest that one login may take.
+func (s *server) budget() time.Duration { return kratosTimeout + s.cfg.Auth0Timeout + slack }
+
+func (s *server) httpServer(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      readTimeout + s.budget(),
+		IdleTimeout:       idleTimeout,
+		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS12},
+		ErrorLog:          zap.NewStdLog(s.log.Named("http")),
+	}
+}
+
+// Start listens, then serves. Where it fails, nothing is left running.
+func (s *server) Start(ctx context.Context) error {
+	hooks, err := net.Listen("tcp", s.cfg.Listen) //nolint:noctx // it returns at once
+	if err != nil {
+		return fmt.Errorf("listen for Kratos: %w", err)
+	}
+	operator, err := net.Listen("tcp", s.cfg.AdminListen) //nolint:noctx // it returns at once
+	if err != nil {
+		return errors.Join(fmt.Errorf("listen for the operator: %w", err), hooks.Close())
+	}
+	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
+	s.running.Go(func() { s.background(ctx) })
+	s.running.Go(func() { s.serve(s.hooks, hooks) })
+	s.running.Go(func() { s.serve(s.admin, operator) })
+	s.ready.Store(true)
+	s.log.Info("listening",
+		zap.Stringer("hooks", hooks.Addr()), zap.Stringer("admin", operator.Addr()),
+		zap.Bool("tls", s.cfg.TLS()), zap.String("version", buildVersion()))
+	return nil
+}
+
+func (s *server) serve(srv *http.Server, listener net.Listener) {
+	var err error
+	if s.cfg.TLS() {
+		err = srv.ServeTLS(listener, s.cfg.TLSCertFile, s.cfg.TLSKeyFile)
+	} else {
+		err = srv.Serve(listener)
+	}
+	if !errors.Is(err, http.ErrServerClosed) {
+		s.failed <- fmt.Errorf("serve %s: %w", listener.Addr(), err)
+	}
+}
+
+// Stop takes no new connections, lets the logins under way end, and returns within
+// the budget of one login. Kratos sends again what found the door closed: none of
+// it reached Auth0. Twice is fine.
+func (s *server) Stop(ctx context.Context) {
+	s.ready.Store(false)
+	ctx, cancel := context.WithTimeout(ctx, s.budget())
+	defer cancel()
+	s.log.Info("draining")
+	for _, srv := range []*http.Server{s.hooks, s.admin} {
+		if err := srv.Shutdown(ctx); err != nil {
+			s.log.Warn("cut off what did not end in time", zap.Error(errors.Join(err, srv.Close())))
+		}
+	}
+	s.stop()
+	s.running.Wait()
+	s.log.Info("stopped")
+}

@@ -1,0 +1,123 @@
+package config
+
+import (
+	"crypto/tls"
+	"net"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+const (
+	minKeyLength    = 32
+	maxAuth0Timeout = 20 * time.Second
+	maxPassword     = 4096
+)
+
+// checker gathers faults; a setting that could not even be read is left out.
+type checker struct {
+	unread map[string]bool
+	faults Faults
+}
+
+func (k *checker) require(holds bool, name, problem string) {
+	fault := Fault{Prefix + name, problem}
+	if !holds && !k.unread[fault.Name] && !slices.Contains(k.faults, fault) {
+		k.faults = append(k.faults, fault)
+	}
+}
+
+// check looks at the settings as a whole. It changes nothing.
+func (c *Config) check(unread map[string]bool) Faults {
+	k := &checker{unread: unread}
+	c.checkListeners(k)
+	c.checkHook(k)
+	c.checkAuth0(k)
+	c.checkKratos(k)
+	k.require(slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel), "LOG_LEVEL", "must be debug, info, warn or error")
+	k.require(slices.Contains([]string{"json", "console"}, c.LogFormat), "LOG_FORMAT", "must be json or console")
+	k.require(c.LogHashKey.Empty() || utf8.RuneCountInString(c.LogHashKey.Reveal()) >= minKeyLength, "LOG_HASH_KEY", "must have 32 characters or more")
+	return k.faults
+}
+
+func (c *Config) checkListeners(k *checker) {
+	const address = "must be host:port, such as 127.0.0.1:4480"
+	const exposed = "is not loopback: set FERRY_TLS_CERT_FILE and FERRY_TLS_KEY_FILE, or FERRY_INSECURE_LISTEN=true where something else encrypts the traffic"
+	for _, listener := range []struct{ name, listen string }{{"LISTEN", c.Listen}, {"ADMIN_LISTEN", c.AdminListen}} {
+		host, port, err := net.SplitHostPort(listener.listen)
+		ok := err == nil && port != ""
+		k.require(ok, listener.name, address)
+		k.require(!ok || isLoopback(host) || c.TLS() || c.InsecureListen, listener.name, exposed)
+	}
+	k.require(c.TLSCertFile == "" || c.TLSKeyFile != "", "TLS_KEY_FILE", "is not set, but FERRY_TLS_CERT_FILE is; set both or none")
+	k.require(c.TLSKeyFile == "" || c.TLSCertFile != "", "TLS_CERT_FILE", "is not set, but FERRY_TLS_KEY_FILE is; set both or none")
+	if c.TLS() {
+		_, err := tls.LoadX509KeyPair(c.TLSCertFile, c.TLSKeyFile)
+		k.require(err == nil, "TLS_CERT_FILE", "it and FERRY_TLS_KEY_FILE are not a readable certificate and its key (PEM)")
+	}
+}
+
+func (c *Config) checkHook(k *checker) {
+	k.require(len(c.HookKeys) <= 2, "HOOK_KEYS", "holds more than two keys; one or two, comma between")
+	for _, key := range c.HookKeys {
+		text := key.Reveal()
+		k.require(utf8.RuneCountInString(text) >= minKeyLength, "HOOK_KEYS", "every key must have 32 characters or more; `openssl rand -hex 32` makes one")
+		k.require(!strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }), "HOOK_KEYS", "a key may hold visible ASCII characters only, no blanks: it travels in a header")
+	}
+	k.require(c.MaxPasswordBytes >= 1 && c.MaxPasswordBytes <= maxPassword, "MAX_PASSWORD_BYTES", "must be between 1 and 4096")
+	k.require(slices.Contains([]string{"recorded", BindingVerifiedIdentifier}, c.Binding), "BINDING", "must be recorded or verified_identifier")
+}
+
+// domainPattern is a host name, and a port where a test needs one.
+var domainPattern = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?(:[0-9]{1,5})?$`) //nolint:gochecknoglobals // a constant in all but name
+
+func (c *Config) checkAuth0(k *checker) {
+	k.require(domainPattern.MatchString(c.Auth0Domain), "AUTH0_DOMAIN", "must be a bare domain such as tenant.eu.auth0.com, without https:// and slashes")
+	base, problem := parseURL(c.BaseURL())
+	k.require(problem == "" || c.Auth0BaseURL == "", "AUTH0_BASE_URL", problem)
+	k.require(base == nil || base.Scheme == "https" || isLoopback(base.Hostname()), "AUTH0_BASE_URL", "passwords go there: it must be https, or http on loopback")
+	for _, realm := range c.Auth0Realms {
+		k.require(realm != "" && strings.TrimSpace(realm) == realm, "AUTH0_REALMS", "holds an empty name or blanks around one")
+		k.require(!strings.EqualFold(realm, "email") && !strings.EqualFold(realm, "sms"), "AUTH0_REALMS", "email and sms are passwordless connections: a one-time code would become a password")
+	}
+	k.require(len(slices.Compact(slices.Sorted(slices.Values(c.Auth0Realms)))) == len(c.Auth0Realms), "AUTH0_REALMS", "names a connection twice")
+	scopes := strings.Fields(c.Auth0Scope)
+	k.require(slices.Contains(scopes, "openid"), "AUTH0_SCOPE", "must contain openid: without it Auth0 does not say who the user is")
+	k.require(!slices.Contains(scopes, "offline_access"), "AUTH0_SCOPE", "must not contain offline_access: ferry has no use for refresh tokens")
+	k.require(c.Auth0Timeout >= 100*time.Millisecond && c.Auth0Timeout <= maxAuth0Timeout, "AUTH0_TIMEOUT", "must be between 100ms and 20s")
+}
+
+func (c *Config) checkKratos(k *checker) {
+	admin, problem := parseURL(c.KratosAdminURL)
+	k.require(problem == "", "KRATOS_ADMIN_URL", problem)
+	if admin == nil {
+		return
+	}
+	k.require(c.KratosAdminToken.Empty() || admin.Scheme == "https" || isLoopback(admin.Hostname()), "KRATOS_ADMIN_URL", "FERRY_KRATOS_ADMIN_TOKEN goes there: it must be https, or http on loopback")
+}
+
+// parseURL returns the URL, or what is wrong with it.
+func parseURL(text string) (*url.URL, string) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https"):
+		return nil, "must be an http or https URL such as http://127.0.0.1:4434"
+	case u.User != nil:
+		return nil, "must not hold a user name or password"
+	case u.RawQuery != "" || u.Fragment != "":
+		return nil, "must not hold a query or fragment"
+	}
+	return u, ""
+}
+
+// isLoopback reports whether host can only be this machine.
+func isLoopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,79 @@
+// Package config holds every setting of ferry: it loads them from the environment,
+// checks them as a whole and prints them without their secrets. It is the only
+// reader of the environment, and only the programs below cmd import it.
+package config
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"ferry/secret"
+)
+
+// Prefix is what the name of every setting starts with.
+const Prefix = "FERRY_"
+
+// Config is every setting, one field each; field order is the order of the
+// README's table. A field's name gives the variable's (HookKeys is
+// FERRY_HOOK_KEYS); a field of a secret type can also be read from the file that
+// the variable NAME_FILE names.
+type Config struct {
+	Listen         string `default:"127.0.0.1:4480" desc:"Where the hooks listen, host:port. Off loopback only with TLS or FERRY_INSECURE_LISTEN."`
+	AdminListen    string `default:"127.0.0.1:4481" desc:"Where health, version and metrics listen, host:port. The same rule as for FERRY_LISTEN."`
+	TLSCertFile    string `desc:"Certificate chain (PEM) for both listeners; with FERRY_TLS_KEY_FILE."`
+	TLSKeyFile     string `desc:"Private key (PEM) for both listeners; with FERRY_TLS_CERT_FILE."`
+	InsecureListen bool   `default:"false" desc:"Allows plain HTTP off loopback: only where something else encrypts the traffic, passwords are in it."`
+
+	HookKeys         Keys   `required:"true" desc:"The key that Kratos sends, 32 characters or more; two of them, comma between, while you rotate."`
+	MaxPasswordBytes int    `default:"72" desc:"Longer passwords are refused and asked nowhere. 72 is the limit of Auth0's databases and of Kratos' bcrypt."`
+	Binding          string `default:"recorded" desc:"recorded: the identity must record the Auth0 user it was imported from. verified_identifier: one that records none may match by the e-mail or phone that Auth0 verified."`
+
+	Auth0Domain       string        `required:"true" desc:"Your tenant's domain, or its custom domain, as it stands in the ID tokens' issuer: tenant.eu.auth0.com."`
+	Auth0BaseURL      string        `desc:"Where to connect instead of https://DOMAIN. Plain HTTP on loopback only."`
+	Auth0ClientID     string        `required:"true" desc:"Client id of the Auth0 application made for ferry."`
+	Auth0ClientSecret secret.String `required:"true" desc:"Its client secret."`
+	Auth0Realms       []string      `desc:"Database connections that may be asked, comma between; the first is for identities that record none. Empty: the tenant's default directory."`
+	Auth0Scope        string        `default:"openid profile email phone" desc:"Scopes of the grant: openid among them, never offline_access."`
+	Auth0Timeout      time.Duration `default:"8s" desc:"How long one login may wait for Auth0, all in all. At most 20s: Kratos gives up after 30s."`
+
+	KratosAdminURL   string        `required:"true" desc:"Kratos' admin API: http://127.0.0.1:4434."`
+	KratosAdminToken secret.String `desc:"Bearer token for that API, where something in front of it wants one."`
+
+	LogLevel   string        `default:"info" desc:"debug, info, warn or error."`
+	LogFormat  string        `default:"json" desc:"json or console."`
+	LogHashKey secret.String `desc:"Key of the identifier hashes in logs, 32 characters or more. Unset: a new one at every start, so hashes of two runs or replicas cannot be compared."`
+
+	sources map[string]string
+}
+
+// BindingVerifiedIdentifier is the value of FERRY_BINDING under which an identity
+// that records no Auth0 user may match by a verified e-mail address or phone number.
+const BindingVerifiedIdentifier = "verified_identifier"
+
+// Keys are the one or two keys a caller may present.
+type Keys []secret.String
+
+// Decode implements envconfig.Decoder: a comma stands between two keys.
+func (k *Keys) Decode(text string) error {
+	if text == "" {
+		return errors.New("is empty")
+	}
+	var keys Keys
+	for part := range strings.SplitSeq(text, ",") {
+		keys = append(keys, secret.New(part))
+	}
+	*k = keys
+	return nil
+}
+
+// BaseURL is where ferry connects to Auth0, without a slash at the end.
+func (c *Config) BaseURL() string {
+	if c.Auth0BaseURL != "" {
+		return strings.TrimRight(c.Auth0BaseURL, "/")
+	}
+	return "https://" + c.Auth0Domain
+}
+
+// TLS reports whether the listeners speak TLS.
+func (c *Config) TLS() bool { return c.TLSCertFile != "" && c.TLSKeyFile != "" }

@@ -1,0 +1,229 @@
+package config_test
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"ferry/config"
+)
+
+const canary = "canary-93ab-0123456789-0123456789-0123456789"
+
+// sound is the least that serve needs.
+func sound(t *testing.T) {
+	t.Helper()
+	for name, value := range map[string]string{
+		"FERRY_HOOK_KEYS":           canary,
+		"FERRY_AUTH0_DOMAIN":        "tenant.eu.auth0.com",
+		"FERRY_AUTH0_CLIENT_ID":     "client",
+		"FERRY_AUTH0_CLIENT_SECRET": canary,
+		"FERRY_KRATOS_ADMIN_URL":    "http://kratos:4434",
+	} {
+		t.Setenv(name, value)
+	}
+}
+
+func TestLoadDefaults(t *testing.T) {
+	sound(t)
+	c, err := config.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Listen != "127.0.0.1:4480" || c.AdminListen != "127.0.0.1:4481" || c.MaxPasswordBytes != 72 || c.Auth0Timeout != 8*time.Second {
+		t.Errorf("defaults: %+v", c)
+	}
+	if c.BaseURL() != "https://tenant.eu.auth0.com" || len(c.Auth0Realms) != 0 || c.TLS() {
+		t.Errorf("base URL %q, realms %q", c.BaseURL(), c.Auth0Realms)
+	}
+}
+
+func TestLoadReadsEverySetting(t *testing.T) {
+	sound(t)
+	secretFile := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secretFile, []byte(" "+canary+"\n\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("FERRY_HOOK_KEYS", strings.Repeat("a", 32)+","+strings.Repeat("b", 32))
+	t.Setenv("FERRY_AUTH0_REALMS", "users,legacy")
+	t.Setenv("FERRY_AUTH0_BASE_URL", "http://127.0.0.1:4490/")
+	t.Setenv("FERRY_KRATOS_ADMIN_URL", "https://kratos")
+	t.Setenv("FERRY_KRATOS_ADMIN_TOKEN_FILE", secretFile)
+	c, err := config.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.HookKeys) != 2 || c.HookKeys[1].Reveal() != strings.Repeat("b", 32) {
+		t.Errorf("%d keys", len(c.HookKeys))
+	}
+	if got := fmt.Sprint(c.Auth0Realms); got != "[users legacy]" {
+		t.Errorf("realms %s", got)
+	}
+	if c.BaseURL() != "http://127.0.0.1:4490" {
+		t.Errorf("base URL %q", c.BaseURL())
+	}
+	if got := c.KratosAdminToken.Reveal(); got != " "+canary+"\n" {
+		t.Error("a file's secret must lose one newline and nothing else")
+	}
+}
+
+func TestEverythingMissingIsNamedAtOnce(t *testing.T) {
+	_, err := config.Load()
+	var faults config.Faults
+	if !errors.As(err, &faults) {
+		t.Fatalf("err = %v", err)
+	}
+	var names []string
+	for _, f := range faults {
+		names = append(names, f.Name)
+	}
+	want := "[FERRY_HOOK_KEYS FERRY_AUTH0_DOMAIN FERRY_AUTH0_CLIENT_ID FERRY_AUTH0_CLIENT_SECRET FERRY_KRATOS_ADMIN_URL]"
+	if got := fmt.Sprint(names); got != want {
+		t.Errorf("named %s, want %s", got, want)
+	}
+}
+
+func TestFaults(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "missing")
+	empty := filepath.Join(t.TempDir(), "empty")
+	if err := os.WriteFile(empty, []byte("\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ name, value, want string }{
+		{"FERRY_LISTEN", "4480", "FERRY_LISTEN: must be host:port"},
+		{"FERRY_LISTEN", "", "FERRY_LISTEN: is set but empty"},
+		{"FERRY_LISTEN", ":4480", "FERRY_LISTEN: is not loopback"},
+		{"FERRY_LISTEN", "0.0.0.0:4480", "FERRY_LISTEN: is not loopback"},
+		{"FERRY_ADMIN_LISTEN", "192.168.0.1:4481", "FERRY_ADMIN_LISTEN: is not loopback"},
+		{"FERRY_TLS_CERT_FILE", missing, "FERRY_TLS_KEY_FILE: is not set"},
+		{"FERRY_INSECURE_LISTEN", "perhaps", "FERRY_INSECURE_LISTEN: must be true or false"},
+		{"FERRY_HOOK_KEYS", strings.Repeat("k", 31), "FERRY_HOOK_KEYS: every key must have 32 characters"},
+		{"FERRY_HOOK_KEYS", canary + ",", "FERRY_HOOK_KEYS: every key must have 32 characters"},
+		{"FERRY_HOOK_KEYS", canary + "," + canary + "," + canary, "FERRY_HOOK_KEYS: holds more than two keys"},
+		{"FERRY_HOOK_KEYS", canary + " " + canary, "FERRY_HOOK_KEYS: a key may hold visible ASCII"},
+		{"FERRY_HOOK_KEYS_FILE", missing, "FERRY_HOOK_KEYS: both it and FERRY_HOOK_KEYS_FILE"},
+		{"FERRY_LOG_HASH_KEY_FILE", missing, "FERRY_LOG_HASH_KEY: FERRY_LOG_HASH_KEY_FILE cannot be read: no such file or directory"},
+		{"FERRY_LOG_HASH_KEY_FILE", empty, "FERRY_LOG_HASH_KEY: the file of FERRY_LOG_HASH_KEY_FILE is empty"},
+		{"FERRY_LOG_HASH_KEY", "short", "FERRY_LOG_HASH_KEY: must have 32 characters"},
+		{"FERRY_MAX_PASSWORD_BYTES", "many", "FERRY_MAX_PASSWORD_BYTES: must be a whole number"},
+		{"FERRY_MAX_PASSWORD_BYTES", "0", "FERRY_MAX_PASSWORD_BYTES: must be between"},
+		{"FERRY_BINDING", "email", "FERRY_BINDING: must be recorded or verified_identifier"},
+		{"FERRY_AUTH0_DOMAIN", "https://tenant.auth0.com/", "FERRY_AUTH0_DOMAIN: must be a bare domain"},
+		{"FERRY_AUTH0_DOMAIN", "", "FERRY_AUTH0_DOMAIN: is not set"},
+		{"FERRY_AUTH0_BASE_URL", "http://tenant.auth0.com", "FERRY_AUTH0_BASE_URL: passwords go there"},
+		{"FERRY_AUTH0_BASE_URL", "tenant.auth0.com", "FERRY_AUTH0_BASE_URL: must be an http or https URL"},
+		{"FERRY_AUTH0_BASE_URL", "https://u:p@tenant.auth0.com", "FERRY_AUTH0_BASE_URL: must not hold a user name"},
+		{"FERRY_AUTH0_REALMS", "users,email", "FERRY_AUTH0_REALMS: email and sms are passwordless"},
+		{"FERRY_AUTH0_REALMS", "users, legacy", "FERRY_AUTH0_REALMS: holds an empty name or blanks"},
+		{"FERRY_AUTH0_REALMS", "users,users", "FERRY_AUTH0_REALMS: names a connection twice"},
+		{"FERRY_AUTH0_SCOPE", "profile", "FERRY_AUTH0_SCOPE: must contain openid"},
+		{"FERRY_AUTH0_SCOPE", "openid offline_access", "FERRY_AUTH0_SCOPE: must not contain offline_access"},
+		{"FERRY_AUTH0_TIMEOUT", "8", "FERRY_AUTH0_TIMEOUT: must be a duration such as 8s"},
+		{"FERRY_AUTH0_TIMEOUT", "21s", "FERRY_AUTH0_TIMEOUT: must be between 100ms and 20s"},
+		{"FERRY_KRATOS_ADMIN_URL", "kratos:4434", "FERRY_KRATOS_ADMIN_URL: must be an http or https URL"},
+		{"FERRY_KRATOS_ADMIN_TOKEN", canary, "FERRY_KRATOS_ADMIN_URL: FERRY_KRATOS_ADMIN_TOKEN goes there"},
+		{"FERRY_LOG_LEVEL", "loud", "FERRY_LOG_LEVEL: must be debug"},
+		{"FERRY_LOG_FORMAT", "xml", "FERRY_LOG_FORMAT: must be json or console"},
+		{"FERRY_AUTH0_DOMIAN", canary, "FERRY_AUTH0_DOMIAN: is not a setting; did you mean FERRY_AUTH0_DOMAIN?"},
+		{"FERRY_TURBO", canary, "FERRY_TURBO: is not a setting; see `ferry config`"},
+	} {
+		t.Run(c.name+"="+c.value, func(t *testing.T) {
+			sound(t)
+			t.Setenv(c.name, c.value)
+			_, err := config.Load()
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Fatalf("err = %v, want %q in it", err, c.want)
+			}
+			if strings.Contains(err.Error(), canary) || strings.Contains(err.Error(), missing) {
+				t.Error("the report holds a value")
+			}
+		})
+	}
+}
+
+func TestKubernetesServiceLinksAreIgnored(t *testing.T) {
+	sound(t)
+	for _, name := range []string{"FERRY_PORT", "FERRY_PORT_4480_TCP", "FERRY_PORT_4480_TCP_ADDR", "FERRY_SERVICE_HOST", "FERRY_SERVICE_PORT_HOOKS"} {
+		t.Setenv(name, "tcp://10.0.0.1:4480")
+	}
+	if _, err := config.Load(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestOffLoopbackWithTheExplicitSetting(t *testing.T) {
+	sound(t)
+	t.Setenv("FERRY_LISTEN", "0.0.0.0:4480")
+	t.Setenv("FERRY_INSECURE_LISTEN", "true")
+	if _, err := config.Load(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestUnprefixedNamesAreNotTaken(t *testing.T) {
+	sound(t)
+	t.Setenv("LISTEN", "127.0.0.1:1")
+	t.Setenv("LOG_LEVEL", "debug")
+	c, err := config.Load()
+	if err != nil || c.Listen != "127.0.0.1:4480" || c.LogLevel != "info" {
+		t.Fatalf("%+v, %v", c, err)
+	}
+}
+
+func TestPrintShowsSourcesAndNoSecret(t *testing.T) {
+	sound(t)
+	t.Setenv("FERRY_LOG_LEVEL", "debug")
+	c, err := config.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := c.Print(&out); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(out.String(), canary) {
+		t.Error("a secret was printed")
+	}
+	got := strings.Join(strings.Fields(out.String()), " ")
+	for _, want := range []string{
+		"FERRY_HOOK_KEYS [redacted] environment", "FERRY_LOG_LEVEL debug environment", "FERRY_LOG_FORMAT json default",
+		"FERRY_KRATOS_ADMIN_TOKEN - unset", "FERRY_AUTH0_REALMS - unset",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is not in:\n%s", want, out.String())
+		}
+	}
+	if got := fmt.Sprintf("%v %+v %#v", c, c, c); strings.Contains(got, canary) {
+		t.Error("a formatter shows a secret of the Config")
+	}
+}
+
+var update = flag.Bool("update", false, "write the README's settings table anew")
+
+// TestReadmeSettings keeps the README's table what the struct says.
+func TestReadmeSettings(t *testing.T) {
+	const readme, from, to = "../README.md", "<!-- settings: made by `make readme` -->\n", "<!-- end of settings -->\n"
+	text, err := os.ReadFile(readme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, rest, ok := strings.Cut(string(text), from)
+	table, tail, ok2 := strings.Cut(rest, to)
+	if !ok || !ok2 {
+		t.Fatalf("the README has no %q … %q", from, to)
+	}
+	if table == config.Table() {
+		return
+	}
+	if !*update {
+		t.Fatal("the README's settings table is not what config.Config says: run `make readme`")
+	}
+	if err := os.WriteFile(readme, []byte(head+from+config.Table()+to+tail), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,121 @@
+package hook_test
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+
+	"ferry/hook"
+	"ferry/outcome"
+	"ferry/upstream"
+)
+
+// kratosClient is the HTTP client that Kratos calls its hooks with, with its
+// settings: three attempts, one and two seconds apart, which are shortened here.
+func kratosClient() *retryablehttp.Client {
+	c := retryablehttp.NewClient()
+	c.HTTPClient = &http.Client{Transport: &http.Transport{}, Timeout: 30 * time.Second}
+	c.RetryMax = 2
+	c.RetryWaitMin, c.RetryWaitMax = time.Millisecond, 2*time.Millisecond
+	c.Logger = nil
+	return c
+}
+
+// TestAnswerTable walks every outcome through Kratos' own client: what it is told,
+// and that it tells it once.
+func TestAnswerTable(t *testing.T) {
+	person := []outcome.Outcome{
+		outcome.Mismatch, outcome.MFARequired, outcome.Blocked, outcome.Denied, outcome.Leaked, outcome.Throttled, outcome.Locked,
+		outcome.SubjectMismatch, outcome.Unbound, outcome.Inactive, outcome.NotPending, outcome.Oversize,
+	}
+	nobody := []outcome.Outcome{outcome.Suspicious, outcome.Limited, outcome.Unavailable, outcome.Misconfigured, outcome.Garbled, 0, 200}
+	want := map[outcome.Outcome]answer{}
+	for _, o := range person {
+		want[o] = answer{status: 403, body: noMatch}
+	}
+	for _, o := range nobody {
+		want[o] = answer{status: 424, body: unavailable}
+	}
+	for _, o := range outcome.All() {
+		if _, known := want[o]; !known && o != outcome.Match {
+			t.Errorf("%s has no row in this test", o)
+		}
+	}
+	client := kratosClient()
+	defer client.HTTPClient.CloseIdleConnections()
+	for o, want := range want {
+		t.Run(o.String(), func(t *testing.T) {
+			f := alice()
+			f.askErr = &upstream.Refusal{Outcome: o}
+			h := start(t, f)
+			req, err := retryablehttp.NewRequestWithContext(t.Context(), http.MethodPost, h.url+hook.MigrationPath, strings.NewReader(login()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Content-Type", "application/json")
+			req.Header.Set("Authorization", "Bearer "+key)
+			resp, err := client.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = resp.Body.Close() }()
+			body, _ := io.ReadAll(resp.Body)
+			if resp.StatusCode != want.status || string(body) != want.body {
+				t.Errorf("%d %s", resp.StatusCode, body)
+			}
+			if len(f.questions) != 1 {
+				t.Errorf("Auth0 was asked %d times", len(f.questions))
+			}
+			h.checkSilence(t, answer{body: string(body)})
+		})
+	}
+}
+
+// TestPanic: a fault of ferry's own is an outage, told once and logged without what
+// was being worked on.
+func TestPanic(t *testing.T) {
+	f := alice()
+	f.ask = func() { panic("while working on " + canary) }
+	h := start(t, f)
+	got := h.post(t, login())
+	if got.status != http.StatusFailedDependency || got.body != unavailable {
+		t.Fatalf("%+v", got)
+	}
+	if !strings.Contains(h.log.String(), `"reason":"panic"`) || !strings.Contains(h.log.String(), "hook.(*Handler)") {
+		t.Errorf("the log: %s", h.log)
+	}
+	h.checkSilence(t, got)
+}
+
+func TestMetricsCountOutcomes(t *testing.T) {
+	h := start(t, alice())
+	h.post(t, login())
+	h.post(t, "{}")
+	families, err := h.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]float64{}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			name := family.GetName()
+			for _, label := range m.GetLabel() {
+				name += " " + label.GetValue()
+			}
+			found[name] = m.GetCounter().GetValue()
+		}
+	}
+	if found["ferry_hook_outcomes_total match password-migration"] != 1 || found["ferry_hook_caller_faults_total password-migration Bad Request"] != 1 {
+		t.Errorf("counted %v", found)
+	}
+}
+
+func TestNewNamesWhatIsMissing(t *testing.T) {
+	if _, err := hook.New(hook.Options{}); err == nil || !strings.Contains(err.Error(), "keys") {
+		t.Errorf("err = %v", err)
+	}
+}

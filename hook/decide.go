@@ -1,0 +1,146 @@
+package hook
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"ferry/kratos"
+	"ferry/outcome"
+	"ferry/upstream"
+)
+
+// decide takes one login to its outcome. Auth0 is asked at most once, and only
+// about an identity that could match.
+func (h *Handler) decide(ctx context.Context, req migrationRequest, e *entry) outcome.Outcome {
+	if req.Password.Len() > h.opts.MaxPasswordBytes {
+		e.reason = "password_length"
+		return outcome.Oversize
+	}
+	identifier := kratos.NormalizeIdentifier(req.Identifier)
+	e.identifier = h.hash(identifier)
+	identity, refused := h.identity(ctx, req, identifier, e)
+	if refused != 0 {
+		return refused
+	}
+	realm, ok := h.realm(identity.Binding)
+	if !ok {
+		e.reason = "realm_not_listed"
+		return outcome.Misconfigured
+	}
+	started := h.opts.Now()
+	profile, err := h.opts.Upstream.Ask(ctx, upstream.Question{
+		Username: upstreamUsername(identifier),
+		Password: req.Password,
+		Realm:    realm,
+	})
+	e.upstream = h.opts.Now().Sub(started)
+	if err != nil {
+		return e.refusal(err)
+	}
+	return h.judge(identity, profile, identifier)
+}
+
+// identity finds the identity, and refuses one that no answer of Auth0's could make
+// match. The outcome is zero where it may be asked about.
+func (h *Handler) identity(ctx context.Context, req migrationRequest, identifier string, e *entry) (kratos.Identity, outcome.Outcome) {
+	if identifier == "" || len(identifier) > maxIdentifierBytes {
+		e.reason = "identifier_length"
+		return kratos.Identity{}, outcome.Oversize
+	}
+	started := h.opts.Now()
+	identity, err := h.opts.Identities.Find(ctx, identifier)
+	e.kratos = h.opts.Now().Sub(started)
+	if err != nil {
+		return kratos.Identity{}, e.lookupFailure(err)
+	}
+	e.identityID = identity.ID
+	switch {
+	case req.Identity.ID != "" && !strings.EqualFold(req.Identity.ID, identity.ID):
+		e.reason = "identity_differs"
+		return identity, outcome.Garbled
+	case !identity.Active, req.Identity.State != "" && req.Identity.State != "active":
+		return identity, outcome.Inactive
+	case !identity.Pending:
+		return identity, outcome.NotPending
+	case len(identity.Binding.Subjects) == 0 && !h.opts.TrustVerifiedIdentifier:
+		return identity, outcome.Unbound
+	}
+	return identity, 0
+}
+
+// judge is the only place that says match: the identity is active and pending, the
+// password was right, the subject is verified, and it is one that this identity was
+// imported from.
+func (h *Handler) judge(identity kratos.Identity, profile upstream.Profile, identifier string) outcome.Outcome {
+	unbound := len(identity.Binding.Subjects) == 0
+	switch {
+	case !identity.Active || !identity.Pending || profile.Subject == "":
+		return outcome.Garbled
+	case identity.Binding.Has(profile.Subject),
+		unbound && h.opts.TrustVerifiedIdentifier && verifiedAs(profile, identifier):
+		return outcome.Match
+	case unbound:
+		return outcome.Unbound
+	}
+	return outcome.SubjectMismatch
+}
+
+// verifiedAs reports whether Auth0 verified that the user holds the identifier.
+func verifiedAs(p upstream.Profile, identifier string) bool {
+	email := p.EmailVerified && p.Email != "" && kratos.NormalizeIdentifier(p.Email) == identifier
+	phone := p.PhoneVerified && p.Phone != "" && upstreamUsername(kratos.NormalizeIdentifier(p.Phone)) == upstreamUsername(identifier)
+	return email || phone
+}
+
+// realm is the connection to ask about an identity: the one it records, if that may
+// be asked, else the first that may.
+func (h *Handler) realm(b kratos.Binding) (string, bool) {
+	switch {
+	case len(h.opts.Realms) == 0:
+		return "", true
+	case b.Connection == "":
+		return h.opts.Realms[0], true
+	}
+	return b.Connection, slices.Contains(h.opts.Realms, b.Connection)
+}
+
+// upstreamUsername is the identifier as Auth0 knows it: as Kratos stores it, but a
+// phone number in E.164, without the blanks and marks that people put into one.
+func upstreamUsername(identifier string) string {
+	digits := strings.Map(func(r rune) rune {
+		if strings.ContainsRune(" -./()\u00a0", r) {
+			return -1
+		}
+		return r
+	}, identifier)
+	rest, international := strings.CutPrefix(digits, "+")
+	isDigit := func(r rune) bool { return r >= '0' && r <= '9' }
+	if !international || len(rest) < 7 || len(rest) > 15 || strings.ContainsFunc(rest, func(r rune) bool { return !isDigit(r) }) {
+		return identifier
+	}
+	return digits
+}
+
+// refusal notes what Auth0 answered.
+func (e *entry) refusal(err error) outcome.Outcome {
+	var r *upstream.Refusal
+	if !errors.As(err, &r) || r.Outcome == outcome.Match {
+		e.reason = "unknown_error"
+		return outcome.Garbled
+	}
+	e.reason, e.upstreamStatus, e.upstreamCode = r.Reason, r.Status, r.Code
+	return r.Outcome
+}
+
+// lookupFailure notes why the identity could not be told.
+func (e *entry) lookupFailure(err error) outcome.Outcome {
+	var k *kratos.Error
+	if !errors.As(err, &k) || k.Outcome == outcome.Match {
+		e.reason = "unknown_error"
+		return outcome.Garbled
+	}
+	e.reason = "kratos_" + k.Reason
+	return k.Outcome
+}

@@ -1,0 +1,108 @@
+// Package hook is what Kratos calls. It lets in only a caller with the key, reads
+// the request strictly, finds out whether this password is this identity's, and
+// answers from one table.
+package hook
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"ferry/kratos"
+	"ferry/outcome"
+	"ferry/secret"
+	"ferry/upstream"
+)
+
+// MigrationPath is where Kratos' password migration hook posts to.
+const MigrationPath = "/hooks/password-migration"
+
+// identities finds the identity that a login is for.
+type identities interface {
+	// Find returns the one identity whose password credential lists the normalised
+	// identifier; every doubt is a *kratos.Error.
+	Find(ctx context.Context, identifier string) (kratos.Identity, error)
+}
+
+// verifier asks Auth0.
+type verifier interface {
+	// Ask returns the profile of the user whose password was right; everything else
+	// is an *upstream.Refusal.
+	Ask(ctx context.Context, q upstream.Question) (upstream.Profile, error)
+}
+
+// Options are what a Handler is made of. Every field is required but Realms and
+// TrustVerifiedIdentifier.
+type Options struct {
+	// Keys are the one or two keys that a caller may present.
+	Keys []secret.String
+	// MaxPasswordBytes is the longest password that is asked about.
+	MaxPasswordBytes int
+	// Realms are the connections that may be asked, the first by default. None: the
+	// tenant's default directory.
+	Realms []string
+	// TrustVerifiedIdentifier lets an identity that records no Auth0 user match by
+	// the e-mail address or phone number that Auth0 verified.
+	TrustVerifiedIdentifier bool
+	// LogHashKey keys the hashes that stand for identifiers in logs.
+	LogHashKey secret.String
+
+	Identities identities
+	Upstream   verifier
+	Log        *zap.Logger
+	Metrics    prometheus.Registerer
+	// Now is the clock of the durations in the log.
+	Now func() time.Time
+}
+
+// Handler answers Kratos' hooks. It is safe for concurrent use.
+type Handler struct {
+	opts    Options
+	metrics *metrics
+}
+
+// New makes a Handler; the error names what is missing.
+func New(opts Options) (*Handler, error) {
+	switch {
+	case len(opts.Keys) == 0 || opts.LogHashKey.Empty():
+		return nil, errors.New("hook: keys and log hash key are required")
+	case opts.MaxPasswordBytes <= 0:
+		return nil, errors.New("hook: the longest password must be one byte or more")
+	case opts.Identities == nil || opts.Upstream == nil:
+		return nil, errors.New("hook: identities and upstream are required")
+	case opts.Log == nil || opts.Metrics == nil || opts.Now == nil:
+		return nil, errors.New("hook: log, metrics and clock are required")
+	}
+	m, err := newMetrics(opts.Metrics)
+	if err != nil {
+		return nil, err
+	}
+	return &Handler{opts: opts, metrics: m}, nil
+}
+
+// Echo is the server's handler: the hooks, and a problem report for all else.
+func (h *Handler) Echo() *echo.Echo {
+	e := echo.New()
+	e.HTTPErrorHandler = writeProblem
+	e.POST(MigrationPath, h.serve("password-migration", h.passwordMigration))
+	return e
+}
+
+// passwordMigration is one call of Kratos' password migration hook.
+func (h *Handler) passwordMigration(c echo.Context, e *entry) (outcome.Outcome, error) {
+	req, err := decodeMigration(c.Response(), c.Request())
+	if errors.Is(err, errOversize) {
+		e.reason = "request_size"
+		return outcome.Oversize, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	e.shape = req.shape()
+	e.flowID = req.Flow.ID
+	return h.decide(c.Request().Context(), req, e), nil
+}

@@ -1,0 +1,91 @@
+package hook
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"ferry/secret"
+	"ferry/strictjson"
+)
+
+const (
+	// maxRequestBytes is far above anything that could match; Kratos itself passes
+	// on some megabytes.
+	maxRequestBytes = 1 << 20
+	// maxDrainBytes of a longer request are read and dropped, so that Kratos reads
+	// the answer instead of a broken connection, which it would try again.
+	maxDrainBytes      = 64 << 20
+	maxIdentifierBytes = 1024
+)
+
+var errOversize = errors.New("request too large")
+
+// migrationRequest is both shapes of the migration hook: Kratos' fixed one has
+// identifier and password alone, ferry's template (25.4 on) may add the rest.
+type migrationRequest struct {
+	Identifier string        `json:"identifier"`
+	Password   secret.String `json:"password"`
+	Identity   struct {
+		ID         string `json:"id"`
+		ExternalID string `json:"external_id"`
+		State      string `json:"state"`
+	} `json:"identity"`
+	Flow struct {
+		ID string `json:"id"`
+	} `json:"flow"`
+	Client struct {
+		IP        string `json:"ip"`
+		UserAgent string `json:"user_agent"`
+	} `json:"client"`
+}
+
+// shape names which of the two it is, for the log.
+func (r migrationRequest) shape() string {
+	if r.Flow.ID == "" && r.Identity.ID == "" {
+		return "fixed"
+	}
+	return "template"
+}
+
+// decodeMigration reads the request strictly. The error is errOversize or the
+// caller's fault, an *echo.HTTPError that holds nothing of the request.
+func decodeMigration(w http.ResponseWriter, r *http.Request) (migrationRequest, error) {
+	body, err := readJSON(w, r)
+	if err != nil {
+		return migrationRequest{}, err
+	}
+	var req migrationRequest
+	if err := strictjson.Unmarshal(body, &req); err != nil {
+		return migrationRequest{}, echo.NewHTTPError(http.StatusBadRequest, "the body is not the one JSON object that the hook expects")
+	}
+	if strings.TrimSpace(req.Identifier) == "" || req.Password.Empty() {
+		return migrationRequest{}, echo.NewHTTPError(http.StatusBadRequest, "identifier and password must be there and must not be empty")
+	}
+	return req, nil
+}
+
+// readJSON reads a body of the media type application/json, up to a bound.
+func readJSON(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	charset := params["charset"]
+	if err != nil || media != "application/json" || (charset != "" && !strings.EqualFold(charset, "utf-8")) {
+		return nil, echo.NewHTTPError(http.StatusUnsupportedMediaType, "the body must be application/json")
+	}
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return nil, echo.NewHTTPError(http.StatusUnsupportedMediaType, "the body must not be compressed")
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxRequestBytes+1))
+	if err != nil {
+		return nil, echo.NewHTTPError(http.StatusBadRequest, "the body ended early")
+	}
+	if len(body) > maxRequestBytes {
+		_, _ = io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, maxDrainBytes))
+		return nil, errOversize
+	}
+	return body, nil
+}

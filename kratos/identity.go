@@ -1,0 +1,119 @@
+package kratos
+
+import (
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+
+	"ferry/outcome"
+	"ferry/secret"
+)
+
+// Identity is what a login's trust rules need of a Kratos identity.
+type Identity struct {
+	// ID is the identity's UUID.
+	ID string
+	// Active is false where an operator deactivated the identity.
+	Active bool
+	// Pending is true while Kratos asks the migration hook for its password.
+	Pending bool
+	// Binding are the Auth0 users that the identity was imported from.
+	Binding Binding
+}
+
+// Binding is what an identity records of where it came from, in
+// metadata_admin.auth0: user_id, user_ids and connection.
+type Binding struct {
+	// Subjects are the Auth0 user ids, byte for byte; none: unbound.
+	Subjects []string
+	// Connection is the Auth0 connection that holds the password; empty: not recorded.
+	Connection string
+}
+
+// Has reports whether the identity was imported from this Auth0 user.
+func (b Binding) Has(subject string) bool {
+	return subject != "" && slices.Contains(b.Subjects, subject)
+}
+
+// NormalizeIdentifier gives an identifier the form in which Kratos stores and looks
+// up those of passwords: without blanks around, in lower case.
+func NormalizeIdentifier(typed string) string {
+	return strings.ToLower(strings.TrimSpace(typed))
+}
+
+// identityJSON is the part of Kratos' identity that is read. Pointers tell what is
+// absent from what is empty.
+type identityJSON struct {
+	ID          string `json:"id"`
+	State       string `json:"state"`
+	ExternalID  string `json:"external_id"`
+	Credentials struct {
+		Password *struct {
+			Identifiers []string `json:"identifiers"`
+			Config      *struct {
+				HashedPassword secret.String `json:"hashed_password"`
+				UseHook        bool          `json:"use_password_migration_hook"`
+			} `json:"config"`
+		} `json:"password"`
+	} `json:"credentials"`
+	MetadataAdmin *struct {
+		Auth0 *struct {
+			UserID     *string   `json:"user_id"`
+			UserIDs    *[]string `json:"user_ids"`
+			Connection string    `json:"connection"`
+		} `json:"auth0"`
+	} `json:"metadata_admin"`
+}
+
+func (i identityJSON) lists(identifier string) bool {
+	return i.Credentials.Password != nil && slices.Contains(i.Credentials.Password.Identifiers, identifier)
+}
+
+// identity refuses what is neither one thing nor the other.
+func (i identityJSON) identity() (Identity, error) {
+	garbled := func(reason string) (Identity, error) {
+		return Identity{}, &Error{Outcome: outcome.Garbled, Status: http.StatusOK, Reason: reason}
+	}
+	if i.State != "active" && i.State != "inactive" {
+		return garbled("identity_state")
+	}
+	config := i.Credentials.Password.Config
+	if config == nil {
+		return garbled("no_credential_config")
+	}
+	return Identity{
+		ID:     i.ID,
+		Active: i.State == "active",
+		// Kratos' own condition for calling the hook.
+		Pending: config.UseHook && config.HashedPassword.Empty(),
+		Binding: i.binding(),
+	}, nil
+}
+
+// subjectForm is an Auth0 user id: the provider, then the id at that provider.
+var subjectForm = regexp.MustCompile(`^[a-z0-9-]+\|.`) //nolint:gochecknoglobals // a constant in all but name
+
+// binding collects the recorded users. external_id counts only where neither
+// user_id nor user_ids is there, and only in the form of an Auth0 user id.
+func (i identityJSON) binding() Binding {
+	var b Binding
+	recorded := false
+	if i.MetadataAdmin != nil && i.MetadataAdmin.Auth0 != nil {
+		auth0 := i.MetadataAdmin.Auth0
+		b.Connection = auth0.Connection
+		if auth0.UserID != nil {
+			recorded = true
+			b.Subjects = append(b.Subjects, *auth0.UserID)
+		}
+		if auth0.UserIDs != nil {
+			recorded = true
+			b.Subjects = append(b.Subjects, *auth0.UserIDs...)
+		}
+	}
+	if !recorded && subjectForm.MatchString(i.ExternalID) {
+		b.Subjects = append(b.Subjects, i.ExternalID)
+	}
+	b.Subjects = slices.DeleteFunc(b.Subjects, func(s string) bool { return s == "" })
+	return b
+}

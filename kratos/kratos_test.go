@@ -1,0 +1,262 @@
+package kratos_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"ferry/kratos"
+	"ferry/outcome"
+	"ferry/secret"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	id     = "e187bf45-fb83-4a45-8227-79025897309f"
+	other  = "99bf8a02-aa5b-4351-ab7c-9f16e7e11a12"
+	person = "kim@example.org"
+)
+
+// identity is a pending one, with parts replaced.
+func identity(id string, replace ...string) string {
+	text := `{"id":"` + id + `","schema_id":"person","schema_url":"http://k/schemas/p","state":"active",` +
+		`"traits":{"email":"Kim@example.org"},"metadata_public":null,"metadata_admin":{"auth0":{"user_id":"auth0|kim"}},` +
+		`"credentials":{"password":{"type":"password","identifiers":["kim@example.org","kim"],"config":{"hashed_password":"","use_password_migration_hook":true}}}}`
+	return strings.NewReplacer(replace...).Replace(text)
+}
+
+// admin is an admin API: what the list and the single read answer.
+type admin struct {
+	list, single             string
+	listStatus, singleStatus int
+	requests                 []string
+	token                    string
+}
+
+func find(t *testing.T, a *admin) (kratos.Identity, *kratos.Error) {
+	t.Helper()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a.requests = append(a.requests, r.Method+" "+r.URL.String())
+		a.token = r.Header.Get("Authorization")
+		status, body := a.listStatus, a.list
+		if r.URL.Path != "/admin/identities" {
+			status, body = a.singleStatus, a.single
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(max(status, http.StatusOK))
+		_, _ = io.WriteString(w, body)
+	}))
+	defer srv.Close()
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	c, err := kratos.New(kratos.Options{AdminURL: srv.URL + "/", Token: secret.New("token-1"), Timeout: 5 * time.Second, Transport: transport})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result(t)(c.Find(t.Context(), person))
+}
+
+func result(t *testing.T) func(kratos.Identity, error) (kratos.Identity, *kratos.Error) {
+	t.Helper()
+	return func(found kratos.Identity, err error) (kratos.Identity, *kratos.Error) {
+		if err == nil {
+			return found, nil
+		}
+		var fault *kratos.Error
+		if !errors.As(err, &fault) {
+			t.Fatalf("the error is no *kratos.Error: %v", err)
+		}
+		if strings.Contains(err.Error(), "kim") {
+			t.Errorf("the error names the identifier: %v", err)
+		}
+		return found, fault
+	}
+}
+
+func TestFind(t *testing.T) {
+	a := &admin{list: "[" + identity(id) + "]", single: identity(id)}
+	found, fault := find(t, a)
+	if fault != nil {
+		t.Fatal(fault)
+	}
+	if found.ID != id || !found.Active || !found.Pending || !found.Binding.Has("auth0|kim") || found.Binding.Has("auth0|Kim") || found.Binding.Has("") {
+		t.Errorf("found %+v", found)
+	}
+	want := "[GET /admin/identities?credentials_identifier=kim%40example.org&include_credential=password GET /admin/identities/" + id + "?include_credential=password]"
+	if got := fmt.Sprint(a.requests); got != want {
+		t.Errorf("asked %s, want %s", got, want)
+	}
+	if a.token != "Bearer token-1" {
+		t.Errorf("token %q", a.token)
+	}
+}
+
+func TestFindTakesTheOneThatListsTheIdentifier(t *testing.T) {
+	oidc := identity(other, `"password":{"type"`, `"oidc":{"type"`)
+	elsewhere := identity(other, `"kim@example.org","kim"`, `"someone@example.org"`)
+	found, fault := find(t, &admin{list: "[" + oidc + "," + elsewhere + "," + identity(id) + "]", single: identity(id)})
+	if fault != nil || found.ID != id {
+		t.Fatalf("%+v, %v", found, fault)
+	}
+}
+
+func TestDoubt(t *testing.T) {
+	one := "[" + identity(id) + "]"
+	for name, c := range map[string]struct {
+		admin admin
+		want  outcome.Outcome
+	}{
+		"none":                     {admin{list: "[]"}, outcome.Unavailable},
+		"only by another method":   {admin{list: "[" + identity(id, `"password":{"type"`, `"oidc":{"type"`) + "]"}, outcome.Unavailable},
+		"several":                  {admin{list: "[" + identity(id) + "," + identity(other) + "]"}, outcome.Garbled},
+		"deleted meanwhile":        {admin{list: one, singleStatus: 404, single: `{"error":{"code":404}}`}, outcome.Unavailable},
+		"renamed meanwhile":        {admin{list: one, single: identity(id, `"kim@example.org"`, `"x@example.org"`)}, outcome.Garbled},
+		"another identity":         {admin{list: one, single: identity(other)}, outcome.Garbled},
+		"no password any more":     {admin{list: one, single: identity(id, `"password":{"type"`, `"oidc":{"type"`)}, outcome.Garbled},
+		"config not shown":         {admin{list: one, single: identity(id, `"config":`, `"x":`)}, outcome.Garbled},
+		"no state":                 {admin{list: one, single: identity(id, `"state":"active",`, ``)}, outcome.Garbled},
+		"unknown state":            {admin{list: one, single: identity(id, `"active"`, `"asleep"`)}, outcome.Garbled},
+		"flag as text":             {admin{list: one, single: identity(id, `_hook":true`, `_hook":"true"`)}, outcome.Garbled},
+		"binding as number":        {admin{list: one, single: identity(id, `"auth0|kim"`, `7`)}, outcome.Garbled},
+		"binding twice":            {admin{list: one, single: identity(id, `{"user_id":"auth0|kim"}`, `{"user_id":"auth0|kim","user_id":"auth0|x"}`)}, outcome.Garbled},
+		"binding twice but case":   {admin{list: one, single: identity(id, `{"user_id":"auth0|kim"}`, `{"user_id":"auth0|kim","User_ID":"auth0|x"}`)}, outcome.Garbled},
+		"id no uuid":               {admin{list: "[" + identity("../x") + "]", single: identity("../x")}, outcome.Garbled},
+		"list no JSON":             {admin{list: "<html>"}, outcome.Garbled},
+		"list cut":                 {admin{list: one[:60]}, outcome.Garbled},
+		"single no JSON":           {admin{list: one, single: "<html>"}, outcome.Garbled},
+		"wrong token":              {admin{listStatus: 401, list: `{}`}, outcome.Misconfigured},
+		"forbidden":                {admin{listStatus: 403, list: `{}`}, outcome.Misconfigured},
+		"redirect":                 {admin{listStatus: 307, list: ``}, outcome.Unavailable},
+		"fault of the list":        {admin{listStatus: 500, list: `{"error":{}}`}, outcome.Unavailable},
+		"fault of the single read": {admin{list: one, singleStatus: 500, single: one}, outcome.Unavailable},
+		"odd status":               {admin{listStatus: 400, list: one}, outcome.Garbled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			found, fault := find(t, &c.admin)
+			if fault == nil || fault.Outcome != c.want {
+				t.Fatalf("%+v, %v; want %s", found, fault, c.want)
+			}
+		})
+	}
+}
+
+func TestPendingActiveAndBinding(t *testing.T) {
+	const recorded = `"metadata_admin":{"auth0":{"user_id":"auth0|kim"}}`
+	for name, c := range map[string]struct {
+		replace         []string
+		active, pending bool
+		subjects, realm string
+	}{
+		"migrated":                    {[]string{`{"hashed_password":"","use_password_migration_hook":true}`, `{"hashed_password":"$2a$04$x"}`}, true, false, "[auth0|kim]", ""},
+		"flag beside a hash":          {[]string{`"hashed_password":""`, `"hashed_password":"$2a$04$x"`}, true, false, "[auth0|kim]", ""},
+		"no password to migrate":      {[]string{`{"hashed_password":"","use_password_migration_hook":true}`, `{}`}, true, false, "[auth0|kim]", ""},
+		"inactive":                    {[]string{`"active"`, `"inactive"`}, false, true, "[auth0|kim]", ""},
+		"connection":                  {[]string{recorded, `"metadata_admin":{"auth0":{"user_id":"auth0|kim","connection":"users"}}`}, true, true, "[auth0|kim]", "users"},
+		"linked":                      {[]string{recorded, `"metadata_admin":{"auth0":{"user_id":"auth0|kim","user_ids":["auth0|kim","google-oauth2|1"]}}`}, true, true, "[auth0|kim auth0|kim google-oauth2|1]", ""},
+		"user_ids alone":              {[]string{recorded, `"metadata_admin":{"auth0":{"user_ids":["ad|1"]}}`}, true, true, "[ad|1]", ""},
+		"external id":                 {[]string{recorded, `"metadata_admin":null,"external_id":"auth0|kim"`}, true, true, "[auth0|kim]", ""},
+		"external id, other metadata": {[]string{recorded, `"metadata_admin":{"x":[1]},"external_id":"auth0|kim"`}, true, true, "[auth0|kim]", ""},
+		"external id of another form": {[]string{recorded, `"metadata_admin":null,"external_id":"kim"`}, true, true, "[]", ""},
+		"external id beside user_id":  {[]string{recorded, `"metadata_admin":{"auth0":{"user_id":"auth0|a"}},"external_id":"auth0|kim"`}, true, true, "[auth0|a]", ""},
+		"external id beside empty":    {[]string{recorded, `"metadata_admin":{"auth0":{"user_ids":[]}},"external_id":"auth0|kim"`}, true, true, "[]", ""},
+		"unbound":                     {[]string{recorded, `"metadata_admin":null`}, true, true, "[]", ""},
+		"empty user_id":               {[]string{`"auth0|kim"`, `""`}, true, true, "[]", ""},
+		"null user_id":                {[]string{`"auth0|kim"`, `null`}, true, true, "[]", ""},
+		"twins in somebody's data":    {[]string{`{"email":"Kim@example.org"}`, `{"Color":1,"color":2}`}, true, true, "[auth0|kim]", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			found, fault := find(t, &admin{list: "[" + identity(id) + "]", single: identity(id, c.replace...)})
+			if fault != nil {
+				t.Fatal(fault)
+			}
+			if found.Active != c.active || found.Pending != c.pending || fmt.Sprint(found.Binding.Subjects) != c.subjects || found.Binding.Connection != c.realm {
+				t.Errorf("found %+v", found)
+			}
+		})
+	}
+}
+
+// TestRecordedIdentities reads what the real Kratos answered.
+func TestRecordedIdentities(t *testing.T) {
+	for _, version := range []string{"v131", "v262"} {
+		text, err := os.ReadFile("../test/testdata/payloads/" + version + "-list-credentials_identifier-include.json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var list []struct {
+			Credentials struct {
+				Password struct{ Identifiers []string }
+			}
+		}
+		var single []json.RawMessage
+		if json.Unmarshal(text, &list) != nil || json.Unmarshal(text, &single) != nil {
+			t.Fatal("the recording is no list")
+		}
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			if r.URL.Path == "/admin/identities" {
+				_, _ = w.Write(text)
+			} else {
+				_, _ = w.Write(single[0])
+			}
+		}))
+		transport := &http.Transport{}
+		c, err := kratos.New(kratos.Options{AdminURL: srv.URL, Timeout: 5 * time.Second, Transport: transport})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, identifier := range list[0].Credentials.Password.Identifiers {
+			found, fault := result(t)(c.Find(t.Context(), identifier))
+			if fault != nil || !found.Pending || !found.Active || len(found.Binding.Subjects) != 0 {
+				t.Errorf("%s: %+v, %v", version, found, fault)
+			}
+		}
+		transport.CloseIdleConnections()
+		srv.Close()
+	}
+}
+
+func TestUnreachableAndGone(t *testing.T) {
+	hold := make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hold }))
+	defer srv.Close()
+	defer close(hold)
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	c, err := kratos.New(kratos.Options{AdminURL: srv.URL, Timeout: 50 * time.Millisecond, Transport: transport})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, fault := result(t)(c.Find(t.Context(), person)); fault == nil || fault.Outcome != outcome.Unavailable || fault.Reason != "timeout" {
+		t.Errorf("%v", fault)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, fault := result(t)(c.Find(ctx, person)); fault == nil || fault.Reason != "caller_gone" {
+		t.Errorf("%v", fault)
+	}
+}
+
+func TestNormalizeIdentifier(t *testing.T) {
+	for typed, want := range map[string]string{
+		" Kim@Example.ORG\t":   "kim@example.org",
+		"\u212aim@example.org": "kim@example.org", // the Kelvin sign, as Kratos finds it
+		" Jörg Straße x":       "jörg straße x",
+		"+49 151 9999 0001":    "+49 151 9999 0001",
+	} {
+		if got := kratos.NormalizeIdentifier(typed); got != want {
+			t.Errorf("%q became %q, want %q", typed, got, want)
+		}
+	}
+}

@@ -1,0 +1,103 @@
+// Package outcome names what can come of one login: the vocabulary that the
+// rooms, the logs, the metrics and the documentation share. What Kratos is told
+// for each is the answer table of package hook.
+package outcome
+
+// Outcome is what came of a login that Kratos asked about. The zero value is
+// none of the outcomes and is answered as Garbled.
+type Outcome uint8
+
+// The outcomes. Only Match lets anybody in; only Mismatch counts as a wrong
+// password against anybody's limits.
+const (
+	// Match: every trust rule holds; Kratos may store this password.
+	Match Outcome = iota + 1
+	// Mismatch: Auth0 said that the identifier and the password do not go together.
+	Mismatch
+	// MFARequired: Auth0 wants a second factor, so it gave no token and no subject.
+	MFARequired
+	// Blocked: an administrator blocked this user at Auth0.
+	Blocked
+	// Denied: an Action or Rule at Auth0 refused this user.
+	Denied
+	// Leaked: Auth0's breached-password detection stopped the login.
+	Leaked
+	// Throttled: Auth0's brute-force protection blocked this user for this IP.
+	Throttled
+	// Locked: ferry's own attempt limit for this user is used up.
+	Locked
+	// SubjectMismatch: the password is right, but for an Auth0 user that this
+	// identity was not imported from.
+	SubjectMismatch
+	// Unbound: the identity records no Auth0 user that it was imported from.
+	Unbound
+	// Inactive: the identity is deactivated in Kratos.
+	Inactive
+	// NotPending: the identity has a password of its own, or none to migrate.
+	NotPending
+	// Oversize: the password, or the request, is longer than may be asked about.
+	Oversize
+	// Suspicious: Auth0's bot detection wants a captcha, which a grant cannot solve.
+	Suspicious
+	// Limited: a limit of the whole tenant or of a whole IP address is used up.
+	Limited
+	// Unavailable: Auth0 or Kratos could not be asked, or did not answer.
+	Unavailable
+	// Misconfigured: Auth0 or Kratos refused ferry itself, or a setting is wrong.
+	Misconfigured
+	// Garbled: an answer that no rule knows, or one that cannot be trusted.
+	Garbled
+)
+
+// All lists every outcome in the order of the answer table.
+func All() []Outcome {
+	all := make([]Outcome, 0, Garbled)
+	for o := Match; o <= Garbled; o++ {
+		all = append(all, o)
+	}
+	return all
+}
+
+// String is the outcome's name in logs, metrics, recordings and documentation.
+// What is no outcome is named garbled, as it is answered.
+func (o Outcome) String() string {
+	switch o {
+	case Match:
+		return "match"
+	case Mismatch:
+		return "mismatch"
+	case MFARequired:
+		return "mfa_required"
+	case Blocked:
+		return "blocked"
+	case Denied:
+		return "denied"
+	case Leaked:
+		return "leaked"
+	case Throttled:
+		return "throttled"
+	case Locked:
+		return "locked"
+	case SubjectMismatch:
+		return "subject_mismatch"
+	case Unbound:
+		return "unbound"
+	case Inactive:
+		return "inactive"
+	case NotPending:
+		return "not_pending"
+	case Oversize:
+		return "oversize"
+	case Suspicious:
+		return "suspicious"
+	case Limited:
+		return "limited"
+	case Unavailable:
+		return "unavailable"
+	case Misconfigured:
+		return "misconfigured"
+	case Garbled:
+		return "garbled"
+	}
+	return "garbled"
+}

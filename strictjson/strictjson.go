@@ -1,0 +1,127 @@
+// Package strictjson decodes JSON that a trust decision rests on. It reads one
+// value and nothing after it, matches keys exactly, and refuses what two readers
+// could read differently: a key that occurs twice in an object, or twice but for
+// its case, and text that is not UTF-8.
+package strictjson
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// ErrAmbiguous is an object with a key that occurs twice, or twice but for its case.
+var ErrAmbiguous = errors.New("a key occurs twice, or twice but for its case")
+
+// errMalformed stands for every fault of the text. The decoder's own error
+// quotes what it read, and that may be a secret.
+var errMalformed = errors.New("not the JSON expected")
+
+// Unmarshal decodes the one JSON value in data into v. Unknown keys are ignored.
+// Its errors never hold any part of data.
+//
+// The keys of an object below one of the opaque names are free to differ in case
+// only: they are somebody's data (Auth0's user_metadata, say), never a protocol.
+func Unmarshal(data []byte, v any, opaque ...string) error {
+	if err := checkKeys(data, opaque); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		return errMalformed
+	}
+	return nil
+}
+
+// object is one open object: the keys seen so far, folded.
+type object struct {
+	keys   map[string]struct{}
+	opaque bool
+}
+
+// checkKeys walks data once. jsontext itself refuses keys that occur twice to the
+// letter, bad UTF-8 and nesting without end.
+func checkKeys(data []byte, opaque []string) error {
+	dec := jsontext.NewDecoder(bytes.NewReader(data))
+	var open []object
+	nextOpaque := false
+	for {
+		tok, err := dec.ReadToken()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return refuse(err)
+		}
+		switch tok.Kind() {
+		case '{', '[':
+			within := len(open) > 0 && open[len(open)-1].opaque
+			open = append(open, object{keys: map[string]struct{}{}, opaque: within || nextOpaque})
+			nextOpaque = false
+		case '}', ']':
+			open = open[:len(open)-1]
+		case '"':
+			if !isKey(dec) {
+				nextOpaque = false
+				continue
+			}
+			if err := open[len(open)-1].add(tok.String()); err != nil {
+				return err
+			}
+			nextOpaque = contains(opaque, tok.String())
+		default:
+			nextOpaque = false
+		}
+	}
+}
+
+// isKey reports whether the string that was just read is an object's key.
+func isKey(dec *jsontext.Decoder) bool {
+	kind, length := dec.StackIndex(dec.StackDepth())
+	return kind == '{' && length%2 == 1
+}
+
+func (o object) add(key string) error {
+	if o.opaque {
+		return nil
+	}
+	folded := fold(key)
+	if _, twice := o.keys[folded]; twice {
+		return ErrAmbiguous
+	}
+	o.keys[folded] = struct{}{}
+	return nil
+}
+
+func refuse(err error) error {
+	if errors.Is(err, jsontext.ErrDuplicateName) {
+		return fmt.Errorf("decode: %w", ErrAmbiguous)
+	}
+	return errMalformed
+}
+
+// fold maps keys that differ in case only to one text, by Unicode's simple
+// folding: what encoding/json would take for the same key is the same here.
+func fold(key string) string {
+	return strings.Map(func(r rune) rune {
+		least := r
+		for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
+			least = min(least, next)
+		}
+		return least
+	}, key)
+}
+
+func contains(names []string, name string) bool {
+	for _, n := range names {
+		if n == name {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,179 @@
+package upstream
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"ferry/outcome"
+	"ferry/strictjson"
+)
+
+const (
+	// grantPassword is RFC 6749, 4.3; grantPasswordRealm is Auth0's extension of it.
+	grantPassword      = "password"
+	grantPasswordRealm = "http://auth0.com/oauth/grant-type/password-realm"
+
+	maxAnswerBytes = 1 << 20
+	dialTries      = 3
+	dialPause      = 100 * time.Millisecond
+)
+
+// tokenResponse is RFC 6749, 5.1, as far as ferry needs it. Error is there because
+// an answer with status 200 may carry one.
+type tokenResponse struct {
+	AccessToken string `json:"access_token"`
+	IDToken     string `json:"id_token"`
+	Error       any    `json:"error"`
+}
+
+// reply is an HTTP answer, read whole.
+type reply struct {
+	status int
+	isJSON bool
+	body   []byte
+}
+
+// grant sends the password and reads the answer.
+func (c *Client) grant(ctx context.Context, q Question) (tokenResponse, *Refusal) {
+	answer, refusal := c.send(ctx, q)
+	if refusal != nil {
+		return tokenResponse{}, refusal
+	}
+	if answer.status != http.StatusOK {
+		return tokenResponse{}, classify(answer)
+	}
+	var tokens tokenResponse
+	garbled := func(reason string) (tokenResponse, *Refusal) {
+		return tokenResponse{}, &Refusal{Outcome: outcome.Garbled, Status: answer.status, Reason: reason}
+	}
+	switch {
+	case !answer.isJSON:
+		return garbled("not_json")
+	case strictjson.Unmarshal(answer.body, &tokens) != nil:
+		return garbled("malformed")
+	case tokens.Error != nil:
+		return garbled("error_with_200")
+	case tokens.AccessToken == "":
+		return garbled("no_access_token")
+	}
+	return tokens, nil
+}
+
+// send posts the grant. It tries again only while no connection to Auth0 was had,
+// so that nothing of the request can have left.
+func (c *Client) send(ctx context.Context, q Question) (reply, *Refusal) {
+	form := c.form(q)
+	for try := 1; ; try++ {
+		var connected atomic.Bool
+		traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+			GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+		})
+		req, err := http.NewRequestWithContext(traced, http.MethodPost, c.opts.BaseURL+"/oauth/token", strings.NewReader(form))
+		if err != nil {
+			return reply{}, &Refusal{Outcome: outcome.Misconfigured, Reason: "bad_base_url"}
+		}
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		answer, err := c.roundTrip(req)
+		if err == nil {
+			return answer, nil
+		}
+		if connected.Load() || try == dialTries || isPermanent(err) || !pause(ctx, dialPause) {
+			return reply{}, &Refusal{Outcome: outcome.Unavailable, Status: answer.status, Reason: transportReason(err)}
+		}
+	}
+}
+
+// form is the body of the grant (contract, 1.1).
+func (c *Client) form(q Question) string {
+	form := url.Values{
+		"grant_type":    {grantPassword},
+		"username":      {q.Username},
+		"password":      {q.Password.Reveal()},
+		"scope":         {c.opts.Scope},
+		"client_id":     {c.opts.ClientID},
+		"client_secret": {c.opts.ClientSecret.Reveal()},
+	}
+	if q.Realm != "" {
+		form.Set("grant_type", grantPasswordRealm)
+		form.Set("realm", q.Realm)
+	}
+	return form.Encode()
+}
+
+var errTooLarge = errors.New("answer too large")
+
+// roundTrip sends one request to Auth0 and reads the answer whole, up to a bound.
+// Where the body cannot be read, the status comes with the error.
+func (c *Client) roundTrip(req *http.Request) (reply, error) {
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", "ferry")
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return reply{}, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes+1))
+	if err == nil && len(body) > maxAnswerBytes {
+		err = errTooLarge
+	}
+	if err != nil {
+		return reply{status: resp.StatusCode}, err
+	}
+	media, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	return reply{status: resp.StatusCode, isJSON: err == nil && media == "application/json", body: body}, nil
+}
+
+// pause waits, unless ctx ends first.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// isPermanent: a certificate that is not trusted now will not be in a moment.
+func isPermanent(err error) bool {
+	var certificate *tls.CertificateVerificationError
+	var unknown x509.UnknownAuthorityError
+	var host x509.HostnameError
+	return errors.As(err, &certificate) || errors.As(err, &unknown) || errors.As(err, &host)
+}
+
+// transportReason is a word for the fault. The error's own text may quote what the
+// other side sent, and that may echo the request.
+func transportReason(err error) string {
+	var dns *net.DNSError
+	var op *net.OpError
+	var record tls.RecordHeaderError
+	var netErr net.Error
+	switch {
+	case errors.Is(err, context.Canceled):
+		return "caller_gone"
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
+		return "timeout"
+	case errors.Is(err, errTooLarge):
+		return "answer_too_large"
+	case errors.As(err, &dns):
+		return "dns"
+	case isPermanent(err), errors.As(err, &record):
+		return "tls"
+	case errors.As(err, &op) && op.Op == "dial":
+		return "dial"
+	}
+	return "connection_broken"
+}
