@@ -1,0 +1,110 @@
+package kratostest
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+)
+
+// LowestBcryptCost is the cheapest password hash Kratos accepts, and only with
+// --dev.
+const LowestBcryptCost = 4
+
+// places are the values of kratos.yml.example that belong to a machine and not
+// to the configuration: all that a test replaces in it.
+type places struct {
+	dsn          string
+	publicPort   int
+	adminPort    int
+	schemaURL    string
+	hookURL      string // empty: the example's
+	hookKey      string // empty: the example's
+	cookieSecret string
+	cipherSecret string // 32 characters
+	bcryptCost   int
+}
+
+// derive makes a kratos.yml out of the shipped example. A value is replaced
+// only where the example has one, so that the tests run what is shipped; edit,
+// if not nil, then changes what it likes.
+func derive(example []byte, p places, edit func(config map[string]any)) ([]byte, error) {
+	var config map[string]any
+	if err := yaml.Unmarshal(example, &config); err != nil {
+		return nil, fmt.Errorf("parse kratos.yml.example: %w", err)
+	}
+	for _, r := range p.replacements() {
+		if err := replace(config, r.path, r.value); err != nil {
+			return nil, fmt.Errorf("kratos.yml.example: %w", err)
+		}
+	}
+	if edit != nil {
+		edit(config)
+	}
+	text, err := yaml.Marshal(config)
+	if err != nil {
+		return nil, fmt.Errorf("write kratos.yml: %w", err)
+	}
+	return text, nil
+}
+
+type replacement struct {
+	path  string // keys and list indexes joined by dots
+	value any
+}
+
+func (p places) replacements() []replacement {
+	const hook = "selfservice.methods.password.config.migrate_hook.config."
+	all := []replacement{
+		{"dsn", p.dsn},
+		{"serve.public.host", loopback},
+		{"serve.public.port", p.publicPort},
+		{"serve.public.base_url", baseURL(p.publicPort) + "/"},
+		{"serve.admin.host", loopback},
+		{"serve.admin.port", p.adminPort},
+		{"serve.admin.base_url", baseURL(p.adminPort) + "/"},
+		{"identity.schemas.0.url", p.schemaURL},
+		{"secrets.cookie", []any{p.cookieSecret}},
+		{"secrets.cipher", []any{p.cipherSecret}},
+		{"hashers.bcrypt.cost", p.bcryptCost},
+	}
+	if p.hookURL != "" {
+		all = append(all, replacement{hook + "url", p.hookURL})
+	}
+	if p.hookKey != "" {
+		all = append(all, replacement{hook + "auth.config.value", "Bearer " + p.hookKey})
+	}
+	return all
+}
+
+// replace changes a value that exists and refuses to add one.
+func replace(config map[string]any, path string, value any) error {
+	var here any = config
+	steps := strings.Split(path, ".")
+	for i, step := range steps {
+		last := i == len(steps)-1
+		switch node := here.(type) {
+		case map[string]any:
+			next, ok := node[step]
+			if !ok {
+				return fmt.Errorf("no %s in it", path)
+			}
+			if last {
+				node[step] = value
+			}
+			here = next
+		case []any:
+			var index int
+			if _, err := fmt.Sscanf(step, "%d", &index); err != nil || index < 0 || index >= len(node) {
+				return fmt.Errorf("no %s in it", path)
+			}
+			if last {
+				node[index] = value
+			}
+			here = node[index]
+		default:
+			return fmt.Errorf("no %s in it", path)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,318 @@
+package kratostest
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	client "github.com/ory/kratos-client-go"
+
+	"ferry/test/process"
+)
+
+const (
+	loopback = "127.0.0.1"
+
+	bootLimit    = 60 * time.Second      // migrations and start, all attempts together
+	bootAttempts = 5                     // a port can be taken between choosing and using it
+	readyTick    = 25 * time.Millisecond // between two questions whether it is up
+	stopGrace    = 10 * time.Second      // from SIGTERM to SIGKILL
+	callLimit    = 2 * time.Minute       // one HTTP call; Kratos gives up on a hook after 93 s
+	migrateBody  = "SELFSERVICE_METHODS_PASSWORD_CONFIG_MIGRATE_HOOK_CONFIG_BODY"
+)
+
+// Options say what Kratos runs with. The zero value boots the shipped example.
+type Options struct {
+	// Binary is the Kratos to run; empty means what Binary finds or builds.
+	Binary string
+	// Dir holds the configuration and the database, and is kept; starting on it
+	// again finds the identities of before. Empty means a temporary folder,
+	// removed by Stop.
+	Dir string
+	// Schema is the identity schema; empty means identity.schema.json.example.
+	Schema []byte
+	// HookURL is what Kratos calls to migrate a password, and HookKey what it
+	// sends as "Authorization: Bearer KEY". Empty means the example's.
+	HookURL, HookKey string
+	// MigrateJsonnet is the template of the migration hook's body. Kratos 25.4
+	// and later use it; 1.3.1 ignores it and sends identifier and password.
+	MigrateJsonnet string
+	// Edit changes the configuration after everything else, to test what an
+	// operator may do to it. Lists are []any, objects map[string]any.
+	Edit func(config map[string]any)
+	// Env is added to Kratos' environment ("NAME=value"), which is otherwise
+	// made from nothing: none of the caller's variables reach it.
+	Env []string
+	// BcryptCost is the cost of password hashes; 0 means LowestBcryptCost.
+	BcryptCost int
+	// Output receives what Kratos prints, as it prints it, besides Logs.
+	Output io.Writer
+	// Progress is told about a build of Kratos (see Binary).
+	Progress io.Writer
+}
+
+// Kratos is a running Ory Kratos. Its methods may be called concurrently.
+type Kratos struct {
+	proc      *process.Process
+	logs      *process.Log
+	publicURL string
+	adminURL  string
+	tempDir   string // removed by Stop; empty: none
+	http      *http.Client
+	admin     *client.APIClient
+
+	stopOnce sync.Once
+	stopErr  error
+}
+
+// Start boots Kratos and returns when it answers on both its ports. ctx bounds
+// the boot only: afterwards Kratos runs until Stop. The error of a failed boot
+// ends with what Kratos printed last.
+func Start(ctx context.Context, opts Options) (*Kratos, error) {
+	b := boot{opts: opts, logs: &process.Log{Tee: opts.Output}}
+	if err := b.prepare(ctx); err != nil {
+		return nil, errors.Join(err, b.cleanUp())
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, bootLimit, fmt.Errorf("kratos is not ready after %s", bootLimit))
+	defer cancel()
+	k, err := b.start(ctx)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start kratos: %w\n%s", err, b.logs.Tail(12)), b.cleanUp())
+	}
+	return k, nil
+}
+
+// PublicURL is the base of the public API, without a slash at its end.
+func (k *Kratos) PublicURL() string { return k.publicURL }
+
+// AdminURL is the base of the admin API, without a slash at its end.
+func (k *Kratos) AdminURL() string { return k.adminURL }
+
+// Logs is everything Kratos has printed so far, its migrations included.
+func (k *Kratos) Logs() string { return k.logs.String() }
+
+// Done is closed when Kratos has ended, whoever ended it.
+func (k *Kratos) Done() <-chan struct{} { return k.proc.Done() }
+
+// Version is what Kratos calls itself; a plain source build says "master".
+func (k *Kratos) Version(ctx context.Context) (string, error) {
+	_, body, err := k.get(ctx, k.http, k.adminURL+"/admin/version", nil)
+	if err != nil {
+		return "", fmt.Errorf("kratos version: %w", err)
+	}
+	var answer struct {
+		Version string `json:"version"`
+	}
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return "", fmt.Errorf("kratos version: %w", err)
+	}
+	return answer.Version, nil
+}
+
+// Stop ends Kratos within some seconds, whatever it is doing, and removes its
+// temporary folder. It may be called again and answers the same. That Kratos
+// had ended by itself before is an error.
+func (k *Kratos) Stop() error {
+	k.stopOnce.Do(func() {
+		k.http.CloseIdleConnections()
+		var crashed error
+		if k.proc.Exited() {
+			crashed = fmt.Errorf("kratos ended by itself: %w\n%s", endOf(k.proc), k.logs.Tail(12))
+		}
+		k.stopErr = errors.Join(crashed, k.proc.Stop(stopGrace), removeFolder(k.tempDir))
+	})
+	return k.stopErr
+}
+
+func endOf(p *process.Process) error {
+	if err := p.Err(); err != nil {
+		return err
+	}
+	return errors.New("exit status 0")
+}
+
+func removeFolder(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("remove kratos' folder: %w", err)
+	}
+	return nil
+}
+
+// boot is one call of Start.
+type boot struct {
+	opts    Options
+	logs    *process.Log
+	binary  string
+	example []byte
+	dir     string
+	tempDir string
+	secret  string
+}
+
+func (b *boot) cleanUp() error { return removeFolder(b.tempDir) }
+
+// prepare finds the program and the shipped files and makes the folder.
+func (b *boot) prepare(ctx context.Context) error {
+	root, err := repoRoot()
+	if err != nil {
+		return err
+	}
+	if b.binary = b.opts.Binary; b.binary == "" {
+		if b.binary, err = Binary(ctx, b.opts.Progress); err != nil {
+			return err
+		}
+	}
+	if b.example, err = os.ReadFile(filepath.Join(root, "kratos.yml.example")); err != nil {
+		return fmt.Errorf("the shipped configuration: %w", err)
+	}
+	schema := b.opts.Schema
+	if len(schema) == 0 {
+		if schema, err = os.ReadFile(filepath.Join(root, "identity.schema.json.example")); err != nil {
+			return fmt.Errorf("the shipped schema: %w", err)
+		}
+	}
+	if err := b.makeFolder(); err != nil {
+		return err
+	}
+	b.secret = randomHex()
+	if err := os.WriteFile(b.file("identity.schema.json"), schema, 0o600); err != nil {
+		return fmt.Errorf("write the schema: %w", err)
+	}
+	return nil
+}
+
+func (b *boot) makeFolder() error {
+	if b.opts.Dir == "" {
+		dir, err := os.MkdirTemp("", "kratostest-")
+		if err != nil {
+			return fmt.Errorf("make kratos' folder: %w", err)
+		}
+		b.dir, b.tempDir = dir, dir
+		return nil
+	}
+	dir, err := filepath.Abs(b.opts.Dir)
+	if err != nil {
+		return fmt.Errorf("kratos' folder: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make kratos' folder: %w", err)
+	}
+	b.dir = dir
+	return nil
+}
+
+func (b *boot) file(name string) string { return filepath.Join(b.dir, name) }
+
+// dsn is the one that survives concurrent logins: WAL and a busy timeout.
+func (b *boot) dsn() string {
+	return "sqlite://" + b.file("kratos.sqlite") + "?_fk=true&mode=rwc&_busy_timeout=10000&_journal_mode=WAL"
+}
+
+func (b *boot) start(ctx context.Context) (*Kratos, error) {
+	for attempt := 1; ; attempt++ {
+		ports, err := freePorts(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if err := b.writeConfig(ports); err != nil {
+			return nil, err
+		}
+		if attempt == 1 {
+			if err := b.command("migrate", "sql", "-e", "--yes", "-c", b.file("kratos.yml")).Run(ctx); err != nil {
+				return nil, fmt.Errorf("migrate the database: %w", err)
+			}
+		}
+		k, err := b.serve(ctx, ports)
+		if !errors.Is(err, errPortTaken) || attempt == bootAttempts {
+			return k, err
+		}
+	}
+}
+
+func (b *boot) writeConfig(p ports) error {
+	cost := b.opts.BcryptCost
+	if cost == 0 {
+		cost = LowestBcryptCost
+	}
+	text, err := derive(b.example, places{
+		dsn:          b.dsn(),
+		publicPort:   p.public,
+		adminPort:    p.admin,
+		schemaURL:    "file://" + b.file("identity.schema.json"),
+		hookURL:      b.opts.HookURL,
+		hookKey:      b.opts.HookKey,
+		cookieSecret: b.secret,
+		cipherSecret: b.secret,
+		bcryptCost:   cost,
+	}, b.opts.Edit)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(b.file("kratos.yml"), text, 0o600); err != nil {
+		return fmt.Errorf("write kratos.yml: %w", err)
+	}
+	return nil
+}
+
+// command runs Kratos with an environment made from nothing: it would take any
+// variable that is named like one of its settings.
+func (b *boot) command(args ...string) process.Command {
+	env := []string{"HOME=" + b.dir, "TMPDIR=" + os.TempDir(), "DSN=" + b.dsn()}
+	if b.opts.MigrateJsonnet != "" {
+		env = append(env, migrateBody+"=base64://"+base64.StdEncoding.EncodeToString([]byte(b.opts.MigrateJsonnet)))
+	}
+	return process.Command{Path: b.binary, Args: args, Env: append(env, b.opts.Env...), Dir: b.dir, Output: b.logs}
+}
+
+func (b *boot) serve(ctx context.Context, p ports) (*Kratos, error) {
+	proc, err := b.command("serve", "-c", b.file("kratos.yml"), "--dev", "--sqa-opt-out").Start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	k := newKratos(proc, b.logs, p)
+	if err := k.awaitReady(ctx); err != nil {
+		k.http.CloseIdleConnections()
+		return nil, errors.Join(err, proc.Stop(stopGrace))
+	}
+	k.tempDir = b.tempDir
+	return k, nil
+}
+
+func newKratos(proc *process.Process, logs *process.Log, p ports) *Kratos {
+	k := &Kratos{
+		proc:      proc,
+		logs:      logs,
+		publicURL: baseURL(p.public),
+		adminURL:  baseURL(p.admin),
+		http: &http.Client{
+			Transport:     &http.Transport{MaxIdleConnsPerHost: 16},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+			Timeout:       callLimit,
+		},
+	}
+	config := client.NewConfiguration()
+	config.Servers = client.ServerConfigurations{{URL: k.adminURL}}
+	config.HTTPClient = k.http
+	k.admin = client.NewAPIClient(config)
+	return k
+}
+
+// randomHex makes 32 characters, as many as Kratos wants of a cipher secret.
+func randomHex() string {
+	var raw [16]byte
+	_, _ = rand.Read(raw[:]) // never fails: crypto/rand
+	return hex.EncodeToString(raw[:])
+}

@@ -1,0 +1,240 @@
+package kratostest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// What a person can see of a login; Login.Sees answers one of them, or "other: "
+// and what it was.
+const (
+	SeesSession            = "session"
+	SeesInvalidCredentials = "invalid credentials"
+	SeesUnavailable        = "unavailable"
+)
+
+// invalidCredentials is Kratos' message for an unknown identifier as well as
+// for a wrong password.
+const invalidCredentials = 4000006
+
+// Login is what Kratos answered to one login.
+type Login struct {
+	Status     int    // HTTP status of the answer to the submission
+	SessionID  string // empty: no session
+	Token      bool   // a session token, or for browsers a session cookie, came with it
+	IdentityID string
+	Messages   []int // ids of the messages in the form, the form's own before its fields'
+
+	// Of Kratos' error object, where it answered or showed one.
+	ErrorID      string
+	ErrorCode    int
+	ErrorStatus  string
+	ErrorReason  string
+	ErrorMessage string
+
+	Duration time.Duration // of the submission alone; the hook is called within it
+}
+
+// Sees sums up what the person sees, the same for all kinds of clients.
+func (l Login) Sees() string {
+	switch {
+	case l.SessionID != "" && l.Token:
+		return SeesSession
+	case slices.Contains(l.Messages, invalidCredentials):
+		return SeesInvalidCredentials
+	case l.ErrorCode == http.StatusBadGateway:
+		return SeesUnavailable
+	case l.ErrorCode != 0:
+		return fmt.Sprintf("other: error %d %s", l.ErrorCode, l.ErrorReason)
+	case len(l.Messages) > 0:
+		return fmt.Sprintf("other: messages %v", l.Messages)
+	default:
+		return fmt.Sprintf("other: status %d", l.Status)
+	}
+}
+
+// RequestEdit changes a request of a login before it is sent: the flow's first
+// one and the submission alike.
+type RequestEdit func(*http.Request)
+
+// WithHeader sets a header on the requests of a login.
+func WithHeader(name, value string) RequestEdit {
+	return func(r *http.Request) { r.Header.Set(name, value) }
+}
+
+// LoginAPI logs in as a native app does: JSON, no cookies. An error means that
+// there was no answer to read; then only Duration is set.
+func (k *Kratos) LoginAPI(ctx context.Context, identifier, password string, edits ...RequestEdit) (Login, error) {
+	p := person{kratos: k, http: k.http, edits: edits}
+	flow, err := p.initFlow(ctx, "/self-service/login/api")
+	if err != nil {
+		return Login{}, fmt.Errorf("login as an app: %w", err)
+	}
+	got, took, err := p.submitJSON(ctx, flow, identifier, password)
+	if err != nil {
+		return Login{Duration: took}, fmt.Errorf("login as an app: %w", err)
+	}
+	login, err := readLogin(got)
+	login.Duration = took
+	if err != nil {
+		return login, fmt.Errorf("login as an app: %w", err)
+	}
+	return login, nil
+}
+
+// person is one client on its way through one login.
+type person struct {
+	kratos *Kratos
+	http   *http.Client
+	edits  []RequestEdit
+}
+
+// flow is the part of a login flow that a client acts upon.
+type flow struct {
+	ID string `json:"id"`
+	UI struct {
+		Action   string    `json:"action"`
+		Messages []message `json:"messages"`
+		Nodes    []struct {
+			Messages   []message `json:"messages"`
+			Attributes struct {
+				Name  string `json:"name"`
+				Value any    `json:"value"`
+			} `json:"attributes"`
+		} `json:"nodes"`
+	} `json:"ui"`
+}
+
+type message struct {
+	ID int `json:"id"`
+}
+
+func (f flow) messages() []int {
+	var ids []int
+	for _, m := range f.UI.Messages {
+		ids = append(ids, m.ID)
+	}
+	for _, node := range f.UI.Nodes {
+		for _, m := range node.Messages {
+			ids = append(ids, m.ID)
+		}
+	}
+	return ids
+}
+
+func (f flow) csrfToken() string {
+	for _, node := range f.UI.Nodes {
+		if node.Attributes.Name == "csrf_token" {
+			token, _ := node.Attributes.Value.(string)
+			return token
+		}
+	}
+	return ""
+}
+
+// initFlow begins a flow whose answer is the flow itself.
+func (p person) initFlow(ctx context.Context, path string) (flow, error) {
+	request, err := p.request(ctx, http.MethodGet, p.kratos.publicURL+path, "application/json", "")
+	if err != nil {
+		return flow{}, err
+	}
+	got, err := send(p.http, request)
+	if err != nil {
+		return flow{}, fmt.Errorf("begin: %w", err)
+	}
+	return decodeFlow(got)
+}
+
+func decodeFlow(got answer) (flow, error) {
+	if got.status != http.StatusOK {
+		return flow{}, fmt.Errorf("login flow: status %d: %s", got.status, got.body)
+	}
+	var f flow
+	if err := json.Unmarshal(got.body, &f); err != nil {
+		return flow{}, fmt.Errorf("login flow: %w", err)
+	}
+	return f, nil
+}
+
+func (p person) submitJSON(ctx context.Context, f flow, identifier, password string) (answer, time.Duration, error) {
+	fields := map[string]string{"method": "password", "identifier": identifier, "password": password}
+	if token := f.csrfToken(); token != "" {
+		fields["csrf_token"] = token
+	}
+	body, err := json.Marshal(fields)
+	if err != nil {
+		return answer{}, 0, fmt.Errorf("submit: %w", err)
+	}
+	request, err := p.request(ctx, http.MethodPost, f.UI.Action, "application/json", string(body))
+	if err != nil {
+		return answer{}, 0, err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	return p.timed(request)
+}
+
+func (p person) request(ctx context.Context, method, address, accept, body string) (*http.Request, error) {
+	request, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("make a request: %w", err)
+	}
+	request.Header.Set("Accept", accept)
+	for _, edit := range p.edits {
+		edit(request)
+	}
+	return request, nil
+}
+
+func (p person) timed(request *http.Request) (answer, time.Duration, error) {
+	began := time.Now()
+	got, err := send(p.http, request)
+	took := time.Since(began)
+	if err != nil {
+		return answer{}, took, fmt.Errorf("submit: %w", err)
+	}
+	return got, took, nil
+}
+
+// readLogin reads an answer in JSON: a session, the flow again, or an error.
+func readLogin(got answer) (Login, error) {
+	var body struct {
+		flow
+		Session struct {
+			ID       string `json:"id"`
+			Identity struct {
+				ID string `json:"id"`
+			} `json:"identity"`
+		} `json:"session"`
+		SessionToken string     `json:"session_token"`
+		Error        errorValue `json:"error"`
+	}
+	login := Login{Status: got.status}
+	if err := json.Unmarshal(got.body, &body); err != nil {
+		return login, fmt.Errorf("status %d: %w", got.status, err)
+	}
+	login.SessionID = body.Session.ID
+	login.IdentityID = body.Session.Identity.ID
+	login.Token = body.SessionToken != ""
+	login.Messages = body.messages()
+	login.setError(body.Error)
+	return login, nil
+}
+
+// errorValue is Kratos' error object.
+type errorValue struct {
+	ID      string `json:"id"`
+	Code    int    `json:"code"`
+	Status  string `json:"status"`
+	Reason  string `json:"reason"`
+	Message string `json:"message"`
+}
+
+func (l *Login) setError(e errorValue) {
+	l.ErrorID, l.ErrorCode, l.ErrorStatus = e.ID, e.Code, e.Status
+	l.ErrorReason, l.ErrorMessage = e.Reason, e.Message
+}

@@ -1,0 +1,139 @@
+package kratostest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxAnswer bounds how much of an answer is read.
+const maxAnswer = 16 << 20
+
+var errPortTaken = errors.New("a chosen port was taken by somebody else")
+
+type ports struct{ public, admin int }
+
+func baseURL(port int) string {
+	return "http://" + net.JoinHostPort(loopback, strconv.Itoa(port))
+}
+
+// freePorts chooses two ports by opening and closing them. Somebody else may
+// take one before Kratos does: see awaitReady.
+func freePorts(ctx context.Context) (ports, error) {
+	var chosen [2]int
+	for i := range chosen {
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(loopback, "0"))
+		if err != nil {
+			return ports{}, fmt.Errorf("choose a port: %w", err)
+		}
+		defer func() { _ = listener.Close() }() // both stay open until both are chosen
+		address, ok := listener.Addr().(*net.TCPAddr)
+		if !ok {
+			return ports{}, fmt.Errorf("choose a port: odd address %s", listener.Addr())
+		}
+		chosen[i] = address.Port
+	}
+	return ports{public: chosen[0], admin: chosen[1]}, nil
+}
+
+// awaitReady returns nil once this very Kratos answers on both ports, and
+// errPortTaken where another program has one of them.
+func (k *Kratos) awaitReady(ctx context.Context) error {
+	ticker := time.NewTicker(readyTick)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-k.proc.Done():
+			if k.logs.Contains("address already in use") {
+				return errPortTaken
+			}
+			return fmt.Errorf("kratos ended while it started: %w", endOf(k.proc))
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-ticker.C:
+		}
+		if k.ready(ctx, k.publicURL+"/health/ready") && k.ready(ctx, k.adminURL+"/admin/health/ready") {
+			return k.checkOurs(ctx)
+		}
+	}
+}
+
+func (k *Kratos) ready(ctx context.Context, address string) bool {
+	status, _, err := k.get(ctx, k.http, address, nil)
+	return err == nil && status == http.StatusOK
+}
+
+// checkOurs guards against another Kratos on a port of ours, while our own is
+// still finding out that it cannot have it: each of Kratos' ports redirects
+// what belongs to the other one there.
+func (k *Kratos) checkOurs(ctx context.Context) error {
+	for _, probe := range []struct{ address, belongs string }{
+		{k.publicURL + "/admin/identities", k.adminURL},
+		{k.adminURL + "/admin/schemas", k.publicURL},
+	} {
+		location, err := k.redirect(ctx, probe.address)
+		if err != nil {
+			return err
+		}
+		if location != "" && !strings.HasPrefix(location, probe.belongs+"/") {
+			return errPortTaken
+		}
+	}
+	return nil
+}
+
+// redirect is where address redirects to, or empty.
+func (k *Kratos) redirect(ctx context.Context, address string) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return "", fmt.Errorf("ask %s: %w", address, err)
+	}
+	response, err := k.http.Do(request)
+	if err != nil {
+		return "", fmt.Errorf("ask %s: %w", address, err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, maxAnswer))
+	return response.Header.Get("Location"), nil
+}
+
+// get reads one address as JSON. Any status is an answer, not an error.
+func (k *Kratos) get(ctx context.Context, via *http.Client, address string, query url.Values) (int, []byte, error) {
+	if len(query) > 0 {
+		address += "?" + query.Encode()
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return 0, nil, fmt.Errorf("ask %s: %w", address, err)
+	}
+	request.Header.Set("Accept", "application/json")
+	answer, err := send(via, request)
+	return answer.status, answer.body, err
+}
+
+// answer is an HTTP response, read to its end.
+type answer struct {
+	status   int
+	location string
+	body     []byte
+}
+
+func send(via *http.Client, request *http.Request) (answer, error) {
+	response, err := via.Do(request)
+	if err != nil {
+		return answer{}, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil {
+		return answer{}, fmt.Errorf("read the answer: %w", err)
+	}
+	return answer{status: response.StatusCode, location: response.Header.Get("Location"), body: body}, nil
+}
