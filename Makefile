@@ -1,0 +1,66 @@
+# Two commands matter: `make demo` shows ferry at work, `make test` proves it.
+
+.DEFAULT_GOAL := help
+.PHONY: help build kratos demo test prereqs vet lint unit fuzz bench readme clean
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LINT     = $(GO) tool -modfile=tools/go.mod golangci-lint
+HEADING  = @printf '\n== %s\n'
+
+# The version is stamped below; a clone without .git, or that git distrusts,
+# must build as well.
+export GOFLAGS := $(strip $(GOFLAGS) -buildvcs=false)
+
+help: ## show this
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+
+build: ## ferry, auth0sim and demo, into build/
+	@mkdir -p build
+	$(GO) build -ldflags '-X main.version=$(VERSION)' -o build/ ./cmd/...
+
+kratos: ## the real Kratos, built from its module (two minutes, once)
+	$(GO) run ./test/kratostest/build
+
+demo: prereqs build kratos ## take users across, narrated; KEEP=1 leaves everything running
+	@exec build/demo
+
+test: ## everything: build, linters, all tests with the race detector, fuzzing
+	$(HEADING) 'prerequisites'
+	@$(MAKE) --no-print-directory prereqs
+	$(HEADING) 'build'
+	@$(MAKE) --no-print-directory build
+	$(HEADING) 'vet'
+	@$(MAKE) --no-print-directory vet
+	$(HEADING) 'lint and format (a first run builds the linter: minutes)'
+	@$(MAKE) --no-print-directory lint
+	$(HEADING) 'the real Kratos (a first run builds it: minutes)'
+	@$(MAKE) --no-print-directory kratos
+	$(HEADING) 'tests, end to end ones too'
+	@$(MAKE) --no-print-directory unit
+	$(HEADING) 'fuzz'
+	@$(MAKE) --no-print-directory fuzz
+
+prereqs: ## check, and on Debian as root install, what the rest needs
+	@sh scripts/prereqs.sh
+
+vet: ## go vet
+	$(GO) vet ./...
+
+lint: ## the linters and gofumpt; `make lint FIX=1` mends what can be mended
+	$(LINT) run $(if $(FIX),--fix) ./...
+
+unit: ## all tests, with the race detector
+	$(GO) test -race -shuffle=on -timeout=20m ./...
+
+fuzz: ## every fuzz target for FUZZTIME (5s)
+	@sh scripts/fuzz.sh
+
+bench: ## all benchmarks
+	$(GO) test -run='^$$' -bench=. -benchmem ./...
+
+readme: ## write the table of settings into the README
+	$(GO) test ./config -run TestReadme -update
+
+clean: ## remove build/
+	rm -rf build
