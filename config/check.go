@@ -72,7 +72,7 @@ func (c *Config) checkHook(k *checker) {
 }
 
 // domainPattern is a host name, and a port where a test needs one.
-var domainPattern = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?(:[0-9]{1,5})?$`) //nolint:gochecknoglobals // a constant in all but name
+var domainPattern = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?(:[0-9]{1,5})?$`)
 
 func (c *Config) checkAuth0(k *checker) {
 	k.require(domainPattern.MatchString(c.Auth0Domain), "AUTH0_DOMAIN", "must be a bare domain such as tenant.eu.auth0.com, without https:// and slashes")

@@ -92,7 +92,7 @@ func (i identityJSON) identity() (Identity, error) {
 }
 
 // subjectForm is an Auth0 user id: the provider, then the id at that provider.
-var subjectForm = regexp.MustCompile(`^[a-z0-9-]+\|.`) //nolint:gochecknoglobals // a constant in all but name
+var subjectForm = regexp.MustCompile(`^[a-z0-9-]+\|.`)
 
 // binding collects the recorded users. external_id counts only where neither
 // user_id nor user_ids is there, and only in the form of an Auth0 user id.

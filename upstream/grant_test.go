@@ -123,7 +123,9 @@ func TestAnswers(t *testing.T) {
 		{"200 with the access token twice", sendJSON(200, `{"access_token":"a","access_token":"b"}`), outcome.Garbled},
 		{"200 with trailing text", sendJSON(200, `{"access_token":"a"} {}`), outcome.Garbled},
 		{"200 cut", sendJSON(200, `{"access_token":"a`), outcome.Garbled},
-		{"redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect) }, outcome.Garbled},
+		{"redirect", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+		}, outcome.Garbled},
 		{"oversized", sendJSON(200, `{"access_token":"a","x":"`+strings.Repeat("x", 2<<20)+`"}`), outcome.Unavailable},
 		{"reset", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, outcome.Unavailable},
 	} {

@@ -41,12 +41,14 @@ type idTokens struct {
 // describes the person may have any type: an odd e-mail is no reason to disbelieve
 // the subject, and a flag that is not true is false.
 type claims struct {
-	Subject       string `json:"sub"`
-	AZP           string `json:"azp"`
-	Email         any    `json:"email"`
-	EmailVerified any    `json:"email_verified"`
-	Phone         any    `json:"phone_number"`
-	PhoneVerified any    `json:"phone_number_verified"`
+	Subject string `json:"sub"`
+	AZP     string `json:"azp"`
+	// Expiry is checked by go-oidc, which would also take a text with digits in it.
+	Expiry        float64 `json:"exp"`
+	Email         any     `json:"email"`
+	EmailVerified any     `json:"email_verified"`
+	Phone         any     `json:"phone_number"`
+	PhoneVerified any     `json:"phone_number_verified"`
 }
 
 func (c claims) profile() Profile {

@@ -17,7 +17,7 @@ import (
 )
 
 // version is set by the linker: -X main.version=v1.2.3.
-var version string //nolint:gochecknoglobals // the linker's way in
+var version string
 
 // Exit statuses of every subcommand.
 const (

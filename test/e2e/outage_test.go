@@ -1,0 +1,123 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+
+	"ferry/test/auth0sim"
+	"ferry/test/ferrytest"
+	"ferry/test/kratostest"
+)
+
+// TestOutages: while something is down nobody is told that the password is wrong,
+// nothing is stored, and the same login works afterwards.
+func TestOutages(t *testing.T) {
+	s := start(t)
+	t.Run("auth0 down", func(t *testing.T) { testAuth0Down(t, s) })
+	t.Run("ferry down", func(t *testing.T) { testFerryDown(t, s) })
+	t.Run("ready with auth0 down", func(t *testing.T) { testReady(t, s) })
+	t.Run("not kratos' admin API", func(t *testing.T) { testNotAdmin(t, s) })
+}
+
+func testAuth0Down(t *testing.T, s *stack) {
+	t.Helper()
+	p := s.person(t, nil)
+	s.down(t)
+	p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesUnavailable, 0, 1, false})
+	s.sim.ClearFaults()
+	p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 1, 1, true})
+}
+
+// testFerryDown: Kratos tries three times, and nobody is locked out.
+func testFerryDown(t *testing.T, s *stack) {
+	t.Helper()
+	p := s.person(t, nil)
+	if err := s.ferry.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(s.ferry.Logs(), `"msg":"stopped"`) {
+		t.Errorf("ferry did not drain: %s", s.ferry.Logs())
+	}
+	p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesUnavailable, 0, 3, false})
+	s.startFerry()
+	p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 1, 1, true})
+}
+
+func testReady(t *testing.T, s *stack) {
+	t.Helper()
+	s.down(t)
+	defer s.sim.ClearFaults()
+	s.restartFerry(t)
+	for _, path := range []string{"/health/alive", "/health/ready"} {
+		if got := s.get(t, path); got != "{\"status\":\"ok\"}\n" {
+			t.Errorf("%s: %s", path, got)
+		}
+	}
+}
+
+func testNotAdmin(t *testing.T, s *stack) {
+	t.Helper()
+	p := s.person(t, nil)
+	s.restartFerry(t, "FERRY_KRATOS_ADMIN_URL="+s.kratos.PublicURL())
+	p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesUnavailable, 0, 1, false})
+	if !strings.Contains(s.ferry.Logs(), `"reason":"kratos_not_there"`) {
+		t.Errorf("the log: %s", s.ferry.Logs())
+	}
+}
+
+// down takes the whole of Auth0 away.
+func (s *stack) down(t *testing.T) {
+	t.Helper()
+	if _, err := s.sim.SetFault(auth0sim.Fault{Name: auth0sim.FaultResetBeforeRequest, Path: auth0sim.AnyPath}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *stack) restartFerry(t *testing.T, settings ...string) {
+	t.Helper()
+	if err := s.ferry.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	s.startFerry(settings...)
+}
+
+// TestVerifiedIdentifier: the setting under which unbound identities may cross.
+func TestVerifiedIdentifier(t *testing.T) {
+	s := start(t, "FERRY_BINDING=verified_identifier")
+	unbound := func(verified bool) func(*auth0sim.User, *kratostest.NewIdentity) {
+		return func(u *auth0sim.User, i *kratostest.NewIdentity) {
+			u.EmailVerified = verified
+			i.MetadataAdmin = nil
+		}
+	}
+	p := s.person(t, unbound(false))
+	p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesInvalidCredentials, 1, 1, false})
+	p = s.person(t, unbound(true))
+	p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 1, 1, true})
+}
+
+// TestServeRefuses: what is wrong with the settings is said at once, by name.
+func TestServeRefuses(t *testing.T) {
+	if err := buildFerry(); err != nil {
+		t.Fatal(err)
+	}
+	ferry, err := ferrytest.Start(t.Context(), ferrytest.Options{Binary: ferryBinary(), Env: []string{
+		"FERRY_AUTH0_DOMIAN=canary.example", "FERRY_AUTH0_TIMEOUT=canary",
+	}})
+	if err == nil {
+		_ = ferry.Stop()
+		t.Fatal("ferry started without settings")
+	}
+	for _, want := range []string{
+		"exit status 2", "FERRY_HOOK_KEYS: is not set", "FERRY_AUTH0_DOMAIN: is not set", "FERRY_AUTH0_CLIENT_ID: is not set",
+		"FERRY_AUTH0_CLIENT_SECRET: is not set", "FERRY_KRATOS_ADMIN_URL: is not set",
+		"FERRY_AUTH0_TIMEOUT: must be a duration", "FERRY_AUTH0_DOMIAN: is not a setting; did you mean FERRY_AUTH0_DOMAIN?",
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is not in: %v", want, err)
+		}
+	}
+	if strings.Contains(err.Error(), "canary") {
+		t.Errorf("a value was printed: %v", err)
+	}
+}

@@ -1,0 +1,311 @@
+// Package e2e takes people from the Auth0 simulator to the real Kratos through the
+// program ferry, all three as separate as in production.
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"ferry/test/auth0sim"
+	"ferry/test/ferrytest"
+	"ferry/test/kratostest"
+	"ferry/wiring"
+)
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "ferry-e2e-")
+	if err == nil {
+		err = os.Setenv(binaryVariable, filepath.Join(dir, "ferry"))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		_ = os.RemoveAll(dir)
+		os.Exit(code)
+	}))
+}
+
+// binaryVariable is where TestMain says the ferry under test is to be built.
+const binaryVariable = "E2E_FERRY"
+
+var buildFerry = sync.OnceValue(func() error {
+	cmd := exec.CommandContext(context.Background(), "go", "build", "-o", ferryBinary(), "ferry/cmd/ferry")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build ferry: %w\n%s", err, out)
+	}
+	return nil
+})
+
+func ferryBinary() string { return os.Getenv(binaryVariable) }
+
+const (
+	hookKey      = "canary-hook-key-5e1d0c2b-0123456789abcdef"
+	clientSecret = "canary-client-secret-77aa31"
+	clientID     = "ferry"
+	users        = "Username-Password-Authentication"
+	legacy       = "legacy"
+)
+
+// stack is the three parts, and a tap between Kratos and ferry that keeps every
+// answer of ferry's.
+type stack struct {
+	t      *testing.T
+	sim    *auth0sim.Server
+	kratos *kratostest.Kratos
+	ferry  *ferrytest.Ferry
+	tap    *tap
+	people int
+}
+
+// start boots the parts; settings are added to ferry's.
+func start(t *testing.T, settings ...string) *stack {
+	t.Helper()
+	if err := buildFerry(); err != nil {
+		t.Fatal(err)
+	}
+	limits := auth0sim.RelaxedSettings()
+	s := &stack{t: t, tap: &tap{}}
+	s.sim = auth0sim.Run(t, auth0sim.Config{Settings: &limits, Tenant: &auth0sim.Tenant{
+		Connections: []auth0sim.Connection{{Name: users}, {Name: legacy}},
+		Apps:        []auth0sim.App{{ClientID: clientID, ClientSecret: clientSecret}},
+	}})
+	front := httptest.NewServer(s.tap)
+	t.Cleanup(front.Close)
+	s.kratos = kratostest.Run(t, kratostest.Options{
+		HookURL:        front.URL + "/hooks/password-migration",
+		HookKey:        hookKey,
+		MigrateJsonnet: wiring.MigrateJsonnet(),
+	})
+	s.startFerry(settings...)
+	t.Cleanup(func() {
+		if err := s.ferry.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func (s *stack) startFerry(settings ...string) {
+	s.t.Helper()
+	ferry, err := ferrytest.Start(s.t.Context(), ferrytest.Options{
+		Binary: ferryBinary(),
+		Env: append([]string{
+			"FERRY_LISTEN=127.0.0.1:0", "FERRY_ADMIN_LISTEN=127.0.0.1:0", "FERRY_LOG_LEVEL=debug",
+			"FERRY_HOOK_KEYS=" + hookKey,
+			"FERRY_AUTH0_DOMAIN=" + s.sim.Domain(), "FERRY_AUTH0_BASE_URL=" + s.sim.URL(),
+			"FERRY_AUTH0_CLIENT_ID=" + clientID, "FERRY_AUTH0_CLIENT_SECRET=" + clientSecret,
+			"FERRY_AUTH0_REALMS=" + users + "," + legacy,
+			"FERRY_AUTH0_TIMEOUT=2s",
+			"FERRY_KRATOS_ADMIN_URL=" + s.kratos.AdminURL(),
+		}, settings...),
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.ferry = ferry
+	s.tap.forwardTo(s.t, ferry.HooksURL())
+}
+
+// person is one user at Auth0 and their pending identity in Kratos.
+type person struct {
+	stack    *stack
+	email    string
+	password string
+	subject  string
+	identity string
+}
+
+// person makes one; change may alter both sides before they are made.
+func (s *stack) person(t *testing.T, change func(*auth0sim.User, *kratostest.NewIdentity)) *person {
+	t.Helper()
+	s.people++
+	p := &person{
+		stack:    s,
+		email:    fmt.Sprintf("canary%d@example.org", s.people),
+		password: fmt.Sprintf("canary-Passw0rd %d ö🔑", s.people),
+		subject:  fmt.Sprintf("auth0|canary%d", s.people),
+	}
+	user := auth0sim.User{ID: p.subject, Connection: users, Email: p.email, EmailVerified: true, Password: p.password}
+	identity := kratostest.NewIdentity{
+		Traits:        map[string]any{"email": p.email},
+		MetadataAdmin: map[string]any{"auth0": map[string]any{"user_id": p.subject}},
+		Pending:       true,
+	}
+	if change != nil {
+		change(&user, &identity)
+	}
+	if _, err := s.sim.AddUser(user); err != nil {
+		t.Fatal(err)
+	}
+	p.password = user.Password
+	var err error
+	if p.identity, err = s.kratos.CreateIdentity(t.Context(), identity); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// login is how a kind of client logs in.
+type login func(ctx context.Context, identifier, password string, edits ...kratostest.RequestEdit) (kratostest.Login, error)
+
+// expect is what must come of a login.
+type expect struct {
+	sees     string
+	attempts int  // that reached Auth0 for this person
+	hooks    int  // calls of ferry
+	stored   bool // the hash is in Kratos afterwards
+}
+
+// check logs in and compares.
+func (p *person) check(t *testing.T, by login, identifier, password string, want expect) {
+	t.Helper()
+	attempts, hooks := p.stack.attempts(), p.stack.tap.count()
+	got, err := by(t.Context(), identifier, password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Sees() != want.sees {
+		t.Errorf("the person sees %q, want %q", got.Sees(), want.sees)
+	}
+	if n := p.stack.attempts() - attempts; n != want.attempts {
+		t.Errorf("%d attempts reached Auth0, want %d", n, want.attempts)
+	}
+	if n := p.stack.tap.count() - hooks; n != want.hooks {
+		t.Errorf("ferry was called %d times, want %d", n, want.hooks)
+	}
+	identity, err := p.stack.kratos.Get(t.Context(), p.identity)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stored := identity.HashedPassword != "" && !identity.Pending; stored != want.stored {
+		t.Errorf("hash stored: %v (pending %v), want %v", stored, identity.Pending, want.stored)
+	}
+}
+
+// attempts are all passwords that reached Auth0, whoever's.
+func (s *stack) attempts() int { return s.sim.TokenRequests() }
+
+// fault makes the simulator misbehave until the test ends.
+func (s *stack) fault(t *testing.T, f auth0sim.Fault) {
+	t.Helper()
+	id, err := s.sim.SetFault(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.sim.ClearFault(id); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// tap passes requests on to ferry and keeps the answers.
+type tap struct {
+	calls atomic.Int64
+
+	mu      sync.Mutex
+	forward *httputil.ReverseProxy
+	answers bytes.Buffer
+}
+
+func (p *tap) forwardTo(t *testing.T, to string) {
+	t.Helper()
+	target, err := url.Parse(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	transport := &http.Transport{DisableKeepAlives: true}
+	proxy.Transport = transport
+	proxy.ModifyResponse = p.keep
+	proxy.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.forward = proxy
+}
+
+func (p *tap) keep(resp *http.Response) error {
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	fmt.Fprintln(&p.answers, resp.Status, resp.Header, string(body))
+	return nil
+}
+
+func (p *tap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p.calls.Add(1)
+	p.mu.Lock()
+	forward := p.forward
+	p.mu.Unlock()
+	forward.ServeHTTP(w, r)
+}
+
+func (p *tap) count() int { return int(p.calls.Load()) }
+
+func (p *tap) kept() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.answers.String()
+}
+
+// get is the body of a page of ferry's operator listener.
+func (s *stack) get(t *testing.T, path string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.ferry.AdminURL()+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s, %v", path, resp.Status, err)
+	}
+	return string(body)
+}
+
+// checkSilence searches all that ferry and Kratos said for what must not be there.
+func (s *stack) checkSilence(t *testing.T) {
+	t.Helper()
+	places := map[string]string{
+		"ferry's log": s.ferry.Logs(), "ferry's answers": s.tap.kept(), "ferry's metrics": s.get(t, "/metrics/prometheus"),
+		"ferry's version": s.get(t, "/version"), "Kratos' log": s.kratos.Logs(),
+	}
+	for place, text := range places {
+		if text == "" {
+			t.Errorf("%s is empty: nothing was searched", place)
+		}
+		for line := range strings.Lines(text) {
+			for _, word := range []string{"canary", url.QueryEscape("canary-Passw0rd 1"), "eyJ"} {
+				if strings.Contains(strings.ToLower(line), strings.ToLower(word)) {
+					t.Errorf("%q is in %s: %s", word, place, line)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,107 @@
+// Package ferrytest runs the program ferry, as an operator would, for the
+// end-to-end tests and the demo.
+package ferrytest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"ferry/test/process"
+)
+
+const (
+	startWait = 20 * time.Second
+	stopWait  = 30 * time.Second
+	poll      = 5 * time.Millisecond
+)
+
+// Options say which ferry to run, and how.
+type Options struct {
+	// Binary is the program.
+	Binary string
+	// Env are its settings, "FERRY_…=value"; nothing else reaches it.
+	Env []string
+	// Output receives what it prints, besides Logs.
+	Output io.Writer
+}
+
+// Ferry is a running `ferry serve`.
+type Ferry struct {
+	process *process.Process
+	log     *process.Log
+	hooks   string
+	admin   string
+}
+
+// Start returns when ferry listens. ctx bounds the start only: afterwards it runs
+// until Stop. The error of a start that failed ends with what ferry printed.
+func Start(ctx context.Context, opts Options) (*Ferry, error) {
+	f := &Ferry{log: &process.Log{Tee: opts.Output}}
+	var err error
+	f.process, err = process.Command{Path: opts.Binary, Args: []string{"serve"}, Env: opts.Env, Output: f.log}.Start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, startWait)
+	defer cancel()
+	ticker := time.NewTicker(poll)
+	defer ticker.Stop()
+	for !f.listens() {
+		select {
+		case <-ticker.C:
+		case <-f.process.Done():
+			return nil, fmt.Errorf("ferry ended at once (%w):\n%s", f.process.Err(), f.log.Tail(20))
+		case <-ctx.Done():
+			return nil, errors.Join(fmt.Errorf("ferry does not listen: %w\n%s", ctx.Err(), f.log.Tail(20)), f.process.Stop(0))
+		}
+	}
+	return f, nil
+}
+
+// listens looks for the log line with the addresses.
+func (f *Ferry) listens() bool {
+	for line := range strings.Lines(f.log.String()) {
+		var said struct {
+			Msg, Hooks, Admin string
+			TLS               bool
+		}
+		if json.Unmarshal([]byte(line), &said) == nil && said.Msg == "listening" {
+			scheme := "http://"
+			if said.TLS {
+				scheme = "https://"
+			}
+			f.hooks, f.admin = scheme+said.Hooks, scheme+said.Admin
+			return true
+		}
+	}
+	return false
+}
+
+// HooksURL is where Kratos is to call, without a path.
+func (f *Ferry) HooksURL() string { return f.hooks }
+
+// AdminURL is the operator's listener, without a path.
+func (f *Ferry) AdminURL() string { return f.admin }
+
+// Logs is everything ferry has printed so far.
+func (f *Ferry) Logs() string { return f.log.String() }
+
+// Done is closed when ferry has ended.
+func (f *Ferry) Done() <-chan struct{} { return f.process.Done() }
+
+// Stop ends ferry as an operator does, with SIGTERM, and reports an end that was
+// not clean. Twice is fine.
+func (f *Ferry) Stop() error {
+	if err := f.process.Stop(stopWait); err != nil {
+		return err
+	}
+	if err := f.process.Err(); err != nil {
+		return fmt.Errorf("ferry ended with %w:\n%s", err, f.log.Tail(20))
+	}
+	return nil
+}
