@@ -64,7 +64,7 @@ func (c *Config) checkHook(k *checker) {
 	k.require(len(c.HookKeys) <= 2, "HOOK_KEYS", "holds more than two keys; one or two, comma between")
 	for _, key := range c.HookKeys {
 		text := key.Reveal()
-		k.require(utf8.RuneCountInString(text) >= minKeyLength, "HOOK_KEYS", "every key must have 32 characters or more; `openssl rand -hex 32` makes one")
+		k.require(utf8.RuneCountInString(text) >= minKeyLength, "HOOK_KEYS", "every key must have 32 characters or more; `head -c 32 /dev/urandom | base64` makes one")
 		k.require(!strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }), "HOOK_KEYS", "a key may hold visible ASCII characters only, no blanks: it travels in a header")
 	}
 	k.require(c.MaxPasswordBytes >= 1 && c.MaxPasswordBytes <= maxPassword, "MAX_PASSWORD_BYTES", "must be between 1 and 4096")

@@ -1,8 +1,11 @@
 package e2e
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"ferry/test/auth0sim"
 	"ferry/test/ferrytest"
@@ -15,6 +18,7 @@ func TestOutages(t *testing.T) {
 	s := start(t)
 	t.Run("auth0 down", func(t *testing.T) { testAuth0Down(t, s) })
 	t.Run("ferry down", func(t *testing.T) { testFerryDown(t, s) })
+	t.Run("ferry stops while somebody logs in", func(t *testing.T) { testDrain(t, s) })
 	t.Run("ready with auth0 down", func(t *testing.T) { testReady(t, s) })
 	t.Run("not kratos' admin API", func(t *testing.T) { testNotAdmin(t, s) })
 }
@@ -41,6 +45,30 @@ func testFerryDown(t *testing.T, s *stack) {
 	p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesUnavailable, 0, 3, false})
 	s.startFerry()
 	p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 1, 1, true})
+}
+
+// testDrain: SIGTERM lets a login under way end, well or not.
+func testDrain(t *testing.T, s *stack) {
+	t.Helper()
+	p := s.person(t, nil)
+	if _, err := s.sim.SetFault(auth0sim.Fault{Name: auth0sim.FaultLatency, Delay: 500 * time.Millisecond, Times: 1}); err != nil {
+		t.Fatal(err)
+	}
+	asked := s.attempts() + 1
+	stopped := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		stopped <- errors.Join(s.sim.WaitForRequests(ctx, asked), s.ferry.Stop())
+	}()
+	p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 1, 1, true})
+	if err := <-stopped; err != nil {
+		t.Fatal(err)
+	}
+	if log := s.ferry.Logs(); strings.Index(log, `"msg":"draining"`) > strings.LastIndex(log, `"outcome":"match"`) {
+		t.Errorf("it was not under way when ferry was stopped: %s", log)
+	}
+	s.startFerry()
 }
 
 func testReady(t *testing.T, s *stack) {

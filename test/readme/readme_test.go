@@ -1,0 +1,141 @@
+// Package readme runs the commands that the README shows, as its reader would.
+package readme
+
+import (
+	"context"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"ferry/test/process"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const root = "../.."
+
+// blocks are the README's shell blocks, in order.
+func blocks(t *testing.T) []string {
+	t.Helper()
+	text, err := os.ReadFile(root + "/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for _, match := range regexp.MustCompile("(?ms)^```sh\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
+		found = append(found, match[1])
+	}
+	if len(found) < 3 {
+		t.Fatalf("only %d shell blocks in the README", len(found))
+	}
+	return found
+}
+
+// run gives a script to sh in the repository's root, with as little environment as
+// Go needs, and returns the process with what it prints.
+func run(t *testing.T, script string, env ...string) (*process.Process, *process.Log) {
+	t.Helper()
+	log := &process.Log{}
+	for _, name := range []string{"PATH", "HOME", "GOCACHE", "GOMODCACHE", "GOPROXY", "GOFLAGS"} {
+		if value, set := os.LookupEnv(name); set {
+			env = append(env, name+"="+value)
+		}
+	}
+	p, err := process.Command{Path: "/bin/sh", Args: []string{"-ec", script}, Env: env, Dir: root, Output: log}.Start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Stop(0); err != nil {
+			t.Error(err)
+		}
+	})
+	return p, log
+}
+
+func await(t *testing.T, p *process.Process) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
+	select {
+	case <-p.Done():
+	case <-ctx.Done():
+		t.Fatal("it does not end")
+	}
+}
+
+// TestCommands runs every shell block. `make demo` and `make test` are asked what
+// they would do: the one is run by test/demo, the other is running.
+func TestCommands(t *testing.T) {
+	for _, block := range blocks(t) {
+		name, _, _ := strings.Cut(block, "\n")
+		t.Run(name, func(t *testing.T) {
+			switch {
+			case strings.Contains(block, "build/ferry serve"):
+				serve(t, block)
+			default:
+				p, log := run(t, strings.ReplaceAll(block, "make ", "make -n "))
+				await(t, p)
+				if p.Err() != nil || log.String() == "" {
+					t.Errorf("%v: %s", p.Err(), log.String())
+				}
+			}
+		})
+	}
+}
+
+// serve follows "Run ferry": on free ports, with a binary of this test's own.
+func serve(t *testing.T, block string) {
+	t.Helper()
+	binary := t.TempDir() + "/ferry"
+	p, log := run(t, strings.ReplaceAll(block, "build/ferry", binary),
+		"FERRY_LISTEN=127.0.0.1:0", "FERRY_ADMIN_LISTEN=127.0.0.1:0", "HTTPS_PROXY=http://127.0.0.1:9")
+	deadline := time.NewTimer(3 * time.Minute)
+	defer deadline.Stop()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !log.Contains(`"msg":"listening"`) {
+		select {
+		case <-tick.C:
+		case <-p.Done():
+			t.Fatalf("ended with %v: %s", p.Err(), log.String())
+		case <-deadline.C:
+			t.Fatalf("does not listen: %s", log.String())
+		}
+	}
+	if !regexp.MustCompile(`(?m)^FERRY_HOOK_KEYS +\[redacted\] +environment$`).MatchString(log.String()) {
+		t.Errorf("ferry config printed %s", log.String())
+	}
+}
+
+// TestEveryBlockSaysWhatItIs: a block that is not run says so by its language.
+func TestEveryBlockSaysWhatItIs(t *testing.T) {
+	text, err := os.ReadFile(root + "/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fences := regexp.MustCompile("(?m)^```(.*)$").FindAllStringSubmatch(string(text), -1)
+	for i := 0; i < len(fences); i += 2 {
+		if !slices.Contains([]string{"", "sh", "json", "yaml"}, fences[i][1]) {
+			t.Errorf("a block of the kind %q is neither run nor known", fences[i][1])
+		}
+	}
+}
+
+// TestLinks: what the README points to in the repository is there.
+func TestLinks(t *testing.T) {
+	text, err := os.ReadFile(root + "/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, match := range regexp.MustCompile(`\]\(([^):]+)\)`).FindAllStringSubmatch(string(text), -1) {
+		if _, err := os.Stat(root + "/" + match[1]); err != nil {
+			t.Errorf("the README links to %s: %v", match[1], err)
+		}
+	}
+}
