@@ -1,0 +1,159 @@
+package auth0sim
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// faultList is the faults that are set, in the order they were set.
+type faultList struct {
+	mu     sync.Mutex
+	nextID int
+	active []*activeFault
+}
+
+// activeFault is a fault that is set, and how often it was used.
+type activeFault struct {
+	id    int
+	fault Fault
+	hits  int
+}
+
+func newFaultList() *faultList { return &faultList{nextID: 1} }
+
+// spent says whether the fault has held as often as it was to.
+func (a *activeFault) spent() bool {
+	return a.fault.Times > 0 && a.hits >= a.fault.Times
+}
+
+// matches says whether the fault holds for a request.
+func (a *activeFault) matches(path string, identifiers []string) bool {
+	if a.spent() {
+		return false
+	}
+	if !a.fault.covers(path) {
+		return false
+	}
+	return a.fault.User == "" || slices.ContainsFunc(identifiers, func(id string) bool {
+		return strings.EqualFold(id, a.fault.User)
+	})
+}
+
+// covers says whether the fault is about a path. One about the token endpoint
+// is about the target of redirects only when it names that itself.
+func (f Fault) covers(path string) bool {
+	switch f.Path {
+	case AnyPath:
+		return true
+	case "":
+		if slices.Contains(FaultsOf(KindJWKS), f.Name) {
+			return path == PathJWKS
+		}
+		return path == PathToken
+	}
+	return path == f.Path
+}
+
+// add sets a fault and returns its id.
+func (l *faultList) add(f Fault) (int, error) {
+	if err := f.check(); err != nil {
+		return 0, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	id := l.nextID
+	l.nextID++
+	l.active = append(l.active, &activeFault{id: id, fault: f})
+	return id, nil
+}
+
+// take uses up and returns the faults that hold for a request.
+func (l *faultList) take(path string, identifiers []string) []Fault {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var faults []Fault
+	for _, a := range l.active {
+		if a.matches(path, identifiers) {
+			a.hits++
+			faults = append(faults, a.fault)
+		}
+	}
+	return faults
+}
+
+// takeUnread uses up a reset that wants the body left unread. One narrowed to
+// a user has to wait for the body: see takes.
+func (l *faultList) takeUnread(path string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, a := range l.active {
+		if a.fault.Name == FaultResetBeforeRequest && a.fault.User == "" && a.matches(path, nil) {
+			a.hits++
+			return true
+		}
+	}
+	return false
+}
+
+func (l *faultList) clear() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.active = nil
+}
+
+func (l *faultList) remove(id int) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i, a := range l.active {
+		if a.id == id {
+			l.active = slices.Delete(l.active, i, i+1)
+			return nil
+		}
+	}
+	return fmt.Errorf("fault %d: %w", id, ErrNotFound)
+}
+
+func (l *faultList) list() []ActiveFault {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	list := make([]ActiveFault, 0, len(l.active))
+	for _, a := range l.active {
+		list = append(list, ActiveFault{ID: a.id, Fault: a.fault, Hits: a.hits, Spent: a.spent()})
+	}
+	return list
+}
+
+// ActiveFault is a fault that is set.
+type ActiveFault struct {
+	ID    int   `json:"id"`
+	Fault Fault `json:"fault"`
+	// Hits is how many requests it held for.
+	Hits int `json:"hits"`
+	// Spent says that it holds no more.
+	Spent bool `json:"spent"`
+}
+
+// SetFault sets a fault beside those already set, and returns its id.
+func (s *Server) SetFault(f Fault) (int, error) {
+	id, err := s.faults.add(f)
+	if err != nil {
+		return 0, fmt.Errorf("auth0sim: %w", err)
+	}
+	return id, nil
+}
+
+// ClearFaults ends all faults. Requests that hang already go on hanging.
+func (s *Server) ClearFaults() { s.faults.clear() }
+
+// ClearFault ends one fault.
+func (s *Server) ClearFault(id int) error {
+	if err := s.faults.remove(id); err != nil {
+		return fmt.Errorf("auth0sim: %w", err)
+	}
+	return nil
+}
+
+// ActiveFaults lists the faults that are set, spent ones too.
+func (s *Server) ActiveFaults() []ActiveFault { return s.faults.list() }

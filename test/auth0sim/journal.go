@@ -1,0 +1,220 @@
+package auth0sim
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Request is what arrived at the token endpoint, and what became of it. It
+// holds no secret: of the password only a SHA-256 hash is kept.
+type Request struct {
+	// Seq counts token requests from 1, since the start or the last reset.
+	Seq    int       `json:"seq"`
+	At     time.Time `json:"at"` // by the tenant's clock
+	Method string    `json:"method"`
+	Path   string    `json:"path"`
+	// ContentType is the header as it came.
+	ContentType string `json:"content_type"`
+	// Parameters are the names of all parameters, sorted.
+	Parameters []string `json:"parameters"`
+	GrantType  string   `json:"grant_type"`
+	Realm      string   `json:"realm,omitempty"`
+	Username   string   `json:"username"`
+	Scope      string   `json:"scope,omitempty"`
+	Audience   string   `json:"audience,omitempty"`
+	ClientID   string   `json:"client_id"`
+	// ClientAuth is how the client tried to authenticate: one of the Auth
+	// constants; two joined by "+" where it tried both.
+	ClientAuth string `json:"client_auth"`
+	// Header is everything but credentials: Authorization keeps its scheme.
+	Header http.Header `json:"header"`
+	// ForwardedFor is the auth0-forwarded-for header as it came.
+	ForwardedFor string `json:"forwarded_for,omitempty"`
+	// EffectiveIP is the address that failures were counted against.
+	EffectiveIP string `json:"effective_ip,omitempty"`
+	// PasswordSHA256 is the hash of the password's bytes, in hex; empty when
+	// none came.
+	PasswordSHA256 string `json:"password_sha256,omitempty"`
+	// UserID is the user that the username stands for; empty when there is
+	// none.
+	UserID string `json:"user_id,omitempty"`
+	// Status and Outcome are the answer: Outcome is "success", the name of an
+	// answer, or that of the fault that replaced it. Empty until answered.
+	Status  int    `json:"status,omitempty"`
+	Outcome string `json:"outcome,omitempty"`
+	// Faults are those that held for the request.
+	Faults []FaultName `json:"faults,omitempty"`
+}
+
+// PasswordIs says whether exactly these bytes arrived as the password.
+func (r Request) PasswordIs(password string) bool {
+	return r.PasswordSHA256 != "" &&
+		subtle.ConstantTimeCompare([]byte(r.PasswordSHA256), []byte(hashPassword(password))) == 1
+}
+
+func hashPassword(password string) string {
+	sum := sha256.Sum256([]byte(password))
+	return hex.EncodeToString(sum[:])
+}
+
+// Counters are how often things happened, since the start or the last reset.
+type Counters struct {
+	// TokenRequests counts what arrived at the token endpoint.
+	TokenRequests int `json:"token_requests"`
+	// Paths counts all requests by path.
+	Paths map[string]int `json:"paths"`
+	// Attempts counts passwords that arrived, by user id, right or wrong.
+	Attempts map[string]int `json:"attempts"`
+	// UnknownAttempts counts passwords that arrived for nobody, by the
+	// username as submitted.
+	UnknownAttempts map[string]int `json:"unknown_attempts"`
+}
+
+// Total is the number of passwords that arrived.
+func (c Counters) Total() int {
+	total := 0
+	for _, n := range c.Attempts {
+		total += n
+	}
+	for _, n := range c.UnknownAttempts {
+		total += n
+	}
+	return total
+}
+
+// journal keeps the latest requests and all counters.
+type journal struct {
+	size int
+
+	mu       sync.Mutex
+	requests []*Request
+	counters Counters
+	arrived  chan struct{} // closed and replaced when a request arrives
+}
+
+func newJournal(size int) *journal {
+	j := &journal{size: size, arrived: make(chan struct{})}
+	j.reset()
+	return j
+}
+
+func (j *journal) reset() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.requests = nil
+	j.counters = Counters{Paths: map[string]int{}, Attempts: map[string]int{}, UnknownAttempts: map[string]int{}}
+}
+
+// visit counts a request on a path.
+func (j *journal) visit(path string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.counters.Paths[path]++
+}
+
+// arrive records a token request and counts its password, if it brought one.
+func (j *journal) arrive(r *Request) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.counters.TokenRequests++
+	r.Seq = j.counters.TokenRequests
+	switch {
+	case r.PasswordSHA256 == "":
+	case r.UserID != "":
+		j.counters.Attempts[r.UserID]++
+	default:
+		j.counters.UnknownAttempts[r.Username]++
+	}
+	if len(j.requests) >= j.size {
+		j.requests = slices.Delete(j.requests, 0, 1)
+	}
+	j.requests = append(j.requests, r)
+	close(j.arrived)
+	j.arrived = make(chan struct{})
+}
+
+// update changes a recorded request.
+func (j *journal) update(r *Request, change func(*Request)) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	change(r)
+}
+
+func (j *journal) list() []Request {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	list := make([]Request, 0, len(j.requests))
+	for _, r := range j.requests {
+		entry := *r
+		entry.Header = r.Header.Clone()
+		entry.Parameters = slices.Clone(r.Parameters)
+		entry.Faults = slices.Clone(r.Faults)
+		list = append(list, entry)
+	}
+	return list
+}
+
+func (j *journal) count() Counters {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return Counters{
+		TokenRequests:   j.counters.TokenRequests,
+		Paths:           maps.Clone(j.counters.Paths),
+		Attempts:        maps.Clone(j.counters.Attempts),
+		UnknownAttempts: maps.Clone(j.counters.UnknownAttempts),
+	}
+}
+
+// Requests returns the latest token requests, the oldest first.
+func (s *Server) Requests() []Request { return s.journal.list() }
+
+// PasswordArrived says whether the i-th of [Server.Requests] brought exactly
+// this password.
+func (s *Server) PasswordArrived(i int, password string) bool {
+	requests := s.journal.list()
+	return i >= 0 && i < len(requests) && requests[i].PasswordIs(password)
+}
+
+// Counters returns all counters.
+func (s *Server) Counters() Counters { return s.journal.count() }
+
+// Attempts is how many passwords arrived for a user id.
+func (s *Server) Attempts(userID string) int { return s.journal.count().Attempts[userID] }
+
+// UnknownAttempts is how many passwords arrived for a username that belongs to
+// nobody.
+func (s *Server) UnknownAttempts(username string) int {
+	return s.journal.count().UnknownAttempts[username]
+}
+
+// TokenRequests is how many requests arrived at the token endpoint.
+func (s *Server) TokenRequests() int { return s.journal.count().TokenRequests }
+
+// PathRequests is how many requests arrived on a path.
+func (s *Server) PathRequests(path string) int { return s.journal.count().Paths[path] }
+
+// WaitForRequests returns once n token requests have arrived in all, answered
+// or not, or with ctx's error.
+func (s *Server) WaitForRequests(ctx context.Context, n int) error {
+	for {
+		s.journal.mu.Lock()
+		have, arrived := s.journal.counters.TokenRequests, s.journal.arrived
+		s.journal.mu.Unlock()
+		if have >= n {
+			return nil
+		}
+		select {
+		case <-arrived:
+		case <-ctx.Done():
+			return fmt.Errorf("auth0sim: wait for request %d, have %d: %w", n, have, ctx.Err())
+		}
+	}
+}

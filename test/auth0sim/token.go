@@ -1,0 +1,236 @@
+package auth0sim
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+const (
+	forwardedForHeader = "auth0-forwarded-for"
+	mfaTokenPrefix     = "Fe26.2*"
+)
+
+// attempt is a login on its way through the pipeline.
+type attempt struct {
+	x      *exchange
+	req    *tokenRequest
+	app    *application
+	conn   Connection
+	ip     netip.Addr
+	grant  grantedScopes
+	login  *credential // nil: the username is nobody's
+	limits limitKeys
+}
+
+// tokenEndpoint is POST /oauth/token.
+func (s *Server) tokenEndpoint() endpoint {
+	var req *tokenRequest
+	return endpoint{
+		identify: func(x *exchange) { req = s.identifyToken(x) },
+		answer: func(x *exchange) response {
+			resp := s.limited(func() response { return s.token(x, req) })
+			resp.header.Set("Cache-Control", "no-store")
+			resp.header.Set("Pragma", "no-cache")
+			return resp
+		},
+	}
+}
+
+// refuse answers with a row of the table, as the settings have it.
+func (s *Server) refuse(name AnswerName, vars ...string) response {
+	settings := s.Settings()
+	answer, ok := lookupAnswer(name, settings.Answers)
+	if !ok {
+		answer = Answer{Status: http.StatusInternalServerError, Error: string(AnswerServerError)}
+	}
+	resp := answer.respond(name, vars...)
+	if resp.status == http.StatusTooManyRequests && settings.RetryAfter > 0 && resp.header.Get("Retry-After") == "" {
+		resp.header.Set("Retry-After", fmt.Sprint(settings.RetryAfter))
+	}
+	return resp
+}
+
+// token is the pipeline: the request, the client, what it asks for, the user.
+func (s *Server) token(x *exchange, req *tokenRequest) response {
+	a := &attempt{x: x, req: req}
+	for _, step := range []func(*attempt) (response, bool){
+		s.checkRequest, s.checkClient, s.checkParameters, s.checkAudience, s.checkRealm, s.checkLimits, s.checkUser,
+	} {
+		if refusal, ok := step(a); !ok {
+			return refusal
+		}
+	}
+	return s.grantTokens(a)
+}
+
+// checkRequest refuses what cannot be read.
+func (s *Server) checkRequest(a *attempt) (response, bool) {
+	grant := a.req.param("grant_type")
+	switch {
+	case a.x.req.Method != http.MethodPost:
+		resp := s.refuse(AnswerMethodNotAllowed)
+		resp.header.Set("Allow", http.MethodPost)
+		return resp, false
+	case a.req.err != nil:
+		return s.refuse(AnswerMalformed, "reason", a.req.err.Error()), false
+	case grant == "":
+		return s.refuse(AnswerMissingParameter, "parameter", "grant_type"), false
+	case grant != GrantPassword && grant != GrantPasswordRealm:
+		return s.refuse(AnswerUnsupportedGrant, "grant_type", grant), false
+	}
+	return response{}, true
+}
+
+// checkClient finds and authenticates the application, and settles which
+// address the login counts against.
+func (s *Server) checkClient(a *attempt) (response, bool) {
+	if a.req.auth.clientID == "" {
+		return s.refuse(AnswerMissingParameter, "parameter", "client_id"), false
+	}
+	app, ok := s.dir.app(a.req.auth.clientID)
+	if !ok {
+		return s.refuse(AnswerUnknownClient), false
+	}
+	if refusal, ok := s.authenticate(app, a.req.auth); !ok {
+		return refusal, false
+	}
+	grant := a.req.param("grant_type")
+	if !slices.Contains(app.GrantTypes, grant) {
+		return s.refuse(AnswerGrantNotAllowed, "grant_type", grant), false
+	}
+	a.app = app
+	a.ip = s.effectiveIP(a)
+	s.journal.update(a.x.entry, func(e *Request) { e.EffectiveIP = a.ip.String() })
+	return response{}, true
+}
+
+// effectiveIP is the forwarded address where the application is trusted with
+// it and has authenticated, and the connection's otherwise.
+func (s *Server) effectiveIP(a *attempt) netip.Addr {
+	authenticated := false
+	switch a.req.auth.methods[0] {
+	case AuthPost, AuthBasic:
+		authenticated = true
+	case AuthPrivateKey:
+		authenticated = s.Settings().ForwardedForWithAssertion
+	}
+	if !a.app.TrustForwardedFor || !authenticated {
+		return a.x.remoteIP
+	}
+	forwarded, err := netip.ParseAddr(strings.TrimSpace(a.x.req.Header.Get(forwardedForHeader)))
+	if err != nil {
+		return a.x.remoteIP
+	}
+	return forwarded.Unmap()
+}
+
+// checkParameters refuses a request without a username, password or realm.
+func (s *Server) checkParameters(a *attempt) (response, bool) {
+	required := []string{"username", "password"}
+	if a.req.param("grant_type") == GrantPasswordRealm {
+		required = append(required, "realm")
+	}
+	for _, name := range required {
+		if a.req.param(name) != "" {
+			continue
+		}
+		if name == "realm" {
+			name = "connection" // as Auth0 calls it here
+		}
+		return s.refuse(AnswerMissingParameter, "parameter", name), false
+	}
+	if a.req.badScope {
+		return s.refuse(AnswerInvalidScope), false
+	}
+	return response{}, true
+}
+
+// checkRealm finds the connection.
+func (s *Server) checkRealm(a *attempt) (response, bool) {
+	realm := a.req.realm()
+	conn, ok := s.dir.realm(realm)
+	switch {
+	case !ok && realm == "":
+		return s.refuse(AnswerNoDefaultDirectory), false
+	case !ok:
+		return s.refuse(AnswerUnknownRealm), false
+	case !conn.takesPasswords():
+		return s.refuse(AnswerUnsupportedRealm), false
+	case conn.Disabled || !a.app.allows(conn):
+		return s.refuse(AnswerDisabledRealm), false
+	}
+	a.conn = conn
+	if login, ok := s.dir.find(conn, a.req.param("username")); ok {
+		a.login = login
+	}
+	a.limits = a.limitKeys()
+	return response{}, true
+}
+
+// checkUser holds the password against the user, and the user against the
+// tenant's rules.
+func (s *Server) checkUser(a *attempt) (response, bool) {
+	settings := s.Settings()
+	if a.login == nil || !a.login.matches(a.req.param("password")) {
+		s.limits.failed(a, settings)
+		return s.wrongPassword(a.conn), false
+	}
+	s.limits.succeeded(a)
+	user := a.login.account.user
+	switch {
+	case user.PasswordLeaked:
+		return s.refuse(AnswerPasswordLeaked), false
+	case user.Blocked:
+		return s.refuse(AnswerBlockedUser), false
+	case user.Deny != nil && user.Deny.Rule:
+		return s.refuse(AnswerRuleDenied, "reason", user.Deny.Reason), false
+	case user.Deny != nil:
+		return s.refuse(AnswerActionDenied, "reason", user.Deny.Reason), false
+	case (user.MFA || settings.RequireMFA) && !a.app.MFAExempt:
+		return s.refuse(AnswerMFARequired, "mfa_token", newMFAToken()), false
+	}
+	return response{}, true
+}
+
+// wrongPassword is the connection's own answer, or the one for its strategy.
+func (s *Server) wrongPassword(c Connection) response {
+	if c.WrongPassword != nil {
+		return c.WrongPassword.respond(c.wrongPassword())
+	}
+	return s.refuse(c.wrongPassword())
+}
+
+// tokenBody is a successful answer.
+type tokenBody struct {
+	AccessToken  string `json:"access_token"`
+	RefreshToken string `json:"refresh_token,omitempty"`
+	IDToken      string `json:"id_token,omitempty"`
+	Scope        string `json:"scope,omitempty"`
+	ExpiresIn    int    `json:"expires_in"`
+	TokenType    string `json:"token_type"`
+}
+
+// grantTokens makes the tokens of a login that went through.
+func (s *Server) grantTokens(a *attempt) response {
+	settings := s.Settings()
+	body := tokenBody{Scope: a.grant.echo, ExpiresIn: settings.AccessTokenSeconds, TokenType: "Bearer"}
+	body.AccessToken = s.tokens.issue(accessGrant{
+		userID: a.login.account.user.ID, scopes: a.grant.scopes, userinfo: a.grant.userinfo(),
+		expires: s.Now().Add(seconds(settings.AccessTokenSeconds)),
+	})
+	if a.grant.has(scopeOffline) {
+		body.RefreshToken = newOpaqueToken()
+	}
+	if a.grant.asked(scopeOpenID) {
+		idToken, err := s.idToken(a, seconds(settings.IDTokenSeconds))
+		if err != nil {
+			s.log.Error("no id token", "error", err.Error())
+			return s.refuse(AnswerServerError)
+		}
+		body.IDToken = idToken
+	}
+	return breakTokens(a.x, body)
+}

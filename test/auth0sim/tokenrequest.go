@@ -1,0 +1,184 @@
+package auth0sim
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// tokenRequest is a read token request.
+type tokenRequest struct {
+	params   map[string]string
+	badScope bool
+	// err is why the rest is not to be trusted.
+	err  error
+	auth clientAuth
+}
+
+func (t *tokenRequest) param(name string) string { return t.params[name] }
+
+// parseTokenRequest reads as much as it can, so that even a refused request
+// can be counted.
+func parseTokenRequest(r *http.Request, body []byte) *tokenRequest {
+	t := &tokenRequest{params: map[string]string{}}
+	if r.URL.RawQuery != "" {
+		t.err = errors.New("parameters belong into the body, not into the URL")
+	}
+	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	switch {
+	case err != nil:
+		t.fail(errors.New("unreadable content type"))
+	case mediaType == "application/x-www-form-urlencoded":
+		t.fail(t.readForm(body))
+	case mediaType == typeJSON:
+		t.fail(t.readJSON(body))
+	default:
+		t.fail(fmt.Errorf("content type %s is not supported", mediaType))
+	}
+	t.auth = readClientAuth(r, t.params)
+	return t
+}
+
+// fail keeps the first error.
+func (t *tokenRequest) fail(err error) {
+	if t.err == nil {
+		t.err = err
+	}
+}
+
+func (t *tokenRequest) readForm(body []byte) error {
+	values, err := url.ParseQuery(string(body))
+	for name, list := range values {
+		t.params[name] = list[0]
+	}
+	if err != nil {
+		return errors.New("unreadable form") // the cause may quote the password
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if len(values[name]) > 1 {
+			return fmt.Errorf("parameter %s is repeated", name)
+		}
+	}
+	return nil
+}
+
+func (t *tokenRequest) readJSON(body []byte) error {
+	if keys, ok := topKeys(body); ok {
+		slices.Sort(keys)
+		if len(slices.Compact(slices.Clone(keys))) != len(keys) {
+			t.fail(errors.New("a parameter is repeated"))
+		}
+	}
+	var members map[string]any
+	dec := json.NewDecoder(bytes.NewReader(body))
+	if err := dec.Decode(&members); err != nil {
+		return errors.New("unreadable JSON")
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("more than one JSON value")
+	}
+	for name, value := range members {
+		if name == "scope" {
+			t.params[name], t.badScope = jsonScope(value)
+			continue
+		}
+		text, ok := value.(string)
+		if !ok {
+			t.fail(fmt.Errorf("parameter %s must be a string", name))
+			continue
+		}
+		t.params[name] = text
+	}
+	return nil
+}
+
+// jsonScope reads a scope that is a string or an array of strings.
+func jsonScope(value any) (scope string, bad bool) {
+	switch v := value.(type) {
+	case string:
+		return v, false
+	case []any:
+		names := make([]string, 0, len(v))
+		for _, item := range v {
+			name, ok := item.(string)
+			if !ok {
+				return "", true
+			}
+			names = append(names, name)
+		}
+		return strings.Join(names, " "), false
+	}
+	return "", true
+}
+
+// identifyToken reads the request, finds whom it is about and notes it in the
+// journal.
+func (s *Server) identifyToken(x *exchange) *tokenRequest {
+	t := parseTokenRequest(x.req, x.body)
+	entry := &Request{
+		At: s.Now(), Method: x.req.Method, Path: x.req.URL.Path,
+		ContentType: x.req.Header.Get("Content-Type"),
+		GrantType:   t.param("grant_type"), Realm: t.param("realm"), Username: t.param("username"),
+		Scope: t.param("scope"), Audience: t.audience(),
+		ClientID: t.auth.clientID, ClientAuth: t.auth.String(),
+		Header: redactHeader(x.req.Header), ForwardedFor: x.req.Header.Get(forwardedForHeader),
+	}
+	for name := range t.params {
+		entry.Parameters = append(entry.Parameters, name)
+	}
+	slices.Sort(entry.Parameters)
+	if password, ok := t.params["password"]; ok && password != "" {
+		entry.PasswordSHA256 = hashPassword(password)
+	}
+	x.identifiers = append(x.identifiers, entry.Username)
+	if login, ok := s.login(t); ok {
+		entry.UserID = login.account.user.ID
+		x.identifiers = append(x.identifiers, entry.UserID)
+	}
+	x.entry = entry
+	s.journal.arrive(entry)
+	return t
+}
+
+// login finds the login that a request is about, if there is one.
+func (s *Server) login(t *tokenRequest) (*credential, bool) {
+	connection, ok := s.dir.realm(t.realm())
+	if !ok {
+		return nil, false
+	}
+	return s.dir.find(connection, t.param("username"))
+}
+
+// realm is the realm that the request names; empty is the default directory.
+// The plain password grant has none, whatever it says.
+func (t *tokenRequest) realm() string {
+	if t.param("grant_type") == GrantPasswordRealm {
+		return t.param("realm")
+	}
+	return ""
+}
+
+// audience is what the tokens are for; resource is another word for it.
+func (t *tokenRequest) audience() string {
+	return orElse(t.param("audience"), t.param("resource"))
+}
+
+// redactHeader copies the header without credentials.
+func redactHeader(header http.Header) http.Header {
+	copied := header.Clone()
+	for _, name := range []string{"Authorization", "Proxy-Authorization", "Cookie"} {
+		for i, value := range copied[name] {
+			scheme, _, _ := strings.Cut(value, " ")
+			copied[name][i] = scheme + " [redacted]"
+		}
+	}
+	return copied
+}

@@ -1,0 +1,144 @@
+package auth0sim
+
+import (
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+const (
+	defaultHang     = 30 * time.Second
+	defaultSlowByte = 10 * time.Millisecond
+)
+
+// delay holds the request up as its faults say. It returns true, with what to
+// note, where no answer is to follow.
+func (s *Server) delay(x *exchange) (response, bool) {
+	if f, ok := x.fault(FaultLatency); ok && !s.pause(x.req, f.Delay) {
+		return response{outcome: string(FaultLatency)}, true
+	}
+	if f, ok := x.fault(FaultHang); ok {
+		bound := f.Delay
+		if bound == 0 {
+			bound = defaultHang
+		}
+		s.pause(x.req, bound)
+		return response{outcome: string(FaultHang)}, true
+	}
+	if _, ok := x.fault(FaultResetBeforeRequest); ok {
+		return response{outcome: string(FaultResetBeforeRequest)}, true
+	}
+	return response{}, false
+}
+
+// pause waits, and returns false if the client left or the server closes.
+func (s *Server) pause(r *http.Request, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-r.Context().Done():
+		return false
+	case <-s.closing:
+		return false
+	}
+}
+
+// send writes the response, or breaks the connection in one of the ways there
+// are. A response without a status is none: the connection is reset.
+func (s *Server) send(w http.ResponseWriter, x *exchange, resp response) {
+	if resp.status == 0 {
+		reset(w)
+		return
+	}
+	if _, ok := x.fault(FaultResetAfterRequest); ok {
+		reset(w)
+		return
+	}
+	if _, ok := x.fault(FaultCloseAfterRequest); ok {
+		hangUp(w)
+		return
+	}
+	for key, values := range resp.header {
+		w.Header()[key] = values
+	}
+	if w.Header().Get("Content-Type") == "" {
+		w.Header()["Content-Type"] = nil // keeps net/http from guessing one
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(len(resp.body)))
+	w.WriteHeader(resp.status)
+	if _, ok := x.fault(FaultResetInBody); ok {
+		s.sendHalf(w, resp.body)
+		return
+	}
+	if f, ok := x.fault(FaultSlowBytes); ok {
+		s.sendSlowly(w, x.req, resp.body, f.Delay)
+		return
+	}
+	s.write(w, resp.body)
+}
+
+// sendHalf writes half of what the length promised, and resets.
+func (s *Server) sendHalf(w http.ResponseWriter, body []byte) {
+	if s.write(w, body[:len(body)/2]) && http.NewResponseController(w).Flush() == nil {
+		reset(w)
+	}
+}
+
+// sendSlowly writes one byte at a time.
+func (s *Server) sendSlowly(w http.ResponseWriter, r *http.Request, body []byte, gap time.Duration) {
+	if gap == 0 {
+		gap = defaultSlowByte
+	}
+	controller := http.NewResponseController(w)
+	for i := range body {
+		if !s.write(w, body[i:i+1]) || controller.Flush() != nil || !s.pause(r, gap) {
+			return
+		}
+	}
+}
+
+// write returns false where the client is gone; there is nobody to tell then.
+func (s *Server) write(w http.ResponseWriter, b []byte) bool {
+	if _, err := w.Write(b); err != nil {
+		s.log.Info("client left", "error", err.Error())
+		return false
+	}
+	return true
+}
+
+// reset ends the connection with a TCP reset.
+func reset(w http.ResponseWriter) {
+	conn, ok := hijack(w)
+	if !ok {
+		return
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		// Without lingering, closing sends RST; failing that, it sends FIN.
+		_ = tcp.SetLinger(0)
+	}
+	_ = conn.Close()
+}
+
+// hangUp closes the connection in order, without a byte.
+func hangUp(w http.ResponseWriter) {
+	if conn, ok := hijack(w); ok {
+		_ = conn.Close()
+	}
+}
+
+// hijack takes the connection over. Where it cannot be had (a recorder), it
+// answers in words what should have happened.
+func hijack(w http.ResponseWriter) (net.Conn, bool) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		http.Error(w, "this connection cannot be broken", http.StatusInternalServerError)
+		return nil, false
+	}
+	if wrapped, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		conn = wrapped.NetConn() // what TLS runs over
+	}
+	return conn, true
+}

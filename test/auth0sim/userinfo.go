@@ -1,0 +1,68 @@
+package auth0sim
+
+import (
+	"net/http"
+	"strings"
+)
+
+// userinfoEndpoint is GET and POST /userinfo.
+func (s *Server) userinfoEndpoint() endpoint {
+	var grant accessGrant
+	var known bool
+	return endpoint{
+		identify: func(x *exchange) {
+			grant, known = s.tokens.lookup(bearer(x.req), s.Now())
+			if known {
+				x.identifiers = []string{grant.userID}
+			}
+		},
+		answer: func(x *exchange) response { return s.userinfo(x, grant, known) },
+	}
+}
+
+func (s *Server) userinfo(x *exchange, grant accessGrant, known bool) response {
+	if x.req.Method != http.MethodGet && x.req.Method != http.MethodPost {
+		return s.refuse(AnswerMethodNotAllowed)
+	}
+	user, exists := s.User(grant.userID)
+	if !known || !grant.userinfo || !exists {
+		return unauthorized()
+	}
+	rule := s.Settings().Userinfo
+	if !rule.Enabled {
+		return userinfoResponse(user, grant)
+	}
+	state := s.limits.spend("userinfo "+user.ID, rule.Burst, perMinute(rule.PerMinute))
+	var resp response
+	if state.ok {
+		resp = userinfoResponse(user, grant)
+	} else {
+		resp = s.refuse(AnswerTooManyRequests)
+	}
+	state.writeTo(resp.header)
+	return resp
+}
+
+// userinfoResponse tells what the token's scopes allow. The values are the
+// latest.
+func userinfoResponse(user User, grant accessGrant) response {
+	resp := jsonResponse(http.StatusOK, userClaims(user, grant.scopes))
+	resp.header.Set("Content-Type", typeJSONUTF8)
+	return resp
+}
+
+func unauthorized() response {
+	resp := plainResponse(http.StatusUnauthorized, "text/plain; charset=utf-8", "Unauthorized")
+	resp.header.Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+	resp.outcome = "unauthorized"
+	return resp
+}
+
+// bearer is the token of the Authorization header, or nothing.
+func bearer(r *http.Request) string {
+	scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !ok || !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
+}
