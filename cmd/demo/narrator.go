@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"io"
+)
+
+// narrator writes for people. The first error of writing is kept in err; whoever is
+// about to go on looks there.
+type narrator struct {
+	out     io.Writer
+	colours bool
+	steps   int
+	err     error
+}
+
+// The few colours there are (ECMA-48, SGR).
+const (
+	bold  = "1"
+	green = "32"
+	red   = "1;31"
+)
+
+func (n *narrator) paint(colour, text string) string {
+	if !n.colours {
+		return text
+	}
+	return "\x1b[" + colour + "m" + text + "\x1b[0m"
+}
+
+func (n *narrator) printf(format string, args ...any) {
+	if n.err != nil {
+		return
+	}
+	if _, err := fmt.Fprintf(n.out, format, args...); err != nil {
+		n.err = fmt.Errorf("narrate: %w", err)
+	}
+}
+
+func (n *narrator) opening() {
+	n.printf("%s\n%s\n", n.paint(bold, "ferry moves people from Auth0 to Kratos, one login at a time."),
+		"Here Auth0 is simulated, Kratos and ferry are real. What stands beside a name below\n"+
+			"is measured: at the simulator, in ferry's metrics, in Kratos' admin API.\n")
+}
+
+// step begins a numbered step: what is done, and why it goes the way it goes.
+func (n *narrator) step(done, why string) {
+	n.steps++
+	n.printf("\n%s\n   %s\n", n.paint(bold, fmt.Sprintf("%d. %s", n.steps, done)), why)
+}
+
+// fact is one measured thing, beside what it must be; detail is more about it.
+// It reports whether they are the same.
+func (n *narrator) fact(about, got, want, detail string) bool {
+	if detail != "" {
+		detail = "  " + detail
+	}
+	if got == want {
+		n.printf("     %-11s %s%s\n", about, n.paint(green, got), detail)
+		return true
+	}
+	n.printf("     %-11s %s%s\n     %s\n", about, n.paint(red, got), detail,
+		n.paint(red, fmt.Sprintf("^^^ NOT AS IT MUST BE: %s must be: %s", about, want)))
+	return false
+}

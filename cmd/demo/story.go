@@ -1,0 +1,210 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"ferry/test/auth0sim"
+	"ferry/test/kratostest"
+)
+
+// story is the steps, and what came of them.
+type story struct {
+	stage *stage
+	say   *narrator
+
+	logins  int
+	crossed map[string]bool // identities that were seen to become migrated
+	wrong   int             // facts that were not as they must be
+}
+
+// person is a user at Auth0 with an identity in Kratos.
+type person struct {
+	name     string // the given one
+	user     auth0sim.User
+	identity string
+}
+
+// facts are what is measured around one login.
+type facts struct {
+	sees      string // the person
+	passwords int    // that reached Auth0
+	ferry     string
+	kratos    string // about the credential, afterwards
+}
+
+// tell walks through the steps. An error means that something could not be measured
+// or done; what was measured and is wrong is counted, and the story goes on.
+func (t *story) tell(ctx context.Context) error {
+	t.crossed = map[string]bool{}
+	before, err := t.stage.read(ctx)
+	if err != nil {
+		return err
+	}
+	if err := t.ada(ctx); err != nil {
+		return err
+	}
+	if err := t.grace(ctx); err != nil {
+		return err
+	}
+	after, err := t.stage.read(ctx)
+	if err != nil {
+		return err
+	}
+	t.sumUp(after.since(before))
+	return t.say.err
+}
+
+// ada crosses, and Auth0 is never asked about her again.
+func (t *story) ada(ctx context.Context) error {
+	t.say.step("Ada is imported into Kratos: without a password, bound to her user at Auth0.",
+		"Her credential says that ferry is to be asked at her first login.")
+	ada, err := t.stage.invite(ctx, demoUser(auth0sim.DemoAdaID))
+	if err != nil {
+		return err
+	}
+	c, err := t.stage.credential(ctx, ada.identity)
+	if err != nil {
+		return err
+	}
+	t.check("binding", c.subject, ada.user.ID, "(metadata_admin.auth0.user_id)")
+	t.check("Kratos", c.state(), pending, c.shown())
+
+	password, mistyped := ada.user.Password, ada.user.Password+"r"
+	for _, s := range []struct {
+		done, why, password string
+		want                facts
+	}{
+		{
+			"Ada mistypes her password.", "Kratos has no hash to compare with and asks ferry, ferry asks Auth0.", mistyped,
+			facts{kratostest.SeesInvalidCredentials, 1, calledOnce + "mismatch", pending},
+		},
+		{
+			"Ada types her password.", "Auth0 says that it is right, and Kratos keeps a hash of it.", password,
+			facts{kratostest.SeesSession, 1, calledOnce + "match", migrated},
+		},
+		{
+			"Ada logs in again.", "Kratos compares with its own hash. Auth0 is history for her.", password,
+			facts{kratostest.SeesSession, 0, notCalled, migrated},
+		},
+		{
+			"Ada mistypes her password once more.", "That, too, Kratos now knows by itself.", mistyped,
+			facts{kratostest.SeesInvalidCredentials, 0, notCalled, migrated},
+		},
+	} {
+		t.say.step(s.done, s.why)
+		if err := t.login(ctx, ada, s.password, s.want); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// grace meets an outage, and crosses after it.
+func (t *story) grace(ctx context.Context) error {
+	grace, err := t.stage.invite(ctx, demoUser(auth0sim.DemoGraceID))
+	if err != nil {
+		return err
+	}
+	control := t.stage.sim.control
+	fault, err := control.SetFault(ctx, outage())
+	if err != nil {
+		return err
+	}
+	t.say.step("Auth0 goes down. Grace, pending as Ada was, types her password.",
+		"Nobody can tell whether it is right, so nobody says that it is wrong.")
+	if err := t.login(ctx, grace, grace.user.Password,
+		facts{kratostest.SeesUnavailable, 0, calledOnce + "unavailable", pending}); err != nil {
+		return err
+	}
+	if err := control.ClearFault(ctx, fault); err != nil {
+		return err
+	}
+	t.say.step("Auth0 is back. Grace types the same password again.",
+		"The outage locked nobody out and stored nothing: she crosses.")
+	return t.login(ctx, grace, grace.user.Password,
+		facts{kratostest.SeesSession, 1, calledOnce + "match", migrated})
+}
+
+// outage is Auth0 down, as far as a simulator that is still there can be.
+func outage() auth0sim.Fault {
+	return auth0sim.Fault{Name: auth0sim.FaultResetBeforeRequest, Path: auth0sim.AnyPath}
+}
+
+// login logs in as a browser does, and compares what was measured around it.
+func (t *story) login(ctx context.Context, p person, password string, want facts) error {
+	before, err := t.stage.read(ctx)
+	if err != nil {
+		return err
+	}
+	seen, err := t.stage.kratos.LoginBrowser(ctx, p.user.Email, password)
+	if err != nil {
+		return err
+	}
+	after, err := t.stage.read(ctx)
+	if err != nil {
+		return err
+	}
+	c, err := t.stage.credential(ctx, p.identity)
+	if err != nil {
+		return err
+	}
+	t.logins++
+	if c.state() == migrated {
+		t.crossed[p.identity] = true
+	}
+	did := after.since(before)
+	t.check(p.name+" sees", seen.Sees(), want.sees, fmt.Sprintf("(after %d ms)", seen.Duration.Milliseconds()))
+	t.check("Auth0", reached(did.passwords), reached(want.passwords), "")
+	t.check("ferry", did.said(), want.ferry, "")
+	t.check("Kratos", c.state(), want.kratos, c.shown())
+	return t.say.err
+}
+
+func reached(passwords int) string {
+	if passwords == 1 {
+		return "1 password reached it"
+	}
+	return fmt.Sprintf("%d passwords reached it", passwords)
+}
+
+func (t *story) check(about, got, want, detail string) {
+	if !t.say.fact(about, got, want, detail) {
+		t.wrong++
+	}
+}
+
+// sumUp is the one line to remember.
+func (t *story) sumUp(total reading) {
+	line := fmt.Sprintf("%d people crossed in %d logins: %d passwords reached Auth0, ferry was called %d times.",
+		len(t.crossed), t.logins, total.passwords, total.calls())
+	if t.wrong > 0 {
+		t.say.printf("\n%s\n", t.say.paint(red, fmt.Sprintf("NOT AS IT MUST BE: %d facts, marked above. %s", t.wrong, line)))
+		return
+	}
+	t.say.printf("\n%s\n", t.say.paint(bold, "All as it must be. "+line))
+}
+
+// demoUser is one of the simulator's demo tenant.
+func demoUser(id string) auth0sim.User {
+	for _, user := range auth0sim.DemoTenant().Users {
+		if user.ID == id {
+			return user
+		}
+	}
+	return auth0sim.User{ID: id}
+}
+
+// invite imports a user of Auth0's into Kratos: pending, and bound.
+func (s *stage) invite(ctx context.Context, user auth0sim.User) (person, error) {
+	given, _, _ := strings.Cut(user.Name, " ")
+	p := person{name: given, user: user}
+	var err error
+	p.identity, err = s.kratos.CreateIdentity(ctx, kratostest.NewIdentity{
+		Traits:        map[string]any{"email": user.Email, "name": user.Name},
+		MetadataAdmin: map[string]any{"auth0": map[string]any{"user_id": user.ID}},
+		Pending:       true,
+	})
+	return p, err
+}

@@ -1,0 +1,284 @@
+// Package demo runs the program demo as a person does, with the real Kratos, and
+// looks at what it says, how it ends, and what it leaves behind.
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"ferry/test/kratostest"
+	"ferry/test/process"
+)
+
+const (
+	limit = 2 * time.Minute // of whatever is waited for
+	tick  = 10 * time.Millisecond
+)
+
+// built is the folder of the programs under test.
+var built struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		_ = os.RemoveAll(built.dir)
+		os.Exit(code)
+	}))
+}
+
+// programs builds the three, and sees to it that there is a Kratos: that may take
+// minutes, which would look like a demo that hangs.
+func programs(t *testing.T) string {
+	t.Helper()
+	built.once.Do(func() {
+		if _, built.err = kratostest.Binary(t.Context(), t.Output()); built.err != nil {
+			return
+		}
+		if built.dir, built.err = os.MkdirTemp("", "ferry-demo-"); built.err != nil { //nolint:usetesting // it outlives the test that asks first
+			return
+		}
+		built.err = errors.Join(build("ferry/cmd/ferry", "ferry/cmd/auth0sim"), build("-race", "ferry/cmd/demo"))
+	})
+	if built.err != nil {
+		t.Fatal(built.err)
+	}
+	return built.dir
+}
+
+func build(args ...string) error {
+	args = append([]string{"build", "-buildvcs=false", "-o", built.dir + "/"}, args...)
+	if out, err := exec.CommandContext(context.Background(), "go", args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
+	}
+	return nil
+}
+
+// around makes a folder with demo and auth0sim, and a script in ferry's place; no
+// script is no ferry. $REAL stands for the real one.
+func around(t *testing.T, script string) string {
+	t.Helper()
+	from, dir := programs(t), t.TempDir()
+	for _, name := range []string{"demo", "auth0sim"} {
+		if err := os.Link(filepath.Join(from, name), filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if script == "" {
+		return dir
+	}
+	script = "#!/bin/sh\n" + strings.NewReplacer("$REAL", filepath.Join(from, "ferry"), "$DIR", dir).Replace(script) + "\n"
+	if err := os.WriteFile(filepath.Join(dir, "ferry"), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// demo is one run of the program.
+type demo struct {
+	process *process.Process
+	out     *process.Log // standard output and standard error
+	temp    string       // what it has for temporary files
+}
+
+// start runs the demo of a folder with further variables. Whatever happens, it is
+// gone after the test.
+func start(t *testing.T, dir string, env ...string) *demo {
+	t.Helper()
+	d := &demo{out: &process.Log{}, temp: t.TempDir()}
+	var err error
+	d.process, err = process.Command{
+		Path:   filepath.Join(dir, "demo"),
+		Env:    append(append(os.Environ(), "KEEP=", "TMPDIR="+d.temp), env...),
+		Output: d.out,
+	}.Start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the demo said:\n%s", d.out)
+		}
+		if err := d.process.Stop(0); err != nil {
+			t.Error(err)
+		}
+	})
+	return d
+}
+
+// mustEnd waits for the end and checks the exit status and that no file is left.
+func (d *demo) mustEnd(t *testing.T, status int) {
+	t.Helper()
+	await(t, "the demo's end", d.process.Exited)
+	got := 0
+	if err := d.process.Err(); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			t.Fatal(err)
+		}
+		got = exit.ExitCode()
+	}
+	if got != status {
+		t.Errorf("got exit status %d, want %d", got, status)
+	}
+	left, err := os.ReadDir(d.temp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range left {
+		t.Errorf("left behind: %s", entry.Name())
+	}
+}
+
+func (d *demo) mustSay(t *testing.T, texts ...string) {
+	t.Helper()
+	for _, text := range texts {
+		if !d.out.Contains(text) {
+			t.Errorf("it did not say %q", text)
+		}
+	}
+}
+
+func await(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(limit)
+	defer deadline.Stop()
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for !done() {
+		select {
+		case <-ticker.C:
+		case <-deadline.C:
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+// facts are what was measured, by step, without what differs from run to run.
+func facts(out string) []string {
+	var found []string
+	for line := range strings.Lines(out) {
+		if text, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "     "); ok {
+			text = regexp.MustCompile(` +\(after \d+ ms\)$`).ReplaceAllString(text, "")
+			text = regexp.MustCompile(`(\$2a\$04\$)....`).ReplaceAllString(text, "$1")
+			found = append(found, strings.Join(strings.Fields(text), " "))
+		} else if step := regexp.MustCompile(`^\d+\.`).FindString(line); step != "" {
+			found = append(found, step)
+		}
+	}
+	return found
+}
+
+// TestNarration: a good run says what the design promises.
+func TestNarration(t *testing.T) {
+	t.Parallel()
+	d := start(t, programs(t))
+	d.mustEnd(t, 0)
+	const (
+		still = `Kratos pending, no hash {"hashed_password":"","use_password_migration_hook":true}`
+		moved = `Kratos hash stored, not pending {"hashed_password":"$2a$04$..."}`
+	)
+	want := []string{
+		"1.", "binding auth0|5f7c8ec7c33c6c004bbafe81 (metadata_admin.auth0.user_id)", still,
+		"2.", "Ada sees invalid credentials", "Auth0 1 password reached it", "ferry called once, answered mismatch", still,
+		"3.", "Ada sees session", "Auth0 1 password reached it", "ferry called once, answered match", moved,
+		"4.", "Ada sees session", "Auth0 0 passwords reached it", "ferry not called", moved,
+		"5.", "Ada sees invalid credentials", "Auth0 0 passwords reached it", "ferry not called", moved,
+		"6.", "Grace sees unavailable", "Auth0 0 passwords reached it", "ferry called once, answered unavailable", still,
+		"7.", "Grace sees session", "Auth0 1 password reached it", "ferry called once, answered match", moved,
+	}
+	if got := facts(d.out.String()); !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	const end = "\n\nAll as it must be. 2 people crossed in 6 logins: 3 passwords reached Auth0, ferry was called 4 times.\n"
+	if !strings.HasSuffix(d.out.String(), end) {
+		t.Errorf("it did not end with %q", end)
+	}
+	if d.out.Contains("\x1b") {
+		t.Error("colours, although this is no terminal")
+	}
+}
+
+// TestWrongFacts: a ferry that Auth0 does not know takes nobody across, and the demo
+// does not gloss over it.
+func TestWrongFacts(t *testing.T) {
+	t.Parallel()
+	d := start(t, around(t, "FERRY_AUTH0_CLIENT_SECRET=wrong exec $REAL \"$@\""))
+	d.mustEnd(t, 1)
+	d.mustSay(t,
+		"Ada sees    unavailable",
+		"^^^ NOT AS IT MUST BE: Ada sees must be: invalid credentials",
+		"ferry       called once, answered misconfigured",
+		"^^^ NOT AS IT MUST BE: Kratos must be: hash stored, not pending",
+		"\nNOT AS IT MUST BE: ", "marked above. 0 people crossed in 6 logins",
+		"demo: ", "facts were not as they must be; the end of ferry's log:\n{",
+	)
+	if d.out.Contains("All as it must be") {
+		t.Error("it said that all was well")
+	}
+}
+
+// TestPortTaken: whoever takes ferry's port in the meantime costs a new start of
+// Kratos, not the demo; whoever takes it every time does.
+func TestPortTaken(t *testing.T) {
+	t.Parallel()
+	const taken = "echo 'listen tcp: bind: address already in use'; echo once >>$DIR/taken; exit 1"
+	tried := func(t *testing.T, dir string) int {
+		t.Helper()
+		text, err := os.ReadFile(filepath.Join(dir, "taken"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Count(string(text), "once")
+	}
+	t.Run("once", func(t *testing.T) {
+		t.Parallel()
+		dir := around(t, "[ -e $DIR/taken ] && exec $REAL \"$@\"\n"+taken)
+		d := start(t, dir)
+		d.mustEnd(t, 0)
+		if got := tried(t, dir); got != 1 {
+			t.Errorf("the port was taken %d times, want 1", got)
+		}
+		d.mustSay(t, "All as it must be.")
+	})
+	t.Run("always", func(t *testing.T) {
+		t.Parallel()
+		dir := around(t, taken)
+		d := start(t, dir)
+		d.mustEnd(t, 1)
+		if got := tried(t, dir); got != 3 {
+			t.Errorf("it tried %d times, want 3", got)
+		}
+		d.mustSay(t, "somebody else took ferry's port")
+	})
+}
+
+// TestRefusals: what cannot work is said at once.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	d := start(t, around(t, ""))
+	d.mustEnd(t, 1)
+	d.mustSay(t, "demo: find ferry, which `make build` puts beside this program: ")
+
+	for _, arg := range []string{"wat", "--wat"} {
+		var exit *exec.ExitError
+		out, err := exec.CommandContext(t.Context(), filepath.Join(programs(t), "demo"), arg).CombinedOutput()
+		if !errors.As(err, &exit) || exit.ExitCode() != 2 || !strings.Contains(string(out), "demo: unknown ") {
+			t.Errorf("%s: got %v: %s", arg, err, out)
+		}
+	}
+}
