@@ -2,6 +2,7 @@ package config
 
 import (
 	"crypto/tls"
+	"fmt"
 	"net"
 	"net/url"
 	"regexp"
@@ -15,6 +16,7 @@ const (
 	minKeyLength    = 32
 	maxAuth0Timeout = 20 * time.Second
 	maxPassword     = 4096
+	maxProxies      = 16
 )
 
 // checker gathers faults; a setting that could not even be read is left out.
@@ -68,6 +70,7 @@ func (c *Config) checkHook(k *checker) {
 		k.require(!strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }), "HOOK_KEYS", "a key may hold visible ASCII characters only, no blanks: it travels in a header")
 	}
 	k.require(c.MaxPasswordBytes >= 1 && c.MaxPasswordBytes <= maxPassword, "MAX_PASSWORD_BYTES", "must be between 1 and 4096")
+	k.require(c.TrustedProxies >= 0 && c.TrustedProxies <= maxProxies, "TRUSTED_PROXIES", "must be between 0 and 16")
 	k.require(slices.Contains([]string{"recorded", BindingVerifiedIdentifier}, c.Binding), "BINDING", "must be recorded or verified_identifier")
 }
 
@@ -84,10 +87,33 @@ func (c *Config) checkAuth0(k *checker) {
 		k.require(!strings.EqualFold(realm, "email") && !strings.EqualFold(realm, "sms"), "AUTH0_REALMS", "email and sms are passwordless connections: a one-time code would become a password")
 	}
 	k.require(len(slices.Compact(slices.Sorted(slices.Values(c.Auth0Realms)))) == len(c.Auth0Realms), "AUTH0_REALMS", "names a connection twice")
+	for _, realm := range c.Auth0CustomRealms {
+		k.require(slices.Contains(c.Auth0Realms, realm), "AUTH0_CUSTOM_REALMS", "names a connection that is not in FERRY_AUTH0_REALMS")
+	}
+	c.checkClientAuth(k)
+	k.require(slices.Contains([]string{"RS256", "PS256"}, c.Auth0IDTokenAlg), "AUTH0_ID_TOKEN_ALG", "must be RS256 or PS256")
 	scopes := strings.Fields(c.Auth0Scope)
 	k.require(slices.Contains(scopes, "openid"), "AUTH0_SCOPE", "must contain openid: without it Auth0 does not say who the user is")
 	k.require(!slices.Contains(scopes, "offline_access"), "AUTH0_SCOPE", "must not contain offline_access: ferry has no use for refresh tokens")
 	k.require(c.Auth0Timeout >= 100*time.Millisecond && c.Auth0Timeout <= maxAuth0Timeout, "AUTH0_TIMEOUT", "must be between 100ms and 20s")
+}
+
+func (c *Config) checkClientAuth(k *checker) {
+	method := c.ClientAuth()
+	k.require(slices.Contains([]string{ClientSecretPost, ClientSecretBasic, PrivateKeyJWT}, method), "AUTH0_CLIENT_AUTH", "must be client_secret_post, client_secret_basic or private_key_jwt")
+	if method == PrivateKeyJWT {
+		k.require(c.Auth0PrivateKeyFile != "", "AUTH0_PRIVATE_KEY_FILE", "is not set, but private_key_jwt needs it")
+	} else {
+		k.require(!c.Auth0ClientSecret.Empty(), "AUTH0_CLIENT_SECRET", "is not set; set it, or FERRY_AUTH0_CLIENT_SECRET_FILE, or use a private key")
+	}
+	if c.Auth0PrivateKeyFile != "" {
+		_, err := c.PrivateKey()
+		k.require(err == nil, "AUTH0_PRIVATE_KEY_FILE", fmt.Sprint(err))
+	}
+	if c.Auth0ForwardClientIP {
+		k.require(c.TrustedProxies > 0, "TRUSTED_PROXIES", "is 0, but FERRY_AUTH0_FORWARD_CLIENT_IP needs the person's address")
+		k.require(method != PrivateKeyJWT, "AUTH0_FORWARD_CLIENT_IP", "Auth0 takes the address only with a client secret, not with private_key_jwt")
+	}
 }
 
 func (c *Config) checkKratos(k *checker) {

@@ -4,7 +4,11 @@
 package config
 
 import (
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
+	"os"
 	"strings"
 	"time"
 
@@ -29,13 +33,21 @@ type Config struct {
 	MaxPasswordBytes int    `default:"72" desc:"Longer passwords are refused and asked nowhere. 72 is the limit of Auth0's databases and of Kratos' bcrypt."`
 	Binding          string `default:"recorded" desc:"recorded: the identity must record the Auth0 user it was imported from. verified_identifier: one that records none may match by the e-mail or phone that Auth0 verified."`
 
-	Auth0Domain       string        `required:"true" desc:"Your tenant's domain, or its custom domain, as it stands in the ID tokens' issuer: tenant.eu.auth0.com."`
-	Auth0BaseURL      string        `desc:"Where to connect instead of https://DOMAIN. Plain HTTP on loopback only."`
-	Auth0ClientID     string        `required:"true" desc:"Client id of the Auth0 application made for ferry."`
-	Auth0ClientSecret secret.String `required:"true" desc:"Its client secret."`
-	Auth0Realms       []string      `desc:"Database connections that may be asked, comma between; the first is for identities that record none. Empty: the tenant's default directory."`
-	Auth0Scope        string        `default:"openid profile email phone" desc:"Scopes of the grant: openid among them, never offline_access."`
-	Auth0Timeout      time.Duration `default:"8s" desc:"How long one login may wait for Auth0, all in all. At most 20s: Kratos gives up after 30s."`
+	TrustedProxies int `default:"0" desc:"How many proxies of yours stand before Kratos and append to the one header that the template passes on: the person's address is the Nth from the right. 0: none is believed."`
+
+	Auth0Domain          string        `required:"true" desc:"Your tenant's domain, or its custom domain, as it stands in the ID tokens' issuer: tenant.eu.auth0.com."`
+	Auth0BaseURL         string        `desc:"Where to connect instead of https://DOMAIN. Plain HTTP on loopback only."`
+	Auth0ClientID        string        `required:"true" desc:"Client id of the Auth0 application made for ferry."`
+	Auth0ClientSecret    secret.String `desc:"Its client secret. **Required**, unless there is a private key."`
+	Auth0ClientAuth      string        `desc:"How the application authenticates: client_secret_post, client_secret_basic or private_key_jwt. Unset: private_key_jwt where there is a private key, else client_secret_post."`
+	Auth0PrivateKeyFile  string        `desc:"The application's RSA private key (PEM), for private_key_jwt."`
+	Auth0Realms          []string      `desc:"Database connections that may be asked, comma between; the first is for identities that record none. Empty: the tenant's default directory."`
+	Auth0CustomRealms    []string      `desc:"Those of FERRY_AUTH0_REALMS that are AD, LDAP or custom databases: list them knowingly. They are asked with the identifier in the case that the identity's trait has."`
+	Auth0Scope           string        `default:"openid profile email phone" desc:"Scopes of the grant: openid among them, never offline_access."`
+	Auth0Audience        string        `desc:"API that the access token is for. Not needed."`
+	Auth0IDTokenAlg      string        `default:"RS256" desc:"What the application's ID tokens are signed with: RS256 or PS256. Where they are HS256, ferry asks /userinfo at every login."`
+	Auth0ForwardClientIP bool          `default:"false" desc:"Tells Auth0 the person's address, so that its attack protection counts people, not ferry. Needs FERRY_TRUSTED_PROXIES, a client secret, and Trust Token Endpoint IP Header switched on for the application."`
+	Auth0Timeout         time.Duration `default:"8s" desc:"How long one login may wait for Auth0, all in all. At most 20s: Kratos gives up after 30s."`
 
 	KratosAdminURL   string        `required:"true" desc:"Kratos' admin API: http://127.0.0.1:4434."`
 	KratosAdminToken secret.String `desc:"Bearer token for that API, where something in front of it wants one."`
@@ -65,6 +77,45 @@ func (k *Keys) Decode(text string) error {
 	}
 	*k = keys
 	return nil
+}
+
+// The ways in which the Auth0 application authenticates.
+const (
+	ClientSecretPost  = "client_secret_post"
+	ClientSecretBasic = "client_secret_basic"
+	PrivateKeyJWT     = "private_key_jwt"
+)
+
+// ClientAuth is the way in which the application authenticates.
+func (c *Config) ClientAuth() string {
+	switch {
+	case c.Auth0ClientAuth != "":
+		return c.Auth0ClientAuth
+	case c.Auth0PrivateKeyFile != "":
+		return PrivateKeyJWT
+	}
+	return ClientSecretPost
+}
+
+// PrivateKey reads the application's private key; the error never quotes the file.
+func (c *Config) PrivateKey() (*rsa.PrivateKey, error) {
+	text, err := os.ReadFile(c.Auth0PrivateKeyFile)
+	if err != nil {
+		return nil, errors.New("cannot be read: " + reason(err))
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return nil, errors.New("holds no PEM block")
+	}
+	if key, err := x509.ParsePKCS1PrivateKey(block.Bytes); err == nil {
+		return key, nil
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	key, isRSA := parsed.(*rsa.PrivateKey)
+	if err != nil || !isRSA {
+		return nil, errors.New("holds no RSA private key without a passphrase")
+	}
+	return key, nil
 }
 
 // BaseURL is where ferry connects to Auth0, without a slash at the end.

@@ -1,6 +1,10 @@
 package config_test
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"flag"
 	"fmt"
@@ -112,6 +116,15 @@ func TestFaults(t *testing.T) {
 		{"FERRY_LOG_HASH_KEY", "short", "FERRY_LOG_HASH_KEY: must have 32 characters"},
 		{"FERRY_MAX_PASSWORD_BYTES", "many", "FERRY_MAX_PASSWORD_BYTES: must be a whole number"},
 		{"FERRY_MAX_PASSWORD_BYTES", "0", "FERRY_MAX_PASSWORD_BYTES: must be between"},
+		{"FERRY_TRUSTED_PROXIES", "-1", "FERRY_TRUSTED_PROXIES: must be between"},
+		{"FERRY_AUTH0_CLIENT_SECRET", "", "FERRY_AUTH0_CLIENT_SECRET: is set but empty"},
+		{"FERRY_AUTH0_CLIENT_AUTH", "none", "FERRY_AUTH0_CLIENT_AUTH: must be client_secret_post"},
+		{"FERRY_AUTH0_CLIENT_AUTH", "private_key_jwt", "FERRY_AUTH0_PRIVATE_KEY_FILE: is not set"},
+		{"FERRY_AUTH0_PRIVATE_KEY_FILE", missing, "FERRY_AUTH0_PRIVATE_KEY_FILE: cannot be read: no such file"},
+		{"FERRY_AUTH0_PRIVATE_KEY_FILE", empty, "FERRY_AUTH0_PRIVATE_KEY_FILE: holds no PEM block"},
+		{"FERRY_AUTH0_CUSTOM_REALMS", "ad", "FERRY_AUTH0_CUSTOM_REALMS: names a connection that is not"},
+		{"FERRY_AUTH0_ID_TOKEN_ALG", "HS256", "FERRY_AUTH0_ID_TOKEN_ALG: must be RS256 or PS256"},
+		{"FERRY_AUTH0_FORWARD_CLIENT_IP", "true", "FERRY_TRUSTED_PROXIES: is 0"},
 		{"FERRY_BINDING", "email", "FERRY_BINDING: must be recorded or verified_identifier"},
 		{"FERRY_AUTH0_DOMAIN", "https://tenant.auth0.com/", "FERRY_AUTH0_DOMAIN: must be a bare domain"},
 		{"FERRY_AUTH0_DOMAIN", "", "FERRY_AUTH0_DOMAIN: is not set"},
@@ -153,6 +166,35 @@ func TestKubernetesServiceLinksAreIgnored(t *testing.T) {
 	}
 	if _, err := config.Load(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestPrivateKey(t *testing.T) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind, der := range map[string][]byte{"RSA PRIVATE KEY": x509.MarshalPKCS1PrivateKey(key), "PRIVATE KEY": pkcs8} {
+		sound(t)
+		path := filepath.Join(t.TempDir(), "key.pem")
+		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("FERRY_AUTH0_PRIVATE_KEY_FILE", path)
+		if err := os.Unsetenv("FERRY_AUTH0_CLIENT_SECRET"); err != nil {
+			t.Fatal(err)
+		}
+		c, err := config.Load()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := c.PrivateKey(); err != nil || !got.Equal(key) || c.ClientAuth() != config.PrivateKeyJWT {
+			t.Errorf("%s: %v, %s", kind, err, c.ClientAuth())
+		}
 	}
 }
 

@@ -48,11 +48,21 @@ func Load() (*Config, error) {
 		}
 	}
 	faults = append(faults, c.check(faults.names())...)
+	faults.sort()
 	faults = append(faults, unknownNames()...)
 	if len(faults) > 0 {
 		return c, faults
 	}
 	return c, nil
+}
+
+// sort puts the faults into the order of the settings.
+func (f Faults) sort() {
+	order := map[string]int{}
+	for i, s := range settings() {
+		order[s.name] = i
+	}
+	slices.SortStableFunc(f, func(a, b Fault) int { return order[a.Name] - order[b.Name] })
 }
 
 func (f Faults) names() map[string]bool {

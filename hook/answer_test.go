@@ -78,17 +78,23 @@ func TestAnswerTable(t *testing.T) {
 // TestPanic: a fault of ferry's own is an outage, told once and logged without what
 // was being worked on.
 func TestPanic(t *testing.T) {
-	f := alice()
-	f.ask = func() { panic("while working on " + canary) }
-	h := start(t, f)
-	got := h.post(t, login())
-	if got.status != http.StatusFailedDependency || got.body != unavailable {
-		t.Fatalf("%+v", got)
+	fault := func() { panic("while working on " + canary) }
+	for place, sabotage := range map[string]func(*fakes){
+		"hook.(*attempts)": func(f *fakes) { f.ask = fault },
+		"hook.(*Handler)":  func(f *fakes) { f.find = fault },
+	} {
+		f := alice()
+		sabotage(f)
+		h := start(t, f)
+		got := h.post(t, login())
+		if got.status != http.StatusFailedDependency || got.body != unavailable {
+			t.Fatalf("%+v", got)
+		}
+		if !strings.Contains(h.log.String(), `"reason":"panic"`) || !strings.Contains(h.log.String(), place) {
+			t.Errorf("the log: %s", h.log)
+		}
+		h.checkSilence(t, got)
 	}
-	if !strings.Contains(h.log.String(), `"reason":"panic"`) || !strings.Contains(h.log.String(), "hook.(*Handler)") {
-		t.Errorf("the log: %s", h.log)
-	}
-	h.checkSilence(t, got)
 }
 
 func TestMetricsCountOutcomes(t *testing.T) {

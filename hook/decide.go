@@ -13,7 +13,7 @@ import (
 
 // decide takes one login to its outcome. Auth0 is asked at most once, and only
 // about an identity that could match.
-func (h *Handler) decide(ctx context.Context, req migrationRequest, e *entry) outcome.Outcome {
+func (h *Handler) decide(ctx context.Context, req migrationRequest, delivery string, e *entry) outcome.Outcome {
 	if req.Password.Len() > h.opts.MaxPasswordBytes {
 		e.reason = "password_length"
 		return outcome.Oversize
@@ -29,12 +29,13 @@ func (h *Handler) decide(ctx context.Context, req migrationRequest, e *entry) ou
 		e.reason = "realm_not_listed"
 		return outcome.Misconfigured
 	}
+	ip := clientIP(req.Client.IP, h.opts.TrustedProxies)
+	question := upstream.Question{Username: h.username(identity, identifier, realm), Password: req.Password, Realm: realm}
+	if h.opts.ForwardClientIP {
+		question.ClientIP = ip
+	}
 	started := h.opts.Now()
-	profile, err := h.opts.Upstream.Ask(ctx, upstream.Question{
-		Username: upstreamUsername(identifier),
-		Password: req.Password,
-		Realm:    realm,
-	})
+	profile, err := h.attempts.Ask(ctx, login{identityID: identity.ID, question: question, ip: ip, delivery: delivery})
 	e.upstream = h.opts.Now().Sub(started)
 	if err != nil {
 		return e.refusal(err)
@@ -104,6 +105,15 @@ func (h *Handler) realm(b kratos.Binding) (string, bool) {
 		return h.opts.Realms[0], true
 	}
 	return b.Connection, slices.Contains(h.opts.Realms, b.Connection)
+}
+
+// username is what Auth0 is asked about: the identifier as Kratos stores it, or, in
+// a connection that may tell upper case from lower, as the identity's trait has it.
+func (h *Handler) username(identity kratos.Identity, identifier, realm string) string {
+	if slices.Contains(h.opts.CustomRealms, realm) && identity.Trait != "" {
+		identifier = strings.TrimSpace(identity.Trait)
+	}
+	return upstreamUsername(identifier)
 }
 
 // upstreamUsername is the identifier as Auth0 knows it: as Kratos stores it, but a

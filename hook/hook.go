@@ -35,8 +35,8 @@ type verifier interface {
 	Ask(ctx context.Context, q upstream.Question) (upstream.Profile, error)
 }
 
-// Options are what a Handler is made of. Every field is required but Realms and
-// TrustVerifiedIdentifier.
+// Options are what a Handler is made of. Required are Keys, MaxPasswordBytes,
+// LogHashKey, and the last five.
 type Options struct {
 	// Keys are the one or two keys that a caller may present.
 	Keys []secret.String
@@ -45,6 +45,13 @@ type Options struct {
 	// Realms are the connections that may be asked, the first by default. None: the
 	// tenant's default directory.
 	Realms []string
+	// CustomRealms are those of them that may tell upper case from lower.
+	CustomRealms []string
+	// TrustedProxies is how many proxies append to the forwarded addresses; 0:
+	// none is believed.
+	TrustedProxies int
+	// ForwardClientIP tells Auth0 the person's address.
+	ForwardClientIP bool
 	// TrustVerifiedIdentifier lets an identity that records no Auth0 user match by
 	// the e-mail address or phone number that Auth0 verified.
 	TrustVerifiedIdentifier bool
@@ -61,8 +68,9 @@ type Options struct {
 
 // Handler answers Kratos' hooks. It is safe for concurrent use.
 type Handler struct {
-	opts    Options
-	metrics *metrics
+	opts     Options
+	metrics  *metrics
+	attempts *attempts
 }
 
 // New makes a Handler; the error names what is missing.
@@ -81,7 +89,7 @@ func New(opts Options) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Handler{opts: opts, metrics: m}, nil
+	return &Handler{opts: opts, metrics: m, attempts: newAttempts(opts.Upstream, opts.Log, opts.Now)}, nil
 }
 
 // Echo is the server's handler: the hooks, and a problem report for all else.
@@ -104,5 +112,5 @@ func (h *Handler) passwordMigration(c echo.Context, e *entry) (outcome.Outcome, 
 	}
 	e.shape = req.shape()
 	e.flowID = req.Flow.ID
-	return h.decide(c.Request().Context(), req, e), nil
+	return h.decide(c.Request().Context(), req, c.Request().Header.Get("Ory-Webhook-Trigger-Id"), e), nil
 }

@@ -42,7 +42,7 @@ type fakes struct {
 	findErr    error
 	profile    upstream.Profile
 	askErr     error
-	ask        func()
+	find, ask  func()
 	identifier []string
 	questions  []upstream.Question
 }
@@ -51,17 +51,27 @@ func (f *fakes) Find(_ context.Context, identifier string) (kratos.Identity, err
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.identifier = append(f.identifier, identifier)
+	if f.find != nil {
+		f.find()
+	}
 	return f.identity, f.findErr
 }
 
 func (f *fakes) Ask(_ context.Context, q upstream.Question) (upstream.Profile, error) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.questions = append(f.questions, q)
-	if f.ask != nil {
-		f.ask()
+	ask := f.ask
+	f.mu.Unlock()
+	if ask != nil {
+		ask()
 	}
 	return f.profile, f.askErr
+}
+
+func (f *fakes) asked() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.questions)
 }
 
 // alice is pending, bound, and her password is right.

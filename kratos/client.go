@@ -113,7 +113,7 @@ func (c *Client) get(ctx context.Context, id, identifier string) (Identity, erro
 	if found.ID != id || !found.lists(identifier) {
 		return Identity{}, &Error{Outcome: outcome.Garbled, Status: http.StatusOK, Reason: "identity_changed"}
 	}
-	return found.identity()
+	return found.identity(identifier)
 }
 
 // decode reads an answer that the client has already read whole. The client's own

@@ -1,6 +1,7 @@
 package kratos
 
 import (
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -18,6 +19,9 @@ type Identity struct {
 	Active bool
 	// Pending is true while Kratos asks the migration hook for its password.
 	Pending bool
+	// Trait is the identifier as the identity's traits have it, which keep its case;
+	// empty where none normalises to it.
+	Trait string
 	// Binding are the Auth0 users that the identity was imported from.
 	Binding Binding
 }
@@ -47,6 +51,7 @@ func NormalizeIdentifier(typed string) string {
 type identityJSON struct {
 	ID          string `json:"id"`
 	State       string `json:"state"`
+	Traits      any    `json:"traits"`
 	ExternalID  string `json:"external_id"`
 	Credentials struct {
 		Password *struct {
@@ -71,7 +76,7 @@ func (i identityJSON) lists(identifier string) bool {
 }
 
 // identity refuses what is neither one thing nor the other.
-func (i identityJSON) identity() (Identity, error) {
+func (i identityJSON) identity(identifier string) (Identity, error) {
 	garbled := func(reason string) (Identity, error) {
 		return Identity{}, &Error{Outcome: outcome.Garbled, Status: http.StatusOK, Reason: reason}
 	}
@@ -87,8 +92,32 @@ func (i identityJSON) identity() (Identity, error) {
 		Active: i.State == "active",
 		// Kratos' own condition for calling the hook.
 		Pending: config.UseHook && config.HashedPassword.Empty(),
+		Trait:   traitOf(i.Traits, identifier),
 		Binding: i.binding(),
 	}, nil
+}
+
+// traitOf finds the text among the traits that normalises to the identifier.
+func traitOf(traits any, identifier string) string {
+	switch value := traits.(type) {
+	case string:
+		if NormalizeIdentifier(value) == identifier {
+			return value
+		}
+	case []any:
+		for _, element := range value {
+			if found := traitOf(element, identifier); found != "" {
+				return found
+			}
+		}
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(value)) {
+			if found := traitOf(value[name], identifier); found != "" {
+				return found
+			}
+		}
+	}
+	return ""
 }
 
 // subjectForm is an Auth0 user id: the provider, then the id at that provider.

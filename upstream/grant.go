@@ -73,7 +73,10 @@ func (c *Client) grant(ctx context.Context, q Question) (tokenResponse, *Refusal
 // send posts the grant. It tries again only while no connection to Auth0 was had,
 // so that nothing of the request can have left.
 func (c *Client) send(ctx context.Context, q Question) (reply, *Refusal) {
-	form := c.form(q)
+	form, header, err := c.request(q)
+	if err != nil {
+		return reply{}, &Refusal{Outcome: outcome.Misconfigured, Reason: "client_assertion"}
+	}
 	for try := 1; ; try++ {
 		var connected atomic.Bool
 		traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
@@ -83,7 +86,7 @@ func (c *Client) send(ctx context.Context, q Question) (reply, *Refusal) {
 		if err != nil {
 			return reply{}, &Refusal{Outcome: outcome.Misconfigured, Reason: "bad_base_url"}
 		}
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.Header = header.Clone()
 		answer, err := c.roundTrip(req)
 		if err == nil {
 			return answer, nil
@@ -94,21 +97,27 @@ func (c *Client) send(ctx context.Context, q Question) (reply, *Refusal) {
 	}
 }
 
-// form is the body of the grant (contract, 1.1).
-func (c *Client) form(q Question) string {
+// request is the body and the header of the grant (contract, 1.1).
+func (c *Client) request(q Question) (string, http.Header, error) {
 	form := url.Values{
-		"grant_type":    {grantPassword},
-		"username":      {q.Username},
-		"password":      {q.Password.Reveal()},
-		"scope":         {c.opts.Scope},
-		"client_id":     {c.opts.ClientID},
-		"client_secret": {c.opts.ClientSecret.Reveal()},
+		"grant_type": {grantPassword},
+		"username":   {q.Username},
+		"password":   {q.Password.Reveal()},
+		"scope":      {c.opts.Scope},
 	}
 	if q.Realm != "" {
 		form.Set("grant_type", grantPasswordRealm)
 		form.Set("realm", q.Realm)
 	}
-	return form.Encode()
+	if c.opts.Audience != "" {
+		form.Set("audience", c.opts.Audience)
+	}
+	header := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
+	if q.ClientIP.IsValid() {
+		header.Set("Auth0-Forwarded-For", q.ClientIP.String())
+	}
+	err := c.opts.ClientAuth.sign(form, header)
+	return form.Encode(), header, err
 }
 
 var errTooLarge = errors.New("answer too large")

@@ -33,6 +33,7 @@ func (*unverifiableError) Error() string { return "unverifiable" }
 type idTokens struct {
 	issuer   string
 	clientID string
+	alg      jose.SignatureAlgorithm
 	now      func() time.Time
 	keys     *keySet
 }
@@ -61,7 +62,7 @@ func (c claims) profile() Profile {
 // verify returns the profile of a token that holds in everything. The error is an
 // *unverifiableError where only the signature is left open.
 func (v *idTokens) verify(ctx context.Context, raw string) (Profile, error) {
-	jws, err := jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{jose.RS256, jose.HS256})
+	jws, err := jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{v.alg, jose.HS256})
 	if err != nil {
 		return Profile{}, errMalformed
 	}
@@ -110,7 +111,7 @@ func (v *idTokens) verifier(keys []jose.JSONWebKey) *oidc.IDTokenVerifier {
 func (v *idTokens) config() *oidc.Config {
 	return &oidc.Config{
 		ClientID:             v.clientID,
-		SupportedSigningAlgs: []string{oidc.RS256},
+		SupportedSigningAlgs: []string{string(v.alg)},
 		Now:                  func() time.Time { return v.now().Add(-leeway) },
 	}
 }

@@ -79,7 +79,7 @@ func newTenant(t *testing.T) (*tenant, *upstream.Client) {
 func newClient(t *testing.T, baseURL string, transport http.RoundTripper, timeout time.Duration) *upstream.Client {
 	t.Helper()
 	c, err := upstream.New(upstream.Options{
-		Issuer: issuer, BaseURL: baseURL, ClientID: clientID, ClientSecret: secret.New("client-secret"),
+		Issuer: issuer, BaseURL: baseURL, ClientID: clientID, ClientAuth: upstream.SecretPost(clientID, secret.New("client-secret")),
 		Scope: "openid profile email phone", Timeout: timeout, Transport: transport, Now: time.Now,
 	})
 	if err != nil {

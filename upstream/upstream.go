@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/go-jose/go-jose/v4"
 	"golang.org/x/time/rate"
 
 	"ferry/outcome"
@@ -65,11 +66,16 @@ type Options struct {
 	Issuer string
 	// BaseURL is where to connect, without a slash at the end.
 	BaseURL string
-	// ClientID and ClientSecret are those of the application made for ferry.
-	ClientID     string
-	ClientSecret secret.String
+	// ClientID is that of the application made for ferry, and ClientAuth how ferry
+	// shows that it is that application.
+	ClientID   string
+	ClientAuth ClientAuth
 	// Scope of the grant, openid among it.
 	Scope string
+	// Audience is the API that the access token is for; empty: none.
+	Audience string
+	// IDTokenAlg is what ID tokens are signed with: RS256 where it is empty, or PS256.
+	IDTokenAlg string
 	// Timeout is the whole time that one question may take.
 	Timeout time.Duration
 	// Transport carries the requests. It must not follow redirects by itself or
@@ -89,10 +95,17 @@ type Client struct {
 // New makes a Client. It sends nothing; Run fetches the tenant's keys.
 func New(opts Options) (*Client, error) {
 	switch {
-	case opts.Issuer == "" || opts.BaseURL == "" || opts.ClientID == "" || opts.ClientSecret.Empty() || opts.Scope == "":
-		return nil, errors.New("upstream: issuer, base URL, client id, client secret and scope are required")
+	case opts.Issuer == "" || opts.BaseURL == "" || opts.ClientID == "" || opts.ClientAuth.sign == nil || opts.Scope == "":
+		return nil, errors.New("upstream: issuer, base URL, client id, client authentication and scope are required")
 	case opts.Transport == nil || opts.Now == nil || opts.Timeout <= 0:
 		return nil, errors.New("upstream: transport, clock and timeout are required")
+	}
+	alg := jose.SignatureAlgorithm(opts.IDTokenAlg)
+	if opts.IDTokenAlg == "" {
+		alg = jose.RS256
+	}
+	if alg != jose.RS256 && alg != jose.PS256 {
+		return nil, errors.New("upstream: ID tokens are signed with RS256 or PS256")
 	}
 	c := &Client{opts: opts, http: &http.Client{
 		Transport:     opts.Transport,
@@ -101,6 +114,7 @@ func New(opts Options) (*Client, error) {
 	c.tokens = &idTokens{
 		issuer:   opts.Issuer,
 		clientID: opts.ClientID,
+		alg:      alg,
 		now:      opts.Now,
 		keys: &keySet{
 			url:   opts.BaseURL + "/.well-known/jwks.json",

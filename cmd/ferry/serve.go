@@ -65,16 +65,7 @@ func serve(ctx context.Context, cfg *config.Config, log *zap.Logger) error {
 func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	auth0, err := upstream.New(upstream.Options{
-		Issuer:       "https://" + cfg.Auth0Domain + "/",
-		BaseURL:      cfg.BaseURL(),
-		ClientID:     cfg.Auth0ClientID,
-		ClientSecret: cfg.Auth0ClientSecret,
-		Scope:        cfg.Auth0Scope,
-		Timeout:      cfg.Auth0Timeout,
-		Transport:    upstream.NewTransport(),
-		Now:          time.Now,
-	})
+	auth0, err := newUpstream(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -91,6 +82,9 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 		Keys:                    cfg.HookKeys,
 		MaxPasswordBytes:        cfg.MaxPasswordBytes,
 		Realms:                  cfg.Auth0Realms,
+		CustomRealms:            cfg.Auth0CustomRealms,
+		TrustedProxies:          cfg.TrustedProxies,
+		ForwardClientIP:         cfg.Auth0ForwardClientIP,
 		TrustVerifiedIdentifier: cfg.Binding == config.BindingVerifiedIdentifier,
 		LogHashKey:              logHashKey(cfg),
 		Identities:              identities,
@@ -110,6 +104,41 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 	s.hooks = s.httpServer(hooks.Echo())
 	s.admin = s.httpServer(operator)
 	return s, nil
+}
+
+func newUpstream(cfg *config.Config) (*upstream.Client, error) {
+	issuer := "https://" + cfg.Auth0Domain + "/"
+	auth, err := clientAuth(cfg, issuer)
+	if err != nil {
+		return nil, err
+	}
+	return upstream.New(upstream.Options{
+		Issuer:     issuer,
+		BaseURL:    cfg.BaseURL(),
+		ClientID:   cfg.Auth0ClientID,
+		ClientAuth: auth,
+		Scope:      cfg.Auth0Scope,
+		Audience:   cfg.Auth0Audience,
+		IDTokenAlg: cfg.Auth0IDTokenAlg,
+		Timeout:    cfg.Auth0Timeout,
+		Transport:  upstream.NewTransport(),
+		Now:        time.Now,
+	})
+}
+
+func clientAuth(cfg *config.Config, issuer string) (upstream.ClientAuth, error) {
+	switch cfg.ClientAuth() {
+	case config.PrivateKeyJWT:
+		key, err := cfg.PrivateKey()
+		if err != nil {
+			return upstream.ClientAuth{}, err
+		}
+		return upstream.PrivateKeyJWT(cfg.Auth0ClientID, issuer, key, time.Now)
+	case config.ClientSecretBasic:
+		return upstream.SecretBasic(cfg.Auth0ClientID, cfg.Auth0ClientSecret), nil
+	default:
+		return upstream.SecretPost(cfg.Auth0ClientID, cfg.Auth0ClientSecret), nil
+	}
 }
 
 // logHashKey is the operator's, or one for this run alone.

@@ -57,7 +57,7 @@ func testDrain(t *testing.T, s *stack) {
 	asked := s.attempts() + 1
 	stopped := make(chan error, 1)
 	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
 		stopped <- errors.Join(s.sim.WaitForRequests(ctx, asked), s.ferry.Stop())
 	}()

@@ -1,0 +1,159 @@
+package hook
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"ferry/outcome"
+	"ferry/upstream"
+)
+
+// redeliveryWindow is how long a delivery's answer from Auth0 is kept for the same
+// delivery made again. Kratos gives up on an attempt after 30 s and makes at most
+// three, so the last one comes within a minute of the first one's end.
+const redeliveryWindow = time.Minute
+
+// attempts see to it that a password reaches Auth0 once: logins that are the same
+// in everything share one question while it is asked, and a delivery that Kratos
+// makes again gets the answer to the first. Nothing else is ever remembered.
+type attempts struct {
+	ask verifier
+	log *zap.Logger
+	now func() time.Time
+	key [32]byte // of this process: what is kept tells nobody a password
+
+	mu        sync.Mutex
+	inFlight  map[attemptKey]*attempt
+	delivered map[attemptKey]*attempt
+	ended     []ended // in the order in which they ended
+}
+
+type attemptKey [sha256.Size]byte
+
+// attempt is one question to Auth0. profile and err may be read once done is closed.
+type attempt struct {
+	done    chan struct{}
+	profile upstream.Profile
+	err     error
+	// deliveries are the calls that wait for it, by delivery key.
+	deliveries []attemptKey
+}
+
+type ended struct {
+	at  time.Time
+	key attemptKey
+}
+
+func newAttempts(ask verifier, log *zap.Logger, now func() time.Time) *attempts {
+	a := &attempts{ask: ask, log: log, now: now, inFlight: map[attemptKey]*attempt{}, delivered: map[attemptKey]*attempt{}}
+	_, _ = rand.Read(a.key[:]) // it never fails: crypto/rand ends the process first
+	return a
+}
+
+// login is what makes two logins the same.
+type login struct {
+	identityID string
+	question   upstream.Question
+	// ip is the person's address, whether Auth0 is told or not.
+	ip netip.Addr
+	// delivery is Kratos' Ory-Webhook-Trigger-Id, the same when it sends again;
+	// empty from Kratos 1.3.1, which sends none.
+	delivery string
+}
+
+// Ask puts the question, or joins the one under way. A caller that leaves cancels
+// nobody's: the question runs to its own deadline.
+func (a *attempts) Ask(ctx context.Context, l login) (upstream.Profile, error) {
+	at := a.join(ctx, l)
+	select {
+	case <-at.done:
+		return at.profile, at.err
+	case <-ctx.Done():
+		return upstream.Profile{}, &upstream.Refusal{Outcome: outcome.Unavailable, Reason: "caller_gone"}
+	}
+}
+
+func (a *attempts) join(ctx context.Context, l login) *attempt {
+	same := a.hash(l.identityID, l.question.Realm, l.question.Username, l.question.Password.Reveal(), addressKey(l.ip))
+	delivery := a.hash(string(same[:]), l.delivery)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.forget()
+	if l.delivery != "" {
+		if at := a.delivered[delivery]; at != nil {
+			return at
+		}
+	}
+	at := a.inFlight[same]
+	if at == nil {
+		at = &attempt{done: make(chan struct{})}
+		a.inFlight[same] = at
+		go a.run(context.WithoutCancel(ctx), at, same, l.question)
+	}
+	if l.delivery != "" {
+		at.deliveries = append(at.deliveries, delivery)
+		a.delivered[delivery] = at
+	}
+	return at
+}
+
+func (a *attempts) run(ctx context.Context, at *attempt, same attemptKey, q upstream.Question) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			// The value is left out: it may quote what was being worked on.
+			a.log.Error("panic", zap.String("type", fmt.Sprintf("%T", fault)), zap.ByteString("stack", debug.Stack()))
+			at.profile, at.err = upstream.Profile{}, &upstream.Refusal{Outcome: outcome.Garbled, Reason: "panic"}
+		}
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		delete(a.inFlight, same)
+		for _, key := range at.deliveries {
+			a.ended = append(a.ended, ended{a.now(), key})
+		}
+		close(at.done)
+	}()
+	at.profile, at.err = a.ask.Ask(ctx, q)
+}
+
+// forget drops what ended longer ago than the window.
+func (a *attempts) forget() {
+	oldest := a.now().Add(-redeliveryWindow)
+	n := 0
+	for n < len(a.ended) && a.ended[n].at.Before(oldest) {
+		delete(a.delivered, a.ended[n].key)
+		n++
+	}
+	a.ended = a.ended[n:]
+}
+
+// hash is a keyed hash of parts, each with its length before it.
+func (a *attempts) hash(parts ...string) attemptKey {
+	mac := hmac.New(sha256.New, a.key[:])
+	for _, part := range parts {
+		_ = binary.Write(mac, binary.BigEndian, uint64(len(part))) // a hash takes everything
+		mac.Write([]byte(part))
+	}
+	return attemptKey(mac.Sum(nil))
+}
+
+// addressKey is one address of IPv4, or the /64 of IPv6 that one person has.
+func addressKey(ip netip.Addr) string {
+	if !ip.IsValid() || ip.Is4() {
+		return ip.String()
+	}
+	prefix, err := ip.Prefix(64)
+	if err != nil {
+		return ip.String()
+	}
+	return prefix.String()
+}

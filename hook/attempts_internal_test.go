@@ -1,0 +1,109 @@
+package hook
+
+import (
+	"context"
+	"net/netip"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"ferry/secret"
+	"ferry/upstream"
+)
+
+// patient is an Auth0 that answers when it is released.
+type patient struct {
+	asked   chan upstream.Question
+	release chan struct{}
+}
+
+func (p *patient) Ask(ctx context.Context, q upstream.Question) (upstream.Profile, error) {
+	p.asked <- q
+	<-p.release
+	return upstream.Profile{Subject: "auth0|" + q.Username}, ctx.Err()
+}
+
+// TestSharing: logins that are the same in everything share one question while it
+// is asked; what differs in anything is asked by itself.
+func TestSharing(t *testing.T) {
+	base := func() login {
+		return login{
+			identityID: "id-1", ip: netip.MustParseAddr("198.51.100.1"), delivery: "t-1",
+			question: upstream.Question{Username: "alice", Password: secret.New("pass"), Realm: "users"},
+		}
+	}
+	for name, c := range map[string]struct {
+		change func(*login)
+		shared bool
+	}{
+		"the same":           {func(*login) {}, true},
+		"another delivery":   {func(l *login) { l.delivery = "t-2" }, true},
+		"no delivery":        {func(l *login) { l.delivery = "" }, true},
+		"another password":   {func(l *login) { l.question.Password = secret.New("pass ") }, false},
+		"another identifier": {func(l *login) { l.question.Username = "alicep" }, false},
+		"another realm":      {func(l *login) { l.question.Realm = "legacy" }, false},
+		"another identity":   {func(l *login) { l.identityID = "id-2" }, false},
+		"another address":    {func(l *login) { l.ip = netip.MustParseAddr("198.51.100.2") }, false},
+		"no address":         {func(l *login) { l.ip = netip.Addr{} }, false},
+		"shifted":            {func(l *login) { l.question.Username, l.question.Password = "alicep", secret.New("ass") }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			auth0 := &patient{make(chan upstream.Question, 2), make(chan struct{})}
+			a := newAttempts(auth0, zap.NewNop(), time.Now)
+			ctx, cancel := context.WithCancel(t.Context())
+			first := a.join(ctx, base())
+			other := base()
+			c.change(&other)
+			second := a.join(ctx, other)
+			if (first == second) != c.shared {
+				t.Errorf("shared: %v", first == second)
+			}
+			cancel() // nobody's leaving cancels a question
+			close(auth0.release)
+			<-first.done
+			<-second.done
+			if want := map[bool]int{true: 1, false: 2}[c.shared]; len(auth0.asked) != want {
+				t.Errorf("asked %d times, want %d", len(auth0.asked), want)
+			}
+			if first.err != nil || first.profile.Subject != "auth0|alice" {
+				t.Errorf("%+v, %v", first.profile, first.err)
+			}
+		})
+	}
+}
+
+func TestAddressesOfOnePerson(t *testing.T) {
+	for name, c := range map[string]struct {
+		a, b string
+		same bool
+	}{
+		"the same /64":  {"2001:db8:1:2::1", "2001:db8:1:2:ffff::2", true},
+		"another /64":   {"2001:db8:1:2::1", "2001:db8:1:3::1", false},
+		"IPv4":          {"198.51.100.1", "198.51.100.1", true},
+		"IPv4's nearby": {"198.51.100.1", "198.51.100.2", false},
+	} {
+		if got := addressKey(netip.MustParseAddr(c.a)) == addressKey(netip.MustParseAddr(c.b)); got != c.same {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+// TestNothingIsKeptForLong: what ended a minute ago takes no memory.
+func TestNothingIsKeptForLong(t *testing.T) {
+	auth0 := &patient{make(chan upstream.Question, 200), make(chan struct{})}
+	close(auth0.release)
+	now := time.Now()
+	a := newAttempts(auth0, zap.NewNop(), func() time.Time { return now })
+	for i := range 100 {
+		at := a.join(t.Context(), login{delivery: string(rune('a' + i))})
+		<-at.done
+	}
+	now = now.Add(2 * redeliveryWindow)
+	<-a.join(t.Context(), login{}).done
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.delivered) != 0 || len(a.ended) != 0 || len(a.inFlight) != 0 {
+		t.Errorf("kept %d deliveries, %d ends, %d in flight", len(a.delivered), len(a.ended), len(a.inFlight))
+	}
+}

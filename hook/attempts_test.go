@@ -1,0 +1,188 @@
+package hook_test
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"ferry/hook"
+	"ferry/outcome"
+	"ferry/upstream"
+)
+
+// TestNothingIsRememberedAfterwards: a verdict is never cached.
+func TestNothingIsRememberedAfterwards(t *testing.T) {
+	f := alice()
+	h := start(t, f)
+	h.post(t, login())
+	h.post(t, login())
+	if f.asked() != 2 {
+		t.Errorf("asked %d times, want 2", f.asked())
+	}
+}
+
+// TestRedelivery: the same delivery made again gets the answer to the first.
+func TestRedelivery(t *testing.T) {
+	trigger := func(id string) func(*http.Request) {
+		return func(r *http.Request) { r.Header.Set("Ory-Webhook-Trigger-Id", id) }
+	}
+	f := alice()
+	var mu sync.Mutex
+	now := time.Now()
+	h := start(t, f, func(o *hook.Options) {
+		o.Now = func() time.Time { mu.Lock(); defer mu.Unlock(); return now }
+	})
+	step := func(what, body, id, want string, asked int) {
+		t.Helper()
+		if got := h.post(t, body, trigger(id)); got.body != want || f.asked() != asked {
+			t.Fatalf("%s: %+v, asked %d times, want %d", what, got, f.asked(), asked)
+		}
+	}
+	f.askErr = &upstream.Refusal{Outcome: outcome.Unavailable}
+	step("first", login(), "t-1", unavailable, 1)
+	f.askErr = nil
+	step("again", login(), "t-1", unavailable, 1)
+	step("another password", strings.ReplaceAll(login(), canary, canary+"x"), "t-1", matched, 2)
+	step("another delivery", login(), "t-2", matched, 3)
+	step("again", login(), "t-2", matched, 3)
+	f.identity.Active = false
+	step("the identity was deactivated meanwhile", login(), "t-2", noMatch, 3)
+	f.identity.Active = true
+	mu.Lock()
+	now = now.Add(61 * time.Second)
+	mu.Unlock()
+	step("much later", login(), "t-2", matched, 4)
+}
+
+// TestACallerThatLeaves cancels nobody else, and its own second try finds the
+// answer.
+func TestACallerThatLeaves(t *testing.T) {
+	f := alice()
+	release := make(chan struct{})
+	f.ask = func() { <-release }
+	h := start(t, f)
+	ctx, cancel := context.WithCancel(t.Context())
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.url+hook.MigrationPath, strings.NewReader(login()))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Authorization", "Bearer "+key)
+		req.Header.Set("Ory-Webhook-Trigger-Id", "t-1")
+		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+		if resp, err := client.Do(req); err == nil {
+			_ = resp.Body.Close()
+			t.Error("it was answered")
+		}
+	}()
+	wait(t, func() bool { return f.asked() == 1 })
+	stays := make(chan answer)
+	go func() { stays <- h.post(t, login()) }()
+	wait(t, func() bool { f.mu.Lock(); defer f.mu.Unlock(); return len(f.identifier) == 2 })
+	cancel()
+	<-left
+	close(release)
+	if got := <-stays; got.body != matched {
+		t.Errorf("the one who stayed: %+v", got)
+	}
+	got := h.post(t, login(), func(r *http.Request) { r.Header.Set("Ory-Webhook-Trigger-Id", "t-1") })
+	if got.body != matched {
+		t.Errorf("the one who came back: %+v", got)
+	}
+	if f.asked() > 2 {
+		t.Errorf("asked %d times", f.asked())
+	}
+}
+
+// TestForwardedAddress: which address Auth0 is told.
+func TestForwardedAddress(t *testing.T) {
+	for name, c := range map[string]struct {
+		header  string
+		proxies int
+		want    string
+	}{
+		"one proxy":          {"203.0.113.9", 1, "203.0.113.9"},
+		"forged on the left": {"192.0.2.66, 203.0.113.9", 1, "203.0.113.9"},
+		"two proxies":        {"192.0.2.66,203.0.113.9,198.51.100.7", 2, "203.0.113.9"},
+		"several lines":      {"192.0.2.66, 203.0.113.9, 198.51.100.7", 2, "203.0.113.9"},
+		"IPv6":               {"2001:db8::1", 1, "2001:db8::1"},
+		"IPv6 in brackets":   {"[2001:db8::1]:4711", 1, "2001:db8::1"},
+		"IPv4 in IPv6":       {"::ffff:203.0.113.9", 1, "203.0.113.9"},
+		"with port":          {"203.0.113.9:4711", 1, "203.0.113.9"},
+		"no proxies":         {"203.0.113.9", 0, ""},
+		"too few":            {"203.0.113.9", 2, ""},
+		"none":               {"", 1, ""},
+		"private":            {"10.0.0.1", 1, ""},
+		"private IPv6":       {"fd00::1", 1, ""},
+		"loopback":           {"127.0.0.1", 1, ""},
+		"link-local":         {"169.254.1.1", 1, ""},
+		"carrier NAT":        {"100.64.0.1", 1, ""},
+		"unspecified":        {"0.0.0.0", 1, ""},
+		"with zone":          {"fe80::1%eth0", 1, ""},
+		"a word":             {"unknown", 1, ""},
+		"empty at the place": {"203.0.113.9, ", 1, ""},
+		"header smuggling":   {"203.0.113.9\\r\\nX: y", 1, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := alice()
+			h := start(t, f, func(o *hook.Options) { o.TrustedProxies, o.ForwardClientIP = c.proxies, true })
+			if got := h.post(t, `{"identifier":"a","password":"x","client":{"ip":"`+c.header+`"}}`); got.body != matched {
+				t.Fatalf("%+v", got)
+			}
+			want := netip.Addr{}
+			if c.want != "" {
+				want = netip.MustParseAddr(c.want)
+			}
+			if got := f.questions[0].ClientIP; got != want {
+				t.Errorf("Auth0 is told %v, want %v", got, want)
+			}
+		})
+	}
+}
+
+func TestAddressIsNotForwardedUnasked(t *testing.T) {
+	f := alice()
+	h := start(t, f, func(o *hook.Options) { o.TrustedProxies = 1 })
+	h.post(t, `{"identifier":"a","password":"x","client":{"ip":"203.0.113.9"}}`)
+	if got := f.questions[0].ClientIP; got.IsValid() {
+		t.Errorf("Auth0 is told %v", got)
+	}
+}
+
+// TestCustomRealms: where case matters Auth0 sees the trait's.
+func TestCustomRealms(t *testing.T) {
+	for realm, want := range map[string]string{"users": stored, "legacy": "Alice@Example.org"} {
+		f := alice()
+		f.identity.Trait = " Alice@Example.org"
+		f.identity.Binding.Connection = realm
+		h := start(t, f, func(o *hook.Options) { o.CustomRealms = []string{"legacy"} })
+		h.post(t, login())
+		if got := f.questions[0].Username; got != want {
+			t.Errorf("%s was asked about %q, want %q", realm, got, want)
+		}
+	}
+}
+
+// wait polls, bounded.
+func wait(t *testing.T, done func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	deadline := time.NewTimer(20 * time.Second)
+	defer deadline.Stop()
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			t.Fatal("waited in vain")
+		}
+	}
+}
