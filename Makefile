@@ -59,8 +59,8 @@ fuzz: ## every fuzz target for FUZZTIME (5s)
 bench: ## all benchmarks
 	$(GO) test -run='^$$' -bench=. -benchmem ./...
 
-readme: ## write the table of settings into the README
-	$(GO) test ./config -run TestReadme -update
+readme: ## write what is made from the code: the README's settings, docs/answers.md
+	$(GO) test ./config ./test/docs -run 'TestReadme|TestAnswers' -update
 
 clean: ## remove build/
 	rm -rf build

@@ -22,6 +22,12 @@ const (
 	bodyUnavailable = `{"status":"unavailable"}`
 )
 
+// Answer is what Kratos is told for an outcome: the HTTP status and the body.
+func Answer(o outcome.Outcome) (status int, body string) {
+	r := answer(o)
+	return r.status, r.body
+}
+
 // answer is the answer table: what Kratos is told for each outcome.
 //
 // Kratos lets in on 200 with password_match, shows wrong credentials on 403, and

@@ -6,9 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
-	"fmt"
 	"net/netip"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -72,9 +70,12 @@ type login struct {
 }
 
 // Ask puts the question, or joins the one under way. A caller that leaves cancels
-// nobody's: the question runs to its own deadline.
+// nobody's, not even its own: the question runs to its own deadline.
 func (a *attempts) Ask(ctx context.Context, l login) (upstream.Profile, error) {
-	at := a.join(ctx, l)
+	at, same, first := a.join(l)
+	if first {
+		a.run(context.WithoutCancel(ctx), at, same, l.question)
+	}
 	select {
 	case <-at.done:
 		return at.profile, at.err
@@ -83,35 +84,38 @@ func (a *attempts) Ask(ctx context.Context, l login) (upstream.Profile, error) {
 	}
 }
 
-func (a *attempts) join(ctx context.Context, l login) *attempt {
-	same := a.hash(l.identityID, l.question.Realm, l.question.Username, l.question.Password.Reveal(), addressKey(l.ip))
-	delivery := a.hash(string(same[:]), l.delivery)
+// join finds the attempt that this login is part of; first says that it is a new
+// one, which the caller must run.
+func (a *attempts) join(l login) (at *attempt, same attemptKey, first bool) {
+	same = a.hash(l.identityID, l.question.Realm, l.question.Username, l.question.Password.Reveal(), addressKey(l.ip))
+	var delivery attemptKey
+	if l.delivery != "" {
+		delivery = a.hash(string(same[:]), l.delivery)
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.forget()
 	if l.delivery != "" {
 		if at := a.delivered[delivery]; at != nil {
-			return at
+			return at, same, false
 		}
 	}
-	at := a.inFlight[same]
+	at = a.inFlight[same]
 	if at == nil {
-		at = &attempt{done: make(chan struct{})}
+		at, first = &attempt{done: make(chan struct{})}, true
 		a.inFlight[same] = at
-		go a.run(context.WithoutCancel(ctx), at, same, l.question)
 	}
 	if l.delivery != "" {
 		at.deliveries = append(at.deliveries, delivery)
 		a.delivered[delivery] = at
 	}
-	return at
+	return at, same, first
 }
 
 func (a *attempts) run(ctx context.Context, at *attempt, same attemptKey, q upstream.Question) {
 	defer func() {
 		if fault := recover(); fault != nil {
-			// The value is left out: it may quote what was being worked on.
-			a.log.Error("panic", zap.String("type", fmt.Sprintf("%T", fault)), zap.ByteString("stack", debug.Stack()))
+			logPanic(a.log, fault)
 			at.profile, at.err = upstream.Profile{}, &upstream.Refusal{Outcome: outcome.Garbled, Reason: "panic"}
 		}
 		a.mu.Lock()
@@ -138,11 +142,14 @@ func (a *attempts) forget() {
 
 // hash is a keyed hash of parts, each with its length before it.
 func (a *attempts) hash(parts ...string) attemptKey {
-	mac := hmac.New(sha256.New, a.key[:])
+	var text []byte
 	for _, part := range parts {
-		_ = binary.Write(mac, binary.BigEndian, uint64(len(part))) // a hash takes everything
-		mac.Write([]byte(part))
+		text = binary.BigEndian.AppendUint64(text, uint64(len(part)))
+		text = append(text, part...)
 	}
+	mac := hmac.New(sha256.New, a.key[:])
+	mac.Write(text)
+	clear(text) // the password was in it
 	return attemptKey(mac.Sum(nil))
 }
 

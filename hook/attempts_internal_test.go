@@ -3,6 +3,7 @@ package hook
 import (
 	"context"
 	"net/netip"
+	"sync"
 	"testing"
 	"time"
 
@@ -52,15 +53,24 @@ func TestSharing(t *testing.T) {
 			auth0 := &patient{make(chan upstream.Question, 2), make(chan struct{})}
 			a := newAttempts(auth0, zap.NewNop(), time.Now)
 			ctx, cancel := context.WithCancel(t.Context())
-			first := a.join(ctx, base())
+			var running sync.WaitGroup
+			join := func(l login) *attempt {
+				at, same, first := a.join(l)
+				if first {
+					running.Go(func() { a.run(context.WithoutCancel(ctx), at, same, l.question) })
+				}
+				return at
+			}
+			first := join(base())
 			other := base()
 			c.change(&other)
-			second := a.join(ctx, other)
+			second := join(other)
 			if (first == second) != c.shared {
 				t.Errorf("shared: %v", first == second)
 			}
 			cancel() // nobody's leaving cancels a question
 			close(auth0.release)
+			running.Wait()
 			<-first.done
 			<-second.done
 			if want := map[bool]int{true: 1, false: 2}[c.shared]; len(auth0.asked) != want {
@@ -96,11 +106,14 @@ func TestNothingIsKeptForLong(t *testing.T) {
 	now := time.Now()
 	a := newAttempts(auth0, zap.NewNop(), func() time.Time { return now })
 	for i := range 100 {
-		at := a.join(t.Context(), login{delivery: string(rune('a' + i))})
-		<-at.done
+		if _, err := a.Ask(t.Context(), login{delivery: string(rune('a' + i))}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	now = now.Add(2 * redeliveryWindow)
-	<-a.join(t.Context(), login{}).done
+	if _, err := a.Ask(t.Context(), login{}); err != nil {
+		t.Fatal(err)
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.delivered) != 0 || len(a.ended) != 0 || len(a.inFlight) != 0 {

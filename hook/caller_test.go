@@ -221,7 +221,7 @@ func evaluate(t *testing.T, ctx string) string {
 	t.Helper()
 	vm := jsonnet.MakeVM()
 	vm.TLACode("ctx", ctx)
-	body, err := vm.EvaluateAnonymousSnippet("migrate.jsonnet", wiring.MigrateJsonnet())
+	body, err := vm.EvaluateAnonymousSnippet("migrate.jsonnet", wiring.MigrateJsonnet(""))
 	if err != nil {
 		t.Fatal(err)
 	}

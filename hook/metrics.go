@@ -13,6 +13,7 @@ import (
 // metrics count answers. No label names a person.
 type metrics struct {
 	outcomes *prometheus.CounterVec
+	reasons  *prometheus.CounterVec
 	callers  *prometheus.CounterVec
 	took     *prometheus.HistogramVec
 	kratos   prometheus.Histogram
@@ -25,6 +26,9 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 		outcomes: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ferry_hook_outcomes_total", Help: "Hook calls by route and outcome.",
 		}, []string{"route", "outcome"}),
+		reasons: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ferry_hook_reasons_total", Help: "Hook calls by outcome and the reason in the log; id_token_untrusted is one to be woken for.",
+		}, []string{"outcome", "reason"}),
 		callers: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ferry_hook_caller_faults_total", Help: "Hook calls refused for the caller's fault, by route and HTTP status.",
 		}, []string{"route", "status"}),
@@ -38,7 +42,7 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 			Name: "ferry_auth0_seconds", Help: "How long Auth0 took to answer, all requests of one login together.", Buckets: buckets,
 		}),
 	}
-	for _, c := range []prometheus.Collector{m.outcomes, m.callers, m.took, m.kratos, m.upstream} {
+	for _, c := range []prometheus.Collector{m.outcomes, m.reasons, m.callers, m.took, m.kratos, m.upstream} {
 		if err := registerer.Register(c); err != nil {
 			return nil, fmt.Errorf("hook: register metrics: %w", err)
 		}
@@ -51,6 +55,9 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 
 func (m *metrics) answered(route string, o outcome.Outcome, took time.Duration, e *entry) {
 	m.outcomes.WithLabelValues(route, o.String()).Inc()
+	if e.reason != "" {
+		m.reasons.WithLabelValues(o.String(), e.reason).Inc()
+	}
 	m.took.WithLabelValues(route).Observe(took.Seconds())
 	if e.kratos > 0 {
 		m.kratos.Observe(e.kratos.Seconds())

@@ -54,7 +54,7 @@ func (h *Handler) serve(route string, call func(echo.Context, *entry) (outcome.O
 		err = c.Blob(r.status, echo.MIMEApplicationJSON, []byte(r.body))
 		h.metrics.answered(route, o, elapsed, e)
 		if err != nil {
-			e.reason += " answer_not_taken"
+			e.reason = "answer_not_taken"
 		}
 		h.log(c, r.level, route, e, zap.Stringer("outcome", o), zap.Int("status", r.status), zap.Duration("took", elapsed))
 		return nil
@@ -65,8 +65,7 @@ func (h *Handler) serve(route string, call func(echo.Context, *entry) (outcome.O
 func (h *Handler) guarded(c echo.Context, e *entry, call func(echo.Context, *entry) (outcome.Outcome, error)) (o outcome.Outcome, err error) {
 	defer func() {
 		if fault := recover(); fault != nil {
-			// The value is left out: it may quote what was being worked on.
-			h.opts.Log.Error("panic", zap.String("type", fmt.Sprintf("%T", fault)), zap.ByteString("stack", debug.Stack()))
+			logPanic(h.opts.Log, fault)
 			e.reason = "panic"
 			o, err = outcome.Garbled, nil
 		}
@@ -76,6 +75,12 @@ func (h *Handler) guarded(c echo.Context, e *entry, call func(echo.Context, *ent
 		return 0, echo.NewHTTPError(http.StatusUnauthorized, "the key is missing or wrong")
 	}
 	return call(c, e)
+}
+
+// logPanic says where it happened. The value is left out: it may quote what was
+// being worked on.
+func logPanic(log *zap.Logger, fault any) {
+	log.Error("panic", zap.String("type", fmt.Sprintf("%T", fault)), zap.ByteString("stack", debug.Stack()))
 }
 
 // authentic reports whether the request carries one of the keys: as bearer token,

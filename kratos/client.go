@@ -69,7 +69,7 @@ func New(opts Options) (*Client, error) {
 	cfg.Servers = client.ServerConfigurations{{URL: strings.TrimRight(opts.AdminURL, "/")}}
 	cfg.UserAgent = "ferry"
 	cfg.HTTPClient = &http.Client{
-		Transport:     bounded{opts.Transport},
+		Transport:     reader{opts.Transport},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	if !opts.Token.Empty() {
@@ -84,9 +84,12 @@ func New(opts Options) (*Client, error) {
 func (c *Client) Find(ctx context.Context, identifier string) (Identity, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	_, resp, err := c.api.ListIdentities(ctx).CredentialsIdentifier(identifier).IncludeCredential([]string{password}).Execute() //nolint:bodyclose // the client has read and closed it
 	var list []identityJSON
-	if err := decode(resp, err, &list); err != nil {
+	err := c.read(ctx, &list, func(ctx context.Context) error {
+		_, _, err := c.api.ListIdentities(ctx).CredentialsIdentifier(identifier).IncludeCredential([]string{password}).Execute() //nolint:bodyclose // reader has read it
+		return err
+	})
+	if err != nil {
 		return Identity{}, err
 	}
 	list = slices.DeleteFunc(list, func(i identityJSON) bool { return !i.lists(identifier) })
@@ -105,9 +108,12 @@ func (c *Client) get(ctx context.Context, id, identifier string) (Identity, erro
 	if uuid.Validate(id) != nil {
 		return Identity{}, &Error{Outcome: outcome.Garbled, Status: http.StatusOK, Reason: "identity_id"}
 	}
-	_, resp, err := c.api.GetIdentity(ctx, id).IncludeCredential([]string{password}).Execute() //nolint:bodyclose // the client has read and closed it
 	var found identityJSON
-	if err := decode(resp, err, &found); err != nil {
+	err := c.read(ctx, &found, func(ctx context.Context) error {
+		_, _, err := c.api.GetIdentity(ctx, id).IncludeCredential([]string{password}).Execute() //nolint:bodyclose // reader has read it
+		return err
+	})
+	if err != nil {
 		return Identity{}, err
 	}
 	if found.ID != id || !found.lists(identifier) {
@@ -116,22 +122,20 @@ func (c *Client) get(ctx context.Context, id, identifier string) (Identity, erro
 	return found.identity(identifier)
 }
 
-// decode reads an answer that the client has already read whole. The client's own
-// reading is not used: it takes the last of two equal keys.
-func decode(resp *http.Response, err error, into any) error {
-	if resp == nil {
+// read makes one call of the generated client and decodes its answer. The client
+// makes the request; what it makes of the answer is not used, because it takes the
+// last of two equal keys.
+func (c *Client) read(ctx context.Context, into any, call func(context.Context) error) error {
+	var got answer
+	err := call(context.WithValue(ctx, answerKey{}, &got))
+	switch {
+	case got.status == 0:
 		return &Error{Outcome: outcome.Unavailable, Reason: transportReason(err)}
+	case got.status != http.StatusOK:
+		return refusal(got.status)
 	}
-	if resp.StatusCode != http.StatusOK {
-		return refusal(resp.StatusCode)
-	}
-	var read *client.GenericOpenAPIError
-	body, readErr := io.ReadAll(resp.Body)
-	if readErr != nil || (err != nil && !errors.As(err, &read)) {
-		return &Error{Outcome: outcome.Unavailable, Status: resp.StatusCode, Reason: "answer_cut"}
-	}
-	if strictjson.Unmarshal(body, into, "traits", "metadata_public", "user_metadata", "app_metadata") != nil {
-		return &Error{Outcome: outcome.Garbled, Status: resp.StatusCode, Reason: "answer_malformed"}
+	if strictjson.Unmarshal(got.body, into, "traits", "metadata_public", "user_metadata", "app_metadata") != nil {
+		return &Error{Outcome: outcome.Garbled, Status: got.status, Reason: "answer_malformed"}
 	}
 	return nil
 }
@@ -163,13 +167,32 @@ func transportReason(err error) string {
 	return "unreachable"
 }
 
-// bounded cuts answers that are too large to be Kratos'.
-type bounded struct{ next http.RoundTripper }
+// answer is an HTTP answer, read whole; its status is 0 while there is none.
+type answer struct {
+	status int
+	body   []byte
+}
 
-func (b bounded) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := b.next.RoundTrip(req)
-	if err == nil {
-		resp.Body = http.MaxBytesReader(nil, resp.Body, maxAnswerBytes)
+// answerKey finds, in a request's context, the *answer to fill.
+type answerKey struct{}
+
+// reader reads answers whole, up to a bound, and keeps them from the generated
+// client, which is left with an empty body.
+type reader struct{ next http.RoundTripper }
+
+func (r reader) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := r.next.RoundTrip(req)
+	if err != nil {
+		return nil, err
 	}
-	return resp, err
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(http.MaxBytesReader(nil, resp.Body, maxAnswerBytes))
+	if err != nil {
+		return nil, err
+	}
+	if got, ok := req.Context().Value(answerKey{}).(*answer); ok {
+		*got = answer{resp.StatusCode, body}
+	}
+	resp.Body, resp.ContentLength = http.NoBody, 0
+	return resp, nil
 }

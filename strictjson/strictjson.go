@@ -7,10 +7,11 @@ package strictjson
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -32,22 +33,26 @@ func Unmarshal(data []byte, v any, opaque ...string) error {
 	if err := checkKeys(data, opaque); err != nil {
 		return err
 	}
-	if err := json.Unmarshal(data, v); err != nil {
+	if err := json.Unmarshal(data, v, jsontext.AllowDuplicateNames(true)); err != nil { // checkKeys found none
 		return errMalformed
 	}
 	return nil
 }
 
-// object is one open object: the keys seen so far, folded.
+// object is one open object or array: the keys seen so far, folded, the first few
+// in a list, because most objects have no more.
 type object struct {
-	keys   map[string]struct{}
+	few    []string
+	many   map[string]struct{}
 	opaque bool
 }
 
-// checkKeys walks data once. jsontext itself refuses keys that occur twice to the
-// letter, bad UTF-8 and nesting without end.
+const few = 16
+
+// checkKeys walks data once. jsontext itself refuses bad UTF-8 and nesting without
+// end.
 func checkKeys(data []byte, opaque []string) error {
-	dec := jsontext.NewDecoder(bytes.NewReader(data))
+	dec := jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true)) // add finds them
 	var open []object
 	nextOpaque := false
 	for {
@@ -56,12 +61,12 @@ func checkKeys(data []byte, opaque []string) error {
 			return nil
 		}
 		if err != nil {
-			return refuse(err)
+			return errMalformed
 		}
 		switch tok.Kind() {
 		case '{', '[':
 			within := len(open) > 0 && open[len(open)-1].opaque
-			open = append(open, object{keys: map[string]struct{}{}, opaque: within || nextOpaque})
+			open = append(open, object{opaque: within || nextOpaque})
 			nextOpaque = false
 		case '}', ']':
 			open = open[:len(open)-1]
@@ -70,10 +75,11 @@ func checkKeys(data []byte, opaque []string) error {
 				nextOpaque = false
 				continue
 			}
-			if err := open[len(open)-1].add(tok.String()); err != nil {
+			key := tok.String()
+			if err := open[len(open)-1].add(key); err != nil {
 				return err
 			}
-			nextOpaque = contains(opaque, tok.String())
+			nextOpaque = slices.Contains(opaque, key)
 		default:
 			nextOpaque = false
 		}
@@ -86,42 +92,38 @@ func isKey(dec *jsontext.Decoder) bool {
 	return kind == '{' && length%2 == 1
 }
 
-func (o object) add(key string) error {
-	if o.opaque {
-		return nil
+func (o *object) add(key string) error {
+	if !o.opaque {
+		key = fold(key)
 	}
-	folded := fold(key)
-	if _, twice := o.keys[folded]; twice {
+	if _, twice := o.many[key]; twice || slices.Contains(o.few, key) {
 		return ErrAmbiguous
 	}
-	o.keys[folded] = struct{}{}
-	return nil
-}
-
-func refuse(err error) error {
-	if errors.Is(err, jsontext.ErrDuplicateName) {
-		return fmt.Errorf("decode: %w", ErrAmbiguous)
+	if len(o.few) < few {
+		o.few = append(o.few, key)
+		return nil
 	}
-	return errMalformed
+	if o.many == nil {
+		o.many = map[string]struct{}{}
+	}
+	o.many[key] = struct{}{}
+	return nil
 }
 
 // fold maps keys that differ in case only to one text, by Unicode's simple
 // folding: what encoding/json would take for the same key is the same here.
 func fold(key string) string {
 	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'A' && r <= 'Z':
+			return r - 'A' + 'a' // most keys are in lower case: nothing to copy
+		case r < utf8.RuneSelf:
+			return r
+		}
 		least := r
 		for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
 			least = min(least, next)
 		}
-		return least
+		return unicode.ToLower(least)
 	}, key)
-}
-
-func contains(names []string, name string) bool {
-	for _, n := range names {
-		if n == name {
-			return true
-		}
-	}
-	return false
 }

@@ -3,6 +3,7 @@ package strictjson_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -23,6 +24,7 @@ func TestUnmarshalAccepts(t *testing.T) {
 		"blanks around":            " \n{\"token\":\"a\",\"inner\":{\"sub\":\"s\"}}\t\r\n",
 		"same key, another object": `{"token":"a","inner":{"sub":"s","token":"b"}}`,
 		"opaque twins":             `{"token":"a","free":{"Color":1,"color":2,"deep":[{"A":1,"a":2}]},"inner":{"sub":"s"}}`,
+		"many keys":                `{` + manyKeys(10_000) + `"token":"a","inner":{"sub":"s"}}`,
 		"opaque name as a value":   `{"token":"a","x":"free","inner":{"sub":"s"}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -37,6 +39,14 @@ func TestUnmarshalAccepts(t *testing.T) {
 	}
 }
 
+func manyKeys(n int) string {
+	var out strings.Builder
+	for i := range n {
+		fmt.Fprintf(&out, `"key%d":%d,`, i, i)
+	}
+	return out.String()
+}
+
 func TestUnmarshalRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
 		text      string
@@ -47,6 +57,8 @@ func TestUnmarshalRefuses(t *testing.T) {
 		"case only":                    {`{"token":"a","Token":"b"}`, true},
 		"case only, kelvin sign":       {`{"token":"a","to\u212aen":"b"}`, true},
 		"case only, unknown keys":      {`{"token":"a","x":1,"X":2}`, true},
+		"case only, among many":        {`{` + manyKeys(100) + `"token":"a","Key50":1}`, true},
+		"twice, among many":            {`{` + manyKeys(100) + `"token":"a","key3":1}`, true},
 		"case only, deep":              {`{"token":"a","inner":{"x":[{"sub":"s","SUB":"t"}]}}`, true},
 		"case only, opaque key itself": {`{"token":"a","free":{},"Free":{}}`, true},
 		"twice to the letter, opaque":  {`{"free":{"a":1,"a":2}}`, true},

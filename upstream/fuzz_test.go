@@ -1,8 +1,14 @@
 package upstream_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
+	"strings"
 	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
 
 	"ferry/outcome"
 )
@@ -48,6 +54,41 @@ func FuzzAnswer(f *testing.F) {
 		}
 		if n := tn.count("/oauth/token"); n != 1 {
 			t.Fatalf("the password was sent %d times", n)
+		}
+	})
+}
+
+// FuzzIDToken: whatever Auth0 signs, only a token that holds in everything vouches,
+// and for nobody but its subject.
+func FuzzIDToken(f *testing.F) {
+	now := time.Now().Unix()
+	for _, seed := range []string{
+		fmt.Sprintf(`{"iss":%q,"aud":%q,"sub":"auth0|alice","exp":%d}`, issuer, clientID, now+1<<30),
+		fmt.Sprintf(`{"iss":%q,"aud":["x",%q],"azp":%q,"sub":"auth0|alice","exp":%d,"nbf":1}`, issuer, clientID, clientID, now+1<<30),
+		fmt.Sprintf(`{"iss":%q,"aud":%q,"sub":"auth0|alice","Sub":"auth0|bob","exp":%d}`, issuer, clientID, now+1<<30),
+		`{"sub":1}`, `null`, `[]`, ``,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, claims []byte) {
+		tn, client := newTenant(t)
+		tn.token = sendJSON(http.StatusOK, tokens(sign(t, jose.RS256, "k1", key(), string(claims))))
+		profile, refusal := ask(t, client)
+		if refusal != nil {
+			return
+		}
+		var read struct {
+			Iss, Sub, Azp string
+			Aud           any
+			Exp           float64
+		}
+		if err := json.Unmarshal(claims, &read); err != nil {
+			t.Fatalf("vouched by what encoding/json refuses: %v", err)
+		}
+		aud := fmt.Sprint(read.Aud)
+		if read.Sub == "" || profile.Subject != read.Sub || read.Iss != issuer || !strings.Contains(aud, clientID) || (read.Azp != "" && read.Azp != clientID) ||
+			read.Exp < float64(time.Now().Add(-6*time.Minute).Unix()) {
+			t.Fatalf("vouched by %s", claims)
 		}
 	})
 }

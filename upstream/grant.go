@@ -86,7 +86,7 @@ func (c *Client) send(ctx context.Context, q Question) (reply, *Refusal) {
 		if err != nil {
 			return reply{}, &Refusal{Outcome: outcome.Misconfigured, Reason: "bad_base_url"}
 		}
-		req.Header = header.Clone()
+		req.Header = header
 		answer, err := c.roundTrip(req)
 		if err == nil {
 			return answer, nil

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
-	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/go-jose/go-jose/v4"
 
 	"ferry/outcome"
@@ -42,14 +42,32 @@ type idTokens struct {
 // describes the person may have any type: an odd e-mail is no reason to disbelieve
 // the subject, and a flag that is not true is false.
 type claims struct {
-	Subject string `json:"sub"`
-	AZP     string `json:"azp"`
-	// Expiry is checked by go-oidc, which would also take a text with digits in it.
-	Expiry        float64 `json:"exp"`
-	Email         any     `json:"email"`
-	EmailVerified any     `json:"email_verified"`
-	Phone         any     `json:"phone_number"`
-	PhoneVerified any     `json:"phone_number_verified"`
+	Issuer        string   `json:"iss"`
+	Subject       string   `json:"sub"`
+	Audience      audience `json:"aud"`
+	AZP           string   `json:"azp"`
+	Expiry        float64  `json:"exp"`
+	NotBefore     float64  `json:"nbf"`
+	Email         any      `json:"email"`
+	EmailVerified any      `json:"email_verified"`
+	Phone         any      `json:"phone_number"`
+	PhoneVerified any      `json:"phone_number_verified"`
+}
+
+// audience is one name or a list of them (RFC 7519, 4.1.3).
+type audience []string
+
+// UnmarshalJSON takes either form.
+func (a *audience) UnmarshalJSON(text []byte) error {
+	var one string
+	if strictjson.Unmarshal(text, &one) == nil {
+		*a = audience{one}
+		return nil
+	}
+	var many []string
+	err := strictjson.Unmarshal(text, &many)
+	*a = many
+	return err
 }
 
 func (c claims) profile() Profile {
@@ -68,86 +86,68 @@ func (v *idTokens) verify(ctx context.Context, raw string) (Profile, error) {
 	}
 	header := jws.Signatures[0].Header
 	if header.Algorithm == string(jose.HS256) {
-		return Profile{}, v.unverifiable(ctx, raw)
+		return Profile{}, v.unverifiable(jws)
 	}
 	keys, fresh, err := v.keys.find(ctx, header.KeyID)
 	if err != nil {
-		return Profile{}, v.unverifiable(ctx, raw)
+		return Profile{}, v.unverifiable(jws)
 	}
-	token, err := v.verifier(keys).Verify(ctx, raw)
-	if err != nil && !fresh && !signedBy(jws, keys) {
+	payload, err := signedBy(jws, keys)
+	if err != nil && !fresh {
 		// The key may have been replaced under its old name.
-		if keys, err = v.keys.refetch(ctx, header.KeyID); err != nil {
-			return Profile{}, errSignature
+		if keys, err = v.keys.refetch(ctx, header.KeyID); err == nil {
+			payload, err = signedBy(jws, keys)
 		}
-		token, err = v.verifier(keys).Verify(ctx, raw)
 	}
 	if err != nil {
-		if !signedBy(jws, keys) {
-			return Profile{}, errSignature
-		}
-		return Profile{}, errClaims
+		return Profile{}, errSignature
 	}
-	return v.profile(token)
+	c, err := v.check(payload)
+	return c.profile(), err
 }
 
-func signedBy(jws *jose.JSONWebSignature, keys []jose.JSONWebKey) bool {
+// signedBy is the payload, if one of the keys signed it.
+func signedBy(jws *jose.JSONWebSignature, keys []jose.JSONWebKey) ([]byte, error) {
 	for _, key := range keys {
-		if _, err := jws.Verify(key); err == nil {
-			return true
+		if payload, err := jws.Verify(key.Key); err == nil {
+			return payload, nil
 		}
 	}
-	return false
+	return nil, errSignature
 }
 
-func (v *idTokens) verifier(keys []jose.JSONWebKey) *oidc.IDTokenVerifier {
-	static := &oidc.StaticKeySet{}
-	for _, key := range keys {
-		static.PublicKeys = append(static.PublicKeys, key.Key)
-	}
-	return oidc.NewVerifier(v.issuer, static, v.config())
-}
-
-func (v *idTokens) config() *oidc.Config {
-	return &oidc.Config{
-		ClientID:             v.clientID,
-		SupportedSigningAlgs: []string{string(v.alg)},
-		Now:                  func() time.Time { return v.now().Add(-leeway) },
-	}
-}
-
-// profile checks what go-oidc leaves to its caller: keys that occur twice, the
-// authorized party and an empty subject.
-func (v *idTokens) profile(token *oidc.IDToken) (Profile, error) {
-	var payload rawJSON
+// check holds the claims against OpenID Connect Core, 3.1.3.7. It returns none with
+// an error.
+func (v *idTokens) check(payload []byte) (claims, error) {
 	var c claims
-	if token.Claims(&payload) != nil || strictjson.Unmarshal(payload, &c, opaqueClaims()...) != nil {
-		return Profile{}, errMalformed
+	if strictjson.Unmarshal(payload, &c, opaqueClaims()...) != nil {
+		return claims{}, errMalformed
 	}
+	now := v.now()
 	switch {
-	case c.Subject == "":
-		return Profile{}, errClaims
-	case c.AZP != "" && c.AZP != v.clientID, c.AZP == "" && len(token.Audience) > 1:
-		return Profile{}, errClaims
+	case c.Subject == "",
+		c.Issuer != v.issuer,
+		!slices.Contains(c.Audience, v.clientID),
+		c.AZP != v.clientID && (c.AZP != "" || len(c.Audience) > 1),
+		!after(c.Expiry, now.Add(-leeway)),
+		after(c.NotBefore, now.Add(leeway)):
+		return claims{}, errClaims
 	}
-	return c.profile(), nil
+	return c, nil
 }
+
+// after reports whether a NumericDate (RFC 7519, 2) is later than t.
+func after(date float64, t time.Time) bool { return date > float64(t.UnixMilli())/1000 }
 
 // unverifiable holds the token's claims against the rules as far as that goes
 // without its key, so that one which is not even addressed to us goes no further.
-func (v *idTokens) unverifiable(ctx context.Context, raw string) error {
-	config := v.config()
-	config.SupportedSigningAlgs = append(config.SupportedSigningAlgs, string(jose.HS256))
-	config.InsecureSkipSignatureCheck = true // the subject is taken from /userinfo, never from here
-	token, err := oidc.NewVerifier(v.issuer, nil, config).Verify(ctx, raw)
-	if err != nil {
-		return errClaims
-	}
-	profile, err := v.profile(token)
+// The subject is taken from /userinfo, never from here; both must agree.
+func (v *idTokens) unverifiable(jws *jose.JSONWebSignature) error {
+	c, err := v.check(jws.UnsafePayloadWithoutVerification())
 	if err != nil {
 		return err
 	}
-	return &unverifiableError{subject: profile.Subject}
+	return &unverifiableError{subject: c.Subject}
 }
 
 // opaqueClaims may hold whatever a person or an operator put there.

@@ -3,105 +3,161 @@ package upstream
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"ferry/outcome"
 	"ferry/strictjson"
 )
 
-// text is a condition on error_description. The zero value holds of every text.
-type text struct{ is, begins, contains string }
-
-func (t text) holds(description string) bool {
-	description = strings.ToLower(strings.TrimSuffix(strings.TrimSpace(description), "."))
-	return (t.is == "" || description == strings.ToLower(t.is)) &&
-		strings.HasPrefix(description, strings.ToLower(t.begins)) &&
-		strings.Contains(description, strings.ToLower(t.contains))
+// Row is one line of Auth0's contract: an answer of POST /oauth/token other than
+// 200, and what it means. The first row that fits an answer decides.
+type Row struct {
+	// Reason is the row's name, as it stands in logs.
+	Reason string
+	// Statuses are the HTTP statuses: 403 is that one, 4 is any 4xx.
+	Statuses []int
+	// Codes are Auth0's error codes; none: any, and what has no code.
+	Codes []string
+	// Text is what error_description says, without regard to case and to a full
+	// stop at its end.
+	Text Text
+	// Outcome is what it means.
+	Outcome outcome.Outcome
+	// Evidence grades how well the row is known: REC recorded traffic, DOC current
+	// documentation, OLDDOC retired documentation, SDK a constant of an official
+	// SDK, RPT a public report, RULE ferry's own reading of what nobody described.
+	Evidence string
 }
 
-// Any status of a class: 4xx, 5xx.
+// Text is a condition on error_description; the zero value holds of any.
+type Text struct{ Is, Begins, Contains string }
+
+func (t Text) holds(description string) bool {
+	description = strings.ToLower(strings.TrimSuffix(strings.TrimSpace(description), "."))
+	return (t.Is == "" || description == strings.ToLower(t.Is)) &&
+		strings.HasPrefix(description, strings.ToLower(t.Begins)) &&
+		strings.Contains(description, strings.ToLower(t.Contains))
+}
+
+// String is the condition for people.
+func (t Text) String() string {
+	switch {
+	case t.Is != "":
+		return t.Is
+	case t.Begins != "":
+		return t.Begins + "…"
+	case t.Contains != "":
+		return "…" + t.Contains + "…"
+	}
+	return "any"
+}
+
+// Status is the row's statuses for people: 401, 403 or 4xx.
+func (r Row) Status() string {
+	var words []string
+	for _, status := range r.Statuses {
+		word := strconv.Itoa(status)
+		if status < 10 {
+			word += "xx"
+		}
+		words = append(words, word)
+	}
+	return strings.Join(words, ", ")
+}
+
+func (r Row) fits(status int, code, description string) bool {
+	return (slices.Contains(r.Statuses, status) || slices.Contains(r.Statuses, status/100)) &&
+		(len(r.Codes) == 0 || slices.Contains(r.Codes, code)) &&
+		r.Text.holds(description)
+}
+
+// Contract is every answer of the token endpoint that is not 200, by status, error
+// code and text together. Auth0 sends several meanings under one code, so the
+// texts come first. What nobody described ends in the last rows: never a mismatch,
+// because Auth0 did not say so.
+func Contract() []Row {
+	return slices.Concat(credentialRows(), limitRows(), denialRows(), clientRows(), lastRows())
+}
+
+// refused are the statuses with which Auth0 refuses a login.
+func refused() []int { return []int{http.StatusUnauthorized, http.StatusForbidden} }
+
 const (
+	any2xx = 2
+	any3xx = 3
 	any4xx = 4
 	any5xx = 5
 )
 
-// row is one line of the contract: what Auth0 answers and what it means. An answer
-// is read by the first row that fits.
-type row struct {
-	name     string
-	statuses []int    // the status itself, any4xx or any5xx
-	codes    []string // Auth0's error; none: any
-	text     text     // Auth0's error_description, without its last full stop
-	outcome  outcome.Outcome
-	evidence string // where the contract has it
-}
-
-func (r row) fits(status int, code, description string) bool {
-	return (slices.Contains(r.statuses, status) || slices.Contains(r.statuses, status/100)) &&
-		(len(r.codes) == 0 || slices.Contains(r.codes, code)) &&
-		r.text.holds(description)
-}
-
-// table is section 1.3 of the Auth0 contract: every error of POST /oauth/token.
-// The texts come first, because Auth0 sends several of them under one code.
-func table() []row {
-	refused := []int{http.StatusUnauthorized, http.StatusForbidden}
-	client := []int{any4xx}
-	wrongPassword := []string{"invalid_grant", "invalid_user_password"}
-	return slices.Concat([]row{
-		{"user_blocked", client, append([]string{"unauthorized"}, wrongPassword...), text{is: "user is blocked"}, outcome.Blocked, "RPT"},
-		{"brute_force", refused, wrongPassword, text{contains: "account has been blocked"}, outcome.Throttled, "RPT"},
-		{"passwordless_phone", refused, wrongPassword, text{is: "Wrong phone number or verification code"}, outcome.Misconfigured, "SDK"},
-		{"passwordless_email", refused, wrongPassword, text{is: "Wrong email or verification code"}, outcome.Misconfigured, "SDK"},
-		{"other_grant_code", refused, wrongPassword, text{is: "Invalid authorization code"}, outcome.Garbled, "REC"},
-		{"other_grant_refresh", refused, wrongPassword, text{contains: "refresh token"}, outcome.Garbled, "RPT"},
-		{"other_grant_refresh_deleted", refused, wrongPassword, text{begins: "The refresh_token was"}, outcome.Garbled, "SDK"},
-		{"other_grant_mfa_token", refused, wrongPassword, text{contains: "mfa_token"}, outcome.Garbled, "SDK"},
-		{"other_grant_otp", refused, wrongPassword, text{is: "Invalid otp_code"}, outcome.Garbled, "SDK"},
-		{"realm_no_passwords", client, nil, text{is: "invalid connection specified for password grant"}, outcome.Misconfigured, "RPT"},
-		{"realm_strategy", client, nil, text{is: "specified strategy does not support requested operation"}, outcome.Misconfigured, "OLDDOC"},
-		{"wrong_credentials", refused, wrongPassword, text{}, outcome.Mismatch, "RPT, OLDDOC"},
-	}, limitRows(), denialRows(refused, client), clientRows(client), []row{
-		{"no_default_directory", []int{any5xx}, []string{"server_error"}, text{is: "Authorization server not configured with default connection"}, outcome.Misconfigured, "RPT"},
-		{"grant_type", []int{any4xx, http.StatusNotImplemented}, []string{"unsupported_grant_type"}, text{}, outcome.Misconfigured, "OLDDOC"},
-		{"server_fault", []int{any5xx}, nil, text{}, outcome.Unavailable, "OLDDOC"},
-	})
-}
-
-// limitRows are the limits: of one user, which are that user's, and of a tenant or
-// an IP, which are nobody's.
-func limitRows() []row {
-	tooMany := []int{http.StatusTooManyRequests}
-	return []row{
-		{"brute_force", tooMany, []string{"too_many_attempts"}, text{contains: "account has been blocked"}, outcome.Throttled, "DOC, RPT"},
-		{"suspicious_ip", tooMany, []string{"too_many_attempts"}, text{}, outcome.Limited, "published table"},
-		{"login_rate", tooMany, []string{"too_many_logins"}, text{}, outcome.Limited, "OLDDOC"},
-		{"request_rate", tooMany, nil, text{}, outcome.Limited, "OLDDOC"},
-		{"tenant_limit", []int{any5xx}, []string{"access_denied"}, text{}, outcome.Limited, "RPT"},
+// credentialRows: the codes that say wrong password, and what else comes under
+// them. The answers of other grants have no business here.
+func credentialRows() []Row {
+	wrong := []string{"invalid_grant", "invalid_user_password"}
+	return []Row{
+		{"user_blocked", []int{any4xx}, append([]string{"unauthorized"}, wrong...), Text{Is: "user is blocked"}, outcome.Blocked, "RPT, OLDDOC"},
+		{"brute_force", refused(), wrong, Text{Contains: "account has been blocked"}, outcome.Throttled, "RPT"},
+		{"passwordless_phone", refused(), wrong, Text{Is: "Wrong phone number or verification code"}, outcome.Misconfigured, "SDK"},
+		{"passwordless_email", refused(), wrong, Text{Is: "Wrong email or verification code"}, outcome.Misconfigured, "SDK"},
+		{"other_grant_code", refused(), wrong, Text{Is: "Invalid authorization code"}, outcome.Garbled, "REC"},
+		{"other_grant_refresh", refused(), wrong, Text{Contains: "refresh token"}, outcome.Garbled, "RPT"},
+		{"other_grant_refresh", refused(), wrong, Text{Begins: "The refresh_token was"}, outcome.Garbled, "SDK"},
+		{"other_grant_mfa", refused(), wrong, Text{Contains: "mfa_token"}, outcome.Garbled, "SDK"},
+		{"other_grant_mfa", refused(), wrong, Text{Is: "Invalid otp_code"}, outcome.Garbled, "SDK"},
+		{"realm_no_passwords", []int{any4xx}, nil, Text{Is: "invalid connection specified for password grant"}, outcome.Misconfigured, "RPT"},
+		{"realm_no_passwords", []int{any4xx}, nil, Text{Is: "specified strategy does not support requested operation"}, outcome.Misconfigured, "OLDDOC"},
+		{"wrong_credentials", refused(), wrong, Text{}, outcome.Mismatch, "RPT, OLDDOC"},
 	}
 }
 
-// denialRows: Auth0 knows the user and will not let them in.
-func denialRows(refused, client []int) []row {
-	return []row{
-		{"mfa", client, []string{"mfa_required", "mfa_registration_required", "a0.mfa_registration_required", "unsupported_challenge_type"}, text{}, outcome.MFARequired, "DOC, SDK"},
-		{"leaked", client, []string{"password_leaked"}, text{}, outcome.Leaked, "DOC"},
-		{"bot_detection", client, []string{"requires_verification", "requires_validation"}, text{}, outcome.Suspicious, "DOC, OLDDOC"},
-		{"client_refused", []int{http.StatusUnauthorized}, []string{"access_denied"}, text{is: "Unauthorized"}, outcome.Misconfigured, "RPT"},
-		{"audience", []int{http.StatusForbidden}, []string{"access_denied"}, text{begins: "Service not "}, outcome.Misconfigured, "RPT"},
-		{"action", refused, []string{"access_denied"}, text{}, outcome.Denied, "RPT"},
-		{"rule", refused, []string{"unauthorized"}, text{}, outcome.Denied, "RPT, SDK"},
+// limitRows: the limits of one user are that user's; those of a tenant or an IP
+// address are nobody's.
+func limitRows() []Row {
+	tooMany := []int{http.StatusTooManyRequests}
+	return []Row{
+		{"brute_force", tooMany, []string{"too_many_attempts"}, Text{Contains: "account has been blocked"}, outcome.Throttled, "DOC, RPT"},
+		{"suspicious_ip", tooMany, []string{"too_many_attempts"}, Text{}, outcome.Limited, "DOC"},
+		{"login_rate", tooMany, []string{"too_many_logins"}, Text{}, outcome.Limited, "OLDDOC"},
+		{"request_rate", tooMany, nil, Text{}, outcome.Limited, "OLDDOC"},
+		{"tenant_limit", []int{any5xx}, []string{"access_denied"}, Text{}, outcome.Limited, "RPT"},
+	}
+}
+
+// denialRows: Auth0 knows the user and will not let them in, or is not sure that
+// it is a person at all; and access_denied, which has many meanings.
+func denialRows() []Row {
+	mfa := []string{"mfa_required", "mfa_registration_required", "a0.mfa_registration_required", "unsupported_challenge_type"}
+	return []Row{
+		{"mfa", []int{any4xx}, mfa, Text{}, outcome.MFARequired, "DOC, SDK"},
+		{"leaked", []int{any4xx}, []string{"password_leaked"}, Text{}, outcome.Leaked, "DOC"},
+		{"bot_detection", []int{any4xx}, []string{"requires_verification", "requires_validation"}, Text{}, outcome.Suspicious, "DOC, OLDDOC"},
+		{"client_refused", []int{http.StatusUnauthorized}, []string{"access_denied"}, Text{Is: "Unauthorized"}, outcome.Misconfigured, "RPT"},
+		{"audience", []int{http.StatusForbidden}, []string{"access_denied"}, Text{Begins: "Service not "}, outcome.Misconfigured, "RPT"},
+		{"action", refused(), []string{"access_denied"}, Text{}, outcome.Denied, "RPT"},
+		{"rule", refused(), []string{"unauthorized"}, Text{}, outcome.Denied, "RPT, SDK"},
 	}
 }
 
 // clientRows: Auth0 refuses ferry itself.
-func clientRows(client []int) []row {
-	return []row{
-		{"client_not_allowed", client, []string{"unauthorized_client"}, text{}, outcome.Misconfigured, "RPT"},
-		{"client_invalid", client, []string{"invalid_client"}, text{}, outcome.Misconfigured, "OLDDOC"},
-		{"request_invalid", []int{http.StatusBadRequest}, []string{"invalid_request"}, text{}, outcome.Misconfigured, "OLDDOC"},
-		{"scope_invalid", []int{http.StatusBadRequest}, []string{"invalid_scope"}, text{}, outcome.Misconfigured, "OLDDOC"},
-		{"endpoint_off", client, []string{"endpoint_disabled", "method_not_allowed"}, text{}, outcome.Misconfigured, "OLDDOC"},
+func clientRows() []Row {
+	bad := []int{http.StatusBadRequest}
+	return []Row{
+		{"client_not_allowed", []int{any4xx}, []string{"unauthorized_client"}, Text{}, outcome.Misconfigured, "RPT"},
+		{"client_refused", []int{any4xx}, []string{"invalid_client"}, Text{}, outcome.Misconfigured, "OLDDOC"},
+		{"request_invalid", bad, []string{"invalid_request"}, Text{}, outcome.Misconfigured, "OLDDOC"},
+		{"scope_invalid", bad, []string{"invalid_scope"}, Text{}, outcome.Misconfigured, "OLDDOC"},
+		{"endpoint_off", []int{any4xx}, []string{"endpoint_disabled", "method_not_allowed"}, Text{}, outcome.Misconfigured, "OLDDOC"},
+		{"grant_type", []int{any4xx, http.StatusNotImplemented}, []string{"unsupported_grant_type"}, Text{}, outcome.Misconfigured, "OLDDOC"},
+		{"no_default_directory", []int{any5xx}, []string{"server_error"}, Text{Is: "Authorization server not configured with default connection"}, outcome.Misconfigured, "RPT"},
+	}
+}
+
+// lastRows: what is left is an outage, or nothing that can be understood.
+func lastRows() []Row {
+	return []Row{
+		{"server_fault", []int{any5xx}, nil, Text{}, outcome.Unavailable, "OLDDOC, RULE"},
+		{"redirect", []int{any3xx}, nil, Text{}, outcome.Garbled, "RULE"},
+		{"unknown_answer", []int{any2xx, any4xx}, nil, Text{}, outcome.Garbled, "RULE"},
 	}
 }
 
@@ -111,31 +167,22 @@ type errorResponse struct {
 	Description string `json:"error_description"`
 }
 
-// classify reads an answer that is not 200. What no row knows is garbled, or
-// unavailable with 5xx: never a mismatch, because Auth0 did not say so.
+// classify reads an answer that is not 200 by the contract. Another media type,
+// malformed or ambiguous JSON, no error or one that is no text: an answer without
+// a code.
 func classify(answer reply) *Refusal {
-	r := &Refusal{Outcome: outcome.Garbled, Status: answer.status, Reason: "unknown_answer"}
 	var said errorResponse
-	understood := answer.isJSON && strictjson.Unmarshal(answer.body, &said) == nil && said.Error != ""
-	if !understood {
-		switch {
-		case answer.status == http.StatusTooManyRequests:
-			r.Outcome, r.Reason = outcome.Limited, "request_rate"
-		case answer.status >= http.StatusInternalServerError:
-			r.Outcome, r.Reason = outcome.Unavailable, "server_fault"
-		case answer.status >= http.StatusMultipleChoices && answer.status < http.StatusBadRequest:
-			r.Reason = "redirect"
-		}
-		return r
+	if !answer.isJSON || strictjson.Unmarshal(answer.body, &said) != nil || said.Error == "" {
+		said = errorResponse{}
 	}
-	for _, row := range table() {
+	for _, row := range Contract() {
 		if row.fits(answer.status, said.Error, said.Description) {
-			r.Outcome, r.Reason = row.outcome, row.name
-			if slices.Contains(row.codes, said.Error) {
-				r.Code = said.Error
+			r := &Refusal{Outcome: row.Outcome, Status: answer.status, Reason: row.Reason}
+			if slices.Contains(row.Codes, said.Error) {
+				r.Code = said.Error // one of ours: Auth0's own word may be anything
 			}
 			return r
 		}
 	}
-	return r
+	return &Refusal{Outcome: outcome.Garbled, Status: answer.status, Reason: "unknown_answer"}
 }

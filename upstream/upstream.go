@@ -135,6 +135,8 @@ func NewTransport() *http.Transport {
 		Proxy:                 http.ProxyFromEnvironment,
 		Protocols:             protocols,
 		MaxIdleConnsPerHost:   128,
+		WriteBufferSize:       1 << 10, // every login has a connection of its own while it waits
+		ReadBufferSize:        2 << 10,
 		IdleConnTimeout:       30 * time.Second,
 		TLSHandshakeTimeout:   5 * time.Second,
 		ExpectContinueTimeout: time.Second,

@@ -5,14 +5,25 @@ package wiring
 import (
 	_ "embed"
 	"encoding/base64"
+	"strconv"
+	"strings"
 )
 
 //go:embed migrate.jsonnet
 var migrateJsonnet string
 
 // MigrateJsonnet is the body template of the password migration hook, for Kratos
-// 25.4 and later.
-func MigrateJsonnet() string { return migrateJsonnet }
+// 25.4 and later. clientIPHeader is the one header in which the operator's proxy
+// names the person's address; empty: none is passed on.
+func MigrateJsonnet(clientIPHeader string) string {
+	if clientIPHeader == "" {
+		return migrateJsonnet
+	}
+	return strings.Replace(migrateJsonnet, noClientIPHeader, "local clientIPHeader = "+strconv.Quote(clientIPHeader)+";", 1)
+}
+
+// noClientIPHeader is the template's line that says so.
+const noClientIPHeader = "local clientIPHeader = null;"
 
 // Base64 is a template as kratos.yml takes it inline: base64://….
 func Base64(template string) string {

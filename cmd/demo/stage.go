@@ -105,7 +105,7 @@ func (s *stage) raisePair(ctx context.Context, kratos, ferry string) error {
 		Binary:         kratos,
 		HookURL:        "http://" + address + hookPath,
 		HookKey:        s.hookKey,
-		MigrateJsonnet: wiring.MigrateJsonnet(),
+		MigrateJsonnet: wiring.MigrateJsonnet(""),
 	})
 	if err := errors.Join(err, held.Close()); err != nil {
 		return err

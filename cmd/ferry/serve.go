@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,8 +24,13 @@ import (
 	"ferry/upstream"
 )
 
-// kratosTimeout bounds the look-up of one identity, some milliseconds as a rule.
-const kratosTimeout = 5 * time.Second
+const (
+	// kratosTimeout bounds the look-up of one identity, some milliseconds as a rule.
+	kratosTimeout = 5 * time.Second
+	// kratosConns is how many look-ups are under way at once; more wait their turn,
+	// which is shorter than what Kratos' database makes of all at once.
+	kratosConns = 32
+)
 
 func serveCommand(stderr io.Writer) *cobra.Command {
 	return &cobra.Command{
@@ -45,8 +51,15 @@ func serveCommand(stderr io.Writer) *cobra.Command {
 	}
 }
 
+// gcPercent makes the collector run early: ferry waits far more than it computes,
+// and a crowd of waiting logins should not be doubled by garbage.
+const gcPercent = 20
+
 // serve runs until ctx ends, then drains.
 func serve(ctx context.Context, cfg *config.Config, log *zap.Logger) error {
+	if was := debug.SetGCPercent(gcPercent); was != 100 {
+		debug.SetGCPercent(was) // the operator's GOGC
+	}
 	s, err := newServer(cfg, log)
 	if err != nil {
 		return err
@@ -73,7 +86,7 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 		AdminURL:  cfg.KratosAdminURL,
 		Token:     cfg.KratosAdminToken,
 		Timeout:   kratosTimeout,
-		Transport: &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: 60 * time.Second},
+		Transport: &http.Transport{MaxConnsPerHost: kratosConns, MaxIdleConnsPerHost: kratosConns, IdleConnTimeout: 60 * time.Second},
 	})
 	if err != nil {
 		return nil, err

@@ -27,8 +27,8 @@ func TestCrossing(t *testing.T) {
 		})
 	}
 	t.Run("who may not cross", func(t *testing.T) { testRefusals(t, s) })
+	t.Run("what Auth0 may answer", func(t *testing.T) { testContract(t, s) })
 	t.Run("what Auth0 may do wrong", func(t *testing.T) { testFaults(t, s) })
-	t.Run("what the application may have wrong", func(t *testing.T) { testConfiguration(t, s) })
 	t.Run("nothing is said that must not be", s.checkSilence)
 }
 
@@ -114,16 +114,23 @@ func testRefusals(t *testing.T, s *stack) {
 	})
 }
 
-// callHook calls ferry as Kratos would.
-func (s *stack) callHook(t *testing.T, identifier, password string) int {
+// callHook calls ferry as Kratos would, with a header more.
+func (s *stack) callHook(t *testing.T, identifier, password string, header ...string) int {
 	t.Helper()
-	body := `{"identifier":"` + identifier + `","password":"` + password + `"}`
+	return s.callBody(t, `{"identifier":"`+identifier+`","password":"`+password+`"}`, header...)
+}
+
+func (s *stack) callBody(t *testing.T, body string, header ...string) int {
+	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.ferry.HooksURL()+"/hooks/password-migration", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Authorization", "Bearer "+hookKey)
+	if len(header) == 2 {
+		req.Header.Set(header[0], header[1])
+	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Do(req)
 	if err != nil {

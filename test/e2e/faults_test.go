@@ -60,28 +60,11 @@ func testFaults(t *testing.T, s *stack) {
 func delay(name auth0sim.FaultName) time.Duration {
 	switch name {
 	case auth0sim.FaultHang:
-		return 10 * time.Second
+		return 20 * time.Second
+	case auth0sim.FaultSlowBytes:
+		return 100 * time.Microsecond
 	case auth0sim.FaultIDTokenExpired, auth0sim.FaultIDTokenFuture:
 		return 0
 	}
 	return time.Millisecond
-}
-
-// testConfiguration: what Auth0 says when ferry itself is set up wrong is an outage
-// for the person, whatever their password.
-func testConfiguration(t *testing.T, s *stack) {
-	t.Helper()
-	for _, name := range []auth0sim.AnswerName{
-		auth0sim.AnswerClientUnauthorized, auth0sim.AnswerInvalidClient, auth0sim.AnswerUnknownClient, auth0sim.AnswerGrantNotAllowed,
-		auth0sim.AnswerServiceNotFound, auth0sim.AnswerServiceNotEnabled, auth0sim.AnswerNoDefaultDirectory,
-		auth0sim.AnswerUnknownRealm, auth0sim.AnswerDisabledRealm, auth0sim.AnswerUnsupportedRealm, auth0sim.AnswerInvalidScope,
-		auth0sim.AnswerTooManyRequests, auth0sim.AnswerGlobalLimit, auth0sim.AnswerSuspiciousIP, auth0sim.AnswerRequiresVerification,
-		auth0sim.AnswerTemporarilyUnavailable, auth0sim.AnswerServerError,
-	} {
-		t.Run(string(name), func(t *testing.T) {
-			p := s.person(t, nil)
-			s.fault(t, auth0sim.Fault{Name: auth0sim.FaultAnswer, Answer: name, Times: 1})
-			p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesUnavailable, 1, 1, false})
-		})
-	}
 }

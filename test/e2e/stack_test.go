@@ -74,7 +74,7 @@ type stack struct {
 	people int
 }
 
-// start boots the parts; settings are added to ferry's.
+// start boots the parts; settings come after ferry's usual ones.
 func start(t *testing.T, settings ...string) *stack {
 	t.Helper()
 	if err := buildFerry(); err != nil {
@@ -83,15 +83,17 @@ func start(t *testing.T, settings ...string) *stack {
 	limits := auth0sim.RelaxedSettings()
 	s := &stack{t: t, tap: &tap{}}
 	s.sim = auth0sim.Run(t, auth0sim.Config{Settings: &limits, Tenant: &auth0sim.Tenant{
-		Connections: []auth0sim.Connection{{Name: users}, {Name: legacy}},
-		Apps:        []auth0sim.App{{ClientID: clientID, ClientSecret: clientSecret}},
+		DefaultDirectory: users,
+		Connections:      []auth0sim.Connection{{Name: users}, {Name: legacy}},
+		APIs:             []auth0sim.API{{Identifier: "https://api.example"}},
+		Apps:             []auth0sim.App{{ClientID: clientID, ClientSecret: clientSecret}},
 	}})
 	front := httptest.NewServer(s.tap)
 	t.Cleanup(front.Close)
 	s.kratos = kratostest.Run(t, kratostest.Options{
 		HookURL:        front.URL + "/hooks/password-migration",
 		HookKey:        hookKey,
-		MigrateJsonnet: wiring.MigrateJsonnet(),
+		MigrateJsonnet: wiring.MigrateJsonnet("X-Forwarded-For"),
 	})
 	s.startFerry(settings...)
 	t.Cleanup(func() {
@@ -106,21 +108,37 @@ func (s *stack) startFerry(settings ...string) {
 	s.t.Helper()
 	ferry, err := ferrytest.Start(s.t.Context(), ferrytest.Options{
 		Binary: ferryBinary(),
-		Env: append([]string{
+		Env: settle(append([]string{
 			"FERRY_LISTEN=127.0.0.1:0", "FERRY_ADMIN_LISTEN=127.0.0.1:0", "FERRY_LOG_LEVEL=debug",
 			"FERRY_HOOK_KEYS=" + hookKey,
 			"FERRY_AUTH0_DOMAIN=" + s.sim.Domain(), "FERRY_AUTH0_BASE_URL=" + s.sim.URL(),
 			"FERRY_AUTH0_CLIENT_ID=" + clientID, "FERRY_AUTH0_CLIENT_SECRET=" + clientSecret,
 			"FERRY_AUTH0_REALMS=" + users + "," + legacy,
-			"FERRY_AUTH0_TIMEOUT=2s",
+			"FERRY_AUTH0_TIMEOUT=6s",
 			"FERRY_KRATOS_ADMIN_URL=" + s.kratos.AdminURL(),
-		}, settings...),
+		}, settings...)),
 	})
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.ferry = ferry
 	s.tap.forwardTo(s.t, ferry.HooksURL())
+}
+
+// settle lets later settings win, and drops those that end up empty.
+func settle(settings []string) []string {
+	values := map[string]string{}
+	for _, setting := range settings {
+		name, value, _ := strings.Cut(setting, "=")
+		values[name] = value
+	}
+	var env []string
+	for name, value := range values {
+		if value != "" {
+			env = append(env, name+"="+value)
+		}
+	}
+	return env
 }
 
 // person is one user at Auth0 and their pending identity in Kratos.
@@ -221,6 +239,8 @@ type tap struct {
 	calls atomic.Int64
 
 	mu      sync.Mutex
+	cut     bool
+	trigger bool
 	forward *httputil.ReverseProxy
 	answers bytes.Buffer
 }
@@ -256,9 +276,28 @@ func (p *tap) keep(resp *http.Response) error {
 func (p *tap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.calls.Add(1)
 	p.mu.Lock()
-	forward := p.forward
+	forward, cut := p.forward, p.cut
+	p.cut, p.trigger = false, r.Header.Get("Ory-Webhook-Trigger-Id") != ""
 	p.mu.Unlock()
+	if cut {
+		forward.ServeHTTP(httptest.NewRecorder(), r)
+		panic(http.ErrAbortHandler)
+	}
 	forward.ServeHTTP(w, r)
+}
+
+// cutNext breaks the next connection of Kratos' when ferry has answered.
+func (p *tap) cutNext() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cut = true
+}
+
+// sendsTriggerID reports whether the last call named its delivery.
+func (p *tap) sendsTriggerID() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.trigger
 }
 
 func (p *tap) count() int { return int(p.calls.Load()) }

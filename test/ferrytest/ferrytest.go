@@ -91,8 +91,14 @@ func (f *Ferry) AdminURL() string { return f.admin }
 // Logs is everything ferry has printed so far.
 func (f *Ferry) Logs() string { return f.log.String() }
 
+// Pid is ferry's process id.
+func (f *Ferry) Pid() int { return f.process.Pid() }
+
 // Done is closed when ferry has ended.
 func (f *Ferry) Done() <-chan struct{} { return f.process.Done() }
+
+// Kill ends ferry as nothing can prepare for: kill -9.
+func (f *Ferry) Kill() error { return f.process.Stop(0) }
 
 // Stop ends ferry as an operator does, with SIGTERM, and reports an end that was
 // not clean. Twice is fine.

@@ -1,0 +1,37 @@
+package kratos_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"ferry/kratos"
+)
+
+// BenchmarkFind is one look-up: a list and a single read.
+func BenchmarkFind(b *testing.B) {
+	one := identity(id)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		body := one
+		if strings.HasSuffix(r.URL.Path, "/identities") {
+			body = "[" + one + "]"
+		}
+		_, _ = w.Write([]byte(body))
+	}))
+	defer srv.Close()
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	c, err := kratos.New(kratos.Options{AdminURL: srv.URL, Timeout: 5 * time.Second, Transport: transport})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := c.Find(b.Context(), person); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,88 @@
+// Package docs keeps docs/answers.md what the code says.
+package docs
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"ferry/hook"
+	"ferry/outcome"
+	"ferry/upstream"
+)
+
+var update = flag.Bool("update", false, "write docs/answers.md anew")
+
+const path = "../../docs/answers.md"
+
+// TestAnswers: docs/answers.md is made from the tables that decide.
+func TestAnswers(t *testing.T) {
+	want := page()
+	if *update {
+		if err := os.WriteFile(path, []byte(want), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil || string(got) != want {
+		t.Fatalf("docs/answers.md is not what the tables say: run `make readme` (%v)", err)
+	}
+}
+
+func page() string {
+	var out strings.Builder
+	out.WriteString(`# Every answer
+
+Made from the tables in the code by ` + "`make readme`" + `; do not edit.
+
+## What Auth0 answers
+
+` + "`POST /oauth/token`" + ` with a status other than 200, read from the top: the first row that fits decides. Texts are compared without regard to case and to a full stop at the end; … stands for anything. An answer that is not JSON, is ambiguous or has no ` + "`error`" + ` has no code.
+
+Evidence: REC recorded traffic, DOC current documentation, OLDDOC retired documentation, SDK a constant of an official SDK, RPT a public report, RULE nobody described it and ferry reads it so.
+
+| status | error | error_description | reason in the log | outcome | Kratos is told | the person sees | evidence |
+| --- | --- | --- | --- | --- | --- | --- | --- |
+`)
+	for _, row := range upstream.Contract() {
+		codes := "any"
+		if len(row.Codes) > 0 {
+			codes = "`" + strings.Join(row.Codes, "` `") + "`"
+		}
+		fmt.Fprintf(&out, "| %s | %s | %s | `%s` | %s | %s | %s |\n", row.Status(), codes, row.Text, row.Reason, answer(row.Outcome), sees(row.Outcome), row.Evidence)
+	}
+	out.WriteString(`
+Status 200 is a match only with all of: the media type application/json, one unambiguous JSON object, no ` + "`error`" + `, an access token, and a subject that is verified and that the identity was imported from. The subject comes from the ID token: its signature, issuer, audience, authorized party, expiry and subject must hold, else the outcome is garbled (` + "`id_token_…`" + `). Where its signature cannot be checked (HS256, or the keys cannot be fetched), or where there is none, ` + "`/userinfo`" + ` says who it is; if that fails, the outcome is unavailable (` + "`userinfo_…`" + `).
+
+No answer at all is unavailable: ` + "`timeout`, `dns`, `dial`, `tls`, `connection_broken`, `answer_too_large`" + `.
+
+## What Kratos is told
+
+| outcome | Kratos is told | the person sees |
+| --- | --- | --- |
+`)
+	for _, o := range outcome.All() {
+		fmt.Fprintf(&out, "| %s | %s |\n", answer(o), sees(o))
+	}
+	return out.String()
+}
+
+func answer(o outcome.Outcome) string {
+	status, body := hook.Answer(o)
+	return fmt.Sprintf("%s | %d `%s`", o, status, body)
+}
+
+// sees is what Kratos makes of the status (observed on 1.3.1, 25.4 and 26.2; the
+// end-to-end tests hold it).
+func sees(o outcome.Outcome) string {
+	switch status, _ := hook.Answer(o); status {
+	case 200:
+		return "is logged in"
+	case 403:
+		return "wrong credentials (4000006)"
+	default:
+		return "an outage (502)"
+	}
+}

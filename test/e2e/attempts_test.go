@@ -1,0 +1,244 @@
+package e2e
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"ferry/test/auth0sim"
+	"ferry/test/kratostest"
+)
+
+// keyPair is a private key's file and its public key, PEM.
+func keyPair(t *testing.T) (file, public string) {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file = filepath.Join(t.TempDir(), "key.pem")
+	private := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})
+	if err := os.WriteFile(file, private, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file, string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+}
+
+// TestOneAttempt counts what reaches Auth0 when deliveries are many, cut or made
+// again.
+func TestOneAttempt(t *testing.T) {
+	s := start(t, "FERRY_TRUSTED_PROXIES=1", "FERRY_AUTH0_FORWARD_CLIENT_IP=true")
+	t.Run("the person's address", func(t *testing.T) { testAddress(t, s) })
+	t.Run("many at once", func(t *testing.T) { testManyAtOnce(t, s) })
+	t.Run("delivered again", func(t *testing.T) { testDeliveredAgain(t, s) })
+	t.Run("cut before the answer", func(t *testing.T) { testCut(t, s) })
+	t.Run("killed in the middle", func(t *testing.T) { testKilled(t, s) })
+	t.Run("keys rotate", func(t *testing.T) { testRotation(t, s) })
+	t.Run("nothing is said that must not be", s.checkSilence)
+}
+
+// testAddress: from 25.4 on Auth0 is told the address that the operator's proxy
+// wrote, and never what the person wrote before it.
+func testAddress(t *testing.T, s *stack) {
+	t.Helper()
+	p := s.person(t, nil)
+	from := kratostest.WithHeader("X-Forwarded-For", "192.0.2.66, 203.0.113.9")
+	if got, err := s.kratos.LoginAPI(t.Context(), p.email, p.password, from); err != nil || got.Sees() != kratostest.SeesSession {
+		t.Fatalf("%s, %v", got.Sees(), err)
+	}
+	want := ""
+	if s.tap.sendsTriggerID() {
+		want = "203.0.113.9"
+	}
+	requests := s.sim.Requests()
+	if got := requests[len(requests)-1].ForwardedFor; got != want {
+		t.Errorf("Auth0 was told %q, want %q", got, want)
+	}
+}
+
+// testManyAtOnce: four logins of one person on the real Kratos, which itself turns
+// some of them away at times, cost Auth0 one attempt.
+func testManyAtOnce(t *testing.T, s *stack) {
+	t.Helper()
+	p := s.person(t, nil)
+	s.fault(t, auth0sim.Fault{Name: auth0sim.FaultLatency, Delay: 300 * time.Millisecond, Times: 1})
+	before := s.attempts()
+	var all sync.WaitGroup
+	sessions := make(chan bool, 4)
+	for range 4 {
+		all.Go(func() {
+			got, err := s.kratos.LoginAPI(t.Context(), p.email, p.password)
+			if err != nil {
+				t.Error(err)
+			}
+			sessions <- got.Sees() == kratostest.SeesSession
+		})
+	}
+	all.Wait()
+	close(sessions)
+	in := 0
+	for session := range sessions {
+		if session {
+			in++
+		}
+	}
+	if n := s.attempts() - before; n != 1 || in == 0 {
+		t.Errorf("%d attempts, %d sessions", n, in)
+	}
+	p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 0, 0, true})
+}
+
+// testDeliveredAgain calls ferry as Kratos 25.4 does when its connection broke:
+// the same delivery, several times.
+func testDeliveredAgain(t *testing.T, s *stack) {
+	t.Helper()
+	for name, c := range map[string]struct {
+		password string
+		status   int
+	}{"right": {"", http.StatusOK}, "wrong": {"x", http.StatusForbidden}} {
+		p := s.person(t, nil)
+		before := s.attempts()
+		for range 3 {
+			if got := s.callHook(t, p.email, p.password+c.password, "Ory-Webhook-Trigger-Id", "7d2ac5a8-3f0e-4a5b-9d53-"+p.subject); got != c.status {
+				t.Errorf("%s: status %d", name, got)
+			}
+		}
+		if n := s.attempts() - before; n != 1 {
+			t.Errorf("%s: %d attempts", name, n)
+		}
+		if got := s.callHook(t, p.email, p.password+c.password, "Ory-Webhook-Trigger-Id", "another-"+p.subject); got != c.status || s.attempts()-before != 2 {
+			t.Errorf("%s: another delivery: status %d, %d attempts", name, got, s.attempts()-before)
+		}
+	}
+}
+
+// testCut: Kratos' connection to ferry breaks after Auth0 was asked. From 25.4 on
+// its second try is known for one and costs nothing; 1.3.1 does not say that it is
+// one.
+func testCut(t *testing.T, s *stack) {
+	t.Helper()
+	p := s.person(t, nil)
+	s.tap.cutNext()
+	most := 2
+	if s.tap.sendsTriggerID() {
+		most = 1
+	}
+	before := s.attempts()
+	got, err := s.kratos.LoginAPI(t.Context(), p.email, p.password)
+	if err != nil || got.Sees() != kratostest.SeesSession {
+		t.Fatalf("%s, %v", got.Sees(), err)
+	}
+	if n := s.attempts() - before; n > most {
+		t.Errorf("%d attempts, at most %d", n, most)
+	}
+}
+
+// testKilled: kill -9 while Auth0 is asked. Kratos tries again, the ferry that comes
+// up asks once more, and the person is in.
+func testKilled(t *testing.T, s *stack) {
+	t.Helper()
+	p := s.person(t, nil)
+	s.fault(t, auth0sim.Fault{Name: auth0sim.FaultLatency, Delay: time.Second, Times: 1})
+	before := s.attempts()
+	var restarted sync.WaitGroup
+	restarted.Go(func() {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		if err := s.sim.WaitForRequests(ctx, before+1); err != nil {
+			t.Error(err)
+		}
+		if err := s.ferry.Kill(); err != nil {
+			t.Error(err)
+		}
+		s.startFerry("FERRY_TRUSTED_PROXIES=1", "FERRY_AUTH0_FORWARD_CLIENT_IP=true")
+	})
+	got, err := s.kratos.LoginAPI(t.Context(), p.email, p.password)
+	restarted.Wait()
+	if err != nil || got.Sees() != kratostest.SeesSession {
+		t.Fatalf("%s, %v", got.Sees(), err)
+	}
+	if n := s.attempts() - before; n != 2 {
+		t.Errorf("%d attempts, want the one that was lost and one more", n)
+	}
+}
+
+// testRotation: Auth0 signs with a new key, and takes the old one away.
+func testRotation(t *testing.T, s *stack) {
+	t.Helper()
+	for _, keepOld := range []bool{true, false} {
+		if _, err := s.sim.RotateKey(keepOld); err != nil {
+			t.Fatal(err)
+		}
+		p := s.person(t, nil)
+		p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 1, 1, true})
+	}
+}
+
+// TestLimits: Auth0's attack protection, with the person's address and without.
+func TestLimits(t *testing.T) {
+	s := start(t, "FERRY_TRUSTED_PROXIES=1", "FERRY_AUTH0_FORWARD_CLIENT_IP=true")
+	if err := s.sim.AddApp(auth0sim.App{ClientID: clientID, ClientSecret: clientSecret, TrustForwardedFor: true}); err != nil {
+		t.Fatal(err)
+	}
+	settings := auth0sim.DefaultSettings()
+	settings.SuspiciousIP.MaxAttempts = 12
+	if err := s.sim.SetSettings(settings); err != nil {
+		t.Fatal(err)
+	}
+	victim, other := s.person(t, nil), s.person(t, nil)
+	from := func(p *person, password, ip string) int {
+		return s.callBody(t, `{"identifier":"`+p.email+`","password":"`+password+`","client":{"ip":"192.0.2.1, `+ip+`"}}`)
+	}
+	for range 11 {
+		if got := from(victim, "wrong", "203.0.113.66"); got != http.StatusForbidden {
+			t.Fatalf("the attacker is answered %d", got)
+		}
+	}
+	if got := from(victim, victim.password, "203.0.113.66"); got != http.StatusForbidden {
+		t.Errorf("the attacker's address is blocked for the victim, with the right password too: %d", got)
+	}
+	if !strings.Contains(s.ferry.Logs(), `"outcome":"throttled"`) {
+		t.Error("nothing in the log says throttled")
+	}
+	if got := from(victim, victim.password, "198.51.100.7"); got != http.StatusOK {
+		t.Errorf("the victim at home is answered %d", got)
+	}
+	for range 3 {
+		from(other, "wrong", "203.0.113.66")
+	}
+	if got := from(other, other.password, "203.0.113.66"); got != http.StatusFailedDependency {
+		t.Errorf("the whole address is blocked, which is an outage: %d", got)
+	}
+	if got := from(other, other.password, "198.51.100.8"); got != http.StatusOK {
+		t.Errorf("elsewhere it works: %d", got)
+	}
+}
+
+// TestCustomDatabase: a connection that tells upper case from lower is asked with
+// the trait's case.
+func TestCustomDatabase(t *testing.T) {
+	s := start(t, "FERRY_AUTH0_CUSTOM_REALMS="+legacy)
+	if err := s.sim.AddConnection(auth0sim.Connection{Name: legacy, Custom: true}); err != nil {
+		t.Fatal(err)
+	}
+	mixed := "Canary.Mixed@Example.org"
+	p := s.person(t, func(u *auth0sim.User, i *kratostest.NewIdentity) {
+		u.Connection, u.Email = legacy, mixed
+		i.Traits = map[string]any{"email": mixed}
+		i.MetadataAdmin = map[string]any{"auth0": map[string]any{"user_id": u.ID, "connection": legacy}}
+	})
+	p.check(t, s.kratos.LoginAPI, strings.ToLower(mixed), p.password, expect{kratostest.SeesSession, 1, 1, true})
+}
