@@ -55,14 +55,14 @@ func TestContract(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var real tenant
-	if err := json.Unmarshal(text, &real); err != nil {
+	var live tenant
+	if err := json.Unmarshal(text, &live); err != nil {
 		t.Fatalf("%s: %v", variable, err)
 	}
-	if real.BaseURL == "" {
-		real.BaseURL = "https://" + real.Domain
+	if live.BaseURL == "" {
+		live.BaseURL = "https://" + live.Domain
 	}
-	t.Run("tenant", func(t *testing.T) { suite(t, real) })
+	t.Run("tenant", func(t *testing.T) { suite(t, live) })
 }
 
 func suite(t *testing.T, tn tenant) {
