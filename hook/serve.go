@@ -118,7 +118,7 @@ func (h *Handler) log(c echo.Context, level zapcore.Level, route string, e *entr
 		{"reason", e.reason},
 		{"shape", e.shape},
 		{"identifier_hash", e.identifier},
-		{"identity_id", onlyUUID(e.identityID)},
+		{"identity_id", e.identityID},
 		{"flow_id", onlyUUID(e.flowID)},
 		{"request_id", onlyUUID(c.Request().Header.Get("Ory-Webhook-Request-Id"))},
 		{"trigger_id", onlyUUID(c.Request().Header.Get("Ory-Webhook-Trigger-Id"))},

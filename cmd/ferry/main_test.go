@@ -1,0 +1,67 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// TestExitStatus: 0 done, 1 failed, 2 wrong usage or settings.
+func TestExitStatus(t *testing.T) {
+	for _, entry := range os.Environ() {
+		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "FERRY_") {
+			t.Setenv(name, "") // restored afterwards
+			if err := os.Unsetenv(name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for args, want := range map[string]struct {
+		status         int
+		stdout, stderr string
+	}{
+		"version":        {exitOK, "ferry ", ""},
+		"--help":         {exitOK, "one login at a time", ""},
+		"":               {exitUsage, "Available Commands", "name a command"},
+		"config":         {exitUsage, "FERRY_LISTEN", "FERRY_HOOK_KEYS: is not set"},
+		"serve":          {exitUsage, "", "FERRY_HOOK_KEYS: is not set"},
+		"serve --fast":   {exitUsage, "", "unknown flag: --fast"},
+		"serve now":      {exitUsage, "", "unknown command"},
+		"sail":           {exitUsage, "", `unknown command "sail"`},
+		"version please": {exitUsage, "", "unknown command"},
+	} {
+		t.Run(args, func(t *testing.T) {
+			var stdout, stderr bytes.Buffer
+			status := run(t.Context(), strings.Fields(args), &stdout, &stderr)
+			if status != want.status || !strings.Contains(stdout.String(), want.stdout) || !strings.Contains(stderr.String(), want.stderr) {
+				t.Errorf("status %d\nstdout: %s\nstderr: %s", status, stdout.String(), stderr.String())
+			}
+			if want.status == exitOK && stderr.Len() > 0 {
+				t.Errorf("stderr: %s", stderr.String())
+			}
+		})
+	}
+}
+
+// TestServeFails: work that cannot be done is 1, and says why.
+func TestServeFails(t *testing.T) {
+	for name, value := range map[string]string{
+		"FERRY_HOOK_KEYS": strings.Repeat("k", 32), "FERRY_AUTH0_DOMAIN": "tenant.example", "FERRY_AUTH0_CLIENT_ID": "c",
+		"FERRY_AUTH0_CLIENT_SECRET": "s", "FERRY_KRATOS_ADMIN_URL": "http://127.0.0.1:1", "FERRY_LISTEN": "127.0.0.1:0", "FERRY_ADMIN_LISTEN": "127.0.0.1:99999",
+		"HTTPS_PROXY": "http://127.0.0.1:9",
+	} {
+		t.Setenv(name, value)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var stderr bytes.Buffer
+	if status := run(ctx, []string{"serve"}, &bytes.Buffer{}, &stderr); status != exitFailed || !strings.Contains(stderr.String(), "listen for the operator") {
+		t.Errorf("status %d: %s", status, stderr.String())
+	}
+}
