@@ -60,7 +60,7 @@ bench: ## all benchmarks
 	$(GO) test -run='^$$' -bench=. -benchmem ./...
 
 readme: ## write what is made from the code: the README's settings, docs/answers.md
-	$(GO) test ./config ./test/docs -run 'TestReadme|TestAnswers' -update
+	$(GO) test ./config ./test/docs ./wiring -run 'TestReadme|TestAnswers|TestExample' -update
 
 clean: ## remove build/
 	rm -rf build

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -39,6 +40,8 @@ func (c *Config) check(unread map[string]bool) Faults {
 	c.checkHook(k)
 	c.checkAuth0(k)
 	c.checkKratos(k)
+	c.checkState(k)
+	c.checkWriteBack(k)
 	k.require(slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel), "LOG_LEVEL", "must be debug, info, warn or error")
 	k.require(slices.Contains([]string{"json", "console"}, c.LogFormat), "LOG_FORMAT", "must be json or console")
 	k.require(c.LogHashKey.Empty() || utf8.RuneCountInString(c.LogHashKey.Reveal()) >= minKeyLength, "LOG_HASH_KEY", "must have 32 characters or more")
@@ -113,6 +116,33 @@ func (c *Config) checkClientAuth(k *checker) {
 	if c.Auth0ForwardClientIP {
 		k.require(c.TrustedProxies > 0, "TRUSTED_PROXIES", "is 0, but FERRY_AUTH0_FORWARD_CLIENT_IP needs the person's address")
 		k.require(method != PrivateKeyJWT, "AUTH0_FORWARD_CLIENT_IP", "Auth0 takes the address only with a client secret, not with private_key_jwt")
+	}
+}
+
+// policies are the words of FERRY_TRAIT_POLICY.
+func policies() []string { return []string{"fill", "overwrite", "never"} }
+
+func (c *Config) checkState(k *checker) {
+	state, err := url.Parse(c.StateURL.Reveal())
+	memory := c.StateURL.Reveal() == "memory:"
+	redis := err == nil && state.Host != "" && (state.Scheme == "redis" || state.Scheme == "rediss")
+	k.require(memory || redis, "STATE_URL", "must be memory: or a URL such as redis://host:6379/0")
+	k.require(!redis || utf8.RuneCountInString(c.StateKey.Reveal()) >= minKeyLength, "STATE_KEY", "must have 32 characters or more where FERRY_STATE_URL is Redis")
+	for _, entry := range c.TraitPolicy {
+		trait, policy, ok := strings.Cut(entry, "=")
+		k.require(ok && trait != "" && slices.Contains(policies(), policy), "TRAIT_POLICY", "must be trait=fill, trait=overwrite or trait=never, comma between")
+	}
+	if c.Mapper != "" {
+		_, err := os.ReadFile(c.Mapper)
+		k.require(err == nil, "MAPPER", "the file cannot be read: "+reason(err))
+	}
+}
+
+func (c *Config) checkWriteBack(k *checker) {
+	k.require(c.Auth0TenantDomain == "" || domainPattern.MatchString(c.Auth0TenantDomain), "AUTH0_TENANT_DOMAIN", "must be a bare domain such as tenant.eu.auth0.com, without https:// and slashes")
+	if c.WriteBack {
+		k.require(c.Auth0MgmtClientID != "", "AUTH0_MGMT_CLIENT_ID", "is not set, but FERRY_WRITE_BACK needs it")
+		k.require(!c.Auth0MgmtClientSecret.Empty(), "AUTH0_MGMT_CLIENT_SECRET", "is not set, but FERRY_WRITE_BACK needs it")
 	}
 }
 

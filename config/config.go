@@ -49,8 +49,19 @@ type Config struct {
 	Auth0ForwardClientIP bool          `default:"false" desc:"Tells Auth0 the person's address, so that its attack protection counts people, not ferry. Needs FERRY_TRUSTED_PROXIES, a client secret, and Trust Token Endpoint IP Header switched on for the application."`
 	Auth0Timeout         time.Duration `default:"8s" desc:"How long one login may wait for Auth0, all in all. At most 20s: Kratos gives up after 30s."`
 
+	Auth0TenantDomain     string        `desc:"The tenant's canonical domain, where FERRY_AUTH0_DOMAIN is a custom one; only write-back needs it."`
+	Auth0MgmtClientID     string        `desc:"Client id of a machine-to-machine application for the Management API; only write-back needs it."`
+	Auth0MgmtClientSecret secret.String `desc:"Its client secret."`
+	WriteBack             bool          `default:"false" desc:"Notes at Auth0, in app_metadata.ferry, that a user has crossed. Needs the Management API application, with the scope update:users."`
+
 	KratosAdminURL   string        `required:"true" desc:"Kratos' admin API: http://127.0.0.1:4434."`
 	KratosAdminToken secret.String `desc:"Bearer token for that API, where something in front of it wants one."`
+
+	StateURL            secret.String `default:"memory:" desc:"Where what crosses between the two hooks is kept for two minutes: memory:, or redis://user:password@host:6379/0 (rediss:// with TLS) for several replicas."`
+	StateKey            secret.String `desc:"Key that encrypts it in Redis, 32 characters or more, the same on every replica. **Required** with Redis."`
+	Mapper              string        `desc:"File with a Jsonnet mapper, as Kratos' OIDC providers use them, instead of the mapping by the names of the traits."`
+	TraitPolicy         []string      `desc:"trait=fill, trait=overwrite or trait=never, comma between; a trait inside another is written a.b. Default for all: fill, which writes only what is empty."`
+	VerifiedConnections []string      `desc:"Auth0 connections whose verified e-mail addresses and phone numbers are believed. Empty: databases."`
 
 	LogLevel   string        `default:"info" desc:"debug, info, warn or error."`
 	LogFormat  string        `default:"json" desc:"json or console."`
@@ -117,6 +128,17 @@ func (c *Config) PrivateKey() (*rsa.PrivateKey, error) {
 	}
 	return key, nil
 }
+
+// ManagementDomain is the tenant's canonical domain: the Management API's audience.
+func (c *Config) ManagementDomain() string {
+	if c.Auth0TenantDomain != "" {
+		return c.Auth0TenantDomain
+	}
+	return c.Auth0Domain
+}
+
+// Redis reports whether the state between the hooks is shared.
+func (c *Config) Redis() bool { return strings.HasPrefix(c.StateURL.Reveal(), "redis") }
 
 // BaseURL is where ferry connects to Auth0, without a slash at the end.
 func (c *Config) BaseURL() string {

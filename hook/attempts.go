@@ -29,6 +29,8 @@ type attempts struct {
 	log *zap.Logger
 	now func() time.Time
 	key [32]byte // of this process: what is kept tells nobody a password
+	// shared knows the deliveries of all replicas; nil where there is one alone.
+	shared *sharedDeliveries
 
 	mu        sync.Mutex
 	inFlight  map[attemptKey]*attempt
@@ -52,8 +54,8 @@ type ended struct {
 	key attemptKey
 }
 
-func newAttempts(ask verifier, log *zap.Logger, now func() time.Time) *attempts {
-	a := &attempts{ask: ask, log: log, now: now, inFlight: map[attemptKey]*attempt{}, delivered: map[attemptKey]*attempt{}}
+func newAttempts(ask verifier, shared *sharedDeliveries, log *zap.Logger, now func() time.Time) *attempts {
+	a := &attempts{ask: ask, shared: shared, log: log, now: now, inFlight: map[attemptKey]*attempt{}, delivered: map[attemptKey]*attempt{}}
 	_, _ = rand.Read(a.key[:]) // it never fails: crypto/rand ends the process first
 	return a
 }
@@ -74,7 +76,7 @@ type login struct {
 func (a *attempts) Ask(ctx context.Context, l login) (upstream.Profile, error) {
 	at, same, first := a.join(l)
 	if first {
-		a.run(context.WithoutCancel(ctx), at, same, l.question)
+		a.run(context.WithoutCancel(ctx), at, same, l)
 	}
 	select {
 	case <-at.done:
@@ -87,10 +89,10 @@ func (a *attempts) Ask(ctx context.Context, l login) (upstream.Profile, error) {
 // join finds the attempt that this login is part of; first says that it is a new
 // one, which the caller must run.
 func (a *attempts) join(l login) (at *attempt, same attemptKey, first bool) {
-	same = a.hash(l.identityID, l.question.Realm, l.question.Username, l.question.Password.Reveal(), addressKey(l.ip))
+	same = l.hash(a.key[:])
 	var delivery attemptKey
 	if l.delivery != "" {
-		delivery = a.hash(string(same[:]), l.delivery)
+		delivery = l.deliveryHash(a.key[:])
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -112,7 +114,7 @@ func (a *attempts) join(l login) (at *attempt, same attemptKey, first bool) {
 	return at, same, first
 }
 
-func (a *attempts) run(ctx context.Context, at *attempt, same attemptKey, q upstream.Question) {
+func (a *attempts) run(ctx context.Context, at *attempt, same attemptKey, l login) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			logPanic(a.log, fault)
@@ -126,7 +128,11 @@ func (a *attempts) run(ctx context.Context, at *attempt, same attemptKey, q upst
 		}
 		close(at.done)
 	}()
-	at.profile, at.err = a.ask.Ask(ctx, q)
+	if a.shared == nil || l.delivery == "" {
+		at.profile, at.err = a.ask.Ask(ctx, l.question)
+		return
+	}
+	at.profile, at.err = a.shared.ask(ctx, a.ask, l)
 }
 
 // forget drops what ended longer ago than the window.
@@ -140,14 +146,25 @@ func (a *attempts) forget() {
 	a.ended = a.ended[n:]
 }
 
-// hash is a keyed hash of parts, each with its length before it.
-func (a *attempts) hash(parts ...string) attemptKey {
+// hash is a keyed hash of all that makes two logins the same.
+func (l login) hash(key []byte) attemptKey {
+	return keyedHash(key, l.identityID, l.question.Realm, l.question.Username, l.question.Password.Reveal(), addressKey(l.ip))
+}
+
+// deliveryHash is that of a login with the delivery that it came with.
+func (l login) deliveryHash(key []byte) attemptKey {
+	same := l.hash(key)
+	return keyedHash(key, string(same[:]), l.delivery)
+}
+
+// keyedHash is one of the parts, each with its length before it.
+func keyedHash(key []byte, parts ...string) attemptKey {
 	var text []byte
 	for _, part := range parts {
 		text = binary.BigEndian.AppendUint64(text, uint64(len(part)))
 		text = append(text, part...)
 	}
-	mac := hmac.New(sha256.New, a.key[:])
+	mac := hmac.New(sha256.New, key)
 	mac.Write(text)
 	clear(text) // the password was in it
 	return attemptKey(mac.Sum(nil))

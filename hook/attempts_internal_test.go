@@ -51,13 +51,13 @@ func TestSharing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			auth0 := &patient{make(chan upstream.Question, 2), make(chan struct{})}
-			a := newAttempts(auth0, zap.NewNop(), time.Now)
+			a := newAttempts(auth0, nil, zap.NewNop(), time.Now)
 			ctx, cancel := context.WithCancel(t.Context())
 			var running sync.WaitGroup
 			join := func(l login) *attempt {
 				at, same, first := a.join(l)
 				if first {
-					running.Go(func() { a.run(context.WithoutCancel(ctx), at, same, l.question) })
+					running.Go(func() { a.run(context.WithoutCancel(ctx), at, same, l) })
 				}
 				return at
 			}
@@ -104,7 +104,7 @@ func TestNothingIsKeptForLong(t *testing.T) {
 	auth0 := &patient{make(chan upstream.Question, 200), make(chan struct{})}
 	close(auth0.release)
 	now := time.Now()
-	a := newAttempts(auth0, zap.NewNop(), func() time.Time { return now })
+	a := newAttempts(auth0, nil, zap.NewNop(), func() time.Time { return now })
 	for i := range 100 {
 		if _, err := a.Ask(t.Context(), login{delivery: string(rune('a' + i))}); err != nil {
 			t.Fatal(err)

@@ -26,7 +26,9 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"ferry/hook"
+	"ferry/mapping"
 	"ferry/secret"
+	"ferry/state"
 	"ferry/test/ferrytest"
 	"ferry/upstream"
 )
@@ -133,7 +135,7 @@ func ferryHandler(b *testing.B, auth0 string) http.Handler {
 	}
 	handler, err := hook.New(hook.Options{
 		Keys: []secret.String{secret.New(key)}, MaxPasswordBytes: 72, Realms: []string{"users"}, LogHashKey: secret.New("log-hash-key"),
-		Identities: alice(), Upstream: client, Metrics: prometheus.NewRegistry(), Now: time.Now,
+		Identities: alice(), Profiles: state.NewMemory(state.Options{}), Carry: hook.CarryOptions{Records: newRecords(), Mapper: mapping.Default}, Upstream: client, Metrics: prometheus.NewRegistry(), Now: time.Now,
 		Log: zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(io.Discard), zap.InfoLevel)),
 	})
 	if err != nil {

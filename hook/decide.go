@@ -6,8 +6,11 @@ import (
 	"slices"
 	"strings"
 
+	"go.uber.org/zap"
+
 	"ferry/kratos"
 	"ferry/outcome"
+	"ferry/state"
 	"ferry/upstream"
 )
 
@@ -40,7 +43,24 @@ func (h *Handler) decide(ctx context.Context, req migrationRequest, delivery str
 	if err != nil {
 		return e.refusal(err)
 	}
-	return h.judge(identity, profile, identifier)
+	o := h.judge(identity, profile, identifier)
+	if o == outcome.Match {
+		h.keep(ctx, identity, req, realm, profile)
+	}
+	return o
+}
+
+// keep leaves the profile for the hook after the login. A store that is down costs
+// the person nothing.
+func (h *Handler) keep(ctx context.Context, identity kratos.Identity, req migrationRequest, realm string, profile upstream.Profile) {
+	err := h.opts.Profiles.Keep(ctx, state.Kept{
+		IdentityID: identity.ID, FlowID: req.Flow.ID, Subject: profile.Subject, Connection: realm,
+		Claims: []byte(profile.Claims), MatchedAt: h.opts.Now(),
+	})
+	if err != nil {
+		h.metrics.stateFault("keep")
+		h.opts.Log.Error("profile not kept", zap.String("identity_id", identity.ID), zap.String("subject", profile.Subject), zap.Error(err))
+	}
 }
 
 // identity finds the identity, and refuses one that no answer of Auth0's could make

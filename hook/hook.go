@@ -15,6 +15,7 @@ import (
 	"ferry/kratos"
 	"ferry/outcome"
 	"ferry/secret"
+	"ferry/state"
 	"ferry/upstream"
 )
 
@@ -33,6 +34,14 @@ type verifier interface {
 	// Ask returns the profile of the user whose password was right; everything else
 	// is an *upstream.Refusal.
 	Ask(ctx context.Context, q upstream.Question) (upstream.Profile, error)
+}
+
+// profiles keeps what Auth0 said of somebody until their login is done.
+type profiles interface {
+	// Keep replaces what is kept for the identity.
+	Keep(ctx context.Context, kept state.Kept) error
+	// Take gives it out once.
+	Take(ctx context.Context, identityID, flowID string) (state.Lease, bool, error)
 }
 
 // Options are what a Handler is made of. Required are Keys, MaxPasswordBytes,
@@ -58,6 +67,15 @@ type Options struct {
 	// LogHashKey keys the hashes that stand for identifiers in logs.
 	LogHashKey secret.String
 
+	// Profiles keeps what crosses between the two hooks, and Carry says how it is
+	// brought into the identity.
+	Profiles profiles
+	Carry    CarryOptions
+	// Deliveries knows those of all replicas; nil where there is one alone.
+	Deliveries Deliveries
+	// ClaimFor is a little longer than one question to Auth0 may take.
+	ClaimFor time.Duration
+
 	Identities identities
 	Upstream   verifier
 	Log        *zap.Logger
@@ -71,6 +89,7 @@ type Handler struct {
 	opts     Options
 	metrics  *metrics
 	attempts *attempts
+	carrier  *carrier
 }
 
 // New makes a Handler; the error names what is missing.
@@ -82,6 +101,8 @@ func New(opts Options) (*Handler, error) {
 		return nil, errors.New("hook: the longest password must be one byte or more")
 	case opts.Identities == nil || opts.Upstream == nil:
 		return nil, errors.New("hook: identities and upstream are required")
+	case opts.Profiles == nil || opts.Carry.Records == nil || opts.Carry.Mapper == nil:
+		return nil, errors.New("hook: profiles, records and mapper are required")
 	case opts.Log == nil || opts.Metrics == nil || opts.Now == nil:
 		return nil, errors.New("hook: log, metrics and clock are required")
 	}
@@ -89,14 +110,26 @@ func New(opts Options) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Handler{opts: opts, metrics: m, attempts: newAttempts(opts.Upstream, opts.Log, opts.Now)}, nil
+	var shared *sharedDeliveries
+	if opts.Deliveries != nil {
+		shared = &sharedDeliveries{opts.Deliveries, opts.ClaimFor, m}
+	}
+	return &Handler{
+		opts: opts, metrics: m,
+		attempts: newAttempts(opts.Upstream, shared, opts.Log, opts.Now),
+		carrier:  newCarrier(opts.Carry, opts.Log, m, opts.Now),
+	}, nil
 }
+
+// Drain lets profiles that wait for another try have it, once no more hooks come.
+func (h *Handler) Drain(ctx context.Context) { h.carrier.Drain(ctx) }
 
 // Echo is the server's handler: the hooks, and a problem report for all else.
 func (h *Handler) Echo() *echo.Echo {
 	e := echo.New()
 	e.HTTPErrorHandler = writeProblem
 	e.POST(MigrationPath, h.serve("password-migration", h.passwordMigration))
+	e.POST(AfterLoginPath, h.afterLogin)
 	return e
 }
 

@@ -1,7 +1,6 @@
 package hook_test
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"net/http"
@@ -11,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
@@ -18,8 +18,11 @@ import (
 
 	"ferry/hook"
 	"ferry/kratos"
+	"ferry/mapping"
 	"ferry/outcome"
 	"ferry/secret"
+	"ferry/state"
+	"ferry/test/process"
 	"ferry/upstream"
 )
 
@@ -40,6 +43,7 @@ type fakes struct {
 	mu         sync.Mutex
 	identity   kratos.Identity
 	findErr    error
+	records    *fakeRecords
 	profile    upstream.Profile
 	askErr     error
 	find, ask  func()
@@ -77,6 +81,7 @@ func (f *fakes) asked() int {
 // alice is pending, bound, and her password is right.
 func alice() *fakes {
 	return &fakes{
+		records:  newRecords(),
 		identity: kratos.Identity{ID: aliceID, Active: true, Pending: true, Binding: kratos.Binding{Subjects: []string{aliceSub}}},
 		profile:  upstream.Profile{Subject: aliceSub, Email: stored, EmailVerified: true},
 	}
@@ -85,13 +90,14 @@ func alice() *fakes {
 // harness is a hook server with its log and its metrics.
 type harness struct {
 	url      string
-	log      *bytes.Buffer
+	handler  *hook.Handler
+	log      *process.Log
 	registry *prometheus.Registry
 }
 
 func start(t *testing.T, f *fakes, change ...func(*hook.Options)) *harness {
 	t.Helper()
-	h := &harness{log: &bytes.Buffer{}, registry: prometheus.NewRegistry()}
+	h := &harness{log: &process.Log{}, registry: prometheus.NewRegistry()}
 	sink := zapcore.Lock(zapcore.AddSync(h.log))
 	opts := hook.Options{
 		Keys:             []secret.String{secret.New(key), secret.New(oldKey)},
@@ -99,6 +105,8 @@ func start(t *testing.T, f *fakes, change ...func(*hook.Options)) *harness {
 		Realms:           []string{"users", "legacy"},
 		LogHashKey:       secret.New("log-hash-key"),
 		Identities:       f,
+		Profiles:         state.NewMemory(state.Options{}),
+		Carry:            hook.CarryOptions{Records: f.records, Mapper: mapping.Default, Version: "v-test"},
 		Upstream:         f,
 		Log:              zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), sink, zap.DebugLevel)),
 		Metrics:          h.registry,
@@ -111,6 +119,7 @@ func start(t *testing.T, f *fakes, change ...func(*hook.Options)) *harness {
 	if err != nil {
 		t.Fatal(err)
 	}
+	h.handler = handler
 	srv := httptest.NewServer(handler.Echo())
 	t.Cleanup(srv.Close)
 	h.url = srv.URL
@@ -148,6 +157,23 @@ func (h *harness) post(t *testing.T, body string, change ...func(*http.Request))
 		t.Fatal(err)
 	}
 	return answer{resp.StatusCode, string(text), resp.Header}
+}
+
+// drain waits for what is still to be written.
+func (h *harness) drain(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	h.handler.Drain(ctx)
+}
+
+func (h *harness) logged() string { return h.log.String() }
+
+// emptyEcho answers the after-login hook with nothing done.
+func emptyEcho() *echo.Echo {
+	e := echo.New()
+	e.POST(hook.AfterLoginPath, func(c echo.Context) error { return c.Blob(http.StatusOK, echo.MIMEApplicationJSON, []byte("{}")) })
+	return e
 }
 
 // checkSilence fails where a secret or an identifier left the hook.

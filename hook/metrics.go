@@ -16,6 +16,11 @@ type metrics struct {
 	reasons  *prometheus.CounterVec
 	callers  *prometheus.CounterVec
 	took     *prometheus.HistogramVec
+	after    *prometheus.CounterVec
+	state    *prometheus.CounterVec
+	crossed  prometheus.Counter
+	changed  prometheus.Counter
+	untold   prometheus.Counter
 	kratos   prometheus.Histogram
 	upstream prometheus.Histogram
 }
@@ -32,6 +37,21 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 		callers: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ferry_hook_caller_faults_total", Help: "Hook calls refused for the caller's fault, by route and HTTP status.",
 		}, []string{"route", "status"}),
+		after: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ferry_after_login_total", Help: "After-login hook calls and later tries, by what came of them.",
+		}, []string{"result"}),
+		state: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ferry_state_faults_total", Help: "Times that the state between the hooks could not be used, by what was tried.",
+		}, []string{"operation"}),
+		crossed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "ferry_migrated_total", Help: "Identities that Kratos shows as migrated after a match.",
+		}),
+		changed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "ferry_password_changed_meanwhile_total", Help: "Passwords that changed while a profile was written.",
+		}),
+		untold: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "ferry_write_back_failures_total", Help: "Migrations that Auth0 could not be told of.",
+		}),
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "ferry_hook_seconds", Help: "How long hook calls took, by route.", Buckets: buckets,
 		}, []string{"route"}),
@@ -42,7 +62,7 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 			Name: "ferry_auth0_seconds", Help: "How long Auth0 took to answer, all requests of one login together.", Buckets: buckets,
 		}),
 	}
-	for _, c := range []prometheus.Collector{m.outcomes, m.reasons, m.callers, m.took, m.kratos, m.upstream} {
+	for _, c := range []prometheus.Collector{m.outcomes, m.reasons, m.callers, m.after, m.state, m.crossed, m.changed, m.untold, m.took, m.kratos, m.upstream} {
 		if err := registerer.Register(c); err != nil {
 			return nil, fmt.Errorf("hook: register metrics: %w", err)
 		}
@@ -66,6 +86,22 @@ func (m *metrics) answered(route string, o outcome.Outcome, took time.Duration, 
 		m.upstream.Observe(e.upstream.Seconds())
 	}
 }
+
+// afterLogin counts what came of an after-login call, or of a later try (took 0).
+func (m *metrics) afterLogin(result string, took time.Duration) {
+	m.after.WithLabelValues(result).Inc()
+	if took > 0 {
+		m.took.WithLabelValues("after-login").Observe(took.Seconds())
+	}
+}
+
+func (m *metrics) stateFault(operation string) { m.state.WithLabelValues(operation).Inc() }
+
+func (m *metrics) migration() { m.crossed.Inc() }
+
+func (m *metrics) passwordChanged() { m.changed.Inc() }
+
+func (m *metrics) writeBackFailed() { m.untold.Inc() }
 
 func (m *metrics) caller(route string, status int) {
 	m.callers.WithLabelValues(route, http.StatusText(status)).Inc()

@@ -61,6 +61,10 @@ func (h *Handler) serve(route string, call func(echo.Context, *entry) (outcome.O
 	}
 }
 
+const challenge = `Bearer realm="ferry"`
+
+var errKey = echo.NewHTTPError(http.StatusUnauthorized, "the key is missing or wrong")
+
 // guarded lets only callers with the key through, and turns a panic into Garbled.
 func (h *Handler) guarded(c echo.Context, e *entry, call func(echo.Context, *entry) (outcome.Outcome, error)) (o outcome.Outcome, err error) {
 	defer func() {
@@ -71,8 +75,8 @@ func (h *Handler) guarded(c echo.Context, e *entry, call func(echo.Context, *ent
 		}
 	}()
 	if !h.authentic(c.Request()) {
-		c.Response().Header().Set(echo.HeaderWWWAuthenticate, `Bearer realm="ferry"`)
-		return 0, echo.NewHTTPError(http.StatusUnauthorized, "the key is missing or wrong")
+		c.Response().Header().Set(echo.HeaderWWWAuthenticate, challenge)
+		return 0, errKey
 	}
 	return call(c, e)
 }

@@ -56,6 +56,9 @@ type Options struct {
 // Client asks one Kratos. It is safe for concurrent use.
 type Client struct {
 	api     client.IdentityAPI
+	http    *http.Client
+	admin   *url.URL
+	token   secret.String
 	timeout time.Duration
 }
 
@@ -63,6 +66,10 @@ type Client struct {
 func New(opts Options) (*Client, error) {
 	if opts.AdminURL == "" || opts.Transport == nil || opts.Timeout <= 0 {
 		return nil, errors.New("kratos: admin URL, transport and timeout are required")
+	}
+	admin, err := url.Parse(strings.TrimRight(opts.AdminURL, "/"))
+	if err != nil {
+		return nil, errors.New("kratos: the admin URL is none")
 	}
 	cfg := client.NewConfiguration()
 	cfg.Servers = client.ServerConfigurations{{URL: strings.TrimRight(opts.AdminURL, "/")}}
@@ -74,7 +81,7 @@ func New(opts Options) (*Client, error) {
 	if !opts.Token.Empty() {
 		cfg.DefaultHeader["Authorization"] = "Bearer " + opts.Token.Reveal()
 	}
-	return &Client{api: client.NewAPIClient(cfg).IdentityAPI, timeout: opts.Timeout}, nil
+	return &Client{api: client.NewAPIClient(cfg).IdentityAPI, http: cfg.HTTPClient, admin: admin, token: opts.Token, timeout: opts.Timeout}, nil
 }
 
 // Find returns the one identity whose password credential lists the identifier, in
@@ -94,7 +101,7 @@ func (c *Client) Find(ctx context.Context, identifier string) (Identity, error) 
 	list = slices.DeleteFunc(list, func(i identityJSON) bool { return !i.lists(identifier) })
 	switch len(list) {
 	case 1:
-		return c.get(ctx, list[0].ID, identifier)
+		return c.identity(ctx, list[0].ID, identifier)
 	case 0:
 		return Identity{}, &Error{Outcome: outcome.Unavailable, Status: http.StatusOK, Reason: "no_identity"}
 	default:
@@ -102,8 +109,8 @@ func (c *Client) Find(ctx context.Context, identifier string) (Identity, error) 
 	}
 }
 
-// get reads one identity by its id: a list may be older than the identity.
-func (c *Client) get(ctx context.Context, id, identifier string) (Identity, error) {
+// identity reads one by its id: a list may be older than the identity.
+func (c *Client) identity(ctx context.Context, id, identifier string) (Identity, error) {
 	if id == "" {
 		return Identity{}, &Error{Outcome: outcome.Garbled, Status: http.StatusOK, Reason: "identity_id"}
 	}
@@ -127,14 +134,19 @@ func (c *Client) get(ctx context.Context, id, identifier string) (Identity, erro
 func (c *Client) read(ctx context.Context, into any, call func(context.Context) error) error {
 	var got answer
 	err := call(context.WithValue(ctx, answerKey{}, &got))
+	return got.decode(err, into)
+}
+
+// decode reads the answer strictly; err is why there is none.
+func (a answer) decode(err error, into any) error {
 	switch {
-	case got.status == 0:
+	case a.status == 0:
 		return &Error{Outcome: outcome.Unavailable, Reason: transportReason(err)}
-	case got.status != http.StatusOK:
-		return refusal(got.status)
+	case a.status != http.StatusOK:
+		return refusal(a.status)
 	}
-	if strictjson.Unmarshal(got.body, into, "traits", "metadata_public", "user_metadata", "app_metadata") != nil {
-		return &Error{Outcome: outcome.Garbled, Status: got.status, Reason: "answer_malformed"}
+	if strictjson.Unmarshal(a.body, into, opaque()...) != nil {
+		return &Error{Outcome: outcome.Garbled, Status: a.status, Reason: "answer_malformed"}
 	}
 	return nil
 }
@@ -168,8 +180,9 @@ func transportReason(err error) string {
 
 // answer is an HTTP answer, read whole; its status is 0 while there is none.
 type answer struct {
-	status int
-	body   []byte
+	status   int
+	body     []byte
+	location string // of a redirect
 }
 
 // answerKey finds, in a request's context, the *answer to fill.
@@ -190,7 +203,7 @@ func (r reader) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if got, ok := req.Context().Value(answerKey{}).(*answer); ok {
-		*got = answer{resp.StatusCode, body}
+		*got = answer{resp.StatusCode, body, resp.Header.Get("Location")}
 	}
 	resp.Body, resp.ContentLength = http.NoBody, 0
 	return resp, nil

@@ -46,8 +46,8 @@ func NormalizeIdentifier(typed string) string {
 	return strings.ToLower(strings.TrimSpace(typed))
 }
 
-// identityJSON is the part of Kratos' identity that is read. Pointers tell what is
-// absent from what is empty.
+// identityJSON is the part of Kratos' identity that a login is decided by. Pointers
+// tell what is absent from what is empty.
 type identityJSON struct {
 	ID          string `json:"id"`
 	State       string `json:"state"`
@@ -69,6 +69,11 @@ type identityJSON struct {
 			Connection string    `json:"connection"`
 		} `json:"auth0"`
 	} `json:"metadata_admin"`
+}
+
+// opaque are the parts of an identity that hold people's and operators' own data.
+func opaque() []string {
+	return []string{"traits", "metadata_public", "user_metadata", "app_metadata"}
 }
 
 func (i identityJSON) lists(identifier string) bool {

@@ -12,6 +12,7 @@ gcc             gcc
 libc6-dev       /usr/include/stdlib.h
 make            make
 ca-certificates /etc/ssl/certs/ca-certificates.crt
+redis-server    redis-server
 '
 
 go_minor=26 # as in go.mod

@@ -40,6 +40,7 @@ type tokenResponse struct {
 // reply is an HTTP answer, read whole.
 type reply struct {
 	status int
+	header http.Header
 	isJSON bool
 	body   []byte
 }
@@ -87,7 +88,7 @@ func (c *Client) send(ctx context.Context, q Question) (reply, *Refusal) {
 			return reply{}, &Refusal{Outcome: outcome.Misconfigured, Reason: "bad_base_url"}
 		}
 		req.Header = header
-		answer, err := c.roundTrip(req)
+		answer, err := c.http.roundTrip(req)
 		if err == nil {
 			return answer, nil
 		}
@@ -122,12 +123,22 @@ func (c *Client) request(q Question) (string, http.Header, error) {
 
 var errTooLarge = errors.New("answer too large")
 
+// httpClient is how every request to Auth0 goes out: redirects are not followed.
+type httpClient struct{ *http.Client }
+
+func newHTTP(transport http.RoundTripper) httpClient {
+	return httpClient{&http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
 // roundTrip sends one request to Auth0 and reads the answer whole, up to a bound.
 // Where the body cannot be read, the status comes with the error.
-func (c *Client) roundTrip(req *http.Request) (reply, error) {
+func (c httpClient) roundTrip(req *http.Request) (reply, error) {
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "ferry")
-	resp, err := c.http.Do(req)
+	resp, err := c.Do(req)
 	if err != nil {
 		return reply{}, err
 	}
@@ -140,7 +151,8 @@ func (c *Client) roundTrip(req *http.Request) (reply, error) {
 		return reply{status: resp.StatusCode}, err
 	}
 	media, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	return reply{status: resp.StatusCode, isJSON: err == nil && media == "application/json", body: body}, nil
+	isJSON := err == nil && media == "application/json"
+	return reply{status: resp.StatusCode, header: resp.Header, isJSON: isJSON, body: body}, nil
 }
 
 // pause waits, unless ctx ends first.

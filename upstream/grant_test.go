@@ -21,6 +21,10 @@ func TestTheRequest(t *testing.T) {
 	if refusal != nil {
 		t.Fatal(refusal)
 	}
+	if !strings.Contains(profile.Claims, `"sub":"auth0|alice"`) {
+		t.Errorf("claims %s", profile.Claims)
+	}
+	profile.Claims = ""
 	if profile != (upstream.Profile{Subject: alice, Email: "alice@example.org", EmailVerified: true}) {
 		t.Errorf("profile %+v", profile)
 	}

@@ -70,8 +70,8 @@ func (a *audience) UnmarshalJSON(text []byte) error {
 	return err
 }
 
-func (c claims) profile() Profile {
-	p := Profile{Subject: c.Subject, EmailVerified: c.EmailVerified == true, PhoneVerified: c.PhoneVerified == true}
+func (c claims) profile(text []byte) Profile {
+	p := Profile{Claims: string(text), Subject: c.Subject, EmailVerified: c.EmailVerified == true, PhoneVerified: c.PhoneVerified == true}
 	p.Email, _ = c.Email.(string)
 	p.Phone, _ = c.Phone.(string)
 	return p
@@ -103,7 +103,10 @@ func (v *idTokens) verify(ctx context.Context, raw string) (Profile, error) {
 		return Profile{}, errSignature
 	}
 	c, err := v.check(payload)
-	return c.profile(), err
+	if err != nil {
+		return Profile{}, err
+	}
+	return c.profile(payload), nil
 }
 
 // signedBy is the payload, if one of the keys signed it.
@@ -172,7 +175,7 @@ func (c *Client) userinfo(ctx context.Context, accessToken string) (Profile, err
 		return refuse(0, "bad_base_url")
 	}
 	req.Header.Set("Authorization", "Bearer "+accessToken)
-	answer, err := c.roundTrip(req)
+	answer, err := c.http.roundTrip(req)
 	if err != nil {
 		return refuse(answer.status, transportReason(err))
 	}
@@ -185,5 +188,5 @@ func (c *Client) userinfo(ctx context.Context, accessToken string) (Profile, err
 	case who.Subject == "":
 		return refuse(answer.status, "no_subject")
 	}
-	return who.profile(), nil
+	return who.profile(answer.body), nil
 }

@@ -40,6 +40,9 @@ type Profile struct {
 	EmailVerified bool
 	Phone         string
 	PhoneVerified bool
+	// Claims is the JSON object that all this was read from: the ID token's payload,
+	// or /userinfo's answer.
+	Claims string
 }
 
 // Refusal is the error of a question that ended without a verified subject. It
@@ -88,7 +91,7 @@ type Options struct {
 // Client asks one Auth0 tenant. It is safe for concurrent use.
 type Client struct {
 	opts   Options
-	http   *http.Client
+	http   httpClient
 	tokens *idTokens
 }
 
@@ -107,10 +110,7 @@ func New(opts Options) (*Client, error) {
 	if alg != jose.RS256 && alg != jose.PS256 {
 		return nil, errors.New("upstream: ID tokens are signed with RS256 or PS256")
 	}
-	c := &Client{opts: opts, http: &http.Client{
-		Transport:     opts.Transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	c := &Client{opts: opts, http: newHTTP(opts.Transport)}
 	c.tokens = &idTokens{
 		issuer:   opts.Issuer,
 		clientID: opts.ClientID,
@@ -118,7 +118,7 @@ func New(opts Options) (*Client, error) {
 		now:      opts.Now,
 		keys: &keySet{
 			url:   opts.BaseURL + "/.well-known/jwks.json",
-			get:   c.roundTrip,
+			get:   c.http.roundTrip,
 			limit: rate.NewLimiter(rate.Every(keyRefetchEvery), keyRefetchBurst),
 		},
 	}

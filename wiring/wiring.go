@@ -25,6 +25,13 @@ func MigrateJsonnet(clientIPHeader string) string {
 // noClientIPHeader is the template's line that says so.
 const noClientIPHeader = "local clientIPHeader = null;"
 
+//go:embed after-login.jsonnet
+var afterLoginJsonnet string
+
+// AfterLoginJsonnet is the body template of the after-login web hook, for every
+// supported Kratos.
+func AfterLoginJsonnet() string { return afterLoginJsonnet }
+
 // Base64 is a template as kratos.yml takes it inline: base64://….
 func Base64(template string) string {
 	return "base64://" + base64.StdEncoding.EncodeToString([]byte(template))

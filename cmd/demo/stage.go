@@ -104,6 +104,7 @@ func (s *stage) raisePair(ctx context.Context, kratos, ferry string) error {
 	s.kratos, err = kratostest.Start(ctx, kratostest.Options{
 		Binary:         kratos,
 		HookURL:        "http://" + address + hookPath,
+		AfterLoginURL:  "http://" + address + "/hooks/after-login",
 		HookKey:        s.hookKey,
 		MigrateJsonnet: wiring.MigrateJsonnet(""),
 	})

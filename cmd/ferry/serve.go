@@ -91,7 +91,19 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
+	store, err := newStore(cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	carry, err := carryOptions(cfg, identities)
+	if err != nil {
+		return nil, err
+	}
 	hooks, err := hook.New(hook.Options{
+		Profiles:                store,
+		Carry:                   carry,
+		Deliveries:              deliveries(store),
+		ClaimFor:                cfg.Auth0Timeout + time.Second,
 		Keys:                    cfg.HookKeys,
 		MaxPasswordBytes:        cfg.MaxPasswordBytes,
 		Realms:                  cfg.Auth0Realms,
@@ -109,7 +121,10 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{cfg: cfg, log: log, background: auth0.Run, failed: make(chan error, 2)}
+	s := &server{
+		cfg: cfg, log: log, failed: make(chan error, 2),
+		background: []func(context.Context){auth0.Run, store.Run}, drain: hooks.Drain, close: store.Close,
+	}
 	operator, err := admin.Echo(admin.Options{Version: buildVersion(), Ready: s.ready.Load, Metrics: registry})
 	if err != nil {
 		return nil, err

@@ -31,7 +31,9 @@ type server struct {
 	log        *zap.Logger
 	hooks      *http.Server
 	admin      *http.Server
-	background func(context.Context)
+	background []func(context.Context) // run until stopped
+	drain      func(context.Context)   // what is still to be written
+	close      func() error
 
 	ready   atomic.Bool
 	failed  chan error
@@ -65,7 +67,9 @@ func (s *server) Start(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("listen for the operator: %w", err), hooks.Close())
 	}
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
-	s.running.Go(func() { s.background(ctx) })
+	for _, run := range s.background {
+		s.running.Go(func() { run(ctx) })
+	}
 	s.running.Go(func() { s.serve(s.hooks, hooks) })
 	s.running.Go(func() { s.serve(s.admin, operator) })
 	s.ready.Store(true)
@@ -100,7 +104,11 @@ func (s *server) Stop(ctx context.Context) {
 			s.log.Warn("cut off what did not end in time", zap.Error(errors.Join(err, srv.Close())))
 		}
 	}
+	s.drain(ctx)
 	s.stop()
 	s.running.Wait()
+	if err := s.close(); err != nil {
+		s.log.Warn("close the state", zap.Error(err))
+	}
 	s.log.Info("stopped")
 }

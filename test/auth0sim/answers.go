@@ -30,6 +30,8 @@ const (
 	AnswerUnknownClient          AnswerName = "unknown_client"
 	AnswerClientUnauthorized     AnswerName = "client_unauthorized"
 	AnswerInvalidClient          AnswerName = "invalid_client"
+	AnswerNoClientGrant          AnswerName = "no_client_grant"
+	AnswerNoAudience             AnswerName = "no_audience"
 	AnswerServiceNotFound        AnswerName = "service_not_found"
 	AnswerServiceNotEnabled      AnswerName = "service_not_enabled"
 	AnswerNoDefaultDirectory     AnswerName = "no_default_directory"
@@ -75,10 +77,12 @@ const (
 	bruteForceText   = "Your account has been blocked after multiple consecutive login attempts. We've sent you an email with instructions on how to unblock it."
 	suspiciousIPText = "We have detected suspicious login behavior and further attempts will be blocked. Please contact the administrator."
 	leakedText       = "This login attempt has been blocked because the password you're using was previously disclosed through a data breach (not in this application). Please check your email for more information."
+	clientGrantText  = `Client is not authorized to access "{audience}". You need to create a "client-grant" associated to this API. See: https://auth0.com/docs/api/v2#!/Client_Grants/post_client_grants`
 	grantErrorURI    = "https://auth0.com/docs/clients/client-grant-types"
 )
 
-// AnswerRows lists every refusal with Auth0's default status and words.
+// AnswerRows lists every refusal of the token endpoint with Auth0's default status
+// and words; [ManagementRows] those of the Management API.
 func AnswerRows() []AnswerRow {
 	return slices.Concat(loginRows(), clientRows(), serviceRows())
 }
@@ -118,6 +122,8 @@ func clientRows() []AnswerRow {
 // serviceRows are about the request, the tenant's set-up and the service.
 func serviceRows() []AnswerRow {
 	return []AnswerRow{
+		{AnswerNoClientGrant, "RPT", Answer{Status: 403, Error: "access_denied", Description: clientGrantText}, "client_credentials, and the application has no scopes of the API"},
+		{AnswerNoAudience, "INF", Answer{Status: 403, Error: "access_denied", Description: "No audience parameter was provided, and no default audience has been configured"}, "client_credentials without an audience"},
 		{AnswerServiceNotFound, "RPT", Answer{Status: 403, Error: "access_denied", Description: "Service not found: {audience}"}, "unknown audience"},
 		{AnswerServiceNotEnabled, "RPT", Answer{Status: 403, Error: "access_denied", Description: "Service not enabled within domain: {audience}"}, "audience of another domain"},
 		{AnswerNoDefaultDirectory, "RPT", Answer{Status: 500, Error: "server_error", Description: "Authorization server not configured with default connection."}, "password grant without a default directory"},
@@ -140,7 +146,7 @@ func lookupAnswer(name AnswerName, overrides map[AnswerName]Answer) (Answer, boo
 	if answer, ok := overrides[name]; ok {
 		return answer, true
 	}
-	for _, row := range AnswerRows() {
+	for _, row := range slices.Concat(AnswerRows(), ManagementRows()) {
 		if row.Name == name {
 			return row.Answer, true
 		}
@@ -168,6 +174,9 @@ func (a Answer) respond(name AnswerName, vars ...string) response {
 		body.Description = strings.ReplaceAll(body.Description, "{"+vars[i]+"}", vars[i+1])
 	}
 	resp := jsonResponse(a.Status, body)
+	if isManagementRow(name) {
+		resp = a.envelope(body.Description)
+	}
 	if a.Body != "" {
 		resp.body = []byte(a.Body)
 	}

@@ -28,7 +28,11 @@ func (d *directory) putApp(a App) error {
 	if a.ClientID == "" {
 		return errors.New("app: want a client id")
 	}
-	if len(a.GrantTypes) == 0 {
+	switch {
+	case len(a.GrantTypes) > 0:
+	case len(a.ManagementScopes) > 0:
+		a.GrantTypes = []string{GrantClientCredentials}
+	default:
 		a.GrantTypes = []string{GrantPassword, GrantPasswordRealm}
 	}
 	if len(a.AuthMethods) == 0 {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"strings"
 )
 
@@ -22,21 +23,22 @@ func (s *Server) replace(x *exchange) (response, bool) {
 	if !ok {
 		return response{}, false
 	}
-	resp := s.replacement(f)
+	resp := s.replacement(x.req.URL, f)
 	if resp.outcome == "" || resp.outcome == outcomeOK {
 		resp.outcome = string(f.Name)
 	}
 	return resp, true
 }
 
-func (s *Server) replacement(f Fault) response {
+// replacement is what a fault sends to a request for target.
+func (s *Server) replacement(target *url.URL, f Fault) response {
 	switch f.Name {
 	case FaultUnavailable:
-		return s.refuse(AnswerTemporarilyUnavailable)
+		return s.refuse(managementFault(target.Path, AnswerTemporarilyUnavailable))
 	case FaultGlobalLimit:
 		return s.refuse(AnswerGlobalLimit)
 	case FaultTooManyRequests:
-		return s.refuse(AnswerTooManyRequests)
+		return s.refuse(managementFault(target.Path, AnswerTooManyRequests))
 	case FaultInternalError:
 		return plainResponse(http.StatusInternalServerError, "text/plain; charset=utf-8", "Internal Server Error")
 	case FaultHTMLPage:
@@ -46,15 +48,15 @@ func (s *Server) replacement(f Fault) response {
 		}
 		return plainResponse(status, "text/html", htmlPage)
 	case FaultRedirect301:
-		return redirect(http.StatusMovedPermanently, f.Value)
+		return redirect(http.StatusMovedPermanently, target, f.Value)
 	case FaultRedirect302:
-		return redirect(http.StatusFound, f.Value)
+		return redirect(http.StatusFound, target, f.Value)
 	case FaultRedirect303:
-		return redirect(http.StatusSeeOther, f.Value)
+		return redirect(http.StatusSeeOther, target, f.Value)
 	case FaultRedirect307:
-		return redirect(http.StatusTemporaryRedirect, f.Value)
+		return redirect(http.StatusTemporaryRedirect, target, f.Value)
 	case FaultRedirect308:
-		return redirect(http.StatusPermanentRedirect, f.Value)
+		return redirect(http.StatusPermanentRedirect, target, f.Value)
 	}
 	return s.arbitrary(f)
 }
@@ -92,9 +94,13 @@ func plainResponse(status int, mediaType, body string) response {
 	return response{status: status, header: header, body: []byte(body)}
 }
 
-func redirect(status int, target string) response {
+// redirect sends elsewhere, or to where all works as it does at the target.
+func redirect(status int, target *url.URL, elsewhere string) response {
 	resp := plainResponse(status, "text/plain; charset=utf-8", http.StatusText(status))
-	resp.header.Set("Location", orElse(target, PathRedirected))
+	if strings.HasPrefix(target.Path, PathManagement) {
+		elsewhere = orElse(elsewhere, pathRedirects+target.EscapedPath())
+	}
+	resp.header.Set("Location", orElse(elsewhere, PathRedirected))
 	return resp
 }
 

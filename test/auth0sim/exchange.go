@@ -100,6 +100,7 @@ func (s *Server) Handler() http.Handler {
 	mux.Handle(PathJWKS, s.serve(fixed(s.jwks)))
 	mux.Handle(PathDiscovery, s.serve(fixed(s.discovery)))
 	mux.Handle(PathUserinfo, s.serve(s.userinfoEndpoint))
+	s.managementRoutes(mux)
 	mux.Handle("/", s.serve(fixed(notFound)))
 	return mux
 }

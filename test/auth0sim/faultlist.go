@@ -53,7 +53,7 @@ func (f Fault) covers(path string) bool {
 		}
 		return path == PathToken
 	}
-	return path == f.Path
+	return path == f.Path || strings.HasSuffix(f.Path, "/") && strings.HasPrefix(path, f.Path)
 }
 
 // add sets a fault and returns its id.

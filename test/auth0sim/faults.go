@@ -189,7 +189,8 @@ const maxFaultDelay = 4 * time.Minute
 type Fault struct {
 	Name FaultName `json:"name"`
 	// Path it holds for; empty is the path the fault is about (/oauth/token,
-	// or the JWKS for its own faults), [AnyPath] is every one.
+	// or the JWKS for its own faults), [AnyPath] is every one, and one with a
+	// slash at its end, such as [PathUsers], is all below it.
 	Path string `json:"path,omitempty"`
 	// User narrows it to a user id, or to a username as submitted (without
 	// regard to case); empty is everybody.

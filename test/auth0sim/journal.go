@@ -76,6 +76,10 @@ type Counters struct {
 	// UnknownAttempts counts passwords that arrived for nobody, by the
 	// username as submitted.
 	UnknownAttempts map[string]int `json:"unknown_attempts"`
+	// UserReads and UserWrites count what arrived at the Management API, GET and
+	// PATCH, by user id, whatever was answered.
+	UserReads  map[string]int `json:"user_reads"`
+	UserWrites map[string]int `json:"user_writes"`
 }
 
 // Total is the number of passwords that arrived.
@@ -110,7 +114,10 @@ func (j *journal) reset() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.requests = nil
-	j.counters = Counters{Paths: map[string]int{}, Attempts: map[string]int{}, UnknownAttempts: map[string]int{}}
+	j.counters = Counters{
+		Paths: map[string]int{}, Attempts: map[string]int{}, UnknownAttempts: map[string]int{},
+		UserReads: map[string]int{}, UserWrites: map[string]int{},
+	}
 }
 
 // visit counts a request on a path.
@@ -118,6 +125,18 @@ func (j *journal) visit(path string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.counters.Paths[path]++
+}
+
+// managed counts a request to the Management API.
+func (j *journal) managed(method, userID string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	switch method {
+	case http.MethodGet:
+		j.counters.UserReads[userID]++
+	case http.MethodPatch:
+		j.counters.UserWrites[userID]++
+	}
 }
 
 // arrive records a token request and counts its password, if it brought one.
@@ -170,6 +189,8 @@ func (j *journal) count() Counters {
 		Paths:           maps.Clone(j.counters.Paths),
 		Attempts:        maps.Clone(j.counters.Attempts),
 		UnknownAttempts: maps.Clone(j.counters.UnknownAttempts),
+		UserReads:       maps.Clone(j.counters.UserReads),
+		UserWrites:      maps.Clone(j.counters.UserWrites),
 	}
 }
 
@@ -200,6 +221,9 @@ func (s *Server) TokenRequests() int { return s.journal.count().TokenRequests }
 
 // PathRequests is how many requests arrived on a path.
 func (s *Server) PathRequests(path string) int { return s.journal.count().Paths[path] }
+
+// UserWrites is how many PATCH requests arrived at the Management API for a user.
+func (s *Server) UserWrites(userID string) int { return s.journal.count().UserWrites[userID] }
 
 // WaitForRequests returns once n token requests have arrived in all, answered
 // or not, or with ctx's error.

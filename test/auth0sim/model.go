@@ -23,10 +23,11 @@ const (
 	AuthNone       = "none"
 )
 
-// The grant types of the login path.
+// The grant types: two of the login path, and one for programs.
 const (
-	GrantPassword      = "password"
-	GrantPasswordRealm = "http://auth0.com/oauth/grant-type/password-realm"
+	GrantPassword          = "password"
+	GrantPasswordRealm     = "http://auth0.com/oauth/grant-type/password-realm"
+	GrantClientCredentials = "client_credentials"
 )
 
 // Tenant is everything that exists in an Auth0 tenant before the first login.
@@ -59,8 +60,12 @@ type Connection struct {
 type App struct {
 	ClientID     string `json:"client_id"`
 	ClientSecret string `json:"client_secret,omitempty"`
-	// GrantTypes are those allowed; empty is both password grants.
+	// GrantTypes are those allowed; empty is both password grants, or
+	// client_credentials where there are ManagementScopes.
 	GrantTypes []string `json:"grant_types,omitempty"`
+	// ManagementScopes are those of the Management API that it is allowed: its
+	// client grant. Empty: it gets no token for it.
+	ManagementScopes []string `json:"management_scopes,omitempty"`
 	// Connections are those enabled for it; empty is every one.
 	Connections []string `json:"connections,omitempty"`
 	// AuthMethods are those accepted at the token endpoint; empty is

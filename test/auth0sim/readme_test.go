@@ -31,6 +31,9 @@ func TestReadmeIsComplete(t *testing.T) {
 	for _, row := range auth0sim.AnswerRows() {
 		expect(fmt.Sprintf("| `%s` | %d %s", row.Name, row.Answer.Status, row.Answer.Error))
 	}
+	for _, row := range auth0sim.ManagementRows() {
+		expect(strings.TrimSuffix(fmt.Sprintf("| `%s` | %d %s", row.Name, row.Answer.Status, row.Answer.Error), " "))
+	}
 	settings := auth0sim.DefaultSettings()
 	settings.RetryAfter, settings.ForwardedForWithAssertion, settings.BotDetection, settings.RequireMFA = 1, true, true, true
 	settings.Answers = map[auth0sim.AnswerName]auth0sim.Answer{auth0sim.AnswerBlockedUser: {Status: 400}}

@@ -20,6 +20,8 @@ type Settings struct {
 	SameUser     SameUserLimit `json:"same_user"`
 	RateLimit    RateLimit     `json:"rate_limit"`
 	Userinfo     UserinfoLimit `json:"userinfo"`
+	// Management is the limit on the Management API.
+	Management ManagementLimit `json:"management"`
 
 	// RetryAfter is a Retry-After header, in seconds, on every 429; 0 sends
 	// none. Whether Auth0 sends it is unknown [GAP].
@@ -85,9 +87,18 @@ type UserinfoLimit struct {
 	PerMinute int  `json:"per_minute"`
 }
 
+// ManagementLimit is the limit on the Management API: a burst, then so many per
+// second. Answers carry x-ratelimit-limit, -remaining and -reset while it is
+// enabled.
+type ManagementLimit struct {
+	Enabled   bool `json:"enabled"`
+	Burst     int  `json:"burst"`
+	PerSecond int  `json:"per_second"`
+}
+
 // DefaultSettings are Auth0's documented defaults: every protection is on. The
-// tenant's rate limit is off because it depends on the plan; the numbers are
-// the free plan's.
+// rate limits of the tenant and of its Management API are off because they
+// depend on the plan; the numbers are the free plan's.
 func DefaultSettings() Settings {
 	return Settings{
 		BruteForce:         BruteForce{Enabled: true, MaxAttempts: 10},
@@ -95,6 +106,7 @@ func DefaultSettings() Settings {
 		SameUser:           SameUserLimit{Enabled: true, Burst: 20, PerMinute: 10},
 		RateLimit:          RateLimit{Burst: 30, PerSecond: 30},
 		Userinfo:           UserinfoLimit{Enabled: true, Burst: 10, PerMinute: 5},
+		Management:         ManagementLimit{Burst: 2, PerSecond: 2},
 		AccessTokenSeconds: 86400,
 		IDTokenSeconds:     36000,
 	}
@@ -112,6 +124,7 @@ func (s Settings) Relaxed() Settings {
 	s.SameUser.Enabled = false
 	s.RateLimit.Enabled = false
 	s.Userinfo.Enabled = false
+	s.Management.Enabled = false
 	return s
 }
 
@@ -163,6 +176,8 @@ func (s Settings) checkNumbers() error {
 		{"same_user.per_minute", s.SameUser.PerMinute, 1},
 		{"rate_limit.burst", s.RateLimit.Burst, 1},
 		{"rate_limit.per_second", s.RateLimit.PerSecond, 1},
+		{"management.burst", s.Management.Burst, 1},
+		{"management.per_second", s.Management.PerSecond, 1},
 		{"userinfo.burst", s.Userinfo.Burst, 1},
 		{"userinfo.per_minute", s.Userinfo.PerMinute, 1},
 		{"access_token_seconds", s.AccessTokenSeconds, 1},

@@ -56,6 +56,9 @@ func (s *Server) refuse(name AnswerName, vars ...string) response {
 // token is the pipeline: the request, the client, what it asks for, the user.
 func (s *Server) token(x *exchange, req *tokenRequest) response {
 	a := &attempt{x: x, req: req}
+	if req.param("grant_type") == GrantClientCredentials {
+		return s.machineToken(a)
+	}
 	for _, step := range []func(*attempt) (response, bool){
 		s.checkRequest, s.checkClient, s.checkParameters, s.checkAudience, s.checkRealm, s.checkLimits, s.checkUser,
 	} {
@@ -78,7 +81,7 @@ func (s *Server) checkRequest(a *attempt) (response, bool) {
 		return s.refuse(AnswerMalformed, "reason", a.req.err.Error()), false
 	case grant == "":
 		return s.refuse(AnswerMissingParameter, "parameter", "grant_type"), false
-	case grant != GrantPassword && grant != GrantPasswordRealm:
+	case grant != GrantPassword && grant != GrantPasswordRealm && grant != GrantClientCredentials:
 		return s.refuse(AnswerUnsupportedGrant, "grant_type", grant), false
 	}
 	return response{}, true

@@ -20,6 +20,8 @@ type accessGrant struct {
 	scopes   []string
 	expires  time.Time
 	userinfo bool // good for /userinfo
+	// management: good for the Management API; there is no user then.
+	management bool
 }
 
 func newTokenStore() *tokenStore {

@@ -122,7 +122,17 @@ func (s *stack) callHook(t *testing.T, identifier, password string, header ...st
 
 func (s *stack) callBody(t *testing.T, body string, header ...string) int {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.ferry.HooksURL()+"/hooks/password-migration", strings.NewReader(body))
+	return s.call(t, "/hooks/password-migration", body, header...)
+}
+
+func (s *stack) callAfterLogin(t *testing.T, body string) int {
+	t.Helper()
+	return s.call(t, "/hooks/after-login", body)
+}
+
+func (s *stack) call(t *testing.T, path, body string, header ...string) int {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.ferry.HooksURL()+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}

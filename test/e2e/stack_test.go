@@ -77,6 +77,12 @@ type stack struct {
 // start boots the parts; settings come after ferry's usual ones.
 func start(t *testing.T, settings ...string) *stack {
 	t.Helper()
+	return startWith(t, nil, settings...)
+}
+
+// startWith changes the parsed kratos.yml before Kratos starts on it.
+func startWith(t *testing.T, edit func(config map[string]any), settings ...string) *stack {
+	t.Helper()
 	if err := buildFerry(); err != nil {
 		t.Fatal(err)
 	}
@@ -92,6 +98,8 @@ func start(t *testing.T, settings ...string) *stack {
 	t.Cleanup(front.Close)
 	s.kratos = kratostest.Run(t, kratostest.Options{
 		HookURL:        front.URL + "/hooks/password-migration",
+		AfterLoginURL:  front.URL + "/hooks/after-login",
+		Edit:           edit,
 		HookKey:        hookKey,
 		MigrateJsonnet: wiring.MigrateJsonnet("X-Forwarded-For"),
 	})
@@ -158,7 +166,7 @@ func (s *stack) person(t *testing.T, change func(*auth0sim.User, *kratostest.New
 		stack:    s,
 		email:    fmt.Sprintf("canary%d@example.org", s.people),
 		password: fmt.Sprintf("canary-Passw0rd %d ö🔑", s.people),
-		subject:  fmt.Sprintf("auth0|canary%d", s.people),
+		subject:  fmt.Sprintf("auth0|person%d", s.people),
 	}
 	user := auth0sim.User{ID: p.subject, Connection: users, Email: p.email, EmailVerified: true, Password: p.password}
 	identity := kratostest.NewIdentity{
@@ -241,11 +249,40 @@ type tap struct {
 	mu      sync.Mutex
 	cut     bool
 	trigger bool
+	noAfter bool                   // breaks the connections of the after-login hook
+	other   *httputil.ReverseProxy // where that hook goes instead
 	forward *httputil.ReverseProxy
 	answers bytes.Buffer
+	after   bytes.Buffer // those of the after-login hook, which show the person to Kratos
 }
 
 func (p *tap) forwardTo(t *testing.T, to string) {
+	t.Helper()
+	p.retarget(p.proxyTo(t, to))
+}
+
+// sendAfterLoginTo sends that hook to another ferry.
+func (p *tap) sendAfterLoginTo(t *testing.T, to string) {
+	t.Helper()
+	proxy := p.proxyTo(t, to)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.other = proxy
+}
+
+func (p *tap) target() *httputil.ReverseProxy {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.forward
+}
+
+func (p *tap) retarget(proxy *httputil.ReverseProxy) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.forward = proxy
+}
+
+func (p *tap) proxyTo(t *testing.T, to string) *httputil.ReverseProxy {
 	t.Helper()
 	target, err := url.Parse(to)
 	if err != nil {
@@ -256,9 +293,7 @@ func (p *tap) forwardTo(t *testing.T, to string) {
 	proxy.Transport = transport
 	proxy.ModifyResponse = p.keep
 	proxy.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.forward = proxy
+	return proxy
 }
 
 func (p *tap) keep(resp *http.Response) error {
@@ -269,13 +304,29 @@ func (p *tap) keep(resp *http.Response) error {
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if resp.Request.URL.Path == "/hooks/after-login" {
+		fmt.Fprintln(&p.after, resp.Status, resp.Header, string(body))
+		return nil
+	}
 	fmt.Fprintln(&p.answers, resp.Status, resp.Header, string(body))
 	return nil
 }
 
 func (p *tap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	p.calls.Add(1)
 	p.mu.Lock()
+	if r.URL.Path == "/hooks/after-login" {
+		forward, broken := p.forward, p.noAfter
+		if p.other != nil {
+			forward = p.other
+		}
+		p.mu.Unlock()
+		if broken {
+			panic(http.ErrAbortHandler)
+		}
+		forward.ServeHTTP(w, r)
+		return
+	}
+	p.calls.Add(1)
 	forward, cut := p.forward, p.cut
 	p.cut, p.trigger = false, r.Header.Get("Ory-Webhook-Trigger-Id") != ""
 	p.mu.Unlock()
@@ -284,6 +335,13 @@ func (p *tap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	forward.ServeHTTP(w, r)
+}
+
+// breakAfterLogin makes ferry unreachable for the after-login hook.
+func (p *tap) breakAfterLogin(broken bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.noAfter = broken
 }
 
 // cutNext breaks the next connection of Kratos' when ferry has answered.
@@ -306,6 +364,12 @@ func (p *tap) kept() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.answers.String()
+}
+
+func (p *tap) keptAfter() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.after.String()
 }
 
 // get is the body of a page of ferry's operator listener.
@@ -334,6 +398,11 @@ func (s *stack) checkSilence(t *testing.T) {
 	places := map[string]string{
 		"ferry's log": s.ferry.Logs(), "ferry's answers": s.tap.kept(), "ferry's metrics": s.get(t, "/metrics/prometheus"),
 		"ferry's version": s.get(t, "/version"), "Kratos' log": s.kratos.Logs(),
+	}
+	for _, word := range []string{"canary-Passw0rd", hookKey, clientSecret, "eyJ"} {
+		if strings.Contains(s.tap.keptAfter(), word) {
+			t.Errorf("%q is in an answer to the after-login hook", word)
+		}
 	}
 	for place, text := range places {
 		if text == "" {

@@ -14,15 +14,17 @@ const LowestBcryptCost = 4
 // places are the values of kratos.yml.example that belong to a machine and not
 // to the configuration: all that a test replaces in it.
 type places struct {
-	dsn          string
-	publicPort   int
-	adminPort    int
-	schemaURL    string
-	hookURL      string // empty: the example's
-	hookKey      string // empty: the example's
-	cookieSecret string
-	cipherSecret string // 32 characters
-	bcryptCost   int
+	dsn        string
+	publicPort int
+	adminPort  int
+	schemaURL  string
+	hookURL    string // empty: the example's
+	// afterLoginURL empty: no hook after logins
+	afterLoginURL string
+	hookKey       string // empty: the example's
+	cookieSecret  string
+	cipherSecret  string // 32 characters
+	bcryptCost    int
 }
 
 // derive makes a kratos.yml out of the shipped example. A value is replaced
@@ -73,6 +75,14 @@ func (p places) replacements() []replacement {
 	}
 	if p.hookKey != "" {
 		all = append(all, replacement{hook + "auth.config.value", "Bearer " + p.hookKey})
+	}
+	if p.afterLoginURL == "" {
+		return append(all, replacement{"selfservice.flows.login.after", map[string]any{}})
+	}
+	const after = "selfservice.flows.login.after.password.hooks.0.config."
+	all = append(all, replacement{after + "url", p.afterLoginURL})
+	if p.hookKey != "" {
+		all = append(all, replacement{after + "auth.config.value", "Bearer " + p.hookKey})
 	}
 	return all
 }

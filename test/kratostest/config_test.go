@@ -12,15 +12,16 @@ import (
 
 func testPlaces() places {
 	return places{
-		dsn:          "sqlite:///somewhere?_fk=true",
-		publicPort:   41001,
-		adminPort:    41002,
-		schemaURL:    "file:///somewhere/identity.schema.json",
-		hookURL:      "http://127.0.0.1:41003/hooks/password-migration",
-		hookKey:      "key-of-the-test",
-		cookieSecret: "cookie-secret-of-the-test",
-		cipherSecret: "cipher-secret-of-the-test-32-long",
-		bcryptCost:   4,
+		dsn:           "sqlite:///somewhere?_fk=true",
+		publicPort:    41001,
+		adminPort:     41002,
+		schemaURL:     "file:///somewhere/identity.schema.json",
+		hookURL:       "http://127.0.0.1:41003/hooks/password-migration",
+		afterLoginURL: "http://127.0.0.1:41003/hooks/after-login",
+		hookKey:       "key-of-the-test",
+		cookieSecret:  "cookie-secret-of-the-test",
+		cipherSecret:  "cipher-secret-of-the-test-32-long",
+		bcryptCost:    4,
 	}
 }
 
@@ -71,6 +72,7 @@ func TestDeriveReplacesPlacesAndNothingElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	const hook = "selfservice.methods.password.config.migrate_hook.config."
+	const after = "selfservice.flows.login.after.password.hooks.0.config."
 	want := leaves("", parse(t, example), map[string]any{})
 	for path, value := range map[string]any{
 		"dsn":                        "sqlite:///somewhere?_fk=true",
@@ -87,6 +89,9 @@ func TestDeriveReplacesPlacesAndNothingElse(t *testing.T) {
 		hook + "url":                 "http://127.0.0.1:41003/hooks/password-migration",
 		hook + "auth.config.value":   "Bearer key-of-the-test",
 		hook + "auth.config.name":    "Authorization",
+		after + "url":                "http://127.0.0.1:41003/hooks/after-login",
+		after + "auth.config.value":  "Bearer key-of-the-test",
+		after + "response.ignore":    true,
 		"identity.default_schema_id": "person",
 		"identity.schemas.0.id":      "person",
 		hook + "method":              "POST",

@@ -44,6 +44,9 @@ type Options struct {
 	// HookURL is what Kratos calls to migrate a password, and HookKey what it
 	// sends as "Authorization: Bearer KEY". Empty means the example's.
 	HookURL, HookKey string
+	// AfterLoginURL is what Kratos calls after a login with a password, with the
+	// same key. Empty means that it calls nobody.
+	AfterLoginURL string
 	// MigrateJsonnet is the template of the migration hook's body. Kratos 25.4
 	// and later use it; 1.3.1 ignores it and sends identifier and password.
 	MigrateJsonnet string
@@ -248,15 +251,16 @@ func (b *boot) writeConfig(p ports) error {
 		cost = LowestBcryptCost
 	}
 	text, err := derive(b.example, places{
-		dsn:          b.dsn(),
-		publicPort:   p.public,
-		adminPort:    p.admin,
-		schemaURL:    "file://" + b.file("identity.schema.json"),
-		hookURL:      b.opts.HookURL,
-		hookKey:      b.opts.HookKey,
-		cookieSecret: b.secret,
-		cipherSecret: b.secret,
-		bcryptCost:   cost,
+		dsn:           b.dsn(),
+		publicPort:    p.public,
+		adminPort:     p.admin,
+		schemaURL:     "file://" + b.file("identity.schema.json"),
+		hookURL:       b.opts.HookURL,
+		afterLoginURL: b.opts.AfterLoginURL,
+		hookKey:       b.opts.HookKey,
+		cookieSecret:  b.secret,
+		cipherSecret:  b.secret,
+		bcryptCost:    cost,
 	}, b.opts.Edit)
 	if err != nil {
 		return err

@@ -28,7 +28,8 @@ type Login struct {
 	SessionID  string // empty: no session
 	Token      bool   // a session token, or for browsers a session cookie, came with it
 	IdentityID string
-	Messages   []int // ids of the messages in the form, the form's own before its fields'
+	Traits     map[string]any // as the answer shows them; not for browsers
+	Messages   []int          // ids of the messages in the form, the form's own before its fields'
 
 	// Of Kratos' error object, where it answered or showed one.
 	ErrorID      string
@@ -207,7 +208,8 @@ func readLogin(got answer) (Login, error) {
 		Session struct {
 			ID       string `json:"id"`
 			Identity struct {
-				ID string `json:"id"`
+				ID     string         `json:"id"`
+				Traits map[string]any `json:"traits"`
 			} `json:"identity"`
 		} `json:"session"`
 		SessionToken string     `json:"session_token"`
@@ -219,6 +221,7 @@ func readLogin(got answer) (Login, error) {
 	}
 	login.SessionID = body.Session.ID
 	login.IdentityID = body.Session.Identity.ID
+	login.Traits = body.Session.Identity.Traits
 	login.Token = body.SessionToken != ""
 	login.Messages = body.messages()
 	login.setError(body.Error)

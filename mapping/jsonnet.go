@@ -1,0 +1,172 @@
+package mapping
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+
+	"github.com/google/go-jsonnet"
+	"github.com/google/go-jsonnet/ast"
+
+	"ferry/strictjson"
+)
+
+// maxStack is how deep a mapper may call itself; a deeper one is an error.
+const maxStack = 500
+
+// maxOutput is the most that a mapper may answer, in bytes.
+const maxOutput = 1 << 20
+
+// Jsonnet is a mapper in the convention of Kratos' OIDC mappers: the program reads
+// std.extVar('claims') and answers {identity: {traits, metadata_public,
+// metadata_admin, verified_addresses}}. The claims are those that Kratos gives, empty
+// ones and false left out as it does; raw_claims has everything, app_metadata and
+// user_metadata too.
+//
+// The program is compiled once. It imports nothing, and what it traces is dropped.
+// The name stands for it in errors, which tell the line and never the message: that
+// may quote the person's data.
+func Jsonnet(name, source string) (Mapper, error) {
+	node, err := jsonnet.SnippetToAST(name, source)
+	if err != nil {
+		return nil, fmt.Errorf("read mapper: %w", err) // it quotes the program, no person's data
+	}
+	m := &jsonnetMapper{name: name, node: node}
+	m.vms.New = func() any { return newVM() }
+	return m, nil
+}
+
+type jsonnetMapper struct {
+	name string
+	node ast.Node
+	vms  sync.Pool // of *jsonnet.VM, which serve one call at a time
+}
+
+func newVM() *jsonnet.VM {
+	vm := jsonnet.MakeVM()
+	vm.MaxStack = maxStack
+	vm.Importer(noImporter{})
+	vm.SetTraceOut(io.Discard)
+	return vm
+}
+
+type noImporter struct{}
+
+// Import implements jsonnet.Importer.
+func (noImporter) Import(string, string) (jsonnet.Contents, string, error) {
+	return jsonnet.Contents{}, "", errors.New("a mapper imports nothing")
+}
+
+// Map implements [Mapper].
+func (m *jsonnetMapper) Map(p Profile) (Identity, error) {
+	claims, err := nodeOf(kratosClaims(p))
+	if err != nil {
+		return Identity{}, fmt.Errorf("map with %s: %w", m.name, err)
+	}
+	vm, ok := m.vms.Get().(*jsonnet.VM)
+	if !ok {
+		vm = newVM()
+	}
+	defer m.vms.Put(vm)
+	vm.ExtNode("claims", claims)
+	text, err := vm.Evaluate(m.node)
+	vm.ExtReset() // a VM in the pool keeps nobody's claims
+	if err != nil {
+		return Identity{}, fmt.Errorf("map with %w", m.fault(err))
+	}
+	identity, err := parseOutput([]byte(text))
+	if err != nil {
+		return Identity{}, fmt.Errorf("map with %s: %w", m.name, err)
+	}
+	return identity, nil
+}
+
+// fault is where the program failed: the innermost line of its own.
+func (m *jsonnetMapper) fault(err error) error {
+	const withheld = "failed; its message is withheld, for it may quote the person's data"
+	var runtime jsonnet.RuntimeError
+	if errors.As(err, &runtime) {
+		for _, frame := range slices.Backward(runtime.StackTrace) {
+			if frame.Loc.FileName == m.name && frame.Loc.Begin.Line > 0 {
+				return fmt.Errorf("%s:%d: %s", m.name, frame.Loc.Begin.Line, withheld)
+			}
+		}
+	}
+	return fmt.Errorf("%s: %s", m.name, withheld)
+}
+
+// parseOutput reads what a mapper answered. Its errors name no key and no value of
+// the answer: both may come from the person's data.
+func parseOutput(text []byte) (Identity, error) {
+	if len(text) > maxOutput {
+		return Identity{}, fmt.Errorf("it answered more than %d bytes", maxOutput)
+	}
+	// Kratos reads these answers with keys as they are: traits may differ in case.
+	var read exact
+	err := strictjson.Unmarshal(text, &read, "identity")
+	out, ok := read.value.(map[string]any)
+	if err != nil || !ok {
+		return Identity{}, errors.New("it answered no object")
+	}
+	fields, ok := out["identity"].(map[string]any)
+	if !ok || len(out) != 1 {
+		return Identity{}, errors.New("it must answer {identity: {…}} and nothing beside identity")
+	}
+	return readIdentity(fields)
+}
+
+func readIdentity(fields map[string]any) (Identity, error) {
+	var identity Identity
+	for name, value := range fields {
+		into := map[string]*map[string]any{
+			"traits": &identity.Traits, "metadata_public": &identity.MetadataPublic, "metadata_admin": &identity.MetadataAdmin,
+		}[name]
+		switch {
+		case into != nil && value != nil:
+			object, ok := value.(map[string]any)
+			if !ok {
+				return Identity{}, fmt.Errorf("identity.%s is no object", name)
+			}
+			*into = object
+		case into != nil: // null: as if it were not there
+		case name == "verified_addresses":
+			addresses, err := readAddresses(value)
+			if err != nil {
+				return Identity{}, err
+			}
+			identity.VerifiedAddresses = addresses
+		default:
+			return Identity{}, errors.New("identity has a key that is none of traits, metadata_public, metadata_admin, verified_addresses")
+		}
+	}
+	if identity.Traits == nil {
+		return Identity{}, errors.New("identity.traits is missing")
+	}
+	if _, ok := identity.MetadataAdmin[keyAuth0]; ok {
+		return Identity{}, errors.New("identity.metadata_admin.auth0 is ferry's own: take another key")
+	}
+	return identity, nil
+}
+
+func readAddresses(value any) ([]Address, error) {
+	if value == nil {
+		return nil, nil
+	}
+	list, ok := value.([]any)
+	if !ok {
+		return nil, errors.New("identity.verified_addresses is no list")
+	}
+	var addresses []Address
+	for i, element := range list {
+		object, _ := element.(map[string]any)
+		text, hasValue := object["value"].(string)
+		via, _ := object["via"].(string)
+		if !hasValue || len(object) != 2 || via != ViaEmail && via != ViaSMS {
+			return nil, fmt.Errorf("identity.verified_addresses[%d] is not {value: …, via: 'email' or 'sms'}", i)
+		}
+		addresses = append(addresses, Address{Value: text, Via: via})
+	}
+	return addresses, nil
+}

@@ -1,0 +1,277 @@
+package mapping
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Current is the identity as it was just read from Kratos.
+type Current struct {
+	Traits                        map[string]any
+	MetadataPublic, MetadataAdmin map[string]any
+	// Addresses are the verifiable ones in the order of that read, which is not the
+	// order of any other.
+	Addresses []CurrentAddress
+}
+
+// CurrentAddress is one of an identity's verifiable addresses.
+type CurrentAddress struct {
+	Value, Via string
+	Verified   bool
+}
+
+// Result is what a merge found.
+type Result struct {
+	// Ops are the changes; none: there is nothing to write.
+	Ops []Op
+	// Dropped are the traits, by dotted path, that the schema refuses with the value
+	// that the mapper made.
+	Dropped []string
+	// Unverified are the identifiers and addresses among the traits that are left
+	// empty, because Auth0 did not verify the value or is not believed.
+	Unverified []string
+	// Unmarked are verified addresses that the identity has only once Ops are
+	// applied: Kratos makes them of the traits. A merge with what it answers marks them.
+	Unmarked []Address
+}
+
+// Merge computes what to change on an identity so that it has what the mapper made of
+// the profile, as far as the rules let it. Nothing is removed, no credential touched,
+// and the binding, metadata_admin.auth0.user_id and user_ids, never changes.
+//
+//   - Traits follow the rules' policies. Those that are identifiers or addresses are
+//     filled only with what is verified and believed, and never overwritten. The
+//     result satisfies the schema: what does not is dropped, trait by trait.
+//   - The mapper's metadata is written over what is there, key by key; other keys stay.
+//   - app_metadata and user_metadata stand whole in metadata_admin.auth0, beside the
+//     marks, which are the caller's keys there.
+//   - Addresses are marked as verified, never the reverse, where mapper, profile and
+//     rules agree.
+//
+// An [InvalidError] means that the identity's own traits do not satisfy the schema, so
+// that Kratos would refuse any change. Arguments are not changed; the operations share
+// values with them.
+func Merge(schema *Schema, current Current, profile Profile, mapped Identity, rules Rules, marks map[string]any) (Result, error) {
+	if schema == nil {
+		return Result{}, errors.New("merge: there is no schema, which tells identifiers from other traits")
+	}
+	m := merger{schema: schema, current: current, rules: rules, verified: rules.Verified(profile)}
+	traits, err := m.traits(mapped.Traits)
+	if err != nil {
+		return Result{}, fmt.Errorf("merge: %w", err)
+	}
+	admin, whole, err := adminMetadata(current.MetadataAdmin, profile, mapped.MetadataAdmin, marks)
+	if err != nil {
+		return Result{}, fmt.Errorf("merge: %w", err)
+	}
+	m.result.Ops = slices.Concat(
+		diff([]string{"traits"}, current.Traits, traits),
+		diff([]string{"metadata_public"}, current.MetadataPublic, overlay(current.MetadataPublic, mapped.MetadataPublic)),
+		diff([]string{"metadata_admin"}, current.MetadataAdmin, admin, whole...),
+		m.verify(rules.Believed(profile, mapped)),
+	)
+	return m.result, nil
+}
+
+type merger struct {
+	schema   *Schema
+	current  Current
+	rules    Rules
+	verified []Address
+	filled   []proposal
+	result   Result
+}
+
+// proposal is a trait that the policies let be set.
+type proposal struct {
+	path  []string
+	value any
+}
+
+func (p proposal) name() string { return strings.Join(p.path, ".") }
+
+// traits are the current ones with every proposal that the schema lets in.
+func (m *merger) traits(mapped map[string]any) (map[string]any, error) {
+	var proposals []proposal
+	for _, leaf := range leaves(nil, mapped) {
+		if m.wanted(leaf) {
+			proposals = append(proposals, leaf)
+		}
+	}
+	kept, err := m.fit(proposals)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range proposals {
+		if !slices.ContainsFunc(kept, func(k proposal) bool { return slices.Equal(k.path, p.path) }) {
+			m.result.Dropped = append(m.result.Dropped, p.name())
+		}
+	}
+	m.filled = kept
+	return m.apply(kept), nil
+}
+
+// leaves are the values of an object that say something, in the order of their paths.
+func leaves(path []string, object map[string]any) []proposal {
+	var out []proposal
+	for _, name := range slices.Sorted(maps.Keys(object)) {
+		at := append(slices.Clone(path), name)
+		if child, ok := object[name].(map[string]any); ok {
+			out = append(out, leaves(at, child)...)
+		} else if !empty(object[name]) {
+			out = append(out, proposal{at, object[name]})
+		}
+	}
+	return out
+}
+
+// wanted applies the policies, and above them the rule for identifiers and addresses.
+func (m *merger) wanted(p proposal) bool {
+	was, reachable := lookup(m.current.Traits, p.path)
+	if !reachable || equal(was, p.value) {
+		return false
+	}
+	policy := m.rules.policy(p.path)
+	if policy != Fill && policy != Overwrite {
+		return false
+	}
+	guarded, vias := m.schema.guarded(p.path)
+	if !empty(was) && (guarded || policy == Fill) {
+		return false
+	}
+	if guarded && !isVerified(m.verified, p.value, vias) {
+		m.result.Unverified = append(m.result.Unverified, p.name())
+		return false
+	}
+	return true
+}
+
+// lookup finds the value at a path; nil where there is none. It is not reachable
+// where something that is no object stands in between.
+func lookup(object map[string]any, path []string) (value any, reachable bool) {
+	value = object
+	for _, name := range path {
+		child, ok := value.(map[string]any)
+		if !ok {
+			return nil, empty(value)
+		}
+		value = child[name]
+	}
+	return value, true
+}
+
+func (m *merger) apply(proposals []proposal) map[string]any {
+	out := m.current.Traits
+	for _, p := range proposals {
+		out = with(out, p.path, p.value)
+	}
+	return out
+}
+
+// fit keeps as many proposals as the schema lets stand together. It tries those it
+// refused again beside what it kept, so that a second merge finds nothing new.
+func (m *merger) fit(proposals []proposal) ([]proposal, error) {
+	var kept []proposal
+	for rest := proposals; ; {
+		more := m.fitBeside(kept, rest)
+		kept = slices.Concat(kept, more)
+		rest = slices.DeleteFunc(slices.Clone(rest), func(p proposal) bool {
+			return slices.ContainsFunc(more, func(k proposal) bool { return slices.Equal(k.path, p.path) })
+		})
+		if len(more) == 0 || len(rest) == 0 {
+			break
+		}
+	}
+	return kept, m.schema.Validate(m.apply(kept))
+}
+
+// fitBeside takes all proposals, or all but one, or those that add no fault to what
+// is there: first the ones within one object together, then each alone.
+func (m *merger) fitBeside(kept, proposals []proposal) []proposal {
+	beside := func(more []proposal) []string { return m.faults(slices.Concat(kept, more)) }
+	if len(beside(proposals)) == 0 {
+		return proposals
+	}
+	for i := range proposals {
+		if others := slices.Concat(proposals[:i], proposals[i+1:]); len(beside(others)) == 0 {
+			return others
+		}
+	}
+	var taken []proposal
+	faults := beside(nil)
+	try := func(more []proposal) bool {
+		candidate := slices.Concat(taken, more)
+		after := beside(candidate)
+		if slices.ContainsFunc(after, func(fault string) bool { return !slices.Contains(faults, fault) }) {
+			return false
+		}
+		taken, faults = candidate, after
+		return true
+	}
+	for len(proposals) > 0 {
+		n := 1
+		for n < len(proposals) && proposals[n].path[0] == proposals[0].path[0] {
+			n++
+		}
+		if group := proposals[:n]; !try(group) && n > 1 {
+			for i := range group {
+				try(group[i : i+1])
+			}
+		}
+		proposals = proposals[n:]
+	}
+	return taken
+}
+
+func (m *merger) faults(proposals []proposal) []string {
+	err := m.schema.Validate(m.apply(proposals))
+	var invalid *InvalidError
+	switch {
+	case err == nil:
+		return nil
+	case !errors.As(err, &invalid):
+		return []string{err.Error()}
+	}
+	var out []string
+	for _, v := range invalid.Violations {
+		out = append(out, v.String())
+	}
+	return out
+}
+
+// verify marks the addresses that are believed to be verified, where they are now.
+func (m *merger) verify(believed []Address) []Op {
+	var ops []Op
+	for _, address := range believed {
+		found := false
+		for i, has := range m.current.Addresses {
+			if (Address{Value: has.Value, Via: has.Via}).Normalize() != address {
+				continue
+			}
+			found = true
+			if !has.Verified {
+				at := []string{"verifiable_addresses", strconv.Itoa(i)}
+				ops = append(ops,
+					Op{Op: "replace", Path: pointer(append(at, "verified")...), Value: true},
+					Op{Op: "replace", Path: pointer(append(at, "status")...), Value: "completed"})
+			}
+		}
+		if !found && m.makes(address) {
+			m.result.Unmarked = append(m.result.Unmarked, address)
+		}
+	}
+	return ops
+}
+
+// makes reports whether one of the traits to be filled is the address.
+func (m *merger) makes(address Address) bool {
+	return slices.ContainsFunc(m.filled, func(p proposal) bool {
+		guarded, _ := m.schema.guarded(p.path)
+		text, _ := p.value.(string)
+		return guarded && (Address{Value: text, Via: address.Via}).Normalize() == address
+	})
+}

@@ -1,0 +1,247 @@
+// Package mapping makes an Auth0 profile a Kratos identity, and computes what to
+// change on an identity that exists. Its functions are pure: they read no file,
+// ask nobody and log nothing, and none of their errors holds a value of a person's.
+//
+// Rule of the house: a trait that is an identifier, or an address for recovery or
+// verification, is filled only from what Auth0 verified, and never overwritten.
+package mapping
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"ferry/strictjson"
+)
+
+// Profile is what Auth0 says of a user.
+type Profile struct {
+	// UserID is the subject, such as auth0|63d17c4a9d503d76c056c160, byte for byte.
+	UserID string
+	// UserIDs are the ids of the user and of every linked one, UserID first. From
+	// claims they are UserID alone: a token does not tell what is linked.
+	UserIDs []string
+	// Connection is that of the identity which holds the password; empty: not known,
+	// or there is none.
+	Connection string
+	// Provider is that identity's provider, such as auth0; of a user without a
+	// password, the primary identity's.
+	Provider string
+	// Source is the identity that the claims are about: the primary one, which need
+	// not be the one with the password. Whether verified is believed depends on it.
+	Source Source
+	// Claims are named as OpenID Connect names them; others keep their own names.
+	Claims map[string]any
+	// AppMetadata is written by the tenant; nil: not told.
+	AppMetadata map[string]any
+	// UserMetadata may be written by the user, so it is never trusted; nil: not told.
+	UserMetadata map[string]any
+	// Blocked is true of a user that Auth0 lets no longer in.
+	Blocked bool
+}
+
+// Source names where claims come from.
+type Source struct {
+	// Connection is empty where it is not known.
+	Connection string
+	// Provider is what stands before the bar of the user id.
+	Provider string
+}
+
+// The keys of a user object and of claims that are not copied as they are.
+const (
+	keyUserID        = "user_id"
+	keyUserIDs       = "user_ids"
+	keyConnection    = "connection"
+	keyAppMetadata   = "app_metadata"
+	keyUserMetadata  = "user_metadata"
+	keyIdentities    = "identities"
+	keyBlocked       = "blocked"
+	claimSubject     = "sub"
+	claimIssuer      = "iss"
+	claimEmail       = "email"
+	claimEmailTrue   = "email_verified"
+	claimPhone       = "phone_number"
+	claimPhoneTrue   = "phone_number_verified"
+	claimUsername    = "preferred_username"
+	claimName        = "name"
+	claimNickname    = "nickname"
+	claimPicture     = "picture"
+	claimLocale      = "locale"
+	claimUpdated     = "updated_at"
+	userUsername     = "username"
+	userPhoneTrue    = "phone_verified"
+	exportConnection = "identities[0].connection"
+)
+
+// FromClaims reads the claims of an ID token or of /userinfo. There must be a sub.
+// The claims are not changed, and not copied deeply: nor may the caller change them.
+//
+// Claims do not name the connection: a caller that knows it sets Connection.
+func FromClaims(claims map[string]any) (Profile, error) {
+	subject, _ := claims[claimSubject].(string)
+	if subject == "" {
+		return Profile{}, errors.New("read claims: there is no sub")
+	}
+	p := Profile{
+		UserID:   subject,
+		UserIDs:  []string{subject},
+		Provider: providerOf(subject),
+		Source:   Source{Provider: providerOf(subject)},
+		Claims:   maps.Clone(claims),
+	}
+	p.takeMetadata()
+	return p, nil
+}
+
+// takeMetadata moves what is not a claim out of the claims.
+func (p *Profile) takeMetadata() {
+	p.AppMetadata, _ = p.Claims[keyAppMetadata].(map[string]any)
+	p.UserMetadata, _ = p.Claims[keyUserMetadata].(map[string]any)
+	p.Blocked, _ = p.Claims[keyBlocked].(bool)
+	for _, key := range notClaims() {
+		delete(p.Claims, key)
+	}
+}
+
+// notClaims are kept elsewhere, or are secrets, which no mapper sees: hashes and
+// factors of the interchange format, tokens of other providers.
+func notClaims() []string {
+	return []string{
+		keyAppMetadata, keyUserMetadata, keyBlocked, keyIdentities, exportConnection, keyUserID, "_id",
+		"password", "password_hash", "passwordHash", "custom_password_hash", "mfa_factors", "guardian_authenticators",
+		"access_token", "access_token_secret", "refresh_token", "id_token",
+	}
+}
+
+// FromUser reads a user object, as the Management API answers it and as a line of an
+// export has it. There must be a user_id. Its dates may be texts or objects, and
+// unknown keys become claims, as the providers' own attributes do.
+//
+// Numbers are kept as json.Number, digit for digit.
+func FromUser(user []byte) (Profile, error) {
+	var read exact
+	if err := strictjson.Unmarshal(user, &read, keyAppMetadata, keyUserMetadata, "profileData"); err != nil {
+		return Profile{}, fmt.Errorf("read user: %w", err)
+	}
+	fields, ok := read.value.(map[string]any)
+	if !ok {
+		return Profile{}, errors.New("read user: it is no object")
+	}
+	id, _ := fields[keyUserID].(string)
+	if id == "" {
+		return Profile{}, errors.New("read user: there is no user_id")
+	}
+	p := Profile{UserID: id, UserIDs: []string{id}, Provider: providerOf(id), Source: Source{Provider: providerOf(id)}, Claims: fields}
+	if err := p.takeIdentities(fields); err != nil {
+		return Profile{}, fmt.Errorf("read user: %w", err)
+	}
+	p.takeMetadata()
+	p.renameClaims()
+	return p, nil
+}
+
+// renameClaims gives what the Management API names in its own way the names of
+// OpenID Connect. Attributes of a provider's that bear such a name are not Auth0's
+// word, so they go.
+func (p *Profile) renameClaims() {
+	delete(p.Claims, claimIssuer)
+	delete(p.Claims, claimPhoneTrue)
+	p.Claims[claimSubject] = p.UserID
+	if verified, ok := p.Claims[userPhoneTrue]; ok {
+		p.Claims[claimPhoneTrue] = verified
+		delete(p.Claims, userPhoneTrue)
+	}
+	if username, ok := p.Claims[userUsername]; ok {
+		p.Claims[claimUsername] = username
+	}
+}
+
+// takeIdentities reads the linked identities. The first is the primary one, which the
+// user object itself is about; the password is held by the first of a database.
+func (p *Profile) takeIdentities(fields map[string]any) error {
+	if fields[keyIdentities] == nil {
+		// A job that exports single fields names them so.
+		connection, _ := fields[exportConnection].(string)
+		p.Source.Connection = connection
+		if isDatabase(p.Provider) {
+			p.Connection = connection
+		}
+		return nil
+	}
+	identities, ok := fields[keyIdentities].([]any)
+	if !ok {
+		return errors.New("identities is no list")
+	}
+	found := false
+	for i, element := range identities {
+		one, _ := element.(map[string]any)
+		provider, _ := one["provider"].(string)
+		id := scalarText(one[keyUserID])
+		if provider == "" || id == "" {
+			return fmt.Errorf("identities[%d] has no provider or no user_id", i)
+		}
+		subject := provider + "|" + id
+		if !slices.Contains(p.UserIDs, subject) {
+			p.UserIDs = append(p.UserIDs, subject)
+		}
+		connection, _ := one[keyConnection].(string)
+		if subject == p.UserID {
+			p.Source.Connection = connection
+		}
+		if !found && isDatabase(provider) {
+			found = true
+			p.Connection, p.Provider = connection, provider
+		}
+	}
+	return nil
+}
+
+// isDatabase tells the identities that have a password at Auth0, or behind it.
+func isDatabase(provider string) bool {
+	return provider == databases || provider == "ad" || provider == "auth0-adldap"
+}
+
+// databases is the provider of Auth0's database connections.
+const databases = "auth0"
+
+func providerOf(subject string) string {
+	provider, _, found := strings.Cut(subject, "|")
+	if !found {
+		return ""
+	}
+	return provider
+}
+
+// scalarText is a text or a number: some providers' ids are numbers.
+func scalarText(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case json.Number:
+		return v.String()
+	default:
+		return ""
+	}
+}
+
+// text is a claim that is a text, without blanks around it.
+func (p Profile) text(claim string) string {
+	value, _ := p.Claims[claim].(string)
+	return strings.TrimSpace(value)
+}
+
+// source is where the claims come from, as far as it is known.
+func (p Profile) source() Source {
+	s := p.Source
+	if s.Provider == "" {
+		s.Provider = providerOf(p.UserID)
+	}
+	if s.Connection == "" && s.Provider == p.Provider {
+		s.Connection = p.Connection
+	}
+	return s
+}

@@ -1,0 +1,87 @@
+package mapping
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+)
+
+// keyAuth0 is ferry's own key in metadata_admin.
+const keyAuth0 = "auth0"
+
+// ErrMark is a mark that would change what an import recorded.
+var ErrMark = errors.New("a mark may not be user_id, user_ids, connection, app_metadata or user_metadata")
+
+// adminMetadata is the next metadata_admin, and the pointers of the values in it that
+// are replaced as a whole.
+func adminMetadata(current map[string]any, p Profile, mapped, marks map[string]any) (next map[string]any, whole []string, err error) {
+	was, isObject := current[keyAuth0].(map[string]any)
+	if !isObject && current[keyAuth0] != nil {
+		return nil, nil, errors.New("metadata_admin.auth0 is no object")
+	}
+	auth0 := maps.Clone(was)
+	if auth0 == nil {
+		auth0 = map[string]any{}
+	}
+	own, err := ownKeys(p, marks)
+	if err != nil {
+		return nil, nil, err
+	}
+	for name, value := range own {
+		if _, exists := auth0[name]; exists || !empty(value) {
+			auth0[name] = value
+			whole = append(whole, pointer("metadata_admin", keyAuth0, name))
+		}
+	}
+	mapped = maps.Clone(mapped)
+	delete(mapped, keyAuth0)
+	next = overlay(current, mapped)
+	if len(auth0) > 0 {
+		next = with(next, []string{keyAuth0}, auth0)
+	}
+	return next, whole, nil
+}
+
+// ownKeys are the keys of metadata_admin.auth0 that a merge writes.
+func ownKeys(p Profile, marks map[string]any) (map[string]any, error) {
+	own := map[string]any{}
+	if len(marks) > 0 {
+		plain, err := plainJSON(marks)
+		if err != nil {
+			return nil, errors.New("the marks are no JSON")
+		}
+		own, _ = plain.(map[string]any)
+	}
+	for _, name := range []string{keyUserID, keyUserIDs, keyConnection, keyAppMetadata, keyUserMetadata} {
+		if _, ok := own[name]; ok {
+			return nil, ErrMark
+		}
+	}
+	if p.AppMetadata != nil {
+		own[keyAppMetadata] = p.AppMetadata
+	}
+	if p.UserMetadata != nil {
+		own[keyUserMetadata] = p.UserMetadata
+	}
+	return own, nil
+}
+
+// Record is the metadata_admin of an identity that an import makes of the profile:
+// the mapper's own, and below auth0 the binding, the connection that holds the
+// password, both kinds of metadata and the marks.
+func Record(p Profile, mapped Identity, marks map[string]any) (map[string]any, error) {
+	admin, _, err := adminMetadata(nil, p, mapped.MetadataAdmin, marks)
+	if err != nil {
+		return nil, fmt.Errorf("record: %w", err)
+	}
+	ids := make([]any, len(p.UserIDs))
+	for i, id := range p.UserIDs {
+		ids[i] = id
+	}
+	auth0, _ := admin[keyAuth0].(map[string]any)
+	auth0 = with(with(auth0, []string{keyUserID}, p.UserID), []string{keyUserIDs}, ids)
+	if p.Connection != "" {
+		auth0[keyConnection] = p.Connection
+	}
+	return with(admin, []string{keyAuth0}, auth0), nil
+}

@@ -1,0 +1,43 @@
+package state
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	failuresToPause = 3
+	pauseTime       = time.Second
+)
+
+// breaker spares logins the wait for a Redis that does not answer: after a few
+// failures in a row it lets one call a second through, until one succeeds.
+type breaker struct {
+	mu       sync.Mutex
+	failures int
+	until    time.Time
+}
+
+func (b *breaker) allow(now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.failures < failuresToPause {
+		return true
+	}
+	if now.Before(b.until) {
+		return false
+	}
+	b.until = now.Add(pauseTime)
+	return true
+}
+
+func (b *breaker) report(now time.Time, answered bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if answered {
+		b.failures = 0
+		return
+	}
+	b.failures++
+	b.until = now.Add(pauseTime)
+}

@@ -1,0 +1,303 @@
+package state
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
+	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"ferry/secret"
+)
+
+const (
+	// linger bounds how long Redis remembers whom nobody came for, where no
+	// replica runs to tell.
+	linger = 24 * time.Hour
+	// sweepBatch is how many are told of at once.
+	sweepBatch = 100
+)
+
+// Redis keeps state in one Redis (5.0 or newer), for all replicas with the same URL
+// and key. Values are sealed and names are keyed hashes: Redis learns no identity
+// id, subject or claim. It is safe for concurrent use.
+//
+// No call waits longer than Options.Timeout, none is repeated, and after some in a
+// row that got no answer most fail at once with ErrPaused, until one succeeds; so a
+// Redis that is down costs a login next to nothing. Each method's error is worth
+// counting, and no reason to turn anybody away.
+//
+// An ACL user needs
+//
+//	~ferry:* +get +set +del +getrange +pttl +pexpire +time +eval +evalsha
+//	+hset +hget +hdel +zadd +zscore +zrem +zrangebyscore +ping
+//
+// and +select where the URL names a database.
+//
+// Names begin with a keyed hash too: stores with different keys share nothing. When
+// the key changes, what is under way is lost to the new one: a login between its two
+// hooks loses its profile, a delivery made again asks Auth0 again. Replicas that
+// still run with the old key tell of the profiles until they end, and after that
+// Redis drops them; a reconciliation finds those users.
+type Redis struct {
+	opts    Options
+	client  *redis.Client
+	keys    *keys
+	prefix  string
+	scripts scripts
+	breaker breaker
+}
+
+// NewRedis makes a Redis of redis://user:password@host:port/db, or rediss:// for TLS,
+// and a key of at least 32 bytes. It connects at the first call: a Redis that is
+// down now is no error. Its errors hold no part of the URL.
+//
+// It turns off the logger that go-redis has for the whole process, which writes past
+// ferry's own; all that matters comes back as errors.
+func NewRedis(address, key secret.String, opts Options) (*Redis, error) {
+	opts = opts.withDefaults()
+	conn, err := connection(address, opts)
+	if err != nil {
+		return nil, err
+	}
+	k, err := newKeys(key)
+	if err != nil {
+		return nil, err
+	}
+	logging.Disable()
+	return &Redis{
+		opts: opts, client: redis.NewClient(conn), keys: k, scripts: newScripts(),
+		// The braces keep all of it in one slot of a cluster behind a proxy.
+		prefix: "ferry:{" + k.place("store", nil)[:12] + "}:",
+	}, nil
+}
+
+// connection reads the URL. Options in its query are refused: some would undo what
+// is promised here.
+func connection(address secret.String, opts Options) (*redis.Options, error) {
+	u, err := url.Parse(address.Reveal())
+	if err != nil || u.Host == "" || (u.Scheme != "redis" && u.Scheme != "rediss") || u.RawQuery != "" || u.Fragment != "" {
+		return nil, errors.New("state: the url is not redis://user:password@host:port/db, or rediss:// of that form")
+	}
+	conn, err := redis.ParseURL(address.Reveal())
+	if err != nil {
+		return nil, errors.New("state: the url has no database number after the host") // err quotes it
+	}
+	if conn.TLSConfig != nil {
+		conn.TLSConfig.RootCAs = opts.RootCAs
+	}
+	conn.Protocol = 2
+	conn.MaxRetries, conn.DialerRetries = -1, 1
+	conn.DialTimeout, conn.ReadTimeout, conn.WriteTimeout, conn.PoolTimeout = opts.Timeout, opts.Timeout, opts.Timeout, opts.Timeout
+	conn.ContextTimeoutEnabled = true
+	conn.ConnMaxIdleTime = 5 * time.Minute
+	conn.DisableIdentity = true
+	conn.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	return conn, nil
+}
+
+// HashKey is the key with which callers hash what they Remember, Recall and Claim:
+// the same on all replicas, derived from the store's key.
+func (r *Redis) HashKey() [32]byte { return r.keys.hash }
+
+// Keep replaces what was kept for k.IdentityID. One that is replaced is not told of.
+func (r *Redis) Keep(ctx context.Context, k Kept) error {
+	if k.IdentityID == "" {
+		return errNoIdentity
+	}
+	place, gen, expires := r.keys.place("identity", []byte(k.IdentityID)), newGen(), r.opts.Now().Add(r.opts.TTL)
+	value := r.keys.seal("kept", place, gen, expires, packKept(&k))
+	who := r.keys.seal("who", place, gen, expires, pack([]byte(k.IdentityID), []byte(k.Subject)))
+	return r.do(ctx, "keep", func(ctx context.Context) error {
+		return r.scripts.keep.Run(ctx, r.client, r.profileNames(place),
+			value, milliseconds(r.opts.TTL), place, who, milliseconds(max(linger, 2*r.opts.TTL))).Err()
+	})
+}
+
+// Take gives the profile that is kept for the identity and the flow, on lease, where
+// there is one and nobody has it. Where there is none it makes one GET. A value that
+// does not open is not there, and ErrUnreadable.
+func (r *Redis) Take(ctx context.Context, identityID, flowID string) (Lease, bool, error) {
+	place := r.keys.place("identity", []byte(identityID))
+	value, err := r.get(ctx, "take", r.prefix+"kept:"+place)
+	if value == nil || err != nil {
+		return Lease{}, false, err
+	}
+	gen, text, err := r.keys.open("kept", place, value, r.opts.Now())
+	if errors.Is(err, errExpired) {
+		return Lease{}, false, nil
+	}
+	var kept Kept
+	if err == nil {
+		kept, err = unpackKept(text)
+	}
+	if err != nil || kept.IdentityID != identityID {
+		return Lease{}, false, fmt.Errorf("state: take: %w", ErrUnreadable)
+	}
+	if !kept.isFor(flowID) {
+		return Lease{}, false, nil
+	}
+	t := ticket{place: place, gen: string(gen), lease: hex.EncodeToString(newGen())}
+	won := 0
+	err = r.do(ctx, "take", func(ctx context.Context) (err error) {
+		won, err = r.scripts.take.Run(ctx, r.client, r.profileNames(place)[:3], t.gen, t.lease, milliseconds(LeaseTime), place).Int()
+		return err
+	})
+	if err != nil || won == 0 {
+		return Lease{}, false, err
+	}
+	return Lease{Kept: kept, from: r, ticket: t}, true, nil
+}
+
+func (r *Redis) done(ctx context.Context, t ticket) error {
+	return r.do(ctx, "done", func(ctx context.Context) error {
+		return r.scripts.done.Run(ctx, r.client, r.profileNames(t.place), t.gen, t.place).Err()
+	})
+}
+
+func (r *Redis) release(ctx context.Context, t ticket) error {
+	return r.do(ctx, "release", func(ctx context.Context) error {
+		return r.scripts.release.Run(ctx, r.client, r.profileNames(t.place)[:3], t.lease, t.place).Err()
+	})
+}
+
+// Remember keeps the answer to a delivery for AnswerTime. The last one counts.
+func (r *Redis) Remember(ctx context.Context, key [32]byte, text []byte) error {
+	place := r.keys.place("answer", key[:])
+	value := r.keys.seal("answer", place, newGen(), r.opts.Now().Add(AnswerTime), text)
+	return r.do(ctx, "remember", func(ctx context.Context) error {
+		return r.client.Set(ctx, r.prefix+"answer:"+place, value, AnswerTime).Err()
+	})
+}
+
+// Recall gives the answer that any replica remembered. A value that does not open is
+// not there, and ErrUnreadable.
+func (r *Redis) Recall(ctx context.Context, key [32]byte) (text []byte, ok bool, err error) {
+	place := r.keys.place("answer", key[:])
+	value, err := r.get(ctx, "recall", r.prefix+"answer:"+place)
+	if value == nil || err != nil {
+		return nil, false, err
+	}
+	_, text, err = r.keys.open("answer", place, value, r.opts.Now())
+	switch {
+	case errors.Is(err, errExpired):
+		return nil, false, nil
+	case err != nil:
+		return nil, false, fmt.Errorf("state: recall: %w", err)
+	}
+	return text, true, nil
+}
+
+// Claim is won by the first of those, on all replicas, who claim the same key within
+// ttl. After an error nobody knows who won.
+func (r *Redis) Claim(ctx context.Context, key [32]byte, ttl time.Duration) (won bool, err error) {
+	if ttl <= 0 {
+		return false, errClaimTime
+	}
+	name := r.prefix + "claim:" + r.keys.place("claim", key[:])
+	err = r.do(ctx, "claim", func(ctx context.Context) error {
+		err := r.client.SetArgs(ctx, name, "1", redis.SetArgs{Mode: "NX", TTL: max(ttl, time.Millisecond)}).Err()
+		won = err == nil
+		if errors.Is(err, redis.Nil) {
+			return nil
+		}
+		return err
+	})
+	return won, err
+}
+
+// Run tells Options.Expired of profiles that nobody came for, until ctx ends. Each is
+// told by one of the replicas that run, once: it is gone from Redis before it is
+// told, so a replica that is killed in between tells nobody.
+func (r *Redis) Run(ctx context.Context) {
+	every(ctx, r.opts.sweepEvery(), func() {
+		for {
+			n, err := r.sweep(ctx)
+			if err != nil && ctx.Err() == nil {
+				r.opts.Fault(err)
+			}
+			if n < sweepBatch {
+				return
+			}
+		}
+	})
+}
+
+// sweep takes some of those that are due out of Redis, tells of them and says how
+// many they were.
+func (r *Redis) sweep(ctx context.Context) (int, error) {
+	var lost []string
+	err := r.do(ctx, "sweep", func(ctx context.Context) (err error) {
+		lost, err = r.scripts.sweep.Run(ctx, r.client, []string{r.prefix + "due", r.prefix + "who"}, sweepBatch).StringSlice()
+		return err
+	})
+	for i := 0; i+1 < len(lost); i += 2 {
+		_, text, fault := r.keys.open("who", lost[i], []byte(lost[i+1]), r.opts.Now())
+		var id, subject []byte
+		if fault == nil || errors.Is(fault, errExpired) {
+			fault = unpack(text, &id, &subject)
+		}
+		if fault != nil {
+			err = errors.Join(err, fmt.Errorf("state: sweep: %w", fault))
+			continue
+		}
+		r.opts.Expired(string(id), string(subject))
+	}
+	return len(lost) / 2, err
+}
+
+// Ping asks whether Redis is there and takes ferry's credentials.
+func (r *Redis) Ping(ctx context.Context) error {
+	return r.do(ctx, "ping", func(ctx context.Context) error { return r.client.Ping(ctx).Err() })
+}
+
+// Close closes the connections. End Run by its context first.
+func (r *Redis) Close() error {
+	if err := r.client.Close(); err != nil && !errors.Is(err, redis.ErrClosed) {
+		return fmt.Errorf("state: close: %w", err)
+	}
+	return nil
+}
+
+// get reads one value; nil is none.
+func (r *Redis) get(ctx context.Context, op, name string) (value []byte, err error) {
+	err = r.do(ctx, op, func(ctx context.Context) (err error) {
+		value, err = r.client.Get(ctx, name).Bytes()
+		if errors.Is(err, redis.Nil) {
+			value, err = nil, nil
+		}
+		return err
+	})
+	return value, err
+}
+
+// do makes one call within the time that one may take. A refusal is an answer; a
+// caller that left says nothing about Redis.
+func (r *Redis) do(ctx context.Context, op string, call func(context.Context) error) error {
+	if !r.breaker.allow(r.opts.Now()) {
+		return fmt.Errorf("state: %s: %w", op, ErrPaused)
+	}
+	bounded, cancel := context.WithTimeout(ctx, r.opts.Timeout)
+	defer cancel()
+	err := call(bounded)
+	var refusal redis.Error
+	if answered := err == nil || errors.As(err, &refusal); answered || ctx.Err() == nil {
+		r.breaker.report(r.opts.Now(), answered)
+	}
+	if err != nil {
+		return fmt.Errorf("state: %s: %w", op, err)
+	}
+	return nil
+}
+
+// profileNames are the names of what a profile is made of, in the scripts' order.
+func (r *Redis) profileNames(place string) []string {
+	return []string{r.prefix + "kept:" + place, r.prefix + "lease:" + place, r.prefix + "due", r.prefix + "who"}
+}
+
+func milliseconds(d time.Duration) int64 { return max(d.Milliseconds(), 1) }

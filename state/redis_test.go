@@ -1,0 +1,424 @@
+package state_test
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"ferry/secret"
+	"ferry/state"
+	"ferry/test/redistest"
+)
+
+// rules is the line that the documentation of state.Redis gives.
+const rules = "~ferry:* +get +set +del +getrange +pttl +pexpire +time +eval +evalsha " +
+	"+hset +hget +hdel +zadd +zscore +zrem +zrangebyscore +ping"
+
+// everything calls each method that asks Redis.
+func everything(t *testing.T, s store) map[string]func() error {
+	t.Helper()
+	ctx, key := t.Context(), [32]byte{9}
+	return map[string]func() error{
+		"keep":     func() error { return s.Keep(ctx, profile("")) },
+		"take":     func() error { _, _, err := s.Take(ctx, identity, ""); return err },
+		"remember": func() error { return s.Remember(ctx, key, []byte("x")) },
+		"recall":   func() error { _, _, err := s.Recall(ctx, key); return err },
+		"claim":    func() error { _, err := s.Claim(ctx, key, time.Minute); return err },
+		"ping":     func() error { return s.Ping(ctx) },
+	}
+}
+
+func TestTwoReplicas(t *testing.T) {
+	t.Parallel()
+	server := redistest.Run(t, redistest.Options{})
+	a, b := open(t, server, theKey, state.Options{}), open(t, server, theKey, state.Options{})
+
+	keep(t, a, profile("flow-1"))
+	lease := take(t, b, identity, "flow-1", true)
+	take(t, a, identity, "flow-1", false)
+	must(t, lease.Release(t.Context()))
+	must(t, take(t, a, identity, "flow-1", true).Done(t.Context()))
+	take(t, b, identity, "flow-1", false)
+
+	must(t, a.Remember(t.Context(), [32]byte{1}, []byte("answer")))
+	recall(t, b, [32]byte{1}, "answer")
+	claim(t, a, [32]byte{1}, time.Minute, true)
+	claim(t, b, [32]byte{1}, time.Minute, false)
+	if a.HashKey() != b.HashKey() {
+		t.Error("two replicas hash in two ways")
+	}
+}
+
+// TestEachIsToldOnce by one of three replicas, in more than one batch.
+func TestEachIsToldOnce(t *testing.T) {
+	t.Parallel()
+	server := redistest.Run(t, redistest.Options{})
+	var l told
+	var replicas []store
+	for range 3 {
+		replicas = append(replicas, open(t, server, theKey, state.Options{TTL: 50 * time.Millisecond, Expired: l.Expired}))
+	}
+	want := ids(250)
+	for i, id := range want {
+		keep(t, replicas[i%3], state.Kept{IdentityID: id, Subject: subject})
+		want[i] += " " + subject
+	}
+	stop := run(t, replicas...)
+	await(t, "all of them", func() bool { return len(l.List()) >= len(want) })
+	stop()
+	if got := l.List(); !slices.Equal(got, want) {
+		t.Errorf("told %d times of %d", len(got), len(want))
+	}
+	if left := dump(t, server); len(left) != 0 {
+		t.Errorf("left in Redis: %d", len(left))
+	}
+}
+
+// TestExpiresInRedis: whoever runs, the profile itself is gone in time; what a
+// replica needs to tell of it has an end too.
+func TestExpiresInRedis(t *testing.T) {
+	t.Parallel()
+	server := redistest.Run(t, redistest.Options{})
+	s := open(t, server, theKey, state.Options{TTL: 50 * time.Millisecond})
+	keep(t, s, profile(""))
+	raw := client(t, server)
+	names := func(kind string) []string { return raw.Keys(t.Context(), "ferry:*:"+kind).Val() }
+	await(t, "the profile's end", func() bool { return len(names("kept:*")) == 0 })
+	for _, kind := range []string{"due", "who"} {
+		for _, name := range names(kind) {
+			if ttl := raw.PTTL(t.Context(), name).Val(); ttl <= time.Hour || ttl > 24*time.Hour {
+				t.Errorf("%s stays for %v", kind, ttl)
+			}
+		}
+		if len(names(kind)) != 1 {
+			t.Errorf("%s: %v", kind, names(kind))
+		}
+	}
+}
+
+func TestTLSAndACL(t *testing.T) {
+	t.Parallel()
+	server := redistest.Run(t, redistest.Options{TLS: true, User: "ferry", Password: "p:a/s@s-canary", Rules: rules})
+	var l told
+	s := open(t, server, theKey, state.Options{TTL: 2 * time.Second, Expired: l.Expired, Fault: func(err error) { t.Error(err) }})
+	for name, call := range everything(t, s) {
+		if err := call(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	keep(t, s, profile(""))
+	lease := take(t, s, identity, "", true)
+	must(t, lease.Release(t.Context()))
+	must(t, take(t, s, identity, "", true).Done(t.Context()))
+	keep(t, s, profile(""))
+	run(t, s)
+	await(t, "the one nobody came for", func() bool { return len(l.List()) == 1 })
+
+	for name, test := range map[string]struct{ url, want string }{
+		"wrong password":     {strings.Replace(server.URL(), "canary", "wrong-canary", 1), "WRONGPASS"},
+		"no user":            {"rediss://" + server.Addr(), "NOAUTH"},
+		"in clear":           {strings.Replace(server.URL(), "rediss:", "redis:", 1), "state: ping: "},
+		"another name":       {strings.Replace(server.URL(), "127.0.0.1", "localhost", 1), "certificate"},
+		"a forbidden SELECT": {server.URL() + "/3", "NOPERM"},
+	} {
+		r, err := state.NewRedis(secret.New(test.url), secret.New(theKey), state.Options{RootCAs: server.RootCAs(), Timeout: 5 * time.Second})
+		must(t, err)
+		if err := r.Ping(t.Context()); err == nil || strings.Contains(err.Error(), "canary") || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+		must(t, r.Close())
+	}
+	untrusting, err := state.NewRedis(secret.New(server.URL()), secret.New(theKey), state.Options{Timeout: 5 * time.Second})
+	must(t, err)
+	defer untrusting.Close()
+	if err := untrusting.Ping(t.Context()); err == nil || !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("a certificate that nobody vouches for: %v", err)
+	}
+}
+
+func TestURLs(t *testing.T) {
+	t.Parallel()
+	long := secret.New(theKey)
+	for _, url := range []string{"redis://127.0.0.1:6379", "redis://127.0.0.1/2", "rediss://ferry:p%40ss@redis.example:6380/0", "redis://:canary@[::1]:6379"} {
+		r, err := state.NewRedis(secret.New(url), long, state.Options{})
+		if err != nil {
+			t.Errorf("%s: %v", url, err)
+			continue
+		}
+		must(t, r.Close())
+		must(t, r.Close())
+	}
+	for _, url := range []string{
+		"", "memory:", "canary", "http://canary:6379", "unix:///canary", "redis:///canary", "redis://canary/x", "redis://canary/1/2",
+		"rediss://canary?skip_verify=true", "redis://u:canary@h:port", "redis://canary\x7f", "redis://canary#x", "redis://u:canary%zz@h",
+	} {
+		if r, err := state.NewRedis(secret.New(url), long, state.Options{}); err == nil || strings.Contains(err.Error(), "canary") {
+			t.Errorf("%q: %v, %v", url, r, err)
+		}
+	}
+	if _, err := state.NewRedis(secret.New("redis://h"), secret.New(strings.Repeat("k", 31)), state.Options{}); err == nil || strings.Contains(err.Error(), "kkk") {
+		t.Errorf("a short key: %v", err)
+	}
+}
+
+// TestRedisDown: stopped, every method fails fast; started again, all is well again
+// without anybody doing anything.
+func TestRedisDown(t *testing.T) {
+	t.Parallel()
+	server := redistest.Run(t, redistest.Options{})
+	var faults atomic.Int32
+	s := open(t, server, theKey, state.Options{TTL: 10 * time.Second, Timeout: 2 * time.Second, Fault: func(error) { faults.Add(1) }})
+	keep(t, s, profile(""))
+	lease := take(t, s, identity, "", true)
+	must(t, server.Stop())
+
+	calls := everything(t, s)
+	calls["done"] = func() error { return lease.Done(t.Context()) }
+	calls["release"] = func() error { return lease.Release(t.Context()) }
+	for name, call := range calls {
+		if err := fast(t, call); err == nil || !strings.HasPrefix(err.Error(), "state: "+name+": ") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	run(t, s)
+	await(t, "a fault of Run's", func() bool { return faults.Load() > 0 })
+	must(t, server.Restart(t.Context()))
+	await(t, "it to come back", func() bool { return s.Keep(t.Context(), profile("")) == nil })
+	take(t, s, identity, "", true)
+	for name, call := range everything(t, s) {
+		if err := call(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestRedisFrozen: it takes connections and never answers. Few logins wait.
+func TestRedisFrozen(t *testing.T) {
+	t.Parallel()
+	server := redistest.Run(t, redistest.Options{})
+	const timeout = 500 * time.Millisecond
+	s := open(t, server, theKey, state.Options{Timeout: timeout})
+	await(t, "an answer", func() bool { return s.Ping(t.Context()) == nil })
+	must(t, syscall.Kill(server.Pid(), syscall.SIGSTOP))
+	paused := 0
+	begin := time.Now()
+	for range 50 {
+		if err := fast(t, func() error { _, _, err := s.Take(t.Context(), identity, ""); return err }); errors.Is(err, state.ErrPaused) {
+			paused++
+		} else if err == nil {
+			t.Error("an answer from nobody")
+		}
+	}
+	if took := time.Since(begin); paused < 40 || took > 50*timeout/2 {
+		t.Errorf("%d of 50 did not wait, all together %v", paused, took)
+	}
+	must(t, syscall.Kill(server.Pid(), syscall.SIGCONT))
+	await(t, "it to come back", func() bool { return s.Keep(t.Context(), profile("")) == nil })
+	take(t, s, identity, "", true)
+}
+
+// TestCallerGone: that a caller leaves says nothing about Redis.
+func TestCallerGone(t *testing.T) {
+	t.Parallel()
+	s := open(t, redistest.Run(t, redistest.Options{}), theKey, state.Options{})
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 10 {
+		if err := s.Keep(gone, profile("")); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+	}
+	keep(t, s, profile(""))
+}
+
+func fast(t *testing.T, call func() error) error {
+	t.Helper()
+	begin := time.Now()
+	err := call()
+	if took := time.Since(begin); took > 5*time.Second {
+		t.Errorf("took %v", took)
+	}
+	return err
+}
+
+// TestNothingReadable in Redis, and nothing in clear by another name.
+func TestNothingReadable(t *testing.T) {
+	t.Parallel()
+	server := redistest.Run(t, redistest.Options{})
+	s := open(t, server, theKey, state.Options{})
+	keep(t, s, profile("canary-5f3a-flow"))
+	take(t, s, identity, "", true)
+	key := [32]byte([]byte("canary-5f3a-key-of-32-bytes-long"))
+	must(t, s.Remember(t.Context(), key, []byte("canary-5f3a-answer")))
+	claim(t, s, key, time.Minute, true)
+
+	all := dump(t, server)
+	if len(all) != 6 { // kept, lease, due, who, answer, claim
+		t.Errorf("%d names", len(all))
+	}
+	for name, values := range all {
+		for _, text := range append(values, name) {
+			low := strings.ToLower(text)
+			for _, canary := range []string{"canary-5f3a", identity, "example.org", "people", "email", "auth0"} {
+				if strings.Contains(low, canary) || strings.Contains(low, hex.EncodeToString([]byte(canary))) {
+					t.Errorf("%q is readable in %q", canary, name)
+				}
+			}
+		}
+	}
+}
+
+// TestTampered: whoever can write to Redis can take away, and no more.
+func TestTampered(t *testing.T) {
+	t.Parallel()
+	server := redistest.Run(t, redistest.Options{})
+	raw := client(t, server)
+	const other = "99bf8a02-aa5b-4351-ab7c-9f16e7e11a12"
+	for name, tamper := range map[string]func(mine, others string) string{
+		"moved":        func(_, others string) string { return others },
+		"cut":          func(mine, _ string) string { return mine[:len(mine)-1] },
+		"longer":       func(mine, _ string) string { return mine + "\x00" },
+		"empty":        func(string, string) string { return "" },
+		"text":         func(string, string) string { return "hello" },
+		"version":      func(mine, _ string) string { return flip(mine, 0) },
+		"gen":          func(mine, _ string) string { return flip(mine, 1) },
+		"prolonged":    func(mine, _ string) string { return flip(mine, 20) },
+		"nonce":        func(mine, _ string) string { return flip(mine, 30) },
+		"sealed text":  func(mine, _ string) string { return flip(mine, len(mine)-20) },
+		"another head": func(mine, others string) string { return others[:25] + mine[25:] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, server, theKey+name, state.Options{})
+			must(t, raw.FlushAll(t.Context()).Err())
+			k := profile("")
+			keep(t, s, k)
+			mine := keptName(t, raw)
+			k.IdentityID = other
+			must(t, raw.Rename(t.Context(), mine, "aside").Err())
+			keep(t, s, k)
+			others := keptName(t, raw)
+			value := tamper(raw.Get(t.Context(), "aside").Val(), raw.Get(t.Context(), others).Val())
+			must(t, raw.Set(t.Context(), mine, value, time.Minute).Err())
+			if _, ok, err := s.Take(t.Context(), identity, ""); ok || !errors.Is(err, state.ErrUnreadable) {
+				t.Errorf("got %v, %v", ok, err)
+			}
+			take(t, s, other, "", true)
+		})
+	}
+}
+
+func TestTamperedAnswer(t *testing.T) {
+	t.Parallel()
+	server := redistest.Run(t, redistest.Options{})
+	raw := client(t, server)
+	s := open(t, server, theKey, state.Options{})
+	must(t, s.Remember(t.Context(), [32]byte{1}, []byte("match")))
+	name := raw.Keys(t.Context(), "*:answer:*").Val()[0]
+	must(t, s.Remember(t.Context(), [32]byte{2}, []byte("mismatch")))
+	for _, other := range raw.Keys(t.Context(), "*:answer:*").Val() {
+		must(t, raw.Set(t.Context(), other, raw.Get(t.Context(), name).Val(), time.Minute).Err())
+	}
+	recall(t, s, [32]byte{1}, "match")
+	if text, ok, err := s.Recall(t.Context(), [32]byte{2}); ok || text != nil || !errors.Is(err, state.ErrUnreadable) {
+		t.Errorf("got %q, %v, %v", text, ok, err)
+	}
+}
+
+// TestTamperedWho: what cannot be told is a fault, and tells of the others all the same.
+func TestTamperedWho(t *testing.T) {
+	t.Parallel()
+	server := redistest.Run(t, redistest.Options{})
+	raw := client(t, server)
+	var l told
+	var unreadable atomic.Int32
+	s := open(t, server, theKey, state.Options{TTL: 50 * time.Millisecond, Expired: l.Expired, Fault: func(err error) {
+		if errors.Is(err, state.ErrUnreadable) {
+			unreadable.Add(1)
+		}
+	}})
+	keep(t, s, state.Kept{IdentityID: "a", Subject: subject})
+	who := raw.Keys(t.Context(), "*:who").Val()[0]
+	for place := range raw.HGetAll(t.Context(), who).Val() {
+		must(t, raw.HSet(t.Context(), who, place, "x").Err())
+	}
+	keep(t, s, state.Kept{IdentityID: "b", Subject: subject})
+	run(t, s)
+	await(t, "both", func() bool { return unreadable.Load() == 1 && len(l.List()) == 1 })
+	if got := l.List()[0]; got != "b "+subject {
+		t.Errorf("told of %s", got)
+	}
+}
+
+// TestAnotherKey shares nothing, and disturbs nothing.
+func TestAnotherKey(t *testing.T) {
+	t.Parallel()
+	server := redistest.Run(t, redistest.Options{})
+	fault := func(err error) { t.Error(err) }
+	var before, after told
+	old := open(t, server, theKey, state.Options{TTL: 300 * time.Millisecond, Expired: before.Expired, Fault: fault})
+	changed := open(t, server, theKey+"!", state.Options{TTL: 300 * time.Millisecond, Expired: after.Expired, Fault: fault})
+	keep(t, old, profile(""))
+	must(t, old.Remember(t.Context(), [32]byte{1}, []byte("answer")))
+	take(t, changed, identity, "", false)
+	recall(t, changed, [32]byte{1}, "")
+	if old.HashKey() == changed.HashKey() {
+		t.Error("two keys hash the same")
+	}
+	run(t, old, changed)
+	await(t, "the old one's", func() bool { return len(before.List()) == 1 })
+	if len(after.List()) != 0 {
+		t.Errorf("told of %v", after.List())
+	}
+}
+
+func client(t *testing.T, server *redistest.Server) *redis.Client {
+	t.Helper()
+	c := redis.NewClient(&redis.Options{Addr: server.Addr(), Protocol: 2})
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func keptName(t *testing.T, raw *redis.Client) string {
+	t.Helper()
+	names := raw.Keys(t.Context(), "*:kept:*").Val()
+	if len(names) != 1 {
+		t.Fatalf("kept: %v", names)
+	}
+	return names[0]
+}
+
+func flip(text string, at int) string {
+	b := []byte(text)
+	b[at] ^= 1
+	return string(b)
+}
+
+// dump is everything in Redis by name.
+func dump(t *testing.T, server *redistest.Server) map[string][]string {
+	t.Helper()
+	raw, ctx := client(t, server), t.Context()
+	all := map[string][]string{}
+	for _, name := range raw.Keys(ctx, "*").Val() {
+		switch kind := raw.Type(ctx, name).Val(); kind {
+		case "string":
+			all[name] = []string{raw.Get(ctx, name).Val()}
+		case "hash":
+			for field, value := range raw.HGetAll(ctx, name).Val() {
+				all[name] = append(all[name], field, value)
+			}
+		case "zset":
+			all[name] = raw.ZRange(ctx, name, 0, -1).Val()
+		default:
+			t.Errorf("%s is a %s", name, kind)
+		}
+	}
+	return all
+}

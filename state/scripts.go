@@ -1,0 +1,80 @@
+package state
+
+import "github.com/redis/go-redis/v9"
+
+// What must happen at once in Redis, as Lua. Time is Redis' own, in ms: replicas
+// agree on it. A profile is four things:
+//
+//	kept:PLACE   the sealed profile, until it expires
+//	lease:PLACE  the token of who has taken it, for the time of the lease
+//	due          a sorted set: PLACE by the time at which nobody came for it
+//	who          a hash: PLACE to sealed identity id and subject, for that moment
+//
+// so that the claims go when their time is over, whoever runs, and what is needed to
+// tell of them stays until somebody tells, for at most a day. kept and who begin
+// with the same version and gen.
+const (
+	clock = `
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+`
+	// KEYS kept lease due who; ARGV value, its time, PLACE, who, the day.
+	keepScript = clock + `
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+redis.call('DEL', KEYS[2])
+redis.call('ZADD', KEYS[3], now + ARGV[2], ARGV[3])
+redis.call('HSET', KEYS[4], ARGV[3], ARGV[4])
+redis.call('PEXPIRE', KEYS[3], ARGV[5])
+redis.call('PEXPIRE', KEYS[4], ARGV[5])
+return 1
+`
+	// KEYS kept lease due; ARGV gen, token, the lease's time, PLACE. Nobody is
+	// told of a profile while it is on lease.
+	takeScript = clock + `
+if redis.call('GETRANGE', KEYS[1], 1, 16) ~= ARGV[1] then return 0 end
+if not redis.call('SET', KEYS[2], ARGV[2], 'NX', 'PX', ARGV[3]) then return 0 end
+local ends = now + ARGV[3]
+local due = redis.call('ZSCORE', KEYS[3], ARGV[4])
+if due and tonumber(due) < ends then redis.call('ZADD', KEYS[3], ends, ARGV[4]) end
+return 1
+`
+	// KEYS kept lease due who; ARGV gen, PLACE. By who, because kept may have
+	// expired meanwhile.
+	doneScript = `
+local who = redis.call('HGET', KEYS[4], ARGV[2])
+if not who or string.sub(who, 2, 17) ~= ARGV[1] then return 0 end
+redis.call('DEL', KEYS[1], KEYS[2])
+redis.call('ZREM', KEYS[3], ARGV[2])
+redis.call('HDEL', KEYS[4], ARGV[2])
+return 1
+`
+	// KEYS kept lease due; ARGV token, PLACE.
+	releaseScript = clock + `
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+redis.call('DEL', KEYS[2])
+if redis.call('ZSCORE', KEYS[3], ARGV[2]) then
+  redis.call('ZADD', KEYS[3], now + math.max(redis.call('PTTL', KEYS[1]), 0), ARGV[2])
+end
+return 1
+`
+	// KEYS due who; ARGV how many at most. Whoever asks first gets each, once.
+	sweepScript = clock + `
+local lost = {}
+for _, place in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])) do
+  lost[#lost + 1] = place
+  lost[#lost + 1] = redis.call('HGET', KEYS[2], place) or ''
+  redis.call('ZREM', KEYS[1], place)
+  redis.call('HDEL', KEYS[2], place)
+end
+return lost
+`
+)
+
+type scripts struct{ keep, take, done, release, sweep *redis.Script }
+
+func newScripts() scripts {
+	return scripts{
+		keep: redis.NewScript(keepScript), take: redis.NewScript(takeScript), done: redis.NewScript(doneScript),
+		release: redis.NewScript(releaseScript), sweep: redis.NewScript(sweepScript),
+	}
+}

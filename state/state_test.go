@@ -1,0 +1,463 @@
+package state_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"ferry/secret"
+	"ferry/state"
+	"ferry/test/redistest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	identity = "e187bf45-fb83-4a45-8227-79025897309f"
+	subject  = "auth0|canary-5f3a-subject"
+	theKey   = "a key of the settings, long enough for it"
+)
+
+// store is what Memory and Redis both are.
+type store interface {
+	Keep(ctx context.Context, k state.Kept) error
+	Take(ctx context.Context, identityID, flowID string) (state.Lease, bool, error)
+	Remember(ctx context.Context, key [32]byte, answer []byte) error
+	Recall(ctx context.Context, key [32]byte) ([]byte, bool, error)
+	Claim(ctx context.Context, key [32]byte, ttl time.Duration) (bool, error)
+	HashKey() [32]byte
+	Ping(ctx context.Context) error
+	Run(ctx context.Context)
+	Close() error
+}
+
+// clock is moved by hand.
+type clock struct{ ahead atomic.Int64 }
+
+func (c *clock) Now() time.Time          { return time.Now().Add(time.Duration(c.ahead.Load())) }
+func (c *clock) Advance(d time.Duration) { c.ahead.Add(int64(d)) }
+
+// kinds are the stores that every behaviour is tried with; each gets a Redis of its
+// own key, that is, an empty one.
+func kinds(t *testing.T) map[string]func(*testing.T, state.Options) store {
+	t.Helper()
+	server := redistest.Run(t, redistest.Options{})
+	return map[string]func(*testing.T, state.Options) store{
+		"memory": func(_ *testing.T, opts state.Options) store { return state.NewMemory(opts) },
+		"redis": func(t *testing.T, opts state.Options) store {
+			t.Helper()
+			return open(t, server, theKey+t.Name(), opts)
+		},
+	}
+}
+
+// open makes a Redis store with a timeout that a busy machine does not reach.
+func open(tb testing.TB, server *redistest.Server, key string, opts state.Options) *state.Redis {
+	tb.Helper()
+	if opts.Timeout == 0 {
+		opts.Timeout = 10 * time.Second
+	}
+	opts.RootCAs = server.RootCAs()
+	r, err := state.NewRedis(secret.New(server.URL()), secret.New(key), opts)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = r.Close() })
+	return r
+}
+
+func profile(flow string) state.Kept {
+	return state.Kept{
+		IdentityID: identity, FlowID: flow, Subject: subject, Connection: "people",
+		Claims: []byte(`{"email": "canary-5f3a@example.org"}`), MatchedAt: time.Now(),
+	}
+}
+
+func keep(t *testing.T, s store, k state.Kept) {
+	t.Helper()
+	if err := s.Keep(t.Context(), k); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func take(t *testing.T, s store, id, flow string, want bool) state.Lease {
+	t.Helper()
+	lease, ok, err := s.Take(t.Context(), id, flow)
+	if err != nil || ok != want {
+		t.Fatalf("take: %v, %v; want %v", ok, err, want)
+	}
+	return lease
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestBehaviour(t *testing.T) {
+	t.Parallel()
+	makers := kinds(t)
+	for _, test := range behaviours() {
+		for kind, newStore := range makers {
+			t.Run(test.name+"/"+kind, func(t *testing.T) {
+				t.Parallel()
+				c := &clock{}
+				test.run(on{t, newStore(t, state.Options{Now: c.Now}), c})
+			})
+		}
+	}
+}
+
+type behaviour struct {
+	name string
+	run  func(t on)
+}
+
+// on is what a behaviour is tried on.
+type on struct {
+	*testing.T
+	store store
+	clock *clock
+}
+
+func behaviours() []behaviour {
+	return slices.Concat(keepingBehaviours(), leaseBehaviours(), answerBehaviours())
+}
+
+func keepingBehaviours() []behaviour {
+	return []behaviour{
+		{"nothing kept", func(t on) {
+			take(t.T, t.store, identity, "", false)
+			must(t.T, t.store.Ping(t.Context()))
+		}},
+		{"what was kept comes back whole", func(t on) {
+			k := profile("flow-1")
+			keep(t.T, t.store, k)
+			got := take(t.T, t.store, identity, "flow-1", true).Kept
+			if got.IdentityID != identity || got.FlowID != "flow-1" || got.Subject != subject || got.Connection != "people" ||
+				string(got.Claims) != string(k.Claims) || !got.MatchedAt.Equal(k.MatchedAt) {
+				t.Errorf("got %+v", got)
+			}
+		}},
+		{"the claims are copied", func(t on) {
+			k := profile("")
+			keep(t.T, t.store, k)
+			k.Claims[2] = 'X'
+			if got := take(t.T, t.store, identity, "", true).Kept; !strings.HasPrefix(string(got.Claims), `{"email"`) {
+				t.Errorf("got %s", got.Claims)
+			}
+		}},
+		{"the zero profile but for its id", func(t on) {
+			keep(t.T, t.store, state.Kept{IdentityID: identity})
+			if got := take(t.T, t.store, identity, "", true).Kept; !got.MatchedAt.IsZero() || len(got.Claims) != 0 {
+				t.Errorf("got %+v", got)
+			}
+		}},
+		{"no identity id", func(t on) {
+			if err := t.store.Keep(t.Context(), state.Kept{Subject: subject}); err == nil || strings.Contains(err.Error(), subject) {
+				t.Errorf("got %v", err)
+			}
+			take(t.T, t.store, "", "", false)
+		}},
+		{"another identity", func(t on) {
+			keep(t.T, t.store, profile(""))
+			take(t.T, t.store, "99bf8a02-aa5b-4351-ab7c-9f16e7e11a12", "", false)
+			take(t.T, t.store, identity, "", true)
+		}},
+		{"another flow", func(t on) {
+			keep(t.T, t.store, profile("flow-1"))
+			take(t.T, t.store, identity, "flow-2", false)
+			take(t.T, t.store, identity, "flow-1", true)
+		}},
+		{"a hook that knows no flow", func(t on) {
+			keep(t.T, t.store, profile("flow-1"))
+			take(t.T, t.store, identity, "", true)
+		}},
+		{"a profile that knows no flow", func(t on) {
+			keep(t.T, t.store, profile(""))
+			take(t.T, t.store, identity, "flow-1", true)
+		}},
+		{"the last one counts", func(t on) {
+			keep(t.T, t.store, profile("flow-1"))
+			keep(t.T, t.store, profile("flow-2"))
+			take(t.T, t.store, identity, "flow-1", false)
+			take(t.T, t.store, identity, "flow-2", true)
+		}},
+		{"it expires", func(t on) {
+			keep(t.T, t.store, profile(""))
+			t.clock.Advance(state.TTL - time.Second)
+			must(t.T, take(t.T, t.store, identity, "", true).Release(t.Context()))
+			t.clock.Advance(time.Second)
+			take(t.T, t.store, identity, "", false)
+		}},
+	}
+}
+
+func leaseBehaviours() []behaviour {
+	return []behaviour{
+		{"taken once", func(t on) {
+			keep(t.T, t.store, profile(""))
+			lease := take(t.T, t.store, identity, "", true)
+			take(t.T, t.store, identity, "", false)
+			must(t.T, lease.Done(t.Context()))
+			take(t.T, t.store, identity, "", false)
+			must(t.T, lease.Done(t.Context()))
+			must(t.T, lease.Release(t.Context()))
+			take(t.T, t.store, identity, "", false)
+		}},
+		{"released", func(t on) {
+			keep(t.T, t.store, profile(""))
+			first := take(t.T, t.store, identity, "", true)
+			must(t.T, first.Release(t.Context()))
+			take(t.T, t.store, identity, "", true)
+			must(t.T, first.Release(t.Context())) // no longer its own
+			take(t.T, t.store, identity, "", false)
+		}},
+		{"kept again while on lease", func(t on) {
+			keep(t.T, t.store, profile("flow-1"))
+			old := take(t.T, t.store, identity, "flow-1", true)
+			keep(t.T, t.store, profile("flow-2"))
+			must(t.T, old.Done(t.Context()))
+			must(t.T, old.Release(t.Context()))
+			must(t.T, take(t.T, t.store, identity, "flow-2", true).Done(t.Context()))
+			take(t.T, t.store, identity, "", false)
+		}},
+		{"the zero lease", func(t on) {
+			must(t.T, state.Lease{}.Done(t.Context()))
+			must(t.T, state.Lease{}.Release(t.Context()))
+		}},
+		{"one of many", func(t on) {
+			keep(t.T, t.store, profile(""))
+			var won atomic.Int32
+			var all sync.WaitGroup
+			for range 16 {
+				all.Go(func() {
+					if _, ok, err := t.store.Take(t.Context(), identity, ""); err != nil {
+						t.Error(err)
+					} else if ok {
+						won.Add(1)
+					}
+				})
+			}
+			all.Wait()
+			if won.Load() != 1 {
+				t.Errorf("%d had it", won.Load())
+			}
+		}},
+	}
+}
+
+func answerBehaviours() []behaviour {
+	key, other := [32]byte{1}, [32]byte{2}
+	return []behaviour{
+		{"an answer is remembered", func(t on) {
+			recall(t.T, t.store, key, "")
+			text := []byte("first")
+			must(t.T, t.store.Remember(t.Context(), key, text))
+			text[0] = 'X'
+			recall(t.T, t.store, key, "first")
+			recall(t.T, t.store, other, "")
+			must(t.T, t.store.Remember(t.Context(), key, []byte("second")))
+			recall(t.T, t.store, key, "second")
+			t.clock.Advance(state.AnswerTime)
+			recall(t.T, t.store, key, "")
+		}},
+		{"claimed once", func(t on) {
+			claim(t.T, t.store, key, time.Minute, true)
+			claim(t.T, t.store, key, time.Minute, false)
+			claim(t.T, t.store, other, time.Minute, true)
+		}},
+		{"a claim ends", func(t on) {
+			claim(t.T, t.store, key, time.Millisecond, true)
+			await(t.T, "the claim's end", func() bool {
+				won, err := t.store.Claim(t.Context(), key, time.Minute)
+				return won && err == nil
+			})
+		}},
+		{"a claim for no time", func(t on) {
+			if won, err := t.store.Claim(t.Context(), key, 0); won || err == nil {
+				t.Errorf("got %v, %v", won, err)
+			}
+		}},
+		{"claimed by one of many", func(t on) {
+			var won atomic.Int32
+			var all sync.WaitGroup
+			for range 16 {
+				all.Go(func() {
+					if ok, err := t.store.Claim(t.Context(), key, time.Minute); err != nil {
+						t.Error(err)
+					} else if ok {
+						won.Add(1)
+					}
+				})
+			}
+			all.Wait()
+			if won.Load() != 1 {
+				t.Errorf("%d won", won.Load())
+			}
+		}},
+		{"a key to hash with", func(t on) {
+			if first, second := t.store.HashKey(), t.store.HashKey(); first == [32]byte{} || first != second {
+				t.Error("no key")
+			}
+		}},
+	}
+}
+
+func recall(t *testing.T, s store, key [32]byte, want string) {
+	t.Helper()
+	text, ok, err := s.Recall(t.Context(), key)
+	if err != nil || ok != (want != "") || string(text) != want {
+		t.Fatalf("recalled %q, %v, %v; want %q", text, ok, err, want)
+	}
+}
+
+func claim(t *testing.T, s store, key [32]byte, ttl time.Duration, want bool) {
+	t.Helper()
+	if won, err := s.Claim(t.Context(), key, ttl); err != nil || won != want {
+		t.Fatalf("claimed: %v, %v; want %v", won, err, want)
+	}
+}
+
+// told collects what Run says.
+type told struct {
+	mu   sync.Mutex
+	list []string
+}
+
+func (l *told) Expired(identityID, subject string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.list = append(l.list, identityID+" "+subject)
+}
+
+func (l *told) List() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Sorted(slices.Values(l.list))
+}
+
+// run has the stores' Run run until the returned function is called.
+func run(t *testing.T, stores ...store) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	for _, s := range stores {
+		all.Go(func() { s.Run(ctx) })
+	}
+	stop = func() { cancel(); all.Wait() }
+	t.Cleanup(stop)
+	return stop
+}
+
+// TestNobodyCame: in real time, because Redis has a clock of its own. One is taken
+// and done, one is replaced, one released, one on lease when its time is over; all
+// but the first and the last are told, once. A last one ends the wait.
+func TestNobodyCame(t *testing.T) {
+	t.Parallel()
+	for kind, newStore := range kinds(t) {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			var l told
+			s := newStore(t, state.Options{TTL: 2 * time.Second, Expired: l.Expired, Fault: func(err error) { t.Error(err) }})
+			for _, id := range []string{"done", "replaced", "replaced", "released", "leased", "left"} {
+				keep(t, s, state.Kept{IdentityID: id, Subject: "auth0|" + id})
+			}
+			must(t, take(t, s, "done", "", true).Done(t.Context()))
+			must(t, take(t, s, "released", "", true).Release(t.Context()))
+			lease := take(t, s, "leased", "", true)
+			run(t, s)
+			await(t, "the expired ones", func() bool { return len(l.List()) >= 3 })
+			must(t, lease.Done(t.Context())) // late, and in time
+			keep(t, s, state.Kept{IdentityID: "zz-last", Subject: "auth0|last"})
+			await(t, "the last one", func() bool { return slices.Contains(l.List(), "zz-last auth0|last") })
+			want := "left auth0|left, released auth0|released, replaced auth0|replaced, zz-last auth0|last"
+			if got := strings.Join(l.List(), ", "); got != want {
+				t.Errorf("told of %s; want %s", got, want)
+			}
+		})
+	}
+}
+
+// TestLeaseRunsOut: a holder that says nothing loses it. Memory only; for Redis, whose
+// clock cannot be moved, see TestLeaseRunsOutInRedis.
+func TestLeaseRunsOut(t *testing.T) {
+	t.Parallel()
+	var l told
+	c := &clock{}
+	m := state.NewMemory(state.Options{TTL: time.Minute, Now: c.Now, Expired: l.Expired})
+	keep(t, m, profile(""))
+	lost := take(t, m, identity, "", true)
+	c.Advance(state.LeaseTime)
+	second := take(t, m, identity, "", true)
+	must(t, lost.Release(t.Context()))
+	take(t, m, identity, "", false)
+	must(t, lost.Done(t.Context())) // it was written after all
+	c.Advance(time.Hour)
+	run(t, m)()
+	must(t, second.Done(t.Context()))
+	if len(l.List()) != 0 {
+		t.Errorf("told of %v", l.List())
+	}
+}
+
+func await(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(30 * time.Second)
+	defer deadline.Stop()
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for !done() {
+		select {
+		case <-ticker.C:
+		case <-deadline.C:
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+func BenchmarkTakeNothing(b *testing.B) {
+	b.Run("memory", func(b *testing.B) {
+		benchTake(b, state.NewMemory(state.Options{}))
+	})
+	b.Run("redis", func(b *testing.B) {
+		benchTake(b, open(b, redistest.Run(b, redistest.Options{}), theKey, state.Options{}))
+	})
+}
+
+func benchTake(b *testing.B, s store) {
+	b.Helper()
+	ctx := b.Context()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, ok, err := s.Take(ctx, identity, "flow"); ok || err != nil {
+			b.Fatal(ok, err)
+		}
+	}
+}
+
+// TestTakeNothingCostsNothing: it is what nearly every login does.
+func TestTakeNothingCostsNothing(t *testing.T) {
+	m := state.NewMemory(state.Options{})
+	keep(t, m, state.Kept{IdentityID: "somebody"})
+	if n := testing.AllocsPerRun(100, func() { _, _, _ = m.Take(t.Context(), identity, "flow") }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func ids(n int) []string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprintf("identity-%04d", i)
+	}
+	return list
+}

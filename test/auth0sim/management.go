@@ -1,0 +1,251 @@
+package auth0sim
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Paths of the Management API. A fault or a counter of one user's names the user
+// behind PathUsers, as it is and not escaped: "/api/v2/users/auth0|1".
+const (
+	PathManagement = "/api/v2/"
+	PathUsers      = "/api/v2/users/"
+	// pathRedirects is put before the path of a request to the Management API by
+	// redirect faults; what is there answers like the real one.
+	pathRedirects = "/redirected"
+)
+
+// managementRoutes serves the part of the Management API that is imitated.
+func (s *Server) managementRoutes(mux *http.ServeMux) {
+	mux.Handle(PathUsers+"{id}", s.serve(s.userEndpoint))
+	mux.Handle(pathRedirects+PathUsers+"{id}", s.serve(s.userEndpoint))
+	mux.Handle(PathManagement, s.serve(fixed(func(*exchange) response { return s.refuse(AnswerManagementNotFound) })))
+}
+
+// userEndpoint is GET and PATCH /api/v2/users/{id}.
+func (s *Server) userEndpoint() endpoint {
+	return endpoint{
+		identify: func(x *exchange) {
+			id := x.req.PathValue("id")
+			x.identifiers = []string{id}
+			s.journal.managed(x.req.Method, id)
+		},
+		answer: func(x *exchange) response {
+			return s.managementLimited(func() response {
+				switch x.req.Method {
+				case http.MethodGet:
+					return s.readUser(x)
+				case http.MethodPatch:
+					return s.patchAPIUser(x)
+				}
+				return s.refuse(AnswerManagementNotFound)
+			})
+		},
+	}
+}
+
+// managementLimited applies the limit of the Management API around the work.
+func (s *Server) managementLimited(work func() response) response {
+	rule := s.Settings().Management
+	if !rule.Enabled {
+		return work()
+	}
+	state := s.limits.spend("management", rule.Burst, time.Second/time.Duration(rule.PerSecond))
+	var resp response
+	if state.ok {
+		resp = work()
+	} else {
+		resp = s.refuse(AnswerManagementTooManyRequests)
+	}
+	state.writeTo(resp.header)
+	return resp
+}
+
+func (s *Server) readUser(x *exchange) response {
+	if refusal, ok := s.authorize(x.req, ScopeReadUsers); !ok {
+		return refusal
+	}
+	user, ok := s.User(x.req.PathValue("id"))
+	if !ok {
+		return s.refuse(AnswerManagementNoUser)
+	}
+	return s.userResponse(user)
+}
+
+// patchAPIUser replaces root members, merges metadata at its first level, and
+// unsets what is null.
+func (s *Server) patchAPIUser(x *exchange) response {
+	if refusal, ok := s.authorize(x.req, ScopeUpdateUsers, ScopeUpdateAppMetadata); !ok {
+		return refusal
+	}
+	patch, err := readUserPatch(x)
+	if err != nil {
+		return s.refuse(AnswerManagementBadBody, "reason", err.Error())
+	}
+	if !patch.onlyAppMetadata() {
+		if refusal, ok := s.authorize(x.req, ScopeUpdateUsers); !ok {
+			return refusal
+		}
+	}
+	id := x.req.PathValue("id")
+	user, ok := s.User(id)
+	if !ok {
+		return s.refuse(AnswerManagementNoUser)
+	}
+	if _, err := patch.apply(user); err != nil {
+		return s.refuse(AnswerManagementBadBody, "reason", "wrong type")
+	}
+	stored, err := s.UpdateUser(id, func(u *User) {
+		if changed, err := patch.apply(*u); err == nil { // as it did above
+			*u = changed
+		}
+	})
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return s.refuse(AnswerManagementNoUser)
+	case err != nil:
+		return s.refuse(AnswerManagementConflict)
+	}
+	return s.userResponse(stored)
+}
+
+// userPatch is the body of PATCH /api/v2/users/{id}.
+type userPatch map[string]json.RawMessage
+
+const (
+	memberAppMetadata  = "app_metadata"
+	memberUserMetadata = "user_metadata"
+)
+
+// readUserPatch refuses what names a member twice, or one that cannot be changed.
+func readUserPatch(x *exchange) (userPatch, error) {
+	media, _, err := mime.ParseMediaType(x.req.Header.Get("Content-Type"))
+	if err != nil || media != typeJSON {
+		return nil, errors.New("expected application/json")
+	}
+	var patch userPatch
+	if err := json.Unmarshal(x.body, &patch); err != nil || patch == nil {
+		return nil, errors.New("expected a JSON object")
+	}
+	changeable := []string{
+		memberAppMetadata, memberUserMetadata, "blocked", "email", "email_verified", "phone_number", "phone_verified",
+		"username", "password", "name", "given_name", "family_name", "nickname", "picture",
+	}
+	keys, _ := topKeys(x.body)
+	for i, key := range keys {
+		if slices.Contains(keys[:i], key) || !slices.Contains(changeable, key) {
+			return nil, fmt.Errorf("additional or repeated property: %s", key)
+		}
+	}
+	return patch, nil
+}
+
+// onlyAppMetadata says whether the scope for that alone is enough.
+func (p userPatch) onlyAppMetadata() bool {
+	_, ok := p[memberAppMetadata]
+	return ok && len(p) == 1
+}
+
+// apply returns the user with the patch applied.
+func (p userPatch) apply(u User) (User, error) {
+	raw, err := json.Marshal(u)
+	if err != nil {
+		return User{}, fmt.Errorf("encode user: %w", err)
+	}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &members); err != nil {
+		return User{}, fmt.Errorf("decode user: %w", err)
+	}
+	for name, value := range p {
+		if name == memberAppMetadata || name == memberUserMetadata {
+			if value, err = mergeMetadata(members[name], value); err != nil {
+				return User{}, err
+			}
+		}
+		members[name] = value
+		if string(value) == "null" {
+			delete(members, name)
+		}
+	}
+	if raw, err = json.Marshal(members); err != nil {
+		return User{}, fmt.Errorf("encode user: %w", err)
+	}
+	var changed User
+	return changed, decodeStrict(bytes.NewReader(raw), &changed)
+}
+
+// mergeMetadata puts the members of patch into old; null takes one away, and an
+// empty object or null takes all.
+func mergeMetadata(old, patch json.RawMessage) (json.RawMessage, error) {
+	var changes map[string]json.RawMessage
+	if err := json.Unmarshal(patch, &changes); err != nil {
+		return nil, fmt.Errorf("metadata: %w", err)
+	}
+	merged := map[string]json.RawMessage{}
+	if len(changes) > 0 && len(old) > 0 {
+		if err := json.Unmarshal(old, &merged); err != nil {
+			return nil, fmt.Errorf("metadata: %w", err)
+		}
+	}
+	for name, value := range changes {
+		merged[name] = value
+		if string(value) == "null" {
+			delete(merged, name)
+		}
+	}
+	return json.Marshal(merged)
+}
+
+// userResponse is a user as the Management API shows it: what only the simulator
+// knows is left out, and the user's own identity stands first.
+func (s *Server) userResponse(u User) response {
+	raw, err := json.Marshal(u)
+	if err != nil {
+		return s.refuse(AnswerManagementServerError)
+	}
+	var members map[string]any
+	if err := json.Unmarshal(raw, &members); err != nil {
+		return s.refuse(AnswerManagementServerError)
+	}
+	for _, name := range []string{"connection", "mfa", "password_leaked", "deny", "custom_claims"} {
+		delete(members, name)
+	}
+	if u.Email != "" {
+		members["email_verified"] = u.EmailVerified
+	}
+	provider, id, _ := strings.Cut(u.ID, "|")
+	identities := []apiIdentity{{Connection: u.Connection, UserID: id, Provider: provider}}
+	for _, linked := range u.Identities {
+		identities = append(identities, apiIdentity{
+			Connection: linked.Connection, UserID: linked.UserID, Provider: linked.Provider, IsSocial: linked.IsSocial,
+			Profile: &apiProfile{Email: linked.Email, Username: linked.Username, Phone: linked.Phone},
+		})
+	}
+	members["identities"] = identities
+	resp := jsonResponse(http.StatusOK, members)
+	resp.header.Set("Content-Type", typeJSONUTF8)
+	return resp
+}
+
+// apiIdentity is an identity as the Management API shows it.
+type apiIdentity struct {
+	Connection string      `json:"connection"`
+	UserID     string      `json:"user_id"`
+	Provider   string      `json:"provider"`
+	IsSocial   bool        `json:"isSocial"`
+	Profile    *apiProfile `json:"profileData,omitempty"`
+}
+
+// apiProfile is what the Management API tells of a linked identity.
+type apiProfile struct {
+	Email    string `json:"email,omitempty"`
+	Username string `json:"username,omitempty"`
+	Phone    string `json:"phone_number,omitempty"`
+}

@@ -1,0 +1,168 @@
+package e2e
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"ferry/test/auth0sim"
+	"ferry/test/kratostest"
+)
+
+// profiled is a person of whom Auth0 knows more than their e-mail.
+func (s *stack) profiled(t *testing.T, change func(*auth0sim.User, *kratostest.NewIdentity)) *person {
+	t.Helper()
+	return s.person(t, func(u *auth0sim.User, i *kratostest.NewIdentity) {
+		u.GivenName, u.FamilyName, u.Name = "Canary-Given", "Canary-Family", "Canary-Given Canary-Family"
+		u.Nickname, u.Picture = "canarynick", "https://example.org/canary.png"
+		if change != nil {
+			change(u, i)
+		}
+	})
+}
+
+// arrived waits until the profile has been written, which Kratos does not wait for.
+func (p *person) arrived(t *testing.T, done func(kratostest.Identity) bool) kratostest.Identity {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		identity, err := p.stack.kratos.Get(t.Context(), p.identity)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if done(identity) {
+			return identity
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("it did not arrive: %+v; ferry: %s", identity, p.stack.ferry.Logs())
+		}
+	}
+}
+
+func marked(i kratostest.Identity) bool {
+	admin, _ := i.MetadataAdmin.(map[string]any)
+	auth0, _ := admin["auth0"].(map[string]any)
+	return auth0["migrated_at"] != nil && auth0["ferry"] != nil
+}
+
+func verified(i kratostest.Identity, value string) bool {
+	for _, a := range i.VerifiableAddresses {
+		if a.Value == value {
+			return a.Verified
+		}
+	}
+	return false
+}
+
+// TestProfile: the person arrives after their password, on the shipped wiring.
+func TestProfile(t *testing.T) {
+	s := start(t)
+	t.Run("all of it", func(t *testing.T) { testProfileArrives(t, s) })
+	t.Run("nothing of the person's own is overwritten", func(t *testing.T) { testOwnTraits(t, s) })
+	t.Run("unverified stays unverified", func(t *testing.T) { testUnverified(t, s) })
+	t.Run("the right address is marked", func(t *testing.T) { testRightAddress(t, s) })
+	t.Run("ferry down after the match", func(t *testing.T) { testAfterLoginDown(t, s) })
+	t.Run("nothing is said that must not be", s.checkSilence)
+}
+
+func testProfileArrives(t *testing.T, s *stack) {
+	t.Helper()
+	p := s.profiled(t, nil)
+	p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 1, 1, true})
+	got := p.arrived(t, marked)
+	if got.Traits["given_name"] != "Canary-Given" || got.Traits["family_name"] != "Canary-Family" || got.Traits["email"] != p.email || !verified(got, p.email) {
+		t.Errorf("traits %v, addresses %v", got.Traits, got.VerifiableAddresses)
+	}
+	if got.HashedPassword == "" || got.Pending {
+		t.Error("the hash is gone")
+	}
+	p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 0, 0, true})
+	if again := p.arrived(t, marked); !again.PasswordUpdatedAt.Equal(got.PasswordUpdatedAt) {
+		t.Error("the second login wrote again")
+	}
+	if strings.Contains(s.ferry.Logs(), "password changed while") {
+		t.Error("a password change was reported that was none")
+	}
+}
+
+func testOwnTraits(t *testing.T, s *stack) {
+	t.Helper()
+	p := s.profiled(t, func(_ *auth0sim.User, i *kratostest.NewIdentity) { i.Traits["given_name"] = "my own" })
+	p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 1, 1, true})
+	if got := p.arrived(t, marked); got.Traits["given_name"] != "my own" || got.Traits["family_name"] != "Canary-Family" {
+		t.Errorf("traits %v", got.Traits)
+	}
+}
+
+func testUnverified(t *testing.T, s *stack) {
+	t.Helper()
+	p := s.profiled(t, func(u *auth0sim.User, i *kratostest.NewIdentity) {
+		u.EmailVerified, u.Username = false, "canaryuser"
+		i.Traits = map[string]any{"username": "canaryuser"}
+	})
+	p.check(t, s.kratos.LoginAPI, "canaryuser", p.password, expect{kratostest.SeesSession, 1, 1, true})
+	if got := p.arrived(t, marked); got.Traits["email"] != nil || len(got.VerifiableAddresses) != 0 || len(got.Identifiers) != 1 {
+		t.Errorf("traits %v, addresses %v, identifiers %v", got.Traits, got.VerifiableAddresses, got.Identifiers)
+	}
+}
+
+func testRightAddress(t *testing.T, s *stack) {
+	t.Helper()
+	const phone = "+4915112345678"
+	p := s.profiled(t, func(u *auth0sim.User, i *kratostest.NewIdentity) {
+		u.EmailVerified, u.Phone, u.PhoneVerified = false, phone, true
+		u.CustomClaims = map[string]any{"phone_number": phone, "phone_number_verified": true} // by an Action, as at Auth0
+		i.Traits["phone"] = phone
+	})
+	p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 1, 1, true})
+	if got := p.arrived(t, marked); verified(got, p.email) || !verified(got, phone) {
+		t.Errorf("addresses %v", got.VerifiableAddresses)
+	}
+}
+
+// testAfterLoginDown: ferry is gone when the second hook comes. The person is in.
+func testAfterLoginDown(t *testing.T, s *stack) {
+	t.Helper()
+	p := s.profiled(t, nil)
+	s.tap.breakAfterLogin(true)
+	p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 1, 1, true})
+	s.tap.breakAfterLogin(false)
+	p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 0, 0, true})
+}
+
+// TestParse: the documented other wiring. The answer to the login shows the person,
+// and nothing that ferry does keeps anybody out.
+func TestParse(t *testing.T) {
+	s := startWith(t, func(config map[string]any) { afterLoginHook(config)["response"] = map[string]any{"parse": true} })
+	p := s.profiled(t, nil)
+	got, err := s.kratos.LoginAPI(t.Context(), p.email, p.password)
+	if err != nil || got.Sees() != kratostest.SeesSession || got.Traits["given_name"] != "Canary-Given" {
+		t.Errorf("%s, %v, %v", got.Sees(), got.Traits, err)
+	}
+	if !marked(p.arrived(t, marked)) {
+		t.Error("not marked")
+	}
+	p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 0, 0, true})
+	for _, body := range []string{"", "x", `{"identity":7}`} {
+		if status := s.callAfterLogin(t, body); status != http.StatusOK {
+			t.Errorf("%q: %d", body, status)
+		}
+	}
+	s.checkSilence(t)
+}
+
+// afterLoginHook is the web hook in a parsed kratos.yml.
+func afterLoginHook(config map[string]any) map[string]any {
+	var here any = config
+	for _, key := range []string{"selfservice", "flows", "login", "after", "password"} {
+		here = here.(map[string]any)[key]
+	}
+	return here.(map[string]any)["hooks"].([]any)[0].(map[string]any)["config"].(map[string]any)
+}

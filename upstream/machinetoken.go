@@ -1,0 +1,139 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"ferry/secret"
+	"ferry/strictjson"
+)
+
+const (
+	// A token is not used in its last minute, so that it holds when it arrives.
+	tokenMargin = time.Minute
+	// No token is kept longer, whatever Auth0 says (it says a day).
+	tokenLifeMost = 24 * time.Hour
+)
+
+// machineToken is the access token of the client_credentials grant (RFC 6749, 4.4;
+// contract, 4.1), fetched when it is needed and kept: Auth0 limits how many are
+// given out.
+type machineToken struct {
+	url      string
+	audience string
+	auth     ClientAuth
+	http     httpClient
+	timeout  time.Duration
+	now      func() time.Time
+	flight   singleflight.Group
+
+	mu    sync.Mutex
+	token secret.String
+	until time.Time
+}
+
+// get is the token at hand, or a new one. Many at once share one request, which
+// outlives a caller that leaves.
+func (t *machineToken) get(ctx context.Context) (secret.String, *ManagementError) {
+	if token, ok := t.kept(); ok {
+		return token, nil
+	}
+	done := t.flight.DoChan("token", func() (any, error) {
+		if token, ok := t.kept(); ok {
+			return token, nil
+		}
+		token, fault := t.fetch(context.WithoutCancel(ctx))
+		if fault != nil {
+			return nil, fault
+		}
+		return token, nil
+	})
+	select {
+	case <-ctx.Done():
+		return secret.String{}, brokenCall(reply{}, ctx.Err())
+	case result := <-done:
+		var fault *ManagementError
+		if errors.As(result.Err, &fault) {
+			return secret.String{}, fault
+		}
+		token, _ := result.Val.(secret.String)
+		return token, nil
+	}
+}
+
+// kept is the token at hand, while it holds.
+func (t *machineToken) kept() (secret.String, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.token, t.now().Before(t.until)
+}
+
+// drop forgets a token that Auth0 did not take, unless it was replaced already.
+func (t *machineToken) drop(token secret.String) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.token.Equal(token) {
+		t.until = time.Time{}
+	}
+}
+
+// fetch asks for a new token and keeps it.
+func (t *machineToken) fetch(ctx context.Context) (secret.String, *ManagementError) {
+	fail := func(fault *ManagementError) (secret.String, *ManagementError) {
+		fault.Reason = "token_" + fault.Reason
+		return secret.String{}, fault
+	}
+	ctx, cancel := context.WithTimeout(ctx, t.timeout)
+	defer cancel()
+	form := url.Values{"grant_type": {"client_credentials"}, "audience": {t.audience}}
+	header := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
+	if t.auth.sign(form, header) != nil {
+		return fail(&ManagementError{Reason: "client_authentication"})
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.url, strings.NewReader(form.Encode()))
+	if err != nil {
+		return fail(&ManagementError{Reason: "bad_base_url"})
+	}
+	req.Header = header
+	asked := t.now()
+	answer, err := t.http.roundTrip(req)
+	if err != nil {
+		return fail(brokenCall(answer, err))
+	}
+	if answer.status != http.StatusOK {
+		fault := refusedCall(answer, t.now())
+		fault.Code = classify(answer).Code
+		return fail(fault)
+	}
+	token, life, ok := parseMachineToken(answer)
+	if !ok {
+		return fail(&ManagementError{Status: answer.status, Reason: "malformed"})
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.token, t.until = token, asked.Add(life-min(tokenMargin, life/2))
+	return token, nil
+}
+
+// parseMachineToken reads a token and how long it holds (RFC 6749, 5.1).
+func parseMachineToken(answer reply) (token secret.String, life time.Duration, ok bool) {
+	var body struct {
+		tokenResponse
+
+		Type      string  `json:"token_type"`
+		ExpiresIn float64 `json:"expires_in"`
+	}
+	if !answer.isJSON || strictjson.Unmarshal(answer.body, &body) != nil ||
+		body.Error != nil || body.AccessToken == "" || body.ExpiresIn < 1 || !strings.EqualFold(body.Type, "Bearer") {
+		return secret.String{}, 0, false
+	}
+	seconds := min(body.ExpiresIn, tokenLifeMost.Seconds())
+	return secret.New(body.AccessToken), time.Duration(seconds * float64(time.Second)), true
+}

@@ -1,0 +1,282 @@
+package upstream
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"ferry/secret"
+	"ferry/strictjson"
+)
+
+const (
+	// A 429 is waited out twice, for 1 to 10 seconds each, as Auth0's own SDK does
+	// (contract, 4.4).
+	limitWaits     = 2
+	limitWaitLeast = time.Second
+	limitWaitMost  = 10 * time.Second
+
+	// reasonToken is a token that the Management API does not take, or no more.
+	reasonToken = "token_not_taken"
+)
+
+// ManagementOptions are what a Management is made of. All are required.
+type ManagementOptions struct {
+	// BaseURL is where to connect, without a slash at the end.
+	BaseURL string
+	// Audience names the API: https://DOMAIN/api/v2/ of the canonical tenant domain.
+	Audience string
+	// ClientID and ClientSecret are those of a machine-to-machine application, not
+	// of the one that logins go through.
+	ClientID     string
+	ClientSecret secret.String
+	// Timeout is the whole time that one request may take, without the waiting
+	// that rate limits ask for.
+	Timeout time.Duration
+	// Transport is as in Options.
+	Transport http.RoundTripper
+	// Now is the clock that tokens and rate limits are held against.
+	Now func() time.Time
+	// PerSecond is how many calls a second are made at most, all callers together.
+	PerSecond float64
+}
+
+// Management writes to Auth0's Management API. It shares nothing with Client and
+// has no part in a login. It is safe for concurrent use.
+type Management struct {
+	base    string
+	http    httpClient
+	timeout time.Duration // of one request
+	now     func() time.Time
+	limit   *rate.Limiter
+	token   *machineToken
+}
+
+// ManagementError is a call of the Management API that did not succeed. Its text
+// holds nothing of Auth0's answer, no id and no token. Where the caller's context
+// ended it wraps that context's error.
+type ManagementError struct {
+	// Status is Auth0's HTTP status, 0 where there was no answer.
+	Status int
+	// Code is Auth0's error code where it is a known one, else empty.
+	Code string
+	// Temporary: the same call may succeed later.
+	Temporary bool
+	// Reason is what went wrong, a word for logs.
+	Reason string
+
+	retry time.Duration // how long Auth0 wants to be left alone; 0 unless it said 429
+	cause error
+}
+
+// Error names what went wrong.
+func (e *ManagementError) Error() string {
+	text := fmt.Sprintf("auth0 management: %s (status %d", e.Reason, e.Status)
+	if e.Code != "" {
+		text += ", " + e.Code
+	}
+	return text + ")"
+}
+
+// Unwrap is the error of the caller's context, if that ended.
+func (e *ManagementError) Unwrap() error { return e.cause }
+
+// NewManagement makes a Management. It sends nothing.
+func NewManagement(opts ManagementOptions) (*Management, error) {
+	switch {
+	case opts.BaseURL == "" || opts.Audience == "" || opts.ClientID == "" || opts.ClientSecret.Empty():
+		return nil, errors.New("upstream: management base URL, audience, client id and client secret are required")
+	case opts.Transport == nil || opts.Now == nil || opts.Timeout <= 0:
+		return nil, errors.New("upstream: management transport, clock and timeout are required")
+	case !(opts.PerSecond > 0): // not a number is none either
+		return nil, errors.New("upstream: management calls per second must be more than 0")
+	}
+	client := newHTTP(opts.Transport)
+	return &Management{
+		base:    opts.BaseURL,
+		http:    client,
+		timeout: opts.Timeout,
+		now:     opts.Now,
+		limit:   rate.NewLimiter(rate.Limit(opts.PerSecond), 1),
+		token: &machineToken{
+			url:      opts.BaseURL + "/oauth/token",
+			audience: opts.Audience,
+			auth:     SecretPost(opts.ClientID, opts.ClientSecret),
+			http:     client,
+			timeout:  opts.Timeout,
+			now:      opts.Now,
+		},
+	}, nil
+}
+
+// ferryMark is what ferry leaves at a user who has moved. It says so to people and
+// to others' programs; ferry itself never reads it.
+type ferryMark struct {
+	AppMetadata struct {
+		Ferry struct {
+			IdentityID string `json:"identity_id"`
+			MigratedAt string `json:"migrated_at"`
+		} `json:"ferry"`
+	} `json:"app_metadata"`
+}
+
+// MarkMigrated sets app_metadata.ferry of one user to the Kratos identity and the
+// time (RFC 3339, UTC). Auth0 merges app_metadata at its first level, so nothing
+// else of the user changes; marking twice leaves the later mark. userID is
+// provider|id as Auth0 has it. Every error is a *ManagementError.
+func (m *Management) MarkMigrated(ctx context.Context, userID, identityID string, at time.Time) error {
+	provider, id, _ := strings.Cut(userID, "|")
+	if provider == "" || id == "" || identityID == "" {
+		return &ManagementError{Reason: "bad_id"}
+	}
+	var mark ferryMark
+	mark.AppMetadata.Ferry.IdentityID = identityID
+	mark.AppMetadata.Ferry.MigratedAt = at.UTC().Format(time.RFC3339)
+	body, err := json.Marshal(mark)
+	if err != nil {
+		return &ManagementError{Reason: "bad_id"}
+	}
+	answer, err := m.call(ctx, http.MethodPatch, "/api/v2/users/"+url.PathEscape(userID), body)
+	if err != nil {
+		return err
+	}
+	var user struct {
+		ID string `json:"user_id"`
+	}
+	// The identities hold profiles of other providers', which word them as they like.
+	if !answer.isJSON || strictjson.Unmarshal(answer.body, &user, append(opaqueClaims(), "identities")...) != nil {
+		return &ManagementError{Status: answer.status, Reason: "malformed"}
+	}
+	if user.ID != userID {
+		return &ManagementError{Status: answer.status, Reason: "another_user"}
+	}
+	return nil
+}
+
+// call makes one call, which must be one that may be made again: with a new token
+// where Auth0 did not take the old one, and after a pause where it asked for that.
+// An answer that is not 200 is an error.
+func (m *Management) call(ctx context.Context, method, path string, body []byte) (reply, error) {
+	renewed := false
+	for waits := 0; ; {
+		answer, fault := m.try(ctx, method, path, body)
+		switch {
+		case fault == nil:
+			return answer, nil
+		case fault.Reason == reasonToken && !renewed:
+			renewed = true
+		case fault.retry > 0 && waits < limitWaits && pauseWithin(ctx, fault.retry):
+			waits++
+		default:
+			mine := *fault // others may wait for the same token
+			mine.cause = ctx.Err()
+			return reply{}, &mine
+		}
+	}
+}
+
+// pauseWithin waits, or not at all where ctx would end before.
+func pauseWithin(ctx context.Context, d time.Duration) bool {
+	deadline, ok := ctx.Deadline()
+	return (!ok || time.Until(deadline) > d) && pause(ctx, d)
+}
+
+// try makes one request, in its turn.
+func (m *Management) try(ctx context.Context, method, path string, body []byte) (reply, *ManagementError) {
+	token, fault := m.token.get(ctx)
+	if fault != nil {
+		return reply{}, fault
+	}
+	if m.limit.Wait(ctx) != nil {
+		return reply{}, &ManagementError{Reason: "own_rate_limit", Temporary: true}
+	}
+	ctx, cancel := context.WithTimeout(ctx, m.timeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, m.base+path, bytes.NewReader(body))
+	if err != nil {
+		return reply{}, &ManagementError{Reason: "bad_base_url"}
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+token.Reveal())
+	answer, err := m.http.roundTrip(req)
+	switch {
+	case err != nil:
+		return reply{}, brokenCall(answer, err)
+	case answer.status == http.StatusOK:
+		return answer, nil
+	}
+	fault = refusedCall(answer, m.now())
+	fault.Code = managementCode(answer)
+	if answer.status == http.StatusUnauthorized {
+		m.token.drop(token)
+		fault.Reason = reasonToken
+	}
+	return reply{}, fault
+}
+
+// brokenCall is a request without an answer that could be read.
+func brokenCall(answer reply, err error) *ManagementError {
+	return &ManagementError{
+		Status:    answer.status,
+		Temporary: !isPermanent(err) && !errors.Is(err, errTooLarge),
+		Reason:    transportReason(err),
+	}
+}
+
+// refusedCall is an answer other than 200, with how long to wait where it is 429.
+func refusedCall(answer reply, now time.Time) *ManagementError {
+	e := &ManagementError{Status: answer.status, Reason: "refused"}
+	switch {
+	case answer.status == http.StatusTooManyRequests:
+		e.Temporary, e.Reason, e.retry = true, "limited", limitWait(answer.header, now)
+	case answer.status >= http.StatusInternalServerError:
+		e.Temporary, e.Reason = true, "server_fault"
+	case answer.status/100 == any3xx:
+		e.Reason = "redirect"
+	}
+	return e
+}
+
+// limitWait is how long a 429 asks to wait: Retry-After in seconds or as a date
+// (RFC 9110, 10.2.3), else x-ratelimit-reset in Unix seconds, within bounds.
+func limitWait(header http.Header, now time.Time) time.Duration {
+	wait := time.Duration(0)
+	after, reset := header.Get("Retry-After"), header.Get("X-Ratelimit-Reset")
+	if seconds, err := strconv.ParseUint(after, 10, 16); err == nil {
+		wait = time.Duration(seconds) * time.Second
+	} else if date, err := http.ParseTime(after); err == nil {
+		wait = date.Sub(now)
+	} else if unix, err := strconv.ParseInt(reset, 10, 64); err == nil {
+		wait = time.Unix(unix, 0).Sub(now)
+	}
+	return min(max(wait, limitWaitLeast), limitWaitMost)
+}
+
+// managementCode is the errorCode of the Management API's envelope (contract, 4.2),
+// if it is one that ferry knows: Auth0's own word may be anything.
+func managementCode(answer reply) string {
+	var said struct {
+		Code string `json:"errorCode"`
+	}
+	if !answer.isJSON || strictjson.Unmarshal(answer.body, &said) != nil {
+		return ""
+	}
+	known := []string{
+		"auth0_idp_error", "inexistent_user", "insufficient_scope", "invalid_body", "invalid_token", "invalid_uri",
+		"operation_not_supported", "too_many_requests",
+	}
+	if !slices.Contains(known, said.Code) {
+		return ""
+	}
+	return said.Code
+}
