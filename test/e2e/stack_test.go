@@ -3,20 +3,17 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -240,136 +237,6 @@ func (s *stack) fault(t *testing.T, f auth0sim.Fault) {
 			t.Error(err)
 		}
 	})
-}
-
-// tap passes requests on to ferry and keeps the answers.
-type tap struct {
-	calls atomic.Int64
-
-	mu      sync.Mutex
-	cut     bool
-	trigger bool
-	noAfter bool                   // breaks the connections of the after-login hook
-	other   *httputil.ReverseProxy // where that hook goes instead
-	forward *httputil.ReverseProxy
-	answers bytes.Buffer
-	after   bytes.Buffer // those of the after-login hook, which show the person to Kratos
-}
-
-func (p *tap) forwardTo(t *testing.T, to string) {
-	t.Helper()
-	p.retarget(p.proxyTo(t, to))
-}
-
-// sendAfterLoginTo sends that hook to another ferry.
-func (p *tap) sendAfterLoginTo(t *testing.T, to string) {
-	t.Helper()
-	proxy := p.proxyTo(t, to)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.other = proxy
-}
-
-func (p *tap) target() *httputil.ReverseProxy {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.forward
-}
-
-func (p *tap) retarget(proxy *httputil.ReverseProxy) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.forward = proxy
-}
-
-func (p *tap) proxyTo(t *testing.T, to string) *httputil.ReverseProxy {
-	t.Helper()
-	target, err := url.Parse(to)
-	if err != nil {
-		t.Fatal(err)
-	}
-	proxy := httputil.NewSingleHostReverseProxy(target)
-	transport := &http.Transport{DisableKeepAlives: true}
-	proxy.Transport = transport
-	proxy.ModifyResponse = p.keep
-	proxy.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }
-	return proxy
-}
-
-func (p *tap) keep(resp *http.Response) error {
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return err
-	}
-	resp.Body = io.NopCloser(bytes.NewReader(body))
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if resp.Request.URL.Path == "/hooks/after-login" {
-		fmt.Fprintln(&p.after, resp.Status, resp.Header, string(body))
-		return nil
-	}
-	fmt.Fprintln(&p.answers, resp.Status, resp.Header, string(body))
-	return nil
-}
-
-func (p *tap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	p.mu.Lock()
-	if r.URL.Path == "/hooks/after-login" {
-		forward, broken := p.forward, p.noAfter
-		if p.other != nil {
-			forward = p.other
-		}
-		p.mu.Unlock()
-		if broken {
-			panic(http.ErrAbortHandler)
-		}
-		forward.ServeHTTP(w, r)
-		return
-	}
-	p.calls.Add(1)
-	forward, cut := p.forward, p.cut
-	p.cut, p.trigger = false, r.Header.Get("Ory-Webhook-Trigger-Id") != ""
-	p.mu.Unlock()
-	if cut {
-		forward.ServeHTTP(httptest.NewRecorder(), r)
-		panic(http.ErrAbortHandler)
-	}
-	forward.ServeHTTP(w, r)
-}
-
-// breakAfterLogin makes ferry unreachable for the after-login hook.
-func (p *tap) breakAfterLogin(broken bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.noAfter = broken
-}
-
-// cutNext breaks the next connection of Kratos' when ferry has answered.
-func (p *tap) cutNext() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.cut = true
-}
-
-// sendsTriggerID reports whether the last call named its delivery.
-func (p *tap) sendsTriggerID() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.trigger
-}
-
-func (p *tap) count() int { return int(p.calls.Load()) }
-
-func (p *tap) kept() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.answers.String()
-}
-
-func (p *tap) keptAfter() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.after.String()
 }
 
 // get is the body of a page of ferry's operator listener.
