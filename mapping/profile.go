@@ -53,10 +53,12 @@ type Source struct {
 
 // The keys of a user object and of claims that are not copied as they are.
 const (
-	keyUserID        = "user_id"
-	keyUserIDs       = "user_ids"
-	keyConnection    = "connection"
-	keyAppMetadata   = "app_metadata"
+	keyUserID      = "user_id"
+	keyUserIDs     = "user_ids"
+	keyConnection  = "connection"
+	keyAppMetadata = "app_metadata"
+	// keyWriteBack is ferry's own note below it, which tells nothing of the person.
+	keyWriteBack     = "ferry"
 	keyUserMetadata  = "user_metadata"
 	keyIdentities    = "identities"
 	keyBlocked       = "blocked"
@@ -100,6 +102,10 @@ func FromClaims(claims map[string]any) (Profile, error) {
 // takeMetadata moves what is not a claim out of the claims.
 func (p *Profile) takeMetadata() {
 	p.AppMetadata, _ = p.Claims[keyAppMetadata].(map[string]any)
+	if _, noted := p.AppMetadata[keyWriteBack]; noted {
+		p.AppMetadata = maps.Clone(p.AppMetadata) // it is the caller's
+		delete(p.AppMetadata, keyWriteBack)
+	}
 	p.UserMetadata, _ = p.Claims[keyUserMetadata].(map[string]any)
 	p.Blocked, _ = p.Claims[keyBlocked].(bool)
 	for _, key := range notClaims() {

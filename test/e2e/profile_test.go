@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -68,15 +69,21 @@ func TestProfile(t *testing.T) {
 	t.Run("nothing of the person's own is overwritten", func(t *testing.T) { testOwnTraits(t, s) })
 	t.Run("unverified stays unverified", func(t *testing.T) { testUnverified(t, s) })
 	t.Run("the right address is marked", func(t *testing.T) { testRightAddress(t, s) })
+	t.Run("a password changed meanwhile", func(t *testing.T) { testChangedMeanwhile(t, s) })
 	t.Run("ferry down after the match", func(t *testing.T) { testAfterLoginDown(t, s) })
 	t.Run("nothing is said that must not be", s.checkSilence)
 }
 
 func testProfileArrives(t *testing.T, s *stack) {
 	t.Helper()
-	p := s.profiled(t, nil)
+	p := s.profiled(t, func(u *auth0sim.User, _ *kratostest.NewIdentity) {
+		u.CustomClaims = map[string]any{"app_metadata": map[string]any{"plan": "gold", "ferry": map[string]any{"identity_id": "x"}}}
+	})
 	p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 1, 1, true})
 	got := p.arrived(t, marked)
+	if kept := fmt.Sprint(got.MetadataAdmin); !strings.Contains(kept, "app_metadata:map[plan:gold]") || !strings.Contains(kept, "user_id:"+p.subject) {
+		t.Errorf("metadata_admin %s", kept)
+	}
 	if got.Traits["given_name"] != "Canary-Given" || got.Traits["family_name"] != "Canary-Family" || got.Traits["email"] != p.email || !verified(got, p.email) {
 		t.Errorf("traits %v, addresses %v", got.Traits, got.VerifiableAddresses)
 	}
@@ -125,6 +132,25 @@ func testRightAddress(t *testing.T, s *stack) {
 	if got := p.arrived(t, marked); verified(got, p.email) || !verified(got, phone) {
 		t.Errorf("addresses %v", got.VerifiableAddresses)
 	}
+}
+
+// testChangedMeanwhile: the person chooses a new password between the match and the
+// patch. It survives.
+func testChangedMeanwhile(t *testing.T, s *stack) {
+	t.Helper()
+	p := s.profiled(t, nil)
+	release := s.tap.holdAfterLogin()
+	got, err := s.kratos.LoginAPI(t.Context(), p.email, p.password)
+	if err == nil {
+		err = s.kratos.ChangePassword(t.Context(), got, "canary-Passw0rd of their own")
+	}
+	release()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.arrived(t, marked)
+	p.check(t, s.kratos.LoginAPI, p.email, "canary-Passw0rd of their own", expect{kratostest.SeesSession, 0, 0, true})
+	p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesInvalidCredentials, 0, 0, true})
 }
 
 // testAfterLoginDown: ferry is gone when the second hook comes. The person is in.

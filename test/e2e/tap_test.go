@@ -20,6 +20,7 @@ type tap struct {
 	mu      sync.Mutex
 	cut     bool
 	trigger bool
+	held    chan struct{}          // the after-login hook waits until it is closed
 	noAfter bool                   // breaks the connections of the after-login hook
 	other   *httputil.ReverseProxy // where that hook goes instead
 	forward *httputil.ReverseProxy
@@ -86,11 +87,14 @@ func (p *tap) keep(resp *http.Response) error {
 func (p *tap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	if r.URL.Path == "/hooks/after-login" {
-		forward, broken := p.forward, p.noAfter
+		forward, broken, held := p.forward, p.noAfter, p.held
 		if p.other != nil {
 			forward = p.other
 		}
 		p.mu.Unlock()
+		if held != nil {
+			<-held
+		}
 		if broken {
 			panic(http.ErrAbortHandler)
 		}
@@ -106,6 +110,20 @@ func (p *tap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	forward.ServeHTTP(w, r)
+}
+
+// holdAfterLogin keeps the after-login hook back until release is called.
+func (p *tap) holdAfterLogin() (release func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	held := make(chan struct{})
+	p.held = held
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.held = nil
+		close(held)
+	}
 }
 
 // breakAfterLogin makes ferry unreachable for the after-login hook.

@@ -38,6 +38,8 @@ type Login struct {
 	ErrorReason  string
 	ErrorMessage string
 
+	sessionToken string
+
 	Duration time.Duration // of the submission alone; the hook is called within it
 }
 
@@ -223,6 +225,7 @@ func readLogin(got answer) (Login, error) {
 	login.IdentityID = body.Session.Identity.ID
 	login.Traits = body.Session.Identity.Traits
 	login.Token = body.SessionToken != ""
+	login.sessionToken = body.SessionToken
 	login.Messages = body.messages()
 	login.setError(body.Error)
 	return login, nil

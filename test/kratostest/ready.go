@@ -60,7 +60,12 @@ func (k *Kratos) awaitReady(ctx context.Context) error {
 		case <-ticker.C:
 		}
 		if k.ready(ctx, k.publicURL+"/health/ready") && k.ready(ctx, k.adminURL+"/admin/health/ready") {
-			return k.checkOurs(ctx)
+			err := k.checkOurs(ctx)
+			var gone *url.Error
+			if !errors.As(err, &gone) {
+				return err
+			}
+			// Ours went away, or was not there yet: the next round tells which.
 		}
 	}
 }
