@@ -29,6 +29,7 @@ type fakeRecords struct {
 	patches [][]kratos.Op
 	errs    []error // of the next patches
 	read    func()
+	hangs   bool // the first read
 	// meanwhile happens between a read and the patch
 	meanwhile func(*kratos.Record)
 }
@@ -42,10 +43,14 @@ func newRecords() *fakeRecords {
 	}}
 }
 
-func (r *fakeRecords) Read(context.Context, string) (kratos.Record, error) {
+func (r *fakeRecords) Read(ctx context.Context, _ string) (kratos.Record, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.reads++
+	if r.hangs && r.reads == 1 {
+		<-ctx.Done()
+		return kratos.Record{}, &kratos.Error{Outcome: outcome.Unavailable, Reason: "timeout"}
+	}
 	if r.read != nil {
 		r.read()
 	}
@@ -225,6 +230,21 @@ func TestTriedAgain(t *testing.T) {
 	h.drain(t)
 	if strings.Contains(h.logged(), `"profile not written"`) || !strings.Contains(h.logged(), `"msg":"migrated"`) {
 		t.Errorf("the log: %s", h.logged())
+	}
+}
+
+// TestKratosHangs: the login is answered all the same, and the profile comes later.
+func TestKratosHangs(t *testing.T) {
+	f := withProfile()
+	f.records.hangs = true
+	h := start(t, f)
+	h.post(t, login())
+	if got := h.afterLogin(t, afterLoginBody("f")); got.status != http.StatusOK || got.body != "{}" {
+		t.Errorf("%+v", got)
+	}
+	h.drain(t)
+	if f.records.patched() != 1 {
+		t.Errorf("%d patches", f.records.patched())
 	}
 }
 

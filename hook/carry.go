@@ -20,6 +20,8 @@ const (
 	// profile is leased for.
 	carryTries = 6
 	carryPause = 500 * time.Millisecond
+	// carryPatience is how long a login may wait for it, in Kratos' parse mode.
+	carryPatience = 2 * time.Second
 	// carryCrowd is how many profiles may wait for another try at once.
 	carryCrowd  = 1000
 	schemaLasts = 10 * time.Minute
@@ -89,7 +91,7 @@ var errRebound = errors.New("the identity was bound to another user meanwhile")
 // carry writes the profile, or leaves it to later tries. The record is nil where
 // nothing is written yet.
 func (c *carrier) carry(ctx context.Context, lease state.Lease) (*kratos.Record, string) {
-	record, changed, err := c.write(ctx, lease.Kept)
+	record, changed, err := c.first(ctx, lease.Kept)
 	switch {
 	case err == nil:
 		c.done(ctx, lease)
@@ -114,6 +116,13 @@ func (c *carrier) carry(ctx context.Context, lease state.Lease) (*kratos.Record,
 		c.lost(lease, err)
 		return nil, "queue_full"
 	}
+}
+
+// first is the try that a person may be waiting for: it is given up early.
+func (c *carrier) first(ctx context.Context, kept state.Kept) (kratos.Record, bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, carryPatience)
+	defer cancel()
+	return c.write(ctx, kept)
 }
 
 // again tries until it succeeds, is refused, or has tried enough; at once and for
