@@ -53,7 +53,7 @@ func serveCommand(stderr io.Writer) *cobra.Command {
 
 // gcPercent makes the collector run early: ferry waits far more than it computes,
 // and a crowd of waiting logins should not be doubled by garbage.
-const gcPercent = 20
+const gcPercent = 15
 
 // serve runs until ctx ends, then drains.
 func serve(ctx context.Context, cfg *config.Config, log *zap.Logger) error {
