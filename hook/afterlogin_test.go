@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"ferry/hook"
 	"ferry/kratos"
@@ -327,5 +328,37 @@ func benchAfterLogin(b *testing.B, handler http.Handler, path string) {
 		}
 		_, _ = io.Copy(io.Discard, resp.Body)
 		_ = resp.Body.Close()
+	}
+}
+
+// told is an Auth0 that is told who has crossed, when nobody waits any more.
+type told struct {
+	told chan string
+	hold chan struct{}
+}
+
+func (m told) MarkMigrated(ctx context.Context, userID, identityID string, _ time.Time) error {
+	m.told <- userID + " " + identityID
+	<-m.hold
+	return ctx.Err()
+}
+
+// TestWriteBackIsNotWaitedFor: Auth0 is told after the answer, and nobody's leaving
+// cancels it.
+func TestWriteBackIsNotWaitedFor(t *testing.T) {
+	f := withProfile()
+	auth0 := told{make(chan string, 1), make(chan struct{})}
+	h := start(t, f, func(o *hook.Options) { o.Carry.Marker = auth0 })
+	h.post(t, login())
+	if got := h.afterLogin(t, afterLoginBody("f")); got.status != http.StatusOK || got.body == "{}" {
+		t.Fatalf("%+v", got)
+	}
+	if got := <-auth0.told; got != aliceSub+" "+aliceID {
+		t.Errorf("told of %s", got)
+	}
+	close(auth0.hold)
+	h.drain(t)
+	if strings.Contains(h.logged(), "auth0 was not told") {
+		t.Errorf("the log: %s", h.logged())
 	}
 }

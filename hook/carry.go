@@ -307,6 +307,7 @@ func (c *carrier) migrated(ctx context.Context, before, after kratos.Record, kep
 	if c.Marker == nil {
 		return
 	}
+	ctx = context.WithoutCancel(ctx) // nobody waits for it
 	select {
 	case c.waiting <- struct{}{}:
 		c.running.Go(func() {
