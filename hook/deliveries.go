@@ -50,19 +50,20 @@ func (s *sharedDeliveries) ask(ctx context.Context, auth0 verifier, l login) (up
 	ctx, cancel := context.WithTimeout(ctx, recallMost)
 	defer cancel()
 	for {
-		won, err := s.store.Claim(ctx, key, s.claimFor)
-		if err != nil {
-			s.metrics.stateFault("claim")
-		}
-		if won || err != nil {
-			return s.first(ctx, key, auth0, l)
-		}
+		// The answer is there for longer than the claim: it comes first.
 		text, ok, err := s.store.Recall(ctx, key)
 		if err != nil {
 			s.metrics.stateFault("recall")
 		}
 		if ok {
 			return decodeAnswer(text)
+		}
+		won, err := s.store.Claim(ctx, key, s.claimFor)
+		if err != nil {
+			s.metrics.stateFault("claim")
+		}
+		if won || err != nil {
+			return s.first(ctx, key, auth0, l)
 		}
 		// Another replica asks. If it died meanwhile, its claim ends soon.
 		select {

@@ -45,7 +45,8 @@ type profiles interface {
 }
 
 // Options are what a Handler is made of. Required are Keys, MaxPasswordBytes,
-// LogHashKey, and the last five.
+// LogHashKey, Profiles, Carry, Identities, Upstream, Log, Metrics and Now, and
+// ClaimFor where there are Deliveries.
 type Options struct {
 	// Keys are the one or two keys that a caller may present.
 	Keys []secret.String
