@@ -38,7 +38,7 @@ type fakeRecords struct {
 func newRecords() *fakeRecords {
 	return &fakeRecords{record: kratos.Record{
 		Identity: kratos.Identity{ID: aliceID, Active: true, Binding: kratos.Binding{Subjects: []string{aliceSub}}},
-		SchemaID: "person", Traits: map[string]any{"email": stored},
+		SchemaID: "person", Traits: map[string]any{"email": stored}, HasPassword: true,
 		MetadataAdmin: map[string]any{"auth0": map[string]any{"user_id": aliceSub}},
 		Addresses:     []kratos.Address{{Value: stored, Via: "email"}},
 	}}

@@ -193,7 +193,7 @@ func (c *carrier) write(ctx context.Context, kept state.Kept) (record kratos.Rec
 	switch {
 	case err != nil:
 		return kratos.Record{}, false, err
-	case before.Pending:
+	case before.Pending, !before.HasPassword:
 		return kratos.Record{}, false, errNotMigrated
 	case len(before.Binding.Subjects) > 0 && !before.Binding.Has(kept.Subject):
 		return kratos.Record{}, false, errRebound

@@ -35,3 +35,18 @@ func BenchmarkFind(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkWalk is one page of 500 identities.
+func BenchmarkWalk(b *testing.B) {
+	page := []byte("[" + strings.Join(crowd(500), ",") + "]")
+	c := client(b, "http://kratos.invalid", roundTrip(func(*http.Request) (*http.Response, error) {
+		return respond(http.StatusOK, http.Header{"Link": {`</x>; rel="first"`}}, page), nil
+	}))
+	b.SetBytes(int64(len(page)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := c.Walk(b.Context(), func(kratos.Record) error { return nil }); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -2,13 +2,12 @@ package kratos
 
 import (
 	"maps"
-	"net/http"
 	"regexp"
 	"slices"
 	"strings"
 
-	"ferry/outcome"
 	"ferry/secret"
+	"ferry/strictjson"
 )
 
 // Identity is what a login's trust rules need of a Kratos identity.
@@ -49,19 +48,8 @@ func NormalizeIdentifier(typed string) string {
 // identityJSON is the part of Kratos' identity that a login is decided by. Pointers
 // tell what is absent from what is empty.
 type identityJSON struct {
-	ID          string `json:"id"`
-	State       string `json:"state"`
-	Traits      any    `json:"traits"`
-	ExternalID  string `json:"external_id"`
-	Credentials struct {
-		Password *struct {
-			Identifiers []string `json:"identifiers"`
-			Config      *struct {
-				HashedPassword secret.String `json:"hashed_password"`
-				UseHook        bool          `json:"use_password_migration_hook"`
-			} `json:"config"`
-		} `json:"password"`
-	} `json:"credentials"`
+	coreJSON
+
 	MetadataAdmin *struct {
 		Auth0 *struct {
 			UserID     *string   `json:"user_id"`
@@ -70,6 +58,50 @@ type identityJSON struct {
 		} `json:"auth0"`
 	} `json:"metadata_admin"`
 }
+
+// coreJSON is what Kratos itself makes of an identity.
+type coreJSON struct {
+	ID          string `json:"id"`
+	State       string `json:"state"`
+	Traits      any    `json:"traits"`
+	ExternalID  string `json:"external_id"`
+	Credentials struct {
+		Password *struct {
+			Identifiers []string   `json:"identifiers"`
+			Config      configJSON `json:"config"`
+		} `json:"password"`
+		OIDC *struct {
+			Identifiers []string `json:"identifiers"`
+		} `json:"oidc"`
+	} `json:"credentials"`
+}
+
+// configJSON is a password credential's secret part, which Kratos leaves out where it
+// was not asked for, and which is empty where there is no password.
+type configJSON struct {
+	shown, null    bool
+	hashedPassword secret.String
+	useHook        bool
+}
+
+// UnmarshalJSON tells what is absent, null and empty from one another.
+func (c *configJSON) UnmarshalJSON(text []byte) error {
+	var config *struct {
+		HashedPassword secret.String `json:"hashed_password"`
+		UseHook        bool          `json:"use_password_migration_hook"`
+	}
+	if err := strictjson.Unmarshal(text, &config); err != nil {
+		return err
+	}
+	*c = configJSON{shown: true, null: config == nil}
+	if config != nil {
+		c.hashedPassword, c.useHook = config.HashedPassword, config.UseHook
+	}
+	return nil
+}
+
+// pending is Kratos' own condition for calling the hook.
+func (c configJSON) pending() bool { return c.useHook && c.hashedPassword.Empty() }
 
 // opaque are the parts of an identity that hold people's and operators' own data.
 func opaque() []string {
@@ -80,27 +112,31 @@ func (i identityJSON) lists(identifier string) bool {
 	return i.Credentials.Password != nil && slices.Contains(i.Credentials.Password.Identifiers, identifier)
 }
 
-// identity refuses what is neither one thing nor the other.
+// identity refuses what is neither one thing nor the other. The identity has a
+// password credential.
 func (i identityJSON) identity(identifier string) (Identity, error) {
-	garbled := func(reason string) (Identity, error) {
-		return Identity{}, &Error{Outcome: outcome.Garbled, Status: http.StatusOK, Reason: reason}
-	}
-	if i.State != "active" && i.State != "inactive" {
-		return garbled("identity_state")
-	}
 	config := i.Credentials.Password.Config
-	if config == nil {
-		return garbled("no_credential_config")
+	switch {
+	case !i.hasState():
+		return Identity{}, garbled("identity_state")
+	case !config.shown, config.null:
+		return Identity{}, garbled("no_credential_config")
 	}
 	return Identity{
-		ID:     i.ID,
-		Active: i.State == "active",
-		// Kratos' own condition for calling the hook.
-		Pending: config.UseHook && config.HashedPassword.Empty(),
+		ID:      i.ID,
+		Active:  i.State == active,
+		Pending: config.pending(),
 		Trait:   traitOf(i.Traits, identifier),
 		Binding: i.binding(),
 	}, nil
 }
+
+const (
+	active   = "active"
+	inactive = "inactive"
+)
+
+func (c coreJSON) hasState() bool { return c.State == active || c.State == inactive }
 
 // traitOf finds the text among the traits that normalises to the identifier.
 func traitOf(traits any, identifier string) string {

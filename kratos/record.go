@@ -3,29 +3,47 @@ package kratos
 import (
 	"context"
 	"crypto/sha256"
-	"net/http"
-	"net/url"
+	"slices"
+	"time"
 
 	client "github.com/ory/kratos-client-go"
 
-	"ferry/outcome"
+	"ferry/secret"
 	"ferry/strictjson"
 )
 
-// Record is an identity as a patch is computed from: always read afresh.
+// Record is a whole identity, its password's hash excepted. A patch is computed from
+// one that Read has just returned.
 type Record struct {
+	// Identity is as a login sees it, without Trait.
 	Identity
 
+	// State is active or inactive.
+	State          string
 	SchemaID       string
+	ExternalID     string // empty: none; Kratos 1.3.1 knows no such thing
 	Traits         map[string]any
 	MetadataPublic map[string]any
 	MetadataAdmin  map[string]any
+	// Foreign is true where the traits or the metadata have a form that ferry never
+	// writes and cannot read: then they and Binding are left empty. Only Walk and
+	// Owners return such a Record; for Read it is an error.
+	Foreign bool
 	// Addresses are the verifiable addresses, in the order of this read.
 	Addresses []Address
+	// Identifiers are those of the password credential, which is there also where
+	// there is no password.
+	Identifiers []string
+	// Social are the identifiers of social logins, provider:subject, sorted.
+	Social []string
+	// HasPassword is true where Kratos has a hash. It is false while Pending.
+	HasPassword bool
 	// PasswordDigest is the same as long as the stored hash is: a digest of it, which
 	// tells nobody the hash. (When Kratos wrote the credential tells less: every
 	// patch writes it.)
 	PasswordDigest [sha256.Size]byte
+
+	CreatedAt, UpdatedAt time.Time
 }
 
 // Address is a verifiable address.
@@ -42,28 +60,30 @@ type Op struct {
 	Value any
 }
 
-// Final reports whether trying again cannot help: Kratos understood and refused.
-func (e *Error) Final() bool {
-	switch e.Status {
-	case http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity:
-		return true
-	}
-	return false
-}
-
-// Read returns an identity as it is now.
+// Read returns an identity as it is now. That it has no password, or not even the
+// credential for one, is no error: see HasPassword.
 func (c *Client) Read(ctx context.Context, id string) (Record, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
-	var found rawJSON
-	err := c.read(ctx, &found, func(ctx context.Context) error {
-		_, _, err := c.api.GetIdentity(ctx, id).IncludeCredential([]string{password}).Execute() //nolint:bodyclose // reader has read it
-		return err
-	})
+	text, err := c.readText(ctx, id)
 	if err != nil {
 		return Record{}, err
 	}
-	return record(found, id)
+	record, err := strictRecord(text)
+	if err == nil && record.ID != id {
+		err = garbled("identity_changed")
+	}
+	if err != nil {
+		return Record{}, err
+	}
+	return record, nil
+}
+
+func (c *Client) readText(ctx context.Context, id string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	// Social logins are listed all the same; to include them makes Kratos decrypt tokens.
+	got := answer{limit: maxAnswerBytes}
+	_, _, err := c.api.GetIdentity(context.WithValue(ctx, answerKey{}, &got), id).IncludeCredential([]string{password}).Execute() //nolint:bodyclose // reader has read it
+	return got.body, got.fault(err)
 }
 
 // Patch changes an identity and returns it as it is then. Kratos writes the whole
@@ -87,84 +107,79 @@ func (c *Client) Patch(ctx context.Context, id string, ops []Op) (Record, error)
 	return c.Read(ctx, id)
 }
 
-// Schema returns an identity schema as Kratos serves it. Its admin API redirects to
-// the public one, 1.3.1 after a detour through itself; the token goes only to the
-// admin API.
-func (c *Client) Schema(ctx context.Context, schemaID string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
-	next := c.admin.JoinPath("schemas", schemaID)
-	var got answer
-	var err error
-	for range schemaRedirects {
-		if got, err = c.get(ctx, next); got.location == "" {
-			break
-		}
-		if next, err = next.Parse(got.location); err != nil {
-			break
-		}
-	}
-	var schema rawJSON
-	if err := got.decode(err, &schema); err != nil {
-		return nil, err
-	}
-	return schema, nil
-}
-
-const schemaRedirects = 4
-
-// get asks without the generated client, which follows no redirects either.
-func (c *Client) get(ctx context.Context, from *url.URL) (answer, error) {
-	var got answer
-	req, err := http.NewRequestWithContext(context.WithValue(ctx, answerKey{}, &got), http.MethodGet, from.String(), nil)
-	if err != nil {
-		return answer{}, err
-	}
-	if from.Host == c.admin.Host && !c.token.Empty() {
-		req.Header.Set("Authorization", "Bearer "+c.token.Reveal())
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return answer{}, err
-	}
-	return got, resp.Body.Close()
-}
-
-// rawJSON takes a value as it stands.
-type rawJSON []byte
-
-// UnmarshalJSON copies the text.
-func (r *rawJSON) UnmarshalJSON(text []byte) error {
-	*r = append((*r)[:0], text...)
-	return nil
-}
-
-// recordJSON is the part of Kratos' identity that only a patch needs.
+// recordJSON is the part of Kratos' identity that no login is decided by.
 type recordJSON struct {
-	SchemaID       string         `json:"schema_id"`
-	Traits         map[string]any `json:"traits"`
-	MetadataPublic map[string]any `json:"metadata_public"`
-	MetadataAdmin  map[string]any `json:"metadata_admin"`
-	Addresses      []Address      `json:"verifiable_addresses"`
+	SchemaID  string    `json:"schema_id"`
+	Addresses []Address `json:"verifiable_addresses"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
 }
 
-// record decodes the identity twice: by the rules of a login, then the rest.
-func record(text []byte, id string) (Record, error) {
-	garbled := &Error{Outcome: outcome.Garbled, Status: http.StatusOK, Reason: "answer_malformed"}
-	var decided identityJSON
-	var rest recordJSON
-	if strictjson.Unmarshal(text, &decided, opaque()...) != nil || strictjson.Unmarshal(text, &rest, opaque()...) != nil {
-		return Record{}, garbled
+// strictRecord reads an identity twice: by the rules of a login, then the rest.
+func strictRecord(text []byte) (Record, error) {
+	var login identityJSON
+	var rest struct {
+		recordJSON
+
+		Traits         map[string]any `json:"traits"`
+		MetadataPublic map[string]any `json:"metadata_public"`
+		MetadataAdmin  map[string]any `json:"metadata_admin"`
 	}
-	if decided.ID != id || decided.Credentials.Password == nil {
-		return Record{}, &Error{Outcome: outcome.Garbled, Status: http.StatusOK, Reason: "identity_changed"}
+	if strictjson.Unmarshal(text, &login, opaque()...) != nil || strictjson.Unmarshal(text, &rest, opaque()...) != nil {
+		return Record{}, garbled("answer_malformed")
 	}
-	known, err := decided.identity("")
+	record, err := login.record(rest.recordJSON)
 	if err != nil {
 		return Record{}, err
 	}
-	return Record{
-		Identity: known, SchemaID: rest.SchemaID, Traits: rest.Traits, MetadataPublic: rest.MetadataPublic, MetadataAdmin: rest.MetadataAdmin,
-		Addresses: rest.Addresses, PasswordDigest: sha256.Sum256([]byte(decided.Credentials.Password.Config.HashedPassword.Reveal())),
-	}, nil
+	record.Binding = login.binding()
+	record.Traits, record.MetadataPublic, record.MetadataAdmin = rest.Traits, rest.MetadataPublic, rest.MetadataAdmin
+	return record, nil
+}
+
+// anyRecord reads any identity that Kratos can hold, with metadata that are a text,
+// say, or a list: see Record.Foreign.
+func anyRecord(text []byte) (Record, error) {
+	if record, err := strictRecord(text); err == nil {
+		return record, nil
+	}
+	var foreign struct {
+		coreJSON
+		recordJSON
+	}
+	if strictjson.Unmarshal(text, &foreign, append(opaque(), "metadata_admin")...) != nil {
+		return Record{}, garbled("answer_malformed")
+	}
+	record, err := foreign.record(foreign.recordJSON)
+	record.Foreign = true
+	return record, err
+}
+
+// record is without what people and operators may write into an identity.
+func (c coreJSON) record(rest recordJSON) (Record, error) {
+	switch {
+	case c.ID == "":
+		return Record{}, garbled("identity_id")
+	case !c.hasState():
+		return Record{}, garbled("identity_state")
+	}
+	record := Record{
+		Identity: Identity{ID: c.ID, Active: c.State == active},
+		State:    c.State, SchemaID: rest.SchemaID, ExternalID: c.ExternalID,
+		Addresses: rest.Addresses, CreatedAt: rest.CreatedAt, UpdatedAt: rest.UpdatedAt,
+	}
+	var hash secret.String
+	if credential := c.Credentials.Password; credential != nil {
+		if !credential.Config.shown {
+			return Record{}, garbled("no_credential_config")
+		}
+		hash = credential.Config.hashedPassword
+		record.Identifiers, record.Pending = credential.Identifiers, credential.Config.pending()
+	}
+	if social := c.Credentials.OIDC; social != nil {
+		record.Social = slices.Sorted(slices.Values(social.Identifiers))
+	}
+	record.HasPassword = !hash.Empty()
+	record.PasswordDigest = sha256.Sum256([]byte(hash.Reveal()))
+	return record, nil
 }

@@ -1,0 +1,166 @@
+package kratos
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+
+	"ferry/secret"
+)
+
+// NewIdentity is what an import creates.
+type NewIdentity struct {
+	// SchemaID empty is Kratos' default.
+	SchemaID string
+	// Traits are the only part that every identity has, if only empty.
+	Traits         map[string]any
+	MetadataPublic map[string]any
+	MetadataAdmin  map[string]any
+	// Inactive identities cannot log in.
+	Inactive bool
+	// ExternalID empty is none. Kratos 1.3.1 refuses any: see WithoutExternalID.
+	ExternalID string
+	// Pending makes the first login ask the migration hook for the password. There can
+	// be no hash besides: Kratos would drop it.
+	Pending bool
+	// PasswordHash is one that Kratos can check; empty: none.
+	PasswordHash secret.String
+	Social       []Social
+	// Verified are addresses among the traits that the person has proven to hold.
+	Verified []Address
+}
+
+// Social is a login at somebody else's.
+type Social struct {
+	// Provider is the id that Kratos' configuration gives the provider; it need not be
+	// there yet.
+	Provider string
+	// Subject is the person's id there, byte for byte.
+	Subject string
+}
+
+// newJSON is the body of POST /admin/identities, its keys in alphabetical order.
+type newJSON struct {
+	Credentials    *newCredentials `json:"credentials,omitempty"`
+	ExternalID     string          `json:"external_id,omitempty"`
+	MetadataAdmin  map[string]any  `json:"metadata_admin,omitzero"`
+	MetadataPublic map[string]any  `json:"metadata_public,omitzero"`
+	SchemaID       string          `json:"schema_id,omitempty"`
+	State          string          `json:"state,omitempty"`
+	Traits         map[string]any  `json:"traits"`
+	Addresses      []newAddress    `json:"verifiable_addresses,omitempty"`
+}
+
+type newCredentials struct {
+	OIDC     *newCredential[newSocial]   `json:"oidc,omitempty"`
+	Password *newCredential[newPassword] `json:"password,omitempty"`
+}
+
+type newCredential[T any] struct {
+	Config T `json:"config"`
+}
+
+type newSocial struct {
+	Providers []newProvider `json:"providers"`
+}
+
+type newProvider struct {
+	Provider string `json:"provider"`
+	Subject  string `json:"subject"`
+}
+
+type newPassword struct {
+	Hash    string `json:"hashed_password,omitempty"`
+	UseHook bool   `json:"use_password_migration_hook,omitempty"`
+}
+
+type newAddress struct {
+	Status   string `json:"status"`
+	Value    string `json:"value"`
+	Verified bool   `json:"verified"`
+	Via      string `json:"via"`
+}
+
+var (
+	errPendingWithHash = errors.New("new identity: it is pending and has a hash")
+	errSocial          = errors.New("new identity: a social login has no provider or no subject")
+	errAddress         = errors.New("new identity: a verified address has no value, or is neither email nor sms")
+	errNotJSON         = errors.New("new identity: it holds what JSON cannot")
+)
+
+// Body is the JSON that creates the identity, by itself or in a batch. The same identity
+// gives the same bytes. It holds the hash in clear: keep it as one keeps a secret. Its
+// errors hold nothing of the identity.
+func (n NewIdentity) Body() ([]byte, error) {
+	body := newJSON{
+		ExternalID: n.ExternalID, MetadataAdmin: n.MetadataAdmin, MetadataPublic: n.MetadataPublic,
+		SchemaID: n.SchemaID, Traits: n.Traits,
+	}
+	if body.Traits == nil {
+		body.Traits = map[string]any{}
+	}
+	if n.Inactive {
+		body.State = inactive
+	}
+	for _, address := range n.Verified {
+		if address.Value == "" || address.Via != "email" && address.Via != "sms" {
+			return nil, errAddress
+		}
+		body.Addresses = append(body.Addresses, newAddress{Status: "completed", Value: address.Value, Verified: true, Via: address.Via})
+	}
+	var err error
+	if body.Credentials, err = n.credentials(); err != nil {
+		return nil, err
+	}
+	return marshal(body)
+}
+
+func (n NewIdentity) credentials() (*newCredentials, error) {
+	var credentials newCredentials
+	switch {
+	case n.Pending && !n.PasswordHash.Empty():
+		return nil, errPendingWithHash
+	case n.Pending, !n.PasswordHash.Empty():
+		credentials.Password = &newCredential[newPassword]{newPassword{Hash: n.PasswordHash.Reveal(), UseHook: n.Pending}}
+	}
+	if len(n.Social) > 0 {
+		credentials.OIDC = &newCredential[newSocial]{}
+	}
+	for _, social := range n.Social {
+		if social.Provider == "" || social.Subject == "" {
+			return nil, errSocial
+		}
+		credentials.OIDC.Config.Providers = append(credentials.OIDC.Config.Providers, newProvider(social))
+	}
+	if credentials == (newCredentials{}) {
+		return nil, nil //nolint:nilnil // none is no fault
+	}
+	return &credentials, nil
+}
+
+// WithoutExternalID is the body of the same identity without an external id, for a
+// Kratos that knows no such field and refuses the whole request. What is no body that
+// NewIdentity made is returned as it is.
+func WithoutExternalID(body []byte) []byte {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(body, &fields) != nil || fields["external_id"] == nil {
+		return body
+	}
+	delete(fields, "external_id")
+	without, err := marshal(fields)
+	if err != nil {
+		return body
+	}
+	return without
+}
+
+// marshal sorts the keys of objects, and leaves < > & as they are.
+func marshal(v any) ([]byte, error) {
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		return nil, errNotJSON // the error's own text quotes the value
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
+}

@@ -1,0 +1,138 @@
+package kratos_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"ferry/kratos"
+	"ferry/secret"
+)
+
+func TestBody(t *testing.T) {
+	for name, c := range map[string]struct {
+		identity kratos.NewIdentity
+		want     string
+	}{
+		"nothing": {kratos.NewIdentity{}, `{"traits":{}}`},
+		"pending": {
+			kratos.NewIdentity{SchemaID: "person", Traits: map[string]any{"email": "Kim@example.org"}, Pending: true},
+			`{"credentials":{"password":{"config":{"use_password_migration_hook":true}}},"schema_id":"person","traits":{"email":"Kim@example.org"}}`,
+		},
+		"hash": {
+			kratos.NewIdentity{PasswordHash: secret.New("$2b$10$abc")},
+			`{"credentials":{"password":{"config":{"hashed_password":"$2b$10$abc"}}},"traits":{}}`,
+		},
+		"social only": {
+			kratos.NewIdentity{Social: []kratos.Social{{Provider: "google", Subject: "A:1"}, {Provider: "gh", Subject: "2"}}},
+			`{"credentials":{"oidc":{"config":{"providers":[{"provider":"google","subject":"A:1"},{"provider":"gh","subject":"2"}]}}},"traits":{}}`,
+		},
+		"social and pending": {
+			kratos.NewIdentity{Social: []kratos.Social{{Provider: "google", Subject: "1"}}, Pending: true},
+			`{"credentials":{"oidc":{"config":{"providers":[{"provider":"google","subject":"1"}]}},"password":{"config":{"use_password_migration_hook":true}}},"traits":{}}`,
+		},
+		"the rest, sorted": {
+			kratos.NewIdentity{
+				Traits: map[string]any{"z": json.Number("12345678901234567890"), "a": "<&>"}, MetadataPublic: map[string]any{},
+				MetadataAdmin: map[string]any{"b": nil, "a": []any{1.5, true}}, Inactive: true, ExternalID: "auth0|1",
+				Verified: []kratos.Address{{Value: "Kim@example.org", Via: "email"}, {Value: "+4915112345678", Via: "sms", Verified: true}},
+			},
+			`{"external_id":"auth0|1","metadata_admin":{"a":[1.5,true],"b":null},"metadata_public":{},"state":"inactive","traits":{"a":"<&>","z":12345678901234567890},` +
+				`"verifiable_addresses":[{"status":"completed","value":"Kim@example.org","verified":true,"via":"email"},{"status":"completed","value":"+4915112345678","verified":true,"via":"sms"}]}`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := c.identity.Body()
+			if err != nil || string(got) != c.want {
+				t.Errorf("got %s, %v\nwant %s", got, err, c.want)
+			}
+		})
+	}
+}
+
+func TestBodyRefuses(t *testing.T) {
+	for name, n := range map[string]kratos.NewIdentity{
+		"pending with a hash":      {Pending: true, PasswordHash: secret.New("kim-hash")},
+		"no provider":              {Social: []kratos.Social{{Subject: "kim"}}},
+		"no subject":               {Social: []kratos.Social{{Provider: "kim"}}},
+		"empty address":            {Verified: []kratos.Address{{Via: "email"}}},
+		"address of no kind":       {Verified: []kratos.Address{{Value: "kim"}}},
+		"what JSON has no way for": {Traits: map[string]any{"kim": math.NaN()}},
+		"number that is none":      {Traits: map[string]any{"age": json.Number("kim")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body, err := n.Body()
+			if err == nil || body != nil || strings.Contains(err.Error(), "kim") {
+				t.Errorf("%s, %v", body, err)
+			}
+		})
+	}
+}
+
+func TestWithoutExternalIDLeavesWhatIsNone(t *testing.T) {
+	for _, body := range []string{``, `[]`, `{"traits":{"external_id":1}}`, `{"external_id"`, `null`} {
+		if got := kratos.WithoutExternalID([]byte(body)); string(got) != body {
+			t.Errorf("%s became %s", body, got)
+		}
+	}
+}
+
+// FuzzBody: the body says what the identity is, byte for byte, and without its
+// external id it is the body of the identity without one.
+func FuzzBody(f *testing.F) {
+	f.Add("person", "Kim <kim@example.org>", "auth0|1", "google", "A:1", "$2b$10$abc", true)
+	f.Add("", "\u2028\x00\"\\", "\"external_id\":", "external_id", "external_id", "", false)
+	f.Fuzz(func(t *testing.T, schema, value, externalID, provider, subject, hash string, inactive bool) {
+		for _, text := range []string{schema, value, externalID, provider, subject, hash} {
+			if !utf8.ValidString(text) {
+				return // no JSON text holds it
+			}
+		}
+		n := kratos.NewIdentity{
+			SchemaID: schema, Traits: map[string]any{"name": value, value: value}, MetadataAdmin: map[string]any{value: []any{value}},
+			ExternalID: externalID, Inactive: inactive, Pending: hash == "", PasswordHash: secret.New(hash),
+		}
+		if provider != "" && subject != "" {
+			n.Social = []kratos.Social{{Provider: provider, Subject: subject}}
+		}
+		body, err := n.Body()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got struct {
+			Schema      string         `json:"schema_id"`
+			ExternalID  string         `json:"external_id"`
+			State       string         `json:"state"`
+			Traits      map[string]any `json:"traits"`
+			Credentials struct {
+				Password struct {
+					Config struct {
+						Hash string `json:"hashed_password"`
+						Hook bool   `json:"use_password_migration_hook"`
+					} `json:"config"`
+				} `json:"password"`
+				OIDC struct {
+					Config struct {
+						Providers []kratos.Social `json:"providers"`
+					} `json:"config"`
+				} `json:"oidc"`
+			} `json:"credentials"`
+		}
+		if err := json.Unmarshal(body, &got); err != nil {
+			t.Fatal(err)
+		}
+		password, social := got.Credentials.Password.Config, got.Credentials.OIDC.Config.Providers
+		if got.Schema != schema || got.ExternalID != externalID || got.Traits[value] != value || password.Hash != hash || password.Hook != (hash == "") ||
+			(got.State == "inactive") != inactive || len(social) != len(n.Social) || len(social) == 1 && social[0] != n.Social[0] {
+			t.Fatalf("%q became %s", n.Traits, body)
+		}
+		n.ExternalID = ""
+		without, err := n.Body()
+		if got := kratos.WithoutExternalID(body); err != nil || !bytes.Equal(got, without) {
+			t.Fatalf("%s, want %s", got, without)
+		}
+	})
+}

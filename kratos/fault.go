@@ -1,0 +1,146 @@
+package kratos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"unicode/utf8"
+
+	"ferry/outcome"
+	"ferry/strictjson"
+)
+
+// Error is why Kratos could not be asked, or what it refused. It holds no identifier,
+// except in Said.
+type Error struct {
+	// Outcome is Unavailable, Misconfigured or Garbled.
+	Outcome outcome.Outcome
+	// Status is Kratos' HTTP status, 0 where there was no answer.
+	Status int
+	// Reason is a word for logs.
+	Reason string
+	// Said is Kratos' own reason for a refusal, 300 bytes of it at most; empty: it gave
+	// none. It may quote what it was sent: for whoever sent it, never for logs.
+	Said string
+}
+
+// Error names the outcome and what decided it.
+func (e *Error) Error() string {
+	return fmt.Sprintf("kratos: %s (%s, status %d)", e.Outcome, e.Reason, e.Status)
+}
+
+// The reasons of what was not sent.
+const (
+	reasonUnreachable = "unreachable" // no connection was made
+	reasonBatchSize   = "batch_size"
+	reasonBatchBody   = "batch_body"
+)
+
+// Final reports whether trying again cannot help: Kratos understood and refused.
+func (e *Error) Final() bool {
+	switch e.Status {
+	case http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity:
+		return true
+	}
+	return false
+}
+
+// Unsent reports whether Kratos certainly did nothing: it was not reached, or it
+// refused the request as a whole. Where it is false, Kratos may have done what it was
+// asked, all or a part, and not have lived to say so: after a timeout, a connection
+// that broke, a fault of the server, an answer that cannot be read.
+func (e *Error) Unsent() bool {
+	switch e.Status {
+	case 0:
+		return e.Reason == reasonUnreachable || e.Reason == reasonBatchSize || e.Reason == reasonBatchBody
+	case http.StatusRequestTimeout, statusCallerGone:
+		return false // what a proxy says: Kratos may be at it still
+	}
+	return e.Status >= http.StatusMultipleChoices && e.Status < http.StatusInternalServerError
+}
+
+// statusCallerGone is nginx's own.
+const statusCallerGone = 499
+
+func garbled(reason string) *Error {
+	return &Error{Outcome: outcome.Garbled, Status: http.StatusOK, Reason: reason}
+}
+
+// refusal is an answer other than 200.
+func refusal(status int, body []byte) *Error {
+	e := &Error{Outcome: outcome.Garbled, Status: status, Reason: "unknown_answer", Said: said(body)}
+	switch {
+	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+		e.Outcome, e.Reason = outcome.Misconfigured, "ferry_refused"
+	case status == http.StatusNotFound, status >= 300 && status < 400:
+		// The identity was deleted meanwhile, or this is not Kratos' admin API.
+		e.Outcome, e.Reason = outcome.Unavailable, "not_there"
+	case status == http.StatusTooManyRequests, status >= http.StatusInternalServerError:
+		e.Outcome, e.Reason = outcome.Unavailable, "server_fault"
+	}
+	return e
+}
+
+// noAnswer is what went wrong on the way. Its reason is a word for the fault: the
+// error's own text holds the URL, and that the identifier.
+func noAnswer(err error) *Error {
+	e := &Error{Outcome: outcome.Unavailable, Reason: "connection_lost"}
+	var (
+		urlErr *url.Error
+		netErr *net.OpError
+		size   *http.MaxBytesError
+	)
+	switch {
+	case errors.Is(err, context.Canceled):
+		e.Reason = "caller_gone"
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &urlErr) && urlErr.Timeout():
+		e.Reason = "timeout"
+	case errors.As(err, &netErr) && netErr.Op == "dial":
+		e.Reason = reasonUnreachable
+	case errors.As(err, &size):
+		e.Outcome, e.Reason = outcome.Garbled, "answer_too_large"
+	}
+	return e
+}
+
+// errorJSON is how Kratos tells a fault.
+type errorJSON struct {
+	Code    int    `json:"code"`
+	Reason  string `json:"reason"`
+	Message string `json:"message"`
+}
+
+// text is the reason, which tells more, or the message.
+func (e errorJSON) text() string {
+	if e.Reason == "" {
+		return bounded(e.Message)
+	}
+	return bounded(e.Reason)
+}
+
+func said(body []byte) string {
+	var answer struct {
+		Error errorJSON `json:"error"`
+	}
+	if strictjson.Unmarshal(body, &answer) != nil {
+		return ""
+	}
+	return answer.Error.text()
+}
+
+const maxSaidBytes = 300
+
+// bounded cuts a text to maxSaidBytes, between characters.
+func bounded(text string) string {
+	if len(text) <= maxSaidBytes {
+		return text
+	}
+	end := maxSaidBytes
+	for !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end]
+}

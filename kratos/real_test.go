@@ -1,0 +1,259 @@
+package kratos_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"ferry/kratos"
+	"ferry/secret"
+	"ferry/test/kratostest"
+)
+
+// dialReal makes a client of a real Kratos; alter, if not nil, changes its requests.
+func dialReal(t *testing.T, k *kratostest.Kratos, alter func(*http.Request)) *kratos.Client {
+	t.Helper()
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	return client(t, k.AdminURL(), roundTrip(func(r *http.Request) (*http.Response, error) {
+		if alter != nil {
+			alter(r)
+		}
+		return transport.RoundTrip(r)
+	}))
+}
+
+// create makes one identity, which must work.
+func create(t *testing.T, c *kratos.Client, n kratos.NewIdentity) string {
+	t.Helper()
+	body, err := n.Body()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := c.CreateBatch(t.Context(), [][]byte{body})
+	if err != nil || got[0].ID == "" {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	return got[0].ID
+}
+
+// TestRealKratos holds against the real one what the other tests hold against
+// recordings of it. The identities of a part are there in the later ones.
+func TestRealKratos(t *testing.T) {
+	k := kratostest.Run(t, kratostest.Options{})
+	c := dialReal(t, k, nil)
+	version, err := c.Version(t.Context())
+	if want, wantErr := k.Version(t.Context()); err != nil || wantErr != nil || version != want {
+		t.Fatalf("%q, %v; want %q, %v", version, err, want, wantErr)
+	}
+	r := realKratos{k, c, version}
+	t.Run("create", r.create)
+	t.Run("refuse", r.refuse)
+	t.Run("conflict", r.conflict)
+	t.Run("owners", r.owners)
+	t.Run("walk", r.walk)
+	t.Run("expired token", r.expired)
+}
+
+type realKratos struct {
+	kratos  *kratostest.Kratos
+	client  *kratos.Client
+	version string
+}
+
+// create reads back what was created.
+func (r realKratos) create(t *testing.T) {
+	c := r.client
+	const hash = "$2a$04$Ro0CUfOqk6cXEKf3dyaM7OhSCvnwM9s4wIX9JeLapehKK5YdLxKcm"
+	got, err := c.Read(t.Context(), create(t, c, kratos.NewIdentity{
+		SchemaID: "person", Traits: map[string]any{"email": "Kim@Example.org", "username": "Kim", "phone": "+4915112345678"}, Pending: true,
+		MetadataAdmin: map[string]any{"auth0": map[string]any{"user_id": "auth0|kim"}}, MetadataPublic: map[string]any{"a": "<&>"},
+		Verified: []kratos.Address{{Value: "Kim@Example.org", Via: "email"}},
+	}))
+	identifiers := slices.Sorted(slices.Values(got.Identifiers))
+	if err != nil || !got.Pending || got.HasPassword || !got.Active || !got.Binding.Has("auth0|kim") || got.SchemaID != "person" ||
+		!slices.Equal(identifiers, []string{"+4915112345678", "kim", "kim@example.org"}) || got.Social != nil ||
+		got.Traits["email"] != "Kim@Example.org" || got.MetadataPublic["a"] != "<&>" || got.CreatedAt.IsZero() || got.UpdatedAt.IsZero() {
+		t.Errorf("pending: %+v, %v", got, err)
+	}
+	for _, address := range got.Addresses {
+		if address.Verified != (address.Via == "email") {
+			t.Errorf("%+v", address)
+		}
+	}
+	got, err = c.Read(t.Context(), create(t, c, kratos.NewIdentity{Traits: map[string]any{"email": "lee@example.org"}, PasswordHash: secret.New(hash), Inactive: true}))
+	if err != nil || got.Pending || !got.HasPassword || got.Active || got.State != "inactive" || got.SchemaID != "person" {
+		t.Errorf("hash: %+v, %v", got, err)
+	}
+	got, err = c.Read(t.Context(), create(t, c, kratos.NewIdentity{
+		Traits: map[string]any{"name": "Ann"}, Social: []kratos.Social{{Provider: "google", Subject: "A:1"}, {Provider: "github", Subject: "2"}},
+	}))
+	if err != nil || got.Pending || got.HasPassword || len(got.Identifiers) != 0 || !slices.Equal(got.Social, []string{"github:2", "google:A:1"}) {
+		t.Errorf("social only: %+v, %v", got, err)
+	}
+	got, err = c.Read(t.Context(), create(t, c, kratos.NewIdentity{
+		Traits: map[string]any{"email": "both@example.org"}, Social: []kratos.Social{{Provider: "google", Subject: "B"}},
+	}))
+	if err != nil || got.Pending || got.HasPassword || !slices.Equal(got.Identifiers, []string{"both@example.org"}) || !slices.Equal(got.Social, []string{"google:B"}) {
+		t.Errorf("social, with an e-mail address: %+v, %v", got, err)
+	}
+}
+
+// refuse: what a run tells apart by what Kratos says.
+func (r realKratos) refuse(t *testing.T) {
+	c := r.client
+	body, err := kratos.NewIdentity{Traits: map[string]any{"email": "ext@example.org"}, ExternalID: "auth0|ext"}.Body()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := c.CreateBatch(t.Context(), [][]byte{body})
+	if fault := faultOf(t, err); fault != nil { // 1.3.1
+		if fault.Said != `json: unknown field "external_id"` || !fault.Unsent() || !fault.Final() {
+			t.Errorf("external id: %+v", fault)
+		}
+		got, err = c.CreateBatch(t.Context(), [][]byte{kratos.WithoutExternalID(body)})
+	} else if record, err := c.Read(t.Context(), got[0].ID); err != nil || record.ExternalID != "auth0|ext" || !record.Binding.Has("auth0|ext") {
+		t.Errorf("external id: %+v, %v", record, err)
+	}
+	if err != nil || got[0].ID == "" {
+		t.Errorf("external id: %+v, %v", got, err)
+	}
+
+	bad, err := kratos.NewIdentity{Traits: map[string]any{"email": "bad@example.org"}, PasswordHash: secret.New("no such hash")}.Body()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.CreateBatch(t.Context(), append(bodies(t, 2), bad))
+	if fault := faultOf(t, err); fault == nil || fault.Status != http.StatusBadRequest || !strings.Contains(fault.Said, "hash format") || !fault.Unsent() {
+		t.Errorf("hash: %+v", fault)
+	}
+
+	bad, err = kratos.NewIdentity{Traits: map[string]any{"email": "not-an-address"}}.Body()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err = c.CreateBatch(t.Context(), [][]byte{bad, []byte(`{"schema_id":"nobody","traits":{}}`)})
+	if err != nil || got[0].Status != http.StatusBadRequest || got[1].Status != http.StatusBadRequest || got[0].Reason == "" || got[0].ID+got[1].ID != "" {
+		t.Errorf("traits: %+v, %v", got, err)
+	}
+}
+
+// conflict: who is told created beside a conflict may not be there.
+func (r realKratos) conflict(t *testing.T) {
+	c := r.client
+	taken, err := kratos.NewIdentity{Traits: map[string]any{"email": " KIM@example.org"}, Pending: true}.Body()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := c.CreateBatch(t.Context(), [][]byte{taken}); err != nil || got[0].Status != http.StatusConflict || got[0].Reason == "" {
+		t.Errorf("alone: %+v, %v", got, err)
+	}
+	sent := append(bodies(t, 2), taken)
+	got, err := c.CreateBatch(t.Context(), sent)
+	if err != nil || got[0].ID == "" || got[1].ID == "" || got[2].Status != http.StatusConflict {
+		t.Fatalf("with others: %+v, %v", got, err)
+	}
+	there, err := c.Exist(t.Context(), []string{got[0].ID, got[1].ID, id})
+	if err != nil || there[id] || there[got[0].ID] != there[got[1].ID] {
+		t.Fatalf("%v, %v", there, err)
+	}
+	created := there[got[0].ID]
+	if phantoms := strings.HasPrefix(r.version, "v1.3."); created == phantoms {
+		t.Errorf("%s: created %t", r.version, created)
+	}
+	again, err := c.CreateBatch(t.Context(), sent[:2])
+	if err != nil || (again[0].ID == "") != created {
+		t.Errorf("once more: %+v, %v", again, err)
+	}
+}
+
+// owners finds by every kind of identifier, and whoever it belongs to.
+func (r realKratos) owners(t *testing.T) {
+	c := r.client
+	odd, err := r.kratos.CreateIdentity(t.Context(), kratostest.NewIdentity{
+		SchemaID: "person", Traits: map[string]any{"email": "odd@example.org"}, MetadataAdmin: []any{"a", "list"}, MetadataPublic: "a text",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for identifier, want := range map[string]string{
+		" Kim@EXAMPLE.org": "kim kim@example.org +4915112345678", "+4915112345678": "kim kim@example.org +4915112345678", "lee@example.org": "lee@example.org",
+		"both@example.org": "both@example.org google:B", "google:B": "both@example.org google:B", "google:A:1": "github:2 google:A:1",
+		"google:b": "", "nobody@example.org": "", "": "",
+	} {
+		got, err := c.Owners(t.Context(), identifier)
+		words := []string{}
+		for _, owner := range got {
+			words = append(append(words, owner.Identifiers...), owner.Social...)
+		}
+		wanted := strings.Fields(want)
+		slices.Sort(words)
+		slices.Sort(wanted)
+		if err != nil || !slices.Equal(words, wanted) || len(got) != min(1, len(wanted)) {
+			t.Errorf("%q: %+v, %v", identifier, got, err)
+		}
+	}
+	got, err := c.Owners(t.Context(), "odd@example.org")
+	if err != nil || len(got) != 1 || got[0].ID != odd || !got[0].Foreign || got[0].HasPassword {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// walk reads more than a page of everybody.
+func (r realKratos) walk(t *testing.T) {
+	const many = 510
+	var sent [][]byte
+	for i := range many {
+		body, err := kratos.NewIdentity{Traits: map[string]any{"username": fmt.Sprint("walker-", i)}, Pending: true}.Body()
+		if err != nil {
+			t.Fatal(err)
+		}
+		sent = append(sent, body)
+	}
+	c := r.client
+	created, err := c.CreateBatch(t.Context(), sent)
+	if err != nil || len(created) != many {
+		t.Fatalf("%d created, %v", len(created), err)
+	}
+	var ids []string
+	for _, one := range created {
+		ids = append(ids, one.ID)
+	}
+	seen, walkers, foreign, social := map[string]bool{}, 0, 0, 0
+	err = c.Walk(t.Context(), func(one kratos.Record) error {
+		if seen[one.ID] {
+			t.Errorf("%s came twice", one.ID)
+		}
+		seen[one.ID] = true
+		if one.Pending && strings.HasPrefix(one.Identifiers[0], "walker-") {
+			walkers++
+		}
+		if one.Foreign {
+			foreign++
+		}
+		social += len(one.Social)
+		return nil
+	})
+	if err != nil || walkers != many || foreign != 1 || social != 3 || len(seen) < many+6 {
+		t.Errorf("%d walkers, %d foreign, %d social logins of %d, %v", walkers, foreign, social, len(seen), err)
+	}
+	there, err := c.Exist(t.Context(), ids)
+	if err != nil || len(there) != many {
+		t.Errorf("%d of them are there, %v", len(there), err)
+	}
+}
+
+// expired: what Kratos says of a page token that it does not know.
+func (r realKratos) expired(t *testing.T) {
+	expired := dialReal(t, r.kratos, func(r *http.Request) {
+		if query := r.URL.Query(); query.Has("page_token") {
+			query.Set("page_token", "expired")
+			r.URL.RawQuery = query.Encode()
+		}
+	})
+	if _, err := walk(t, expired); faultOf(t, err) == nil || faultOf(t, err).Reason != "page_token_refused" {
+		t.Errorf("%v", err)
+	}
+}
