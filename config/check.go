@@ -33,12 +33,14 @@ func (k *checker) require(holds bool, name, problem string) {
 	}
 }
 
-// check looks at the settings as a whole. It changes nothing.
-func (c *Config) check(unread map[string]bool) Faults {
+// check looks at the settings as a whole. It changes nothing. That a part lacks a
+// setting which nothing else can stand in for was found when it was read.
+func (c *Config) check(unread map[string]bool, parts []Part) Faults {
 	k := &checker{unread: unread}
 	c.checkListeners(k)
 	c.checkHook(k)
 	c.checkAuth0(k)
+	c.checkClientAuth(k, slices.Contains(parts, Serve))
 	c.checkKratos(k)
 	c.checkState(k)
 	c.checkWriteBack(k)
@@ -81,7 +83,7 @@ func (c *Config) checkHook(k *checker) {
 var domainPattern = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?(:[0-9]{1,5})?$`)
 
 func (c *Config) checkAuth0(k *checker) {
-	k.require(domainPattern.MatchString(c.Auth0Domain), "AUTH0_DOMAIN", "must be a bare domain such as tenant.eu.auth0.com, without https:// and slashes")
+	k.require(c.Auth0Domain == "" || domainPattern.MatchString(c.Auth0Domain), "AUTH0_DOMAIN", "must be a bare domain such as tenant.eu.auth0.com, without https:// and slashes")
 	base, problem := parseURL(c.BaseURL())
 	k.require(problem == "" || c.Auth0BaseURL == "", "AUTH0_BASE_URL", problem)
 	k.require(base == nil || base.Scheme == "https" || isLoopback(base.Hostname()), "AUTH0_BASE_URL", "passwords go there: it must be https, or http on loopback")
@@ -93,7 +95,6 @@ func (c *Config) checkAuth0(k *checker) {
 	for _, realm := range c.Auth0CustomRealms {
 		k.require(slices.Contains(c.Auth0Realms, realm), "AUTH0_CUSTOM_REALMS", "names a connection that is not in FERRY_AUTH0_REALMS")
 	}
-	c.checkClientAuth(k)
 	k.require(slices.Contains([]string{"RS256", "PS256"}, c.Auth0IDTokenAlg), "AUTH0_ID_TOKEN_ALG", "must be RS256 or PS256")
 	scopes := strings.Fields(c.Auth0Scope)
 	k.require(slices.Contains(scopes, "openid"), "AUTH0_SCOPE", "must contain openid: without it Auth0 does not say who the user is")
@@ -101,12 +102,16 @@ func (c *Config) checkAuth0(k *checker) {
 	k.require(c.Auth0Timeout >= 100*time.Millisecond && c.Auth0Timeout <= maxAuth0Timeout, "AUTH0_TIMEOUT", "must be between 100ms and 20s")
 }
 
-func (c *Config) checkClientAuth(k *checker) {
+// checkClientAuth looks at how the application of the logins authenticates; only
+// where there are logins must it be able to.
+func (c *Config) checkClientAuth(k *checker, logins bool) {
 	method := c.ClientAuth()
 	k.require(slices.Contains([]string{ClientSecretPost, ClientSecretBasic, PrivateKeyJWT}, method), "AUTH0_CLIENT_AUTH", "must be client_secret_post, client_secret_basic or private_key_jwt")
-	if method == PrivateKeyJWT {
+	switch {
+	case !logins:
+	case method == PrivateKeyJWT:
 		k.require(c.Auth0PrivateKeyFile != "", "AUTH0_PRIVATE_KEY_FILE", "is not set, but private_key_jwt needs it")
-	} else {
+	default:
 		k.require(!c.Auth0ClientSecret.Empty(), "AUTH0_CLIENT_SECRET", "is not set; set it, or FERRY_AUTH0_CLIENT_SECRET_FILE, or use a private key")
 	}
 	if c.Auth0PrivateKeyFile != "" {
@@ -147,6 +152,9 @@ func (c *Config) checkWriteBack(k *checker) {
 }
 
 func (c *Config) checkKratos(k *checker) {
+	if c.KratosAdminURL == "" {
+		return
+	}
 	admin, problem := parseURL(c.KratosAdminURL)
 	k.require(problem == "", "KRATOS_ADMIN_URL", problem)
 	if admin == nil {

@@ -18,10 +18,25 @@ import (
 // Prefix is what the name of every setting starts with.
 const Prefix = "FERRY_"
 
+// Part is something that settings are needed for.
+type Part string
+
+// The parts that require settings; what a part can do without is checked where it
+// is set.
+const (
+	// Serve is answering Kratos' hooks.
+	Serve Part = "serve"
+	// Kratos is the admin API.
+	Kratos Part = "kratos"
+	// Management is Auth0's Management API.
+	Management Part = "management"
+)
+
 // Config is every setting, one field each; field order is the order of the
 // README's table. A field's name gives the variable's (HookKeys is
 // FERRY_HOOK_KEYS); a field of a secret type can also be read from the file that
-// the variable NAME_FILE names.
+// the variable NAME_FILE names. The tag required lists the parts that cannot do
+// without it.
 type Config struct {
 	Listen         string `default:"127.0.0.1:4480" desc:"Where the hooks listen, host:port. Off loopback only with TLS or FERRY_INSECURE_LISTEN."`
 	AdminListen    string `default:"127.0.0.1:4481" desc:"Where health, version and metrics listen, host:port. The same rule as for FERRY_LISTEN."`
@@ -29,15 +44,15 @@ type Config struct {
 	TLSKeyFile     string `desc:"Private key (PEM) for both listeners; with FERRY_TLS_CERT_FILE."`
 	InsecureListen bool   `default:"false" desc:"Allows plain HTTP off loopback: only where something else encrypts the traffic, passwords are in it."`
 
-	HookKeys         Keys   `required:"true" desc:"The key that Kratos sends, 32 characters or more; two of them, comma between, while you rotate."`
+	HookKeys         Keys   `required:"serve" desc:"The key that Kratos sends, 32 characters or more; two of them, comma between, while you rotate."`
 	MaxPasswordBytes int    `default:"72" desc:"Longer passwords are refused and asked nowhere. 72 is the limit of Auth0's databases and of Kratos' bcrypt."`
 	Binding          string `default:"recorded" desc:"recorded: the identity must record the Auth0 user it was imported from. verified_identifier: one that records none may match by the e-mail or phone that Auth0 verified."`
 
 	TrustedProxies int `default:"0" desc:"How many proxies of yours stand before Kratos and append to the one header that the template passes on: the person's address is the Nth from the right. 0: none is believed."`
 
-	Auth0Domain          string        `required:"true" desc:"Your tenant's domain, or its custom domain, as it stands in the ID tokens' issuer: tenant.eu.auth0.com."`
+	Auth0Domain          string        `required:"serve,management" desc:"Your tenant's domain, or its custom domain, as it stands in the ID tokens' issuer: tenant.eu.auth0.com."`
 	Auth0BaseURL         string        `desc:"Where to connect instead of https://DOMAIN. Plain HTTP on loopback only."`
-	Auth0ClientID        string        `required:"true" desc:"Client id of the Auth0 application made for ferry."`
+	Auth0ClientID        string        `required:"serve" desc:"Client id of the Auth0 application made for ferry."`
 	Auth0ClientSecret    secret.String `desc:"Its client secret. **Required**, unless there is a private key."`
 	Auth0ClientAuth      string        `desc:"How the application authenticates: client_secret_post, client_secret_basic or private_key_jwt. Unset: private_key_jwt where there is a private key, else client_secret_post."`
 	Auth0PrivateKeyFile  string        `desc:"The application's RSA private key (PEM), for private_key_jwt."`
@@ -49,12 +64,12 @@ type Config struct {
 	Auth0ForwardClientIP bool          `default:"false" desc:"Tells Auth0 the person's address, so that its attack protection counts people, not ferry. Needs FERRY_TRUSTED_PROXIES, a client secret, and Trust Token Endpoint IP Header switched on for the application."`
 	Auth0Timeout         time.Duration `default:"8s" desc:"How long one login may wait for Auth0, all in all. At most 20s: Kratos gives up after 30s."`
 
-	Auth0TenantDomain     string        `desc:"The tenant's canonical domain, where FERRY_AUTH0_DOMAIN is a custom one; only write-back needs it."`
-	Auth0MgmtClientID     string        `desc:"Client id of a machine-to-machine application for the Management API; only write-back needs it."`
-	Auth0MgmtClientSecret secret.String `desc:"Its client secret."`
+	Auth0TenantDomain     string        `desc:"The tenant's canonical domain, where FERRY_AUTH0_DOMAIN is a custom one; write-back and export need it."`
+	Auth0MgmtClientID     string        `required:"management" desc:"Client id of a machine-to-machine application for the Management API; write-back and export need it. Export needs the scope read:users, and read:connections to find a connection by its name."`
+	Auth0MgmtClientSecret secret.String `required:"management" desc:"Its client secret."`
 	WriteBack             bool          `default:"false" desc:"Notes at Auth0, in app_metadata.ferry, that a user has crossed. Needs the Management API application, with the scope update:users."`
 
-	KratosAdminURL   string        `required:"true" desc:"Kratos' admin API: http://127.0.0.1:4434."`
+	KratosAdminURL   string        `required:"serve,kratos" desc:"Kratos' admin API: http://127.0.0.1:4434."`
 	KratosAdminToken secret.String `desc:"Bearer token for that API, where something in front of it wants one."`
 
 	StateURL            secret.String `default:"memory:" desc:"Where what crosses between the two hooks is kept for two minutes: memory:, or redis://user:password@host:6379/0 (rediss:// with TLS) for several replicas."`

@@ -35,19 +35,22 @@ func (f Faults) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Load reads every setting from the environment and checks the whole. The error is
-// a Faults that names everything wrong at once; the Config beside it then holds
-// what could be read.
-func Load() (*Config, error) {
+// Load is LoadFor what `ferry serve` needs.
+func Load() (*Config, error) { return LoadFor(Serve) }
+
+// LoadFor reads every setting from the environment and checks the whole; only what
+// the parts need has to be there. The error is a Faults that names everything wrong
+// at once; the Config beside it then holds what could be read.
+func LoadFor(parts ...Part) (*Config, error) {
 	c := &Config{sources: map[string]string{}}
 	var faults Faults
 	v := reflect.ValueOf(c).Elem()
 	for _, s := range settings() {
-		if problem := c.load(s, v.FieldByIndex(s.field.Index)); problem != "" {
+		if problem := c.load(s, s.requiredBy(parts), v.FieldByIndex(s.field.Index)); problem != "" {
 			faults = append(faults, Fault{s.name, problem})
 		}
 	}
-	faults = append(faults, c.check(faults.names())...)
+	faults = append(faults, c.check(faults.names(), parts)...)
 	faults.sort()
 	faults = append(faults, unknownNames()...)
 	if len(faults) > 0 {
@@ -77,8 +80,12 @@ func (f Faults) names() map[string]bool {
 type setting struct {
 	name     string // FERRY_HOOK_KEYS
 	field    reflect.StructField
-	required bool
+	required []string // the parts that cannot do without
 	secret   bool
+}
+
+func (s setting) requiredBy(parts []Part) bool {
+	return slices.ContainsFunc(parts, func(p Part) bool { return slices.Contains(s.required, string(p)) })
 }
 
 // settings lists the fields of Config with the names that envconfig gives them.
@@ -92,7 +99,7 @@ func settings() []setting {
 		t := field.Type
 		all = append(all, setting{
 			field:    field,
-			required: field.Tag.Get("required") == "true",
+			required: strings.Split(field.Tag.Get("required"), ","),
 			secret:   t == reflect.TypeFor[secret.String]() || t == reflect.TypeFor[Keys](),
 		})
 		fields = append(fields, forEnvconfig(field))
@@ -123,7 +130,7 @@ func forEnvconfig(field reflect.StructField) reflect.StructField {
 // load fills one field and returns what is wrong with its variable, or nothing.
 // Each setting goes through envconfig by itself, because envconfig stops at the
 // first fault, and its error quotes the value.
-func (c *Config) load(s setting, into reflect.Value) string {
+func (c *Config) load(s setting, required bool, into reflect.Value) string {
 	text, set := os.LookupEnv(s.name)
 	path, fileSet := os.LookupEnv(s.name + "_FILE")
 	switch {
@@ -132,7 +139,7 @@ func (c *Config) load(s setting, into reflect.Value) string {
 	case s.secret && fileSet:
 		c.sources[s.name] = "file"
 		return loadFile(s, path, into)
-	case s.required && text == "":
+	case required && text == "":
 		return missing(s)
 	case set && text == "":
 		return "is set but empty; unset it or give it a value"

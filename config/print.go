@@ -63,7 +63,7 @@ func Table() string {
 		}
 		value := s.field.Tag.Get("default")
 		switch {
-		case s.required:
+		case s.requiredBy([]Part{Serve}):
 			value = "**required**"
 		case value == "":
 			value = "–"
