@@ -37,7 +37,7 @@ type field struct {
 
 // Map implements [Mapper]. It never fails.
 func (m defaultMapper) Map(p Profile) (Identity, error) {
-	out := Identity{Traits: make(map[string]any, len(m.fields)), VerifiedAddresses: claimedVerified(p)}
+	out := Identity{Traits: map[string]any{}, VerifiedAddresses: claimedVerified(p)}
 	for _, f := range m.fields {
 		value := fact(p, f.claim)
 		if value == "" {
@@ -157,20 +157,24 @@ func fact(p Profile, claim string) string {
 // of the e-mail address. Databases keep addresses in lower case, so that is how Auth0
 // repeats them: Kim is a name even where the address is kim@.
 func madeUp(p Profile, name string) bool {
-	email := p.text(claimEmail)
-	for _, address := range []string{email, strings.ToLower(email)} {
-		local, _, _ := strings.Cut(address, "@")
-		if name == address || name == local {
-			return true
-		}
+	if email := p.text(claimEmail); isAddressOrLocal(name, email) || isAddressOrLocal(name, strings.ToLower(email)) {
+		return true
 	}
 	number := p.text(claimPhone)
 	return name == number || name == phone(number) || name == p.text(claimUsername) || name == p.text(userUsername)
 }
 
+func isAddressOrLocal(name, address string) bool {
+	local, _, _ := strings.Cut(address, "@")
+	return name == address || name == local
+}
+
 // madeUpPicture reports whether a picture is Auth0's default: Gravatar's for the
 // e-mail address, or two letters on a colour, perhaps behind a cache of WordPress'.
 func madeUpPicture(address string) bool {
+	if strings.HasPrefix(address, "https://s.gravatar.com/") || strings.HasPrefix(address, "https://cdn.auth0.com/avatars/") {
+		return true // as nearly all of them are: they need no parsing
+	}
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" {
 		return true

@@ -2,78 +2,58 @@ package mapping
 
 import (
 	"encoding/json"
+	"unicode/utf8"
 
-	experiment "github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
+	"ferry/strictjson"
 )
 
-// exact is any JSON value, its numbers as json.Number, digit for digit.
-type exact struct{ value any }
-
-// UnmarshalJSONFrom implements the decoder's interface.
-func (e *exact) UnmarshalJSONFrom(dec *jsontext.Decoder) (err error) {
-	e.value, err = readValue(dec)
-	return err
-}
-
-func readValue(dec *jsontext.Decoder) (any, error) {
-	token, err := dec.ReadToken()
-	if err != nil {
-		return nil, err
-	}
-	switch token.Kind() {
-	case '{':
-		return readObject(dec)
-	case '[':
-		return readList(dec)
-	case '"':
-		return token.String(), nil
-	case '0':
-		return json.Number(token.String()), nil
-	case 't', 'f':
-		return token.Bool(), nil
-	default: // null: what ends an object or a list is read there
-		return nil, nil
-	}
-}
-
-func readObject(dec *jsontext.Decoder) (map[string]any, error) {
-	object := map[string]any{}
-	for dec.PeekKind() != '}' {
-		name, err := dec.ReadToken()
-		if err != nil {
-			return nil, err
-		}
-		key := name.String()
-		if object[key], err = readValue(dec); err != nil {
-			return nil, err
-		}
-	}
-	_, err := dec.ReadToken()
-	return object, err
-}
-
-func readList(dec *jsontext.Decoder) ([]any, error) {
-	list := []any{}
-	for dec.PeekKind() != ']' {
-		element, err := readValue(dec)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, element)
-	}
-	_, err := dec.ReadToken()
-	return list, err
-}
-
 // plainJSON is a value as a decoder would have made it: times, structures and typed
-// lists become what JSON has for them.
+// lists become what JSON has for them, numbers json.Number, digit for digit.
 func plainJSON(v any) (any, error) {
-	text, err := json.Marshal(v)
+	if out, ok := copyPlain(v, maxCopy); ok {
+		return out, nil
+	}
+	const opaque = "value" // its keys may differ in case only
+	text, err := json.Marshal(map[string]any{opaque: v})
 	if err != nil {
 		return nil, err
 	}
-	var out exact
-	err = experiment.Unmarshal(text, &out)
-	return out.value, err
+	read, err := strictjson.Value(text, opaque)
+	if err != nil {
+		return nil, err
+	}
+	object, _ := read.(map[string]any)
+	return object[opaque], nil
+}
+
+// maxCopy is how deep copyPlain looks: a value may contain itself.
+const maxCopy = 4
+
+// copyPlain spares values of the simplest types, as marks are, the way through their
+// text. It reports whether there is nothing else in the value.
+func copyPlain(v any, depth int) (any, bool) {
+	switch v := v.(type) {
+	case nil, bool:
+		return v, true
+	case string:
+		return v, utf8.ValidString(v)
+	case map[string]any:
+		if v == nil {
+			return nil, true
+		}
+		if depth == 0 {
+			return nil, false
+		}
+		out := make(map[string]any, len(v))
+		for name, value := range v {
+			plain, ok := copyPlain(value, depth-1)
+			if !ok || !utf8.ValidString(name) {
+				return nil, false
+			}
+			out[name] = plain
+		}
+		return out, true
+	default:
+		return nil, false
+	}
 }

@@ -40,9 +40,18 @@ func (a Address) Normalize() Address {
 	if a.Via == ViaSMS {
 		a.Value = phone(a.Value)
 	} else {
-		a.Value = strings.Map(lower, a.Value)
+		a.Value = lowerCase(a.Value)
 	}
 	return a
+}
+
+func lowerCase(text string) string {
+	for i := range len(text) {
+		if c := text[i]; c >= utf8.RuneSelf || c >= 'A' && c <= 'Z' {
+			return strings.Map(lower, text)
+		}
+	}
+	return text // as most are
 }
 
 // lower keeps letters beyond ASCII that would become one of ASCII's: kim@ and the
@@ -59,7 +68,8 @@ func lower(r rune) rune {
 // but for these. It never guesses a country.
 func phone(number string) string {
 	return strings.Map(func(r rune) rune {
-		if strings.ContainsRune(" \u00a0-./()", r) {
+		switch r {
+		case ' ', '\u00a0', '-', '.', '/', '(', ')':
 			return -1
 		}
 		return r
@@ -139,8 +149,11 @@ func (r Rules) Believed(p Profile, mapped Identity) []Address {
 func claimedVerified(p Profile) []Address {
 	var out []Address
 	add := func(claim, verdict, via string) {
+		if verified, _ := p.Claims[verdict].(bool); !verified {
+			return
+		}
 		address := Address{Value: p.text(claim), Via: via}.Normalize()
-		if verified, _ := p.Claims[verdict].(bool); !verified || address.Value == "" {
+		if address.Value == "" {
 			return
 		}
 		if via == ViaSMS && !isPhone(address.Value) || address.Value != strings.ToLower(address.Value) {

@@ -104,9 +104,8 @@ func parseOutput(text []byte) (Identity, error) {
 		return Identity{}, fmt.Errorf("it answered more than %d bytes", maxOutput)
 	}
 	// Kratos reads these answers with keys as they are: traits may differ in case.
-	var read exact
-	err := strictjson.Unmarshal(text, &read, "identity")
-	out, ok := read.value.(map[string]any)
+	read, err := strictjson.Value(text, "identity")
+	out, ok := read.(map[string]any)
 	if err != nil || !ok {
 		return Identity{}, errors.New("it answered no object")
 	}

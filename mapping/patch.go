@@ -18,10 +18,9 @@ type Op struct {
 // pointer is a path as a JSON Pointer (RFC 6901).
 func pointer(path ...string) string {
 	var out strings.Builder
-	escape := strings.NewReplacer("~", "~0", "/", "~1")
 	for _, name := range path {
 		out.WriteByte('/')
-		out.WriteString(escape.Replace(name))
+		out.WriteString(strings.ReplaceAll(strings.ReplaceAll(name, "~", "~0"), "/", "~1"))
 	}
 	return out.String()
 }

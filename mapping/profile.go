@@ -41,6 +41,11 @@ type Profile struct {
 	UserMetadata map[string]any
 	// Blocked is true of a user that Auth0 lets no longer in.
 	Blocked bool
+	// Accounts are the identities that the user has at Auth0, in Auth0's order;
+	// none from claims, which do not tell.
+	Accounts []Account
+	// Factors are the second factors that the user enrolled, as far as Auth0 tells.
+	Factors []string
 }
 
 // Source names where claims come from.
@@ -108,6 +113,7 @@ func (p *Profile) takeMetadata() {
 	}
 	p.UserMetadata, _ = p.Claims[keyUserMetadata].(map[string]any)
 	p.Blocked, _ = p.Claims[keyBlocked].(bool)
+	p.Factors = factorsOf(p.Claims)
 	for _, key := range notClaims() {
 		delete(p.Claims, key)
 	}
@@ -129,11 +135,11 @@ func notClaims() []string {
 //
 // Numbers are kept as json.Number, digit for digit.
 func FromUser(user []byte) (Profile, error) {
-	var read exact
-	if err := strictjson.Unmarshal(user, &read, keyAppMetadata, keyUserMetadata, "profileData"); err != nil {
+	read, err := strictjson.Value(user, keyAppMetadata, keyUserMetadata, "profileData")
+	if err != nil {
 		return Profile{}, fmt.Errorf("read user: %w", err)
 	}
-	fields, ok := read.value.(map[string]any)
+	fields, ok := read.(map[string]any)
 	if !ok {
 		return Profile{}, errors.New("read user: it is no object")
 	}
@@ -173,14 +179,20 @@ func (p *Profile) takeIdentities(fields map[string]any) error {
 		// A job that exports single fields names them so.
 		connection, _ := fields[exportConnection].(string)
 		p.Source.Connection = connection
+		account := accountOf(p.UserID)
+		account.Connection = connection
+		p.Accounts = []Account{account}
 		if isDatabase(p.Provider) {
 			p.Connection = connection
 		}
 		return nil
 	}
 	identities, ok := fields[keyIdentities].([]any)
-	if !ok {
+	switch {
+	case !ok:
 		return errors.New("identities is no list")
+	case len(identities) == 0:
+		p.Accounts = []Account{accountOf(p.UserID)}
 	}
 	found := false
 	for i, element := range identities {
@@ -195,6 +207,7 @@ func (p *Profile) takeIdentities(fields map[string]any) error {
 			p.UserIDs = append(p.UserIDs, subject)
 		}
 		connection, _ := one[keyConnection].(string)
+		p.Accounts = append(p.Accounts, Account{Provider: provider, UserID: id, Connection: connection})
 		if subject == p.UserID {
 			p.Source.Connection = connection
 		}

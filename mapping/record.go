@@ -42,7 +42,8 @@ func adminMetadata(current map[string]any, p Profile, mapped, marks map[string]a
 	return next, whole, nil
 }
 
-// ownKeys are the keys of metadata_admin.auth0 that a merge writes.
+// ownKeys are the keys of metadata_admin.auth0 that a merge writes. The map is the
+// caller's to change.
 func ownKeys(p Profile, marks map[string]any) (map[string]any, error) {
 	own := map[string]any{}
 	if len(marks) > 0 {
@@ -52,7 +53,7 @@ func ownKeys(p Profile, marks map[string]any) (map[string]any, error) {
 		}
 		own, _ = plain.(map[string]any)
 	}
-	for _, name := range []string{keyUserID, keyUserIDs, keyConnection, keyAppMetadata, keyUserMetadata} {
+	for _, name := range [...]string{keyUserID, keyUserIDs, keyConnection, keyAppMetadata, keyUserMetadata} {
 		if _, ok := own[name]; ok {
 			return nil, ErrMark
 		}
@@ -70,18 +71,21 @@ func ownKeys(p Profile, marks map[string]any) (map[string]any, error) {
 // the mapper's own, and below auth0 the binding, the connection that holds the
 // password, both kinds of metadata and the marks.
 func Record(p Profile, mapped Identity, marks map[string]any) (map[string]any, error) {
-	admin, _, err := adminMetadata(nil, p, mapped.MetadataAdmin, marks)
+	auth0, err := ownKeys(p, marks)
 	if err != nil {
 		return nil, fmt.Errorf("record: %w", err)
 	}
+	maps.DeleteFunc(auth0, func(_ string, value any) bool { return empty(value) })
 	ids := make([]any, len(p.UserIDs))
 	for i, id := range p.UserIDs {
 		ids[i] = id
 	}
-	auth0, _ := admin[keyAuth0].(map[string]any)
-	auth0 = with(with(auth0, []string{keyUserID}, p.UserID), []string{keyUserIDs}, ids)
+	auth0[keyUserID], auth0[keyUserIDs] = p.UserID, ids
 	if p.Connection != "" {
 		auth0[keyConnection] = p.Connection
 	}
-	return with(admin, []string{keyAuth0}, auth0), nil
+	admin := make(map[string]any, len(mapped.MetadataAdmin)+1)
+	maps.Copy(admin, mapped.MetadataAdmin)
+	admin[keyAuth0] = auth0
+	return admin, nil
 }

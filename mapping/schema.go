@@ -14,8 +14,10 @@ import (
 // Schema is a Kratos identity schema. It is safe for concurrent use.
 type Schema struct {
 	compiled *jsonschema.Schema
+	quick    *quick
 	traits   []Trait
 	guards   []guard
+	forms    forms
 }
 
 // location names the schema where it has no $id; references are relative to it.
@@ -45,10 +47,11 @@ func ParseSchema(text []byte) (*Schema, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read identity schema: %w", err)
 	}
-	s := &Schema{compiled: compiled}
+	s := &Schema{compiled: compiled, quick: quickTraits(compiled)}
 	if err := s.survey(); err != nil {
 		return nil, fmt.Errorf("read identity schema: %w", err)
 	}
+	s.forms = traitForms(compiled)
 	return s, nil
 }
 
@@ -66,6 +69,14 @@ func (s *Schema) Validate(traits map[string]any) error {
 	if traits == nil {
 		traits = map[string]any{}
 	}
+	if s.quick.allows(traits) {
+		return nil
+	}
+	return s.explain(traits)
+}
+
+// explain says what is wrong with traits, or nil where nothing is.
+func (s *Schema) explain(traits map[string]any) error {
 	err := s.compiled.Validate(map[string]any{"traits": traits})
 	if err == nil {
 		return nil

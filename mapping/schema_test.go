@@ -143,9 +143,18 @@ func FuzzParseSchema(f *testing.F) {
 				t.Error("a trait without a path")
 			}
 		}
-		err = schema.Validate(map[string]any{"email": "canary-1f0a"})
+		traits := map[string]any{"email": "canary-1f0a"}
+		err = schema.Validate(traits)
 		if err != nil && strings.Contains(err.Error(), "canary") {
 			t.Errorf("a value is quoted: %v", err)
+		}
+		if whole := schema.ValidateWhole(traits); (err == nil) != (whole == nil) {
+			t.Errorf("validated as %v, by the library as %v", err, whole)
+		}
+		for _, h := range schema.Handles(traits) {
+			if h.Value != "canary-1f0a" {
+				t.Errorf("a handle that is none of the traits: %+v", h)
+			}
 		}
 	})
 }

@@ -112,18 +112,18 @@ func (o *object) add(key string) error {
 
 // fold maps keys that differ in case only to one text, by Unicode's simple
 // folding: what encoding/json would take for the same key is the same here.
-func fold(key string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'A' && r <= 'Z':
-			return r - 'A' + 'a' // most keys are in lower case: nothing to copy
-		case r < utf8.RuneSelf:
-			return r
-		}
-		least := r
-		for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
-			least = min(least, next)
-		}
-		return unicode.ToLower(least)
-	}, key)
+func fold(key string) string { return strings.Map(foldRune, key) }
+
+func foldRune(r rune) rune {
+	switch {
+	case r >= 'A' && r <= 'Z':
+		return r - 'A' + 'a' // most keys are in lower case: nothing to copy
+	case r < utf8.RuneSelf:
+		return r
+	}
+	least := r
+	for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
+		least = min(least, next)
+	}
+	return unicode.ToLower(least)
 }

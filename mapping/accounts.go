@@ -1,0 +1,98 @@
+package mapping
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Account is one of the identities that a user has at Auth0: the primary one, or one
+// that was linked to it.
+type Account struct {
+	// Provider is such as auth0 or google-oauth2.
+	Provider string
+	// UserID is the id at the provider, without the provider before it.
+	UserID string
+	// Connection is empty where it is not told.
+	Connection string
+}
+
+// HasPassword reports whether the account is one of a database, or of a directory
+// that Auth0 asks for passwords.
+func (a Account) HasPassword() bool { return isDatabase(a.Provider) }
+
+// Subject is what the provider itself calls the user. Auth0 puts the connection before
+// the ids of enterprise connections.
+func (a Account) Subject() string {
+	if a.Connection == "" {
+		return a.UserID
+	}
+	return strings.TrimPrefix(a.UserID, a.Connection+"|")
+}
+
+// HasPassword reports whether one of the user's accounts does.
+func (p Profile) HasPassword() bool {
+	for _, account := range p.Accounts {
+		if account.HasPassword() {
+			return true
+		}
+	}
+	return false
+}
+
+// accountOf is the account that a user id names by itself.
+func accountOf(subject string) Account {
+	provider, id, _ := strings.Cut(subject, "|")
+	return Account{Provider: provider, UserID: id}
+}
+
+// factorKeys are where user objects and the interchange format tell second factors.
+func factorKeys() []string {
+	return []string{"multifactor", "guardian_authenticators", "mfa_factors"}
+}
+
+// factorsOf are the names of the second factors, as far as they have one. What is
+// there and is no list of names is a factor as well.
+func factorsOf(claims map[string]any) []string {
+	var factors []string
+	for _, key := range factorKeys() {
+		value := claims[key]
+		if empty(value) {
+			continue
+		}
+		list, isList := value.([]any)
+		if !isList {
+			list = []any{value}
+		}
+		for _, element := range list {
+			name, isText := element.(string)
+			if !isText {
+				name = key
+			}
+			factors = append(factors, name)
+		}
+	}
+	return factors
+}
+
+// Time reads a date as user objects have it: RFC 3339, or an object {"$date": …} with
+// such a text or milliseconds since 1970.
+func Time(value any) (time.Time, bool) {
+	switch value := value.(type) {
+	case string:
+		t, err := time.Parse(time.RFC3339, value)
+		return t, err == nil
+	case json.Number:
+		ms, err := strconv.ParseInt(value.String(), 10, 64)
+		return time.UnixMilli(ms), err == nil
+	case map[string]any:
+		if date, ok := value["$date"]; ok {
+			return Time(date)
+		}
+		if long, ok := value["$numberLong"].(string); ok {
+			return Time(json.Number(long))
+		}
+	}
+	return time.Time{}, false
+}
