@@ -1,0 +1,141 @@
+package hashfile
+
+import (
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"ferry/secret"
+	"ferry/strictjson"
+)
+
+// databases is the provider of every user that has a password in Auth0's own store.
+const databases = "auth0|"
+
+var (
+	errNoID   = errors.New("there is neither an alt_id nor an _id")
+	errNoHash = errors.New("there is no passwordHash")
+	errDate   = errors.New("password_set_date is no date")
+)
+
+// line is one of the file. Ory's guide shows the id as _ID; a line with both is refused
+// by the decoder.
+type line struct {
+	ID           jsontext.Value `json:"_id"`
+	UpperID      jsontext.Value `json:"_ID"`
+	AltID        string         `json:"alt_id"`
+	PasswordHash secret.String  `json:"passwordHash"`
+	SetAt        jsontext.Value `json:"password_set_date"`
+	Tenant       string         `json:"tenant"`
+	Connection   string         `json:"connection"`
+}
+
+// parseLine reads one line. The user id is made of alt_id where there is one: it is the
+// id that the user was imported with, and the one that Auth0 knows him by.
+func parseLine(text []byte) (Hash, error) {
+	var read line
+	if err := strictjson.Unmarshal(text, &read); err != nil {
+		return Hash{}, err
+	}
+	id := read.AltID
+	if id == "" {
+		var err error
+		if id, err = objectID(read.ID, read.UpperID); err != nil {
+			return Hash{}, err
+		}
+	}
+	if read.PasswordHash.Empty() {
+		return Hash{}, errNoHash
+	}
+	setAt, err := parseDate(read.SetAt)
+	if err != nil {
+		return Hash{}, err
+	}
+	return Hash{
+		Subject: databases + id, Hash: read.PasswordHash, SetAt: setAt, Tenant: read.Tenant, Connection: read.Connection,
+	}, nil
+}
+
+// objectID reads {"$oid":"…"}, or a text. The keys of the whole line have been looked at
+// already, here as in what follows.
+func objectID(values ...jsontext.Value) (id string, err error) {
+	for _, value := range values {
+		var object struct {
+			OID string `json:"$oid"`
+		}
+		switch value.Kind() {
+		case '{':
+			err = json.Unmarshal(value, &object)
+			id = object.OID
+		case '"':
+			err = json.Unmarshal(value, &id)
+		default:
+			continue
+		}
+		if err != nil || id == "" {
+			return "", errNoID
+		}
+		return id, nil
+	}
+	return "", errNoID
+}
+
+// parseDate reads {"$date":…} with a text, with milliseconds, or with milliseconds as
+// {"$numberLong":"…"}; or a text by itself. Nothing, and null, is no date.
+func parseDate(value jsontext.Value) (time.Time, error) {
+	if len(value) == 0 {
+		return time.Time{}, nil
+	}
+	switch value.Kind() {
+	case 'n':
+		return time.Time{}, nil
+	case '"':
+	case '{':
+		var object struct {
+			Date jsontext.Value `json:"$date"`
+		}
+		if err := json.Unmarshal(value, &object); err != nil {
+			return time.Time{}, errDate
+		}
+		value = object.Date
+	default:
+		return time.Time{}, errDate
+	}
+	at, err := parseInstant(value)
+	if err != nil || at.Year() < 1 || at.Year() > 9999 {
+		return time.Time{}, errDate
+	}
+	return at, nil
+}
+
+func parseInstant(value jsontext.Value) (time.Time, error) {
+	switch value.Kind() {
+	case '"':
+		var text string
+		if err := json.Unmarshal(value, &text); err != nil {
+			return time.Time{}, err
+		}
+		at, err := time.Parse(time.RFC3339, text)
+		return at.UTC(), err
+	case '0':
+		return parseMillis(string(value))
+	case '{':
+		var object struct {
+			Long string `json:"$numberLong"`
+		}
+		if err := json.Unmarshal(value, &object); err != nil {
+			return time.Time{}, err
+		}
+		return parseMillis(object.Long)
+	default:
+		return time.Time{}, errDate
+	}
+}
+
+func parseMillis(digits string) (time.Time, error) {
+	millis, err := strconv.ParseInt(digits, 10, 64)
+	return time.UnixMilli(millis).UTC(), err
+}

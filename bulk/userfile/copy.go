@@ -1,0 +1,93 @@
+package userfile
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Copy passes once over the file and writes the rows that keep takes, by their line, as
+// they stand and in the file's own format: lines, an array, CSV under its header. Rows
+// that cannot be read are copied like all others, so that they can be mended there.
+//
+// What it writes is not packed. Where the pass ends early, what was kept until then is
+// written all the same, and the error is that of Rows.
+func (s *Source) Copy(ctx context.Context, w io.Writer, keep func(line int) bool) error {
+	out := bufio.NewWriterSize(w, bufferSize) // an error stays with it, and shows at the flush
+	c := &copier{out: out, keep: keep, array: s.format == Array}
+	c.begin(s.bom)
+	err := s.each(ctx, visitor{header: c.line, long: c.long, row: c.row})
+	c.end()
+	if flush := out.Flush(); flush != nil {
+		return errors.Join(err, fmt.Errorf("copy users: %w", flush))
+	}
+	return err
+}
+
+type copier struct {
+	out     *bufio.Writer
+	keep    func(line int) bool
+	array   bool
+	copied  bool // an element
+	stopped bool
+}
+
+// write leaves a failure to the flush, but ends the pass.
+func (c *copier) write(part []byte) {
+	if _, err := c.out.Write(part); err != nil {
+		c.stopped = true
+	}
+}
+
+func (c *copier) begin(mark bool) {
+	if mark {
+		c.write([]byte(bom))
+	}
+	if c.array {
+		c.write([]byte("["))
+	}
+}
+
+func (c *copier) row(row Row, raw []byte) bool {
+	if c.keep(row.Line) {
+		c.keepRow(raw)
+	}
+	return !c.stopped
+}
+
+func (c *copier) keepRow(raw []byte) {
+	if !c.array {
+		c.line(raw)
+		return
+	}
+	if c.copied {
+		c.write([]byte(","))
+	}
+	c.write([]byte("\n"))
+	c.write(raw)
+	c.copied = true
+}
+
+// line ends what has no end, as the last line of a file may.
+func (c *copier) line(raw []byte) {
+	c.write(raw)
+	if len(raw) > 0 && !bytes.HasSuffix(raw, []byte("\n")) {
+		c.write([]byte("\n"))
+	}
+}
+
+func (c *copier) long(line int) io.Writer {
+	if !c.keep(line) {
+		return io.Discard
+	}
+	return c.out
+}
+
+func (c *copier) end() {
+	if c.array {
+		c.write([]byte("\n]\n"))
+	}
+}

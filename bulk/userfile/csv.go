@@ -1,0 +1,153 @@
+package userfile
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+)
+
+var (
+	errHeader = &fault{"the header is no CSV", "a file of users begins with {, with [ or with the names of its columns"}
+	errQuote  = &fault{"a quote is opened and never closed", "close it, or double it where it belongs to the cell"}
+)
+
+// table reads CSV.
+type table struct {
+	in      *csv.Reader
+	window  *window
+	columns *column
+	count   int    // of the columns
+	header  []byte // as it stands
+	line    int    // the last one that began a row
+	max     int
+	json    []byte
+}
+
+// newTable reads the header.
+func newTable(in io.Reader, longest, held int) (*table, error) {
+	t := &table{window: &window{in: in, max: held}, max: longest}
+	t.in = csv.NewReader(bufio.NewReaderSize(t.window, bufferSize))
+	t.in.ReuseRecord = true
+	t.in.FieldsPerRecord = -1 // counted here: a line of blanks is no row
+	names, raw, err := t.record()
+	var malformed *csv.ParseError
+	switch {
+	case errors.Is(err, io.EOF), errors.As(err, &malformed):
+		return nil, errHeader
+	case err != nil:
+		return nil, err
+	}
+	t.header, t.count = bytes.Clone(raw), len(names)
+	t.columns, err = readHeader(names)
+	return t, err
+}
+
+func (t *table) next() (Row, []byte, error) {
+	record, raw, err := t.record()
+	var malformed *csv.ParseError
+	if errors.As(err, &malformed) {
+		t.line = malformed.StartLine
+		return Row{Line: t.line, Err: quoteFault(malformed)}, raw, nil
+	}
+	if err != nil {
+		return Row{Line: t.line + 1}, nil, err
+	}
+	t.line, _ = t.in.FieldPos(0)
+	row := Row{Line: t.line}
+	switch {
+	case len(raw) > t.max:
+		row.Err = errTooLong
+	case len(record) != t.count:
+		row.Err = fmt.Errorf("the row has %d cells and the header %d", len(record), t.count)
+	default:
+		t.json, row.Err = t.columns.appendObject(t.json[:0], record)
+	}
+	if row.Err == nil {
+		row.JSON = t.json
+	}
+	return row, raw, nil
+}
+
+// quoteFault says which lines a quote in the wrong place costs: the reader goes on
+// with the line after it.
+func quoteFault(at *csv.ParseError) error {
+	if at.Line == at.StartLine {
+		return errors.New("a quote stands where none may")
+	}
+	return fmt.Errorf("a quote stands where none may, or is missing: lines %d to %d were taken for one row", at.StartLine, at.Line)
+}
+
+// record reads the next row that is not blank. Other errors than a row's own
+// *csv.ParseError end the file.
+func (t *table) record() (record []string, raw []byte, err error) {
+	for {
+		record, err = t.in.Read()
+		end := t.in.InputOffset()
+		atEnd := t.window.ends(end)
+		raw = trimLines(t.window.cut(end))
+		switch {
+		case err != nil && atEnd && t.window.failed != nil:
+			return nil, nil, t.window.failed // a row that was cut off is not malformed
+		case errors.Is(err, csv.ErrQuote) && atEnd && bytes.Count(raw, []byte{'"'})%2 == 1:
+			return nil, nil, errQuote
+		case err == nil && len(bytes.Trim(raw, blanks)) == 0:
+			t.line++
+		default:
+			return record, raw, err
+		}
+	}
+}
+
+// trimLines takes away the empty lines before a row.
+func trimLines(raw []byte) []byte {
+	for {
+		rest := bytes.TrimPrefix(bytes.TrimPrefix(raw, []byte("\r\n")), []byte("\n"))
+		if len(rest) == len(raw) {
+			return raw
+		}
+		raw = rest
+	}
+}
+
+// window holds what was read since the end of the last row.
+type window struct {
+	in     io.Reader
+	held   []byte
+	head   int   // where the row begins in held
+	start  int64 // and in the file
+	max    int
+	failed error // why there is no more, unless it is the end
+}
+
+func (w *window) Read(p []byte) (int, error) {
+	if w.head > 0 {
+		w.held = w.held[:copy(w.held, w.held[w.head:])]
+		w.head = 0
+	}
+	if len(w.held) > w.max {
+		w.failed = errHeld
+		return 0, errHeld
+	}
+	n, err := w.in.Read(p)
+	w.held = append(w.held, p[:n]...)
+	if err != nil && !errors.Is(err, io.EOF) {
+		w.failed = err
+	}
+	return n, err
+}
+
+// ends reports whether nothing that was read lies behind the offset.
+func (w *window) ends(offset int64) bool {
+	return offset-w.start == int64(len(w.held)-w.head)
+}
+
+// cut gives what lies before the offset, until the next Read.
+func (w *window) cut(offset int64) []byte {
+	n := int(offset - w.start)
+	raw := w.held[w.head : w.head+n]
+	w.head, w.start = w.head+n, offset
+	return raw
+}

@@ -1,0 +1,100 @@
+package userfile_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+func TestCSVCells(t *testing.T) {
+	const plain = "user_id,email_verified,phone_verified,blocked,logins_count,identities,multifactor,app_metadata,user_metadata,name"
+	for name, c := range map[string]struct{ header, row, want string }{
+		"texts":                  {"user_id,name,created_at", `auth0|1, x ,2020-01-01T00:00:00.000Z`, `{"user_id":"auth0|1","name":" x ","created_at":"2020-01-01T00:00:00.000Z"}`},
+		"texts like others":      {"user_id,name,nickname", `1,true,{}`, `{"user_id":"1","name":"true","nickname":"{}"}`},
+		"all kinds":              {plain, `1,true,FALSE,True,12,"[{""a"":1}]",[],"{""b"":{}}","{}",x`, `{"user_id":"1","email_verified":true,"phone_verified":false,"blocked":true,"logins_count":12,"identities":[{"a":1}],"multifactor":[],"app_metadata":{"b":{}},"user_metadata":{},"name":"x"}`},
+		"all empty":              {plain, `,,,,,,,,,`, `{}`},
+		"whole columns, no json": {plain, `1,,,,,a,b,c,d,`, `{"user_id":"1","identities":"a","multifactor":"b","app_metadata":"c","user_metadata":"d"}`},
+		"no truth":               {plain, `1,canary,,,,,,,,`, `error: column email_verified is neither true nor false`},
+		"no truth, blank":        {plain, `1,,,true ,,,,,,`, `error: column blocked is neither true nor false`},
+		"no number":              {plain, `1,,,,canary,,,,,`, `error: column logins_count is no number`},
+		"no number of json":      {plain, `1,,,,007,,,,,`, `error: column logins_count is no number`},
+		"two numbers":            {plain, `1,,,,"1,2",,,,,`, `error: column logins_count is no number`},
+		"no json":                {plain, `1,,,,,,,{canary},,`, `error: column app_metadata begins as JSON does and is none`},
+		"two values":             {plain, `1,,,,,,,"{},""email"":""canary""",,`, `error: column app_metadata begins as JSON does and is none`},
+		"twice in json":          {plain, `1,,,,,,,"{""a"":1,""a"":2}",,`, `error: column app_metadata begins as JSON does and is none`},
+		"nested":                 {"user_metadata.consent.given,user_id,app_metadata.plan,user_metadata.consent.at,user_metadata.x", `yes,1,free,,true`, `{"user_metadata":{"consent":{"given":"yes"},"x":"true"},"user_id":"1","app_metadata":{"plan":"free"}}`},
+		"nested, nothing inside": {"user_metadata.consent.given,user_id,user_metadata.x", `,1,`, `{"user_id":"1"}`},
+		"nested, json stays":     {"user_id,user_metadata.list,user_metadata.blocked", `1,[1],maybe`, `{"user_id":"1","user_metadata":{"list":"[1]","blocked":"maybe"}}`},
+		"an index":               {"user_id,identities[0].connection,identities[0].isSocial", `1,db,false`, `{"user_id":"1","identities[0].connection":"db","identities[0].isSocial":"false"}`},
+		"guarded":                {"user_id,phone_number,name,nickname,given_name", `'-1,'+15551234,'=x,'@y,'`, `{"user_id":"-1","phone_number":"+15551234","name":"=x","nickname":"@y","given_name":"'"}`},
+		"quoted, no guard":       {"user_id,name,nickname", `1,'x',''=`, `{"user_id":"1","name":"'x'","nickname":"''="}`},
+		"escapes":                {"user_id,\"na\"\"me\"", "1,\"\\ \x00\u2028<\"", `{"user_id":"1","na\"me":"\\ \u0000` + "\u2028" + `<"}`},
+		"too few":                {"user_id,name", `canary`, `error: the row has 1 cells and the header 2`},
+		"too many":               {"user_id,name", `1,2,canary`, `error: the row has 3 cells and the header 2`},
+		"quote inside":           {"user_id,name", `1,can"ary"`, `error: a quote stands where none may`},
+		"quote and more":         {"user_id,name", `1,"can"ary`, `error: a quote stands where none may`},
+		"quote over lines":       {"user_id,name", "1,\"x\n2,y\n3,\"canary\"", `error: a quote stands where none may, or is missing: lines 2 to 4 were taken for one row`},
+		"no utf-8":               {"user_id,name", "1,canary\xff", `error: column name is not UTF-8`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rows := mustPass(t, open(t, c.header+"\n"+c.row+"\n"+strings.Repeat(",", strings.Count(c.header, ","))+"\n"))
+			if len(rows) != 2 {
+				t.Fatalf("%d rows", len(rows))
+			}
+			if rows[0] != "2 "+c.want {
+				t.Errorf("row:  %s\nwant: 2 %s", rows[0], c.want)
+			}
+			if !strings.HasSuffix(rows[1], " {}") {
+				t.Errorf("the row after it: %s", rows[1])
+			}
+			if !strings.HasPrefix(c.want, "error") && !json.Valid([]byte(values(rows)[0])) {
+				t.Error("it is no JSON")
+			}
+		})
+	}
+}
+
+func TestCSVHeaders(t *testing.T) {
+	same := func(a, b string) string {
+		return `columns "` + a + `" and "` + b + `" of the header are the same, or differ in case only, or one is a part of the other at row 1: export one of them`
+	}
+	for name, c := range map[string]struct{ header, want string }{
+		"no user_id":         {"Id,canary", "the header has no column user_id at row 1: export it as user_id, separated by commas"},
+		"other case":         {"User_id,canary", "the header has no column user_id at row 1: export it as user_id, separated by commas"},
+		"semicolons":         {"user_id;canary", "the header has no column user_id at row 1: export it as user_id, separated by commas"},
+		"twice":              {"user_id,name,name", same("name", "name")},
+		"twice but for case": {"user_id,User_ID", same("user_id", "User_ID")},
+		"twice, kelvin sign": {"user_id,k,\u212a", same("k", "\u212a")},
+		"twice, nested":      {"user_id,a.b,a.B", same("a.b", "a.B")},
+		"case of a part":     {"user_id,a.b,A.c", same("a.b", "A.c")},
+		"part after whole":   {"user_id,user_metadata,user_metadata.x", same("user_metadata", "user_metadata.x")},
+		"whole after part":   {"user_id,user_metadata.x,user_metadata", same("user_metadata.x", "user_metadata")},
+		"no name":            {"user_id,", "column 2 of the header has no name, or a part of it has none at row 1: name it or remove it"},
+		"no name of a part":  {"user_id,a..b", "column 2 of the header has no name, or a part of it has none at row 1: name it or remove it"},
+		"no utf-8":           {"user_id,\xff", "the name of column 2 is not UTF-8 at row 1: save the file as UTF-8"},
+		"too deep":           {"user_id,a" + strings.Repeat(".a", 100), "the name of column 2 has more than 100 parts at row 1: rename it or remove it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rows, err := pass(t.Context(), open(t, c.header+"\n1\n"))
+			if err == nil || err.Error() != "read users file: "+c.want {
+				t.Fatalf("err = %v\nwant: %s", err, c.want)
+			}
+			if len(rows) > 0 {
+				t.Errorf("rows came of it: %s", rows)
+			}
+		})
+	}
+}
+
+// TestRowErrorsHoldNoValue: every refused row above holds the same word.
+func TestRowErrorsHoldNoValue(t *testing.T) {
+	for _, text := range []string{
+		"user_id,blocked\n1,canary\n", "user_id,logins_count\n1,canary\n", "user_id,app_metadata\n1,{canary\n",
+		"user_id\ncanary,canary\n", "user_id\n\"canary\"canary\n", "user_id\ncanary\"\n", "user_id\ncanary\xff\n",
+	} {
+		rows := mustPass(t, open(t, text))
+		if len(rows) != 1 || !strings.HasPrefix(rows[0], "2 error: ") || strings.Contains(rows[0], "canary") {
+			t.Errorf("%q: %q", text, rows)
+		}
+	}
+}
