@@ -41,7 +41,7 @@ type ManagementOptions struct {
 	ClientID     string
 	ClientSecret secret.String
 	// Timeout is the whole time that one request may take, without the waiting
-	// that rate limits ask for.
+	// that rate limits ask for; of a download, the time that may pass without a byte.
 	Timeout time.Duration
 	// Transport is as in Options.
 	Transport http.RoundTripper
@@ -51,8 +51,9 @@ type ManagementOptions struct {
 	PerSecond float64
 }
 
-// Management writes to Auth0's Management API. It shares nothing with Client and
-// has no part in a login. It is safe for concurrent use.
+// Management calls Auth0's Management API: it marks users and exports them. It
+// shares nothing with Client and has no part in a login. It is safe for concurrent
+// use.
 type Management struct {
 	base    string
 	http    httpClient
@@ -163,9 +164,9 @@ func (m *Management) MarkMigrated(ctx context.Context, userID, identityID string
 	return nil
 }
 
-// call makes one call, which must be one that may be made again: with a new token
-// where Auth0 did not take the old one, and after a pause where it asked for that.
-// An answer that is not 200 is an error.
+// call makes one call, and makes it again only where Auth0 said that it did nothing:
+// with a new token where it did not take the old one, and after a pause where it
+// asked for that. An answer that is not 200 is an error.
 func (m *Management) call(ctx context.Context, method, path string, body []byte) (reply, error) {
 	renewed := false
 	for waits := 0; ; {
@@ -206,7 +207,9 @@ func (m *Management) try(ctx context.Context, method, path string, body []byte) 
 	if err != nil {
 		return reply{}, &ManagementError{Reason: "bad_base_url"}
 	}
-	req.Header.Set("Content-Type", "application/json")
+	if len(body) > 0 {
+		req.Header.Set("Content-Type", "application/json")
+	}
 	req.Header.Set("Authorization", "Bearer "+token.Reveal())
 	answer, err := m.http.roundTrip(req)
 	switch {

@@ -41,12 +41,7 @@ func newCommand(stdout, stderr io.Writer) *cobra.Command {
 			"Without --seed the tenant has the client " + auth0sim.DemoClientID + " (secret " +
 			auth0sim.DemoClientSecret + "),\nthe connection " + auth0sim.DemoConnection +
 			" and the user ada@example.test with the\npassword \"correct horse battery staple\".",
-		Args: func(cmd *cobra.Command, args []string) error {
-			if err := cobra.NoArgs(cmd, args); err != nil {
-				return &usageError{err}
-			}
-			return nil
-		},
+		Args:         noArgs,
 		SilenceUsage: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return run(cmd.Context(), o, stdout, stderr)
@@ -62,7 +57,17 @@ func newCommand(stdout, stderr io.Writer) *cobra.Command {
 	flags.StringVar(&o.issuer, "issuer", "", "issuer `URL` of tokens, instead of https://DOMAIN/")
 	flags.StringVar(&o.seed, "seed", "", "JSON `file` with the tenant, instead of the one for trying out")
 	flags.BoolVar(&o.relaxed, "relaxed", false, "switch attack protection and limits off")
+	cmd.CompletionOptions.DisableDefaultCmd = true
+	cmd.AddCommand(genCommand(stderr))
 	return cmd
+}
+
+// noArgs makes arguments wrong usage.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if err := cobra.NoArgs(cmd, args); err != nil {
+		return &usageError{err}
+	}
+	return nil
 }
 
 // run serves until ctx ends.

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"ferry/test/auth0sim"
+	"ferry/test/auth0sim/gen"
 )
 
 func TestMain(m *testing.M) {
@@ -173,6 +174,33 @@ func TestSeed(t *testing.T) {
 	}
 }
 
+// What gen makes is a seed, and its users are found by the Management API.
+func TestGen(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "tenant")
+	var stdout, stderr safeBuffer
+	if code := execute(t.Context(), []string{"gen", "--users", "60", "--seed", "9", "--out", dir, "--format", "all"}, &stdout, &stderr); code != exitOK {
+		t.Fatalf("got exit code %d: %s", code, stderr.String())
+	}
+	if !strings.HasPrefix(stderr.String(), "wrote to "+dir+": 60 users, 0 blank lines, ") || strings.Count(stderr.String(), "\n") != 1 || stdout.String() != "" {
+		t.Errorf("got %q and %q", stderr.String(), stdout.String())
+	}
+	for _, name := range []string{gen.UsersFile, gen.CSVFile, gen.ArrayFile, gen.HashesFile, gen.ExpectedFile, gen.SchemaFile} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Size() == 0 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	p := runProgram(t, ctx, 2, "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", "--seed", filepath.Join(dir, gen.SeedFile))
+	users, err := auth0sim.Control{URL: address(p.lines[1])}.Users(t.Context())
+	if err != nil || len(users) < 50 || len(users) > 60 {
+		t.Errorf("got %d users, %v", len(users), err)
+	}
+	cancel()
+	if code := p.wait(t); code != exitOK {
+		t.Errorf("got exit code %d, want 0", code)
+	}
+}
+
 func TestNoControl(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	p := runProgram(t, ctx, 1, "--listen", "127.0.0.1:0", "--control", "")
@@ -200,6 +228,13 @@ func TestRefusals(t *testing.T) {
 		"bad seed":             {[]string{"--seed", bad}, exitFailed, "Error: " + bad + ": seed: decode: json: unknown field \"userz\"\n"},
 		"missing seed":         {[]string{"--seed", "/nowhere/at/all"}, exitFailed, "Error: open seed: open /nowhere/at/all: no such file or directory\n"},
 		"flag":                 {[]string{"--wat"}, exitUsage, "Error: unknown flag: --wat\n"},
+		"gen without users":    {[]string{"gen", "--out", bad}, exitUsage, "Error: users: 0: want 1 to 10000000\n"},
+		"gen without out":      {[]string{"gen", "--users", "1"}, exitUsage, "Error: out: want a directory\n"},
+		"gen format":           {[]string{"gen", "--users", "1", "--out", bad, "--format", "xml"}, exitUsage, "Error: format: \"xml\": want ndjson, csv, json or all\n"},
+		"gen flag":             {[]string{"gen", "--relaxed"}, exitUsage, "Error: unknown flag: --relaxed\n"},
+		"gen number":           {[]string{"gen", "--users", "many"}, exitUsage, "Error: invalid argument \"many\" for \"--users\" flag: strconv.ParseInt: parsing \"many\": invalid syntax\n"},
+		"gen argument":         {[]string{"gen", "wat"}, exitUsage, "Error: unknown command \"wat\" for \"auth0sim gen\"\n"},
+		"gen into a file":      {[]string{"gen", "--users", "1", "--out", bad}, exitFailed, "Error: generate: mkdir " + bad + ": not a directory\n"},
 		"argument":             {[]string{"wat"}, exitUsage, "Error: unknown command \"wat\" for \"auth0sim\"\n"},
 	}
 	for name, tt := range tests {

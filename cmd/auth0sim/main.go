@@ -3,7 +3,8 @@
 // and holds no real secret.
 //
 // It prints a line per address once it is ready, and exits with 0 when told to
-// stop, with 1 when it could not serve and with 2 for wrong usage.
+// stop, with 1 when it could not serve and with 2 for wrong usage. Its subcommand gen
+// makes the files of a tenant, of any size.
 package main
 
 import (

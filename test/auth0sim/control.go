@@ -79,7 +79,7 @@ func (s *Server) faultRoutes(mux *http.ServeMux) {
 		}
 		return nil, s.ClearFault(id)
 	}))
-	mux.Handle("GET /fault-names", reads(func(*http.Request) (any, error) { return Faults(), nil }))
+	mux.Handle("GET /fault-names", reads(func(*http.Request) (any, error) { return allFaults(), nil }))
 	mux.Handle("GET /answers", reads(func(*http.Request) (any, error) { return AnswerRows(), nil }))
 }
 

@@ -98,7 +98,8 @@ func plainResponse(status int, mediaType, body string) response {
 func redirect(status int, target *url.URL, elsewhere string) response {
 	resp := plainResponse(status, "text/plain; charset=utf-8", http.StatusText(status))
 	if strings.HasPrefix(target.Path, PathManagement) {
-		elsewhere = orElse(elsewhere, pathRedirects+target.EscapedPath())
+		again := url.URL{Path: pathRedirects + target.Path, RawPath: pathRedirects + target.EscapedPath(), RawQuery: target.RawQuery}
+		elsewhere = orElse(elsewhere, again.String())
 	}
 	resp.header.Set("Location", orElse(elsewhere, PathRedirected))
 	return resp

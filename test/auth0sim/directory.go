@@ -65,9 +65,11 @@ func (d *directory) load(t Tenant) error {
 		}
 	}
 	for _, u := range t.Users {
-		if _, err := d.addUser(u); err != nil {
+		stored, err := d.addUser(u)
+		if err != nil {
 			return err
 		}
+		d.settle(stored.ID)
 	}
 	return nil
 }

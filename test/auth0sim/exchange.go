@@ -101,6 +101,7 @@ func (s *Server) Handler() http.Handler {
 	mux.Handle(PathDiscovery, s.serve(fixed(s.discovery)))
 	mux.Handle(PathUserinfo, s.serve(s.userinfoEndpoint))
 	s.managementRoutes(mux)
+	mux.Handle(PathExports+"{job}/{file}", s.serve(fixed(s.downloadExport)))
 	mux.Handle("/", s.serve(fixed(notFound)))
 	return mux
 }

@@ -48,12 +48,22 @@ func (f Fault) covers(path string) bool {
 	case AnyPath:
 		return true
 	case "":
-		if slices.Contains(FaultsOf(KindJWKS), f.Name) {
-			return path == PathJWKS
-		}
-		return path == PathToken
+		return f.atHome(path)
 	}
 	return path == f.Path || strings.HasSuffix(f.Path, "/") && strings.HasPrefix(path, f.Path)
+}
+
+// atHome says whether a path is one the fault is about where it names none.
+func (f Fault) atHome(path string) bool {
+	switch {
+	case slices.Contains(FaultsOf(KindJWKS), f.Name):
+		return path == PathJWKS
+	case slices.Contains(exportJobFaults(), f.Name):
+		return strings.HasPrefix(path, PathJobs) && path != PathUsersExports
+	case slices.Contains(FaultsOf(KindExport), f.Name):
+		return strings.HasPrefix(path, PathExports)
+	}
+	return path == PathToken
 }
 
 // add sets a fault and returns its id.

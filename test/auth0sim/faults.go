@@ -28,6 +28,8 @@ const (
 	KindIDToken FaultKind = "id_token"
 	// KindJWKS damages the published keys.
 	KindJWKS FaultKind = "jwks"
+	// KindExport spoils a job that exports users, or its file.
+	KindExport FaultKind = "export"
 )
 
 // Faults of the transport.
@@ -126,6 +128,17 @@ const (
 	FaultJWKSEncUse   FaultName = "jwks_enc_use" // keys marked for encryption
 )
 
+// Faults of exports. The first two are about GET /api/v2/jobs/{id}, the others
+// about the file.
+const (
+	FaultExportFailed      FaultName = "export_failed"       // the job has failed, for good; Value, or a made-up reason
+	FaultExportStuck       FaultName = "export_stuck"        // processing, and gets no further
+	FaultExportCut         FaultName = "export_cut"          // the first half of the gzip file, with a fitting length
+	FaultExportCutLine     FaultName = "export_cut_line"     // a sound gzip file that ends within its last line
+	FaultExportBadChecksum FaultName = "export_bad_checksum" // all bytes of the gzip file but its checksum
+	FaultExportNotGzip     FaultName = "export_not_gzip"     // the lines, not compressed
+)
+
 // FaultsOf lists the faults of a kind, in the order of this package.
 func FaultsOf(kind FaultKind) []FaultName {
 	switch kind {
@@ -153,9 +166,13 @@ func FaultsOf(kind FaultKind) []FaultName {
 		return idTokenFaults()
 	case KindJWKS:
 		return []FaultName{FaultJWKSEmpty, FaultJWKSWrongKey, FaultJWKSNoKeyID, FaultJWKSEncUse}
+	case KindExport:
+		return append(exportJobFaults(), FaultExportCut, FaultExportCutLine, FaultExportBadChecksum, FaultExportNotGzip)
 	}
 	return nil
 }
+
+func exportJobFaults() []FaultName { return []FaultName{FaultExportFailed, FaultExportStuck} }
 
 func idTokenFaults() []FaultName {
 	return []FaultName{
@@ -171,11 +188,14 @@ func idTokenFaults() []FaultName {
 	}
 }
 
-// Faults lists every fault, so that a test can walk them all.
+// Faults lists every fault that a login can meet, so that a test can walk them
+// all; FaultsOf([KindExport]) lists the others.
 func Faults() []FaultName {
 	return slices.Concat(FaultsOf(KindTransport), FaultsOf(KindAnswer), FaultsOf(KindBody),
 		FaultsOf(KindToken), FaultsOf(KindIDToken), FaultsOf(KindJWKS))
 }
+
+func allFaults() []FaultName { return append(Faults(), FaultsOf(KindExport)...) }
 
 // AnyPath makes a fault hold for every path.
 const AnyPath = "*"
@@ -188,9 +208,10 @@ const maxFaultDelay = 4 * time.Minute
 // may hold at once: latency, and then a cut body.
 type Fault struct {
 	Name FaultName `json:"name"`
-	// Path it holds for; empty is the path the fault is about (/oauth/token,
-	// or the JWKS for its own faults), [AnyPath] is every one, and one with a
-	// slash at its end, such as [PathUsers], is all below it.
+	// Path it holds for; empty is the path the fault is about (/oauth/token, or
+	// the JWKS, the jobs or the exported files for their own faults), [AnyPath]
+	// is every one, and one with a slash at its end, such as [PathUsers], is all
+	// below it.
 	Path string `json:"path,omitempty"`
 	// User narrows it to a user id, or to a username as submitted (without
 	// regard to case); empty is everybody.
@@ -256,7 +277,7 @@ func (f *Fault) UnmarshalJSON(raw []byte) error {
 
 // check refuses a fault that could not show; it changes nothing.
 func (f Fault) check() error {
-	if !slices.Contains(Faults(), f.Name) {
+	if !slices.Contains(allFaults(), f.Name) {
 		return fmt.Errorf("fault: none is called %q", f.Name)
 	}
 	if f.Times < 0 || f.Size < 0 {

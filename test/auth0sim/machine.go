@@ -9,6 +9,7 @@ import (
 // The scopes of the Management API that the simulator knows what to do with.
 const (
 	ScopeReadUsers         = "read:users"
+	ScopeReadConnections   = "read:connections"
 	ScopeUpdateUsers       = "update:users"
 	ScopeUpdateAppMetadata = "update:users_app_metadata"
 )

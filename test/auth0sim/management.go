@@ -8,15 +8,20 @@ import (
 	"mime"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 )
 
 // Paths of the Management API. A fault or a counter of one user's names the user
 // behind PathUsers, as it is and not escaped: "/api/v2/users/auth0|1".
 const (
-	PathManagement = "/api/v2/"
-	PathUsers      = "/api/v2/users/"
+	PathManagement   = "/api/v2/"
+	PathUsers        = "/api/v2/users/"
+	PathUserSearch   = "/api/v2/users"
+	PathUsersByEmail = "/api/v2/users-by-email"
+	PathConnections  = "/api/v2/connections"
+	// PathJobs is before a job's id; PathUsersExports makes a job.
+	PathJobs         = "/api/v2/jobs/"
+	PathUsersExports = "/api/v2/jobs/users-exports"
 	// pathRedirects is put before the path of a request to the Management API by
 	// redirect faults; what is there answers like the real one.
 	pathRedirects = "/redirected"
@@ -24,9 +29,36 @@ const (
 
 // managementRoutes serves the part of the Management API that is imitated.
 func (s *Server) managementRoutes(mux *http.ServeMux) {
-	mux.Handle(PathUsers+"{id}", s.serve(s.userEndpoint))
-	mux.Handle(pathRedirects+PathUsers+"{id}", s.serve(s.userEndpoint))
+	for path, open := range map[string]func() endpoint{
+		PathUsers + "{id}":        s.userEndpoint,
+		PathUserSearch:            s.managed(http.MethodGet, ScopeReadUsers, s.searchUsers),
+		PathUsersByEmail:          s.managed(http.MethodGet, ScopeReadUsers, s.usersByEmail),
+		PathConnections:           s.managed(http.MethodGet, ScopeReadConnections, s.listConnections),
+		PathConnections + "/{id}": s.managed(http.MethodGet, ScopeReadConnections, s.readConnection),
+		PathUsersExports:          s.managed(http.MethodPost, ScopeReadUsers, s.startExport),
+		PathJobs + "{id}":         s.managed(http.MethodGet, ScopeReadUsers, s.readJob),
+		PathJobs + "{id}/errors":  s.managed(http.MethodGet, ScopeReadUsers, s.readJobErrors),
+	} {
+		mux.Handle(path, s.serve(open))
+		mux.Handle(pathRedirects+path, s.serve(open))
+	}
+	s.inspectRoutes(mux)
 	mux.Handle(PathManagement, s.serve(fixed(func(*exchange) response { return s.refuse(AnswerManagementNotFound) })))
+}
+
+// managed is an endpoint of one method that asks for one scope.
+func (s *Server) managed(method, scope string, work func(*exchange) response) func() endpoint {
+	return fixed(func(x *exchange) response {
+		return s.managementLimited(func() response {
+			if x.req.Method != method {
+				return s.refuse(AnswerManagementNotFound)
+			}
+			if refusal, ok := s.authorize(x.req, scope); !ok {
+				return refusal
+			}
+			return work(x)
+		})
+	})
 }
 
 // userEndpoint is GET and PATCH /api/v2/users/{id}.
@@ -76,7 +108,7 @@ func (s *Server) readUser(x *exchange) response {
 	if !ok {
 		return s.refuse(AnswerManagementNoUser)
 	}
-	return s.userResponse(user)
+	return userResponse(user)
 }
 
 // patchAPIUser replaces root members, merges metadata at its first level, and
@@ -113,7 +145,7 @@ func (s *Server) patchAPIUser(x *exchange) response {
 	case err != nil:
 		return s.refuse(AnswerManagementConflict)
 	}
-	return s.userResponse(stored)
+	return userResponse(stored)
 }
 
 // userPatch is the body of PATCH /api/v2/users/{id}.
@@ -126,25 +158,33 @@ const (
 
 // readUserPatch refuses what names a member twice, or one that cannot be changed.
 func readUserPatch(x *exchange) (userPatch, error) {
-	media, _, err := mime.ParseMediaType(x.req.Header.Get("Content-Type"))
-	if err != nil || media != typeJSON {
-		return nil, errors.New("expected application/json")
-	}
-	var patch userPatch
-	if err := json.Unmarshal(x.body, &patch); err != nil || patch == nil {
-		return nil, errors.New("expected a JSON object")
-	}
 	changeable := []string{
 		memberAppMetadata, memberUserMetadata, "blocked", "email", "email_verified", "phone_number", "phone_verified",
 		"username", "password", "name", "given_name", "family_name", "nickname", "picture",
 	}
-	keys, _ := topKeys(x.body)
+	if err := checkBody(x, changeable); err != nil {
+		return nil, err
+	}
+	var patch userPatch
+	return patch, json.Unmarshal(x.body, &patch)
+}
+
+// checkBody refuses what is no JSON object of the members known, each once.
+func checkBody(x *exchange, known []string) error {
+	media, _, err := mime.ParseMediaType(x.req.Header.Get("Content-Type"))
+	if err != nil || media != typeJSON {
+		return errors.New("expected application/json")
+	}
+	keys, ok := topKeys(x.body)
+	if !ok || !json.Valid(x.body) {
+		return errors.New("expected a JSON object")
+	}
 	for i, key := range keys {
-		if slices.Contains(keys[:i], key) || !slices.Contains(changeable, key) {
-			return nil, fmt.Errorf("additional or repeated property: %s", key)
+		if slices.Contains(keys[:i], key) || !slices.Contains(known, key) {
+			return fmt.Errorf("additional or repeated property: %s", key)
 		}
 	}
-	return patch, nil
+	return nil
 }
 
 // onlyAppMetadata says whether the scope for that alone is enough.
@@ -201,51 +241,4 @@ func mergeMetadata(old, patch json.RawMessage) (json.RawMessage, error) {
 		}
 	}
 	return json.Marshal(merged)
-}
-
-// userResponse is a user as the Management API shows it: what only the simulator
-// knows is left out, and the user's own identity stands first.
-func (s *Server) userResponse(u User) response {
-	raw, err := json.Marshal(u)
-	if err != nil {
-		return s.refuse(AnswerManagementServerError)
-	}
-	var members map[string]any
-	if err := json.Unmarshal(raw, &members); err != nil {
-		return s.refuse(AnswerManagementServerError)
-	}
-	for _, name := range []string{"connection", "mfa", "password_leaked", "deny", "custom_claims"} {
-		delete(members, name)
-	}
-	if u.Email != "" {
-		members["email_verified"] = u.EmailVerified
-	}
-	provider, id, _ := strings.Cut(u.ID, "|")
-	identities := []apiIdentity{{Connection: u.Connection, UserID: id, Provider: provider}}
-	for _, linked := range u.Identities {
-		identities = append(identities, apiIdentity{
-			Connection: linked.Connection, UserID: linked.UserID, Provider: linked.Provider, IsSocial: linked.IsSocial,
-			Profile: &apiProfile{Email: linked.Email, Username: linked.Username, Phone: linked.Phone},
-		})
-	}
-	members["identities"] = identities
-	resp := jsonResponse(http.StatusOK, members)
-	resp.header.Set("Content-Type", typeJSONUTF8)
-	return resp
-}
-
-// apiIdentity is an identity as the Management API shows it.
-type apiIdentity struct {
-	Connection string      `json:"connection"`
-	UserID     string      `json:"user_id"`
-	Provider   string      `json:"provider"`
-	IsSocial   bool        `json:"isSocial"`
-	Profile    *apiProfile `json:"profileData,omitempty"`
-}
-
-// apiProfile is what the Management API tells of a linked identity.
-type apiProfile struct {
-	Email    string `json:"email,omitempty"`
-	Username string `json:"username,omitempty"`
-	Phone    string `json:"phone_number,omitempty"`
 }

@@ -2,6 +2,7 @@ package auth0sim_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -188,7 +189,7 @@ func TestManagementTokens(t *testing.T) {
 	}
 	got := send(t, http.MethodPatch, sim.URL()+auth0sim.PathUsers+"auth0%7Cnobody", "application/json", `{}`, token)
 	want(t, got, 404, `{"statusCode":404,"error":"Not Found","message":"The user does not exist.","errorCode":"inexistent_user"}`)
-	for _, path := range []string{"/api/v2/users", "/api/v2/jobs", "/api/v2/users/a/b"} {
+	for _, path := range []string{"/api/v2/clients", "/api/v2/jobs", "/api/v2/users/a/b"} {
 		want(t, get(t, sim, path, token), 404, `{"statusCode":404,"error":"Not Found","message":"Not Found"}`)
 	}
 	if got := send(t, http.MethodDelete, adaURL(sim), "", "", token); got.status != 404 {
@@ -272,4 +273,44 @@ func TestManagementRows(t *testing.T) {
 		s.Answers = map[auth0sim.AnswerName]auth0sim.Answer{auth0sim.AnswerManagementNoToken: {Status: 400, Error: "other", Description: "words"}}
 	})
 	want(t, patch(t, sim, `{}`, nil), 400, `{"statusCode":400,"error":"Bad Request","message":"words","errorCode":"other"}`)
+}
+
+// Nothing that a user has is forgotten where the Management API shows it, but for
+// what only the simulator knows.
+func TestEverythingIsShown(t *testing.T) {
+	t.Parallel()
+	full := auth0sim.User{
+		ID: "auth0|full", Connection: auth0sim.DemoConnection, Email: "full@example.test", EmailVerified: true, Username: "full",
+		Phone: "+491511234567", PhoneVerified: true, Password: "a password", Blocked: true, MFA: true, Multifactor: []string{"guardian"},
+		PasswordLeaked: true, Deny: &auth0sim.Denial{Reason: "x"}, Name: "n", GivenName: "g", FamilyName: "f", MiddleName: "m", Nickname: "k",
+		Picture: "p", CreatedAt: frozen(), UpdatedAt: frozen(), LastLogin: frozen(), LastIP: "203.0.113.7", LoginsCount: 3,
+		LastPasswordReset: frozen(), AppMetadata: map[string]any{"a": 1}, UserMetadata: map[string]any{"u": 2},
+		CustomClaims: map[string]any{"c": 3}, PasswordHash: "", Identities: []auth0sim.Identity{{Provider: "github", UserID: "1"}},
+	}
+	for i, value := 0, reflect.ValueOf(full); i < value.NumField(); i++ {
+		if name := value.Type().Field(i).Name; value.Field(i).IsZero() && name != "PasswordHash" {
+			t.Fatalf("the test does not set %s", name)
+		}
+	}
+	sim := startManaged(t, auth0sim.ScopeReadUsers)
+	stored, err := sim.AddUser(full)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := json.Marshal(stored)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kept, shown map[string]any
+	got := get(t, sim, auth0sim.PathUsers+"auth0%7Cfull", machineBearer(t, sim))
+	if err := errors.Join(json.Unmarshal(raw, &kept), json.Unmarshal([]byte(got.body), &shown)); err != nil {
+		t.Fatal(err)
+	}
+	for _, own := range []string{"connection", "mfa", "password_leaked", "deny", "custom_claims", "identities"} {
+		delete(kept, own)
+	}
+	delete(shown, "identities")
+	if !reflect.DeepEqual(kept, shown) {
+		t.Errorf("got %v\nwant %v", shown, kept)
+	}
 }

@@ -12,6 +12,12 @@ const (
 	AnswerManagementBadToken        AnswerName = "management_bad_token"
 	AnswerManagementScope           AnswerName = "management_scope"
 	AnswerManagementNoUser          AnswerName = "management_no_user"
+	AnswerManagementNoConnection    AnswerName = "management_no_connection"
+	AnswerManagementNoJob           AnswerName = "management_no_job"
+	AnswerManagementNoClient        AnswerName = "management_no_client"
+	AnswerManagementBadQuery        AnswerName = "management_bad_query"
+	AnswerManagementBadPath         AnswerName = "management_bad_path"
+	AnswerManagementPageLimit       AnswerName = "management_page_limit"
 	AnswerManagementBadBody         AnswerName = "management_bad_body"
 	AnswerManagementConflict        AnswerName = "management_conflict"
 	AnswerManagementTooManyRequests AnswerName = "management_too_many_requests"
@@ -19,6 +25,9 @@ const (
 	AnswerManagementUnavailable     AnswerName = "management_unavailable"
 	AnswerManagementServerError     AnswerName = "management_server_error"
 )
+
+// pageLimitText is known up to its link.
+const pageLimitText = "You can only page through the first 1000 records. See https://auth0.com/docs/users/search/v3/view-search-results-by-page#limitation"
 
 // ManagementRows lists every refusal of the Management API. They are written as
 // its envelope: Error becomes errorCode, Description becomes message, and the
@@ -29,6 +38,12 @@ func ManagementRows() []AnswerRow {
 		{AnswerManagementBadToken, "INF", Answer{Status: 401, Error: "invalid_token", Description: "Invalid token"}, "an unknown or expired token, or one for something else"},
 		{AnswerManagementScope, "RPT", Answer{Status: 403, Error: "insufficient_scope", Description: "Insufficient scope, expected any of: {scopes}"}, "the token lacks the scope"},
 		{AnswerManagementNoUser, "GAP", Answer{Status: 404, Error: "inexistent_user", Description: "The user does not exist."}, "no such user id"},
+		{AnswerManagementNoConnection, "GAP", Answer{Status: 404, Error: "inexistent_connection", Description: "The connection does not exist."}, "no such connection id"},
+		{AnswerManagementNoJob, "GAP", Answer{Status: 404, Error: "inexistent_job", Description: "The job does not exist."}, "no such job id, or a job of yesterday"},
+		{AnswerManagementNoClient, "GAP", Answer{Status: 404, Error: "inexistent_client", Description: "The client does not exist"}, "no such client id"},
+		{AnswerManagementBadQuery, "INF", Answer{Status: 400, Error: "invalid_query_string", Description: "Query validation error: '{reason}'."}, "a parameter that is unknown, repeated, missing or no good"},
+		{AnswerManagementBadPath, "INF", Answer{Status: 400, Error: "invalid_uri", Description: "Path validation error: '{reason}'."}, "an id that cannot be one"},
+		{AnswerManagementPageLimit, "RPT", Answer{Status: 400, Description: pageLimitText}, "a page beyond the first 1000 users"},
 		{AnswerManagementBadBody, "INF", Answer{Status: 400, Error: "invalid_body", Description: "Payload validation error: '{reason}'."}, "a body that cannot be read, or names what cannot be changed"},
 		{AnswerManagementConflict, "RPT", Answer{Status: 400, Error: "auth0_idp_error", Description: "The user could not be changed."}, "an identifier that is taken"},
 		{AnswerManagementTooManyRequests, "RPT", Answer{Status: 429, Error: "too_many_requests", Description: "Global limit has been reached"}, "the limit of the Management API"},

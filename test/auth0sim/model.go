@@ -13,6 +13,7 @@ const (
 	StrategyAzureAD  = "waad"
 	StrategySAML     = "samlp"
 	StrategyGoogle   = "google-oauth2"
+	StrategyFacebook = "facebook"
 )
 
 // Ways for an application to authenticate at the token endpoint.
@@ -113,8 +114,12 @@ type User struct {
 	PasswordHash string `json:"password_hash,omitempty"`
 
 	Blocked bool `json:"blocked,omitempty"`
-	// MFA says that a second factor is enrolled.
+	// MFA says that a second factor is enrolled, and so does Multifactor.
 	MFA bool `json:"mfa,omitempty"`
+	// Multifactor names the providers of the second factors, as the Management
+	// API shows them; where MFA alone says that there is one, it shows
+	// google-authenticator [INF].
+	Multifactor []string `json:"multifactor,omitempty"`
 	// PasswordLeaked makes breached-password detection refuse the right
 	// password.
 	PasswordLeaked bool `json:"password_leaked,omitempty"`
@@ -129,6 +134,13 @@ type User struct {
 	Picture    string    `json:"picture,omitempty"`
 	CreatedAt  time.Time `json:"created_at,omitzero"`
 	UpdatedAt  time.Time `json:"updated_at,omitzero"`
+
+	// Logins do not change the next three; a new password changes
+	// LastPasswordReset.
+	LastLogin         time.Time `json:"last_login,omitzero"`
+	LastIP            string    `json:"last_ip,omitempty"`
+	LoginsCount       int       `json:"logins_count,omitempty"`
+	LastPasswordReset time.Time `json:"last_password_reset,omitzero"`
 
 	AppMetadata  map[string]any `json:"app_metadata,omitempty"`
 	UserMetadata map[string]any `json:"user_metadata,omitempty"`
@@ -147,11 +159,13 @@ type Identity struct {
 	Connection string `json:"connection"`
 	IsSocial   bool   `json:"isSocial,omitempty"`
 
-	Email        string `json:"email,omitempty"`
-	Username     string `json:"username,omitempty"`
-	Phone        string `json:"phone_number,omitempty"`
-	Password     string `json:"password,omitempty"`
-	PasswordHash string `json:"password_hash,omitempty"`
+	Email         string `json:"email,omitempty"`
+	EmailVerified bool   `json:"email_verified,omitempty"`
+	Username      string `json:"username,omitempty"`
+	Phone         string `json:"phone_number,omitempty"`
+	Name          string `json:"name,omitempty"`
+	Password      string `json:"password,omitempty"`
+	PasswordHash  string `json:"password_hash,omitempty"`
 }
 
 // Denial is custom code in the tenant refusing a login whose password is right.

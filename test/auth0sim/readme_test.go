@@ -25,7 +25,7 @@ func TestReadmeIsComplete(t *testing.T) {
 			t.Errorf("the README lacks %s", s)
 		}
 	}
-	for _, name := range auth0sim.Faults() {
+	for _, name := range append(auth0sim.Faults(), auth0sim.FaultsOf(auth0sim.KindExport)...) {
 		expect("`" + string(name) + "`")
 	}
 	for _, row := range auth0sim.AnswerRows() {

@@ -30,6 +30,7 @@ type Server struct {
 	tokens  *tokenStore
 	faults  *faultList
 	journal *journal
+	exports *exportStore
 
 	settingsMu sync.RWMutex
 	settings   Settings
@@ -64,6 +65,7 @@ func New(cfg Config) (*Server, error) {
 		tokens:  newTokenStore(),
 		faults:  newFaultList(),
 		journal: newJournal(cfg.JournalSize),
+		exports: newExportStore(),
 		closing: make(chan struct{}),
 	}
 	s.limits = newLimits(s.clock.now)

@@ -22,6 +22,11 @@ type Settings struct {
 	Userinfo     UserinfoLimit `json:"userinfo"`
 	// Management is the limit on the Management API.
 	Management ManagementLimit `json:"management"`
+	// SearchDelaySeconds is how long GET /api/v2/users does not know of a user
+	// who was added or changed.
+	SearchDelaySeconds int `json:"search_delay_seconds"`
+	// Export is how jobs that export users go.
+	Export ExportJobs `json:"export"`
 
 	// RetryAfter is a Retry-After header, in seconds, on every 429; 0 sends
 	// none. Whether Auth0 sends it is unknown [GAP].
@@ -96,6 +101,19 @@ type ManagementLimit struct {
 	PerSecond int  `json:"per_second"`
 }
 
+// ExportJobs is how jobs that export users go, by the tenant's clock.
+type ExportJobs struct {
+	// Reads is how often GET /api/v2/jobs/{id} answers pending, and then
+	// processing, before it answers completed.
+	Reads int `json:"reads"`
+	// Scheme puts http:// or https:// before the location.
+	Scheme bool `json:"scheme"`
+	// LinkSeconds is how long a location works.
+	LinkSeconds int `json:"link_seconds"`
+	// KeepSeconds is how long there is a job.
+	KeepSeconds int `json:"keep_seconds"`
+}
+
 // DefaultSettings are Auth0's documented defaults: every protection is on. The
 // rate limits of the tenant and of its Management API are off because they
 // depend on the plan; the numbers are the free plan's.
@@ -107,6 +125,7 @@ func DefaultSettings() Settings {
 		RateLimit:          RateLimit{Burst: 30, PerSecond: 30},
 		Userinfo:           UserinfoLimit{Enabled: true, Burst: 10, PerMinute: 5},
 		Management:         ManagementLimit{Burst: 2, PerSecond: 2},
+		Export:             ExportJobs{Reads: 2, LinkSeconds: 60, KeepSeconds: 86400},
 		AccessTokenSeconds: 86400,
 		IDTokenSeconds:     36000,
 	}
@@ -183,6 +202,10 @@ func (s Settings) checkNumbers() error {
 		{"access_token_seconds", s.AccessTokenSeconds, 1},
 		{"id_token_seconds", s.IDTokenSeconds, 1},
 		{"retry_after", s.RetryAfter, 0},
+		{"search_delay_seconds", s.SearchDelaySeconds, 0},
+		{"export.reads", s.Export.Reads, 0},
+		{"export.link_seconds", s.Export.LinkSeconds, 1},
+		{"export.keep_seconds", s.Export.KeepSeconds, 1},
 	} {
 		if number.value < number.min {
 			return fmt.Errorf("settings: %s: %d: want %d or more", number.name, number.value, number.min)

@@ -32,13 +32,14 @@ func (s *Server) Configure(change func(*Settings)) error {
 }
 
 // Reset forgets what happened: counters, the journal, faults, limits, blocks,
-// tokens, key rotations and the clock. Tenant and settings stay.
+// tokens, jobs, key rotations and the clock. Tenant and settings stay.
 func (s *Server) Reset() {
 	s.journal.reset()
 	s.faults.clear()
 	s.limits.reset()
 	s.tokens.reset()
 	s.keys.reset()
+	s.exports.reset()
 	s.clock.reset()
 }
 

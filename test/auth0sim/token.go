@@ -192,7 +192,7 @@ func (s *Server) checkUser(a *attempt) (response, bool) {
 		return s.refuse(AnswerRuleDenied, "reason", user.Deny.Reason), false
 	case user.Deny != nil:
 		return s.refuse(AnswerActionDenied, "reason", user.Deny.Reason), false
-	case (user.MFA || settings.RequireMFA) && !a.app.MFAExempt:
+	case (user.enrolled() || settings.RequireMFA) && !a.app.MFAExempt:
 		return s.refuse(AnswerMFARequired, "mfa_token", newMFAToken()), false
 	}
 	return response{}, true

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/crypto/bcrypt"
 )
@@ -20,6 +21,9 @@ const maxPassword = 72
 type account struct {
 	user   User
 	logins []*credential
+	// changed is when the user was added or changed; zero for those that were
+	// there at the start. The search knows of it later.
+	changed time.Time
 }
 
 // credential is one way to log in: the user's own, or a linked identity's.
@@ -80,6 +84,9 @@ func (d *directory) changeUser(id string, change func(*User)) (User, error) {
 		return User{}, fmt.Errorf("user %q: the id cannot change", id)
 	}
 	u.UpdatedAt = d.now().UTC()
+	if u.Password != "" || u.PasswordHash != "" {
+		u.LastPasswordReset = u.UpdatedAt
+	}
 	return d.store(u, old)
 }
 
@@ -97,6 +104,7 @@ func (d *directory) store(u User, old *account) (User, error) {
 		}
 	}
 	d.drop(old)
+	acc.changed = d.now()
 	d.users[u.ID] = acc
 	for _, login := range acc.logins {
 		for _, key := range login.keys {
@@ -104,6 +112,13 @@ func (d *directory) store(u User, old *account) (User, error) {
 		}
 	}
 	return acc.user.clone(), nil
+}
+
+// settle makes a user one of long ago, which the search knows.
+func (d *directory) settle(id string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.users[id].changed = time.Time{}
 }
 
 // drop forgets an account and its logins. The caller holds the lock.
@@ -237,6 +252,7 @@ func (u User) clone() User {
 	u.AppMetadata = maps.Clone(u.AppMetadata)
 	u.UserMetadata = maps.Clone(u.UserMetadata)
 	u.CustomClaims = maps.Clone(u.CustomClaims)
+	u.Multifactor = slices.Clone(u.Multifactor)
 	u.Identities = slices.Clone(u.Identities)
 	if u.Deny != nil {
 		deny := *u.Deny
@@ -314,13 +330,24 @@ func (s *Server) User(id string) (User, bool) {
 
 // Users returns all users, by id.
 func (s *Server) Users() []User {
-	s.dir.mu.RLock()
-	defer s.dir.mu.RUnlock()
-	users := make([]User, 0, len(s.dir.users))
-	for _, acc := range s.dir.users {
+	return s.dir.usersWhere(func(*account) bool { return true })
+}
+
+// usersWhere returns the users that match, by id.
+func (d *directory) usersWhere(match func(*account) bool) []User {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	var found []*account
+	for _, acc := range d.users {
+		if match(acc) {
+			found = append(found, acc)
+		}
+	}
+	slices.SortFunc(found, func(a, b *account) int { return strings.Compare(a.user.ID, b.user.ID) })
+	users := make([]User, 0, len(found))
+	for _, acc := range found {
 		users = append(users, acc.user.clone())
 	}
-	slices.SortFunc(users, func(a, b User) int { return strings.Compare(a.ID, b.ID) })
 	return users
 }
 

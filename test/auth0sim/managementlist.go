@@ -1,0 +1,143 @@
+package auth0sim
+
+import (
+	"crypto/sha256"
+	"maps"
+	"math/big"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// searchUsers is GET /api/v2/users: the first thousand, and late to know of changes.
+func (s *Server) searchUsers(x *exchange) response {
+	query, err := readListQuery(x.req.URL.RawQuery, "", "q", "search_engine")
+	if err != nil {
+		return s.refuse(AnswerManagementBadQuery, "reason", err.Error())
+	}
+	if engine := query.Get("search_engine"); engine != "" && engine != "v3" {
+		return s.refuse(AnswerManagementBadQuery, "reason", "search_engine: expected v3")
+	}
+	wanted, err := parseSearch(query.Get("q"))
+	if err != nil {
+		return s.refuse(AnswerManagementBadQuery, "reason", err.Error())
+	}
+	if query.beyond() {
+		return s.refuse(AnswerManagementPageLimit)
+	}
+	known := s.Now().Add(-seconds(s.Settings().SearchDelaySeconds))
+	users := s.dir.usersWhere(func(acc *account) bool { return !acc.changed.After(known) && wanted.finds(acc.user) })
+	from, to := query.bounds(len(users))
+	return query.answer("users", apiUsers(users[from:to]), len(users))
+}
+
+// usersByEmail is GET /api/v2/users-by-email: all connections, at once, and with
+// regard to case.
+func (s *Server) usersByEmail(x *exchange) response {
+	values := x.req.URL.Query()
+	email := values.Get("email")
+	if len(values) != 1 || len(values["email"]) != 1 || email == "" {
+		return s.refuse(AnswerManagementBadQuery, "reason", "expected email, and nothing else")
+	}
+	return managementResponse(apiUsers(s.dir.usersWhere(func(acc *account) bool { return acc.user.Email == email })))
+}
+
+var (
+	connectionIDs = regexp.MustCompile(`^con_[A-Za-z0-9]{16}$`)
+	jobIDs        = regexp.MustCompile(`^job_[A-Za-z0-9]{16}$`)
+)
+
+const (
+	idLength = 16
+	base62   = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+)
+
+// ConnectionID is the id of the connection of a name: always the same.
+func ConnectionID(name string) string {
+	sum := sha256.Sum256([]byte(name))
+	return "con_" + inBase62(sum[:])
+}
+
+// inBase62 writes random bytes as Auth0 writes ids.
+func inBase62(random []byte) string {
+	number, base := new(big.Int).SetBytes(random), big.NewInt(int64(len(base62)))
+	var id strings.Builder
+	digit := new(big.Int)
+	for range idLength {
+		number.DivMod(number, base, digit)
+		id.WriteByte(base62[digit.Int64()])
+	}
+	return id.String()
+}
+
+// listConnections is GET /api/v2/connections, by name.
+func (s *Server) listConnections(x *exchange) response {
+	query, err := readListQuery(x.req.URL.RawQuery, "strategy", "name", paramFields, paramIncludeFields)
+	if err != nil {
+		return s.refuse(AnswerManagementBadQuery, "reason", err.Error())
+	}
+	connections := slices.DeleteFunc(s.dir.connectionList(), func(c Connection) bool {
+		return query.Has("name") && c.Name != query.Get("name") ||
+			query.Has("strategy") && !slices.Contains(query.Values["strategy"], c.Strategy)
+	})
+	from, to := query.bounds(len(connections))
+	shown := []map[string]any{}
+	for _, c := range connections[from:to] {
+		fields, err := onlyFields(query.Values, s.dir.apiConnection(c))
+		if err != nil {
+			return s.refuse(AnswerManagementBadQuery, "reason", err.Error())
+		}
+		shown = append(shown, fields)
+	}
+	return query.answer("connections", shown, len(connections))
+}
+
+// readConnection is GET /api/v2/connections/{id}.
+func (s *Server) readConnection(x *exchange) response {
+	id := x.req.PathValue("id")
+	if !connectionIDs.MatchString(id) {
+		return s.refuse(AnswerManagementBadPath, "reason", "id: expected "+connectionIDs.String())
+	}
+	connection, ok := s.dir.connectionByID(id)
+	if !ok {
+		return s.refuse(AnswerManagementNoConnection)
+	}
+	return managementResponse(s.dir.apiConnection(connection))
+}
+
+// connectionList is every connection, by name.
+func (d *directory) connectionList() []Connection {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	var list []Connection
+	for _, name := range slices.Sorted(maps.Keys(d.connections)) {
+		list = append(list, d.connections[name])
+	}
+	return list
+}
+
+func (d *directory) connectionByID(id string) (Connection, bool) {
+	for _, c := range d.connectionList() {
+		if ConnectionID(c.Name) == id {
+			return c, true
+		}
+	}
+	return Connection{}, false
+}
+
+// apiConnection is a connection as the Management API shows it, with the
+// applications it is enabled for.
+func (d *directory) apiConnection(c Connection) map[string]any {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	clients := []string{}
+	for _, id := range slices.Sorted(maps.Keys(d.apps)) {
+		if !c.Disabled && d.apps[id].allows(c) {
+			clients = append(clients, id)
+		}
+	}
+	return map[string]any{
+		"id": ConnectionID(c.Name), "name": c.Name, "strategy": c.Strategy, "realms": c.Realms,
+		"enabled_clients": clients, "is_domain_connection": false, "options": map[string]any{},
+	}
+}
