@@ -1,5 +1,7 @@
 // Package wiring holds what an operator puts into Kratos' configuration: ferry's
-// Jsonnet, tested against what Kratos really hands to it.
+// Jsonnet, tested against what Kratos really hands to it, the fragment of kratos.yml
+// around it, and the merge of that into a kratos.yml that exists. It reads and writes
+// no files.
 package wiring
 
 import (
@@ -34,5 +36,7 @@ func AfterLoginJsonnet() string { return afterLoginJsonnet }
 
 // Base64 is a template as kratos.yml takes it inline: base64://….
 func Base64(template string) string {
-	return "base64://" + base64.StdEncoding.EncodeToString([]byte(template))
+	return base64Prefix + base64.StdEncoding.EncodeToString([]byte(template))
 }
+
+const base64Prefix = "base64://"

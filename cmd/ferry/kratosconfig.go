@@ -1,0 +1,167 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"ferry/config"
+	"ferry/secret"
+	"ferry/wiring"
+)
+
+// kratosConfigFlags are the flags of `ferry kratos-config`.
+type kratosConfigFlags struct {
+	url, version, clientIPHeader, response string
+	keyFile, merge                         string
+	write, replace                         bool
+}
+
+func kratosConfigCommand(stdout, stderr io.Writer) *cobra.Command {
+	var flags kratosConfigFlags
+	cmd := &cobra.Command{
+		Use:   "kratos-config [--kratos-version VERSION] [--merge FILE [--write]]",
+		Short: "Print what kratos.yml needs for ferry, or merge it into a kratos.yml.",
+		Long: "Prints the part of kratos.yml that makes Kratos call ferry, with the key in it. With --merge it is put into\n" +
+			"a kratos.yml that you have: what changes is shown, with keys and passwords hidden, and written with --write\n" +
+			"only. Comments, order and style of the file stay; hooks under login.after.hooks are copied to where ferry's\n" +
+			"would switch them off. Merging again changes nothing. The key and the address are those of the environment.\n" +
+			"Exit 0: done, 1: the file cannot be merged or written, 2: wrong usage.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			opts, err := flags.options()
+			if err != nil {
+				return err // wrong usage, or a setting
+			}
+			if flags.merge == "" {
+				return work(func(context.Context) error { return printFragment(opts, stdout, stderr) })(cmd, args)
+			}
+			text, err := readFile(flags.merge)
+			if err != nil {
+				return err // a file that is not there is wrong usage
+			}
+			return work(func(context.Context) error { return flags.mergeFile(text, opts, stdout, stderr) })(cmd, args)
+		},
+	}
+	cmd.Flags().StringVar(&flags.url, "url", "", "where Kratos reaches ferry, `URL` without a path; default: FERRY_LISTEN, for a Kratos on the same machine")
+	cmd.Flags().StringVar(&flags.version, "kratos-version", "", "1.3.1, or 25.4 and later, which take a template for the migration hook; default: what all `VERSION`s take")
+	cmd.Flags().StringVar(&flags.clientIPHeader, "client-ip-header", "", "the one header in which your proxy `NAME`s the person's address; for Kratos 25.4 and later")
+	cmd.Flags().StringVar(&flags.response, "response", "", "`ignore` (the login does not wait for ferry's profile) or parse (it waits, and fails without ferry); default: what the file has, else ignore")
+	cmd.Flags().StringVar(&flags.keyFile, "hook-key-file", "", "`FILE` with the key; default: the first one of FERRY_HOOK_KEYS")
+	cmd.Flags().StringVar(&flags.merge, "merge", "", "kratos.yml to merge into, a `FILE`")
+	cmd.Flags().BoolVar(&flags.write, "write", false, "write the merged file, not only show what changes")
+	cmd.Flags().BoolVar(&flags.replace, "replace", false, "allow to replace a migration hook that calls something else")
+	return cmd
+}
+
+// options are what the flags and the settings say, checked.
+func (f kratosConfigFlags) options() (wiring.Options, error) {
+	if f.merge == "" && (f.write || f.replace) {
+		return wiring.Options{}, errors.New("--write and --replace go with --merge FILE")
+	}
+	cfg, err := config.LoadFor()
+	if err != nil {
+		return wiring.Options{}, err
+	}
+	opts := wiring.Options{
+		URL: f.url, KratosVersion: f.version, ClientIPHeader: f.clientIPHeader,
+		Response: f.response, Replace: f.replace,
+	}
+	if opts.URL == "" {
+		if opts.URL, err = sameMachine(cfg); err != nil {
+			return wiring.Options{}, err
+		}
+	}
+	switch {
+	case f.keyFile != "":
+		opts.Key, err = keyFromFile(f.keyFile)
+	case len(cfg.HookKeys) > 0:
+		opts.Key = cfg.HookKeys[0]
+	}
+	if err != nil {
+		return wiring.Options{}, err
+	}
+	if f.merge != "" && f.clientIPHeader != "" && f.version == "" {
+		return wiring.Options{}, errors.New("--client-ip-header needs --kratos-version 25.4 or later: Kratos 1.3.1 passes no headers on")
+	}
+	return opts, opts.Check()
+}
+
+// sameMachine is where a Kratos on ferry's machine reaches it.
+func sameMachine(cfg *config.Config) (string, error) {
+	host, port, err := net.SplitHostPort(cfg.Listen)
+	ip := net.ParseIP(host)
+	if err != nil || host == "" || port == "0" || ip != nil && ip.IsUnspecified() {
+		return "", errors.New("FERRY_LISTEN does not say where Kratos reaches ferry: name it, --url http://HOST:PORT")
+	}
+	scheme := "http://"
+	if cfg.TLS() {
+		scheme = "https://"
+	}
+	return scheme + net.JoinHostPort(host, port), nil
+}
+
+// minKey is how long a key is at least, in characters: serve takes none that is shorter.
+const minKey = 32
+
+// keyFromFile reads the first key of a file such as FERRY_HOOK_KEYS_FILE names.
+func keyFromFile(name string) (secret.String, error) {
+	text, err := readFile(name)
+	if err != nil {
+		return secret.String{}, err
+	}
+	first, _, _ := strings.Cut(strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r"), ",")
+	if utf8.RuneCountInString(first) < minKey || strings.ContainsFunc(first, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return secret.String{}, errors.New("--hook-key-file: a key has 32 visible ASCII characters or more, and no blanks")
+	}
+	return secret.New(first), nil
+}
+
+const placeholderHint = "no key is known: \"" + wiring.Placeholder + "\" stands where it belongs; set FERRY_HOOK_KEYS, or --hook-key-file"
+
+func printFragment(opts wiring.Options, stdout, stderr io.Writer) error {
+	if opts.Key.Empty() {
+		fmt.Fprintln(stderr, placeholderHint)
+	}
+	_, err := io.WriteString(stdout, wiring.Fragment(opts))
+	return err
+}
+
+func (f kratosConfigFlags) mergeFile(text []byte, opts wiring.Options, stdout, stderr io.Writer) error {
+	merged, err := wiring.Merge(text, opts)
+	if err != nil {
+		return err
+	}
+	if _, err := io.WriteString(stdout, merged.Diff); err != nil {
+		return err
+	}
+	for _, note := range merged.Notes {
+		fmt.Fprintln(stderr, "note:", note)
+	}
+	switch {
+	case merged.Placeholder && f.write:
+		return errors.New("nothing is written: " + placeholderHint)
+	case merged.Placeholder:
+		fmt.Fprintln(stderr, placeholderHint)
+	}
+	switch {
+	case bytes.Equal(text, merged.Text):
+		fmt.Fprintln(stderr, "nothing to change")
+		return nil
+	case !f.write:
+		fmt.Fprintln(stderr, "nothing is written yet: run it again with --write")
+		return nil
+	}
+	if err := overwrite(f.merge, text, merged.Text); err != nil {
+		return fmt.Errorf("write %s: %w", f.merge, err)
+	}
+	fmt.Fprintln(stderr, f.merge, "is written; a Kratos that runs reads it anew by itself")
+	return nil
+}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+)
+
+// overwrite puts another text into a file, all of it or none: beside it, then in its
+// place, with the same owner and mode. Behind a symbolic link it is the file that
+// changes, not the link.
+func overwrite(name string, was, text []byte) error {
+	target, err := filepath.EvalSymlinks(name)
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(target)
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return errors.New("it is not a regular file")
+	}
+	fresh, err := os.CreateTemp(filepath.Dir(target), ".kratos-config-*")
+	if err != nil {
+		return err
+	}
+	err = errors.Join(fill(fresh, text), sameOwner(fresh, info), fresh.Chmod(info.Mode().Perm()), fresh.Close())
+	if err == nil {
+		err = unchanged(target, was)
+	}
+	if err == nil {
+		err = os.Rename(fresh.Name(), target)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(fresh.Name()))
+	}
+	return nil
+}
+
+func fill(file *os.File, text []byte) error {
+	if _, err := file.Write(text); err != nil {
+		return err
+	}
+	return file.Sync()
+}
+
+// unchanged guards against an editor that was faster.
+func unchanged(name string, was []byte) error {
+	now, err := os.ReadFile(name)
+	if err == nil && !bytes.Equal(now, was) {
+		err = errors.New("it has changed meanwhile")
+	}
+	return err
+}

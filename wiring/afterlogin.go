@@ -1,0 +1,175 @@
+package wiring
+
+import (
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml/ast"
+)
+
+// afterLogin puts ferry's hook into the list of logins with a password, or brings it
+// up to date where it is.
+func (m *merger) afterLogin() error {
+	hooks, _ := m.get(afterPath("password", "hooks")...).([]any)
+	global, _ := m.get(afterPath("hooks")...).([]any)
+	switch ours := indexes(hooks); {
+	case len(hooks) == 0 && len(indexes(global)) > 0:
+		return m.updateHooks(indexes(global), afterPath("hooks")...)
+	case len(hooks) == 0:
+		return m.newHooks(global)
+	case len(ours) == 0:
+		m.warnShadowed(hooks, global)
+		m.keyUnknown()
+		return m.appendHook()
+	case len(ours) == len(hooks) && len(indexes(global)) == 0 && len(global) > 0:
+		if err := m.copyHooks(true); err != nil {
+			return err
+		}
+		for i := range ours {
+			ours[i] += len(global)
+		}
+		return m.updateHooks(ours, afterPath("password", "hooks")...)
+	default:
+		m.warnShadowed(hooks, global)
+		return m.updateHooks(ours, afterPath("password", "hooks")...)
+	}
+}
+
+// indexes are those of ferry's hooks in a list.
+func indexes(hooks []any) []int {
+	var ours []int
+	for i, hook := range hooks {
+		name, _ := lookup(hook, "hook")
+		address, _ := lookup(hook, "config", "url")
+		if text, ok := address.(string); ok && name == webHook && strings.HasSuffix(text, AfterLoginPath) {
+			ours = append(ours, i)
+		}
+	}
+	return ours
+}
+
+// warnShadowed tells of hooks that the operator's own list switches off already.
+func (m *merger) warnShadowed(hooks, global []any) {
+	for _, hook := range global {
+		if name, ok := lookup(hook, "hook"); ok && !contains(hooks, hook) {
+			m.note("login.after.hooks has %v, which login.after.password.hooks lacks: it does not run after logins with a password, nor did it before", name)
+		}
+	}
+}
+
+func contains(hooks []any, hook any) bool {
+	for _, one := range hooks {
+		if reflect.DeepEqual(one, hook) {
+			return true
+		}
+	}
+	return false
+}
+
+// newHooks makes the list for logins with a password, which until now there was none of.
+func (m *merger) newHooks(global []any) error {
+	m.keyUnknown()
+	if len(global) > 0 {
+		if err := m.copyHooks(false); err != nil {
+			return err
+		}
+		return m.appendHook()
+	}
+	path := afterPath("password", "hooks")
+	at, missing, err := m.locate(path...)
+	if err != nil {
+		return err
+	}
+	if len(missing) > 0 {
+		list := node{key: "hooks", children: []node{m.o.afterLoginNode()}}
+		return m.insert(at, within(missing[:len(missing)-1], list))
+	}
+	return m.fill(at, func(column int) []string { return m.style(at).lines(m.o.afterLoginNode(), column) })
+}
+
+// fill writes items into a list that has none.
+func (m *merger) fill(at place, items func(column int) []string) error {
+	at, ok := m.emptied(at)
+	if !ok {
+		return at.cannot("cannot be edited: write it in block style, a dash for each item")
+	}
+	return m.splice(at.line+1, at.line+1, items(at.column+m.style(at).list))
+}
+
+// appendHook adds ferry's hook to the end of a list that has items: what stands
+// before it, such as require_verified_address, stays in force.
+func (m *merger) appendHook() error {
+	at, _, err := m.locate(afterPath("password", "hooks")...)
+	if err != nil {
+		return err
+	}
+	column, ok := m.below(at)
+	if !ok {
+		return at.cannot("cannot be edited: write it in block style, a dash for each item")
+	}
+	end := m.listEnd(at, column)
+	return m.splice(end, end, m.itemStyle(at).lines(m.o.afterLoginNode(), column))
+}
+
+// listEnd is the line behind a list's last one. Comments at the dashes' own column
+// belong to the list only where that is not the column of the key above it, too.
+func (m *merger) listEnd(at place, column int) int {
+	if column == at.column {
+		column++
+	}
+	return m.last(at, column)
+}
+
+// itemStyle is the style of a list, from a dash to its keys as its items have it.
+func (m *merger) itemStyle(at place) style {
+	s := m.style(at)
+	list, ok := at.value.(*ast.SequenceNode)
+	if !ok {
+		return s
+	}
+	for _, entry := range list.Entries {
+		if mapping, ok := bare(entry.Value).(*ast.MappingNode); ok && !mapping.IsFlowStyle && len(mapping.Values) > 0 {
+			first := mapping.Values[0].Key.GetToken().Position
+			if first.Line == entry.Start.Position.Line {
+				s.item = first.Column - entry.Start.Position.Column
+			}
+			break
+		}
+	}
+	return s
+}
+
+// updateHooks brings ferry's hooks in a list up to date.
+func (m *merger) updateHooks(ours []int, list ...string) error {
+	if len(ours) > 1 {
+		m.note("%s calls ferry %d times: once is enough", strings.Join(list, "."), len(ours))
+	}
+	for _, i := range ours {
+		if err := m.updateHook(append(list[:len(list):len(list)], strconv.Itoa(i), "config")...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *merger) updateHook(path ...string) error {
+	below := func(step string) []string { return append(path[:len(path):len(path)], step) }
+	if err := m.ensure(m.o.afterLoginURL(), below("url")...); err != nil {
+		return err
+	}
+	if err := m.ensure("POST", below("method")...); err != nil {
+		return err
+	}
+	if err := m.body(AfterLoginJsonnet(), below("body")...); err != nil {
+		return err
+	}
+	response := m.get(below("response")...)
+	want := map[string]any{m.o.responseNode().children[0].key: true}
+	if empty(response) || m.o.Response != "" && !reflect.DeepEqual(response, want) {
+		if err := m.put(m.o.responseNode(), below("response")...); err != nil {
+			return err
+		}
+	}
+	return m.auth(below("auth")...)
+}

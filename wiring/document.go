@@ -1,0 +1,255 @@
+package wiring
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+)
+
+// document is one YAML document: its lines, which are what is edited, and what a
+// parser reads in them.
+type document struct {
+	lines  []string // each with its own line end
+	root   ast.Node
+	values map[string]any
+	end    int // the line after the root's last one
+}
+
+// byteOrderMark may begin a file; the parser does not see it.
+const byteOrderMark = "\ufeff"
+
+func parse(text string) (*document, error) {
+	d := &document{lines: strings.SplitAfter(text, "\n")}
+	if d.lines[len(d.lines)-1] == "" {
+		d.lines = d.lines[:len(d.lines)-1]
+	}
+	return d, d.read()
+}
+
+// text is the whole file.
+func (d *document) text() string { return strings.Join(d.lines, "") }
+
+// read parses the lines anew.
+func (d *document) read() error {
+	text := strings.ReplaceAll(strings.TrimPrefix(d.text(), byteOrderMark), "\r\n", "\n")
+	if strings.Contains(text, "\r") {
+		return errors.New("read kratos.yml: a carriage return stands without a line feed")
+	}
+	file, err := parser.ParseBytes([]byte(text), 0)
+	if err != nil {
+		return fmt.Errorf("read kratos.yml: %s", reason(err))
+	}
+	bodies := 0
+	for _, doc := range file.Docs {
+		if doc == nil { // so the parser says that there is nothing
+			continue
+		}
+		switch body := doc.Body.(type) {
+		case nil, *ast.DirectiveNode:
+		case *ast.MappingNode, *ast.MappingValueNode, *ast.AnchorNode:
+			bodies++
+			d.root, d.end = body, len(d.lines)
+			if doc.End != nil {
+				d.end = doc.End.Position.Line - 1
+			}
+		default:
+			return errors.New("read kratos.yml: it is not a mapping; TOML cannot be merged, nor a list")
+		}
+	}
+	if bodies != 1 {
+		return fmt.Errorf("read kratos.yml: it holds %d documents instead of one", bodies)
+	}
+	d.values = nil
+	decoder := yaml.NewDecoder(bytes.NewReader([]byte(text)))
+	if err := decoder.Decode(&d.values); err != nil {
+		return fmt.Errorf("read kratos.yml: %s", reason(err))
+	}
+	if mapping, ok := d.root.(*ast.MappingNode); ok && mapping.IsFlowStyle {
+		return errors.New("read kratos.yml: it is JSON, or YAML in flow style; only YAML in block style can be merged")
+	}
+	return nil
+}
+
+// reason is the parser's error without the excerpt of the file, which may hold a
+// secret.
+func reason(err error) string {
+	var syntax yaml.Error
+	if !errors.As(err, &syntax) || syntax.GetToken() == nil {
+		return "it is not YAML"
+	}
+	return fmt.Sprintf("line %d is not YAML that can be read", syntax.GetToken().Position.Line)
+}
+
+// place is where an entry of a mapping, an item of a list or the root stands.
+type place struct {
+	path   string // for errors
+	line   int    // of the key or the dash, from 0; -1: the root
+	column int    // of the key or the dash, in bytes from 0
+	colon  int    // behind the key's colon or the dash, in bytes from 0
+	end    int    // the line after the last that can belong to it
+	value  ast.Node
+	keyed  bool // an entry of a mapping
+}
+
+// lookup finds a value by its path; the steps through lists are indexes.
+func lookup(value any, path ...string) (any, bool) {
+	for _, step := range path {
+		switch here := value.(type) {
+		case map[string]any:
+			inner, ok := here[step]
+			if !ok {
+				return nil, false
+			}
+			value = inner
+		case []any:
+			index, err := strconv.Atoi(step)
+			if err != nil || index < 0 || index >= len(here) {
+				return nil, false
+			}
+			value = here[index]
+		default:
+			return nil, false
+		}
+	}
+	return value, true
+}
+
+// locate walks down a path as far as the file has it: the place it comes to and the
+// steps that are not there. What cannot be edited on the way is an error that names
+// the line.
+func (d *document) locate(path ...string) (at place, missing []string, err error) {
+	at = place{line: -1, end: d.end, value: bare(d.root)}
+	for i, step := range path {
+		next, found, err := d.step(at, step, path[:i])
+		if err != nil || !found {
+			return at, path[i:], err
+		}
+		at = next
+	}
+	return at, nil, nil
+}
+
+// bare is a value without its anchor.
+func bare(value ast.Node) ast.Node {
+	if anchor, ok := value.(*ast.AnchorNode); ok {
+		return bare(anchor.Value)
+	}
+	return value
+}
+
+func (d *document) step(at place, key string, above []string) (next place, found bool, err error) {
+	path := strings.Join(append(above[:len(above):len(above)], key), ".")
+	switch value := at.value.(type) {
+	case *ast.NullNode:
+		return place{}, false, nil
+	case *ast.MappingNode:
+		if value.IsFlowStyle {
+			if len(value.Values) == 0 {
+				return place{}, false, nil
+			}
+			return place{}, false, at.cannot("is written in flow style, {...}: write it in block style, a line for each key")
+		}
+		return d.entry(at, value.Values, key, path)
+	case *ast.MappingValueNode:
+		return d.entry(at, []*ast.MappingValueNode{value}, key, path)
+	case *ast.SequenceNode:
+		return d.item(at, value, key, path)
+	case *ast.AliasNode:
+		return place{}, false, at.cannot("is an alias: write out what it stands for")
+	}
+	return place{}, false, at.cannot("is neither a mapping nor a list that can be edited")
+}
+
+// cannot is the error about a place that cannot be edited.
+func (p place) cannot(why string) error {
+	return fmt.Errorf("merge kratos.yml: line %d: %s %s", p.line+1, p.path, why)
+}
+
+// entry finds a key of a block mapping.
+func (d *document) entry(at place, entries []*ast.MappingValueNode, key, path string) (next place, found bool, err error) {
+	for i, entry := range entries {
+		token := entry.Key.GetToken()
+		if token.Value != key || entry.Key.IsMergeKey() {
+			continue
+		}
+		next := place{path: path, line: token.Position.Line - 1, end: at.end, value: bare(entry.Value), keyed: true}
+		if i+1 < len(entries) {
+			next.end = entries[i+1].Key.GetToken().Position.Line - 1
+		}
+		if next.column, next.colon = d.columns(token.Position.Line, token.Position.Column, entry.Start.Position.Line, entry.Start.Position.Column, ':'); next.colon == 0 {
+			return place{}, false, next.cannot("is written in a way that cannot be edited")
+		}
+		return next, true, nil
+	}
+	for _, entry := range entries {
+		if !entry.Key.IsMergeKey() {
+			continue
+		}
+		var above []string
+		if at.path != "" {
+			above = strings.Split(at.path, ".")
+		}
+		if _, merged := lookup(d.values, append(above, key)...); merged {
+			return place{}, false, at.cannot("takes " + key + " from an alias (<<): write it out")
+		}
+	}
+	return place{}, false, nil
+}
+
+// item finds an item of a block list.
+func (d *document) item(at place, list *ast.SequenceNode, index, path string) (next place, found bool, err error) {
+	i, err := strconv.Atoi(index)
+	if err != nil {
+		return place{}, false, at.cannot("is a list, not a mapping")
+	}
+	if list.IsFlowStyle {
+		return place{}, false, at.cannot("is written in flow style, [...]: write it in block style, a dash for each item")
+	}
+	if i >= len(list.Entries) {
+		return place{}, false, nil
+	}
+	start := list.Entries[i].Start.Position
+	next = place{path: path, line: start.Line - 1, end: at.end, value: bare(list.Entries[i].Value)}
+	if i+1 < len(list.Entries) {
+		next.end = list.Entries[i+1].Start.Position.Line - 1
+	}
+	if next.column, next.colon = d.columns(start.Line, start.Column, start.Line, start.Column, '-'); next.colon == 0 {
+		return place{}, false, next.cannot("is written in a way that cannot be edited")
+	}
+	return next, true, nil
+}
+
+// columns turns the parser's positions, in characters from 1, into bytes from 0, and
+// checks that the mark (a colon, a dash) is where the parser saw it, on the line of
+// what it belongs to. behind 0: it is not.
+func (d *document) columns(line, column, markLine, markColumn int, mark byte) (start, behind int) {
+	if line != markLine || line < 1 || line > len(d.lines) || column < 1 || markColumn < column {
+		return 0, 0
+	}
+	characters := []rune(d.bareLine(line - 1))
+	if markColumn > len(characters) {
+		return 0, 0
+	}
+	start = len(string(characters[:column-1]))
+	at := len(string(characters[:markColumn-1]))
+	text := d.bareLine(line - 1)
+	if text[at] != mark || strings.Trim(text[:start], " -") != "" {
+		return 0, 0
+	}
+	return start, at + 1
+}
+
+// bareLine is a line without its end, and without the byte order mark.
+func (d *document) bareLine(i int) string {
+	line := strings.TrimRight(d.lines[i], "\r\n")
+	if i == 0 {
+		line = strings.TrimPrefix(line, byteOrderMark)
+	}
+	return line
+}

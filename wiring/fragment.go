@@ -1,0 +1,159 @@
+package wiring
+
+import (
+	"strconv"
+	"strings"
+)
+
+// node is a piece of YAML that ferry writes: an entry of a mapping, an item of a
+// list (no key, but children), or comments alone.
+type node struct {
+	comments []string // the lines above
+	key      string
+	value    string // a scalar as it is written
+	remark   string // behind the value
+	children []node
+}
+
+// style is how a file indents, in columns.
+type style struct {
+	step int // from a key to the keys below it
+	list int // from a key to the dashes below it
+	item int // from a dash to what it begins
+}
+
+// plain is how ferry writes where there is no example to follow.
+func plain() style { return style{step: 2, list: 2, item: 2} }
+
+// lines writes n at a column.
+func (s style) lines(n node, column int) []string {
+	pad := strings.Repeat(" ", column)
+	var out []string
+	for _, comment := range n.comments {
+		out = append(out, pad+"# "+comment)
+	}
+	if n.key == "" {
+		return append(out, s.itemLines(n, column)...)
+	}
+	line := pad + n.key + ":"
+	if n.value != "" {
+		line += " " + n.value
+	}
+	if n.remark != "" {
+		line += " # " + n.remark
+	}
+	out = append(out, line)
+	for _, child := range n.children {
+		below := column + s.step
+		if child.key == "" && len(child.children) > 0 {
+			below = column + s.list
+		}
+		out = append(out, s.lines(child, below)...)
+	}
+	return out
+}
+
+// itemLines writes what stands behind a dash.
+func (s style) itemLines(n node, column int) []string {
+	var out []string
+	for _, child := range n.children {
+		out = append(out, s.lines(child, column+s.item)...)
+	}
+	if len(out) > 0 {
+		out[0] = strings.Repeat(" ", column) + "-" + out[0][column+1:]
+	}
+	return out
+}
+
+// within wraps n in the keys of a path, the outermost first.
+func within(path []string, n node) node {
+	for i := len(path) - 1; i >= 0; i-- {
+		n = node{key: path[i], children: []node{n}}
+	}
+	return n
+}
+
+func (o Options) migrateNode() node {
+	return node{
+		comments: []string{
+			"Kratos asks ferry, once for each identity whose password is still at Auth0.",
+			"Keep it enabled while anybody is pending: without it, their logins fail.",
+		},
+		key:      "migrate_hook",
+		children: []node{{key: "enabled", value: "true"}, o.migrateConfig()},
+	}
+}
+
+func (o Options) migrateConfig() node {
+	config := node{key: "config", children: []node{
+		{key: "url", value: o.migrateURL()},
+		{key: "method", value: "POST"},
+	}}
+	template := node{key: "body", value: Base64(MigrateJsonnet(o.ClientIPHeader)), remark: "wiring/migrate.jsonnet"}
+	takes, known := o.template()
+	if takes {
+		config.children = append(config.children, template)
+	}
+	config.children = append(config.children, o.authNode())
+	if !known {
+		config.children = append(config.children, node{comments: []string{
+			"Kratos 25.4 and later: uncomment, so that ferry knows which identity asks, and",
+			"from where. Kratos 1.3.1 refuses to start with this line.",
+			"body: " + template.value,
+		}})
+	}
+	return config
+}
+
+func (o Options) authNode() node {
+	return node{key: "auth", children: []node{
+		{key: "type", value: "api_key"},
+		{key: "config", children: []node{
+			{key: "name", value: "Authorization", remark: "no other: Kratos logs every other header in clear"},
+			{key: "value", value: strconv.Quote(o.bearer())},
+			{key: "in", value: "header"},
+		}},
+	}}
+}
+
+func (o Options) afterLoginNode() node {
+	return node{
+		comments: []string{"Kratos tells ferry who logged in; ferry brings what Auth0 knows of them, once."},
+		children: []node{
+			{key: "hook", value: webHook},
+			{key: "config", children: []node{
+				{key: "url", value: o.afterLoginURL()},
+				{key: "method", value: "POST"},
+				{key: "body", value: Base64(AfterLoginJsonnet()), remark: "wiring/after-login.jsonnet"},
+				o.responseNode(),
+				o.authNode(),
+			}},
+		},
+	}
+}
+
+const webHook = "web_hook"
+
+func (o Options) responseNode() node {
+	if o.Response == Parse {
+		return node{key: "response", children: []node{{key: Parse, value: "true", remark: "the login waits for ferry, and fails without it"}}}
+	}
+	return node{key: "response", children: []node{{key: Ignore, value: "true", remark: "nobody is kept out because ferry is slow or down"}}}
+}
+
+// Fragment is what kratos.yml must hold, as YAML with comments; the key is in it. The
+// options must pass Check.
+func Fragment(o Options) string {
+	selfservice := node{key: "selfservice", children: []node{
+		within([]string{"methods", "password"}, node{key: "config", children: []node{o.migrateNode()}}),
+		within([]string{"flows", "login", "after", "password"}, node{
+			comments: []string{
+				"This list replaces login.after.hooks for logins with a password: copy what you",
+				"have there to its beginning (require_verified_address, ...).",
+			},
+			key:      "hooks",
+			children: []node{o.afterLoginNode()},
+		}),
+	}}
+	return strings.Join(plain().lines(selfservice, 0), "\n") + "\n"
+}
