@@ -54,7 +54,7 @@ func carryOptions(cfg *config.Config, records *kratos.Client) (hook.CarryOptions
 	}
 	opts := hook.CarryOptions{Records: records, Mapper: mapper, Rules: mappingRules(cfg), Version: buildVersion()}
 	if cfg.WriteBack {
-		if opts.Marker, err = newMarker(cfg); err != nil {
+		if opts.Marker, err = newManagement(cfg); err != nil {
 			return hook.CarryOptions{}, err
 		}
 	}
@@ -68,7 +68,7 @@ const (
 	writeBackPerSecond = 2
 )
 
-func newMarker(cfg *config.Config) (*upstream.Management, error) {
+func newManagement(cfg *config.Config) (*upstream.Management, error) {
 	base := cfg.Auth0BaseURL
 	if base == "" {
 		base = "https://" + cfg.ManagementDomain()

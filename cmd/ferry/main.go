@@ -59,7 +59,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			return errors.Join(errors.New("name a command"), cmd.Help())
 		},
 	}
-	root.AddCommand(serveCommand(stderr), mapCommand(os.Stdin, stdout, stderr), configCommand(stdout), versionCommand(stdout))
+	root.AddCommand(
+		serveCommand(stderr),
+		exportCommand(stdout, stderr), importCommand(os.Stdin, stdout, stderr), reconcileCommand(os.Stdin, stdout, stderr),
+		rebindCommand(stdout, stderr), statusCommand(stdout, stderr),
+		kratosConfigCommand(stdout, stderr),
+		mapCommand(os.Stdin, stdout, stderr), configCommand(stdout), versionCommand(stdout),
+	)
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)

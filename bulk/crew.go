@@ -1,0 +1,269 @@
+package bulk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"ferry/kratos"
+	"ferry/outcome"
+)
+
+// crew makes the requests of a run, several at once.
+type crew struct {
+	run   *importer
+	ctx   context.Context //nolint:containedctx // it ends with the first error of the group below
+	group *errgroup.Group
+
+	batch []planned
+	bytes int
+}
+
+func (r *importer) newCrew(ctx context.Context) *crew {
+	group, ctx := errgroup.WithContext(ctx)
+	return &crew{run: r, ctx: ctx, group: group}
+}
+
+// create puts a row into the next batch.
+func (c *crew) create(p planned) error {
+	if c.bytes+len(p.Body) > maxBatchBytes && len(c.batch) > 0 {
+		if err := c.flush(); err != nil {
+			return err
+		}
+	}
+	c.batch = append(c.batch, p)
+	c.bytes += len(p.Body)
+	if len(c.batch) >= c.run.pace.size() {
+		return c.flush()
+	}
+	return nil
+}
+
+// flush sends what there is.
+func (c *crew) flush() error {
+	rows := c.batch
+	c.batch, c.bytes = nil, 0
+	if len(rows) == 0 {
+		return nil
+	}
+	return c.start(func(ctx context.Context) error { return c.run.create(ctx, rows) })
+}
+
+// settle deals with a row whose user has an identity.
+func (c *crew) settle(p planned, s seen) error {
+	if s.kind != ours || c.run.OnConflict != ConflictUpdate {
+		return c.run.settle(c.ctx, p, s) // it asks nobody
+	}
+	return c.start(func(ctx context.Context) error { return c.run.settle(ctx, p, s) })
+}
+
+// start does a piece of work when it is its turn.
+func (c *crew) start(work func(context.Context) error) error {
+	if err := c.run.pace.enter(c.ctx); err != nil {
+		return err
+	}
+	c.group.Go(func() error {
+		defer c.run.pace.leave()
+		return work(c.ctx)
+	})
+	return nil
+}
+
+func (c *crew) wait() error { return c.group.Wait() }
+
+// create makes identities of the rows, in as many requests as it takes. Its error is
+// one that ends the run; the rows without a result then are the next run's.
+func (r *importer) create(ctx context.Context, rows []planned) error {
+	for len(rows) > 0 {
+		external := r.external()
+		bodies := make([][]byte, len(rows))
+		for i, row := range rows {
+			bodies[i] = row.body(external)
+		}
+		created, err := r.send(ctx, bodies)
+		var refused *kratos.Error
+		switch {
+		case err == nil:
+		case errors.As(err, &refused) && isRows(refused.Status):
+			if external && strings.Contains(refused.Said, `unknown field "external_id"`) {
+				r.dropExternalID()
+				continue
+			}
+			return r.split(ctx, rows, refused)
+		default:
+			return err
+		}
+		if rows, err = r.sort(ctx, rows, created); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// send makes one request, and again while Kratos does not answer. Rows that a request
+// without an answer created all the same are found as conflicts with themselves.
+func (r *importer) send(ctx context.Context, bodies [][]byte) (created []kratos.Created, err error) {
+	err = r.patiently(ctx, func() error {
+		started := r.Now()
+		created, err = r.Kratos.CreateBatch(ctx, bodies)
+		if err == nil {
+			r.pace.answered(len(bodies), r.Now().Sub(started))
+		}
+		return err
+	})
+	return created, err
+}
+
+// patiently asks again what Kratos did not answer, for as long as the run has patience.
+func (r *importer) patiently(ctx context.Context, ask func() error) error {
+	started := r.Now()
+	for wait := firstWait; ; wait = min(2*wait, longestWait) {
+		err := ask()
+		var fault *kratos.Error
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err() // what Kratos said last does not matter any more
+		case !errors.As(err, &fault), fault.Final(), isRows(fault.Status):
+			return err
+		case fault.Outcome == outcome.Garbled:
+			return fmt.Errorf("kratos answers in a way that cannot be read; nothing is lost, the same command goes on from here: %w", err)
+		case fault.Status == http.StatusUnauthorized, fault.Status == http.StatusForbidden:
+			return fmt.Errorf("kratos does not take ferry's token: %w", err)
+		case r.Now().Sub(started)+wait > r.RetryFor:
+			return fmt.Errorf("kratos does not answer; nothing is lost, the same command goes on from here: %w", err)
+		}
+		r.pace.troubled()
+		r.warn("Kratos does not answer as it should: trying again for up to " + r.RetryFor.String())
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		}
+	}
+}
+
+const (
+	firstWait   = 200 * time.Millisecond
+	longestWait = 5 * time.Second
+)
+
+// isRows tells the refusals that are about what is in a request: a bad row, a conflict,
+// too much at once.
+func isRows(status int) bool {
+	switch status {
+	case http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+		return true
+	}
+	return false
+}
+
+// split deals with a request that was refused as a whole: one row of it is enough for
+// that, so halves are sent until the bad ones are alone.
+func (r *importer) split(ctx context.Context, rows []planned, refused *kratos.Error) error {
+	switch {
+	case len(rows) > 1:
+	case refused.Status == http.StatusConflict: // in words that are not Kratos' own
+		return r.conflict(ctx, rows[0])
+	default:
+		return r.report(rows[0].result(Failed, "", kratosReason(refused.Status, refused.Said)))
+	}
+	half := len(rows) / 2
+	if err := r.create(ctx, rows[:half]); err != nil {
+		return err
+	}
+	return r.create(ctx, rows[half:])
+}
+
+func kratosReason(status int, said string) string {
+	text := fmt.Sprintf("it refuses the identity with %d", status)
+	if said != "" {
+		text += ": " + said
+	}
+	return reason(reasonKratos, text)
+}
+
+// external tells whether identities get an external id.
+func (r *importer) external() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ExternalID && !r.noExternal
+}
+
+// dropExternalID goes on without.
+func (r *importer) dropExternalID() {
+	r.mu.Lock()
+	r.noExternal = true
+	r.mu.Unlock()
+	r.warn("this Kratos takes no external_id: the identities are made without")
+}
+
+// body is what creates the row's identity, with its external id or without.
+func (p planned) body(external bool) []byte {
+	if external {
+		return p.Body
+	}
+	return kratos.WithoutExternalID(p.Body)
+}
+
+// sort reports what became of the rows of a batch. It returns those that must be sent
+// again: Kratos 1.3.1 undoes the whole batch where there is one conflict in it, and
+// calls the others created all the same.
+func (r *importer) sort(ctx context.Context, rows []planned, created []kratos.Created) (again []planned, err error) {
+	var results []Result
+	var conflicts []planned
+	var ids []string
+	for i, item := range created {
+		switch {
+		case item.ID != "":
+			ids = append(ids, item.ID)
+		case item.Status == http.StatusConflict:
+			conflicts = append(conflicts, rows[i])
+		default:
+			results = append(results, rows[i].result(Failed, "", kratosReason(item.Status, item.Reason)))
+		}
+	}
+	there, err := r.verify(ctx, ids, len(conflicts) > 0)
+	if err != nil {
+		return nil, err
+	}
+	for i, item := range created {
+		switch {
+		case item.ID == "":
+		case there == nil || there[item.ID]:
+			results = append(results, rows[i].result(rows[i].Outcome, item.ID, rows[i].Reason))
+		default:
+			again = append(again, rows[i])
+		}
+	}
+	if err := r.report(results...); err != nil {
+		return nil, err
+	}
+	for _, row := range conflicts {
+		if err := r.conflict(ctx, row); err != nil {
+			return nil, err
+		}
+	}
+	return again, nil
+}
+
+// verify asks which of the identities are there, where there is reason to doubt it;
+// nil: no doubt.
+func (r *importer) verify(ctx context.Context, ids []string, doubt bool) (there map[string]bool, err error) {
+	if !doubt || len(ids) == 0 {
+		return nil, nil
+	}
+	err = r.patiently(ctx, func() error {
+		there, err = r.Kratos.Exist(ctx, ids)
+		return err
+	})
+	return there, err
+}

@@ -1,0 +1,197 @@
+package bulk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"ferry/upstream"
+)
+
+// Progress is told how far a run is, by several goroutines at once. What it does
+// with it must take next to no time.
+type Progress interface {
+	// Start begins a phase, and ends the one before. what says what is counted, and
+	// ends in ", bytes" where that is bytes; total is how many there are, 0 or less
+	// where nobody knows.
+	Start(what string, total int64)
+	// Add counts n more; 0 is a sign of life.
+	Add(n int64)
+	// Say passes a line on to people, without a line break.
+	Say(line string)
+	// Done ends the phase.
+	Done()
+}
+
+// stdoutName is what standard output is called where a file is asked for.
+const stdoutName = "-"
+
+// ExportOptions are what an export is made of. Auth0, Out and Progress are required.
+type ExportOptions struct {
+	Auth0 *upstream.Management
+	// Connection is the name or the id of the one whose users are exported; empty:
+	// all users of the tenant.
+	Connection string
+	// Job is the id of a job that was begun before; empty: a new one. With one,
+	// Connection has no say.
+	Job string
+	// Out is the file to write: gzip where its name ends in .gz, else NDJSON; "-" is
+	// Stdout, as NDJSON.
+	Out string
+	// Force replaces Out where it is there already.
+	Force bool
+	// Stdout is required where Out is "-".
+	Stdout io.Writer
+
+	Progress Progress
+}
+
+// Exported is an export that was written whole.
+type Exported struct {
+	JobID string `json:"job_id"`
+	// Users is how many lines the file has.
+	Users int64 `json:"users"`
+	// Bytes is the size of what was written.
+	Bytes int64  `json:"bytes"`
+	Path  string `json:"path"`
+}
+
+// exporting is one export under way.
+type exporting struct {
+	ExportOptions
+
+	raw *os.File // the file as it comes from Auth0; it has no name
+}
+
+// Export has Auth0 export users and writes them to Out, a JSON object a line. Out
+// appears only once it is whole and checked: readable to its end, a user in each
+// line. What was broken off before goes on with Job, for a day; Progress is told its
+// id as soon as there is one. Refusals and faults of Auth0's are
+// *upstream.ManagementError below what Export says of them.
+func Export(ctx context.Context, opts ExportOptions) (Exported, error) {
+	if opts.Auth0 == nil || opts.Progress == nil || opts.Out == stdoutName && opts.Stdout == nil {
+		return Exported{}, errors.New("bulk: auth0, progress, and an output are required")
+	}
+	if err := CheckOut(opts.Out, opts.Force); err != nil {
+		return Exported{}, fmt.Errorf("export: %w", err)
+	}
+	x := &exporting{ExportOptions: opts}
+	dir := ""
+	if x.Out != stdoutName {
+		dir = filepath.Dir(x.Out)
+	}
+	raw, err := nameless(dir) // before the job, which is in vain where nothing can be written
+	if err != nil {
+		return Exported{}, fmt.Errorf("export: %w", err)
+	}
+	x.raw = raw
+	done, err := x.run(ctx)
+	_ = raw.Close()
+	if err != nil {
+		return Exported{}, fmt.Errorf("export: %w", err)
+	}
+	return done, nil
+}
+
+// CheckOut tells why an export may not be written there: because something is there
+// already, unless it may be replaced and is a file.
+func CheckOut(path string, replace bool) error {
+	switch info, err := os.Lstat(path); {
+	case path == "":
+		return errors.New("no file to write was named")
+	case path == stdoutName || errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s is not a file", path)
+	case !replace:
+		return fmt.Errorf("%s exists; choose another name, or replace it with --force", path)
+	}
+	return nil
+}
+
+func (x *exporting) run(ctx context.Context) (Exported, error) {
+	if x.Job == "" {
+		if err := x.begin(ctx); err != nil {
+			return Exported{}, err
+		}
+	}
+	users, err := x.fetch(ctx)
+	if err != nil {
+		return Exported{}, x.resumable(err)
+	}
+	written, err := x.write(ctx)
+	if err != nil {
+		return Exported{}, x.resumable(err)
+	}
+	return Exported{JobID: x.Job, Users: users, Bytes: written, Path: x.Out}, nil
+}
+
+// begin starts a job and says how to go on with it.
+func (x *exporting) begin(ctx context.Context) error {
+	var request upstream.Export
+	if x.Connection != "" {
+		id, err := x.Auth0.ConnectionID(ctx, x.Connection)
+		if err != nil {
+			return fmt.Errorf("find the connection %q: %w", x.Connection, explained(err))
+		}
+		request.ConnectionID = id
+	}
+	job, err := x.Auth0.StartExport(ctx, request)
+	if err != nil {
+		return fmt.Errorf("start a job: %w", explained(err))
+	}
+	x.Job = job.ID
+	x.Progress.Say("job " + x.Job + ": to go on after an interruption: " + x.again())
+	return nil
+}
+
+// plainWord is what a shell takes as it stands.
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:@%+,=-]+$`)
+
+// again is the command that goes on with the job.
+func (x *exporting) again() string {
+	out := x.Out
+	if !plainWord.MatchString(out) {
+		out = "'" + strings.ReplaceAll(out, "'", `'\''`) + "'"
+	}
+	command := "ferry export --job " + x.Job + " --out " + out
+	if x.Force {
+		command += " --force"
+	}
+	return command
+}
+
+// errJobOver is a job that nothing more will come of.
+var errJobOver = errors.New("the job is over")
+
+// resumable adds how to go on, where that is possible.
+func (x *exporting) resumable(err error) error {
+	if errors.Is(err, errJobOver) {
+		return err
+	}
+	return fmt.Errorf("%w; Auth0 keeps the job for a day: %s", err, x.again())
+}
+
+// explained adds what an operator can do about a refusal of Auth0's.
+func explained(err error) error {
+	var refusal *upstream.ManagementError
+	if !errors.As(err, &refusal) {
+		return err
+	}
+	switch {
+	case refusal.Code == "insufficient_scope":
+		return fmt.Errorf("%w: the Management API application needs the scope read:users, and read:connections to find a connection by its name", err)
+	case refusal.Reason == "no_such_connection":
+		return fmt.Errorf("%w: the tenant has none of that name", err)
+	case strings.HasPrefix(refusal.Reason, "token_") && !refusal.Temporary:
+		return fmt.Errorf("%w: check the Management API application's id and secret, and that it is authorized for that API", err)
+	}
+	return err
+}

@@ -1,0 +1,157 @@
+package bulk
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+const (
+	// maxExportLine is more than any user has, in bytes.
+	maxExportLine = 16 << 20
+	// exportStep is how many lines pass between two looks at the context.
+	exportStep = 1024
+)
+
+// brokenError is a download that did not arrive as it was written.
+type brokenError struct{ cause error }
+
+func (e *brokenError) Error() string { return "the file arrived broken: " + e.cause.Error() }
+func (e *brokenError) Unwrap() error { return e.cause }
+
+// check reads the raw file to its end and counts the users.
+func (x *exporting) check(ctx context.Context) (users int64, err error) {
+	if err := x.rewind(); err != nil {
+		return 0, err
+	}
+	x.Progress.Start("users checked", 0)
+	defer x.Progress.Done()
+	return countUsers(x.raw, func(n int64) error {
+		x.Progress.Add(n)
+		return ctx.Err()
+	})
+}
+
+// countUsers reads gzip with a JSON object a line, each of which must have a user id.
+// What else they hold is for those to judge who make something of it. step is called
+// now and then with how many more there were, and ends it with an error.
+func countUsers(compressed io.Reader, step func(int64) error) (users int64, err error) {
+	plain, err := gzip.NewReader(bufio.NewReader(compressed))
+	if err != nil {
+		return 0, &brokenError{err}
+	}
+	told := int64(0)
+	lines := bufio.NewReaderSize(plain, 1<<16)
+	for line, ended := 1, false; !ended; line++ {
+		var row []byte
+		switch row, ended, err = nextLine(lines); {
+		case errors.Is(err, bufio.ErrTooLong):
+			return 0, fmt.Errorf("line %d is longer than %d bytes", line, maxExportLine)
+		case err != nil:
+			return 0, &brokenError{err}
+		case len(row) > 0 && !isUser(row):
+			return 0, fmt.Errorf("line %d is not a user: the export is not whole, or not one of users as JSON", line)
+		case len(row) > 0:
+			users++
+		}
+		if ended || line%exportStep == 0 {
+			if err := step(users - told); err != nil {
+				return 0, err
+			}
+			told = users
+		}
+	}
+	return users, nil
+}
+
+// nextLine is one line without its end and without blanks around it, and whether it
+// is the last one. It is valid until the next.
+func nextLine(lines *bufio.Reader) (row []byte, last bool, err error) {
+	row, err = lines.ReadSlice('\n')
+	if errors.Is(err, bufio.ErrBufferFull) {
+		var long []byte
+		for errors.Is(err, bufio.ErrBufferFull) {
+			if long = append(long, row...); len(long) > maxExportLine {
+				return nil, false, bufio.ErrTooLong
+			}
+			row, err = lines.ReadSlice('\n')
+		}
+		if row = append(long, row...); len(row) > maxExportLine {
+			return nil, false, bufio.ErrTooLong
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		last, err = true, nil
+	}
+	return bytes.TrimSpace(row), last, err
+}
+
+func isUser(row []byte) bool {
+	var user struct {
+		ID string `json:"user_id"`
+	}
+	err := json.Unmarshal(row, &user, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	return err == nil && user.ID != ""
+}
+
+// write puts the checked file where it belongs.
+func (x *exporting) write(ctx context.Context) (written int64, err error) {
+	if x.Out == stdoutName {
+		return x.unpack(ctx, x.Stdout)
+	}
+	err = replaceFile(x.Out, func(to io.Writer) error {
+		if strings.HasSuffix(x.Out, ".gz") {
+			written, err = x.copyRaw(to)
+		} else {
+			written, err = x.unpack(ctx, to)
+		}
+		if err != nil {
+			return err
+		}
+		return CheckOut(x.Out, x.Force) // somebody else may have been quicker
+	})
+	if err != nil {
+		return 0, fmt.Errorf("write %s: %w", x.Out, err)
+	}
+	return written, nil
+}
+
+func (x *exporting) copyRaw(to io.Writer) (int64, error) {
+	if err := x.rewind(); err != nil {
+		return 0, err
+	}
+	return io.Copy(to, x.raw)
+}
+
+// unpack writes the lines of the raw file, as they stand.
+func (x *exporting) unpack(ctx context.Context, to io.Writer) (int64, error) {
+	if err := x.rewind(); err != nil {
+		return 0, err
+	}
+	plain, err := gzip.NewReader(bufio.NewReader(x.raw))
+	if err != nil {
+		return 0, err
+	}
+	return io.Copy(to, untilDone{ctx.Err, plain})
+}
+
+// untilDone reads until err says no.
+type untilDone struct {
+	err  func() error
+	from io.Reader
+}
+
+func (r untilDone) Read(p []byte) (int, error) {
+	if err := r.err(); err != nil {
+		return 0, err
+	}
+	return r.from.Read(p)
+}

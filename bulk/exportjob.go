@@ -1,0 +1,165 @@
+package bulk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"ferry/upstream"
+)
+
+const (
+	// exportPollLeast and exportPollMost bound how often the job is asked for.
+	exportPollLeast = time.Second
+	exportPollMost  = 15 * time.Second
+	// exportPollFaults is how often in a row Auth0 may fail to answer: five minutes.
+	exportPollFaults = 20
+	// exportDownloads is how many downloads are tried.
+	exportDownloads = 5
+)
+
+// completed waits for the job to complete. Its link holds for a minute from now.
+func (x *exporting) completed(ctx context.Context) (upstream.Job, error) {
+	at := -1 // percent, once there is something to wait for
+	defer func() {
+		if at >= 0 {
+			x.Progress.Done()
+		}
+	}()
+	wait, faults := exportPollLeast, 0
+	for {
+		job, err := x.Auth0.Job(ctx, x.Job)
+		switch {
+		case err == nil && job.Status == upstream.JobCompleted:
+			if at >= 0 {
+				at = x.show(at, 100)
+			}
+			return job, nil
+		case err == nil && job.Status == upstream.JobFailed:
+			return job, fmt.Errorf("%w: Auth0 could not do it: %q", errJobOver, job.Details)
+		case err == nil:
+			at, faults, wait = x.show(at, job.PercentDone), 0, pollAfter(job.TimeLeft, wait)
+		case ctx.Err() == nil && isTemporary(err) && faults < exportPollFaults:
+			if faults++; faults == 1 {
+				x.Progress.Say("Auth0 does not tell how far the job is, trying on: " + err.Error())
+			}
+			wait = exportPollMost
+		case isStatus(err, http.StatusNotFound):
+			return job, fmt.Errorf("%w: Auth0 does not know it, or no more, for it forgets jobs after a day: %w", errJobOver, err)
+		default:
+			return job, fmt.Errorf("ask for the job: %w", explained(err))
+		}
+		if err := rest(ctx, wait); err != nil {
+			return job, err
+		}
+	}
+}
+
+// show tells the progress at Auth0, which never goes back.
+func (x *exporting) show(at, percent int) int {
+	if at < 0 {
+		x.Progress.Start("export at Auth0, percent", 100)
+		at = 0
+	}
+	percent = max(at, percent)
+	x.Progress.Add(int64(percent - at))
+	return percent
+}
+
+// pollAfter is when to ask again: when Auth0 expects to be ready, else after twice
+// the time.
+func pollAfter(left, last time.Duration) time.Duration {
+	if left <= 0 {
+		left = 2 * last
+	}
+	return min(max(left, exportPollLeast), exportPollMost)
+}
+
+// rest waits; the error is that of ctx.
+func rest(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func isTemporary(err error) bool {
+	var refusal *upstream.ManagementError
+	return errors.As(err, &refusal) && refusal.Temporary
+}
+
+func isStatus(err error, status int) bool {
+	var refusal *upstream.ManagementError
+	return errors.As(err, &refusal) && refusal.Status == status
+}
+
+// fetch brings the file here, whole, and counts its users. What arrives broken is
+// fetched anew, by a new link.
+func (x *exporting) fetch(ctx context.Context) (users int64, err error) {
+	for try := 1; ; try++ {
+		job, err := x.completed(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if err = x.download(ctx, job); err == nil {
+			users, err = x.check(ctx)
+		}
+		if err == nil {
+			return users, nil
+		}
+		var broken *brokenError
+		if ctx.Err() != nil || try == exportDownloads || !isTemporary(err) && !errors.As(err, &broken) {
+			return 0, err
+		}
+		x.Progress.Say("once more: " + err.Error())
+		if err := rest(ctx, time.Duration(try)*time.Second); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// download writes what the job's link leads to into the raw file.
+func (x *exporting) download(ctx context.Context, job upstream.Job) error {
+	if err := x.rewind(); err != nil {
+		return err
+	}
+	if err := x.raw.Truncate(0); err != nil {
+		return fmt.Errorf("write what is downloaded: %w", err)
+	}
+	from, err := x.Auth0.Download(ctx, job.Location)
+	if err != nil {
+		return fmt.Errorf("download: %w", err)
+	}
+	defer func() { _ = from.Close() }()
+	x.Progress.Start("download, bytes", from.Size)
+	defer x.Progress.Done()
+	chunk := make([]byte, 1<<17)
+	for {
+		n, err := from.Read(chunk)
+		if _, err := x.raw.Write(chunk[:n]); err != nil {
+			return fmt.Errorf("write what is downloaded: %w", err)
+		}
+		x.Progress.Add(int64(n))
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return fmt.Errorf("download: %w", err)
+		}
+	}
+}
+
+// rewind goes to the start of the raw file.
+func (x *exporting) rewind() error {
+	if _, err := x.raw.Seek(0, io.SeekStart); err != nil {
+		return fmt.Errorf("read what was downloaded: %w", err)
+	}
+	return nil
+}

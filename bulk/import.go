@@ -1,0 +1,292 @@
+package bulk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"sync"
+	"time"
+
+	"ferry/bulk/hashfile"
+	"ferry/bulk/userfile"
+	"ferry/kratos"
+	"ferry/mapping"
+)
+
+// Mode says how passwords cross.
+type Mode string
+
+// The modes.
+const (
+	// ModeAuto takes the exported hash where there is a fresh one that Kratos can use,
+	// and the hook where not.
+	ModeAuto Mode = "auto"
+	// ModeHook makes everybody pending.
+	ModeHook Mode = "hook"
+	// ModeHash takes hashes only; who has none fails.
+	ModeHash Mode = "hash"
+)
+
+// Conflict says what becomes of a row whose user has an identity already. A conflict
+// with any other identity always fails.
+type Conflict string
+
+// The ways.
+const (
+	// ConflictSkip leaves the identity alone.
+	ConflictSkip Conflict = "skip"
+	// ConflictUpdate brings what is new of the profile into it, by the rules of a login.
+	ConflictUpdate Conflict = "update"
+	// ConflictFail fails the row.
+	ConflictFail Conflict = "fail"
+)
+
+// ImportOptions are what an import is made of. Users, Schema, Mapper, Now and Progress
+// are required; so is Kratos, unless it is a dry run.
+type ImportOptions struct {
+	Users  *userfile.Source
+	Hashes *hashfile.Index // nil: none
+	// Tenant is the only one that the hash file may be of; empty: any one.
+	Tenant string
+
+	Schema *mapping.Schema
+	// SchemaID is the schema's id at Kratos; empty: Kratos' default.
+	SchemaID string
+	Mapper   mapping.Mapper
+	Rules    mapping.Rules
+
+	Mode       Mode
+	Providers  Providers
+	OnConflict Conflict
+	// DropMFA takes over users with a second factor at Auth0, without it.
+	DropMFA bool
+	// HookOff says that Kratos does not call the migration hook, so that pending
+	// identities may be written.
+	HookOff bool
+	// ExternalID gives each identity its Auth0 user id as external_id, if Kratos takes it.
+	ExternalID bool
+	DryRun     bool
+	// Shard is the part of the file that is imported: the lines that leave this
+	// remainder when divided by Shards, 0 or 1 being the whole file.
+	Shard, Shards int
+
+	// Kratos nil: a dry run that asks nobody.
+	Kratos *kratos.Client
+	// InFlight is how many requests are made at once at most, 0 being 4.
+	InFlight int
+	// RetryFor is how long a Kratos that does not answer is asked again, 0 being 30 s.
+	RetryFor time.Duration
+
+	// Journal takes a line for each row, and makes the run resumable.
+	Journal *Journal
+	// RetryFile takes the rows that failed, in the format of the input; empty: none.
+	RetryFile string
+	// TempDir is where the plan is kept meanwhile; empty: the system's.
+	TempDir string
+
+	Progress Progress
+	Warn     func(string)
+	Now      func() time.Time
+}
+
+const (
+	defaultInFlight = 4
+	defaultRetryFor = 30 * time.Second
+)
+
+func (o *ImportOptions) complete() error {
+	switch {
+	case o.Users == nil || o.Schema == nil || o.Mapper == nil || o.Now == nil || o.Progress == nil || o.Warn == nil || o.Journal == nil:
+		return errors.New("bulk: users, schema, mapper, journal, clock, progress and warn are required")
+	case o.Kratos == nil && !o.DryRun:
+		return errors.New("bulk: without Kratos there are dry runs only")
+	case o.Shards < 0 || o.Shard < 0 || o.Shards > 0 && o.Shard >= o.Shards:
+		return errors.New("bulk: shards count from 0: of 4 there are 0/4, 1/4, 2/4 and 3/4")
+	}
+	o.Shards = max(o.Shards, 1)
+	if o.InFlight <= 0 {
+		o.InFlight = defaultInFlight
+	}
+	if o.RetryFor <= 0 {
+		o.RetryFor = defaultRetryFor
+	}
+	return nil
+}
+
+// importer is one import under way.
+type importer struct {
+	ImportOptions
+
+	plan    *spool
+	claims  claims
+	census  *census
+	results results
+	pace    *pace
+
+	mu         sync.Mutex
+	noExternal bool // this Kratos takes no external_id
+	warned     map[string]bool
+}
+
+// Import makes identities of Auth0's users. It first makes a plan of the whole file,
+// writing nothing, then carries it out. The Summary is of what was done, also where
+// the error says that it could not go on; the same call then does the rest.
+//
+// An error is about the run: a row that fails has a result that says so.
+func Import(ctx context.Context, opts ImportOptions) (Summary, error) {
+	if err := opts.complete(); err != nil {
+		return Summary{}, err
+	}
+	started := opts.Now()
+	run := &importer{ImportOptions: opts, results: results{to: opts.Journal.out}, pace: newPace(opts.InFlight), warned: map[string]bool{}}
+	err := run.do(ctx)
+	summary := run.results.summary
+	summary.DryRun = opts.DryRun
+	summary.took(opts.Now().Sub(started))
+	return summary, err
+}
+
+func (r *importer) do(ctx context.Context) (err error) {
+	if err := r.Journal.load(&r.results); err != nil {
+		return err
+	}
+	if err := r.checkTenant(); err != nil {
+		return err
+	}
+	if r.plan, err = newSpool(r.TempDir); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.plan.close()) }()
+	if err := r.makePlan(ctx); err != nil {
+		return err
+	}
+	if err := r.Journal.confirm(r.checkpoint()); err != nil {
+		return err
+	}
+	r.claims.settle()
+	if r.Kratos != nil {
+		if r.census, err = takeCensus(ctx, r); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, r.census.close()) }()
+	}
+	err = r.carryOut(ctx)
+	return errors.Join(err, r.writeRetry(ctx))
+}
+
+// checkTenant refuses hashes that are not this tenant's: ids that an operator chose
+// himself may be the same in two tenants, and be two people.
+func (r *importer) checkTenant() error {
+	if r.Hashes == nil {
+		return nil
+	}
+	if count, first := r.Hashes.Unreadable(); count > 0 {
+		r.Warn(fmt.Sprintf("%d lines of the hash file cannot be read, the first is line %d", count, first))
+	}
+	tenants := r.Hashes.Tenants()
+	switch {
+	case len(tenants) > 1:
+		return fmt.Errorf("the hash file is of several tenants (%q): give a file of one", tenants)
+	case r.Tenant != "" && len(tenants) == 1 && tenants[0] != r.Tenant:
+		return fmt.Errorf("the hash file is of the tenant %q, not of %q: nothing was written; name the right file, or the tenant with --tenant", tenants[0], r.Tenant)
+	}
+	return nil
+}
+
+// carryOut does what the plan says.
+func (r *importer) carryOut(ctx context.Context) error {
+	what := "import"
+	if r.DryRun {
+		what = "dry run"
+	}
+	r.Progress.Start(what, int64(r.plan.rows))
+	defer r.Progress.Done()
+	crew := r.newCrew(ctx)
+	planErr := r.plan.each(func(p planned) error {
+		if err := crew.ctx.Err(); err != nil {
+			return err
+		}
+		if r.results.has(p.Line) {
+			r.Progress.Add(1)
+			return nil
+		}
+		return r.dispatch(crew, p)
+	})
+	if planErr == nil {
+		planErr = crew.flush()
+	}
+	if err := crew.wait(); err != nil {
+		return err // it is why the plan stopped, if it did
+	}
+	return planErr
+}
+
+// dispatch reports a row that is settled already, and sends the others on.
+func (r *importer) dispatch(crew *crew, p planned) error {
+	if loss, lost := r.claims.lost(p.Line); lost && (p.creates() || loss.user) {
+		word := reasonTwice
+		if loss.user {
+			word = reasonDuplicateUser
+		}
+		return r.report(p.result(Failed, "", reason(word, fmt.Sprintf("line %d has it too", loss.against))))
+	}
+	if !p.creates() {
+		return r.report(p.result(p.Outcome, "", p.Reason))
+	}
+	seen := r.census.of(p.Line)
+	switch {
+	case seen.kind == none && r.DryRun:
+		return r.report(p.result(p.Outcome, "", p.Reason))
+	case seen.kind == none:
+		return crew.create(p)
+	case seen.kind == theirs:
+		return r.report(p.result(Failed, seen.id, reasonOther))
+	}
+	return crew.settle(p, seen)
+}
+
+func (r *importer) report(all ...Result) error {
+	r.Progress.Add(int64(len(all)))
+	return r.results.put(all...)
+}
+
+// warn says a thing once.
+func (r *importer) warn(text string) {
+	r.mu.Lock()
+	said := r.warned[text]
+	r.warned[text] = true
+	r.mu.Unlock()
+	if !said {
+		r.Warn(text)
+	}
+}
+
+// writeRetry writes the rows that failed, as they stand in the input.
+func (r *importer) writeRetry(ctx context.Context) error {
+	if r.RetryFile == "" || r.results.summary.Failed() == 0 {
+		return nil
+	}
+	err := replaceFile(r.RetryFile, func(w io.Writer) error {
+		return r.Users.Copy(context.WithoutCancel(ctx), w, r.results.failed.has)
+	})
+	if err != nil {
+		return fmt.Errorf("write the rows that failed: %w", err)
+	}
+	return nil
+}
+
+// checkpoint is what the run is about, once the users file was read.
+func (r *importer) checkpoint() checkpoint {
+	c := checkpoint{Users: r.Users.Digest(), Options: map[string]string{
+		"--mode": string(r.Mode), "--on-conflict": string(r.OnConflict), "--schema-id": r.SchemaID,
+		"--dry-run": strconv.FormatBool(r.DryRun), "--mfa drop": strconv.FormatBool(r.DropMFA),
+		"--external-id": strconv.FormatBool(r.ExternalID), "--hook-off": strconv.FormatBool(r.HookOff),
+		"--shard": fmt.Sprintf("%d/%d", r.Shard, r.Shards), "--provider": r.Providers.String(),
+	}}
+	if r.Hashes != nil {
+		c.Hashes = r.Hashes.Digest()
+	}
+	return c
+}

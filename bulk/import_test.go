@@ -1,0 +1,414 @@
+package bulk_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"ferry/bulk"
+)
+
+// many are so many verified users.
+func many(n int) []string {
+	rows := make([]string, n)
+	for i := range rows {
+		rows[i] = verified(fmt.Sprint(i+1), fmt.Sprintf("u%d@x.test", i+1))
+	}
+	return rows
+}
+
+// checkThere makes sure that the results tell what there is: no identity that is not
+// reported, none reported that is not there, and no user twice.
+func (f *fakeKratos) checkThere(results []bulk.Result, before int) {
+	f.t.Helper()
+	people := f.all()
+	created := 0
+	for _, r := range results {
+		if !strings.HasPrefix(string(r.Outcome), "created") {
+			continue
+		}
+		created++
+		if !slices.ContainsFunc(people, func(p fakePerson) bool { return p.ID == r.IdentityID && p.userID() == r.UserID }) {
+			f.t.Errorf("line %d is reported as %s, which is not there", r.Line, r.IdentityID)
+		}
+	}
+	if len(people) != before+created {
+		f.t.Errorf("%d identities are there, %d were reported and %d were before", len(people), created, before)
+	}
+}
+
+func TestImportWhatKratosRefuses(t *testing.T) {
+	t.Parallel()
+	refused, poison := with{"nickname": refusedNickname}, with{"nickname": poisonNickname}
+	for name, c := range map[string]struct {
+		rows []string
+		want string
+	}{
+		"nobody":     {nil, ""},
+		"one row":    {many(1), "1:created_pending:no_hash"},
+		"one of all": {[]string{many(1)[0], verified("2", "b@x.test", refused), verified("3", "c@x.test")}, "1:created_pending:no_hash 2:failed:kratos 3:created_pending:no_hash"},
+		"a bad row that has the whole batch refused": {
+			[]string{many(1)[0], verified("2", "b@x.test"), verified("3", "c@x.test", poison), verified("4", "d@x.test"), verified("5", "e@x.test", poison)},
+			"1:created_pending:no_hash 2:created_pending:no_hash 3:failed:kratos 4:created_pending:no_hash 5:failed:kratos",
+		},
+		"all bad":      {[]string{verified("1", "a@x.test", poison), verified("2", "b@x.test", poison)}, "1:failed:kratos 2:failed:kratos"},
+		"one bad row":  {[]string{verified("1", "a@x.test", refused)}, "1:failed:kratos"},
+		"both at once": {[]string{verified("1", "a@x.test", refused), verified("2", "b@x.test", poison)}, "1:failed:kratos 2:failed:kratos"},
+	} {
+		for _, v131 := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, 1.3.1 %v", name, v131), func(t *testing.T) {
+				t.Parallel()
+				f := newFake(t)
+				f.v131 = v131
+				summary, results := newImport(t, f, c.rows...).must()
+				if got := words(results); got != c.want {
+					t.Errorf("got  %s\nwant %s", got, c.want)
+				}
+				f.checkThere(results, 0)
+				if summary.Rows != len(c.rows) || summary.Created()+summary.Failed() != len(c.rows) {
+					t.Errorf("the summary is %+v", summary)
+				}
+			})
+		}
+	}
+}
+
+// others are identities that are in the way of row 2, whose number is +4915100000.
+func TestImportConflicts(t *testing.T) {
+	t.Parallel()
+	google := with{"identities": []any{
+		map[string]any{"connection": "users", "provider": "auth0", "user_id": "2"},
+		map[string]any{"connection": "google-oauth2", "provider": "google-oauth2", "user_id": "117"},
+	}}
+	row := verified("2", "b@x.test", google, with{"phone_number": "+4915100000", "username": "Bee"})
+	for name, c := range map[string]struct {
+		other fakePerson
+		v131  bool
+	}{
+		"identifier":           {other: fakePerson{Traits: map[string]any{"email": "B@x.test"}}},
+		"username":             {other: fakePerson{Traits: map[string]any{"username": "bee"}}},
+		"address":              {other: fakePerson{Traits: map[string]any{"phone": "+4915100000"}}},
+		"social login":         {other: fakePerson{Social: []string{"google:117"}}},
+		"external id":          {other: fakePerson{ExternalID: "auth0|2", Admin: map[string]any{"auth0": map[string]any{"user_id": "auth0|9"}}}},
+		"identifier, on 1.3.1": {other: fakePerson{Traits: map[string]any{"email": "b@x.test"}}, v131: true},
+	} {
+		for _, late := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, after the census %v", name, late), func(t *testing.T) {
+				t.Parallel()
+				f := newFake(t)
+				f.v131 = c.v131
+				if !late {
+					f.have(c.other)
+				} else {
+					f.on = func(kind string, n int) fault {
+						if kind == "batch" && n == 1 {
+							f.have(c.other)
+						}
+						return well
+					}
+				}
+				im := newImport(t, f, many(1)[0], row, verified("3", "c@x.test"))
+				im.opts.ExternalID = !c.v131
+				im.opts.Providers = bulk.Providers{"google-oauth2": "google"}
+				_, results := im.must()
+				if got, want := words(results), "1:created_pending:no_hash 2:failed:identifier belongs to another user 3:created_pending:no_hash"; got != want {
+					t.Errorf("got  %s\nwant %s", got, want)
+				}
+				f.checkThere(results, 1)
+			})
+		}
+	}
+}
+
+// A single row whose 409 is in a proxy's words is looked up all the same.
+func TestImportConflictInAProxysWords(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.on = func(kind string, n int) fault {
+		switch {
+		case kind == "batch" && n == 1:
+			return lost
+		case kind == "batch":
+			return plain409
+		}
+		return well
+	}
+	_, results := newImport(t, f, many(1)...).must()
+	if got := words(results); got != "1:created_pending:no_hash" {
+		t.Error(got)
+	}
+	f.checkThere(results, 0)
+}
+
+func TestImportThroughFaults(t *testing.T) {
+	t.Parallel()
+	for name, wrong := range map[string]fault{
+		"503": refuses503, "429": refuses429, "the connection breaks": drops, "no answer": hangs,
+		"500 after it was done": crashes, "the connection breaks after it was done": lost,
+		"no answer after it was done": late,
+	} {
+		for _, v131 := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, 1.3.1 %v", name, v131), func(t *testing.T) {
+				t.Parallel()
+				f := newFake(t)
+				f.v131 = v131
+				f.on = func(kind string, n int) fault {
+					if kind == "batch" && n == 1 || kind == "find" && n == 2 && wrong != late && wrong != hangs {
+						return wrong
+					}
+					return well
+				}
+				im := newImport(t, f, many(4)...)
+				im.opts.Kratos = f.impatient()
+				im.opts.OnConflict = bulk.ConflictFail // none of these is one
+				_, results := im.must()
+				want := "1:created_pending:no_hash 2:created_pending:no_hash 3:created_pending:no_hash 4:created_pending:no_hash"
+				if got := words(results); got != want {
+					t.Errorf("got  %s\nwant %s", got, want)
+				}
+				f.checkThere(results, 0)
+				if len(im.told.warned) != 1 {
+					t.Errorf("warned %q, want once", im.told.warned)
+				}
+			})
+		}
+	}
+}
+
+func TestImportEnds(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		kind  string
+		wrong fault
+		says  string
+	}{
+		"gone":                     {"batch", drops, "the same command goes on from here"},
+		"refuses ferry":            {"batch", refuses403, "kratos does not take ferry's token"},
+		"gone at the census":       {"page", drops, "read the identities in Kratos"},
+		"answers something else":   {"batch", misreads, "in a way that cannot be read"},
+		"gone while looking twice": {"ids", drops, "the same command goes on from here"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			f.v131 = true
+			var mended atomic.Bool
+			f.on = func(kind string, _ int) fault {
+				if kind == "batch" && !mended.Load() && c.kind == "ids" {
+					f.have(fakePerson{ID: "00000000-0000-4000-8000-000000000001", Traits: map[string]any{"email": "u2@x.test"}})
+				}
+				if kind == c.kind && !mended.Load() {
+					return c.wrong
+				}
+				return well
+			}
+			path := t.TempDir() + "/results.ndjson"
+			start := func() *importing {
+				im := newImport(t, f, many(3)...)
+				im.opts.RetryFor = time.Millisecond
+				im.journal(path)
+				return im
+			}
+			im := start()
+			_, _, err := im.run()
+			if err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "x.test") {
+				t.Fatalf("the error is %v", err)
+			}
+			if err := im.opts.Journal.Close(); err != nil {
+				t.Fatal(err)
+			}
+			mended.Store(true)
+			im = start()
+			summary, _ := im.must()
+			if err := im.opts.Journal.Close(); err != nil {
+				t.Fatal(err)
+			}
+			results := parseResults(t, read(t, path))
+			others := 0
+			if c.kind == "ids" {
+				others = 1
+			}
+			f.checkThere(results, others)
+			if summary.Rows != 3 || summary.Created() != 3-others {
+				t.Errorf("the summary is %+v", summary)
+			}
+		})
+	}
+}
+
+// A run that a split takes to its end ends there: no half is tried after.
+func TestImportEndsOnce(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.on = func(kind string, n int) fault {
+		switch {
+		case kind == "batch" && n <= 2:
+			return unknownID // of the first two halves of sixteen
+		case kind == "batch":
+			return drops
+		}
+		return well
+	}
+	im := newImport(t, f, many(16)...)
+	im.opts.RetryFor = time.Millisecond
+	if _, results, err := im.run(); err == nil || len(results) > 0 {
+		t.Errorf("%v and the results %v", err, results)
+	}
+	if n := f.count("batch"); n != 3 {
+		t.Errorf("%d requests, want three", n)
+	}
+}
+
+func TestImportIsCancelled(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	f.on = func(kind string, n int) fault {
+		if kind != "batch" || n > 1 {
+			return well
+		}
+		cancel()
+		return late
+	}
+	path := t.TempDir() + "/results.ndjson"
+	im := newImport(t, f, many(3)...)
+	im.journal(path)
+	if _, err := bulk.Import(ctx, im.opts); !errors.Is(err, context.Canceled) {
+		t.Errorf("the error is %v", err)
+	}
+	if err := im.opts.Journal.Close(); err != nil {
+		t.Fatal(err)
+	}
+	im = newImport(t, f, many(3)...)
+	im.journal(path)
+	im.must()
+	if err := im.opts.Journal.Close(); err != nil {
+		t.Fatal(err)
+	}
+	results := parseResults(t, read(t, path))
+	if got := words(results); got != "1:created_pending:no_hash 2:created_pending:no_hash 3:created_pending:no_hash" {
+		t.Error(got)
+	}
+	f.checkThere(results, 0)
+}
+
+func TestImportExternalID(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		v131, wanted bool
+		id           string
+		warnings     int
+	}{
+		"26.2":              {wanted: true, id: "auth0|1"},
+		"26.2, not wanted":  {},
+		"1.3.1":             {v131: true, wanted: true, warnings: 1},
+		"1.3.1, not wanted": {v131: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			f.v131 = c.v131
+			im := newImport(t, f, many(230)...)
+			im.opts.ExternalID = c.wanted
+			summary, results := im.must()
+			f.checkThere(results, 0)
+			if summary.Created() != 230 || f.of("auth0|1").ExternalID != c.id || len(im.told.warned) != c.warnings {
+				t.Errorf("%+v, external id %q, warned %q", summary, f.of("auth0|1").ExternalID, im.told.warned)
+			}
+		})
+	}
+}
+
+// A Kratos that complains of an external id that nobody sent has its rows fail.
+func TestImportExternalIDForEver(t *testing.T) {
+	t.Parallel()
+	for _, wanted := range []bool{false, true} {
+		f := newFake(t)
+		f.on = func(kind string, _ int) fault {
+			if kind == "batch" {
+				return unknownID
+			}
+			return well
+		}
+		im := newImport(t, f, many(2)...)
+		im.opts.ExternalID = wanted
+		if _, results := im.must(); words(results) != "1:failed:kratos 2:failed:kratos" {
+			t.Error(words(results))
+		}
+	}
+}
+
+// Batches grow while Kratos is quick.
+func TestImportBatches(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.page = 7
+	im := newImport(t, f, many(400)...)
+	im.opts.InFlight = 1
+	_, results := im.must()
+	f.checkThere(results, 0)
+	if grown := slices.Max(f.batches); f.batches[0] != 50 || grown <= 50 {
+		t.Errorf("the batches were %v", f.batches)
+	}
+}
+
+func TestImportDryRun(t *testing.T) {
+	t.Parallel()
+	for name, ask := range map[string]bool{"asking Kratos": true, "asking nobody": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			f.have(fakePerson{Traits: map[string]any{"email": "b@x.test"}})
+			im := newImport(t, f, many(1)[0], verified("2", "b@x.test"), verified("3", "c@x.test", with{"multifactor": []any{"guardian"}}))
+			im.opts.DryRun = true
+			second := "failed:identifier belongs to another user"
+			if !ask {
+				im.opts.Kratos, second = nil, "created_pending:no_hash"
+			}
+			summary, results := im.must()
+			if got, want := words(results), "1:created_pending:no_hash 2:"+second+" 3:skipped:mfa"; got != want || !summary.DryRun {
+				t.Errorf("got  %s\nwant %s", got, want)
+			}
+			if len(f.all()) != 1 || f.count("batch") > 0 {
+				t.Error("something was written")
+			}
+		})
+	}
+}
+
+func TestImportWithoutWhatItNeeds(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(*bulk.ImportOptions)
+		says   string
+	}{
+		"users":         {func(o *bulk.ImportOptions) { o.Users = nil }, "are required"},
+		"schema":        {func(o *bulk.ImportOptions) { o.Schema = nil }, "are required"},
+		"mapper":        {func(o *bulk.ImportOptions) { o.Mapper = nil }, "are required"},
+		"journal":       {func(o *bulk.ImportOptions) { o.Journal = nil }, "are required"},
+		"clock":         {func(o *bulk.ImportOptions) { o.Now = nil }, "are required"},
+		"progress":      {func(o *bulk.ImportOptions) { o.Progress = nil }, "are required"},
+		"warn":          {func(o *bulk.ImportOptions) { o.Warn = nil }, "are required"},
+		"Kratos":        {func(o *bulk.ImportOptions) { o.Kratos = nil }, "dry runs only"},
+		"a last shard":  {func(o *bulk.ImportOptions) { o.Shard, o.Shards = 4, 4 }, "count from 0"},
+		"another shard": {func(o *bulk.ImportOptions) { o.Shard = -1 }, "count from 0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			im := newImport(t, f, many(1)...)
+			c.change(&im.opts)
+			if _, err := bulk.Import(t.Context(), im.opts); err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("the error is %v", err)
+			}
+			if len(f.all()) > 0 {
+				t.Error("something was written")
+			}
+		})
+	}
+}

@@ -1,0 +1,155 @@
+package bulk
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// Journal is where the results of a run go. One in a file makes the run resumable:
+// beside the file, under its name and .checkpoint, stands which run it is of.
+type Journal struct {
+	run        string
+	out        io.Writer // nil: nobody wants results
+	file       *os.File  // nil: a stream
+	checkpoint string
+	started    *checkpoint // of the run that is gone on with; nil: a new one
+}
+
+// checkpoint says which run a results file is of.
+type checkpoint struct {
+	Run string `json:"run"`
+	// Users and Hashes are the digests of the input files, BLAKE2b-256.
+	Users  string `json:"users_blake2b"`
+	Hashes string `json:"hashes_blake2b,omitempty"`
+	// Options are those that decide what becomes of a row.
+	Options map[string]string `json:"options"`
+}
+
+// StreamJournal writes results to w, if it is not nil. The run cannot be gone on with.
+func StreamJournal(w io.Writer) *Journal { return &Journal{run: uuid.NewString(), out: w} }
+
+// OpenJournal opens the results file of a run, to go on with it, or makes a new one.
+// Going on with a run that has come to its end finds nothing left to do.
+func OpenJournal(path string) (*Journal, error) {
+	j := &Journal{run: uuid.NewString(), checkpoint: path + ".checkpoint"}
+	text, err := os.ReadFile(j.checkpoint)
+	switch {
+	case err == nil:
+		j.started = &checkpoint{}
+		if json.Unmarshal(text, j.started) != nil || j.started.Run == "" {
+			return nil, fmt.Errorf("%s is no checkpoint of an import: remove it and %s, or name another results file", j.checkpoint, path)
+		}
+		j.run = j.started.Run
+	case !errors.Is(err, os.ErrNotExist):
+		return nil, fmt.Errorf("open results: %w", err)
+	}
+	if j.file, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+		return nil, fmt.Errorf("open results: %w", err)
+	}
+	j.out = j.file
+	info, err := j.file.Stat()
+	if err == nil && info.Size() > 0 && j.started == nil {
+		err = fmt.Errorf("%s exists and has no checkpoint, so it is not of an import: name another results file, or move this one away", path)
+	}
+	if err != nil {
+		return nil, errors.Join(err, j.file.Close())
+	}
+	return j, nil
+}
+
+// Resumed reports whether the journal goes on with an earlier run.
+func (j *Journal) Resumed() bool { return j.started != nil }
+
+// load reads what the earlier part of the run wrote, and cuts off half a line.
+func (j *Journal) load(into *results) error {
+	if j.file == nil {
+		return nil
+	}
+	whole, err := into.resume(j.file)
+	if err != nil {
+		return err
+	}
+	if err := j.file.Truncate(whole); err != nil {
+		return fmt.Errorf("go on with results: %w", err)
+	}
+	if _, err := j.file.Seek(whole, io.SeekStart); err != nil {
+		return fmt.Errorf("go on with results: %w", err)
+	}
+	return nil
+}
+
+// confirm notes what the run is about, or checks that it is still about the same.
+func (j *Journal) confirm(now checkpoint) error {
+	if j.file == nil {
+		return nil
+	}
+	now.Run = j.run
+	if j.started == nil {
+		return j.save(now)
+	}
+	const way = "; with it the run goes on, or name another results file for a new run"
+	switch {
+	case j.started.Users != now.Users:
+		return errors.New("the results file is of a run with another users file: give that file again" + way)
+	case j.started.Hashes != now.Hashes:
+		return errors.New("the results file is of a run with another hash file, or without one: give the same again" + way)
+	case !maps.Equal(j.started.Options, now.Options):
+		var names []string
+		for _, name := range slices.Sorted(maps.Keys(now.Options)) {
+			if j.started.Options[name] != now.Options[name] {
+				names = append(names, fmt.Sprintf("%s was %q", name, j.started.Options[name]))
+			}
+		}
+		return errors.New("the results file is of a run with other options (" + strings.Join(names, ", ") + "): give the same again" + way)
+	}
+	return nil
+}
+
+// save writes the checkpoint whole or not at all.
+func (j *Journal) save(now checkpoint) error {
+	text, err := json.MarshalIndent(now, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write checkpoint: %w", err)
+	}
+	if err := replaceFile(j.checkpoint, func(w io.Writer) error {
+		_, err := w.Write(append(text, '\n'))
+		return err
+	}); err != nil {
+		return fmt.Errorf("write checkpoint: %w", err)
+	}
+	return nil
+}
+
+// Close ends the journal.
+func (j *Journal) Close() error {
+	if j.file == nil {
+		return nil
+	}
+	return errors.Join(j.file.Sync(), j.file.Close())
+}
+
+// replaceFile writes a file under another name first, so that there is never half of
+// it under its own. Its mode is 0600.
+func replaceFile(path string, write func(io.Writer) error) (err error) {
+	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return err
+	}
+	err = errors.Join(write(file), file.Sync(), file.Close())
+	if err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		err = errors.Join(err, os.Remove(file.Name()))
+	}
+	return err
+}

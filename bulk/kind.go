@@ -1,0 +1,74 @@
+package bulk
+
+import (
+	"strings"
+	"time"
+
+	"ferry/kratos"
+)
+
+// Kind is how the person of an identity can log in.
+type Kind string
+
+// The kinds. Each identity is of one.
+const (
+	// KindInactive is an identity that was deactivated, whatever else it is.
+	KindInactive Kind = "inactive"
+	// KindPending waits for the migration hook to verify its password.
+	KindPending Kind = "pending"
+	// KindMigrated has a password that the hook verified.
+	KindMigrated Kind = "migrated"
+	// KindHash has the password hash that was imported.
+	KindHash Kind = "imported_hash"
+	// KindOwn has a password that was set at Kratos: by recovery, in the settings, or at
+	// a registration there.
+	KindOwn Kind = "own_password"
+	// KindSocial has no password, but an account at a provider.
+	KindSocial Kind = "social_only"
+	// KindNone has neither.
+	KindNone Kind = "no_login_method"
+)
+
+// Kinds are all of them, in the order in which people want to read them.
+func Kinds() []Kind {
+	return []Kind{KindMigrated, KindHash, KindOwn, KindSocial, KindPending, KindInactive, KindNone}
+}
+
+// kindOf says how the person can log in. Only the after-login hook's note tells a
+// migrated password from one that was set at Kratos: without that hook, a pending
+// import that has a password now counts as migrated.
+func kindOf(record kratos.Record) Kind {
+	_, noted := migratedAt(record)
+	as := originOf(record).As
+	switch {
+	case !record.Active:
+		return KindInactive
+	case record.Pending:
+		return KindPending
+	case record.HasPassword && noted:
+		return KindMigrated
+	case record.HasPassword && as == CreatedHash:
+		return KindHash
+	case record.HasPassword && as == CreatedPending:
+		return KindMigrated
+	case record.HasPassword:
+		return KindOwn
+	case len(record.Social) > 0:
+		return KindSocial
+	}
+	return KindNone
+}
+
+// migratedAt is when the after-login hook saw the password cross.
+func migratedAt(record kratos.Record) (time.Time, bool) {
+	auth0, _ := record.MetadataAdmin["auth0"].(map[string]any)
+	text, _ := auth0["migrated_at"].(string)
+	at, err := time.Parse(time.RFC3339, text)
+	return at, err == nil
+}
+
+// isSubject tells an Auth0 user id by its form: provider|id.
+func isSubject(text string) bool {
+	provider, id, found := strings.Cut(text, "|")
+	return found && provider != "" && id != "" && provider == strings.ToLower(provider) && !strings.ContainsAny(text, " \t\r\n")
+}

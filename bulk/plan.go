@@ -1,0 +1,322 @@
+package bulk
+
+import (
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"ferry/bulk/hashfile"
+	"ferry/kratos"
+	"ferry/mapping"
+)
+
+// The words that reasons begin with.
+const (
+	reasonUnreadable    = "unreadable"
+	reasonDuplicateUser = "duplicate_user"
+	reasonTwice         = "identifier_twice"
+	reasonInvalid       = "invalid"
+	reasonNoIdentifier  = "no_identifier"
+	reasonNoLogin       = "no_login_method"
+	reasonMFA           = "mfa"
+	reasonNoHash        = "no_hash"
+	reasonStaleHash     = "stale_hash"
+	reasonUnusableHash  = "unusable_hash"
+	reasonExists        = "exists"
+	reasonUnchanged     = "unchanged"
+	reasonPending       = "pending"
+	reasonInactive      = "inactive"
+	reasonKratos        = "kratos"
+	// reasonOther is what an identifier's being another user's is called, always.
+	reasonOther = "identifier belongs to another user"
+)
+
+// planner makes the plan of one row. It is safe for concurrent use.
+type planner struct {
+	opts ImportOptions
+	run  string
+}
+
+// sketch is the plan of a row, and what it claims.
+type sketch struct {
+	planned
+
+	claims        []sketchClaim
+	mfaDropped    bool
+	socialLeftOut int
+	hashed        bool // a hash was found for the user
+	database      bool
+}
+
+type sketchClaim struct {
+	value string
+	rank  uint32
+}
+
+func (s sketch) refuse(outcome Outcome, word, detail string) sketch {
+	s.Outcome, s.Reason = outcome, reason(word, detail)
+	return s
+}
+
+func reason(word, detail string) string {
+	if detail == "" {
+		return word
+	}
+	return word + ": " + detail
+}
+
+// plan says what the row becomes, as far as the row alone tells. Whatever becomes of
+// it, it claims what it can: a row that is left out still stands in the way of
+// somebody else who calls himself the same.
+func (p *planner) plan(line int, row []byte, fault error) (sketch, error) {
+	s := sketch{planned: planned{Line: line}}
+	if fault != nil {
+		return s.refuse(Failed, reasonUnreadable, fault.Error()), nil
+	}
+	profile, err := mapping.FromUser(row)
+	if err != nil {
+		return s.refuse(Failed, reasonUnreadable, err.Error()), nil
+	}
+	s.UserID = profile.UserID
+	s.claim(profile.UserID, user)
+	mapped, err := p.opts.Mapper.Map(profile)
+	if err != nil {
+		s.claimProfile(profile)
+		return s.refuse(Failed, reasonInvalid, err.Error()), nil
+	}
+	handles := p.opts.Schema.Handles(mapped.Traits)
+	s.claimHandles(handles, p.opts.Rules.Verified(profile))
+	s.database = profile.HasPassword()
+	social := p.social(profile, &s)
+	if len(profile.Factors) > 0 {
+		if !p.opts.DropMFA {
+			return s.refuse(Skipped, reasonMFA, ""), nil
+		}
+		s.mfaDropped = true
+	}
+	if !s.database && len(social) == 0 {
+		return s.refuse(Skipped, reasonNoLogin, "no password at Auth0, and no provider named for "+strings.Join(providers(profile), ", ")), nil
+	}
+	if err := p.opts.Schema.Validate(mapped.Traits); err != nil {
+		return s.refuse(Failed, reasonInvalid, violations(err)), nil
+	}
+	if s.database && !slices.ContainsFunc(handles, func(h mapping.Handle) bool { return h.Password }) {
+		return s.refuse(Failed, reasonNoIdentifier, "the traits hold none that a password goes with"), nil
+	}
+	return p.finish(s, profile, mapped, handles, social)
+}
+
+// finish makes the identity of a row that can have one.
+func (p *planner) finish(s sketch, profile mapping.Profile, mapped mapping.Identity, handles []mapping.Handle, social []kratos.Social) (sketch, error) {
+	identity := kratos.NewIdentity{
+		SchemaID: p.opts.SchemaID, Traits: mapped.Traits, MetadataPublic: mapped.MetadataPublic,
+		Inactive: profile.Blocked, Social: social,
+		Verified: verifiedAddresses(handles, p.opts.Rules.Believed(profile, mapped)),
+	}
+	mark := map[string]any{"run": p.run, "at": p.opts.Now().UTC().Format(time.RFC3339)}
+	switch {
+	case s.database:
+		if err := p.password(&s, &identity, profile, mark); err != nil || s.Outcome == Failed {
+			return s, err
+		}
+	default:
+		s.Outcome = CreatedSocial
+	}
+	mark["as"] = string(s.Outcome)
+	admin, err := mapping.Record(profile, mapped, map[string]any{"import": mark})
+	if err != nil {
+		return s.refuse(Failed, reasonInvalid, err.Error()), nil
+	}
+	identity.MetadataAdmin = admin
+	if p.opts.ExternalID {
+		identity.ExternalID = profile.UserID
+	}
+	for _, handle := range handles {
+		if handle.Password {
+			s.Identifiers = append(s.Identifiers, kratos.NormalizeIdentifier(handle.Value))
+		}
+	}
+	for _, one := range social {
+		s.Identifiers = append(s.Identifiers, one.Provider+":"+one.Subject)
+	}
+	for _, handle := range handles {
+		if !handle.Password {
+			s.Identifiers = append(s.Identifiers, kratos.NormalizeIdentifier(handle.Value))
+		}
+	}
+	if p.opts.DryRun {
+		return s, nil
+	}
+	s.Body, err = identity.Body()
+	return s, err
+}
+
+// password says how the person proves his password to Kratos: by the hash that Auth0
+// exported, or through the hook.
+func (p *planner) password(s *sketch, identity *kratos.NewIdentity, profile mapping.Profile, mark map[string]any) error {
+	found, why, err := p.hash(profile)
+	if err != nil {
+		return err
+	}
+	s.hashed = why != reasonNoHash
+	switch {
+	case p.opts.Mode == ModeHook:
+		s.Outcome, identity.Pending = CreatedPending, true
+	case why == "":
+		s.Outcome, identity.PasswordHash = CreatedHash, found.Hash
+		if !found.SetAt.IsZero() {
+			mark["password_set_at"] = found.SetAt.UTC().Format(time.RFC3339Nano)
+		}
+	case p.opts.Mode == ModeHash:
+		s.Outcome, s.Reason = Failed, why
+	default:
+		s.Outcome, s.Reason, identity.Pending = CreatedPending, why, true
+	}
+	return nil
+}
+
+// hash finds the hash of one of the user's database identities; why there is none
+// that can be used is one of the words for it.
+func (p *planner) hash(profile mapping.Profile) (found hashfile.Hash, why string, err error) {
+	if p.opts.Hashes == nil {
+		return hashfile.Hash{}, reasonNoHash, nil
+	}
+	for _, subject := range profile.UserIDs {
+		if !strings.HasPrefix(subject, "auth0|") {
+			continue
+		}
+		hash, ok, err := p.opts.Hashes.Find(subject)
+		switch {
+		case err != nil:
+			return hashfile.Hash{}, "", err
+		case !ok:
+			continue
+		case hash.Twice || !usable(hash.Hash):
+			return hash, reasonUnusableHash, nil
+		case stale(hash.SetAt, profile):
+			return hash, reasonStaleHash, nil
+		}
+		return hash, "", nil
+	}
+	return hashfile.Hash{}, reasonNoHash, nil
+}
+
+// stale reports whether the password was reset after the hash was taken; a hash that
+// does not say when it was is, once there was a reset.
+func stale(setAt time.Time, profile mapping.Profile) bool {
+	value, told := profile.Claims["last_password_reset"]
+	if !told || value == nil {
+		return false
+	}
+	reset, ok := mapping.Time(value)
+	return !ok || setAt.Before(reset)
+}
+
+// social are the linked accounts that become credentials: those whose provider is
+// named, and only where the primary e-mail address is verified, or there is nothing else.
+func (p *planner) social(profile mapping.Profile, s *sketch) []kratos.Social {
+	var credentials []kratos.Social
+	verified, _ := profile.Claims["email_verified"].(bool)
+	for _, account := range profile.Accounts {
+		if account.HasPassword() {
+			continue
+		}
+		name, named := p.opts.Providers.name(account)
+		if !named || s.database && !verified {
+			s.socialLeftOut++
+			continue
+		}
+		credentials = append(credentials, kratos.Social{Provider: name, Subject: account.Subject()})
+		s.claim(name+":"+account.Subject(), unproven)
+	}
+	return credentials
+}
+
+func (s *sketch) claim(value string, rank uint32) {
+	s.claims = append(s.claims, sketchClaim{value, rank})
+}
+
+func (s *sketch) claimHandles(handles []mapping.Handle, verified []mapping.Address) {
+	for _, handle := range handles {
+		rank := unproven
+		if slices.ContainsFunc(verified, func(a mapping.Address) bool {
+			return (mapping.Address{Value: handle.Value, Via: a.Via}).Normalize() == a
+		}) {
+			rank = proven
+		}
+		s.claim(kratos.NormalizeIdentifier(handle.Value), rank)
+	}
+}
+
+// claimProfile claims what a mapper that failed would most likely have made of it.
+func (s *sketch) claimProfile(profile mapping.Profile) {
+	for _, claim := range []string{"email", "preferred_username", "phone_number"} {
+		if value, _ := profile.Claims[claim].(string); value != "" {
+			s.claim(kratos.NormalizeIdentifier(value), unproven)
+		}
+	}
+}
+
+// verifiedAddresses are those of the traits that are believed to be verified, as the
+// traits have them: Kratos keeps the blanks in a number.
+func verifiedAddresses(handles []mapping.Handle, believed []mapping.Address) []kratos.Address {
+	var verified []kratos.Address
+	for _, address := range believed {
+		for _, handle := range handles {
+			if handle.Via != address.Via || (mapping.Address{Value: handle.Value, Via: handle.Via}).Normalize() != address {
+				continue
+			}
+			value := address.Value
+			if address.Via == mapping.ViaSMS {
+				value = handle.Value
+			}
+			verified = append(verified, kratos.Address{Value: value, Via: address.Via, Verified: true})
+			break
+		}
+	}
+	return verified
+}
+
+// violations says what the schema refuses, without values.
+func violations(err error) string {
+	var invalid *mapping.InvalidError
+	if !errors.As(err, &invalid) {
+		return err.Error()
+	}
+	texts := make([]string, len(invalid.Violations))
+	for i, v := range invalid.Violations {
+		texts[i] = v.String()
+	}
+	return strings.Join(texts, "; ")
+}
+
+func providers(profile mapping.Profile) []string {
+	var names []string
+	for _, account := range profile.Accounts {
+		if !slices.Contains(names, account.Provider) {
+			names = append(names, account.Provider)
+		}
+	}
+	return names
+}
+
+// origin is what an import noted on an identity, below metadata_admin.auth0.import.
+type origin struct {
+	Run           string    `json:"run"`
+	At            time.Time `json:"at"`
+	As            Outcome   `json:"as"`
+	PasswordSetAt time.Time `json:"password_set_at"`
+}
+
+// originOf reads it; zero where there is none.
+func originOf(record kratos.Record) origin {
+	auth0, _ := record.MetadataAdmin["auth0"].(map[string]any)
+	var o origin
+	text, err := json.Marshal(auth0["import"])
+	if err != nil || json.Unmarshal(text, &o) != nil {
+		return origin{}
+	}
+	return o
+}

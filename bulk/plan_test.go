@@ -1,0 +1,354 @@
+package bulk_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"ferry/bulk"
+	"ferry/mapping"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// linked are a user's identities: connection, provider and id, with spaces between.
+func linked(all ...string) with {
+	var identities []any
+	for _, one := range all {
+		var connection, provider, id string
+		if _, err := fmt.Sscan(one, &connection, &provider, &id); err != nil {
+			return nil
+		}
+		identities = append(identities, map[string]any{"connection": connection, "provider": provider, "user_id": id})
+	}
+	return with{"identities": identities}
+}
+
+// social is a user without a password.
+func social(provider, id string, changes ...with) string {
+	all := []with{{"user_id": provider + "|" + id}, linked(provider + " " + provider + " " + id)}
+	return auth0User(id, "s@x.test", append(all, changes...)...)
+}
+
+const setAt = "2024-05-01T10:00:00Z"
+
+// reset is when Auth0 says that the password was reset.
+func reset(at any) with { return with{"last_password_reset": at} }
+
+// planned is one row of a plan, and what becomes of it.
+type planned struct {
+	row    string
+	hashes []string
+	opts   func(*bulk.ImportOptions)
+	want   string
+	// body is a golden file with what creates the identity.
+	body string
+}
+
+func mode(m bulk.Mode) func(*bulk.ImportOptions) { return func(o *bulk.ImportOptions) { o.Mode = m } }
+
+func providers(pairs ...string) func(*bulk.ImportOptions) {
+	return func(o *bulk.ImportOptions) {
+		var err error
+		if o.Providers, _, err = bulk.ParseProviders(pairs); err != nil {
+			o.Warn(err.Error())
+		}
+	}
+}
+
+func dropMFA(o *bulk.ImportOptions) { o.DropMFA = true }
+
+func plans() map[string]planned {
+	fresh := []string{hashLine("1", bcryptHash, setAt)}
+	mfa := with{"multifactor": []any{"guardian"}}
+	return map[string]planned{
+		"pending":               {row: verified("1", "a@x.test"), want: "created_pending:no_hash", body: "pending"},
+		"pending by mode":       {row: verified("1", "a@x.test"), hashes: fresh, opts: mode(bulk.ModeHook), want: "created_pending", body: "pending"},
+		"unverified":            {row: auth0User("1", "A@x.test"), want: "created_pending:no_hash", body: "unverified"},
+		"verified as a text":    {row: auth0User("1", "A@x.test", with{"email_verified": "true"}), want: "created_pending:no_hash", body: "unverified"},
+		"a hash":                {row: verified("1", "a@x.test"), hashes: fresh, want: "created_hash", body: "hash"},
+		"a hash by mode":        {row: verified("1", "a@x.test"), hashes: fresh, opts: mode(bulk.ModeHash), want: "created_hash", body: "hash"},
+		"a hash without a date": {row: verified("1", "a@x.test"), hashes: []string{hashLine("1", bcryptHash, "")}, want: "created_hash"},
+		"a hash of the reset":   {row: verified("1", "a@x.test", reset(setAt)), hashes: fresh, want: "created_hash"},
+		"a newer hash":          {row: verified("1", "a@x.test", reset(with{"$date": "2024-05-01T09:59:59.999Z"})), hashes: fresh, want: "created_hash"},
+		"an older hash":         {row: verified("1", "a@x.test", reset("2024-05-01T10:00:00.001Z")), hashes: fresh, want: "created_pending:stale_hash"},
+		"an older hash by mode": {row: verified("1", "a@x.test", reset("2024-05-01T10:00:00.001Z")), hashes: fresh, opts: mode(bulk.ModeHash), want: "failed:stale_hash"},
+		"a reset, and a hash without a date": {
+			row: verified("1", "a@x.test", reset("2020-05-01T10:00:00Z")), hashes: []string{hashLine("1", bcryptHash, "")}, want: "created_pending:stale_hash",
+		},
+		"a reset of which nobody knows when": {row: verified("1", "a@x.test", reset("yesterday")), hashes: fresh, want: "created_pending:stale_hash"},
+		"a hash of no known form":            {row: verified("1", "a@x.test"), hashes: []string{hashLine("1", "$argon2id$canary", setAt)}, want: "created_pending:unusable_hash"},
+		"a hash at no cost":                  {row: verified("1", "a@x.test"), hashes: []string{hashLine("1", strings.Replace(bcryptHash, "10", "03", 1), setAt)}, want: "created_pending:unusable_hash"},
+		"two hashes of one date": {
+			row: verified("1", "a@x.test"), hashes: []string{hashLine("1", bcryptHash, setAt), hashLine("1", strings.Replace(bcryptHash, "a", "b", 1), setAt)},
+			want: "created_pending:unusable_hash",
+		},
+		"no hash":         {row: verified("1", "a@x.test"), hashes: []string{hashLine("2", bcryptHash, setAt)}, opts: mode(bulk.ModeHook), want: "created_pending"},
+		"no hash by mode": {row: verified("1", "a@x.test"), opts: mode(bulk.ModeHash), want: "failed:no_hash"},
+		"a hash of a linked account": {
+			row: verified("9", "a@x.test", with{"user_id": "google-oauth2|9"}, linked("google-oauth2 google-oauth2 9", "users auth0 1")), hashes: fresh, want: "created_hash",
+		},
+		"blocked":        {row: verified("1", "a@x.test", with{"blocked": true}), want: "created_pending:no_hash", body: "blocked"},
+		"a number":       {row: verified("1", "a@x.test", with{"phone_number": "+49 151 1", "phone_verified": true}), want: "created_pending:no_hash", body: "number"},
+		"another number": {row: verified("1", "a@x.test", with{"phone_number": "0151 1", "phone_verified": true}), want: "created_pending:no_hash"},
+		"metadata":       {row: verified("1", "a@x.test", with{"app_metadata": with{"plan": "pro"}, "user_metadata": with{"colour": "green"}}), want: "created_pending:no_hash", body: "metadata"},
+		"an external id": {row: verified("1", "a@x.test"), opts: func(o *bulk.ImportOptions) { o.ExternalID = true }, want: "created_pending:no_hash", body: "external"},
+
+		"a second factor":         {row: verified("1", "a@x.test", mfa), want: "skipped:mfa"},
+		"a second factor dropped": {row: verified("1", "a@x.test", mfa), opts: dropMFA, want: "created_pending:no_hash", body: "pending"},
+		"a factor and no method":  {row: social("github", "1", mfa), opts: dropMFA, want: "skipped:no_login_method"},
+
+		"social":                  {row: social("github", "1"), opts: providers("github=gh"), want: "created_social", body: "social"},
+		"social, not named":       {row: social("github", "1"), opts: providers("google-oauth2=google"), want: "skipped:no_login_method"},
+		"linked":                  {row: verified("1", "a@x.test", linked("users auth0 1", "google-oauth2 google-oauth2 117", "gh github 4242")), opts: providers("google-oauth2=google"), want: "created_pending:no_hash", body: "linked"},
+		"linked, unverified":      {row: auth0User("1", "a@x.test", linked("users auth0 1", "google-oauth2 google-oauth2 117")), opts: providers("google-oauth2=google"), want: "created_pending:no_hash", body: "linkedunverified"},
+		"enterprise":              {row: auth0User("1", "a@x.test", with{"user_id": "waad|1"}, linked("corp waad corp|Raw:Subject")), opts: providers("corp=azure"), want: "created_social", body: "enterprise"},
+		"enterprise, of another":  {row: auth0User("1", "a@x.test", with{"user_id": "waad|1"}, linked("corp waad corp|x")), opts: providers("other=azure"), want: "skipped:no_login_method"},
+		"no identifier":           {row: auth0User("1", "", with{"email": nil}), want: "failed:no_identifier"},
+		"invalid":                 {row: verified("1", "a@x.test", with{"locale": "de", "nickname": strings.Repeat("n", 31)}), want: "failed:invalid"},
+		"no address":              {row: verified("1", "not an address"), want: "failed:invalid"},
+		"no JSON":                 {row: `{"user_id":"auth0|1",`, want: "failed:unreadable"},
+		"no user":                 {row: `{}`, want: "failed:unreadable"},
+		"a key twice":             {row: `{"user_id":"auth0|1","email":"a@x.test","email":"b@x.test"}`, want: "failed:unreadable"},
+		"a mapper that refuses":   {row: verified("1", "a@x.test"), opts: func(o *bulk.ImportOptions) { o.Mapper = grumpy{} }, want: "failed:invalid"},
+		"a believed source":       {row: auth0User("1", "a@x.test", with{"user_id": "waad|1", "email_verified": true}, linked("corp waad 1")), opts: corp(true), want: "created_social", body: "believed"},
+		"a source not believed":   {row: auth0User("1", "a@x.test", with{"user_id": "waad|1", "email_verified": true}, linked("corp waad 1")), opts: corp(false), want: "created_social", body: "notbelieved"},
+		"a Kelvin sign, verified": {row: verified("1", "\u212aim@x.test"), want: "created_pending:no_hash", body: "kelvin"},
+	}
+}
+
+// corp takes over the accounts of corp, and believes what it verified, or not.
+func corp(believed bool) func(*bulk.ImportOptions) {
+	return func(o *bulk.ImportOptions) {
+		providers("corp=azure")(o)
+		o.Rules.TrustVerified = func(connection, _ string) bool { return believed && connection == "corp" }
+	}
+}
+
+// grumpy is a mapper that fails.
+type grumpy struct{}
+
+func (grumpy) Map(mapping.Profile) (mapping.Identity, error) {
+	return mapping.Identity{}, errors.New("the mapper will not")
+}
+
+func TestPlan(t *testing.T) {
+	t.Parallel()
+	for name, c := range plans() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			im := newImport(t, f, c.row)
+			im.opts.Now = func() time.Time { return time.Date(2026, 11, 22, 1, 2, 3, 0, time.UTC) }
+			if len(c.hashes) > 0 {
+				im.opts.Hashes = hashesFile(t, c.hashes...)
+			}
+			if c.opts != nil {
+				c.opts(&im.opts)
+			}
+			summary, results := im.must()
+			if got := words(results); got != "1:"+c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+			if dropped := summary.MFADropped > 0; dropped != (name == "a second factor dropped") {
+				t.Errorf("%d factors were dropped", summary.MFADropped)
+			}
+			said := fmt.Sprint(results, im.told.warned)
+			if strings.Contains(said, "$") || strings.Contains(said, "x.test") {
+				t.Errorf("said %s", said)
+			}
+			if created := strings.HasPrefix(c.want, "created"); created != (len(f.bodies) == 1) {
+				t.Fatalf("created %q", f.bodies)
+			}
+			if c.body != "" {
+				golden(t, "bodies/"+c.body+".json", f.bodies[0])
+			}
+		})
+	}
+}
+
+var runID = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f-]{27}`)
+
+// golden compares a body, but for the run's id, with a file.
+func golden(t *testing.T, name, body string) {
+	t.Helper()
+	var out bytes.Buffer
+	if err := json.Indent(&out, []byte(runID.ReplaceAllString(body, "RUN")), "", "  "); err != nil {
+		t.Fatal(err)
+	}
+	out.WriteByte('\n')
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, out.Bytes(), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := read(t, path); out.String() != want {
+		t.Errorf("%s:\n%s\nwant\n%s", name, out.String(), want)
+	}
+}
+
+// A row that is not taken over claims what it can all the same.
+func TestPlanClaims(t *testing.T) {
+	t.Parallel()
+	mfa := with{"multifactor": []any{"guardian"}}
+	google := func(id string) with { return linked("users auth0 "+id, "google-oauth2 google-oauth2 117") }
+	for name, c := range map[string]struct {
+		rows []string
+		opts func(*bulk.ImportOptions)
+		want string
+	}{
+		"nobody proven":         {[]string{auth0User("1", "a@x.test"), auth0User("2", "a@x.test")}, nil, "1:failed:identifier_twice 2:failed:identifier_twice"},
+		"case":                  {[]string{auth0User("1", "a@x.test"), auth0User("2", " A@X.test")}, nil, "1:failed:identifier_twice 2:failed:identifier_twice"},
+		"the second proven":     {[]string{auth0User("1", "A@x.test"), verified("2", "a@x.test")}, nil, "1:failed:identifier_twice 2:created_pending:no_hash"},
+		"both proven":           {[]string{verified("1", "a@x.test"), verified("2", "a@x.test")}, nil, "1:created_pending:no_hash 2:failed:identifier_twice"},
+		"a Kelvin twin":         {[]string{verified("1", "\u212aim@x.test"), verified("2", "kim@x.test")}, nil, "1:failed:identifier_twice 2:created_pending:no_hash"},
+		"a Kelvin twin alone":   {[]string{verified("1", "\u212aim@x.test"), auth0User("2", "kim@x.test")}, nil, "1:failed:identifier_twice 2:failed:identifier_twice"},
+		"a name as an address":  {[]string{verified("1", "a@x.test"), auth0User("2", "b@x.test", with{"username": "A@x.test"})}, nil, "1:created_pending:no_hash 2:failed:identifier_twice"},
+		"a user twice":          {[]string{verified("1", "a@x.test"), verified("1", "b@x.test")}, nil, "1:created_pending:no_hash 2:failed:duplicate_user"},
+		"a user twice, skipped": {[]string{verified("1", "a@x.test", mfa), verified("1", "b@x.test")}, nil, "1:skipped:mfa 2:failed:duplicate_user"},
+		"skipped, proven":       {[]string{verified("1", "a@x.test", mfa), auth0User("2", "a@x.test")}, nil, "1:skipped:mfa 2:failed:identifier_twice"},
+		"skipped, unproven":     {[]string{auth0User("1", "a@x.test", mfa), auth0User("2", "a@x.test")}, nil, "1:skipped:mfa 2:failed:identifier_twice"},
+		"no method":             {[]string{social("github", "1", with{"email": "a@x.test"}), auth0User("2", "a@x.test")}, nil, "1:skipped:no_login_method 2:failed:identifier_twice"},
+		"invalid":               {[]string{verified("1", "a@x.test", with{"nickname": strings.Repeat("n", 31)}), auth0User("2", "a@x.test")}, nil, "1:failed:invalid 2:failed:identifier_twice"},
+		"mapper":                {[]string{verified("1", "a@x.test"), auth0User("2", "a@x.test"), verified("3", "c@x.test")}, func(o *bulk.ImportOptions) { o.Mapper = grumpyWith{"auth0|1", o.Mapper} }, "1:failed:invalid 2:failed:identifier_twice 3:created_pending:no_hash"},
+		"hash mode":             {[]string{verified("1", "a@x.test"), auth0User("2", "a@x.test")}, mode(bulk.ModeHash), "1:failed:no_hash 2:failed:no_hash"},
+		"social":                {[]string{verified("1", "a@x.test", google("1")), verified("2", "b@x.test", google("2"))}, providers("google-oauth2=google"), "1:failed:identifier_twice 2:failed:identifier_twice"},
+		"social, skipped":       {[]string{verified("1", "a@x.test", google("1"), mfa), verified("2", "b@x.test", google("2"))}, providers("google-oauth2=google"), "1:skipped:mfa 2:failed:identifier_twice"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			im := newImport(t, f, c.rows...)
+			if c.opts != nil {
+				c.opts(&im.opts)
+			}
+			_, results := im.must()
+			if got := words(results); got != c.want {
+				t.Errorf("got  %s\nwant %s", got, c.want)
+			}
+			f.checkThere(results, 0)
+		})
+	}
+}
+
+// grumpyWith fails for one user.
+type grumpyWith struct {
+	userID string
+	mapping.Mapper
+}
+
+func (g grumpyWith) Map(p mapping.Profile) (mapping.Identity, error) {
+	if p.UserID == g.userID {
+		return grumpy{}.Map(p)
+	}
+	return g.Mapper.Map(p)
+}
+
+func TestHashFileOfAnother(t *testing.T) {
+	t.Parallel()
+	other := strings.Replace(hashLine("2", bcryptHash, setAt), "canary", "other", 1)
+	for name, c := range map[string]struct {
+		hashes []string
+		opts   func(*bulk.ImportOptions)
+		says   string
+	}{
+		"tenant":     {[]string{other}, func(o *bulk.ImportOptions) { o.Tenant = "canary" }, `of the tenant "other", not of "canary"`},
+		"two":        {[]string{other, hashLine("1", bcryptHash, setAt)}, nil, "of several tenants"},
+		"not one":    {[]string{other}, nil, "not one hash is of a user"},
+		"this one": {[]string{hashLine("1", bcryptHash, setAt)}, func(o *bulk.ImportOptions) { o.Tenant = "canary" }, ""},
+		"not needed": {[]string{other}, mode(bulk.ModeHook), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			im := newImport(t, f, many(1)...)
+			im.opts.Hashes = hashesFile(t, c.hashes...)
+			if c.opts != nil {
+				c.opts(&im.opts)
+			}
+			_, _, err := im.run()
+			if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
+				t.Errorf("the error is %v", err)
+			}
+			if (len(f.all()) == 0) != (err != nil) {
+				t.Error("something was written, or nothing")
+			}
+		})
+	}
+}
+
+func TestUnreadableHashesAreTold(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	im := newImport(t, f, many(1)...)
+	im.opts.Hashes = hashesFile(t, hashLine("1", bcryptHash, setAt), "canary", "canary")
+	summary, _ := im.must()
+	if want := "[2 lines of the hash file cannot be read, the first is line 2]"; fmt.Sprint(im.told.warned) != want {
+		t.Errorf("warned %q", im.told.warned)
+	}
+	if summary.HashesTotal != 1 || summary.HashesUsed != 1 {
+		t.Errorf("the summary is %+v", summary)
+	}
+}
+
+func TestParseProviders(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		pairs    []string
+		want     string
+		warnings int
+		says     string
+	}{
+		"none":             {nil, "", 0, ""},
+		"two":              {[]string{"google-oauth2=google", "github=gh"}, "github=gh,google-oauth2=google", 0, ""},
+		"pairwise":         {[]string{"apple=apple"}, "apple=apple", 1, ""},
+		"no pair":          {[]string{"google"}, "", 0, "want AUTH0=KRATOS"},
+		"nothing before":   {[]string{"=google"}, "", 0, "want AUTH0=KRATOS"},
+		"nothing after":    {[]string{"google="}, "", 0, "want AUTH0=KRATOS"},
+		"a colon":          {[]string{"google=g:1"}, "", 0, "want AUTH0=KRATOS"},
+		"many tenants":     {[]string{"waad=azure"}, "", 0, "name the connection instead"},
+		"a database":       {[]string{"auth0=x"}, "", 0, "cross by themselves"},
+		"one of two names": {[]string{"github=a", "github=b"}, "", 0, "named twice"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			parsed, warnings, err := bulk.ParseProviders(c.pairs)
+			if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
+				t.Errorf("the error is %v", err)
+			}
+			if parsed.String() != c.want || len(warnings) != c.warnings {
+				t.Errorf("got %s, %q", parsed, warnings)
+			}
+		})
+	}
+}
+
+// FuzzParseProviders: what is taken is written as it can be read again.
+func FuzzParseProviders(f *testing.F) {
+	f.Add("google-oauth2=google", "github=gh")
+	f.Add("a=b=c", "apple=apple")
+	f.Fuzz(func(t *testing.T, one, two string) {
+		parsed, _, err := bulk.ParseProviders([]string{one, two})
+		if err != nil {
+			return
+		}
+		if len(parsed) != 2 {
+			t.Fatalf("%q and %q are %d", one, two, len(parsed))
+		}
+		for from, to := range parsed {
+			again, _, err := bulk.ParseProviders([]string{from + "=" + to})
+			if err != nil || again[from] != to {
+				t.Errorf("%q=%q is read as %v, %v", from, to, again, err)
+			}
+		}
+	})
+}

@@ -1,0 +1,114 @@
+package bulk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"ferry/kratos"
+)
+
+// Rebinding is the one way to change which Auth0 user an identity is bound to.
+type Rebinding struct {
+	// IdentityID is the Kratos identity, Subject the Auth0 user it is to be bound to.
+	IdentityID, Subject string
+	// Reason is why, in the operator's words; it stays on the identity.
+	Reason string
+	// By is who did it.
+	By string
+}
+
+// Rebound is what a rebinding did.
+type Rebound struct {
+	IdentityID string    `json:"identity_id"`
+	From       []string  `json:"from"`
+	To         string    `json:"to"`
+	Reason     string    `json:"reason"`
+	By         string    `json:"by"`
+	At         time.Time `json:"at"`
+	// Changed is false where the identity was bound so already.
+	Changed bool `json:"changed"`
+	// PasswordChanged says that Kratos had another password after the change than
+	// before: somebody logged in or set one in that moment.
+	PasswordChanged bool `json:"password_changed,omitempty"`
+}
+
+// Rebind binds an identity to another Auth0 user, and notes on the identity what it was
+// bound to before, when, why and by whom. An Auth0 user whom another identity is bound to is
+// refused: two identities for one user are two accounts for one password. (All
+// identities are read for that.) Linked users of the old binding go with it.
+func Rebind(ctx context.Context, identities *kratos.Client, r Rebinding, progress Progress, now time.Time) (Rebound, error) {
+	if !isSubject(r.Subject) {
+		return Rebound{}, errors.New("the subject is an Auth0 user id such as auth0|5f7c8ec7c33c6c004bbafe82")
+	}
+	if err := unclaimed(ctx, identities, r, progress); err != nil {
+		return Rebound{}, err
+	}
+	before, err := identities.Read(ctx, r.IdentityID)
+	if err != nil {
+		return Rebound{}, fmt.Errorf("read the identity: %w", err)
+	}
+	done := Rebound{IdentityID: r.IdentityID, From: users(before), To: r.Subject, Reason: r.Reason, By: r.By, At: now.UTC()}
+	if len(done.From) == 1 && done.From[0] == r.Subject {
+		return done, nil
+	}
+	after, err := identities.Patch(ctx, r.IdentityID, rebindOps(before, done))
+	if err != nil {
+		return Rebound{}, fmt.Errorf("write the identity: %w", err)
+	}
+	if len(after.Binding.Subjects) == 0 || primary(after) != r.Subject {
+		return Rebound{}, errors.New("kratos shows another binding after the change than the one written: look at the identity")
+	}
+	done.Changed = true
+	done.PasswordChanged = after.PasswordDigest != before.PasswordDigest || after.Pending != before.Pending
+	return done, nil
+}
+
+// users are those that the identity is bound to, each once.
+func users(record kratos.Record) []string {
+	users := []string{}
+	for _, subject := range record.Binding.Subjects {
+		if !slices.Contains(users, subject) {
+			users = append(users, subject)
+		}
+	}
+	return users
+}
+
+// unclaimed makes sure that nobody else is bound to the user.
+func unclaimed(ctx context.Context, identities *kratos.Client, r Rebinding, progress Progress) error {
+	progress.Start("identities in Kratos", 0)
+	defer progress.Done()
+	err := identities.Walk(ctx, func(record kratos.Record) error {
+		progress.Add(1)
+		if record.ID != r.IdentityID && record.Binding.Has(r.Subject) {
+			return fmt.Errorf("the identity %s is bound to that user already: rebind or delete that one first", record.ID)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("look for others who are bound to the user: %w", err)
+	}
+	return nil
+}
+
+// rebindOps replace the binding and nothing else of metadata_admin.
+func rebindOps(before kratos.Record, done Rebound) []kratos.Op {
+	audit := map[string]any{"from": done.From, "to": done.To, "reason": done.Reason, "by": done.By, "at": done.At.Format(time.RFC3339)}
+	auth0, isObject := before.MetadataAdmin["auth0"].(map[string]any)
+	if !isObject {
+		value := map[string]any{"user_id": done.To, "user_ids": []string{done.To}, "rebinds": []any{audit}}
+		if before.MetadataAdmin == nil {
+			return []kratos.Op{{Op: "add", Path: "/metadata_admin", Value: map[string]any{"auth0": value}}}
+		}
+		return []kratos.Op{{Op: "add", Path: "/metadata_admin/auth0", Value: value}}
+	}
+	earlier, _ := auth0["rebinds"].([]any)
+	return []kratos.Op{
+		{Op: "add", Path: "/metadata_admin/auth0/user_id", Value: done.To},
+		{Op: "add", Path: "/metadata_admin/auth0/user_ids", Value: []string{done.To}},
+		{Op: "add", Path: "/metadata_admin/auth0/rebinds", Value: append(earlier, audit)},
+	}
+}

@@ -1,0 +1,354 @@
+package bulk
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"ferry/bulk/userfile"
+	"ferry/kratos"
+	"ferry/mapping"
+)
+
+// Found is something that a reconciliation found about a user or an identity.
+type Found string
+
+// What is found.
+const (
+	// Missing is a user without an identity.
+	Missing Found = "missing"
+	// Extra is an identity of a user who is not in the file.
+	Extra Found = "extra"
+	// Different is an identity whose profile Auth0 knows better by now.
+	Different Found = "different"
+	// Duplicate is a further identity of a user who has one.
+	Duplicate Found = "duplicate"
+	// Stale is a user whose password was reset, or who was blocked, at Auth0 since.
+	Stale Found = "stale"
+	// Unmapped is a user of whom no identity can be made, or none is to be.
+	Unmapped Found = "unmapped"
+)
+
+// Finding is one of them.
+type Finding struct {
+	// Line is the user's in the file, 0 where he is not there.
+	Line       int    `json:"line,omitempty"`
+	UserID     string `json:"user_id,omitempty"`
+	IdentityID string `json:"identity_id,omitempty"`
+	Finding    Found  `json:"finding"`
+	Detail     string `json:"detail,omitempty"`
+	// Fixed says that the reconciliation mended it.
+	Fixed bool `json:"fixed"`
+}
+
+// Reconciled is the state of the migration, user by user of the file.
+type Reconciled struct {
+	// Users are those of the file; Identities all that Kratos has, and Native those of
+	// them that record no Auth0 user.
+	Users      int `json:"users"`
+	Identities int `json:"identities"`
+	Native     int `json:"native"`
+	// Kinds says how the users can log in to Kratos, each counted once.
+	Kinds map[Kind]int `json:"kinds"`
+	// Findings and Fixed count what was found and what of it was mended.
+	Findings map[Found]int `json:"findings"`
+	Fixed    map[Found]int `json:"fixed"`
+	// Blocked are inactive identities of users who are blocked at Auth0 too.
+	Blocked int `json:"blocked"`
+}
+
+// Open is how many findings were not mended.
+func (r Reconciled) Open() int {
+	open := 0
+	for found, n := range r.Findings {
+		open += n - r.Fixed[found]
+	}
+	return open
+}
+
+// Able is how many of the users can log in to Kratos now.
+func (r Reconciled) Able() int {
+	return r.Kinds[KindMigrated] + r.Kinds[KindHash] + r.Kinds[KindOwn] + r.Kinds[KindSocial] + r.Kinds[KindPending]
+}
+
+// ReconcileOptions are what a reconciliation is made of; all are required but those
+// that may be their zero value.
+type ReconcileOptions struct {
+	Users     *userfile.Source
+	Kratos    *kratos.Client
+	Schema    *mapping.Schema
+	Mapper    mapping.Mapper
+	Rules     mapping.Rules
+	Providers Providers
+	// Fix mends what is safe to, by the same rules as an import that updates.
+	Fix     bool
+	HookOff bool
+	// Findings takes a line for each, NDJSON; nil: nobody wants them.
+	Findings io.Writer
+	TempDir  string
+	Progress Progress
+	Now      func() time.Time
+}
+
+// reconciler is one reconciliation under way.
+type reconciler struct {
+	ReconcileOptions
+
+	users  *userStore
+	claims claims
+	seen   lineSet
+	result Reconciled
+	out    *json.Encoder
+}
+
+// Reconcile compares Auth0's users with Kratos' identities: one pass over the file, one
+// over Kratos.
+func Reconcile(ctx context.Context, opts ReconcileOptions) (result Reconciled, err error) {
+	r := &reconciler{ReconcileOptions: opts, result: Reconciled{Kinds: map[Kind]int{}, Findings: map[Found]int{}, Fixed: map[Found]int{}}}
+	if opts.Findings != nil {
+		r.out = json.NewEncoder(opts.Findings)
+		r.out.SetEscapeHTML(false)
+	}
+	if r.users, err = newUserStore(opts.TempDir); err != nil {
+		return r.result, err
+	}
+	defer func() { err = errors.Join(err, r.users.close()) }()
+	if err := r.readUsers(ctx); err != nil {
+		return r.result, err
+	}
+	r.claims.settle()
+	if err := r.walk(ctx); err != nil {
+		return r.result, err
+	}
+	return r.result, r.missing()
+}
+
+// readUsers keeps the file's users where they can be found by their ids.
+func (r *reconciler) readUsers(ctx context.Context) error {
+	r.Progress.Start("users, bytes", r.Users.Size())
+	defer r.Progress.Done()
+	planner := &planner{opts: ImportOptions{
+		Schema: r.Schema, Mapper: r.Mapper, Rules: r.Rules, Providers: r.Providers, Mode: ModeHook, DryRun: true, Now: r.Now,
+	}}
+	var read int64
+	for row, err := range r.Users.Rows(ctx) {
+		if err != nil {
+			return err
+		}
+		s, err := planner.plan(row.Line, row.JSON, row.Err)
+		if err != nil {
+			return err
+		}
+		for _, claim := range s.claims {
+			if err := r.claims.add(claim.value, s.Line, claim.rank); err != nil {
+				return err
+			}
+		}
+		r.result.Users++
+		s.User = slices.Clone(row.JSON)
+		if err := r.users.put(s.planned); err != nil {
+			return err
+		}
+		now := r.Users.Offset()
+		r.Progress.Add(now - read)
+		read = now
+	}
+	return nil
+}
+
+func (r *reconciler) walk(ctx context.Context) error {
+	r.Progress.Start("identities in Kratos", 0)
+	defer r.Progress.Done()
+	err := r.Kratos.Walk(ctx, func(record kratos.Record) error {
+		r.Progress.Add(1)
+		r.result.Identities++
+		return r.identity(ctx, record)
+	})
+	if err != nil {
+		return fmt.Errorf("compare with the identities in Kratos: %w", err)
+	}
+	return nil
+}
+
+// identity compares one identity with its user.
+func (r *reconciler) identity(ctx context.Context, record kratos.Record) error {
+	subject := primary(record)
+	if subject == "" {
+		r.result.Native++
+		return nil
+	}
+	lines := r.claims.lines(subject, user)
+	if len(lines) == 0 {
+		return r.found(Finding{UserID: subject, IdentityID: record.ID, Finding: Extra, Detail: "no such user in the file"})
+	}
+	at := lines[0]
+	if r.seen.has(at) {
+		return r.found(Finding{Line: at, UserID: subject, IdentityID: record.ID, Finding: Duplicate, Detail: "the user has another identity"})
+	}
+	r.seen.add(at)
+	row, err := r.users.get(at)
+	if err != nil {
+		return err
+	}
+	kind := kindOf(record)
+	r.result.Kinds[kind]++
+	profile, err := mapping.FromUser(row.User)
+	if err != nil {
+		return fmt.Errorf("line %d: %w", at, err)
+	}
+	if kind == KindInactive && profile.Blocked {
+		r.result.Blocked++
+	}
+	return r.compare(ctx, row, record, profile, kind)
+}
+
+// compare finds what is stale and what is different, and mends it where it may.
+func (r *reconciler) compare(ctx context.Context, row planned, record kratos.Record, profile mapping.Profile, kind Kind) error {
+	finding := Finding{Line: row.Line, UserID: row.UserID, IdentityID: record.ID}
+	var found []Finding
+	if why := staleSince(record, profile); why != "" {
+		f := finding
+		f.Finding, f.Detail = Stale, why
+		found = append(found, f)
+	}
+	blocked := profile.Blocked && record.Active
+	if blocked {
+		f := finding
+		f.Finding, f.Detail = Stale, "blocked at Auth0, and active in Kratos"
+		found = append(found, f)
+	}
+	editor := editor{kratos: r.Kratos, rules: r.Rules, mapper: r.Mapper, schema: r.Schema, hookOff: r.HookOff, dryRun: !r.Fix}
+	mapped, err := r.Mapper.Map(profile)
+	if err != nil {
+		f := finding
+		f.Finding, f.Detail = Unmapped, err.Error()
+		return r.found(append(found, f)...)
+	}
+	different := false
+	if kind != KindPending || r.HookOff { // a pending one's next login brings it
+		profile.Blocked = false
+		ops, _, err := editor.ops(record, profile, mapped)
+		if different = err != nil || len(ops) > 0; different {
+			f := finding
+			f.Finding, f.Detail = Different, differences(ops, err)
+			found = append(found, f)
+		}
+	}
+	if r.Fix && (different || blocked) {
+		change, err := editor.bring(ctx, row.UserID, row.User, record.ID)
+		var fault *kratos.Error
+		switch {
+		case err == nil:
+		case errors.As(err, &fault) && fault.Final():
+			change.outcome, change.reason = Failed, kratosReason(fault.Status, fault.Said)
+		default:
+			return err
+		}
+		mend(found, change)
+	}
+	return r.found(found...)
+}
+
+// mend notes what became of the findings that a change was to mend.
+func mend(found []Finding, change change) {
+	for i := range found {
+		if found[i].Finding == Stale && found[i].Detail != "blocked at Auth0, and active in Kratos" {
+			continue // nobody but the person can mend a password
+		}
+		switch found[i].Fixed = change.outcome == Updated; {
+		case !found[i].Fixed:
+			found[i].Detail += " (not mended: " + change.reason + ")"
+		case change.reason != "":
+			found[i].Detail += " (" + change.reason + ")"
+		}
+	}
+}
+
+// staleSince says why the identity's password is not the one at Auth0 any more; empty:
+// nothing tells so.
+func staleSince(record kratos.Record, profile mapping.Profile) string {
+	value, told := profile.Claims["last_password_reset"]
+	if !told || value == nil || !record.HasPassword {
+		return ""
+	}
+	reset, ok := mapping.Time(value)
+	if !ok {
+		return "last_password_reset cannot be read"
+	}
+	origin := originOf(record)
+	at, migrated := migratedAt(record)
+	switch {
+	case migrated && reset.After(at):
+		return "the password was reset at Auth0 after it had crossed"
+	case migrated || origin.As != CreatedHash:
+		return ""
+	case !origin.PasswordSetAt.IsZero() && reset.After(origin.PasswordSetAt),
+		origin.PasswordSetAt.IsZero():
+		return "the password was reset at Auth0 after the hash was exported"
+	}
+	return ""
+}
+
+// differences are the paths that differ, without values.
+func differences(ops []kratos.Op, err error) string {
+	if err != nil {
+		return violations(err)
+	}
+	var paths []string
+	for _, op := range ops {
+		if op.Path != "" && len(paths) < maxPaths {
+			paths = append(paths, op.Path)
+		}
+	}
+	text := fmt.Sprint(paths)
+	if len(ops) > maxPaths {
+		text += " and more"
+	}
+	return text
+}
+
+const maxPaths = 8
+
+// missing finds the users that no identity was seen of.
+func (r *reconciler) missing() error {
+	return r.users.each(func(line int) error {
+		if r.seen.has(line) {
+			return nil
+		}
+		row, err := r.users.get(line)
+		if err != nil {
+			return err
+		}
+		finding := Finding{Line: line, UserID: row.UserID, Finding: Missing}
+		loss, lost := r.claims.lost(line)
+		switch {
+		case lost && loss.user:
+			finding.Finding, finding.Detail = Unmapped, fmt.Sprintf("%s: line %d has it too", reasonDuplicateUser, loss.against)
+		case lost && row.creates():
+			finding.Finding, finding.Detail = Unmapped, fmt.Sprintf("%s: line %d has it too", reasonTwice, loss.against)
+		case !row.creates():
+			finding.Finding, finding.Detail = Unmapped, row.Reason
+		}
+		return r.found(finding)
+	})
+}
+
+func (r *reconciler) found(all ...Finding) error {
+	for _, f := range all {
+		r.result.Findings[f.Finding]++
+		if f.Fixed {
+			r.result.Fixed[f.Finding]++
+		}
+		if r.out == nil {
+			continue
+		}
+		if err := r.out.Encode(f); err != nil {
+			return fmt.Errorf("write findings: %w", err)
+		}
+	}
+	return nil
+}

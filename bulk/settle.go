@@ -1,0 +1,171 @@
+package bulk
+
+import (
+	"context"
+	"errors"
+
+	"ferry/kratos"
+	"ferry/mapping"
+)
+
+// conflict finds out who stands in the way of a row that Kratos would not create.
+func (r *importer) conflict(ctx context.Context, row planned) error {
+	found := seen{kind: theirs}
+	for _, identifier := range row.Identifiers {
+		var owners []kratos.Record
+		err := r.patiently(ctx, func() (err error) {
+			owners, err = r.Kratos.Owners(ctx, identifier)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, owner := range owners {
+			s := seen{r.standing(owner, row), owner.ID}
+			if s.kind == theirs {
+				return r.settle(ctx, row, s)
+			}
+			found = s
+		}
+	}
+	return r.settle(ctx, row, found)
+}
+
+// standing is whose an identity is, seen from a row.
+func (r *importer) standing(record kratos.Record, row planned) standing {
+	switch {
+	case row.UserID == "" || primary(record) != row.UserID:
+		return theirs
+	case originOf(record).Run == r.Journal.run:
+		return created
+	}
+	return ours
+}
+
+// settle reports a row whose place is taken, and updates its own user's identity where
+// that is wanted.
+func (r *importer) settle(ctx context.Context, row planned, s seen) error {
+	switch {
+	case s.kind == created:
+		// An earlier part of this run made it, and was cut off before it could say so.
+		return r.report(row.result(row.Outcome, s.id, row.Reason))
+	case s.kind == theirs:
+		return r.report(row.result(Failed, s.id, reasonOther))
+	case r.OnConflict == ConflictFail:
+		return r.report(row.result(Failed, s.id, reasonExists))
+	case r.OnConflict != ConflictUpdate:
+		return r.report(row.result(Skipped, s.id, reasonExists))
+	}
+	result, err := r.update(ctx, row, s.id)
+	if err != nil {
+		return err
+	}
+	return r.report(result)
+}
+
+// update brings what is new of the row into its identity. Its error ends the run.
+func (r *importer) update(ctx context.Context, row planned, id string) (Result, error) {
+	editor := editor{kratos: r.Kratos, rules: r.Rules, mapper: r.Mapper, schema: r.Schema, hookOff: r.HookOff, dryRun: r.DryRun}
+	var change change
+	err := r.patiently(ctx, func() (err error) {
+		change, err = editor.bring(ctx, row.UserID, row.User, id)
+		return err
+	})
+	var fault *kratos.Error
+	switch {
+	case errors.As(err, &fault) && fault.Final():
+		return row.result(Failed, id, kratosReason(fault.Status, fault.Said)), nil
+	case err != nil:
+		return Result{}, err
+	}
+	return row.result(change.outcome, id, change.reason), nil
+}
+
+// editor changes identities that are there: only those of the very user, never their
+// credentials, and never their binding.
+type editor struct {
+	kratos  *kratos.Client
+	rules   mapping.Rules
+	mapper  mapping.Mapper
+	schema  *mapping.Schema
+	hookOff bool
+	dryRun  bool
+}
+
+// change is what became of an identity.
+type change struct {
+	outcome Outcome
+	reason  string
+}
+
+// bring reads the identity, and writes what Auth0 knows better: the profile by the
+// rules of a login, and that the user is blocked. What an operator switched off stays
+// off. It writes once, and once more only to mark an address that the first made.
+func (e editor) bring(ctx context.Context, userID string, user []byte, id string) (change, error) {
+	profile, err := mapping.FromUser(user)
+	if err != nil {
+		return change{Failed, reason(reasonUnreadable, err.Error())}, nil
+	}
+	mapped, err := e.mapper.Map(profile)
+	if err != nil {
+		return change{Failed, reason(reasonInvalid, err.Error())}, nil
+	}
+	record, err := e.kratos.Read(ctx, id)
+	if err != nil {
+		return change{}, err
+	}
+	switch {
+	case primary(record) != userID:
+		return change{Failed, reasonOther}, nil
+	case record.Pending && !e.hookOff:
+		return change{Skipped, reason(reasonPending, "the migration hook may be at it; --hook-off where that is switched off")}, nil
+	}
+	written := false
+	for range 2 {
+		ops, unmarked, err := e.ops(record, profile, mapped)
+		if err != nil {
+			return change{Failed, reason(reasonInvalid, violations(err))}, nil
+		}
+		if len(ops) == 0 {
+			break
+		}
+		written = true
+		if e.dryRun {
+			break
+		}
+		before := record
+		if record, err = e.kratos.Patch(ctx, id, ops); err != nil {
+			return change{}, err
+		}
+		if record.PasswordDigest != before.PasswordDigest || record.Pending != before.Pending {
+			return change{Updated, "password_changed_meanwhile: ask the person to try the new one"}, nil
+		}
+		if len(unmarked) == 0 {
+			break
+		}
+	}
+	if !written {
+		return change{Skipped, reasonUnchanged}, nil
+	}
+	return change{Updated, ""}, nil
+}
+
+// ops are the changes that the identity needs.
+func (e editor) ops(record kratos.Record, profile mapping.Profile, mapped mapping.Identity) ([]kratos.Op, []mapping.Address, error) {
+	current := mapping.Current{Traits: record.Traits, MetadataPublic: record.MetadataPublic, MetadataAdmin: record.MetadataAdmin}
+	for _, a := range record.Addresses {
+		current.Addresses = append(current.Addresses, mapping.CurrentAddress{Value: a.Value, Via: a.Via, Verified: a.Verified})
+	}
+	merged, err := mapping.Merge(e.schema, current, profile, mapped, e.rules, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	var ops []kratos.Op
+	for _, op := range merged.Ops {
+		ops = append(ops, kratos.Op{Op: op.Op, Path: op.Path, Value: op.Value})
+	}
+	if profile.Blocked && record.Active {
+		ops = append(ops, kratos.Op{Op: "replace", Path: "/state", Value: "inactive"})
+	}
+	return ops, merged.Unmarked, nil
+}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"ferry/config"
+	"ferry/kratos"
+	"ferry/mapping"
+)
+
+// bulkTimeout bounds one request of a bulk run; batches have a longer one of their own.
+const bulkTimeout = 30 * time.Second
+
+// bulkKratos is the admin API as bulk runs use it: nobody waits at a login.
+func bulkKratos(cfg *config.Config) (*kratos.Client, error) {
+	return kratos.New(kratos.Options{
+		AdminURL:  cfg.KratosAdminURL,
+		Token:     cfg.KratosAdminToken,
+		Timeout:   bulkTimeout,
+		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 16, IdleConnTimeout: time.Minute},
+	})
+}
+
+// schemaFlags say where the identity schema comes from.
+type schemaFlags struct{ file, id, mapper string }
+
+// read is the identity schema, its id at Kratos, and the mapper for it. Kratos is
+// asked only where no file is named; identities is nil where there is none.
+func (f schemaFlags) read(ctx context.Context, cfg *config.Config, identities *kratos.Client) (*mapping.Schema, string, mapping.Mapper, error) {
+	text, id, err := f.text(ctx, identities)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	schema, err := mapping.ParseSchema(text)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	if f.mapper != "" {
+		cfg.Mapper = f.mapper
+	}
+	mapper, err := newMapper(cfg)
+	if err != nil {
+		return nil, "", nil, err
+	}
+	return schema, id, mapper(schema), nil
+}
+
+func (f schemaFlags) text(ctx context.Context, identities *kratos.Client) (text []byte, id string, err error) {
+	if f.file != "" {
+		text, err = readFile(f.file)
+		return text, f.id, err
+	}
+	if identities == nil {
+		return nil, "", errors.New("name the identity schema with --schema, or Kratos with FERRY_KRATOS_ADMIN_URL")
+	}
+	id = f.id
+	if id == "" {
+		ids, err := identities.Schemas(ctx)
+		if err != nil {
+			return nil, "", notReached(err)
+		}
+		if len(ids) != 1 {
+			return nil, "", fmt.Errorf("kratos has the identity schemas %s: name one with --schema-id", strings.Join(ids, ", "))
+		}
+		id = ids[0]
+	}
+	if text, err = identities.Schema(ctx, id); err != nil {
+		return nil, "", notReached(err)
+	}
+	return text, id, nil
+}
+
+func notReached(err error) error {
+	return fmt.Errorf("read the identity schema from Kratos; is FERRY_KRATOS_ADMIN_URL its admin API, and does it run? %w", err)
+}
+
+// sameFile reports whether two names are of one file that is there.
+func sameFile(a, b string) bool {
+	first, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	second, err := os.Stat(b)
+	return err == nil && os.SameFile(first, second)
+}
+
+// warner says things that the operator should know.
+func warner(stderr io.Writer) func(string) {
+	return func(text string) { _, _ = fmt.Fprintln(stderr, "warning:", text) }
+}

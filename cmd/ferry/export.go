@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"ferry/bulk"
+	"ferry/config"
+	"ferry/upstream"
+)
+
+// exportFlags are the flags of `ferry export`.
+type exportFlags struct {
+	out, connection, job string
+	force, json          bool
+}
+
+func exportCommand(stdout, stderr io.Writer) *cobra.Command {
+	var flags exportFlags
+	cmd := &cobra.Command{
+		Use:   "export --out FILE [--connection NAME|ID] [--job ID] [--force] [--json]",
+		Short: "Have Auth0 export its users to a file.",
+		Long: "Has Auth0 export its users and writes them to a file, a JSON object a line. The file appears only\n" +
+			"once it is whole and checked. An export that was broken off goes on with --job, for a day.\n" +
+			"Exit 0: written, 1: not, 2: wrong usage.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := flags.check(); err != nil {
+				return err
+			}
+			return work(func(ctx context.Context) error { return export(ctx, flags, stdout, stderr) })(cmd, args)
+		},
+	}
+	cmd.Flags().StringVar(&flags.out, "out", "", "`FILE` to write: gzip where its name ends in .gz, else NDJSON; - for standard output")
+	cmd.Flags().StringVar(&flags.connection, "connection", "", "`NAME` or id of the connection whose users are exported; without it, all users of the tenant")
+	cmd.Flags().StringVar(&flags.job, "job", "", "`ID` of a job that was begun before, to go on with")
+	cmd.Flags().BoolVar(&flags.force, "force", false, "replace FILE where it is there already")
+	cmd.Flags().BoolVar(&flags.json, "json", false, "print a summary on standard output, as JSON")
+	return cmd
+}
+
+// check finds what is wrong usage, before anything is asked.
+func (f exportFlags) check() error {
+	switch {
+	case f.out == "":
+		return errors.New("name the file to write: --out FILE, or --out - for standard output")
+	case f.json && f.out == "-":
+		return errors.New("--json prints on standard output, where --out - writes the users: leave one out")
+	case f.job != "" && f.connection != "":
+		return errors.New("--job goes on with what was asked for when it began: leave --connection out")
+	case f.job != "" && !upstream.IsJobID(f.job):
+		return errors.New("--job wants the id that `ferry export` printed: job_ and 16 letters or digits")
+	}
+	return bulk.CheckOut(f.out, f.force)
+}
+
+func export(ctx context.Context, flags exportFlags, stdout, stderr io.Writer) error {
+	cfg, err := config.LoadFor(config.Management)
+	if err != nil {
+		return err
+	}
+	auth0, err := newManagement(cfg)
+	if err != nil {
+		return err
+	}
+	progress := newProgress(stderr)
+	done, err := bulk.Export(ctx, bulk.ExportOptions{
+		Auth0: auth0, Connection: flags.connection, Job: flags.job,
+		Out: flags.out, Force: flags.force, Stdout: stdout, Progress: progress,
+	})
+	if err != nil {
+		return err
+	}
+	if flags.json {
+		return json.NewEncoder(stdout).Encode(done)
+	}
+	progress.Say("exported " + grouped(done.Users) + " users, " + sized(done.Bytes) + ", to " + done.Path)
+	return nil
+}

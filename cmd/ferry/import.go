@@ -1,0 +1,244 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ferry/bulk"
+	"ferry/bulk/hashfile"
+	"ferry/bulk/userfile"
+	"ferry/config"
+)
+
+// importFlags are the flags of `ferry import`.
+type importFlags struct {
+	users, hashes, tenant      string
+	schema                     schemaFlags
+	mode, mfa, onConflict      string
+	providers                  []string
+	hookOff, externalID        bool
+	dryRun, json               bool
+	shard                      string
+	inFlight                   int
+	retryFor                   time.Duration
+	results, retryFile, tmpDir string
+}
+
+func importCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
+	var flags importFlags
+	cmd := &cobra.Command{
+		Use:   "import --users FILE [--hashes FILE]",
+		Short: "Make Kratos identities of Auth0's users.",
+		Long: "Makes Kratos identities of Auth0's users: with the password hash that Auth0 exported where there is a\n" +
+			"fresh one, else pending, so that the migration hook verifies the first login. The whole file is planned\n" +
+			"before anything is written. Run the same command again after an interruption: with --results it goes on\n" +
+			"where it was. Exit 0: every row is done or skipped, 1: some failed or the run was cut off, 2: wrong usage.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			opts, warnings, err := flags.options()
+			if err != nil {
+				return err // wrong usage
+			}
+			warn := warner(stderr)
+			for _, text := range warnings {
+				warn(text)
+			}
+			opts.Warn, opts.Progress = warn, newProgress(stderr)
+			return work(func(ctx context.Context) error { return flags.run(ctx, opts, stdin, stdout, stderr) })(cmd, args)
+		},
+	}
+	flags.bind(cmd)
+	return cmd
+}
+
+func (f *importFlags) bind(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.users, "users", "", "users `FILE` as `ferry export` writes it: NDJSON, a JSON array, or CSV, plain or gzip; - for standard input")
+	flags.StringVar(&f.hashes, "hashes", "", "`FILE` with the password hashes that Auth0's support exports")
+	flags.StringVar(&f.tenant, "tenant", "", "`NAME` of the only tenant that the hashes may be of (default: the first label of the tenant's domain, where that is set)")
+	flags.StringVar(&f.mode, "mode", "auto", "auto: a fresh hash where there is one, else the hook; hook: everybody by the hook; hash: who has no hash fails")
+	flags.StringArrayVar(&f.providers, "provider", nil, "`AUTH0=KRATOS`: take over accounts at this provider, or of this connection, as credentials of that OIDC provider of Kratos'; may be repeated")
+	flags.StringVar(&f.mfa, "mfa", "skip", "users with a second factor at Auth0: skip, or drop the factor")
+	flags.StringVar(&f.onConflict, "on-conflict", "skip", "users who have an identity: skip, update or fail")
+	flags.BoolVar(&f.hookOff, "hook-off", false, "the migration hook is switched off in Kratos, so pending identities may be updated")
+	flags.BoolVar(&f.externalID, "external-id", false, "give each identity its Auth0 user id as external_id, if Kratos takes it")
+	f.schema.bind(cmd)
+	flags.BoolVar(&f.dryRun, "dry-run", false, "do everything but write; without FERRY_KRATOS_ADMIN_URL nobody is asked")
+	flags.StringVar(&f.shard, "shard", "", "`I/N`: import only this part of the file, counted from 0; every worker is given the whole file")
+	flags.IntVar(&f.inFlight, "in-flight", 0, "most requests at once (default 4)")
+	flags.DurationVar(&f.retryFor, "retry-for", 0, "how long to ask again while Kratos does not answer (default 30s)")
+	flags.StringVar(&f.results, "results", "", "`FILE` for a line about each row; it makes the run resumable (default: standard output)")
+	flags.StringVar(&f.retryFile, "retry-file", "", "`FILE` for the rows that failed, in the format of the input")
+	flags.StringVar(&f.tmpDir, "temp-dir", "", "`DIR` for the plan, which needs about as much room as the users file (default: beside --results)")
+	flags.BoolVar(&f.json, "json", false, "print the summary as JSON on standard output")
+}
+
+func (f *schemaFlags) bind(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.file, "schema", "", "identity schema `FILE` (default: Kratos is asked)")
+	cmd.Flags().StringVar(&f.id, "schema-id", "", "`ID` of the identity schema at Kratos (default: the only one)")
+	cmd.Flags().StringVar(&f.mapper, "mapper", "", "Jsonnet mapper `FILE` (default: FERRY_MAPPER)")
+}
+
+// options are those that flags alone decide.
+func (f *importFlags) options() (opts bulk.ImportOptions, warnings []string, err error) {
+	opts = bulk.ImportOptions{
+		Mode: bulk.Mode(f.mode), OnConflict: bulk.Conflict(f.onConflict), DropMFA: f.mfa == "drop",
+		HookOff: f.hookOff, ExternalID: f.externalID, DryRun: f.dryRun, InFlight: f.inFlight, RetryFor: f.retryFor,
+		RetryFile: f.retryFile, TempDir: f.tmpDir, Now: time.Now,
+	}
+	if opts.TempDir == "" && f.results != "" {
+		opts.TempDir = filepath.Dir(f.results)
+	}
+	if opts.Providers, warnings, err = bulk.ParseProviders(f.providers); err != nil {
+		return opts, nil, err
+	}
+	if opts.Shard, opts.Shards, err = parseShard(f.shard); err != nil {
+		return opts, nil, err
+	}
+	switch {
+	case f.users == "":
+		err = errors.New("name the users file: --users FILE, or --users - for standard input")
+	case !slices.Contains([]bulk.Mode{bulk.ModeAuto, bulk.ModeHook, bulk.ModeHash}, opts.Mode):
+		err = errors.New("--mode is auto, hook or hash")
+	case f.mfa != "skip" && f.mfa != "drop":
+		err = errors.New("--mfa is skip or drop")
+	case !slices.Contains([]bulk.Conflict{bulk.ConflictSkip, bulk.ConflictUpdate, bulk.ConflictFail}, opts.OnConflict):
+		err = errors.New("--on-conflict is skip, update or fail")
+	case opts.Mode == bulk.ModeHash && f.hashes == "":
+		err = errors.New("--mode hash needs --hashes FILE")
+	case f.inFlight < 0 || f.retryFor < 0:
+		err = errors.New("--in-flight and --retry-for cannot be negative")
+	case f.retryFile != "" && (sameFile(f.retryFile, f.users) || sameFile(f.retryFile, f.hashes)):
+		err = errors.New("--retry-file would overwrite the input: name another file")
+	}
+	return opts, warnings, err
+}
+
+// parseShard reads I/N, counted from 0.
+func parseShard(text string) (shard, shards int, err error) {
+	if text == "" {
+		return 0, 1, nil
+	}
+	first, second, _ := strings.Cut(text, "/")
+	shard, errShard := strconv.Atoi(first)
+	shards, errShards := strconv.Atoi(second)
+	if errShard != nil || errShards != nil || shards < 1 || shard < 0 || shard >= shards {
+		return 0, 0, errors.New("--shard is I/N, counted from 0: of 4 there are 0/4, 1/4, 2/4 and 3/4")
+	}
+	return shard, shards, nil
+}
+
+func (f *importFlags) run(ctx context.Context, opts bulk.ImportOptions, stdin io.Reader, stdout, stderr io.Writer) (err error) {
+	defer steadyHeap(ctx)()
+	parts := []config.Part{config.Kratos}
+	if f.dryRun && f.schema.file != "" {
+		parts = nil
+	}
+	cfg, err := config.LoadFor(parts...)
+	if err != nil {
+		return err
+	}
+	if cfg.KratosAdminURL != "" {
+		if opts.Kratos, err = bulkKratos(cfg); err != nil {
+			return err
+		}
+	}
+	if opts.Schema, opts.SchemaID, opts.Mapper, err = f.schema.read(ctx, cfg, opts.Kratos); err != nil {
+		return err
+	}
+	opts.Rules = mappingRules(cfg)
+	if opts.Tenant = f.tenant; opts.Tenant == "" {
+		opts.Tenant, _, _ = strings.Cut(cfg.ManagementDomain(), ".")
+	}
+	if opts.Users, err = userfile.Open(ctx, f.users, stdin, opts.TempDir); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, opts.Users.Close()) }()
+	if f.hashes != "" {
+		if opts.Hashes, err = hashfile.Open(ctx, f.hashes, opts.TempDir); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, opts.Hashes.Close()) }()
+	}
+	if opts.Journal, err = f.journal(stdout); err != nil {
+		return err
+	}
+	if opts.Journal.Resumed() {
+		_, _ = fmt.Fprintln(stderr, "going on with the run that", f.results, "is of")
+	}
+	summary, err := bulk.Import(ctx, opts)
+	err = errors.Join(err, opts.Journal.Close())
+	return errors.Join(f.conclude(summary, err, stdout, stderr), err)
+}
+
+func (f *importFlags) journal(stdout io.Writer) (*bulk.Journal, error) {
+	switch {
+	case f.results != "":
+		return bulk.OpenJournal(f.results)
+	case f.json:
+		return bulk.StreamJournal(nil), nil
+	}
+	return bulk.StreamJournal(stdout), nil
+}
+
+// conclude prints the summary; its error says that rows failed.
+func (f *importFlags) conclude(summary bulk.Summary, cut error, stdout, stderr io.Writer) error {
+	if f.json {
+		enc := json.NewEncoder(stdout)
+		enc.SetIndent("", "  ")
+		if err := enc.Encode(summary); err != nil {
+			return err
+		}
+	}
+	printSummary(stderr, summary, cut != nil)
+	switch {
+	case cut != nil && f.results != "":
+		_, _ = fmt.Fprintln(stderr, "the run was cut off: the same command goes on from here")
+	case summary.Failed() > 0:
+		return fmt.Errorf("%d of %d rows failed", summary.Failed(), summary.Rows)
+	}
+	return nil
+}
+
+// printSummary says what was done, for people.
+func printSummary(w io.Writer, s bulk.Summary, cut bool) {
+	line := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
+	if s.DryRun {
+		line("dry run: nothing was written; this is what would be")
+	}
+	line("%9d rows in %.1f s, %.0f a second", s.Rows, s.Seconds, s.Rate)
+	for _, outcome := range []bulk.Outcome{bulk.CreatedHash, bulk.CreatedPending, bulk.CreatedSocial, bulk.Updated, bulk.Skipped, bulk.Failed} {
+		line("%9d %s", s.Outcomes[outcome], outcome)
+		for _, name := range slices.Sorted(maps.Keys(s.Reasons)) {
+			if why, ok := strings.CutPrefix(name, string(outcome)+": "); ok {
+				line("%9s   %d %s", "", s.Reasons[name], why)
+			}
+		}
+	}
+	if s.HashesTotal > 0 {
+		line("%9d of %d hashes belong to a user of the file", s.HashesUsed, s.HashesTotal)
+	}
+	if s.MFADropped > 0 {
+		line("%9d users lose the second factor they have at Auth0 (--mfa drop)", s.MFADropped)
+	}
+	if s.SocialLeftOut > 0 {
+		line("%9d linked accounts are not taken over: no --provider names them, or the e-mail address is not verified", s.SocialLeftOut)
+	}
+	if s.Resumed > 0 {
+		line("%9d of the rows were done before this run was cut off", s.Resumed)
+	}
+	if !cut && !s.DryRun && s.Rows > 0 && s.Created()+s.Outcomes[bulk.Updated] == 0 {
+		line("nothing was changed in Kratos")
+	}
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+)
+
+const (
+	// progressEvery is how often a line is printed where there is no terminal.
+	progressEvery = 5 * time.Second
+	// progressRedraw is how often the bar is drawn anew at most.
+	progressRedraw = 100 * time.Millisecond
+)
+
+// progress shows people how far a run is: with a bar where it writes to a terminal,
+// else with a line now and then. It implements bulk.Progress.
+type progress struct {
+	to  io.Writer
+	now func() time.Time
+
+	mu       sync.Mutex
+	terminal bool
+	bar      *progressbar.ProgressBar // of the phase, on a terminal
+	phase    string                   // what is counted; empty between phases
+	bytes    bool                     // that is bytes
+	total    int64                    // 0: unknown
+	count    int64
+	began    time.Time
+	told     time.Time // when the last line was printed
+}
+
+func newProgress(to io.Writer) *progress {
+	file, ok := to.(*os.File)
+	return &progress{to: to, now: time.Now, terminal: ok && term.IsTerminal(int(file.Fd()))}
+}
+
+// Start implements bulk.Progress.
+func (p *progress) Start(what string, total int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.end()
+	p.phase, p.bytes = strings.CutSuffix(what, ", bytes")
+	p.total, p.count, p.began = max(total, 0), 0, p.now()
+	p.told = p.began
+	if p.terminal {
+		p.bar = newBar(p.to, p.phase, p.total, p.bytes)
+	}
+}
+
+// Add implements bulk.Progress.
+func (p *progress) Add(n int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.phase == "" {
+		return
+	}
+	p.count += n
+	if p.bar != nil {
+		_ = p.bar.Add64(n) // its errors are of a terminal that has gone, or of more than the total
+		return
+	}
+	if now := p.now(); now.Sub(p.told) >= progressEvery {
+		p.told = now
+		_, _ = fmt.Fprintln(p.to, p.line(now.Sub(p.began)))
+	}
+}
+
+// Say implements bulk.Progress.
+func (p *progress) Say(line string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.bar != nil {
+		_ = p.bar.Clear()
+	}
+	_, _ = fmt.Fprintln(p.to, line)
+}
+
+// Done implements bulk.Progress.
+func (p *progress) Done() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.end()
+}
+
+// end prints what a phase came to.
+func (p *progress) end() {
+	if p.phase == "" {
+		return
+	}
+	if p.bar != nil {
+		_ = p.bar.Clear()
+		_ = p.bar.Exit()
+		p.bar = nil
+	}
+	took := p.now().Sub(p.began)
+	_, _ = fmt.Fprintf(p.to, "%s: %s in %s%s\n", p.phase, p.amount(p.count), took.Round(time.Second/10), p.rate(took))
+	p.phase = ""
+}
+
+// line is how far the phase is: "users: 12,000 of 100,000 (12%), 2,400/s, 37s left".
+func (p *progress) line(took time.Duration) string {
+	text := p.phase + ": " + p.amount(p.count)
+	if p.total > 0 {
+		text += fmt.Sprintf(" of %s (%d%%)", p.amount(p.total), min(p.count*100/p.total, 100))
+	}
+	text += p.rate(took)
+	if p.total > p.count && p.count > 0 {
+		left := time.Duration(float64(took) / float64(p.count) * float64(p.total-p.count))
+		text += ", " + left.Round(time.Second).String() + " left"
+	}
+	return text
+}
+
+// rate is how much is done in a second, where there is something to tell.
+func (p *progress) rate(took time.Duration) string {
+	if p.count == 0 || took < time.Second {
+		return ""
+	}
+	perSecond := float64(p.count) / took.Seconds()
+	if perSecond < 1 {
+		return fmt.Sprintf(", %.0f/min", perSecond*60)
+	}
+	return ", " + p.amount(int64(perSecond)) + "/s"
+}
+
+func (p *progress) amount(n int64) string {
+	if p.bytes {
+		return sized(n)
+	}
+	return grouped(n)
+}
+
+// newBar makes a bar that starts no goroutine.
+func newBar(to io.Writer, what string, total int64, bytes bool) *progressbar.ProgressBar {
+	if total == 0 {
+		total = -1 // unknown
+	}
+	options := []progressbar.Option{
+		progressbar.OptionSetWriter(to),
+		progressbar.OptionSetDescription(what),
+		progressbar.OptionSetSpinnerChangeInterval(0),
+		progressbar.OptionThrottle(progressRedraw),
+		progressbar.OptionUseANSICodes(true),
+		progressbar.OptionShowCount(),
+		progressbar.OptionShowBytes(bytes),
+		progressbar.OptionShowTotalBytes(total > 0),
+	}
+	if !bytes { // their rate is shown with them
+		options = append(options, progressbar.OptionShowIts(), progressbar.OptionSetItsString(""))
+	}
+	bar := progressbar.NewOptions64(total, options...)
+	_ = bar.RenderBlank() // the clock runs from here
+	return bar
+}
+
+// grouped is a number with its thousands apart.
+func grouped(n int64) string {
+	text := strconv.FormatInt(n, 10)
+	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}
+
+// sized is a number of bytes for people.
+func sized(n int64) string {
+	if n < 1000 {
+		return strconv.FormatInt(n, 10) + " bytes"
+	}
+	size, unit := float64(n)/1000, 0
+	for ; size >= 999.95 && unit < 3; unit++ {
+		size /= 1000
+	}
+	return fmt.Sprintf("%.1f %s", size, []string{"kB", "MB", "GB", "TB"}[unit])
+}

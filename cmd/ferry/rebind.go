@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os/user"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"ferry/bulk"
+	"ferry/config"
+)
+
+func rebindCommand(stdout, stderr io.Writer) *cobra.Command {
+	var rebinding bulk.Rebinding
+	cmd := &cobra.Command{
+		Use:   "rebind IDENTITY --to SUBJECT --reason TEXT",
+		Short: "Bind a Kratos identity to another Auth0 user: the one way to change a binding.",
+		Long: "Binds a Kratos identity to another Auth0 user. From then on that user's password opens it, so be sure that\n" +
+			"both are the same person. What it was bound to before, the reason, the time and who did it stay on the\n" +
+			"identity, in metadata_admin.auth0.rebinds, and are printed as one line of JSON.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			rebinding.IdentityID = args[0]
+			switch {
+			case uuid.Validate(args[0]) != nil:
+				return errors.New("the identity is named by its id in Kratos, a UUID")
+			case rebinding.Subject == "":
+				return errors.New("name the Auth0 user: --to auth0|…")
+			case strings.TrimSpace(rebinding.Reason) == "":
+				return errors.New("say why: --reason TEXT; it stays on the identity")
+			}
+			if rebinding.By == "" {
+				if who, err := user.Current(); err == nil {
+					rebinding.By = who.Username
+				}
+			}
+			return work(func(ctx context.Context) error { return rebind(ctx, rebinding, stdout, stderr) })(cmd, args)
+		},
+	}
+	cmd.Flags().StringVar(&rebinding.Subject, "to", "", "Auth0 user id `SUBJECT` such as auth0|5f7c8ec7c33c6c004bbafe82")
+	cmd.Flags().StringVar(&rebinding.Reason, "reason", "", "why, `TEXT`; a ticket's number is a good one")
+	cmd.Flags().StringVar(&rebinding.By, "by", "", "`NAME` of who does it (default: the user of this system)")
+	return cmd
+}
+
+func rebind(ctx context.Context, rebinding bulk.Rebinding, stdout, stderr io.Writer) error {
+	cfg, err := config.LoadFor(config.Kratos)
+	if err != nil {
+		return err
+	}
+	identities, err := bulkKratos(cfg)
+	if err != nil {
+		return err
+	}
+	done, err := bulk.Rebind(ctx, identities, rebinding, newProgress(stderr), time.Now())
+	if err != nil {
+		return err
+	}
+	if done.PasswordChanged {
+		warner(stderr)("the password changed while the identity was written: ask the person to try the new one")
+	}
+	if !done.Changed {
+		_, _ = fmt.Fprintln(stderr, "nothing to change: the identity is bound to that user already")
+	}
+	return json.NewEncoder(stdout).Encode(done)
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ferry/bulk"
+	"ferry/bulk/userfile"
+	"ferry/config"
+)
+
+// reconcileFlags are the flags of `ferry reconcile`.
+type reconcileFlags struct {
+	users, findings, tmpDir string
+	schema                  schemaFlags
+	providers               []string
+	fix, hookOff, json      bool
+}
+
+func reconcileCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
+	var flags reconcileFlags
+	cmd := &cobra.Command{
+		Use:   "reconcile --users FILE [--fix]",
+		Short: "Compare Auth0's users with Kratos' identities, and say who can log in.",
+		Long: "Compares a fresh export of Auth0's users with all identities in Kratos. Ends with a table and one line\n" +
+			"for the ticket: how many of Auth0's users can log in to Kratos today, and how. With --fix it brings what is\n" +
+			"different into the identities, by the same rules as `ferry import --on-conflict update`.\n" +
+			"Exit 0: nothing was found that is still open, 1: something was, 2: wrong usage.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if flags.users == "" {
+				return errors.New("name the users file: --users FILE, or --users - for standard input")
+			}
+			if sameFile(flags.users, flags.findings) {
+				return errors.New("--findings would overwrite the users file: name another file")
+			}
+			providers, warnings, err := bulk.ParseProviders(flags.providers)
+			if err != nil {
+				return err
+			}
+			for _, text := range warnings {
+				warner(stderr)(text)
+			}
+			return work(func(ctx context.Context) error { return flags.run(ctx, providers, stdin, stdout, stderr) })(cmd, args)
+		},
+	}
+	cmd.Flags().StringVar(&flags.users, "users", "", "users `FILE` of a fresh export: NDJSON, a JSON array, or CSV, plain or gzip; - for standard input")
+	cmd.Flags().BoolVar(&flags.fix, "fix", false, "mend what is safe to mend")
+	cmd.Flags().BoolVar(&flags.hookOff, "hook-off", false, "the migration hook is switched off in Kratos, so pending identities may be written")
+	cmd.Flags().StringArrayVar(&flags.providers, "provider", nil, "`AUTH0=KRATOS`, as for import")
+	cmd.Flags().StringVar(&flags.findings, "findings", "", "`FILE` for a line about each finding, NDJSON; - for standard output")
+	cmd.Flags().StringVar(&flags.tmpDir, "temp-dir", "", "`DIR` that has about as much room as the users file (default: the system's)")
+	cmd.Flags().BoolVar(&flags.json, "json", false, "print the table as JSON on standard output")
+	flags.schema.bind(cmd)
+	return cmd
+}
+
+func (f *reconcileFlags) run(ctx context.Context, providers bulk.Providers, stdin io.Reader, stdout, stderr io.Writer) (err error) {
+	defer steadyHeap(ctx)()
+	cfg, err := config.LoadFor(config.Kratos)
+	if err != nil {
+		return err
+	}
+	opts := bulk.ReconcileOptions{
+		Rules: mappingRules(cfg), Providers: providers, Fix: f.fix, HookOff: f.hookOff, TempDir: f.tmpDir, Progress: newProgress(stderr), Now: time.Now,
+	}
+	if opts.Kratos, err = bulkKratos(cfg); err != nil {
+		return err
+	}
+	if opts.Schema, _, opts.Mapper, err = f.schema.read(ctx, cfg, opts.Kratos); err != nil {
+		return err
+	}
+	if opts.Users, err = userfile.Open(ctx, f.users, stdin, f.tmpDir); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, opts.Users.Close()) }()
+	switch f.findings {
+	case "":
+	case "-":
+		opts.Findings = stdout
+	default:
+		file, err := os.OpenFile(f.findings, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, file.Close()) }()
+		opts.Findings = file
+	}
+	result, err := bulk.Reconcile(ctx, opts)
+	if err != nil {
+		return err
+	}
+	if f.json {
+		enc := json.NewEncoder(stdout)
+		enc.SetIndent("", "  ")
+		if err := enc.Encode(result); err != nil {
+			return err
+		}
+	}
+	printReconciled(stderr, result)
+	if open := result.Open(); open > 0 {
+		return fmt.Errorf("%d findings are open; --findings FILE lists them", open)
+	}
+	return nil
+}
+
+// printReconciled prints the table, and the line for the ticket.
+func printReconciled(w io.Writer, r bulk.Reconciled) {
+	line := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
+	line("%9d users in the file, %d identities in Kratos, %d of them not from Auth0", r.Users, r.Identities, r.Native)
+	for _, kind := range bulk.Kinds() {
+		line("%9d %s", r.Kinds[kind], kind)
+	}
+	for _, found := range []bulk.Found{bulk.Missing, bulk.Unmapped, bulk.Stale, bulk.Different, bulk.Duplicate, bulk.Extra} {
+		fixed := ""
+		if n := r.Fixed[found]; n > 0 {
+			fixed = fmt.Sprintf(", %d mended", n)
+		}
+		line("%9d %s%s", r.Findings[found], found, fixed)
+	}
+	line("%s", verdict(r))
+}
+
+// verdict is the line for the ticket.
+func verdict(r bulk.Reconciled) string {
+	var how []string
+	add := func(n int, text string) {
+		if n > 0 {
+			how = append(how, fmt.Sprintf("%d %s", n, text))
+		}
+	}
+	add(r.Kinds[bulk.KindMigrated], "with a password that crossed")
+	add(r.Kinds[bulk.KindHash], "with the imported hash")
+	add(r.Kinds[bulk.KindOwn], "with a password set at Kratos")
+	add(r.Kinds[bulk.KindSocial], "at a social provider")
+	add(r.Kinds[bulk.KindPending], "only while Auth0 answers (pending)")
+	share := 0.0
+	if r.Users > 0 {
+		share = 100 * float64(r.Able()) / float64(r.Users)
+	}
+	text := fmt.Sprintf("verdict: %d of Auth0's %d users (%.1f %%) can log in to Kratos today", r.Able(), r.Users, share)
+	if len(how) > 0 {
+		text += ": " + strings.Join(how, ", ")
+	}
+	if cannot := r.Users - r.Able(); cannot > 0 {
+		text += fmt.Sprintf("; %d cannot", cannot)
+		if r.Blocked > 0 {
+			text += fmt.Sprintf(", of whom %d are blocked at Auth0 too", r.Blocked)
+		}
+	}
+	return text
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ferry/bulk"
+	"ferry/config"
+)
+
+// statusFlags are the flags of `ferry status`.
+type statusFlags struct {
+	watch      bool
+	every      time.Duration
+	json       bool
+	stragglers string
+}
+
+func statusCommand(stdout, stderr io.Writer) *cobra.Command {
+	var flags statusFlags
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Say how many have crossed and how many are still pending.",
+		Long: "Reads all identities in Kratos, some seconds for tens of thousands, and says how many have crossed, how\n" +
+			"many are pending, and when the last would cross at the recent rate. --stragglers writes who is pending\n" +
+			"as CSV, for a mail campaign.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if flags.watch && flags.every < time.Second {
+				return errors.New("--every must be 1s or more")
+			}
+			return work(func(ctx context.Context) error { return flags.run(ctx, stdout, stderr) })(cmd, args)
+		},
+	}
+	cmd.Flags().BoolVar(&flags.watch, "watch", false, "read again and again until interrupted")
+	cmd.Flags().DurationVar(&flags.every, "every", time.Minute, "how long to wait between two readings")
+	cmd.Flags().BoolVar(&flags.json, "json", false, "print JSON, one line each time")
+	cmd.Flags().StringVar(&flags.stragglers, "stragglers", "", "`FILE` for the pending identities, CSV")
+	return cmd
+}
+
+func (f *statusFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
+	cfg, err := config.LoadFor(config.Kratos)
+	if err != nil {
+		return err
+	}
+	identities, err := bulkKratos(cfg)
+	if err != nil {
+		return err
+	}
+	for {
+		status, err := f.read(func(to io.Writer) (bulk.Status, error) {
+			return bulk.ReadStatus(ctx, identities, to, newProgress(stderr), time.Now)
+		})
+		switch {
+		case f.watch && ctx.Err() != nil:
+			return nil // that is how a watch ends
+		case err != nil:
+			return err
+		}
+		if err := f.print(stdout, status); err != nil || !f.watch {
+			return err
+		}
+		timer := time.NewTimer(f.every)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		}
+	}
+}
+
+// read makes the stragglers' file anew, if one is wanted: it holds addresses, so it is
+// the operator's alone.
+func (f *statusFlags) read(read func(io.Writer) (bulk.Status, error)) (bulk.Status, error) {
+	if f.stragglers == "" {
+		return read(nil)
+	}
+	file, err := os.OpenFile(f.stragglers, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return bulk.Status{}, err
+	}
+	status, err := read(file)
+	return status, errors.Join(err, file.Close())
+}
+
+func (f *statusFlags) print(w io.Writer, s bulk.Status) error {
+	if f.json {
+		return json.NewEncoder(w).Encode(s)
+	}
+	text := fmt.Sprintf("%s: %d identities, %d of them not from Auth0\n", s.At.Format(time.RFC3339), s.Total, s.Unbound)
+	for _, kind := range bulk.Kinds() {
+		text += fmt.Sprintf("%9d %s\n", s.Kinds[kind], kind)
+	}
+	text += fmt.Sprintf("%8.1f%% have crossed; %d in the last day, %d in the last seven\n", 100*s.Crossed, s.LastDay, s.LastWeek)
+	switch {
+	case s.Kinds[bulk.KindPending] == 0:
+		text += "nobody is pending: the hook is not needed any more\n"
+	case s.Done != nil:
+		text += fmt.Sprintf("at %.1f a day the last would cross on %s; the last ones come late, or never: write to them (--stragglers FILE)\n",
+			s.PerDay, s.Done.Format(time.DateOnly))
+	default:
+		text += "nobody crossed in the last seven days, so nothing tells when the last will\n"
+	}
+	_, err := io.WriteString(w, text)
+	return err
+}

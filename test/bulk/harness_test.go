@@ -1,0 +1,229 @@
+// Package bulk takes whole tenants from the Auth0 simulator to the real Kratos with the
+// program ferry: export, import, reconcile, status, and what may go wrong on the way.
+package bulk
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"ferry/test/auth0sim/gen"
+	"ferry/test/kratostest"
+	"ferry/test/process"
+)
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "ferry-bulk-")
+	if err == nil {
+		err = os.Setenv(binaryVariable, filepath.Join(dir, "ferry"))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		_ = os.RemoveAll(dir)
+		os.Exit(code)
+	}))
+}
+
+// binaryVariable is where TestMain says the ferry under test is to be built.
+const binaryVariable = "BULK_FERRY"
+
+var buildFerry = sync.OnceValue(func() error {
+	cmd := exec.CommandContext(context.Background(), "go", "build", "-o", ferryBinary(), "ferry/cmd/ferry")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build ferry: %w\n%s", err, out)
+	}
+	return nil
+})
+
+func ferryBinary() string { return os.Getenv(binaryVariable) }
+
+// google is how the tests take over the generated google accounts.
+var google = []string{"--provider", "google-oauth2=google"}
+
+// tenant is a generated one, and what must become of its lines.
+type tenant struct {
+	dir      string
+	expected map[int]gen.Expected
+}
+
+func newTenant(t testing.TB, users int, seed uint64) *tenant {
+	t.Helper()
+	dir := t.TempDir()
+	if _, err := gen.Write(t.Context(), gen.Options{Users: users, Seed: seed, Dir: dir, Format: gen.FormatAll}); err != nil {
+		t.Fatal(err)
+	}
+	x := &tenant{dir: dir, expected: map[int]gen.Expected{}}
+	for _, e := range readLines[gen.Expected](t, x.path(gen.ExpectedFile)) {
+		x.expected[e.Line] = e
+	}
+	return x
+}
+
+func (x *tenant) path(name string) string { return filepath.Join(x.dir, name) }
+
+// create is the command line that the expectations are for.
+func (x *tenant) create(args ...string) []string {
+	return append(append([]string{"import", "--users", x.path(gen.UsersFile), "--hashes", x.path(gen.HashesFile)}, google...), args...)
+}
+
+// readLines reads NDJSON.
+func readLines[T any](t testing.TB, path string) []T {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parseLines[T](t, text)
+}
+
+func parseLines[T any](t testing.TB, text []byte) []T {
+	t.Helper()
+	var all []T
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	lines.Buffer(nil, 1<<24)
+	for lines.Scan() {
+		var one T
+		if err := json.Unmarshal(lines.Bytes(), &one); err != nil {
+			t.Fatalf("%q: %v", lines.Text(), err)
+		}
+		all = append(all, one)
+	}
+	if err := lines.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// newKratos boots the real one with the generated schema.
+func newKratos(t testing.TB, opts kratostest.Options) *kratostest.Kratos {
+	t.Helper()
+	opts.Schema = gen.Schema()
+	return kratostest.Run(t, opts)
+}
+
+// answer is what a run of ferry printed, and how it ended.
+type answer struct {
+	stdout, stderr string
+	code           int
+}
+
+// ferry runs the program to its end.
+func ferry(t testing.TB, env []string, args ...string) answer {
+	t.Helper()
+	if err := buildFerry(); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), ferryBinary(), args...)
+	cmd.Env = append([]string{}, env...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return answer{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+}
+
+// want fails the test unless ferry ended so, having said all of that.
+func (a answer) want(t testing.TB, code int, said ...string) answer {
+	t.Helper()
+	if a.code != code {
+		t.Fatalf("ferry ended with %d, not %d\n%s%s", a.code, code, a.stdout, a.stderr)
+	}
+	for _, text := range said {
+		if !strings.Contains(a.stderr, text) {
+			t.Errorf("ferry does not say %q but\n%s", text, a.stderr)
+		}
+	}
+	return a
+}
+
+// start runs the program until it is stopped; what it prints can be read once it is.
+func start(t testing.TB, env []string, args ...string) (*process.Process, *bytes.Buffer) {
+	t.Helper()
+	if err := buildFerry(); err != nil {
+		t.Fatal(err)
+	}
+	var printed bytes.Buffer
+	p, err := process.Command{Path: ferryBinary(), Args: args, Env: env, Output: &printed}.Start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p, &printed
+}
+
+func adminURL(k *kratostest.Kratos) []string {
+	return []string{"FERRY_KRATOS_ADMIN_URL=" + k.AdminURL()}
+}
+
+// result is a line of a results file.
+type result struct {
+	Line       int    `json:"line"`
+	UserID     string `json:"user_id"`
+	Outcome    string `json:"outcome"`
+	IdentityID string `json:"identity_id"`
+	Reason     string `json:"reason"`
+}
+
+// word is what the reason begins with.
+func (r result) word() string {
+	word, _, _ := strings.Cut(r.Reason, ":")
+	return word
+}
+
+// compare fails the test unless the results are the expected ones, a line each.
+func (x *tenant) compare(t testing.TB, results []result) {
+	t.Helper()
+	seen := map[int]bool{}
+	for _, r := range results {
+		e, ok := x.expected[r.Line]
+		if !ok || seen[r.Line] {
+			t.Errorf("line %d has a result too many: %+v", r.Line, r)
+			continue
+		}
+		seen[r.Line] = true
+		if r.Outcome != string(e.Outcome) || r.word() != string(e.Reason) || r.UserID != e.UserID {
+			t.Errorf("line %d (%s) is %+v, not %s %s", r.Line, e.Kind, r, e.Outcome, e.Reason)
+		}
+		if created := strings.HasPrefix(r.Outcome, "created_"); created && r.IdentityID == "" {
+			t.Errorf("line %d is created without an identity: %+v", r.Line, r)
+		}
+	}
+	for line, e := range x.expected {
+		if !seen[line] {
+			t.Errorf("line %d (%s) has no result", line, e.Kind)
+		}
+	}
+}
+
+// runInto runs ferry with a file for its standard output. It must fail; the answer is
+// what it says.
+func runInto(t testing.TB, stdout *os.File, env []string, args ...string) string {
+	t.Helper()
+	if err := buildFerry(); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), ferryBinary(), args...)
+	cmd.Env = append([]string{}, env...)
+	var stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = stdout, &stderr
+	if err := cmd.Run(); cmd.ProcessState.ExitCode() != 1 {
+		t.Fatalf("it ends with %v\n%s", err, stderr.String())
+	}
+	return stderr.String()
+}

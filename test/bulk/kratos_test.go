@@ -1,0 +1,70 @@
+package bulk
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"ferry/test/kratostest"
+)
+
+// everybody is every identity of Kratos', as text by its id, with password credentials.
+func everybody(t testing.TB, k *kratostest.Kratos) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	next := k.AdminURL() + "/admin/identities?page_size=250&include_credential=password"
+	for pages := 0; next != ""; pages++ {
+		if pages > 1000 {
+			t.Fatal("the list does not end")
+		}
+		text, header := get(t, next)
+		var list []json.RawMessage
+		if err := json.Unmarshal(text, &list); err != nil {
+			t.Fatal(err)
+		}
+		for _, identity := range list {
+			var is struct{ ID string }
+			if err := json.Unmarshal(identity, &is); err != nil {
+				t.Fatal(err)
+			}
+			all[is.ID] = string(identity)
+		}
+		next = nextPage(k, header)
+	}
+	return all
+}
+
+func get(t testing.TB, address string) ([]byte, http.Header) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := resp.Body.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %d: %s", address, resp.StatusCode, text)
+	}
+	return text, resp.Header
+}
+
+func nextPage(k *kratostest.Kratos, header http.Header) string {
+	for link := range strings.SplitSeq(strings.Join(header.Values("Link"), ","), ",") {
+		if address, isNext := strings.CutSuffix(strings.TrimSpace(link), `; rel="next"`); isNext {
+			return k.AdminURL() + strings.Trim(address, "<>")
+		}
+	}
+	return ""
+}
