@@ -78,6 +78,8 @@ func TestCommands(t *testing.T) {
 			switch {
 			case strings.Contains(block, "build/ferry serve"):
 				serve(t, block)
+			case strings.Contains(block, "build/ferry export"):
+				everyone(t, block)
 			default:
 				p, log := run(t, strings.ReplaceAll(block, "make ", "make -n "))
 				await(t, p)
@@ -133,7 +135,7 @@ func TestLinks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, match := range regexp.MustCompile(`\]\(([^):]+)\)`).FindAllStringSubmatch(string(text), -1) {
+	for _, match := range regexp.MustCompile(`\]\(([^):#]+)\)`).FindAllStringSubmatch(string(text), -1) {
 		if _, err := os.Stat(root + "/" + match[1]); err != nil {
 			t.Errorf("the README links to %s: %v", match[1], err)
 		}

@@ -1,0 +1,69 @@
+package readme
+
+import (
+	"compress/gzip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"ferry/test/auth0sim"
+	"ferry/test/kratostest"
+)
+
+// everyone follows "Move everyone" with two users at the simulator, one of them with a
+// hash, and a Kratos of its own.
+func everyone(t *testing.T, block string) {
+	t.Helper()
+	dir := t.TempDir()
+	sim := auth0sim.Run(t, auth0sim.Config{Tenant: &auth0sim.Tenant{
+		DefaultDirectory: "main",
+		Connections:      []auth0sim.Connection{{Name: "main"}},
+		Apps:             []auth0sim.App{{ClientID: "machine", ClientSecret: "machine-secret", ManagementScopes: []string{auth0sim.ScopeReadUsers}}},
+		Users: []auth0sim.User{
+			{ID: "auth0|ada", Connection: "main", Email: "ada@example.org", EmailVerified: true, Password: "x"},
+			{ID: "auth0|kim", Connection: "main", Email: "kim@example.org", EmailVerified: true, Password: "y"},
+		},
+	}})
+	kratos := kratostest.Run(t, kratostest.Options{})
+	tenant, _, _ := strings.Cut(sim.Domain(), ".")
+	pack(t, filepath.Join(dir, "hashes.ndjson.gz"), `{"_id":{"$oid":"ada"},"passwordHash":"$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy","tenant":"`+tenant+`"}`+"\n")
+	script := "go build -o " + dir + "/ferry ./cmd/ferry\ncd " + dir + "\n" + strings.ReplaceAll(block, "build/ferry", "./ferry")
+	p, log := run(t, script, "FERRY_KRATOS_ADMIN_URL="+kratos.AdminURL(),
+		"FERRY_AUTH0_DOMAIN="+sim.Domain(), "FERRY_AUTH0_BASE_URL="+sim.URL(),
+		"FERRY_AUTH0_MGMT_CLIENT_ID=machine", "FERRY_AUTH0_MGMT_CLIENT_SECRET=machine-secret")
+	await(t, p)
+	if p.Err() != nil {
+		t.Fatalf("%v: %s", p.Err(), log.String())
+	}
+	for _, text := range []string{
+		"verdict: 2 of Auth0's 2 users (100.0 %) can log in to Kratos today: 1 with the imported hash, 1 only while Auth0 answers (pending)",
+		"1 pending",
+	} {
+		if !log.Contains(text) {
+			t.Errorf("it does not say %q: %s", text, log.String())
+		}
+	}
+	list, err := os.ReadFile(filepath.Join(dir, "mail.csv"))
+	if err != nil || !strings.Contains(string(list), "kim@example.org,true,") {
+		t.Errorf("the stragglers are %q (%v)", list, err)
+	}
+}
+
+func pack(t *testing.T, path, text string) {
+	t.Helper()
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	zip := gzip.NewWriter(file)
+	if _, err := zip.Write([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	if err := zip.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
