@@ -1,0 +1,93 @@
+package bulk
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"ferry/test/kratostest"
+)
+
+const (
+	victim = `{"user_id":"auth0|victim","email":"vera@example.org","email_verified":true,"name":"Vera Victim","identities":[{"provider":"auth0","user_id":"victim","connection":"main"}]}`
+	// The attacker signed up with the victim's address in another connection, and never
+	// verified it; or bears her address with a Kelvin sign, or as a username.
+	attacker = `{"user_id":"auth0|attacker","email":"%s","email_verified":false,"name":"Mallory","app_metadata":{"role":"admin"},"identities":[{"provider":"auth0","user_id":"attacker","connection":"other"},{"provider":"google-oauth2","user_id":"666","connection":"google-oauth2"}]}`
+	pretends = `{"user_id":"auth0|pretends","username":"vera@example.org","email":"mallory@example.org","email_verified":true,"identities":[{"provider":"auth0","user_id":"pretends","connection":"other"}]}`
+	social   = `{"user_id":"google-oauth2|667","email":"VERA@example.org","email_verified":true,"identities":[{"provider":"google-oauth2","user_id":"667","connection":"google-oauth2"}]}`
+	hashOf   = `{"_id":{"$oid":"%s"},"passwordHash":"$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy","email":"vera@example.org"}`
+)
+
+// Whoever calls himself what somebody else is called gains nothing by it: not before
+// the victim is imported, not beside her, not after, and not under any flag.
+func TestTwin(t *testing.T) {
+	k := newKratos(t, kratostest.Options{})
+	dir := t.TempDir()
+	write := func(name string, lines ...string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	twins := []string{fmt.Sprintf(attacker, "vera@example.org"), pretends, social}
+	hashes := write("hashes", fmt.Sprintf(hashOf, "attacker"), fmt.Sprintf(hashOf, "pretends"), fmt.Sprintf(hashOf, "victim"))
+	both := write("both", append(slices.Clone(twins), victim, strings.Replace(twins[0], "attacker", "attacker2", 2))...)
+
+	a := ferry(t, adminURL(k), append([]string{"import", "--users", both, "--hashes", hashes, "--on-conflict", "update"}, google...)...).want(t, 1)
+	for _, r := range parseLines[result](t, []byte(a.stdout)) {
+		if (r.Outcome == "created_hash") != (r.UserID == "auth0|victim") || r.UserID != "auth0|victim" && r.word() != "identifier_twice" {
+			t.Errorf("%+v", r)
+		}
+	}
+	before := everybody(t, k)
+	if len(before) != 1 {
+		t.Fatalf("there are %d identities", len(before))
+	}
+
+	alone := write("alone", twins...)
+	for _, flags := range combinations(
+		[]string{"--mode auto", "--mode hook", "--mode hash"}, []string{"--on-conflict skip", "--on-conflict update", "--on-conflict fail"},
+		[]string{"", "--hook-off"}, []string{"--mfa skip", "--mfa drop"},
+	) {
+		args := append(append([]string{"import", "--users", alone, "--hashes", hashes, "--external-id"}, google...), flags...)
+		a := ferry(t, adminURL(k), args...)
+		for _, r := range parseLines[result](t, []byte(a.stdout)) {
+			// Each claims what is hers; two of them claim it of each other, too.
+			if r.Outcome != "failed" || r.Reason != "identifier belongs to another user" && r.word() != "identifier_twice" {
+				t.Errorf("%v: %+v", flags, r)
+			}
+		}
+		if after := everybody(t, k); !maps.Equal(before, after) {
+			t.Fatalf("%v: the identities are %v", flags, after)
+		}
+	}
+	for _, twin := range twins {
+		a := ferry(t, adminURL(k), append([]string{"import", "--users", write("one", twin), "--on-conflict", "update", "--hook-off"}, google...)...).want(t, 1)
+		if r := parseLines[result](t, []byte(a.stdout))[0]; r.Outcome != "failed" || r.Reason != "identifier belongs to another user" {
+			t.Errorf("%+v", r)
+		}
+		ferry(t, adminURL(k), append([]string{"reconcile", "--users", write("one", twin), "--fix", "--hook-off"}, google...)...).want(t, 1)
+	}
+	if after := everybody(t, k); !maps.Equal(before, after) {
+		t.Errorf("the identities are %v", after)
+	}
+}
+
+// combinations takes one of each.
+func combinations(all ...[]string) [][]string {
+	if len(all) == 0 {
+		return [][]string{nil}
+	}
+	var out [][]string
+	for _, first := range all[0] {
+		for _, rest := range combinations(all[1:]...) {
+			out = append(out, append(strings.Fields(first), rest...))
+		}
+	}
+	return out
+}
