@@ -21,7 +21,7 @@ import (
 )
 
 // fault is what a fakeKratos does wrong about a request.
-type fault int
+type fault = int
 
 const (
 	well    fault = iota
@@ -102,7 +102,7 @@ func (f *fakeKratos) impatient() *kratos.Client {
 	transport := &http.Transport{}
 	f.t.Cleanup(transport.CloseIdleConnections)
 	c, err := kratos.New(kratos.Options{
-		AdminURL: f.url, Timeout: 10 * time.Second, BatchTimeout: 150 * time.Millisecond, RetryPause: time.Millisecond, Transport: transport,
+		AdminURL: f.url, Timeout: 10 * time.Second, BatchTimeout: 500 * time.Millisecond, RetryPause: time.Millisecond, Transport: transport,
 	})
 	if err != nil {
 		f.t.Fatal(err)

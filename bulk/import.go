@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"strconv"
 	"sync"
 	"time"
@@ -79,6 +80,9 @@ type ImportOptions struct {
 	// RetryFor is how long a Kratos that does not answer is asked again, 0 being 30 s.
 	RetryFor time.Duration
 
+	// Inputs are further things that decide what becomes of a row, such as the digest of
+	// the mapper, by name: a run is gone on with only if they are the same.
+	Inputs map[string]string
 	// Journal takes a line for each row, and makes the run resumable.
 	Journal *Journal
 	// RetryFile takes the rows that failed, in the format of the input; empty: none.
@@ -87,8 +91,9 @@ type ImportOptions struct {
 	TempDir string
 
 	Progress Progress
-	Warn     func(string)
-	Now      func() time.Time
+	// Warn says what the operator should know; several goroutines may call it at once.
+	Warn func(string)
+	Now  func() time.Time
 }
 
 const (
@@ -265,7 +270,7 @@ func (r *importer) warn(text string) {
 
 // writeRetry writes the rows that failed, as they stand in the input.
 func (r *importer) writeRetry(ctx context.Context) error {
-	if r.RetryFile == "" || r.results.summary.Failed() == 0 {
+	if r.RetryFile == "" {
 		return nil
 	}
 	err := replaceFile(r.RetryFile, func(w io.Writer) error {
@@ -285,6 +290,7 @@ func (r *importer) checkpoint() checkpoint {
 		"--external-id": strconv.FormatBool(r.ExternalID), "--hook-off": strconv.FormatBool(r.HookOff),
 		"--shard": fmt.Sprintf("%d/%d", r.Shard, r.Shards), "--provider": r.Providers.String(),
 	}}
+	maps.Copy(c.Options, r.Inputs)
 	if r.Hashes != nil {
 		c.Hashes = r.Hashes.Digest()
 	}

@@ -180,13 +180,16 @@ func TestImportThroughFaults(t *testing.T) {
 	}
 }
 
+// ending is how a run comes to its end before the rows do.
+type ending struct {
+	kind  string
+	wrong fault
+	says  string
+}
+
 func TestImportEnds(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct {
-		kind  string
-		wrong fault
-		says  string
-	}{
+	for name, c := range map[string]ending{
 		"gone":                     {"batch", drops, "the same command goes on from here"},
 		"refuses ferry":            {"batch", refuses403, "kratos does not take ferry's token"},
 		"gone at the census":       {"page", drops, "read the identities in Kratos"},
@@ -195,49 +198,54 @@ func TestImportEnds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFake(t)
-			f.v131 = true
-			var mended atomic.Bool
-			f.on = func(kind string, _ int) fault {
-				if kind == "batch" && !mended.Load() && c.kind == "ids" {
-					f.have(fakePerson{ID: "00000000-0000-4000-8000-000000000001", Traits: map[string]any{"email": "u2@x.test"}})
-				}
-				if kind == c.kind && !mended.Load() {
-					return c.wrong
-				}
-				return well
-			}
-			path := t.TempDir() + "/results.ndjson"
-			start := func() *importing {
-				im := newImport(t, f, many(3)...)
-				im.opts.RetryFor = time.Millisecond
-				im.journal(path)
-				return im
-			}
-			im := start()
-			_, _, err := im.run()
-			if err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "x.test") {
-				t.Fatalf("the error is %v", err)
-			}
-			if err := im.opts.Journal.Close(); err != nil {
-				t.Fatal(err)
-			}
-			mended.Store(true)
-			im = start()
-			summary, _ := im.must()
-			if err := im.opts.Journal.Close(); err != nil {
-				t.Fatal(err)
-			}
-			results := parseResults(t, read(t, path))
-			others := 0
-			if c.kind == "ids" {
-				others = 1
-			}
-			f.checkThere(results, others)
-			if summary.Rows != 3 || summary.Created() != 3-others {
-				t.Errorf("the summary is %+v", summary)
-			}
+			c.ends(t)
 		})
+	}
+}
+
+func (c ending) ends(t *testing.T) {
+	t.Helper()
+	f := newFake(t)
+	f.v131 = true
+	var mended atomic.Bool
+	f.on = func(kind string, _ int) fault {
+		if kind == "batch" && !mended.Load() && c.kind == "ids" {
+			f.have(fakePerson{ID: "00000000-0000-4000-8000-000000000001", Traits: map[string]any{"email": "u2@x.test"}})
+		}
+		if kind == c.kind && !mended.Load() {
+			return c.wrong
+		}
+		return well
+	}
+	path := t.TempDir() + "/results.ndjson"
+	start := func() *importing {
+		im := newImport(t, f, many(3)...)
+		im.opts.RetryFor = time.Millisecond
+		im.journal(path)
+		return im
+	}
+	im := start()
+	_, _, err := im.run()
+	if err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "x.test") {
+		t.Fatalf("the error is %v", err)
+	}
+	if err := im.opts.Journal.Close(); err != nil {
+		t.Fatal(err)
+	}
+	mended.Store(true)
+	im = start()
+	summary, _ := im.must()
+	if err := im.opts.Journal.Close(); err != nil {
+		t.Fatal(err)
+	}
+	results := parseResults(t, read(t, path))
+	others := 0
+	if c.kind == "ids" {
+		others = 1
+	}
+	f.checkThere(results, others)
+	if summary.Rows != 3 || summary.Created() != 3-others {
+		t.Errorf("the summary is %+v", summary)
 	}
 }
 

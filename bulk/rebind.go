@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -14,6 +15,9 @@ import (
 type Rebinding struct {
 	// IdentityID is the Kratos identity, Subject the Auth0 user it is to be bound to.
 	IdentityID, Subject string
+	// Connection is the Auth0 connection that holds the new user's password; empty: as
+	// recorded.
+	Connection string
 	// Reason is why, in the operator's words; it stays on the identity.
 	Reason string
 	// By is who did it.
@@ -54,7 +58,7 @@ func Rebind(ctx context.Context, identities *kratos.Client, r Rebinding, progres
 	if len(done.From) == 1 && done.From[0] == r.Subject {
 		return done, nil
 	}
-	after, err := identities.Patch(ctx, r.IdentityID, rebindOps(before, done))
+	after, err := identities.Patch(ctx, r.IdentityID, rebindOps(before, done, r.Connection))
 	if err != nil {
 		return Rebound{}, fmt.Errorf("write the identity: %w", err)
 	}
@@ -95,20 +99,23 @@ func unclaimed(ctx context.Context, identities *kratos.Client, r Rebinding, prog
 }
 
 // rebindOps replace the binding and nothing else of metadata_admin.
-func rebindOps(before kratos.Record, done Rebound) []kratos.Op {
+func rebindOps(before kratos.Record, done Rebound, connection string) []kratos.Op {
 	audit := map[string]any{"from": done.From, "to": done.To, "reason": done.Reason, "by": done.By, "at": done.At.Format(time.RFC3339)}
 	auth0, isObject := before.MetadataAdmin["auth0"].(map[string]any)
-	if !isObject {
-		value := map[string]any{"user_id": done.To, "user_ids": []string{done.To}, "rebinds": []any{audit}}
-		if before.MetadataAdmin == nil {
-			return []kratos.Op{{Op: "add", Path: "/metadata_admin", Value: map[string]any{"auth0": value}}}
-		}
-		return []kratos.Op{{Op: "add", Path: "/metadata_admin/auth0", Value: value}}
-	}
 	earlier, _ := auth0["rebinds"].([]any)
-	return []kratos.Op{
-		{Op: "add", Path: "/metadata_admin/auth0/user_id", Value: done.To},
-		{Op: "add", Path: "/metadata_admin/auth0/user_ids", Value: []string{done.To}},
-		{Op: "add", Path: "/metadata_admin/auth0/rebinds", Value: append(earlier, audit)},
+	binding := map[string]any{"user_id": done.To, "user_ids": []string{done.To}, "rebinds": append(earlier, audit)}
+	if connection != "" {
+		binding["connection"] = connection
 	}
+	switch {
+	case isObject:
+		var ops []kratos.Op
+		for _, name := range slices.Sorted(maps.Keys(binding)) {
+			ops = append(ops, kratos.Op{Op: "add", Path: "/metadata_admin/auth0/" + name, Value: binding[name]})
+		}
+		return ops
+	case before.MetadataAdmin == nil:
+		return []kratos.Op{{Op: "add", Path: "/metadata_admin", Value: map[string]any{"auth0": binding}}}
+	}
+	return []kratos.Op{{Op: "add", Path: "/metadata_admin/auth0", Value: binding}}
 }

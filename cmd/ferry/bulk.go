@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -31,25 +33,48 @@ func bulkKratos(cfg *config.Config) (*kratos.Client, error) {
 // schemaFlags say where the identity schema comes from.
 type schemaFlags struct{ file, id, mapper string }
 
-// read is the identity schema, its id at Kratos, and the mapper for it. Kratos is
-// asked only where no file is named; identities is nil where there is none.
-func (f schemaFlags) read(ctx context.Context, cfg *config.Config, identities *kratos.Client) (*mapping.Schema, string, mapping.Mapper, error) {
+// mappingOf is how users become identities.
+type mappingOf struct {
+	schema *mapping.Schema
+	id     string // the schema's at Kratos
+	mapper mapping.Mapper
+	// inputs are digests of what it was made of.
+	inputs map[string]string
+}
+
+// read gets the identity schema and the mapper for it. Kratos is asked only where no
+// file is named; identities is nil where there is none.
+func (f schemaFlags) read(ctx context.Context, cfg *config.Config, identities *kratos.Client) (m mappingOf, err error) {
 	text, id, err := f.text(ctx, identities)
 	if err != nil {
-		return nil, "", nil, err
+		return m, err
 	}
-	schema, err := mapping.ParseSchema(text)
-	if err != nil {
-		return nil, "", nil, err
+	if m.schema, err = mapping.ParseSchema(text); err != nil {
+		return m, err
 	}
 	if f.mapper != "" {
 		cfg.Mapper = f.mapper
 	}
-	mapper, err := newMapper(cfg)
-	if err != nil {
-		return nil, "", nil, err
+	m.id, m.inputs = id, map[string]string{"identity schema": digest(text), "mapper": ""}
+	if cfg.Mapper != "" {
+		program, err := readFile(cfg.Mapper)
+		if err != nil {
+			return m, fmt.Errorf("mapper: %w", err)
+		}
+		m.inputs["mapper"] = digest(program)
 	}
-	return schema, id, mapper(schema), nil
+	make, err := newMapper(cfg)
+	if err != nil {
+		return m, err
+	}
+	m.mapper = make(m.schema)
+	return m, nil
+}
+
+// digest tells two inputs apart.
+func digest(text []byte) string {
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
 }
 
 func (f schemaFlags) text(ctx context.Context, identities *kratos.Client) (text []byte, id string, err error) {

@@ -154,9 +154,11 @@ func (f *importFlags) run(ctx context.Context, opts bulk.ImportOptions, stdin io
 			return err
 		}
 	}
-	if opts.Schema, opts.SchemaID, opts.Mapper, err = f.schema.read(ctx, cfg, opts.Kratos); err != nil {
+	mapped, err := f.schema.read(ctx, cfg, opts.Kratos)
+	if err != nil {
 		return err
 	}
+	opts.Schema, opts.SchemaID, opts.Mapper, opts.Inputs = mapped.schema, mapped.id, mapped.mapper, mapped.inputs
 	opts.Rules = mappingRules(cfg)
 	if opts.Tenant = f.tenant; opts.Tenant == "" {
 		opts.Tenant, _, _ = strings.Cut(cfg.ManagementDomain(), ".")

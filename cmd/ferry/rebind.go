@@ -45,6 +45,7 @@ func rebindCommand(stdout, stderr io.Writer) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&rebinding.Subject, "to", "", "Auth0 user id `SUBJECT` such as auth0|5f7c8ec7c33c6c004bbafe82")
+	cmd.Flags().StringVar(&rebinding.Connection, "connection", "", "Auth0 connection `NAME` that holds the user's password (default: as recorded)")
 	cmd.Flags().StringVar(&rebinding.Reason, "reason", "", "why, `TEXT`; a ticket's number is a good one")
 	cmd.Flags().StringVar(&rebinding.By, "by", "", "`NAME` of who does it (default: the user of this system)")
 	return cmd

@@ -75,9 +75,11 @@ func (f *reconcileFlags) run(ctx context.Context, providers bulk.Providers, stdi
 	if opts.Kratos, err = bulkKratos(cfg); err != nil {
 		return err
 	}
-	if opts.Schema, _, opts.Mapper, err = f.schema.read(ctx, cfg, opts.Kratos); err != nil {
+	mapped, err := f.schema.read(ctx, cfg, opts.Kratos)
+	if err != nil {
 		return err
 	}
+	opts.Schema, opts.Mapper = mapped.schema, mapped.mapper
 	if opts.Users, err = userfile.Open(ctx, f.users, stdin, f.tmpDir); err != nil {
 		return err
 	}

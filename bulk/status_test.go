@@ -1,0 +1,159 @@
+package bulk_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"ferry/bulk"
+	"ferry/kratos"
+)
+
+func migrated(n int, at time.Time) fakePerson {
+	p := bound(fmt.Sprintf("auth0|m%d", n), fmt.Sprintf("m%d@x.test", n))
+	return marked(p, with{"migrated_at": at.Format(time.RFC3339), "import": map[string]any{"as": "created_pending"}})
+}
+
+var statusNow = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+// status reads it at statusNow.
+func status(t *testing.T, f *fakeKratos) (bulk.Status, string) {
+	t.Helper()
+	var csv bytes.Buffer
+	s, err := bulk.ReadStatus(t.Context(), f.client(), &csv, &quiet{}, func() time.Time { return statusNow })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, csv.String()
+}
+
+func TestStatusKinds(t *testing.T) {
+	t.Parallel()
+	own := bound("auth0|o", "o@x.test")
+	own.Admin = nil
+	imported := bound("auth0|h", "h@x.test")
+	unnoted := marked(bound("auth0|u", "u@x.test"), with{"import": map[string]any{"as": "created_pending"}})
+	for name, c := range map[string]struct {
+		person fakePerson
+		want   bulk.Kind
+	}{
+		"migrated":             {migrated(1, statusNow), bulk.KindMigrated},
+		"migrated, not noted":  {unnoted, bulk.KindMigrated},
+		"a hash":               {imported, bulk.KindHash},
+		"an own password":      {own, bulk.KindOwn},
+		"social":               {fakePerson{Social: []string{"google:1"}}, bulk.KindSocial},
+		"pending":              {pendingOf("auth0|p", "p@x.test"), bulk.KindPending},
+		"inactive":             {inactive(pendingOf("auth0|i", "i@x.test")), bulk.KindInactive},
+		"none":                 {fakePerson{Traits: map[string]any{"email": "n@x.test"}}, bulk.KindNone},
+		"a date that is none":  {marked(imported, with{"migrated_at": "soon"}), bulk.KindHash},
+		"a mark that is none":  {marked(imported, with{"import": "x"}), bulk.KindOwn},
+		"metadata of somebody": {fakePerson{Hash: bcryptHash, Admin: map[string]any{"auth0": "x"}}, bulk.KindOwn},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			f.have(c.person)
+			s, csv := status(t, f)
+			if s.Total != 1 || len(s.Kinds) != 1 || s.Kinds[c.want] != 1 {
+				t.Errorf("got %v, want %s", s.Kinds, c.want)
+			}
+			if stragglers := strings.Count(csv, "\n") - 1; stragglers != s.Kinds[bulk.KindPending] {
+				t.Errorf("%d stragglers: %s", stragglers, csv)
+			}
+			listed := false
+			for _, kind := range bulk.Kinds() {
+				listed = listed || kind == c.want
+			}
+			if !listed {
+				t.Errorf("%s is not among the kinds", c.want)
+			}
+		})
+	}
+}
+
+func TestStatusForecast(t *testing.T) {
+	t.Parallel()
+	const day = 24 * time.Hour
+	done := func(days float64) *time.Time {
+		at := statusNow.Add(time.Duration(days * float64(day)))
+		return &at
+	}
+	for name, c := range map[string]struct {
+		ago     []time.Duration // since the migrated ones crossed
+		pending int
+		want    bulk.Status
+	}{
+		"nobody":                 {},
+		"nobody has crossed":     {pending: 2},
+		"all have crossed":       {ago: []time.Duration{2 * day}, want: bulk.Status{Crossed: 1, LastWeek: 1, PerDay: 0.5, Done: done(0)}},
+		"a long time ago":        {ago: []time.Duration{30 * day}, pending: 1, want: bulk.Status{Crossed: 0.5}},
+		"one an hour ago":        {ago: []time.Duration{time.Minute}, pending: 24, want: bulk.Status{Crossed: 0.04, LastDay: 1, LastWeek: 1, PerDay: 24, Done: done(1)}},
+		"two in two days":        {ago: []time.Duration{time.Hour, 2 * day}, pending: 2, want: bulk.Status{Crossed: 0.5, LastDay: 1, LastWeek: 2, PerDay: 1, Done: done(2)}},
+		"over more than a week":  {ago: []time.Duration{2 * day, 8 * day}, pending: 2, want: bulk.Status{Crossed: 0.5, LastWeek: 1, PerDay: 1.0 / 7, Done: done(14)}},
+		"a clock that runs fast": {ago: []time.Duration{-time.Minute}, want: bulk.Status{Crossed: 1, LastDay: 1, LastWeek: 1, PerDay: 24, Done: done(0)}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			f.page = 3
+			for i, ago := range c.ago {
+				f.have(migrated(i, statusNow.Add(-ago)))
+			}
+			for i := range c.pending {
+				f.have(pendingOf(fmt.Sprintf("auth0|p%d", i), fmt.Sprintf("p%d@x.test", i)))
+			}
+			got, _ := status(t, f)
+			c.want.At, c.want.Total, c.want.Kinds = statusNow, len(c.ago)+c.pending, got.Kinds
+			g, err := json.Marshal(got)
+			w, err2 := json.Marshal(c.want)
+			if err != nil || err2 != nil || string(g) != string(w) {
+				t.Errorf("got  %s\nwant %s", g, w)
+			}
+		})
+	}
+}
+
+// The stragglers are those who are pending and active, each by the best address.
+func TestStragglers(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	pending := func(id string, traits map[string]any, verified ...kratos.Address) {
+		p := pendingOf("auth0|"+id, "")
+		p = marked(p, with{"connection": "users", "import": map[string]any{"as": "created_pending", "at": "2026-11-01T00:00:00+01:00"}})
+		p.ID, p.Traits, p.Addresses = "00000000-0000-4000-8000-00000000000"+id, traits, verified
+		f.have(p)
+	}
+	both := map[string]any{"email": "b@x.test", "phone": "+491"}
+	pending("1", map[string]any{"email": "a@x.test"}, kratos.Address{Value: "a@x.test", Via: "email", Verified: true})
+	pending("2", both)
+	pending("3", map[string]any{"email": "c@x.test", "phone": "+492"}, kratos.Address{Value: "+492", Via: "sms", Verified: true})
+	pending("4", map[string]any{"username": "dee, the second"})
+	f.have(inactive(pendingOf("auth0|5", "e@x.test")))
+	_, csv := status(t, f)
+	want := "address,verified,identity_id,user_id,connection,imported_at\n"
+	for i, start := range []string{"a@x.test,true", "b@x.test,false", "+492,true", `"dee, the second",false`} {
+		want += fmt.Sprintf("%s,00000000-0000-4000-8000-00000000000%d,auth0|%d,users,2026-10-31T23:00:00Z\n", start, i+1, i+1)
+	}
+	if csv != want {
+		t.Errorf("got\n%s\nwant\n%s", csv, want)
+	}
+}
+
+func TestStatusGoesWrong(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.have(pendingOf("auth0|1", "a@x.test"))
+	if _, err := bulk.ReadStatus(t.Context(), f.client(), &brokenWriter{}, &quiet{}, time.Now); err == nil {
+		t.Error("stragglers that nobody could write are no error")
+	}
+	if s, err := bulk.ReadStatus(t.Context(), f.client(), nil, &quiet{}, time.Now); err != nil || s.Total != 1 || s.Unbound != 0 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	f.on = func(string, int) fault { return refuses403 }
+	if _, err := bulk.ReadStatus(t.Context(), f.client(), nil, &quiet{}, time.Now); err == nil || !strings.HasPrefix(err.Error(), "read the identities in Kratos: ") {
+		t.Errorf("the error is %v", err)
+	}
+}

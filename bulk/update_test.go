@@ -1,0 +1,294 @@
+package bulk_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"ferry/bulk"
+)
+
+// bound is an identity that was imported of the user before.
+func bound(userID, email string) fakePerson {
+	return fakePerson{
+		SchemaID: "person", Traits: map[string]any{"email": email}, Hash: bcryptHash,
+		Admin: map[string]any{"auth0": map[string]any{"user_id": userID, "user_ids": []any{userID}, "import": map[string]any{"run": "earlier", "as": "created_hash"}}},
+	}
+}
+
+// known is a row of a user who has an identity.
+type known struct {
+	row     string
+	was     func(*fakePerson)
+	opts    func(*bulk.ImportOptions)
+	want    string
+	patches string
+	check   func(*fakePerson) bool
+}
+
+func TestOnConflict(t *testing.T) {
+	t.Parallel()
+	news := with{"locale": "de-DE"}
+	for name, c := range map[string]known{
+		"skip": {row: verified("1", "a@x.test", news), opts: func(o *bulk.ImportOptions) { o.OnConflict = bulk.ConflictSkip }, want: "skipped:exists"},
+		"fail": {row: verified("1", "a@x.test", news), opts: func(o *bulk.ImportOptions) { o.OnConflict = bulk.ConflictFail }, want: "failed:exists"},
+		"update": {
+			row: verified("1", "a@x.test", news), want: "updated",
+			check: func(p *fakePerson) bool {
+				return p.Traits["locale"] == "de-DE" && p.Addresses[0].Verified && p.Hash == bcryptHash
+			},
+		},
+		"dry run": {row: verified("1", "a@x.test", news), opts: func(o *bulk.ImportOptions) { o.DryRun = true }, want: "updated", patches: "none"},
+		"unchanged": {
+			row: verified("1", "a@x.test"), was: func(p *fakePerson) { p.Addresses[0].Verified = true }, want: "skipped:unchanged", patches: "none",
+		},
+		"another address now": {row: verified("1", "new@x.test", news), want: "updated", check: func(p *fakePerson) bool { return p.Traits["email"] == "a@x.test" && p.Traits["locale"] == "de-DE" }},
+		"pending":             {row: verified("1", "a@x.test", news), was: func(p *fakePerson) { p.Hook, p.Hash = true, "" }, want: "skipped:pending", patches: "none"},
+		"pending, hook off": {
+			row: verified("1", "a@x.test", news), was: func(p *fakePerson) { p.Hook, p.Hash = true, "" },
+			opts: func(o *bulk.ImportOptions) { o.HookOff = true }, want: "updated", check: func(p *fakePerson) bool { return p.Hook && p.Hash == "" },
+		},
+		"blocked": {
+			row: verified("1", "a@x.test", with{"blocked": true}), want: "updated", check: func(p *fakePerson) bool { return p.State == "inactive" },
+		},
+		"inactive, not blocked": {
+			row: verified("1", "a@x.test", news), was: func(p *fakePerson) { p.State = "inactive" }, want: "updated",
+			check: func(p *fakePerson) bool { return p.State == "inactive" && p.Traits["locale"] == "de-DE" },
+		},
+		"linked accounts since": {
+			row: verified("1", "a@x.test", linked("users auth0 1", "google-oauth2 google-oauth2 117")), opts: providers("google-oauth2=google"), want: "updated",
+			check: func(p *fakePerson) bool {
+				return len(p.Social) == 0 && fmt.Sprint(p.Admin["auth0"].(map[string]any)["user_ids"]) == "[auth0|1]"
+			},
+		},
+		"rebound": {
+			row: verified("1", "a@x.test", news), was: func(p *fakePerson) { p.Admin["auth0"].(map[string]any)["user_id"] = "auth0|2" },
+			want: "failed:identifier belongs to another user", patches: "none",
+		},
+		"only linked to it": {
+			row: verified("1", "b@x.test", news), was: func(p *fakePerson) {
+				p.Admin["auth0"] = map[string]any{"user_id": "auth0|2", "user_ids": []any{"auth0|2", "auth0|1"}}
+			}, want: "created_pending:no_hash", patches: "none",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c.meets(t)
+		})
+	}
+}
+
+func (c known) meets(t *testing.T) {
+	t.Helper()
+	f := newFake(t)
+	id := f.have(bound("auth0|1", "a@x.test"))
+	if c.was != nil {
+		c.was(f.people[id])
+	}
+	before := f.text(id)
+	im := newImport(t, f, c.row)
+	im.opts.OnConflict = bulk.ConflictUpdate
+	if c.opts != nil {
+		c.opts(&im.opts)
+	}
+	_, results := im.must()
+	if got := words(results); got != "1:"+c.want {
+		t.Errorf("got %s, want %s", got, c.want)
+	}
+	if c.want != "created_pending:no_hash" && results[0].IdentityID != id {
+		t.Errorf("the result is of %s, want %s", results[0].IdentityID, id)
+	}
+	if still := f.text(id) == before; still != (c.check == nil) {
+		t.Errorf("it was %s\nit is  %s", before, f.text(id))
+	}
+	if c.check != nil && !c.check(f.people[id]) {
+		t.Errorf("it is %s", f.text(id))
+	}
+	for _, path := range f.patches {
+		if c.patches == "none" || strings.Contains(path, "user_id") {
+			t.Errorf("patched %s", path)
+		}
+	}
+}
+
+// Who has an identity, and wants an address that is somebody else's by now, fails: in
+// whatever order Kratos lists the two.
+func TestUpdateBesideAnother(t *testing.T) {
+	t.Parallel()
+	const first, second = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"
+	for _, ids := range [][2]string{{first, second}, {second, first}} {
+		f := newFake(t)
+		mine, other := bound("auth0|1", "a@x.test"), fakePerson{ID: ids[1], Traits: map[string]any{"email": "b@x.test"}}
+		mine.ID = ids[0]
+		f.have(mine)
+		f.have(other)
+		before := f.text(first) + f.text(second)
+		im := newImport(t, f, verified("1", "b@x.test", with{"locale": "de"}))
+		im.opts.OnConflict = bulk.ConflictUpdate
+		_, results := im.must()
+		if words(results) != "1:failed:identifier belongs to another user" || results[0].IdentityID != ids[1] || f.text(first)+f.text(second) != before {
+			t.Errorf("%+v", results)
+		}
+	}
+}
+
+// A password that changes while the identity is written is told.
+func TestUpdateOverAPassword(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.have(bound("auth0|1", "a@x.test"))
+	f.meanwhile = func(p *fakePerson) { p.Hash = strings.Replace(bcryptHash, "a", "b", 1) }
+	im := newImport(t, f, verified("1", "a@x.test", with{"locale": "de"}))
+	im.opts.OnConflict = bulk.ConflictUpdate
+	_, results := im.must()
+	if got := words(results); got != "1:updated:password_changed_meanwhile" || f.count("patch") != 1 {
+		t.Errorf("%s after %d patches", got, f.count("patch"))
+	}
+}
+
+// A patch that nobody knows the fate of is computed anew.
+func TestUpdateThroughFaults(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		wrong fault
+		want  string
+	}{"before it was done": {refuses503, "1:updated"}, "after it was done": {crashes, "1:skipped:unchanged"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			id := f.have(bound("auth0|1", "a@x.test"))
+			f.on = func(kind string, n int) fault {
+				if kind == "patch" && n == 1 {
+					return c.wrong
+				}
+				return well
+			}
+			im := newImport(t, f, verified("1", "a@x.test", with{"locale": "de"}))
+			im.opts.OnConflict = bulk.ConflictUpdate
+			_, results := im.must()
+			if words(results) != c.want || f.people[id].Traits["locale"] != "de" {
+				t.Errorf("%s: %s", words(results), f.text(id))
+			}
+		})
+	}
+}
+
+// flags are one combination of what an operator may ask for.
+type flags struct {
+	mode                               bulk.Mode
+	conflict                           bulk.Conflict
+	hookOff, dropMFA, social, external bool
+	v131                               bool
+}
+
+func allFlags() []flags {
+	var all []flags
+	bools := []bool{false, true}
+	for _, m := range []bulk.Mode{bulk.ModeAuto, bulk.ModeHook, bulk.ModeHash} {
+		for _, c := range []bulk.Conflict{bulk.ConflictSkip, bulk.ConflictUpdate, bulk.ConflictFail} {
+			for bits := range 32 {
+				b := func(i int) bool { return bools[bits>>i&1] }
+				all = append(all, flags{m, c, b(0), b(1), b(2), b(3), b(4)})
+			}
+		}
+	}
+	return all
+}
+
+func (f flags) opts(t *testing.T, o *bulk.ImportOptions) {
+	t.Helper()
+	o.Mode, o.OnConflict, o.HookOff, o.DropMFA, o.ExternalID = f.mode, f.conflict, f.hookOff, f.dropMFA, f.external
+	o.Hashes = hashesFile(t, hashLine("victim", bcryptHash, setAt), hashLine("twin", strings.Replace(bcryptHash, "a", "e", 1), setAt))
+	if f.social {
+		o.Providers = bulk.Providers{"google-oauth2": "google"}
+	}
+	o.Now = func() time.Time { return time.Date(2026, 11, 22, 1, 2, 3, 0, time.UTC) }
+}
+
+// twins are rows of somebody who calls himself as the victim does, proving nothing of it.
+func twins(f flags) []string {
+	changes := []with{linked("users auth0 twin", "google-oauth2 google-oauth2 666"), {"locale": "evil", "username": "mallory", "app_metadata": with{"evil": true}, "blocked": true}}
+	if f.dropMFA {
+		changes = append(changes, with{"multifactor": []any{"guardian"}})
+	}
+	var rows []string
+	for _, email := range []string{"kim@x.test", "KIM@X.test"} {
+		rows = append(rows, auth0User("twin", email, changes...))
+	}
+	rows = append(rows, verified("twin", "\u212aim@x.test", changes...)) // Kelvin's sign, which Kratos takes for a k
+	name := maps.Clone(changes[1])
+	name["username"] = "Kim@x.test"
+	return append(rows, verified("twin", "mallory@x.test", append(slices.Clone(changes), name)...))
+}
+
+// A twin changes nothing of the victim's, wherever they meet and whatever the flags.
+func TestTwin(t *testing.T) {
+	t.Parallel()
+	victim := verified("victim", "kim@x.test", linked("users auth0 victim", "google-oauth2 google-oauth2 117"), with{"locale": "de"})
+	for i, flags := range allFlags() {
+		t.Run(fmt.Sprintf("%+v", flags), func(t *testing.T) {
+			t.Parallel()
+			alone := importedVictim(t, flags, victim)
+			all := twins(flags)
+			twin := all[i%len(all)]
+			for _, rows := range [][]string{{twin, victim}, {victim, twin}} {
+				if got := importedVictim(t, flags, rows...); got != alone {
+					t.Errorf("beside the twin the victim is\n%s\nand alone\n%s", got, alone)
+				}
+			}
+			for _, pending := range []bool{false, true} {
+				existingVictim(t, flags, pending, twin)
+			}
+		})
+	}
+}
+
+// importedVictim imports the rows, and returns the victim's identity but for its ids.
+func importedVictim(t *testing.T, flags flags, rows ...string) string {
+	t.Helper()
+	f := newFake(t)
+	f.v131 = flags.v131
+	im := newImport(t, f, rows...)
+	flags.opts(t, &im.opts)
+	_, results := im.must()
+	for _, r := range results {
+		if (r.Outcome == bulk.Failed) != (r.UserID == "auth0|twin") {
+			t.Errorf("%s is %s: %s", r.UserID, r.Outcome, r.Reason)
+		}
+	}
+	if n := len(f.all()); n != 1 {
+		t.Errorf("there are %d identities", n)
+	}
+	return runID.ReplaceAllString(f.text(f.of("auth0|victim").ID), "ID")
+}
+
+// existingVictim imports the twin where the victim has an identity: one of an import,
+// or one that Auth0 never knew.
+func existingVictim(t *testing.T, flags flags, pending bool, twin string) {
+	t.Helper()
+	for _, native := range []bool{false, true} {
+		f := newFake(t)
+		f.v131 = flags.v131
+		was := bound("auth0|victim", "Kim@x.test")
+		if native {
+			was.Admin = nil
+		}
+		if pending {
+			was.Hash, was.Hook = "", true
+		}
+		id := f.have(was)
+		before := f.text(id)
+		im := newImport(t, f, twin)
+		flags.opts(t, &im.opts)
+		_, results := im.must()
+		if got := words(results); got != "1:failed:identifier belongs to another user" {
+			t.Errorf("native %v: %s", native, got)
+		}
+		if after := f.text(id); after != before || f.count("patch") > 0 || len(f.all()) != 1 {
+			t.Errorf("native %v: it was\n%s\nand is\n%s", native, before, after)
+		}
+	}
+}
