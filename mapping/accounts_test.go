@@ -17,24 +17,33 @@ func TestAccounts(t *testing.T) {
 	}{
 		"no identities": {
 			`{"user_id":"google-oauth2|1"}`,
-			[]mapping.Account{{Provider: "google-oauth2", UserID: "1"}}, []string{"1"}, false,
+			[]mapping.Account{{Provider: "google-oauth2", UserID: "1"}},
+			[]string{"1"},
+			false,
 		},
 		"an empty list": {
 			`{"user_id":"auth0|1","identities":[]}`,
-			[]mapping.Account{{Provider: "auth0", UserID: "1"}}, []string{"1"}, true,
+			[]mapping.Account{{Provider: "auth0", UserID: "1"}},
+			[]string{"1"},
+			true,
 		},
 		"the field of a job": {
 			`{"user_id":"auth0|1","identities[0].connection":"main"}`,
-			[]mapping.Account{{Provider: "auth0", UserID: "1", Connection: "main"}}, []string{"1"}, true,
+			[]mapping.Account{{Provider: "auth0", UserID: "1", Connection: "main"}},
+			[]string{"1"},
+			true,
 		},
 		"linked": {
 			`{"user_id":"google-oauth2|1","identities":[{"provider":"google-oauth2","user_id":1,"connection":"google-oauth2"},{"provider":"auth0","user_id":"a|b","connection":"main"}]}`,
 			[]mapping.Account{{Provider: "google-oauth2", UserID: "1", Connection: "google-oauth2"}, {Provider: "auth0", UserID: "a|b", Connection: "main"}},
-			[]string{"1", "a|b"}, true,
+			[]string{"1", "a|b"},
+			true,
 		},
 		"enterprise": {
 			`{"user_id":"samlp|corp|kim|x","identities":[{"provider":"samlp","user_id":"corp|kim|x","connection":"corp"}]}`,
-			[]mapping.Account{{Provider: "samlp", UserID: "corp|kim|x", Connection: "corp"}}, []string{"kim|x"}, false,
+			[]mapping.Account{{Provider: "samlp", UserID: "corp|kim|x", Connection: "corp"}},
+			[]string{"kim|x"},
+			false,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

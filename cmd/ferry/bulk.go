@@ -63,11 +63,11 @@ func (f schemaFlags) read(ctx context.Context, cfg *config.Config, identities *k
 		}
 		m.inputs["mapper"] = digest(program)
 	}
-	make, err := newMapper(cfg)
+	newFor, err := newMapper(cfg)
 	if err != nil {
 		return m, err
 	}
-	m.mapper = make(m.schema)
+	m.mapper = newFor(m.schema)
 	return m, nil
 }
 

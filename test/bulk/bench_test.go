@@ -103,6 +103,7 @@ func rawBatches(b *testing.B, k *kratostest.Kratos, bodies []json.RawMessage) {
 }
 
 func sendBatch(b *testing.B, k *kratostest.Kratos, text string) {
+	b.Helper()
 	req, err := http.NewRequestWithContext(b.Context(), http.MethodPatch, k.AdminURL()+"/admin/identities", strings.NewReader(text))
 	if err != nil {
 		b.Error(err)

@@ -31,9 +31,10 @@ func TestKilled(t *testing.T) {
 
 // killedImport imports one tenant, killed so many times at most.
 func killedImport(t *testing.T, seed uint64, most int) (killed int) {
+	t.Helper()
 	x := newTenant(t, 3000, seed)
 	k := newKratos(t, kratostest.Options{})
-	points := rand.New(rand.NewPCG(seed, 50)) //nolint:gosec // where to kill is no secret
+	points := rand.New(rand.NewPCG(seed, 50))
 	args := x.create("--results", x.path("results"))
 	for killed < most {
 		p, _ := start(t, adminURL(k), args...)

@@ -60,14 +60,14 @@ type tenant struct {
 	expected map[int]gen.Expected
 }
 
-func newTenant(t testing.TB, users int, seed uint64) *tenant {
-	t.Helper()
-	dir := t.TempDir()
-	if _, err := gen.Write(t.Context(), gen.Options{Users: users, Seed: seed, Dir: dir, Format: gen.FormatAll}); err != nil {
-		t.Fatal(err)
+func newTenant(tb testing.TB, users int, seed uint64) *tenant {
+	tb.Helper()
+	dir := tb.TempDir()
+	if _, err := gen.Write(tb.Context(), gen.Options{Users: users, Seed: seed, Dir: dir, Format: gen.FormatAll}); err != nil {
+		tb.Fatal(err)
 	}
 	x := &tenant{dir: dir, expected: map[int]gen.Expected{}}
-	for _, e := range readLines[gen.Expected](t, x.path(gen.ExpectedFile)) {
+	for _, e := range readLines[gen.Expected](tb, x.path(gen.ExpectedFile)) {
 		x.expected[e.Line] = e
 	}
 	return x
@@ -81,38 +81,38 @@ func (x *tenant) create(args ...string) []string {
 }
 
 // readLines reads NDJSON.
-func readLines[T any](t testing.TB, path string) []T {
-	t.Helper()
+func readLines[T any](tb testing.TB, path string) []T {
+	tb.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	return parseLines[T](t, text)
+	return parseLines[T](tb, text)
 }
 
-func parseLines[T any](t testing.TB, text []byte) []T {
-	t.Helper()
+func parseLines[T any](tb testing.TB, text []byte) []T {
+	tb.Helper()
 	var all []T
 	lines := bufio.NewScanner(bytes.NewReader(text))
 	lines.Buffer(nil, 1<<24)
 	for lines.Scan() {
 		var one T
 		if err := json.Unmarshal(lines.Bytes(), &one); err != nil {
-			t.Fatalf("%q: %v", lines.Text(), err)
+			tb.Fatalf("%q: %v", lines.Text(), err)
 		}
 		all = append(all, one)
 	}
 	if err := lines.Err(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return all
 }
 
 // newKratos boots the real one with the generated schema.
-func newKratos(t testing.TB, opts kratostest.Options) *kratostest.Kratos {
-	t.Helper()
+func newKratos(tb testing.TB, opts kratostest.Options) *kratostest.Kratos {
+	tb.Helper()
 	opts.Schema = gen.Schema()
-	return kratostest.Run(t, opts)
+	return kratostest.Run(tb, opts)
 }
 
 // answer is what a run of ferry printed, and how it ended.
@@ -122,47 +122,47 @@ type answer struct {
 }
 
 // ferry runs the program to its end.
-func ferry(t testing.TB, env []string, args ...string) answer {
-	t.Helper()
+func ferry(tb testing.TB, env []string, args ...string) answer {
+	tb.Helper()
 	if err := buildFerry(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), ferryBinary(), args...)
+	cmd := exec.CommandContext(tb.Context(), ferryBinary(), args...)
 	cmd.Env = append([]string{}, env...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return answer{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
 }
 
 // want fails the test unless ferry ended so, having said all of that.
-func (a answer) want(t testing.TB, code int, said ...string) answer {
-	t.Helper()
+func (a answer) want(tb testing.TB, code int, said ...string) answer {
+	tb.Helper()
 	if a.code != code {
-		t.Fatalf("ferry ended with %d, not %d\n%s%s", a.code, code, a.stdout, a.stderr)
+		tb.Fatalf("ferry ended with %d, not %d\n%s%s", a.code, code, a.stdout, a.stderr)
 	}
 	for _, text := range said {
 		if !strings.Contains(a.stderr, text) {
-			t.Errorf("ferry does not say %q but\n%s", text, a.stderr)
+			tb.Errorf("ferry does not say %q but\n%s", text, a.stderr)
 		}
 	}
 	return a
 }
 
 // start runs the program until it is stopped; what it prints can be read once it is.
-func start(t testing.TB, env []string, args ...string) (*process.Process, *bytes.Buffer) {
-	t.Helper()
+func start(tb testing.TB, env []string, args ...string) (*process.Process, *bytes.Buffer) {
+	tb.Helper()
 	if err := buildFerry(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var printed bytes.Buffer
-	p, err := process.Command{Path: ferryBinary(), Args: args, Env: env, Output: &printed}.Start(t.Context())
+	p, err := process.Command{Path: ferryBinary(), Args: args, Env: env, Output: &printed}.Start(tb.Context())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return p, &printed
 }
@@ -187,43 +187,43 @@ func (r result) word() string {
 }
 
 // compare fails the test unless the results are the expected ones, a line each.
-func (x *tenant) compare(t testing.TB, results []result) {
-	t.Helper()
+func (x *tenant) compare(tb testing.TB, results []result) {
+	tb.Helper()
 	seen := map[int]bool{}
 	for _, r := range results {
 		e, ok := x.expected[r.Line]
 		if !ok || seen[r.Line] {
-			t.Errorf("line %d has a result too many: %+v", r.Line, r)
+			tb.Errorf("line %d has a result too many: %+v", r.Line, r)
 			continue
 		}
 		seen[r.Line] = true
 		if r.Outcome != string(e.Outcome) || r.word() != string(e.Reason) || r.UserID != e.UserID {
-			t.Errorf("line %d (%s) is %+v, not %s %s", r.Line, e.Kind, r, e.Outcome, e.Reason)
+			tb.Errorf("line %d (%s) is %+v, not %s %s", r.Line, e.Kind, r, e.Outcome, e.Reason)
 		}
 		if created := strings.HasPrefix(r.Outcome, "created_"); created && r.IdentityID == "" {
-			t.Errorf("line %d is created without an identity: %+v", r.Line, r)
+			tb.Errorf("line %d is created without an identity: %+v", r.Line, r)
 		}
 	}
 	for line, e := range x.expected {
 		if !seen[line] {
-			t.Errorf("line %d (%s) has no result", line, e.Kind)
+			tb.Errorf("line %d (%s) has no result", line, e.Kind)
 		}
 	}
 }
 
 // runInto runs ferry with a file for its standard output. It must fail; the answer is
 // what it says.
-func runInto(t testing.TB, stdout *os.File, env []string, args ...string) string {
-	t.Helper()
+func runInto(tb testing.TB, stdout *os.File, env []string, args ...string) string {
+	tb.Helper()
 	if err := buildFerry(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), ferryBinary(), args...)
+	cmd := exec.CommandContext(tb.Context(), ferryBinary(), args...)
 	cmd.Env = append([]string{}, env...)
 	var stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = stdout, &stderr
 	if err := cmd.Run(); cmd.ProcessState.ExitCode() != 1 {
-		t.Fatalf("it ends with %v\n%s", err, stderr.String())
+		tb.Fatalf("it ends with %v\n%s", err, stderr.String())
 	}
 	return stderr.String()
 }

@@ -11,23 +11,23 @@ import (
 )
 
 // everybody is every identity of Kratos', as text by its id, with password credentials.
-func everybody(t testing.TB, k *kratostest.Kratos) map[string]string {
-	t.Helper()
+func everybody(tb testing.TB, k *kratostest.Kratos) map[string]string {
+	tb.Helper()
 	all := map[string]string{}
 	next := k.AdminURL() + "/admin/identities?page_size=250&include_credential=password"
 	for pages := 0; next != ""; pages++ {
 		if pages > 1000 {
-			t.Fatal("the list does not end")
+			tb.Fatal("the list does not end")
 		}
-		text, header := get(t, next)
+		text, header := get(tb, next)
 		var list []json.RawMessage
 		if err := json.Unmarshal(text, &list); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		for _, identity := range list {
 			var is struct{ ID string }
 			if err := json.Unmarshal(identity, &is); err != nil {
-				t.Fatal(err)
+				tb.Fatal(err)
 			}
 			all[is.ID] = string(identity)
 		}
@@ -36,26 +36,26 @@ func everybody(t testing.TB, k *kratostest.Kratos) map[string]string {
 	return all
 }
 
-func get(t testing.TB, address string) ([]byte, http.Header) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
+func get(tb testing.TB, address string) ([]byte, http.Header) {
+	tb.Helper()
+	req, err := http.NewRequestWithContext(tb.Context(), http.MethodGet, address, nil)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Do(req)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := resp.Body.Close(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		t.Fatalf("%s: %d: %s", address, resp.StatusCode, text)
+		tb.Fatalf("%s: %d: %s", address, resp.StatusCode, text)
 	}
 	return text, resp.Header
 }

@@ -22,28 +22,29 @@ type batchTap struct {
 	bodies []json.RawMessage
 }
 
-func newBatchTap(t testing.TB, k *kratostest.Kratos) *batchTap {
-	t.Helper()
+func newBatchTap(tb testing.TB, k *kratostest.Kratos) *batchTap {
+	tb.Helper()
 	target, err := url.Parse(k.AdminURL())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	tap := &batchTap{}
 	server := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(target)
 		if r.In.Method == http.MethodPatch && r.In.URL.Path == "/admin/identities" {
-			r.Out.Body = tap.keep(t, r.In.Body)
+			r.Out.Body = tap.keep(tb, r.In.Body)
 		}
 	}})
-	t.Cleanup(server.Close)
+	tb.Cleanup(server.Close)
 	tap.url = server.URL
 	return tap
 }
 
-func (tap *batchTap) keep(t testing.TB, body io.Reader) io.ReadCloser {
+func (tap *batchTap) keep(tb testing.TB, body io.Reader) io.ReadCloser {
+	tb.Helper()
 	text, err := io.ReadAll(body)
 	if err != nil {
-		t.Error(err)
+		tb.Error(err)
 	}
 	var batch struct {
 		Identities []struct {
@@ -51,7 +52,7 @@ func (tap *batchTap) keep(t testing.TB, body io.Reader) io.ReadCloser {
 		} `json:"identities"`
 	}
 	if err := json.Unmarshal(text, &batch); err != nil {
-		t.Error(err)
+		tb.Error(err)
 	}
 	tap.mu.Lock()
 	defer tap.mu.Unlock()

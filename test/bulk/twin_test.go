@@ -34,9 +34,9 @@ func TestTwin(t *testing.T) {
 		}
 		return path
 	}
-	twins := []string{fmt.Sprintf(attacker, "vera@example.org"), pretends, social}
+	rows := []string{fmt.Sprintf(attacker, "vera@example.org"), pretends, social}
 	hashes := write("hashes", fmt.Sprintf(hashOf, "attacker"), fmt.Sprintf(hashOf, "pretends"), fmt.Sprintf(hashOf, "victim"))
-	both := write("both", append(slices.Clone(twins), victim, strings.Replace(twins[0], "attacker", "attacker2", 2))...)
+	both := write("both", append(slices.Clone(rows), victim, strings.Replace(rows[0], "attacker", "attacker2", 2))...)
 
 	a := ferry(t, adminURL(k), append([]string{"import", "--users", both, "--hashes", hashes, "--on-conflict", "update"}, google...)...).want(t, 1)
 	for _, r := range parseLines[result](t, []byte(a.stdout)) {
@@ -49,24 +49,15 @@ func TestTwin(t *testing.T) {
 		t.Fatalf("there are %d identities", len(before))
 	}
 
-	alone := write("alone", twins...)
+	x := &twins{k: k, before: before, hashes: hashes}
+	alone := write("alone", rows...)
 	for _, flags := range combinations(
 		[]string{"--mode auto", "--mode hook", "--mode hash"}, []string{"--on-conflict skip", "--on-conflict update", "--on-conflict fail"},
 		[]string{"", "--hook-off"}, []string{"--mfa skip", "--mfa drop"},
 	) {
-		args := append(append([]string{"import", "--users", alone, "--hashes", hashes, "--external-id"}, google...), flags...)
-		a := ferry(t, adminURL(k), args...)
-		for _, r := range parseLines[result](t, []byte(a.stdout)) {
-			// Each claims what is hers; two of them claim it of each other, too.
-			if r.Outcome != "failed" || r.Reason != "identifier belongs to another user" && r.word() != "identifier_twice" {
-				t.Errorf("%v: %+v", flags, r)
-			}
-		}
-		if after := everybody(t, k); !maps.Equal(before, after) {
-			t.Fatalf("%v: the identities are %v", flags, after)
-		}
+		x.fail(t, alone, flags)
 	}
-	for _, twin := range twins {
+	for _, twin := range rows {
 		a := ferry(t, adminURL(k), append([]string{"import", "--users", write("one", twin), "--on-conflict", "update", "--hook-off"}, google...)...).want(t, 1)
 		if r := parseLines[result](t, []byte(a.stdout))[0]; r.Outcome != "failed" || r.Reason != "identifier belongs to another user" {
 			t.Errorf("%+v", r)
@@ -75,6 +66,28 @@ func TestTwin(t *testing.T) {
 	}
 	if after := everybody(t, k); !maps.Equal(before, after) {
 		t.Errorf("the identities are %v", after)
+	}
+}
+
+// twins are tried against those who were there before.
+type twins struct {
+	k      *kratostest.Kratos
+	before map[string]string
+	hashes string
+}
+
+// fail imports them with these flags, and fails the test unless nobody gains a thing.
+func (x *twins) fail(t *testing.T, users string, flags []string) {
+	t.Helper()
+	args := append(append([]string{"import", "--users", users, "--hashes", x.hashes, "--external-id"}, google...), flags...)
+	for _, r := range parseLines[result](t, []byte(ferry(t, adminURL(x.k), args...).stdout)) {
+		// Each claims what is hers; two of them claim it of each other, too.
+		if r.Outcome != "failed" || r.Reason != "identifier belongs to another user" && r.word() != "identifier_twice" {
+			t.Errorf("%v: %+v", flags, r)
+		}
+	}
+	if after := everybody(t, x.k); !maps.Equal(x.before, after) {
+		t.Fatalf("%v: the identities are %v", flags, after)
 	}
 }
 
