@@ -63,7 +63,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		serveCommand(stderr),
 		exportCommand(stdout, stderr), importCommand(os.Stdin, stdout, stderr), reconcileCommand(os.Stdin, stdout, stderr),
 		rebindCommand(stdout, stderr), statusCommand(stdout, stderr),
-		kratosConfigCommand(stdout, stderr),
+		kratosConfigCommand(stdout, stderr), doctorCommand(stdout, stderr),
 		mapCommand(os.Stdin, stdout, stderr), configCommand(stdout), versionCommand(stdout),
 	)
 	root.SetArgs(args)

@@ -3,7 +3,9 @@ package readme
 
 import (
 	"context"
+	"errors"
 	"os"
+	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
@@ -80,6 +82,16 @@ func TestCommands(t *testing.T) {
 				serve(t, block)
 			case strings.Contains(block, "build/ferry export"):
 				everyone(t, block)
+			case strings.Contains(block, "build/ferry kratos-config"):
+				log := operate(t, block, 0)
+				if !log.Contains("/hooks/password-migration") || !log.Contains("+") {
+					t.Errorf("it prints %s", log.String())
+				}
+			case strings.Contains(block, "build/ferry doctor"):
+				// Without settings it reports all the same.
+				if log := operate(t, block, 2); !log.Contains("FAIL") || !log.Contains("kratos_config") {
+					t.Errorf("it prints %s", log.String())
+				}
 			default:
 				p, log := run(t, strings.ReplaceAll(block, "make ", "make -n "))
 				await(t, p)
@@ -140,4 +152,30 @@ func TestLinks(t *testing.T) {
 			t.Errorf("the README links to %s: %v", match[1], err)
 		}
 	}
+}
+
+// operate runs a block as an operator who has a kratos.yml and a key, and expects it to
+// end so.
+func operate(t *testing.T, block string, code int) *process.Log {
+	t.Helper()
+	dir := t.TempDir()
+	example, err := os.ReadFile(root + "/kratos.yml.example")
+	if err == nil {
+		err = os.WriteFile(dir+"/kratos.yml", example, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := "go build -o " + dir + "/ferry ./cmd/ferry\ncd " + dir + "\n" + strings.ReplaceAll(block, "build/ferry", "./ferry")
+	p, log := run(t, script, "FERRY_HOOK_KEYS=0123456789abcdef0123456789abcdef", "HTTPS_PROXY=http://127.0.0.1:9")
+	await(t, p)
+	var exit *exec.ExitError
+	got := 0
+	if errors.As(p.Err(), &exit) {
+		got = exit.ExitCode()
+	}
+	if got != code {
+		t.Errorf("it ends with %v, not with %d: %s", p.Err(), code, log.String())
+	}
+	return log
 }

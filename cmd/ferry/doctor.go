@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/spf13/cobra"
+
+	"ferry/config"
+	"ferry/doctor"
+	"ferry/upstream"
+)
+
+// doctorFlags are the flags of `ferry doctor`.
+type doctorFlags struct {
+	json, noGrant           bool
+	kratosConfig, probeUser string
+	egress                  []string
+}
+
+func doctorCommand(stdout, stderr io.Writer) *cobra.Command {
+	return doctorCommandFrom(os.Stdin, stdout, stderr)
+}
+
+// doctorCommandFrom reads the password of --probe-user from stdin.
+func doctorCommandFrom(stdin *os.File, stdout, stderr io.Writer) *cobra.Command {
+	var flags doctorFlags
+	cmd := &cobra.Command{
+		Use:   "doctor [--kratos-config FILE]",
+		Short: "Check settings, Auth0, Kratos and the way between them; say what to change.",
+		Long: "Runs every check and reports every check: what is wrong, why it matters, what to change. It changes nothing.\n" +
+			"Auth0 gets one failed login, for a user that cannot exist (--no-grant: none), and ferry one call that never\n" +
+			"gets as far as Auth0. With credentials for the Management API it looks into the tenant, with --kratos-config\n" +
+			"into kratos.yml. `ferry doctor why IDENTIFIER` looks at one person instead.\n" +
+			"Exit 0: nothing is wrong, 1: something is, 2: wrong usage, or settings that serve would not start with; what\n" +
+			"can be checked without them is checked all the same.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			opts, err := flags.options()
+			if err != nil {
+				return err
+			}
+			return work(func(ctx context.Context) error { return flags.examine(ctx, opts, stdin, stdout, stderr) })(cmd, args)
+		},
+	}
+	flags.shared(cmd)
+	cmd.Flags().BoolVar(&flags.noGrant, "no-grant", false, "ask Auth0 for no grant at all")
+	cmd.Flags().StringSliceVar(&flags.egress, "egress", nil, "public `ADDRESS` from which Auth0 sees ferry, to look for it on Auth0's allow lists; more than one with commas between")
+	cmd.Flags().StringVar(&flags.probeUser, "probe-user", "", "run one real login of this `IDENTIFIER`, up to Auth0 and no further, and say how long each step took; the password is read from the terminal, or from standard input")
+	cmd.AddCommand(doctorWhyCommand(stdout))
+	return cmd
+}
+
+// shared are the flags that both commands have.
+func (f *doctorFlags) shared(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
+	cmd.Flags().StringVar(&f.kratosConfig, "kratos-config", "", "kratos.yml as Kratos runs with it, a `FILE`")
+}
+
+// options are what the flags say; what the settings say comes later.
+func (f *doctorFlags) options() (doctor.Options, error) {
+	opts := doctor.Options{
+		NoGrant: f.noGrant, Now: time.Now, ID: uuid.NewString,
+		Hooks: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true},
+	}
+	for _, text := range f.egress {
+		ip, err := netip.ParseAddr(strings.TrimSpace(text))
+		if err != nil {
+			return doctor.Options{}, errors.New("--egress wants IP addresses, such as 203.0.113.7")
+		}
+		opts.Egress = append(opts.Egress, ip)
+	}
+	if f.kratosConfig != "" {
+		text, err := readFile(f.kratosConfig)
+		if err != nil {
+			return doctor.Options{}, err
+		}
+		opts.KratosConfig = append([]byte{}, text...) // never nil: it was named
+	}
+	return opts, nil
+}
+
+// readSettings are the settings that the parts need, and the Management API's where
+// one of them is there. The error is a config.Faults; the Config beside it holds what
+// can be read.
+func readSettings(part config.Part) (*config.Config, error) {
+	cfg, err := config.LoadFor(part)
+	if cfg.Auth0MgmtClientID != "" || !cfg.Auth0MgmtClientSecret.Empty() {
+		return config.LoadFor(part, config.Management)
+	}
+	return cfg, err
+}
+
+// take puts into the options what the settings allow. What cannot be made stays nil.
+func take(opts *doctor.Options, cfg *config.Config, faults config.Faults) {
+	opts.Settings = doctor.Settings{
+		Issuer: "https://" + cfg.Auth0Domain + "/", BaseURL: cfg.BaseURL(), ClientID: cfg.Auth0ClientID, ClientAuth: cfg.ClientAuth(),
+		IDTokenAlg: cfg.Auth0IDTokenAlg, Realms: cfg.Auth0Realms, CustomRealms: cfg.Auth0CustomRealms,
+		ForwardClientIP: cfg.Auth0ForwardClientIP, WriteBack: cfg.WriteBack,
+		VerifiedIdentifier: cfg.Binding == config.BindingVerifiedIdentifier,
+		HookKeys:           cfg.HookKeys, MaxPasswordBytes: cfg.MaxPasswordBytes,
+	}
+	for _, fault := range faults {
+		opts.Settings.Faults = append(opts.Settings.Faults, doctor.Fault(fault))
+	}
+	opts.Settings.HookURL, _ = sameMachine(cfg) // empty: FERRY_LISTEN does not say
+	takeAuth0(opts, cfg, faults)
+	if !isFaulty(faults, "KRATOS_ADMIN_URL", "KRATOS_ADMIN_TOKEN") && cfg.KratosAdminURL != "" {
+		opts.Kratos, _ = bulkKratos(cfg)
+	}
+	opts.Mapper, opts.MapperFault = newMapper(cfg)
+}
+
+// takeAuth0 makes the three that ask Auth0; the errors are settings that are missing,
+// which are told as such.
+func takeAuth0(opts *doctor.Options, cfg *config.Config, faults config.Faults) {
+	if cfg.Auth0Domain == "" || isFaulty(faults, "AUTH0_DOMAIN", "AUTH0_BASE_URL") {
+		return
+	}
+	opts.Tenant, _ = upstream.NewTenant(cfg.BaseURL(), upstream.NewTransport())
+	if !isFaulty(faults, "AUTH0_CLIENT_ID", "AUTH0_CLIENT_SECRET", "AUTH0_CLIENT_AUTH", "AUTH0_PRIVATE_KEY_FILE", "AUTH0_REALMS",
+		"AUTH0_SCOPE", "AUTH0_TIMEOUT", "AUTH0_ID_TOKEN_ALG") {
+		opts.Auth0, _ = newUpstream(cfg)
+	}
+	if !cfg.Auth0MgmtClientSecret.Empty() && cfg.Auth0MgmtClientID != "" && !isFaulty(faults, "AUTH0_TENANT_DOMAIN") {
+		opts.Management, _ = newManagement(cfg)
+	}
+}
+
+// isFaulty reports whether one of the settings, named without their prefix, is.
+func isFaulty(faults config.Faults, names ...string) bool {
+	return slices.ContainsFunc(faults, func(fault config.Fault) bool {
+		return slices.Contains(names, strings.TrimPrefix(fault.Name, config.Prefix))
+	})
+}
+
+func (f *doctorFlags) examine(ctx context.Context, opts doctor.Options, stdin *os.File, stdout, stderr io.Writer) error {
+	cfg, err := readSettings(config.Serve)
+	var faults config.Faults
+	errors.As(err, &faults)
+	take(&opts, cfg, faults)
+	var probe *doctor.Check
+	if f.probeUser != "" {
+		check, err := f.probe(ctx, cfg, len(faults) == 0, stdin, stderr)
+		if err != nil {
+			return err
+		}
+		probe = &check
+	}
+	if opts.Auth0 != nil && !f.noGrant {
+		fmt.Fprintln(stderr, "asking Auth0 for one grant, for a user that cannot exist: one failed login from this machine (--no-grant: none)")
+	}
+	report := doctor.Examine(ctx, opts)
+	if probe != nil {
+		report.Checks = append(report.Checks, *probe)
+	}
+	if err := f.print(stdout, report, report.Print); err != nil {
+		return err
+	}
+	switch {
+	case err != nil:
+		return err
+	case report.Failed():
+		return errors.New("doctor: something is wrong, see above")
+	}
+	return nil
+}
+
+// print writes for programs or for people.
+func (f *doctorFlags) print(stdout io.Writer, value any, words func(io.Writer) error) error {
+	if !f.json {
+		return words(stdout)
+	}
+	encoder := json.NewEncoder(stdout)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(value)
+}

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"ferry/config"
+	"ferry/test/auth0sim"
+	"ferry/test/kratostest"
+)
+
+const (
+	doctorSecret   = "canary-client-secret"
+	doctorKey      = "canary-hook-key-0123456789abcdef01234567"
+	doctorPassword = "canary password ö"
+)
+
+// runDoctor runs the subcommand by itself, with the exit statuses of run.
+func runDoctor(t *testing.T, stdin string, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	input, err := os.Create(filepath.Join(t.TempDir(), "stdin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer input.Close()
+	if _, err := io.WriteString(input, stdin); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := input.Seek(0, io.SeekStart); err != nil {
+		t.Fatal(err)
+	}
+	var out, words bytes.Buffer
+	cmd := doctorCommandFrom(input, &out, &words)
+	cmd.SilenceErrors, cmd.SilenceUsage = true, true
+	cmd.SetArgs(args)
+	err = cmd.ExecuteContext(t.Context())
+	if err != nil {
+		words.WriteString(err.Error())
+		status = exitUsage
+		var failed failedError
+		if errors.As(err, &failed) {
+			status = exitFailed
+		}
+	}
+	for _, text := range []string{out.String(), words.String()} {
+		if strings.Contains(text, "canary") || strings.Contains(text, "eyJ") {
+			t.Errorf("a secret was printed: %s", text)
+		}
+	}
+	return status, out.String(), words.String()
+}
+
+// withoutSettings takes the settings of this environment away for the length of the test.
+func withoutSettings(t *testing.T) {
+	t.Helper()
+	for _, entry := range os.Environ() {
+		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, config.Prefix) {
+			t.Setenv(name, "") // restored afterwards
+			if err := os.Unsetenv(name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// TestDoctorUsage: wrong usage is 2. So are settings that serve would not start with,
+// and then everything is reported all the same.
+func TestDoctorUsage(t *testing.T) {
+	withoutSettings(t)
+	for args, want := range map[string]string{
+		"now":                            "unknown command",
+		"--egress here":                  "--egress wants IP addresses",
+		"--kratos-config /nowhere/there": "no such file",
+		"--grant":                        "unknown flag",
+		"why":                            "accepts 1 arg",
+		"why kim@example.org":            "FERRY_KRATOS_ADMIN_URL: is not set",
+	} {
+		status, stdout, stderr := runDoctor(t, "", strings.Fields(args)...)
+		if status != exitUsage || stdout != "" || !strings.Contains(stderr, want) {
+			t.Errorf("%s: status %d, %s%s", args, status, stdout, stderr)
+		}
+	}
+	status, stdout, stderr := runDoctor(t, "", "--json")
+	var report struct {
+		Checks []struct{ Name, Status, Detail, Fix string }
+	}
+	if err := json.Unmarshal([]byte(stdout), &report); err != nil {
+		t.Fatal(err)
+	}
+	if status != exitUsage || len(report.Checks) < 30 || report.Checks[0].Status != "fail" || !strings.Contains(report.Checks[0].Fix, "FERRY_HOOK_KEYS") ||
+		!strings.Contains(stderr, "FERRY_HOOK_KEYS: is not set") {
+		t.Errorf("status %d, %s%s", status, stdout, stderr)
+	}
+}
+
+// doctorStage is Auth0 and the real Kratos with one person, and settings to match.
+func doctorStage(t *testing.T) (sim *auth0sim.Server, kratos *kratostest.Kratos, identity string) {
+	t.Helper()
+	withoutSettings(t)
+	sim = auth0sim.Run(t, auth0sim.Config{Tenant: &auth0sim.Tenant{
+		Connections: []auth0sim.Connection{{Name: "db"}},
+		Apps:        []auth0sim.App{{ClientID: "ferry", ClientSecret: doctorSecret}},
+		Users:       []auth0sim.User{{ID: "auth0|kim", Connection: "db", Email: "kim@example.org", Password: doctorPassword}},
+	}})
+	kratos = kratostest.Run(t, kratostest.Options{})
+	identity, err := kratos.CreateIdentity(t.Context(), kratostest.NewIdentity{
+		Traits: map[string]any{"email": "kim@example.org"}, Pending: true,
+		MetadataAdmin: map[string]any{"auth0": map[string]any{"user_id": "auth0|kim"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range map[string]string{
+		"HOOK_KEYS": doctorKey, "AUTH0_DOMAIN": sim.Domain(), "AUTH0_BASE_URL": sim.URL(), "AUTH0_CLIENT_ID": "ferry",
+		"AUTH0_CLIENT_SECRET": doctorSecret, "AUTH0_REALMS": "db", "KRATOS_ADMIN_URL": kratos.AdminURL(), "LISTEN": "127.0.0.1:1",
+	} {
+		t.Setenv(config.Prefix+name, value)
+	}
+	return sim, kratos, identity
+}
+
+// TestDoctorCommand: 0 nothing is wrong, 1 something is; one real login on demand,
+// which leaves no trace in Kratos.
+func TestDoctorCommand(t *testing.T) {
+	sim, kratos, identity := doctorStage(t)
+	status, stdout, stderr := runDoctor(t, "")
+	if status != exitOK || !strings.Contains(stdout, "0 wrong") || !strings.Contains(stdout, "auth0.grant") || !strings.Contains(stderr, "one failed login") {
+		t.Errorf("status %d, %s%s", status, stdout, stderr)
+	}
+	if n := sim.TokenRequests(); n != 1 {
+		t.Errorf("%d grants", n)
+	}
+	status, stdout, stderr = runDoctor(t, doctorPassword+"\r\n", "--no-grant", "--probe-user", " KIM@example.org")
+	if status != exitOK || !strings.Contains(stdout, "the login ends in match; find the identity") || !strings.Contains(stdout, "fetch Auth0's keys") ||
+		!strings.Contains(stderr, "this is a real login") || strings.Contains(stderr, "one failed login") {
+		t.Errorf("status %d, %s%s", status, stdout, stderr)
+	}
+	if got, err := kratos.Get(t.Context(), identity); err != nil || !got.Pending || got.HashedPassword != "" || sim.Attempts("auth0|kim") != 1 {
+		t.Errorf("%v, pending %v, %d attempts", err, got.Pending, sim.Attempts("auth0|kim"))
+	}
+	status, stdout, _ = runDoctor(t, "canary wrong", "--no-grant", "--probe-user", "kim@example.org")
+	if status != exitFailed || !strings.Contains(stdout, "mismatch (wrong_credentials, Auth0 said 403 invalid_grant)") || !strings.Contains(stdout, "doctor why") {
+		t.Errorf("status %d, %s", status, stdout)
+	}
+	if status, _, stderr := runDoctor(t, "", "--no-grant", "--probe-user", "kim@example.org"); status != exitFailed || !strings.Contains(stderr, "read password: there is none") {
+		t.Errorf("no password: status %d, %s", status, stderr)
+	}
+	t.Setenv("FERRY_AUTH0_CLIENT_SECRET", "canary-wrong")
+	if status, stdout, _ := runDoctor(t, ""); status != exitFailed || !strings.Contains(stdout, "FERRY_AUTH0_CLIENT_SECRET") {
+		t.Errorf("a wrong secret: status %d, %s", status, stdout)
+	}
+}
+
+// TestDoctorWhyCommand: 0 nothing is in the way, 1 something is.
+func TestDoctorWhyCommand(t *testing.T) {
+	sim, kratos, identity := doctorStage(t)
+	if status, stdout, stderr := runDoctor(t, "", "why", "Kim@example.org"); status != exitOK || !strings.Contains(stdout, "nothing is in the way") {
+		t.Errorf("status %d, %s%s", status, stdout, stderr)
+	}
+	if err := kratos.SetState(t.Context(), identity, "inactive"); err != nil {
+		t.Fatal(err)
+	}
+	status, stdout, stderr := runDoctor(t, "", "why", "--json", "kim@example.org")
+	var found struct {
+		Findings []struct{ Name, Fix string }
+		Looked   []struct{ Name string } `json:"looked_at"`
+	}
+	if err := json.Unmarshal([]byte(stdout), &found); err != nil {
+		t.Fatal(err)
+	}
+	if status != exitFailed || len(found.Findings) != 1 || found.Findings[0].Name != "inactive" || len(found.Looked) == 0 || sim.TokenRequests() != 0 {
+		t.Errorf("status %d, %s%s", status, stdout, stderr)
+	}
+}

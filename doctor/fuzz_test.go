@@ -1,0 +1,36 @@
+package doctor
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"ferry/secret"
+)
+
+// FuzzKratosConfig: whatever the file holds, every check says something, what is wrong
+// how to mend it, and none quotes a key of ferry's.
+func FuzzKratosConfig(f *testing.F) {
+	const key = "canary-key-0123456789abcdef0123456789"
+	example, err := os.ReadFile("../kratos.yml.example")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(strings.ReplaceAll(string(example), "CHANGE-ME-32-CHARACTERS-OR-MORE", key))
+	f.Add("selfservice: {methods: {password: {config: {migrate_hook: {enabled: yes, config: {url: 'http://[::1', auth: {type: api_key}}}}}}}}")
+	f.Add("selfservice: [1, 2]\nclients: {http: 7}")
+	f.Add("a: &a [*a]")
+	f.Fuzz(func(t *testing.T, text string) {
+		e := newExam(Options{KratosConfig: []byte(text), Settings: Settings{HookKeys: []secret.String{secret.New(key)}}, ID: func() string { return "id" }})
+		checks := e.kratosConfig(t.Context())
+		if len(checks) != 10 {
+			t.Fatalf("%d checks", len(checks))
+		}
+		for _, check := range checks {
+			bad := check.Status == Fail || check.Status == Warn
+			if check.Detail == "" || bad == (check.Fix == "") || strings.Contains(check.Detail+check.Fix, key) {
+				t.Errorf("%+v", check)
+			}
+		}
+	})
+}

@@ -1,0 +1,290 @@
+package doctor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"ferry/kratos"
+	"ferry/mapping"
+	"ferry/strictjson"
+)
+
+const (
+	nameAdmin   = "kratos.admin"
+	nameSchema  = "kratos.schema"
+	nameMapper  = "kratos.mapper"
+	namePending = "kratos.pending"
+	// sampleSize is how many pending identities are looked at, and walkSize how many
+	// identities are read to find them.
+	sampleSize = 500
+	walkSize   = 2000
+)
+
+// schemas are those that Kratos has and that can be read, by their ids.
+type schemas map[string]*mapping.Schema
+
+func (e *exam) kratos(ctx context.Context) []Check {
+	s := series{exam: e}
+	if e.Kratos == nil {
+		s.skip("FERRY_KRATOS_ADMIN_URL is not set", nameAdmin, nameSchema, nameMapper, namePending)
+		return s.checks
+	}
+	if !s.run(ctx, nameAdmin, e.checkAdmin) {
+		s.skip("Kratos cannot be asked", nameSchema, nameMapper, namePending)
+		return s.checks
+	}
+	all := schemas{}
+	s.run(ctx, nameSchema, func(ctx context.Context) Check { return e.readSchemas(ctx, all) })
+	if len(all) == 0 {
+		s.skip("there is no identity schema to hold it against", nameMapper, namePending)
+		return s.checks
+	}
+	s.run(ctx, nameMapper, func(context.Context) Check { return e.checkMapper(all) })
+	s.run(ctx, namePending, func(ctx context.Context) Check { return e.checkPending(ctx, all) })
+	return s.checks
+}
+
+func (e *exam) checkAdmin(ctx context.Context) Check {
+	version, err := e.Kratos.Version(ctx)
+	if err != nil {
+		return kratosFault(err)
+	}
+	can, err := e.Kratos.Abilities(ctx)
+	if err != nil {
+		return kratosFault(err)
+	}
+	text := "takes no template for the migration hook, so ferry learns neither identity nor address from it"
+	if can.ExternalIDs {
+		text = "takes a template for the migration hook, and knows external ids"
+	}
+	return ok("Kratos %s answers and shows identities; it %s", plain(version), text)
+}
+
+// kratosFault is why Kratos' admin API cannot be used.
+func kratosFault(err error) Check {
+	var fault *kratos.Error
+	_ = errors.As(err, &fault)
+	switch {
+	case fault != nil && (fault.Status == 401 || fault.Status == 403):
+		return fail("set FERRY_KRATOS_ADMIN_TOKEN to what stands in front of Kratos' admin API wants",
+			"Kratos' admin API refuses ferry: no login can be asked about (%v)", err)
+	case fault != nil && fault.Status != 0:
+		return fail("set FERRY_KRATOS_ADMIN_URL to the admin API (port 4434 as a rule, not the public 4433)",
+			"what answers at FERRY_KRATOS_ADMIN_URL is not Kratos' admin API: no login can be asked about (%v)", err)
+	}
+	return fail("set FERRY_KRATOS_ADMIN_URL to where the admin API listens, and let this machine reach it",
+		"Kratos' admin API does not answer: no login can be asked about (%v)", err)
+}
+
+func (e *exam) readSchemas(ctx context.Context, into schemas) Check {
+	ids, err := e.Kratos.Schemas(ctx)
+	if err != nil {
+		return kratosFault(err)
+	}
+	var unreadable, without, with []string
+	for _, id := range ids {
+		text, err := e.Kratos.Schema(ctx, id)
+		if err != nil {
+			return kratosFault(err)
+		}
+		schema, err := mapping.ParseSchema(text)
+		switch {
+		case err != nil:
+			unreadable = append(unreadable, plain(id))
+			continue
+		case hasPasswordIdentifier(text):
+			with = append(with, plain(id))
+		default:
+			without = append(without, plain(id))
+		}
+		into[id] = schema
+	}
+	const fix = `mark a trait with "ory.sh/kratos": {"credentials": {"password": {"identifier": true}}}`
+	switch {
+	case len(unreadable) > 0:
+		return fail("keep every $ref inside of the schema, and its drafts to 7, 2019-09 or 2020-12; `ferry map --schema FILE` says what is wrong",
+			"ferry cannot read the identity schema %s: nothing is brought into its identities", strings.Join(unreadable, ", "))
+	case len(with) == 0:
+		return fail(fix, "no trait of the identity schema %s is an identifier for passwords: nobody can log in with one", strings.Join(without, ", "))
+	case len(without) > 0:
+		return warn(fix+", or import nobody into it", "no trait of the identity schema %s is an identifier for passwords; %s has one",
+			strings.Join(without, ", "), strings.Join(with, ", "))
+	}
+	return ok("%s with an identifier for passwords: %s", count(len(with), "identity schema"), strings.Join(with, ", "))
+}
+
+// hasPasswordIdentifier looks for Kratos' keyword anywhere in a schema.
+func hasPasswordIdentifier(text []byte) bool {
+	var doc any
+	if strictjson.Unmarshal(text, &doc) != nil {
+		return json.Unmarshal(text, &doc) == nil && passwordIdentifier(doc)
+	}
+	return passwordIdentifier(doc)
+}
+
+func passwordIdentifier(node any) bool {
+	switch node := node.(type) {
+	case map[string]any:
+		if lookup(node, "ory.sh/kratos", "credentials", "password", "identifier") == true {
+			return true
+		}
+		return slices.ContainsFunc(slices.Collect(maps.Values(node)), passwordIdentifier)
+	case []any:
+		return slices.ContainsFunc(node, passwordIdentifier)
+	}
+	return false
+}
+
+// sampleUser is an ordinary user of a database connection, made up.
+func sampleUser(connection string) []byte {
+	text, err := json.Marshal(map[string]any{
+		"user_id": "auth0|ferry-doctor", "email": "ferry-doctor@example.com", "email_verified": true, "username": "ferry-doctor",
+		"phone_number": "+4915112345678", "phone_verified": true,
+		"name": "Sam Sample", "given_name": "Sam", "family_name": "Sample", "nickname": "sam", "picture": "https://example.com/sam.png",
+		"identities":   []any{map[string]any{"provider": "auth0", "user_id": "ferry-doctor", "connection": connection, "isSocial": false}},
+		"app_metadata": map[string]any{}, "user_metadata": map[string]any{},
+		"created_at": "2023-01-25T19:00:26.539Z", "updated_at": "2023-01-25T19:00:26.539Z",
+	})
+	if err != nil {
+		return nil
+	}
+	return text
+}
+
+// checkMapper maps a made-up user for every schema.
+func (e *exam) checkMapper(all schemas) Check {
+	switch {
+	case e.MapperFault != nil:
+		return fail("mend the file of FERRY_MAPPER; `ferry map --mapper FILE --user FILE` tries it", "the mapper cannot be used, and serve does not start: %v", e.MapperFault)
+	case e.Mapper == nil:
+		return skipped("FERRY_MAPPER cannot be read")
+	}
+	realm := ""
+	if len(e.Settings.Realms) > 0 {
+		realm = e.Settings.Realms[0]
+	}
+	user, err := mapping.FromUser(sampleUser(realm))
+	if err != nil {
+		return skipped("the sample cannot be read")
+	}
+	const fix = "try users of your own: `ferry export --out users.ndjson`, then `ferry map --schema FILE --user FILE`; they may have what the sample lacks"
+	for _, id := range slices.Sorted(maps.Keys(all)) {
+		mapped, err := e.Mapper(all[id]).Map(user)
+		if err != nil {
+			return warn(fix, "the mapper fails on a made-up user: %v", err)
+		}
+		if err := all[id].Validate(mapped.Traits); err != nil {
+			return warn(fix, "what the mapper makes of a made-up user does not fit the identity schema %s: %v", plain(id), err)
+		}
+	}
+	return ok("the mapper makes of a made-up user what fits the identity schema")
+}
+
+// errEnough ends a walk.
+var errEnough = errors.New("enough")
+
+// tally counts what is wrong with pending identities.
+type tally struct {
+	read, pending                         int
+	unbound, invalid, nameless, elsewhere int
+	inactive                              int
+	example                               map[string]string // an identity's id for each fault
+	rule                                  string            // a rule of the schema that is broken
+}
+
+// checkPending looks at a sample of those who are still to come.
+func (e *exam) checkPending(ctx context.Context, all schemas) Check {
+	t := tally{example: map[string]string{}}
+	err := e.Kratos.Walk(ctx, func(r kratos.Record) error {
+		if t.read++; t.read > walkSize || t.pending >= sampleSize {
+			return errEnough
+		}
+		if r.Pending {
+			t.pending++
+			e.weigh(&t, r, all)
+		}
+		return nil
+	})
+	switch {
+	case err != nil && !errors.Is(err, errEnough):
+		return kratosFault(err)
+	case t.pending == 0:
+		return ok("none of %s is pending: nobody needs the hook, or nobody is imported yet", countIdentities(min(t.read, walkSize)))
+	}
+	return t.verdict(err != nil)
+}
+
+func countIdentities(n int) string {
+	if n == 1 {
+		return "1 identity"
+	}
+	return fmt.Sprintf("%d identities", n)
+}
+
+func (e *exam) weigh(t *tally, r kratos.Record, all schemas) {
+	note := func(counter *int, fault string) {
+		*counter++
+		if t.example[fault] == "" {
+			t.example[fault] = r.ID
+		}
+	}
+	if !r.Active {
+		note(&t.inactive, "inactive")
+	}
+	if len(r.Identifiers) == 0 {
+		note(&t.nameless, "nameless")
+	}
+	if len(r.Binding.Subjects) == 0 && !e.Settings.VerifiedIdentifier {
+		note(&t.unbound, "unbound")
+	}
+	if c := r.Binding.Connection; c != "" && len(e.Settings.Realms) > 0 && !slices.Contains(e.Settings.Realms, c) {
+		note(&t.elsewhere, "elsewhere")
+	}
+	if schema := all[r.SchemaID]; schema != nil && !r.Foreign {
+		if err := schema.Validate(r.Traits); err != nil {
+			note(&t.invalid, "invalid")
+			var invalid *mapping.InvalidError
+			if t.rule == "" && errors.As(err, &invalid) && len(invalid.Violations) > 0 {
+				t.rule = plain(invalid.Violations[0].String())
+			}
+		}
+	}
+}
+
+func (t tally) verdict(sampled bool) Check {
+	of := fmt.Sprintf("%d pending identities", t.pending)
+	if t.pending == 1 {
+		of = "1 pending identity"
+	}
+	if sampled {
+		of = "a sample of " + of
+	}
+	var problems, fixes []string
+	for _, fault := range []struct {
+		n                  int
+		name, problem, fix string
+	}{
+		{t.unbound, "unbound", "record no Auth0 user and are refused", "`ferry reconcile` or `ferry rebind` records whose they are (or FERRY_BINDING=verified_identifier)"},
+		{t.invalid, "invalid", "do not fit their identity schema, so Kratos refuses their login although the password is right (" + t.rule + ")", "loosen the schema, or mend their traits"},
+		{t.nameless, "nameless", "have no identifier to log in with", "give them the trait that is the identifier"},
+		{t.elsewhere, "elsewhere", "are in a connection that FERRY_AUTH0_REALMS does not list", "add the connection to FERRY_AUTH0_REALMS"},
+	} {
+		if fault.n > 0 {
+			problems = append(problems, fmt.Sprintf("%d %s, such as identity %s", fault.n, fault.problem, t.example[fault.name]))
+			fixes = append(fixes, fault.fix)
+		}
+	}
+	if len(problems) > 0 {
+		return fail(strings.Join(fixes, "; "), "of %s %s", of, strings.Join(problems, "; "))
+	}
+	text := ""
+	if t.inactive > 0 {
+		text = fmt.Sprintf("; %d of them are deactivated", t.inactive)
+	}
+	return ok("%s, bound and fitting the schema%s", of, text)
+}

@@ -1,0 +1,242 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"ferry/upstream"
+)
+
+const (
+	nameToken       = "management.token"
+	nameScopes      = "management.scopes"
+	nameGrants      = "management.grants"
+	nameClientAuth  = "management.client_auth"
+	nameAlgorithm   = "management.id_token_algorithm"
+	nameRealms      = "management.realms"
+	nameBruteForce  = "management.brute_force"
+	nameSuspicious  = "management.suspicious_ip"
+	nameForwardedIP = "management.forwarded_ip"
+)
+
+// The scopes that the checks need.
+const (
+	scopeClients     = "read:clients"
+	scopeConnections = "read:connections"
+	scopeProtection  = "read:attack_protection"
+	scopeTenant      = "read:tenant_settings"
+	scopeUsers       = "read:users"
+	scopeWrite       = "update:users"
+)
+
+// managed are the names of all checks of the Management API.
+func managed() []string {
+	return []string{nameToken, nameScopes, nameGrants, nameClientAuth, nameAlgorithm, nameRealms, nameBruteForce, nameSuspicious, nameForwardedIP}
+}
+
+// management looks at how the tenant is set up.
+func (e *exam) management(ctx context.Context) []Check {
+	s := series{exam: e}
+	if e.Management == nil {
+		s.skip("FERRY_AUTH0_MGMT_CLIENT_ID and FERRY_AUTH0_MGMT_CLIENT_SECRET are not set: doctor cannot look into the tenant", managed()...)
+		return s.checks
+	}
+	var scopes []string
+	var known bool
+	usable := s.run(ctx, nameToken, func(ctx context.Context) Check {
+		var err error
+		scopes, known, err = e.Management.Scopes(ctx)
+		return checkToken(err)
+	})
+	if !usable {
+		s.skip("there is no token for the Management API", managed()[1:]...)
+		return s.checks
+	}
+	s.run(ctx, nameScopes, func(context.Context) Check { return e.checkScopes(scopes, known) })
+	var app upstream.Application
+	usable = s.run(ctx, nameGrants, func(ctx context.Context) Check {
+		var check Check
+		app, check = e.application(ctx)
+		return check
+	})
+	if usable && app.Grants != nil {
+		s.run(ctx, nameClientAuth, func(context.Context) Check { return e.checkClientAuth(app) })
+		s.run(ctx, nameAlgorithm, func(context.Context) Check { return e.checkAlgorithm(app) })
+	} else {
+		s.skip("the application cannot be read", nameClientAuth, nameAlgorithm)
+	}
+	s.run(ctx, nameRealms, e.checkRealms)
+	e.attackProtection(ctx, &s, app)
+	return s.checks
+}
+
+func checkToken(err error) Check {
+	var fault *upstream.ManagementError
+	switch {
+	case err == nil:
+		return ok("Auth0 gives a token for the Management API")
+	case errors.As(err, &fault) && fault.Temporary:
+		return warn("run doctor again in a minute", "Auth0 gives no token for the Management API just now: %v", err)
+	case errors.As(err, &fault) && fault.Status == http.StatusForbidden:
+		return fail("Applications > APIs > Auth0 Management API > Machine to Machine Applications: authorise the application of FERRY_AUTH0_MGMT_CLIENT_ID; where FERRY_AUTH0_DOMAIN is a custom domain, set FERRY_AUTH0_TENANT_DOMAIN",
+			"the application may not use the Management API, or its audience is not this tenant's: export and write-back fail (%v)", err)
+	}
+	return fail("copy id and secret of a machine-to-machine application into FERRY_AUTH0_MGMT_CLIENT_ID and FERRY_AUTH0_MGMT_CLIENT_SECRET",
+		"Auth0 gives no token for the Management API: export and write-back fail (%v)", err)
+}
+
+func (e *exam) checkScopes(scopes []string, known bool) Check {
+	if !known {
+		return skipped("Auth0 does not say which scopes the token has")
+	}
+	lacks := func(names ...string) []string {
+		return slices.DeleteFunc(names, func(name string) bool { return slices.Contains(scopes, name) })
+	}
+	wants := []string{scopeUsers, scopeConnections, scopeClients, scopeProtection}
+	if len(e.Settings.Realms) == 0 {
+		wants = append(wants, scopeTenant)
+	}
+	const where = "Applications > APIs > Auth0 Management API > Machine to Machine Applications: add "
+	if missing := lacks(scopeWrite); e.Settings.WriteBack && len(missing) > 0 {
+		return fail(where+strings.Join(append(missing, lacks(wants...)...), ", "),
+			"FERRY_WRITE_BACK is on, and the token lacks %s: nobody is noted at Auth0 as having crossed", scopeWrite)
+	}
+	if missing := lacks(wants...); len(missing) > 0 {
+		return warn(where+strings.Join(missing, ", "), "the token lacks %s: export, `doctor why` or the checks below can do less", strings.Join(missing, ", "))
+	}
+	return ok("the token has %s", strings.Join(wants, ", "))
+}
+
+// unread is why something could not be read at the Management API.
+func unread(err error, scope, what string) Check {
+	var fault *upstream.ManagementError
+	if errors.As(err, &fault) && fault.Code == "insufficient_scope" {
+		return warn("add the scope "+scope+" to the Management API application", "%s cannot be looked at without the scope %s", what, scope)
+	}
+	return warn("run doctor again in a minute", "%s cannot be looked at: %v", what, err)
+}
+
+// application reads ferry's own, and looks at its grants.
+func (e *exam) application(ctx context.Context) (upstream.Application, Check) {
+	if e.Settings.ClientID == "" {
+		return upstream.Application{}, skipped("FERRY_AUTH0_CLIENT_ID is not set")
+	}
+	app, err := e.Management.Application(ctx, e.Settings.ClientID)
+	var fault *upstream.ManagementError
+	switch {
+	case errors.As(err, &fault) && fault.Status == http.StatusNotFound:
+		return app, fail("copy the client id of the application made for ferry into FERRY_AUTH0_CLIENT_ID",
+			"the tenant has no application with the id in FERRY_AUTH0_CLIENT_ID: no login can be asked about")
+	case err != nil:
+		return app, unread(err, scopeClients, "the application of FERRY_AUTH0_CLIENT_ID")
+	}
+	if app.Grants == nil {
+		app.Grants = []string{}
+	}
+	const password, realm = "password", "password-realm"
+	allowed := func(name string) bool {
+		return slices.ContainsFunc(app.Grants, func(g string) bool { return g == name || strings.HasSuffix(g, "/grant-type/"+name) })
+	}
+	// The dashboard's one switch, Password, stands for both.
+	if !allowed(password) && (len(e.Settings.Realms) == 0 || !allowed(realm)) {
+		return app, fail("Applications > yours > Advanced Settings > Grant Types: switch on Password",
+			"the application may not use the grant %s: no login can be asked about", upstream.GrantType(strings.Join(e.Settings.Realms, ",")))
+	}
+	return app, ok("the application may ask for passwords")
+}
+
+func (e *exam) checkClientAuth(app upstream.Application) Check {
+	switch {
+	case app.AuthMethod == "":
+		return skipped("Auth0 does not say how the application authenticates")
+	case app.AuthMethod == "none":
+		return fail("Applications > yours > Credentials: choose Client Secret (Post)",
+			"the application needs no secret at all: Auth0 believes no address that it names, and anybody can ask in its name")
+	case app.AuthMethod != e.Settings.ClientAuth:
+		return fail("set FERRY_AUTH0_CLIENT_AUTH to "+plain(app.AuthMethod)+", or change the application's Credentials at Auth0",
+			"the application authenticates by %s and ferry by %s: Auth0 takes one method alone", plain(app.AuthMethod), e.Settings.ClientAuth)
+	}
+	return ok("both sides say %s", app.AuthMethod)
+}
+
+func (e *exam) checkAlgorithm(app upstream.Application) Check {
+	switch app.IDTokenAlg {
+	case "":
+		return skipped("Auth0 does not say how ID tokens are signed")
+	case e.Settings.IDTokenAlg:
+		return ok("ID tokens are signed with %s", app.IDTokenAlg)
+	case "HS256":
+		return fail("Applications > yours > Advanced Settings > OAuth > JSON Web Token Signature Algorithm: RS256",
+			"ID tokens are signed with HS256, the client's secret: ferry has to ask /userinfo at every login, which is slower and which Auth0 limits to 5 a minute for a user")
+	}
+	return fail("set FERRY_AUTH0_ID_TOKEN_ALG to "+plain(app.IDTokenAlg)+", or the application's signature algorithm to "+e.Settings.IDTokenAlg,
+		"ID tokens are signed with %s and ferry believes %s alone: every right password would count as garbled", plain(app.IDTokenAlg), e.Settings.IDTokenAlg)
+}
+
+// checkRealms looks at every connection that may be asked, where the one grant tries
+// only the first.
+func (e *exam) checkRealms(ctx context.Context) Check {
+	if len(e.Settings.Realms) == 0 {
+		return e.checkDefaultDirectory(ctx)
+	}
+	var problems, fixes []string
+	unknown := 0
+	for _, realm := range e.Settings.Realms {
+		found, err := e.Management.Connection(ctx, realm)
+		var fault *upstream.ManagementError
+		problem, fix := "", ""
+		switch {
+		case errors.As(err, &fault) && fault.Reason == "no_such_connection":
+			problem, fix = "does not exist", "mend its name in FERRY_AUTH0_REALMS"
+		case err != nil:
+			return unread(err, scopeConnections, "the connections of FERRY_AUTH0_REALMS")
+		default:
+			problem, fix = e.connectionFault(found)
+		}
+		if problem != "" {
+			problems, fixes = append(problems, plain(realm)+" "+problem), append(fixes, plain(realm)+": "+fix)
+		}
+		if found.Clients == nil {
+			unknown++
+		}
+	}
+	if len(problems) > 0 {
+		return fail(strings.Join(fixes, "; "), "nobody can be asked about where the connection %s", strings.Join(problems, ", and where "))
+	}
+	text := ""
+	if unknown > 0 {
+		text = "; Auth0 does not say for which applications they are enabled"
+	}
+	return ok("%s there, for passwords and for this application%s", count(len(e.Settings.Realms), "connection"), text)
+}
+
+func (e *exam) connectionFault(c upstream.Connection) (problem, fix string) {
+	custom := slices.Contains(e.Settings.CustomRealms, c.Name)
+	switch {
+	case !slices.Contains([]string{"auth0", "ad", "adfs", "waad"}, c.Strategy):
+		return "holds no passwords (strategy " + plain(c.Strategy) + ")", "take it out of FERRY_AUTH0_REALMS: only database connections hold passwords"
+	case c.Strategy != "auth0" && !custom:
+		return "is no database of Auth0's own (strategy " + plain(c.Strategy) + ")", "if you mean it, add it to FERRY_AUTH0_CUSTOM_REALMS"
+	case c.Clients != nil && !slices.Contains(c.Clients, e.Settings.ClientID):
+		return "is not enabled for the application", "Authentication > Database > " + plain(c.Name) + " > Applications: switch ferry's application on"
+	case len(c.Realms) > 0 && !slices.Contains(c.Realms, c.Name):
+		return "answers to other names than its own", "take its name back into the connection's realms"
+	}
+	return "", ""
+}
+
+func (e *exam) checkDefaultDirectory(ctx context.Context) Check {
+	directory, err := e.Management.DefaultDirectory(ctx)
+	switch {
+	case err != nil:
+		return unread(err, scopeTenant, "the tenant's default directory")
+	case directory == "":
+		return fail("set FERRY_AUTH0_REALMS to your database connection, or Settings > General > Default Directory at Auth0",
+			"FERRY_AUTH0_REALMS is empty and the tenant has no default directory: no login can be asked about")
+	}
+	return ok("FERRY_AUTH0_REALMS is empty: the default directory %s is asked", fmt.Sprintf("%q", plain(directory)))
+}

@@ -1,0 +1,48 @@
+package kratos
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"ferry/strictjson"
+)
+
+// Abilities are what tells one Kratos from another, found by asking it.
+type Abilities struct {
+	// ExternalIDs: identities can have one. Such a Kratos, 25.4 or later, also takes a
+	// template for the body of the password migration hook.
+	ExternalIDs bool
+}
+
+// nobodysID is an external id that nobody has.
+const nobodysID = "ferry-doctor-nobody"
+
+// Abilities asks what this Kratos can do, and whether ferry may read identities.
+func (c *Client) Abilities(ctx context.Context) (Abilities, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	if _, err := c.list(ctx, func(ctx context.Context) error {
+		_, _, err := c.api.ListIdentities(ctx).PageSize(1).Execute() //nolint:bodyclose // reader has read it
+		return err
+	}); err != nil {
+		return Abilities{}, err
+	}
+	got, err := c.send(ctx, http.MethodGet, c.admin.JoinPath("admin", "identities", "by", "external", nobodysID), nil, maxAnswerBytes)
+	if got.status != http.StatusNotFound {
+		if fault := got.fault(err); fault != nil {
+			return Abilities{}, fault
+		}
+	}
+	return Abilities{ExternalIDs: isMissingIdentity(got.body)}, nil
+}
+
+// isMissingIdentity tells a Kratos that looked for the identity from one that does not
+// know the path.
+func isMissingIdentity(body []byte) bool {
+	var answer struct {
+		Error errorJSON `json:"error"`
+	}
+	return strictjson.Unmarshal(body, &answer) == nil && answer.Error.Code == http.StatusNotFound &&
+		!strings.Contains(strings.ToLower(answer.Error.Message+answer.Error.Reason), "page not found")
+}

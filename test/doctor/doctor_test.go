@@ -1,0 +1,442 @@
+package doctor
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"ferry/doctor"
+	"ferry/mapping"
+	"ferry/test/auth0sim"
+	"ferry/test/kratostest"
+	"ferry/wiring"
+)
+
+// wrong is what doctor must say of a broken set-up.
+type wrong struct {
+	check       string
+	status      doctor.Status
+	detail, fix string
+}
+
+// brokenSetUps are set-ups with one fault each.
+func brokenSetUps() map[string]struct {
+	breaks func(*setup)
+	want   wrong
+} {
+	type broken = struct {
+		breaks func(*setup)
+		want   wrong
+	}
+	return map[string]broken{
+		"a setting": {func(u *setup) {
+			u.opts.Settings.Faults = []doctor.Fault{{Name: "FERRY_HOOK_KEYS", Problem: "is not set"}}
+		}, wrong{"settings", doctor.Fail, "FERRY_HOOK_KEYS is not set", "`ferry config`"}},
+		"passwords that bcrypt does not take": {
+			func(u *setup) { u.opts.Settings.MaxPasswordBytes = 100 },
+			wrong{"settings.password_length", doctor.Fail, "takes 72", "argon2"},
+		},
+		"no such host": {
+			func(u *setup) { u.baseURL = "https://tenant.ferry-doctor.invalid" },
+			wrong{"auth0.dns", doctor.Fail, "has no address", "FERRY_AUTH0_DOMAIN"},
+		},
+		"nothing listens for Auth0": {
+			func(u *setup) { u.baseURL = "http://" + closedPort(u.t) },
+			wrong{"auth0.dns", doctor.Fail, "takes no connection (dial)", "firewall"},
+		},
+		"a certificate that nobody trusts": {func(u *setup) {
+			srv := httptest.NewTLSServer(http.NotFoundHandler())
+			u.t.Cleanup(srv.Close)
+			u.baseURL = srv.URL
+		}, wrong{"auth0.tls", doctor.Fail, "not trusted", "certificate authority"}},
+		"another domain": {
+			func(u *setup) { u.opts.Settings.Issuer = "https://other.auth0.test/" },
+			wrong{"auth0.issuer", doctor.Fail, "garbled", "FERRY_AUTH0_DOMAIN"},
+		},
+		"a clock that is off": {func(u *setup) {
+			u.opts.Now = func() time.Time { return time.Now().Add(6 * time.Minute) }
+		}, wrong{"auth0.clock", doctor.Fail, "apart", "NTP"}},
+		"a clock that drifts": {func(u *setup) {
+			u.opts.Now = func() time.Time { return time.Now().Add(-2 * time.Minute) }
+		}, wrong{"auth0.clock", doctor.Warn, "apart", "NTP"}},
+		"no keys": {
+			func(u *setup) { u.fault(auth0sim.Fault{Name: auth0sim.FaultJWKSEmpty}) },
+			wrong{"auth0.keys", doctor.Fail, "no RSA key", "jwks.json"},
+		},
+		"a wrong secret": {
+			func(u *setup) { u.secret = "canary-wrong" },
+			wrong{"auth0.grant", doctor.Fail, "credentials", "FERRY_AUTH0_CLIENT_SECRET"},
+		},
+		"an unknown client": {
+			func(u *setup) { u.client = "nobody" },
+			wrong{"auth0.grant", doctor.Fail, "no application with the id", "FERRY_AUTH0_CLIENT_ID"},
+		},
+		"a grant that is off": {
+			func(u *setup) { u.client = "no-grant" },
+			wrong{"auth0.grant", doctor.Fail, "may not use the grant", "switch on Password"},
+		},
+		"a grant that is off, as the tenant has it": {
+			func(u *setup) { u.client = "no-grant" },
+			wrong{"management.grants", doctor.Fail, "may not use the grant", "switch on Password"},
+		},
+		"a realm that is not there": {
+			func(u *setup) { u.realms = []string{"Users"} },
+			wrong{"auth0.grant", doctor.Fail, "does not exist", "FERRY_AUTH0_REALMS"},
+		},
+		"a second realm that is not there": {
+			func(u *setup) { u.realms = []string{users, "Users"} },
+			wrong{"management.realms", doctor.Fail, "Users does not exist", "FERRY_AUTH0_REALMS"},
+		},
+		"a realm without passwords": {
+			func(u *setup) { u.realms = []string{users, saml} },
+			wrong{"management.realms", doctor.Fail, "holds no passwords", "FERRY_AUTH0_REALMS"},
+		},
+		"a realm that is not enabled": {
+			func(u *setup) { u.client = "narrow" },
+			wrong{"auth0.grant", doctor.Fail, "not enabled", "switch ferry's application on"},
+		},
+		"no default directory": {
+			func(u *setup) { u.realms = nil },
+			wrong{"auth0.grant", doctor.Fail, "no default directory", "FERRY_AUTH0_REALMS"},
+		},
+		"no default directory, as the tenant has it": {
+			func(u *setup) { u.realms = nil },
+			wrong{"management.realms", doctor.Fail, "no default directory", "Default Directory"},
+		},
+		"an unknown audience": {
+			func(u *setup) { u.audience = "https://nothing.example" },
+			wrong{"auth0.grant", doctor.Fail, "FERRY_AUTH0_AUDIENCE", "unset"},
+		},
+		"ID tokens of HS256": {
+			func(u *setup) { u.client = "hs256" },
+			wrong{"management.id_token_algorithm", doctor.Fail, "HS256", "RS256"},
+		},
+		"another way to authenticate": {
+			func(u *setup) { u.client = "basic" },
+			wrong{"management.client_auth", doctor.Fail, "client_secret_basic", "FERRY_AUTH0_CLIENT_AUTH"},
+		},
+		"an address that Auth0 does not believe": {
+			func(u *setup) { u.client = "distrusted" },
+			wrong{"management.forwarded_ip", doctor.Fail, "100 wrong passwords a day", "Trust Token Endpoint IP Header"},
+		},
+		"one address for everybody": {
+			func(u *setup) { u.opts.Settings.ForwardClientIP = false },
+			wrong{"management.forwarded_ip", doctor.Fail, "the allow lists are empty", "FERRY_AUTH0_FORWARD_CLIENT_IP"},
+		},
+		"another address than the allow list's": {func(u *setup) {
+			u.opts.Settings.ForwardClientIP = false
+			u.opts.Egress = []netip.Addr{netip.MustParseAddr("203.0.113.9")}
+			u.settings(func(s *auth0sim.Settings) {
+				s.SuspiciousIP.Allowlist, s.BruteForce.Allowlist = []string{"203.0.113.0/29"}, []string{"203.0.113.0/29"}
+			})
+		}, wrong{"management.forwarded_ip", doctor.Fail, "not on the allow lists", "allow lists"}},
+		"account lockout": {func(u *setup) {
+			u.settings(func(s *auth0sim.Settings) { s.BruteForce.PerIdentifier = true })
+		}, wrong{"management.brute_force", doctor.Warn, "lock an account everywhere", "Account Lockout"}},
+		"scopes that are missing": {
+			func(u *setup) { u.machine = "weak" },
+			wrong{"management.scopes", doctor.Fail, "lacks update:users", "read:clients"},
+		},
+		"a machine that is none": {
+			func(u *setup) { u.machine = "sound" },
+			wrong{"management.token", doctor.Fail, "no token", "FERRY_AUTH0_MGMT_CLIENT_ID"},
+		},
+		"no Kratos": {
+			func(u *setup) { u.admin = "http://" + closedPort(u.t) },
+			wrong{"kratos.admin", doctor.Fail, "does not answer", "FERRY_KRATOS_ADMIN_URL"},
+		},
+		"Kratos' public API": {
+			func(u *setup) { u.admin = u.kratos.PublicURL() },
+			wrong{"kratos.admin", doctor.Fail, "not Kratos' admin API", "4433"},
+		},
+		"a mapper that does not compile": {func(u *setup) {
+			_, u.opts.MapperFault = mapping.Jsonnet("mapper.jsonnet", "{identity: {")
+			u.opts.Mapper = nil
+		}, wrong{"kratos.mapper", doctor.Fail, "mapper.jsonnet:1", "FERRY_MAPPER"}},
+		"a mapper that fits no schema": {func(u *setup) {
+			mapper, err := mapping.Jsonnet("mapper.jsonnet", "{identity: {traits: {email: 7}}}")
+			if err != nil {
+				u.t.Fatal(err)
+			}
+			u.opts.Mapper = func(*mapping.Schema) mapping.Mapper { return mapper }
+		}, wrong{"kratos.mapper", doctor.Warn, "traits.email is number", "ferry map"}},
+		"somebody without a binding": {func(u *setup) {
+			u.person(u.t, "unbound", func(_ *auth0sim.User, i *kratostest.NewIdentity) { i.MetadataAdmin = nil })
+		}, wrong{"kratos.pending", doctor.Fail, "1 record no Auth0 user", "ferry rebind"}},
+		"a connection that is not listed": {
+			func(u *setup) { u.realms = []string{legacy} },
+			wrong{"kratos.pending", doctor.Fail, "does not list", "FERRY_AUTH0_REALMS"},
+		},
+		"no YAML": {
+			func(u *setup) { u.yml = "a: [" + hookKey },
+			wrong{"kratos_config.file", doctor.Fail, "line 1", "TOML"},
+		},
+		"the hook is off": {
+			func(u *setup) { u.edit("          enabled: true\n", "          enabled: false\n") },
+			wrong{"kratos_config.hook", doctor.Fail, "end in a 500", "ferry kratos-config"},
+		},
+		"a wrong path": {
+			func(u *setup) { u.edit(wiring.MigratePath, "/migrate") },
+			wrong{"kratos_config.url", doctor.Fail, "where ferry does not answer", wiring.MigratePath},
+		},
+		"a wrong path, tried": {
+			func(u *setup) { u.edit(wiring.MigratePath, "/migrate") },
+			wrong{"hook.round_trip", doctor.Fail, "(404)", wiring.MigratePath},
+		},
+		"another key": {
+			func(u *setup) { u.edit(hookKey, "canary-stale-key-0123456789abcdef012345") },
+			wrong{"kratos_config.key", doctor.Fail, "none of FERRY_HOOK_KEYS", "Bearer"},
+		},
+		"another key than the running ferry's": {
+			func(u *setup) { u.edit(hookKey, otherKey) },
+			wrong{"hook.round_trip", doctor.Fail, "refuses the key (401)", "restart ferry"},
+		},
+		"a header that Kratos logs": {
+			func(u *setup) { u.edit("name: Authorization", "name: X-Api-Key") },
+			wrong{"kratos_config.key", doctor.Fail, "in clear", "Authorization"},
+		},
+		"a template that passes everything on": {func(u *setup) {
+			u.edit(wiring.Base64(wiring.MigrateJsonnet("X-Our-Client")), wiring.Base64("function(ctx) ctx"))
+		}, wrong{"kratos_config.template", doctor.Fail, "cookies", "ferry kratos-config"}},
+		"a template without the address": {func(u *setup) {
+			u.edit(wiring.Base64(wiring.MigrateJsonnet("X-Our-Client")), wiring.Base64(wiring.MigrateJsonnet("")))
+		}, wrong{"kratos_config.template", doctor.Fail, "no address", "--client-ip-header"}},
+		"a template that fails": {func(u *setup) {
+			u.edit(wiring.Base64(wiring.MigrateJsonnet("X-Our-Client")), wiring.Base64("function(ctx) error ctx.password"))
+		}, wrong{"kratos_config.template", doctor.Fail, "it fails", "ferry's own"}},
+		"no hook after a login": {
+			func(u *setup) { u.edit("            - hook: web_hook", "            - hook: other") },
+			wrong{"kratos_config.after_login", doctor.Warn, "nothing of their profile", "ferry kratos-config"},
+		},
+		"a login that waits": {
+			func(u *setup) { u.edit("ignore: true", "parse: true") },
+			wrong{"kratos_config.response", doctor.Warn, "while ferry is down", "ignore"},
+		},
+		"a login that depends on ferry": {
+			func(u *setup) { u.edit("ignore: true", "ignore: false") },
+			wrong{"kratos_config.response", doctor.Fail, "waits for ferry", "ignore"},
+		},
+		"a hook that is hidden": {func(u *setup) {
+			u.edit("      after:\n        password:\n", "      after:\n        hooks:\n          - hook: require_verified_address\n        password:\n")
+		}, wrong{"kratos_config.global_hooks", doctor.Fail, "require_verified_address", "login.after.password.hooks"}},
+		"private addresses that Kratos does not call": {func(u *setup) {
+			u.edit("disallow_private_ip_ranges: false", "disallow_private_ip_ranges: true")
+		}, wrong{"kratos_config.clients_http", doctor.Fail, "does not call ferry", "private_ip_exception_urls"}},
+		"an address that Kratos never calls": {
+			func(u *setup) { u.edit(u.ferry.HooksURL(), "https://100.64.0.1:4480") },
+			wrong{"kratos_config.clients_http", doctor.Fail, "never calls 100.64.0.1", "10/8"},
+		},
+		"plain HTTP across the network": {
+			func(u *setup) { u.edit(u.ferry.HooksURL(), "http://ferry.invalid:4480") },
+			wrong{"kratos_config.url", doctor.Warn, "in clear", "FERRY_TLS_CERT_FILE"},
+		},
+		"a log that tells": {
+			func(u *setup) { u.edit("level: warning", "level: info") },
+			wrong{"kratos_config.log", doctor.Warn, "identifiers", "warning"},
+		},
+		"no ferry": {
+			func(u *setup) { u.edit(u.ferry.HooksURL(), "http://"+closedPort(u.t)) },
+			wrong{"hook.round_trip", doctor.Fail, "nothing listens", "ferry serve"},
+		},
+		"the operator's listener": {
+			func(u *setup) { u.edit(u.ferry.HooksURL(), u.ferry.AdminURL()) },
+			wrong{"hook.round_trip", doctor.Fail, "(404)", "FERRY_ADMIN_LISTEN"},
+		},
+		"somebody else who matches everybody": {func(u *setup) {
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				_, _ = w.Write([]byte(`{"status":"password_match"}`))
+			}))
+			u.t.Cleanup(srv.Close)
+			u.edit(u.ferry.HooksURL(), srv.URL)
+		}, wrong{"hook.round_trip", doctor.Fail, "stores any password", "take down"}},
+		"something in between that redirects": {func(u *setup) {
+			srv := httptest.NewServer(http.RedirectHandler(u.ferry.HooksURL()+wiring.MigratePath, http.StatusTemporaryRedirect))
+			u.t.Cleanup(srv.Close)
+			u.edit(u.ferry.HooksURL(), srv.URL)
+		}, wrong{"hook.round_trip", doctor.Fail, "redirects (307)", "ferry itself"}},
+	}
+}
+
+// TestBrokenSetUps: doctor names every fault, why it matters and what to change, and
+// says no secret.
+func TestBrokenSetUps(t *testing.T) {
+	s := start(t)
+	s.person(t, "ada", nil)
+	for name, c := range brokenSetUps() {
+		t.Run(name, func(t *testing.T) {
+			u := s.sound(t)
+			c.breaks(u)
+			grants := s.grants()
+			report := doctor.Examine(t.Context(), u.options())
+			checkReport(t, report)
+			found := find(t, report, c.want.check)
+			if found.Status != c.want.status || !strings.Contains(found.Detail, c.want.detail) || !strings.Contains(found.Fix, c.want.fix) {
+				t.Errorf("got %+v,\nwant %+v", found, c.want)
+			}
+			if c.want.status == doctor.Fail && !report.Failed() {
+				t.Error("the report as a whole does not fail")
+			}
+			if n := s.grants() - grants; n > 1 || s.sim.Attempts("auth0|ada") != 0 {
+				t.Errorf("Auth0 was asked for %d grants, %d of them for a person", n, s.sim.Attempts("auth0|ada"))
+			}
+		})
+	}
+}
+
+// TestSound: a sound set-up is all green. Auth0 sees one grant, for nobody; ferry is
+// called and does not ask it.
+func TestSound(t *testing.T) {
+	s := start(t)
+	s.person(t, "ada", nil)
+	u := s.sound(t)
+	report := doctor.Examine(t.Context(), u.options())
+	checkReport(t, report)
+	for _, check := range report.Checks {
+		if check.Status != doctor.OK || check.Fix != "" {
+			t.Errorf("%+v", check)
+		}
+	}
+	if n := s.grants(); n != 1 || s.sim.Attempts("auth0|ada") != 0 {
+		t.Errorf("Auth0 was asked for %d grants, %d of them for a person", n, s.sim.Attempts("auth0|ada"))
+	}
+	u = s.sound(t)
+	u.opts.NoGrant, u.machine, u.noConfig = true, "", true
+	u.opts.Settings.HookURL = s.ferry.HooksURL()
+	u.opts.Settings.HookKeys = u.opts.Settings.HookKeys[1:]
+	report = doctor.Examine(t.Context(), u.options())
+	checkReport(t, report)
+	if n := s.grants(); n != 1 {
+		t.Errorf("--no-grant: Auth0 was asked %d times", n-1)
+	}
+	for name, want := range map[string]doctor.Status{
+		"auth0.grant": doctor.Skip, "management.token": doctor.Skip, "kratos_config.hook": doctor.Skip, "kratos.pending": doctor.OK,
+		"hook.round_trip": doctor.OK, "hook.after_login_round_trip": doctor.OK,
+	} {
+		if got := find(t, report, name); got.Status != want {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	if report.Failed() {
+		t.Error("what is not looked at does not fail")
+	}
+}
+
+// TestNothing: without any settings every check is reported all the same.
+func TestNothing(t *testing.T) {
+	s := start(t)
+	full := doctor.Examine(t.Context(), s.sound(t).options())
+	u := s.sound(t)
+	o := doctor.Options{Hooks: u.opts.Hooks, Now: time.Now, ID: u.opts.ID}
+	report := doctor.Examine(t.Context(), o)
+	checkReport(t, report)
+	if len(report.Checks) != len(full.Checks) {
+		t.Errorf("%d checks, %d in full", len(report.Checks), len(full.Checks))
+	}
+	for i, check := range report.Checks {
+		if check.Name != full.Checks[i].Name {
+			t.Errorf("check %d is %s, and %s in full", i, check.Name, full.Checks[i].Name)
+		}
+	}
+}
+
+// checkReport: every check says something, what is wrong how to mend it, and nothing
+// a secret; names do not repeat.
+func checkReport(t *testing.T, report doctor.Report) {
+	t.Helper()
+	seen := map[string]bool{}
+	for _, check := range report.Checks {
+		bad := check.Status == doctor.Fail || check.Status == doctor.Warn
+		if seen[check.Name] || check.Name == "" || check.Detail == "" || bad == (check.Fix == "") {
+			t.Errorf("%+v", check)
+		}
+		seen[check.Name] = true
+	}
+	var words strings.Builder
+	if err := report.Print(&words); err != nil {
+		t.Fatal(err)
+	}
+	checkSilence(t, printed(t, report, words.String()))
+	if err := report.Print(brokenWriter{}); err == nil {
+		t.Error("a report that nobody got is no success")
+	}
+}
+
+func checkSilence(t *testing.T, text string) {
+	t.Helper()
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, "canary") || strings.Contains(line, "$2a$") || strings.Contains(line, "eyJ") {
+			t.Errorf("a secret: %s", line)
+		}
+	}
+}
+
+type brokenWriter struct{}
+
+func (brokenWriter) Write([]byte) (int, error) { return 0, errors.New("full") }
+
+func find(t *testing.T, report doctor.Report, name string) doctor.Check {
+	t.Helper()
+	for _, check := range report.Checks {
+		if check.Name == name {
+			return check
+		}
+	}
+	t.Fatalf("no check is called %s", name)
+	return doctor.Check{}
+}
+
+// closedPort is an address where nothing listens.
+func closedPort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// fault makes the simulator misbehave for the length of the test.
+func (u *setup) fault(f auth0sim.Fault) {
+	u.t.Helper()
+	id, err := u.sim.SetFault(f)
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	u.t.Cleanup(func() {
+		if err := u.sim.ClearFault(id); err != nil {
+			u.t.Error(err)
+		}
+	})
+}
+
+// settings changes the tenant's for the length of the test.
+func (u *setup) settings(change func(*auth0sim.Settings)) {
+	u.t.Helper()
+	was := u.sim.Settings()
+	if err := u.sim.Configure(change); err != nil {
+		u.t.Fatal(err)
+	}
+	u.t.Cleanup(func() {
+		if err := u.sim.SetSettings(was); err != nil {
+			u.t.Error(err)
+		}
+	})
+}
+
+// grants are the passwords that reached Auth0.
+func (s *stack) grants() int {
+	n := 0
+	for _, request := range s.sim.Requests() {
+		if strings.Contains(request.GrantType, "password") {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,254 @@
+// Package doctor runs ferry's doctor against the Auth0 simulator, the real Kratos and
+// the program ferry: sound, and broken in every way that it should name.
+package doctor
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"go.uber.org/goleak"
+
+	"ferry/doctor"
+	"ferry/kratos"
+	"ferry/mapping"
+	"ferry/secret"
+	"ferry/test/auth0sim"
+	"ferry/test/ferrytest"
+	"ferry/test/kratostest"
+	"ferry/upstream"
+	"ferry/wiring"
+)
+
+const (
+	hookKey       = "canary-hook-key-77aa31-0123456789abcdef"
+	otherKey      = "canary-other-key-91ab-0123456789abcdef"
+	clientSecret  = "canary-client-secret-5e1d0c2b"
+	machineSecret = "canary-machine-secret-91ab"
+	users         = "Username-Password-Authentication"
+	legacy        = "legacy"
+	saml          = "saml"
+	timeout       = 5 * time.Second
+	binaryPath    = "DOCTOR_FERRY"
+)
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "ferry-doctor-")
+	if err == nil {
+		err = os.Setenv(binaryPath, filepath.Join(dir, "ferry"))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		_ = os.RemoveAll(dir)
+		os.Exit(code)
+	}))
+}
+
+var buildFerry = sync.OnceValue(func() error {
+	cmd := exec.CommandContext(context.Background(), "go", "build", "-o", os.Getenv(binaryPath), "ferry/cmd/ferry")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build ferry: %w\n%s", err, out)
+	}
+	return nil
+})
+
+// stack is the three parts, sound.
+type stack struct {
+	sim    *auth0sim.Server
+	kratos *kratostest.Kratos
+	ferry  *ferrytest.Ferry
+}
+
+// allScopes are those that doctor makes use of.
+func allScopes() []string {
+	return []string{
+		auth0sim.ScopeReadUsers, auth0sim.ScopeReadConnections, auth0sim.ScopeReadClients, auth0sim.ScopeReadAttackProtection,
+		auth0sim.ScopeReadTenantSettings, auth0sim.ScopeUpdateUsers,
+	}
+}
+
+func start(t *testing.T) *stack {
+	t.Helper()
+	if err := buildFerry(); err != nil {
+		t.Fatal(err)
+	}
+	grants := []string{auth0sim.GrantPassword, auth0sim.GrantPasswordRealm}
+	s := &stack{}
+	s.sim = auth0sim.Run(t, auth0sim.Config{Tenant: &auth0sim.Tenant{
+		Connections: []auth0sim.Connection{{Name: users}, {Name: legacy}, {Name: saml, Strategy: auth0sim.StrategySAML}},
+		Apps: []auth0sim.App{
+			{ClientID: "sound", ClientSecret: clientSecret, TrustForwardedFor: true},
+			{ClientID: "no-grant", ClientSecret: clientSecret, TrustForwardedFor: true, GrantTypes: []string{"authorization_code"}},
+			{ClientID: "distrusted", ClientSecret: clientSecret, GrantTypes: grants},
+			{ClientID: "hs256", ClientSecret: clientSecret, TrustForwardedFor: true, IDTokenAlg: "HS256"},
+			{ClientID: "basic", ClientSecret: clientSecret, TrustForwardedFor: true, AuthMethods: []string{auth0sim.AuthBasic}},
+			{ClientID: "narrow", ClientSecret: clientSecret, TrustForwardedFor: true, Connections: []string{legacy}},
+			{ClientID: "machine", ClientSecret: machineSecret, ManagementScopes: allScopes()},
+			{ClientID: "weak", ClientSecret: machineSecret, ManagementScopes: []string{auth0sim.ScopeReadUsers}},
+		},
+	}})
+	s.kratos = kratostest.Run(t, kratostest.Options{})
+	var err error
+	s.ferry, err = ferrytest.Start(t.Context(), ferrytest.Options{Binary: os.Getenv(binaryPath), Env: []string{
+		"FERRY_LISTEN=127.0.0.1:0", "FERRY_ADMIN_LISTEN=127.0.0.1:0", "FERRY_HOOK_KEYS=" + hookKey,
+		"FERRY_AUTH0_DOMAIN=" + s.sim.Domain(), "FERRY_AUTH0_BASE_URL=" + s.sim.URL(), "FERRY_AUTH0_CLIENT_ID=sound",
+		"FERRY_AUTH0_CLIENT_SECRET=" + clientSecret, "FERRY_AUTH0_REALMS=" + users + "," + legacy, "FERRY_KRATOS_ADMIN_URL=" + s.kratos.AdminURL(),
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.ferry.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// setup is what an operator has set, and can have set wrong.
+type setup struct {
+	t *testing.T
+	*stack
+
+	opts            doctor.Options
+	client, secret  string
+	machine         string // client id; empty: none
+	realms          []string
+	audience, scope string
+	baseURL, admin  string
+	yml             string
+	noConfig        bool
+}
+
+// sound is the shipped example of kratos.yml with what belongs to this machine, and
+// settings to match.
+func (s *stack) sound(t *testing.T) *setup {
+	t.Helper()
+	example, err := os.ReadFile("../../kratos.yml.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(example)
+	for _, change := range [][2]string{
+		{"http://127.0.0.1:4480", s.ferry.HooksURL()},
+		{"Bearer CHANGE-ME-32-CHARACTERS-OR-MORE", "Bearer " + hookKey},
+		{"# body: base64://BASE64-OF-MIGRATE-JSONNET", "body: " + wiring.Base64(wiring.MigrateJsonnet("X-Our-Client"))},
+	} {
+		if !strings.Contains(text, change[0]) {
+			t.Fatalf("the example has no %q", change[0])
+		}
+		text = strings.ReplaceAll(text, change[0], change[1])
+	}
+	return &setup{
+		t: t, stack: s, yml: text, client: "sound", secret: clientSecret, machine: "machine",
+		realms: []string{users, legacy}, scope: "openid profile email phone", baseURL: s.sim.URL(), admin: s.kratos.AdminURL(),
+		opts: doctor.Options{
+			Settings: doctor.Settings{
+				Issuer: s.sim.Issuer(), ClientAuth: "client_secret_post", IDTokenAlg: "RS256", ForwardClientIP: true, WriteBack: true,
+				HookKeys: []secret.String{secret.New(otherKey), secret.New(hookKey)}, MaxPasswordBytes: 72,
+			},
+			Mapper: mapping.Default, Hooks: &http.Transport{DisableKeepAlives: true}, Now: time.Now, ID: uuid.NewString,
+		},
+	}
+}
+
+// edit changes kratos.yml, which must have what is replaced.
+func (u *setup) edit(from, to string) {
+	u.t.Helper()
+	if !strings.Contains(u.yml, from) {
+		u.t.Fatalf("kratos.yml has no %q", from)
+	}
+	u.yml = strings.ReplaceAll(u.yml, from, to)
+}
+
+// options are the rooms that the settings make.
+func (u *setup) options() doctor.Options {
+	u.t.Helper()
+	o := u.opts
+	o.Settings.BaseURL, o.Settings.ClientID, o.Settings.Realms = u.baseURL, u.client, u.realms
+	if !u.noConfig {
+		o.KratosConfig = []byte(u.yml)
+	}
+	transport := upstream.NewTransport()
+	admin := &http.Transport{DisableKeepAlives: true}
+	u.t.Cleanup(transport.CloseIdleConnections)
+	var err error
+	must := func(err error) {
+		if err != nil {
+			u.t.Fatal(err)
+		}
+	}
+	o.Tenant, err = upstream.NewTenant(u.baseURL, transport)
+	must(err)
+	auth := upstream.SecretPost(u.client, secret.New(u.secret))
+	if o.Settings.ClientAuth == "client_secret_basic" {
+		auth = upstream.SecretBasic(u.client, secret.New(u.secret))
+	}
+	o.Auth0, err = upstream.New(upstream.Options{
+		Issuer: o.Settings.Issuer, BaseURL: u.baseURL, ClientID: u.client, ClientAuth: auth, Scope: u.scope, Audience: u.audience,
+		Timeout: timeout, Transport: transport, Now: time.Now,
+	})
+	must(err)
+	if u.machine != "" {
+		o.Management, err = upstream.NewManagement(upstream.ManagementOptions{
+			BaseURL: u.baseURL, Audience: u.sim.ManagementAudience(), ClientID: u.machine, ClientSecret: secret.New(machineSecret),
+			Timeout: timeout, Transport: transport, Now: time.Now, PerSecond: 100,
+		})
+		must(err)
+	}
+	o.Kratos, err = kratos.New(kratos.Options{AdminURL: u.admin, Timeout: timeout, Transport: admin, RetryPause: time.Millisecond})
+	must(err)
+	return o
+}
+
+// person makes one in Kratos who is gone after the test, and at Auth0.
+func (s *stack) person(t *testing.T, name string, change func(*auth0sim.User, *kratostest.NewIdentity)) string {
+	t.Helper()
+	user := auth0sim.User{ID: "auth0|" + name, Connection: users, Email: name + "@example.org", EmailVerified: true, Password: "canary-password " + name}
+	identity := kratostest.NewIdentity{
+		Traits:        map[string]any{"email": user.Email},
+		MetadataAdmin: map[string]any{"auth0": map[string]any{"user_id": user.ID, "user_ids": []any{user.ID}, "connection": users}},
+		Pending:       true,
+	}
+	if change != nil {
+		change(&user, &identity)
+	}
+	if user.ID != "" {
+		if _, err := s.sim.AddUser(user); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = s.sim.DeleteUser(user.ID) })
+	}
+	id, err := s.kratos.CreateIdentity(t.Context(), identity)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.kratos.Delete(context.WithoutCancel(t.Context()), id); err != nil {
+			t.Error(err)
+		}
+	})
+	return id
+}
+
+// printed is all that a value says of itself, for the search for secrets.
+func printed(t *testing.T, value any, words string) string {
+	t.Helper()
+	text, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text) + words + fmt.Sprintf("%+v", value)
+}

@@ -1,0 +1,234 @@
+package upstream
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"ferry/strictjson"
+)
+
+// Scopes asks for a token and returns the scopes that it has; known is false where
+// Auth0 does not say (RFC 6749, 5.1 lets it be silent). The token is kept for the
+// calls that follow. Every error is a *ManagementError.
+func (m *Management) Scopes(ctx context.Context) (scopes []string, known bool, err error) {
+	t := m.token
+	fail := func(fault *ManagementError) ([]string, bool, error) {
+		fault.Reason = "token_" + fault.Reason
+		return nil, false, fault
+	}
+	form := url.Values{"grant_type": {"client_credentials"}, "audience": {t.audience}}
+	header := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
+	if t.auth.sign(form, header) != nil {
+		return fail(&ManagementError{Reason: "client_authentication"})
+	}
+	ctx, cancel := context.WithTimeout(ctx, m.timeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.url, strings.NewReader(form.Encode()))
+	if err != nil {
+		return fail(&ManagementError{Reason: "bad_base_url"})
+	}
+	req.Header = header
+	asked := t.now()
+	answer, err := t.http.roundTrip(req)
+	if err != nil {
+		return fail(brokenCall(answer, err))
+	}
+	if answer.status != http.StatusOK {
+		fault := refusedCall(answer, t.now())
+		fault.Code = classify(answer).Code
+		return fail(fault)
+	}
+	token, life, ok := parseMachineToken(answer)
+	var said struct {
+		Scope string `json:"scope"`
+	}
+	if !ok || strictjson.Unmarshal(answer.body, &said) != nil {
+		return fail(&ManagementError{Status: answer.status, Reason: "malformed"})
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.token, t.until = token, asked.Add(life-min(tokenMargin, life/2))
+	return strings.Fields(said.Scope), said.Scope != "", nil
+}
+
+// Application is what the Management API says of an application, its secrets excepted.
+type Application struct {
+	// Grants are the grant types that it is allowed.
+	Grants []string
+	// AuthMethod is how it authenticates at the token endpoint; private_key_jwt where
+	// it has keys for that. Empty: not told.
+	AuthMethod string
+	// IDTokenAlg signs its ID tokens. Empty: not told.
+	IDTokenAlg string
+	// TrustsIPHeader: the address that ferry names is believed.
+	TrustsIPHeader bool
+}
+
+// Application reads one application (contract, 1.1 and 2). Every error is a
+// *ManagementError, with status 404 where there is none, and the code
+// insufficient_scope without read:clients.
+func (m *Management) Application(ctx context.Context, clientID string) (Application, error) {
+	if clientID == "" {
+		return Application{}, &ManagementError{Reason: "bad_id"}
+	}
+	var said struct {
+		Grants  []string `json:"grant_types"`
+		Method  string   `json:"token_endpoint_auth_method"`
+		Trusts  bool     `json:"is_token_endpoint_ip_header_trusted"`
+		Methods struct {
+			PrivateKey *struct{} `json:"private_key_jwt"`
+		} `json:"client_authentication_methods"`
+		JWT struct {
+			Alg string `json:"alg"`
+		} `json:"jwt_configuration"`
+	}
+	// Not the secret, which is among the fields where the token may see it.
+	fields := "client_id,grant_types,token_endpoint_auth_method,client_authentication_methods,jwt_configuration,is_token_endpoint_ip_header_trusted"
+	if err := m.look(ctx, "/api/v2/clients/"+url.PathEscape(clientID), url.Values{"fields": {fields}, "include_fields": {"true"}}, &said); err != nil {
+		return Application{}, err
+	}
+	a := Application{Grants: said.Grants, AuthMethod: said.Method, IDTokenAlg: said.JWT.Alg, TrustsIPHeader: said.Trusts}
+	if said.Methods.PrivateKey != nil {
+		a.AuthMethod = "private_key_jwt"
+	}
+	return a, nil
+}
+
+// Connection is what the Management API says of a connection, its options excepted.
+type Connection struct {
+	Name     string `json:"name"`
+	Strategy string `json:"strategy"`
+	// Realms are the names that it answers to; none: its own.
+	Realms []string `json:"realms"`
+	// Clients are the applications that it is enabled for; nil: not told.
+	Clients []string `json:"enabled_clients"`
+}
+
+// Connection reads the connection of this name, matched to the letter. Every error is
+// a *ManagementError, as of ConnectionID.
+func (m *Management) Connection(ctx context.Context, name string) (Connection, error) {
+	if name == "" {
+		return Connection{}, &ManagementError{Reason: "bad_id"}
+	}
+	var found []Connection
+	query := url.Values{"name": {name}, "fields": {"id,name,strategy,realms,enabled_clients"}, "include_fields": {"true"}}
+	if err := m.look(ctx, "/api/v2/connections", query, &found); err != nil {
+		return Connection{}, err
+	}
+	for _, connection := range found {
+		if connection.Name == name {
+			return connection, nil
+		}
+	}
+	return Connection{}, &ManagementError{Status: http.StatusOK, Reason: "no_such_connection"}
+}
+
+// DefaultDirectory is the connection of the plain password grant; empty: there is
+// none. It needs read:tenant_settings. Every error is a *ManagementError.
+func (m *Management) DefaultDirectory(ctx context.Context) (string, error) {
+	var said struct {
+		Directory string `json:"default_directory"`
+	}
+	err := m.look(ctx, "/api/v2/tenants/settings", url.Values{"fields": {"default_directory"}, "include_fields": {"true"}}, &said)
+	return said.Directory, err
+}
+
+// AttackProtection is one of the two shields that count failed logins (contract, 2).
+type AttackProtection struct {
+	Enabled bool
+	// Blocks: it does not only notify.
+	Blocks bool
+	// MaxAttempts is how many failures are let through.
+	MaxAttempts int
+	// EverySeconds is after how long one more is, of suspicious-IP throttling.
+	EverySeconds int
+	// PerIdentifier: failures from everywhere count together (Account Lockout), of
+	// brute-force protection.
+	PerIdentifier bool
+	// Allowlist are the addresses and networks that are not counted.
+	Allowlist []string
+}
+
+// attackJSON is what both shields have in common.
+type attackJSON struct {
+	Enabled     bool     `json:"enabled"`
+	Shields     []string `json:"shields"`
+	Allowlist   []string `json:"allowlist"`
+	Mode        string   `json:"mode"`
+	MaxAttempts int      `json:"max_attempts"`
+	Stage       struct {
+		PreLogin struct {
+			MaxAttempts int `json:"max_attempts"`
+			Rate        int `json:"rate"`
+		} `json:"pre-login"`
+	} `json:"stage"`
+}
+
+func (a attackJSON) protection() AttackProtection {
+	p := AttackProtection{
+		Enabled: a.Enabled, Allowlist: a.Allowlist,
+		MaxAttempts: max(a.MaxAttempts, a.Stage.PreLogin.MaxAttempts), EverySeconds: a.Stage.PreLogin.Rate / 1000,
+		PerIdentifier: a.Mode == "count_per_identifier",
+	}
+	for _, shield := range a.Shields {
+		p.Blocks = p.Blocks || shield == "block"
+	}
+	return p
+}
+
+// BruteForce reads brute-force protection: failures of one identifier. It needs
+// read:attack_protection. Every error is a *ManagementError.
+func (m *Management) BruteForce(ctx context.Context) (AttackProtection, error) {
+	var said attackJSON
+	err := m.look(ctx, "/api/v2/attack-protection/brute-force-protection", nil, &said)
+	return said.protection(), err
+}
+
+// SuspiciousIP reads suspicious-IP throttling: failures of one address, whoever's. As
+// BruteForce.
+func (m *Management) SuspiciousIP(ctx context.Context) (AttackProtection, error) {
+	var said attackJSON
+	err := m.look(ctx, "/api/v2/attack-protection/suspicious-ip-throttling", nil, &said)
+	return said.protection(), err
+}
+
+// LookUpUser returns a user object as Auth0 has it. Every error is a
+// *ManagementError, with status 404 where there is no such user.
+func (m *Management) LookUpUser(ctx context.Context, userID string) ([]byte, error) {
+	if provider, id, _ := strings.Cut(userID, "|"); provider == "" || id == "" {
+		return nil, &ManagementError{Reason: "bad_id"}
+	}
+	var user rawJSON
+	err := m.look(ctx, "/api/v2/users/"+url.PathEscape(userID), nil, &user)
+	return user, err
+}
+
+// LookUpEmail returns the users of all connections that have this e-mail address, in
+// the case that Auth0 has it in. None is no error.
+func (m *Management) LookUpEmail(ctx context.Context, email string) ([][]byte, error) {
+	var found []rawJSON
+	err := m.look(ctx, "/api/v2/users-by-email", url.Values{"email": {email}}, &found)
+	users := make([][]byte, len(found))
+	for i, user := range found {
+		users[i] = user
+	}
+	return users, err
+}
+
+// look reads what stands at a path.
+func (m *Management) look(ctx context.Context, path string, query url.Values, into any) error {
+	if len(query) > 0 {
+		path += "?" + query.Encode()
+	}
+	answer, err := m.call(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return err
+	}
+	opaque := append(opaqueClaims(), "identities", "options", "metadata", "profileData")
+	if !answer.isJSON || strictjson.Unmarshal(answer.body, into, opaque...) != nil {
+		return &ManagementError{Status: answer.status, Reason: "malformed"}
+	}
+	return nil
+}
