@@ -66,7 +66,7 @@ func (f *importFlags) bind(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.users, "users", "", "users `FILE` as `ferry export` writes it: NDJSON, a JSON array, or CSV, plain or gzip; - for standard input")
 	flags.StringVar(&f.hashes, "hashes", "", "`FILE` with the password hashes that Auth0's support exports")
-	flags.StringVar(&f.tenant, "tenant", "", "`NAME` of the only tenant that the hashes may be of (default: the first label of the tenant's domain, where that is set)")
+	flags.StringVar(&f.tenant, "tenant", "", "`NAME` of the only tenant that the hashes may be of (default: that of the canonical domain, where the settings tell it)")
 	flags.StringVar(&f.mode, "mode", "auto", "auto: a fresh hash where there is one, else the hook; hook: everybody by the hook; hash: who has no hash fails")
 	flags.StringArrayVar(&f.providers, "provider", nil, "`AUTH0=KRATOS`: take over accounts at this provider, or of this connection, as credentials of that OIDC provider of Kratos'; may be repeated")
 	flags.StringVar(&f.mfa, "mfa", "skip", "users with a second factor at Auth0: skip, or drop the factor")
@@ -161,7 +161,7 @@ func (f *importFlags) run(ctx context.Context, opts bulk.ImportOptions, stdin io
 	opts.Schema, opts.SchemaID, opts.Mapper, opts.Inputs = mapped.schema, mapped.id, mapped.mapper, mapped.inputs
 	opts.Rules = mappingRules(cfg)
 	if opts.Tenant = f.tenant; opts.Tenant == "" {
-		opts.Tenant, _, _ = strings.Cut(cfg.ManagementDomain(), ".")
+		opts.Tenant = tenantOf(cfg)
 	}
 	if opts.Users, err = userfile.Open(ctx, f.users, stdin, opts.TempDir); err != nil {
 		return err
@@ -182,6 +182,16 @@ func (f *importFlags) run(ctx context.Context, opts bulk.ImportOptions, stdin io
 	summary, err := bulk.Import(ctx, opts)
 	err = errors.Join(err, opts.Journal.Close())
 	return errors.Join(f.conclude(summary, err, stdout, stderr), err)
+}
+
+// tenantOf is the tenant's name, where the settings tell: a custom domain does not.
+func tenantOf(cfg *config.Config) string {
+	domain := cfg.ManagementDomain()
+	if cfg.Auth0TenantDomain == "" && !strings.HasSuffix(domain, ".auth0.com") {
+		return ""
+	}
+	name, _, _ := strings.Cut(domain, ".")
+	return name
 }
 
 func (f *importFlags) journal(stdout io.Writer) (*bulk.Journal, error) {

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"testing"
+
+	"ferry/config"
+)
+
+func TestTenantOf(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ domain, canonical, tenant string }{
+		{"prod.eu.auth0.com", "", "prod"},
+		{"login.example.org", "", ""},
+		{"login.example.org", "prod.eu.auth0.com", "prod"},
+		{"", "", ""},
+	} {
+		cfg := &config.Config{Auth0Domain: c.domain, Auth0TenantDomain: c.canonical}
+		if got := tenantOf(cfg); got != c.tenant {
+			t.Errorf("%+v is of the tenant %q", c, got)
+		}
+	}
+}
+
+func TestParseShard(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string][2]int{"": {0, 1}, "0/1": {0, 1}, "3/4": {3, 4}} {
+		if shard, shards, err := parseShard(text); err != nil || shard != want[0] || shards != want[1] {
+			t.Errorf("%q is %d of %d, %v", text, shard, shards, err)
+		}
+	}
+	for _, text := range []string{"4/4", "-1/4", "1/0", "1", "a/b", "1/4/2", "1 / 4"} {
+		if _, _, err := parseShard(text); err == nil {
+			t.Errorf("%q is taken", text)
+		}
+	}
+}
