@@ -1,7 +1,10 @@
 package config
 
 import (
+	"crypto/ecdh"
+	"crypto/rand"
 	"crypto/tls"
+	"encoding/base64"
 	"fmt"
 	"net"
 	"net/url"
@@ -18,6 +21,9 @@ const (
 	maxAuth0Timeout = 20 * time.Second
 	maxPassword     = 4096
 	maxProxies      = 16
+	minRecordBytes  = 1 << 20
+	maxRecordBytes  = 1 << 30
+	maxRecordKeep   = 90 * 24 * time.Hour
 )
 
 // checker gathers faults; a setting that could not even be read is left out.
@@ -44,6 +50,7 @@ func (c *Config) check(unread map[string]bool, parts []Part) Faults {
 	c.checkKratos(k)
 	c.checkState(k)
 	c.checkWriteBack(k)
+	c.checkRecording(k)
 	k.require(slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel), "LOG_LEVEL", "must be debug, info, warn or error")
 	k.require(slices.Contains([]string{"json", "console"}, c.LogFormat), "LOG_FORMAT", "must be json or console")
 	k.require(c.LogHashKey.Empty() || utf8.RuneCountInString(c.LogHashKey.Reveal()) >= minKeyLength, "LOG_HASH_KEY", "must have 32 characters or more")
@@ -149,6 +156,32 @@ func (c *Config) checkWriteBack(k *checker) {
 		k.require(c.Auth0MgmtClientID != "", "AUTH0_MGMT_CLIENT_ID", "is not set, but FERRY_WRITE_BACK needs it")
 		k.require(!c.Auth0MgmtClientSecret.Empty(), "AUTH0_MGMT_CLIENT_SECRET", "is not set, but FERRY_WRITE_BACK needs it")
 	}
+}
+
+func (c *Config) checkRecording(k *checker) {
+	k.require(c.RecordKey == "" || c.RecordDir != "", "RECORD_DIR", "is not set, but FERRY_RECORD_KEY is: nothing is recorded without it")
+	k.require(c.RecordKey == "" || isPublicKey(c.RecordKey), "RECORD_KEY", "must be the public key that `ferry record keygen` prints, 32 bytes in base64")
+	k.require(c.RecordMaxBytes >= minRecordBytes && c.RecordMaxBytes <= maxRecordBytes, "RECORD_MAX_BYTES", "must be between 1048576 (1 MiB) and 1073741824 (1 GiB)")
+	k.require(c.RecordKeep >= time.Hour && c.RecordKeep <= maxRecordKeep, "RECORD_KEEP", "must be between 1h and 2160h (90 days)")
+}
+
+// isPublicKey reports whether text is an X25519 public key under which what is sealed
+// is hidden: a few values are none.
+func isPublicKey(text string) bool {
+	raw, err := base64.StdEncoding.Strict().DecodeString(text)
+	if err != nil {
+		return false
+	}
+	public, err := ecdh.X25519().NewPublicKey(raw)
+	if err != nil {
+		return false
+	}
+	private, err := ecdh.X25519().GenerateKey(rand.Reader)
+	if err != nil {
+		return false
+	}
+	_, err = private.ECDH(public)
+	return err == nil
 }
 
 func (c *Config) checkKratos(k *checker) {

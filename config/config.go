@@ -78,6 +78,11 @@ type Config struct {
 	TraitPolicy         []string      `desc:"trait=fill, trait=overwrite or trait=never, comma between; a trait inside another is written a.b. Default for all: fill, which writes only what is empty."`
 	VerifiedConnections []string      `desc:"Auth0 connections whose verified e-mail addresses and phone numbers are believed. Empty: databases."`
 
+	RecordDir      string        `desc:"Directory of recordings of hook calls, for ferry replay. Unset: nothing is recorded. Made where it is missing; nobody else may be able to write there."`
+	RecordKey      string        `desc:"Public key of ferry record keygen: seals identifier and password of logins that failed for whoever has the private key. Unset: hashes and a placeholder stand for both."`
+	RecordMaxBytes int           `default:"67108864" desc:"How large a file of recordings grows; all together take 16 times as much at most, the oldest go first."`
+	RecordKeep     time.Duration `default:"168h" desc:"How long a recorded call is kept at most."`
+
 	LogLevel   string        `default:"info" desc:"debug, info, warn or error."`
 	LogFormat  string        `default:"json" desc:"json or console."`
 	LogHashKey secret.String `desc:"Key of the identifier hashes in logs, 32 characters or more. Unset: a new one at every start, so hashes of two runs or replicas cannot be compared."`

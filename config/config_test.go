@@ -132,6 +132,14 @@ func TestFaults(t *testing.T) {
 		{"FERRY_MAPPER", missing, "FERRY_MAPPER: the file cannot be read: no such file"},
 		{"FERRY_WRITE_BACK", "true", "FERRY_AUTH0_MGMT_CLIENT_SECRET: is not set"},
 		{"FERRY_AUTH0_TENANT_DOMAIN", "https://x", "FERRY_AUTH0_TENANT_DOMAIN: must be a bare domain"},
+		{"FERRY_RECORD_KEY", strings.Repeat("k", 43) + "=", "FERRY_RECORD_DIR: is not set, but FERRY_RECORD_KEY is"},
+		{"FERRY_RECORD_KEY", canary, "FERRY_RECORD_KEY: must be the public key that `ferry record keygen` prints"},
+		{"FERRY_RECORD_KEY", strings.Repeat("A", 43) + "=", "FERRY_RECORD_KEY: must be the public key"},
+		{"FERRY_RECORD_KEY", strings.Repeat("k", 40), "FERRY_RECORD_KEY: must be the public key"},
+		{"FERRY_RECORD_MAX_BYTES", "1048575", "FERRY_RECORD_MAX_BYTES: must be between 1048576"},
+		{"FERRY_RECORD_MAX_BYTES", "1073741825", "FERRY_RECORD_MAX_BYTES: must be between 1048576"},
+		{"FERRY_RECORD_KEEP", "59m", "FERRY_RECORD_KEEP: must be between 1h"},
+		{"FERRY_RECORD_KEEP", "2161h", "FERRY_RECORD_KEEP: must be between 1h"},
 		{"FERRY_BINDING", "email", "FERRY_BINDING: must be recorded or verified_identifier"},
 		{"FERRY_AUTH0_DOMAIN", "https://tenant.auth0.com/", "FERRY_AUTH0_DOMAIN: must be a bare domain"},
 		{"FERRY_AUTH0_DOMAIN", "", "FERRY_AUTH0_DOMAIN: is not set"},
@@ -211,6 +219,16 @@ func TestOffLoopbackWithTheExplicitSetting(t *testing.T) {
 	t.Setenv("FERRY_INSECURE_LISTEN", "true")
 	if _, err := config.Load(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestRecording(t *testing.T) {
+	sound(t)
+	t.Setenv("FERRY_RECORD_DIR", "/var/lib/ferry")
+	t.Setenv("FERRY_RECORD_KEY", strings.Repeat("k", 42)+"g=")
+	c, err := config.Load()
+	if err != nil || c.RecordKeep != 7*24*time.Hour || c.RecordMaxBytes != 64<<20 {
+		t.Fatalf("%v, %d, %v", c.RecordKeep, c.RecordMaxBytes, err)
 	}
 }
 
