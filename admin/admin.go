@@ -20,6 +20,17 @@ type Options struct {
 	Ready func() bool
 	// Metrics are gathered for Prometheus.
 	Metrics prometheus.Gatherer
+	// Upstream says where passwords go.
+	Upstream func() Upstream
+}
+
+// Upstream is where the passwords that this ferry is asked about go. `ferry replay`
+// asks before it makes calls again.
+type Upstream struct {
+	// Loopback: to this machine alone, so to a simulator.
+	Loopback bool `json:"loopback"`
+	// Hooks is the address of the listener that this is true of, host:port.
+	Hooks string `json:"hooks"`
 }
 
 // Echo is the listener's handler:
@@ -27,10 +38,11 @@ type Options struct {
 //	GET /health/alive        the process runs
 //	GET /health/ready        it takes logins; 503 before and while it stops
 //	GET /version
+//	GET /upstream            whether passwords leave this machine: see Upstream
 //	GET /metrics/prometheus
 func Echo(opts Options) (*echo.Echo, error) {
-	if opts.Version == "" || opts.Ready == nil || opts.Metrics == nil {
-		return nil, errors.New("admin: version, readiness and metrics are required")
+	if opts.Version == "" || opts.Ready == nil || opts.Metrics == nil || opts.Upstream == nil {
+		return nil, errors.New("admin: version, readiness, metrics and upstream are required")
 	}
 	e := echo.New()
 	e.GET("/health/alive", func(c echo.Context) error {
@@ -45,6 +57,7 @@ func Echo(opts Options) (*echo.Echo, error) {
 	e.GET("/version", func(c echo.Context) error {
 		return c.JSON(http.StatusOK, map[string]string{"version": opts.Version})
 	})
+	e.GET("/upstream", func(c echo.Context) error { return c.JSON(http.StatusOK, opts.Upstream()) })
 	e.GET("/metrics/prometheus", echo.WrapHandler(promhttp.HandlerFor(opts.Metrics, promhttp.HandlerOpts{})))
 	return e, nil
 }

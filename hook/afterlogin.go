@@ -43,15 +43,21 @@ func (h *Handler) afterLogin(c echo.Context) error {
 		status := writeCallerFault(c, errKey)
 		h.metrics.caller("after-login", status)
 		h.log(c, zapcore.WarnLevel, "after-login", e, zap.String("outcome", result), zap.Int("status", status))
+		h.record(c, e, Call{Time: started, Route: "after-login", Status: status, Outcome: result, Took: h.opts.Now().Sub(started)})
 		return nil
 	}
 	c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
-	_ = c.Blob(http.StatusOK, echo.MIMEApplicationJSON, body) // a caller that left needs no answer
+	_ = h.send(c, http.StatusOK, body) // a caller that left needs no answer
 	took := h.opts.Now().Sub(started)
 	h.metrics.afterLogin(result, took)
 	if result != "nothing_kept" {
 		h.log(c, zapcore.InfoLevel, "after-login", e, zap.String("outcome", result), zap.Duration("took", took))
 	}
+	call := Call{Time: started, Route: "after-login", Status: http.StatusOK, Outcome: result, Took: took}
+	if string(body) == nothing {
+		call.Answer = nothing
+	}
+	h.record(c, e, call)
 	return nil
 }
 
@@ -68,6 +74,9 @@ func (h *Handler) answerAfterLogin(c echo.Context, e *entry) (body []byte, resul
 		return nil, "caller"
 	}
 	text, err := readJSON(c.Response(), c.Request())
+	if err == nil {
+		h.redact(e, text)
+	}
 	var req afterLoginRequest
 	if err != nil || strictjson.Unmarshal(text, &req) != nil || req.Identity.ID == "" {
 		return []byte(nothing), "bad_request"

@@ -122,7 +122,7 @@ func benchServer(b *testing.B, handler http.Handler) {
 	}
 }
 
-func ferryHandler(b *testing.B, auth0 string) http.Handler {
+func ferryHandler(b *testing.B, auth0 string, change ...func(*hook.Options)) http.Handler {
 	b.Helper()
 	transport := upstream.NewTransport()
 	b.Cleanup(transport.CloseIdleConnections)
@@ -133,11 +133,15 @@ func ferryHandler(b *testing.B, auth0 string) http.Handler {
 	if err != nil {
 		b.Fatal(err)
 	}
-	handler, err := hook.New(hook.Options{
+	opts := hook.Options{
 		Keys: []secret.String{secret.New(key)}, MaxPasswordBytes: 72, Realms: []string{"users"}, LogHashKey: secret.New("log-hash-key"),
 		Identities: alice(), Profiles: state.NewMemory(state.Options{}), Carry: hook.CarryOptions{Records: newRecords(), Mapper: mapping.Default}, Upstream: client, Metrics: prometheus.NewRegistry(), Now: time.Now,
 		Log: zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(io.Discard), zap.InfoLevel)),
-	})
+	}
+	for _, c := range change {
+		c(&opts)
+	}
+	handler, err := hook.New(opts)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -121,34 +121,34 @@ func TestCharsetParameterIsAccepted(t *testing.T) {
 	}
 }
 
-// recordings are requests that the real Kratos made.
-type recording struct {
+// payloads are requests that the real Kratos made.
+type payload struct {
 	URL    string
 	Header http.Header
 	Body   json.RawMessage
 }
 
-func recordings(t *testing.T, name string) []recording {
+func payloads(t *testing.T, name string) []payload {
 	t.Helper()
 	text, err := os.ReadFile("../test/testdata/payloads/" + name + ".json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var many []recording
-	var one recording
+	var many []payload
+	var one payload
 	if json.Unmarshal(text, &many) == nil {
 		return many
 	}
 	if err := json.Unmarshal(text, &one); err != nil {
 		t.Fatal(err)
 	}
-	return []recording{one}
+	return []payload{one}
 }
 
 // TestRecordedRequests replays the fixed shape, header for header.
 func TestRecordedRequests(t *testing.T) {
 	for _, name := range []string{"v131-migrate-request", "v262-migrate-request", "v131-minimal-config-requests"} {
-		r := recordings(t, name)[0]
+		r := payloads(t, name)[0]
 		body := string(r.Body)
 		var quoted string
 		if json.Unmarshal(r.Body, &quoted) == nil {
@@ -173,7 +173,7 @@ func TestRecordedRequests(t *testing.T) {
 // TestTemplate runs ferry's Jsonnet over what Kratos handed to a template.
 func TestTemplate(t *testing.T) {
 	for _, name := range []string{"v262-migrate-template-ctx-api", "v262-migrate-template-ctx-browser"} {
-		ctx := string(recordings(t, name)[0].Body)
+		ctx := string(payloads(t, name)[0].Body)
 		body := evaluate(t, ctx)
 		for _, leak := range []string{"Bearer zzz", "X-Custom-Secret", "csrf_token", "203.0.113"} {
 			if strings.Contains(body, leak) {

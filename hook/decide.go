@@ -22,7 +22,7 @@ func (h *Handler) decide(ctx context.Context, req migrationRequest, delivery str
 		return outcome.Oversize
 	}
 	identifier := kratos.NormalizeIdentifier(req.Identifier)
-	e.identifier = h.hash(identifier)
+	e.identifier = Hash(h.opts.LogHashKey, identifier)
 	identity, refused := h.identity(ctx, req, identifier, e)
 	if refused != 0 {
 		return refused
@@ -37,6 +37,7 @@ func (h *Handler) decide(ctx context.Context, req migrationRequest, delivery str
 	if h.opts.ForwardClientIP {
 		question.ClientIP = ip
 	}
+	e.sent = true
 	started := h.opts.Now()
 	profile, err := h.attempts.Ask(ctx, login{identityID: identity.ID, question: question, ip: ip, delivery: delivery})
 	e.upstream = h.opts.Now().Sub(started)

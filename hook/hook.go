@@ -74,6 +74,8 @@ type Options struct {
 	Carry    CarryOptions
 	// Deliveries knows those of all replicas; nil where there is one alone.
 	Deliveries Deliveries
+	// Recorder keeps every call; nil: none does.
+	Recorder Recorder
 	// ClaimFor is a little longer than one question to Auth0 may take.
 	ClaimFor time.Duration
 
@@ -136,7 +138,7 @@ func (h *Handler) Echo() *echo.Echo {
 
 // passwordMigration is one call of Kratos' password migration hook.
 func (h *Handler) passwordMigration(c echo.Context, e *entry) (outcome.Outcome, error) {
-	req, err := decodeMigration(c.Response(), c.Request())
+	body, err := readJSON(c.Response(), c.Request())
 	if errors.Is(err, errOversize) {
 		e.reason = "request_size"
 		return outcome.Oversize, nil
@@ -144,7 +146,15 @@ func (h *Handler) passwordMigration(c echo.Context, e *entry) (outcome.Outcome, 
 	if err != nil {
 		return 0, err
 	}
+	h.redact(e, body)
+	req, err := decodeMigration(body)
+	if err != nil {
+		return 0, err
+	}
 	e.shape = req.shape()
+	if h.opts.Recorder != nil {
+		e.asked = req
+	}
 	e.flowID = req.Flow.ID
 	return h.decide(c.Request().Context(), req, c.Request().Header.Get("Ory-Webhook-Trigger-Id"), e), nil
 }

@@ -93,6 +93,7 @@ type harness struct {
 	handler  *hook.Handler
 	log      *process.Log
 	registry *prometheus.Registry
+	close    func() // waits for the calls under way
 }
 
 func start(t *testing.T, f *fakes, change ...func(*hook.Options)) *harness {
@@ -122,7 +123,7 @@ func start(t *testing.T, f *fakes, change ...func(*hook.Options)) *harness {
 	h.handler = handler
 	srv := httptest.NewServer(handler.Echo())
 	t.Cleanup(srv.Close)
-	h.url = srv.URL
+	h.url, h.close = srv.URL, srv.Close
 	return h
 }
 

@@ -52,13 +52,9 @@ func (r migrationRequest) shape() string {
 	return "template"
 }
 
-// decodeMigration reads the request strictly. The error is errOversize or the
-// caller's fault, an *echo.HTTPError that holds nothing of the request.
-func decodeMigration(w http.ResponseWriter, r *http.Request) (migrationRequest, error) {
-	body, err := readJSON(w, r)
-	if err != nil {
-		return migrationRequest{}, err
-	}
+// decodeMigration reads the body strictly. The error is the caller's fault, an
+// *echo.HTTPError that holds nothing of the request.
+func decodeMigration(body []byte) (migrationRequest, error) {
 	var req migrationRequest
 	if err := strictjson.Unmarshal(body, &req); err != nil {
 		return migrationRequest{}, echo.NewHTTPError(http.StatusBadRequest, "the body is not the one JSON object that the hook expects")
@@ -69,7 +65,8 @@ func decodeMigration(w http.ResponseWriter, r *http.Request) (migrationRequest, 
 	return req, nil
 }
 
-// readJSON reads a body of the media type application/json, up to a bound.
+// readJSON reads a body of the media type application/json, up to a bound. The error
+// is errOversize, or the caller's fault.
 func readJSON(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	charset := params["charset"]

@@ -22,7 +22,7 @@ import (
 )
 
 // entry gathers what the one log line of a request says. Nothing in it is a secret
-// or an identifier in clear.
+// or an identifier in clear, but for asked, which no line shows.
 type entry struct {
 	reason         string
 	shape          string
@@ -33,6 +33,10 @@ type entry struct {
 	upstreamCode   string
 	kratos         time.Duration
 	upstream       time.Duration
+
+	body  json.RawMessage  // for the recording: redacted
+	asked migrationRequest // for the recording, see typed; empty where there is none
+	sent  bool             // Auth0 may have been asked about the password
 }
 
 // serve is the one place that authenticates, answers, counts and logs. A call ends
@@ -47,16 +51,20 @@ func (h *Handler) serve(route string, call func(echo.Context, *entry) (outcome.O
 			status := writeCallerFault(c, err)
 			h.metrics.caller(route, status)
 			h.log(c, zapcore.WarnLevel, route, e, zap.String("outcome", "caller"), zap.Int("status", status), zap.Duration("took", elapsed))
+			h.record(c, e, Call{Time: started, Route: route, Status: status, Outcome: "caller", Took: elapsed})
 			return nil
 		}
 		r := answer(o)
 		c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
-		err = c.Blob(r.status, echo.MIMEApplicationJSON, []byte(r.body))
+		err = h.send(c, r.status, []byte(r.body))
 		h.metrics.answered(route, o, elapsed, e)
 		if err != nil {
 			e.reason = "answer_not_taken"
 		}
 		h.log(c, r.level, route, e, zap.Stringer("outcome", o), zap.Int("status", r.status), zap.Duration("took", elapsed))
+		call := Call{Time: started, Route: route, Status: r.status, Answer: r.body, Outcome: o.String(), Took: elapsed}
+		call.Identifier, call.Password = e.typed(o)
+		h.record(c, e, call)
 		return nil
 	}
 }
@@ -108,10 +116,10 @@ func (h *Handler) authentic(r *http.Request) bool {
 	return ok && match
 }
 
-// hash stands for an identifier in the log: the same for the same identifier under
+// Hash stands for an identifier in the log: the same for the same identifier under
 // the same key, and nothing to whoever has not the key.
-func (h *Handler) hash(identifier string) string {
-	mac := hmac.New(sha256.New, []byte(h.opts.LogHashKey.Reveal()))
+func Hash(key secret.String, identifier string) string {
+	mac := hmac.New(sha256.New, []byte(key.Reveal()))
 	mac.Write([]byte(identifier))
 	return hex.EncodeToString(mac.Sum(nil)[:8])
 }

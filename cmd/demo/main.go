@@ -1,5 +1,6 @@
 // Command demo starts the Auth0 simulator, the real Kratos and ferry on this
-// machine, takes people across, and says at every step what it measured. It exits
+// machine, takes people across, and says at every step what it measured; `demo replay`
+// makes recorded calls of the hooks again instead. It exits
 // with 0 when everything was as it must be, with 1 when something was not, with 2
 // for wrong usage, and with 130 or 143 when a signal cut it short.
 //
@@ -89,7 +90,7 @@ type options struct {
 	stdout, stderr io.Writer
 }
 
-// newCommand has one way to run yet; further ones become subcommands.
+// newCommand tells the story; what else there is are subcommands.
 func newCommand(o options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
@@ -106,17 +107,24 @@ func newCommand(o options) *cobra.Command {
 			return nil
 		},
 	}
+	cmd.AddCommand(replayCommand(o))
+	cmd.CompletionOptions.DisableDefaultCmd = true
 	cmd.SetOut(o.stdout)
 	cmd.SetErr(o.stderr)
 	return cmd
 }
 
-// run raises the stage, tells the story on it, and strikes it however that went.
+// run tells the story.
 func run(ctx context.Context, o options) error {
+	return onStage(ctx, o, func(ctx context.Context, s *stage, n *narrator) error { return perform(ctx, s, n, o.keep) })
+}
+
+// onStage raises the stage, plays on it, and strikes it however that went.
+func onStage(ctx context.Context, o options, play func(context.Context, *stage, *narrator) error) error {
 	n := &narrator{out: o.stdout, colours: o.colours}
 	s, err := raise(ctx, o.stderr, n)
 	if err == nil {
-		err = perform(ctx, s, n, o.keep)
+		err = play(ctx, s, n)
 	}
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		err = context.Cause(ctx) // which signal; what it broke off is of no interest

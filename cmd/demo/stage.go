@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -40,6 +39,9 @@ type stage struct {
 	http    *http.Client
 	// ferryLog passes ferry's log on, once it is open.
 	ferryLog *curtain
+	// witness reads ferry's log.
+	witness *witness
+	built   string // folder of programs made for this run; empty: none
 }
 
 // raise starts the three. The stage is never nil and has to be struck, error or not.
@@ -48,12 +50,9 @@ func raise(ctx context.Context, stderr io.Writer, n *narrator) (*stage, error) {
 		hookKey:  rand.Text() + rand.Text(), // 52 characters
 		http:     &http.Client{Timeout: callLimit, Transport: &http.Transport{}},
 		ferryLog: &curtain{to: stderr},
+		witness:  newWitness(),
 	}
-	ferry, err := sibling("ferry")
-	if err != nil {
-		return s, err
-	}
-	auth0, err := sibling("auth0sim")
+	ferry, auth0, err := s.findPrograms(ctx, stderr)
 	if err != nil {
 		return s, err
 	}
@@ -79,19 +78,6 @@ func raise(ctx context.Context, stderr io.Writer, n *narrator) (*stage, error) {
 	return s, n.err
 }
 
-// sibling is a program in the folder of this one.
-func sibling(name string) (string, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return "", fmt.Errorf("find %s: %w", name, err)
-	}
-	path := filepath.Join(filepath.Dir(self), name)
-	if _, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("find %s, which `make build` puts beside this program: %w", name, err)
-	}
-	return path, nil
-}
-
 // raisePair starts Kratos and ferry. Each must be told where the other is, so ferry's
 // port is chosen first and held until ferry is about to take it. Where somebody was
 // faster the error is errPortTaken, and Kratos, which knows a wrong port, is gone.
@@ -111,7 +97,7 @@ func (s *stage) raisePair(ctx context.Context, kratos, ferry string) error {
 	if err := errors.Join(err, held.Close()); err != nil {
 		return err
 	}
-	s.ferry, err = ferrytest.Start(ctx, ferrytest.Options{Binary: ferry, Env: s.settings(address), Output: s.ferryLog})
+	s.ferry, err = ferrytest.Start(ctx, ferrytest.Options{Binary: ferry, Env: s.settings(address), Output: io.MultiWriter(s.ferryLog, s.witness)})
 	if err != nil && strings.Contains(err.Error(), portIsTaken) {
 		err = errors.Join(errPortTaken, err, s.kratos.Stop())
 		s.kratos = nil
@@ -148,6 +134,9 @@ func (s *stage) strike() error {
 		errs = append(errs, s.sim.stop())
 	}
 	s.http.CloseIdleConnections()
+	if s.built != "" {
+		errs = append(errs, os.RemoveAll(s.built))
+	}
 	return errors.Join(errs...)
 }
 

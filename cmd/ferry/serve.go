@@ -82,12 +82,7 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	identities, err := kratos.New(kratos.Options{
-		AdminURL:  cfg.KratosAdminURL,
-		Token:     cfg.KratosAdminToken,
-		Timeout:   kratosTimeout,
-		Transport: &http.Transport{MaxConnsPerHost: kratosConns, MaxIdleConnsPerHost: kratosConns, IdleConnTimeout: 60 * time.Second},
-	})
+	identities, err := newIdentities(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +91,11 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 		return nil, err
 	}
 	carry, err := carryOptions(cfg, identities)
+	if err != nil {
+		return nil, err
+	}
+	hashKey := logHashKey(cfg)
+	recorder, err := newRecorder(cfg, hashKey, log, registry)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +111,8 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 		TrustedProxies:          cfg.TrustedProxies,
 		ForwardClientIP:         cfg.Auth0ForwardClientIP,
 		TrustVerifiedIdentifier: cfg.Binding == config.BindingVerifiedIdentifier,
-		LogHashKey:              logHashKey(cfg),
+		LogHashKey:              hashKey,
+		Recorder:                recorder.forHooks(),
 		Identities:              identities,
 		Upstream:                auth0,
 		Log:                     log,
@@ -123,15 +124,24 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 	}
 	s := &server{
 		cfg: cfg, log: log, failed: make(chan error, 2),
-		background: []func(context.Context){auth0.Run, store.Run}, drain: hooks.Drain, close: store.Close,
+		background: []func(context.Context){auth0.Run, store.Run, recorder.Run}, drain: hooks.Drain, close: store.Close,
 	}
-	operator, err := admin.Echo(admin.Options{Version: buildVersion(), Ready: s.ready.Load, Metrics: registry})
+	operator, err := admin.Echo(admin.Options{Version: buildVersion(), Ready: s.ready.Load, Metrics: registry, Upstream: s.upstream})
 	if err != nil {
 		return nil, err
 	}
 	s.hooks = s.httpServer(hooks.Echo())
 	s.admin = s.httpServer(operator)
 	return s, nil
+}
+
+func newIdentities(cfg *config.Config) (*kratos.Client, error) {
+	return kratos.New(kratos.Options{
+		AdminURL:  cfg.KratosAdminURL,
+		Token:     cfg.KratosAdminToken,
+		Timeout:   kratosTimeout,
+		Transport: &http.Transport{MaxConnsPerHost: kratosConns, MaxIdleConnsPerHost: kratosConns, IdleConnTimeout: 60 * time.Second},
+	})
 }
 
 func newUpstream(cfg *config.Config) (*upstream.Client, error) {

@@ -35,6 +35,7 @@ type server struct {
 	drain      func(context.Context)   // what is still to be written
 	close      func() error
 
+	hooksAt string // where hooks listens
 	ready   atomic.Bool
 	failed  chan error
 	stop    context.CancelFunc
@@ -66,6 +67,7 @@ func (s *server) Start(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("listen for the operator: %w", err), hooks.Close())
 	}
+	s.hooksAt = hooks.Addr().String()
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	for _, run := range s.background {
 		s.running.Go(func() { run(ctx) })

@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	benchUsers  = 4000 // lines of the generated file
+	benchUsers  = 8000 // lines of the generated file
 	benchRounds = 5
 	rawAtOnce   = 4   // as ferry
 	rawBatch    = 500 // what ferry comes to after some batches

@@ -1,0 +1,34 @@
+package recording_test
+
+import (
+	"fmt"
+	"testing"
+
+	"ferry/recording"
+)
+
+// BenchmarkRecord is what recording one call costs: before the answer (redact), and
+// after it.
+func BenchmarkRecord(b *testing.B) {
+	public, _, err := recording.GenerateKey()
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, key := range map[string]*[32]byte{"hashes": nil, "sealed": public} {
+		b.Run(name, func(b *testing.B) {
+			w := begin(b, options(b, b.TempDir(), func(o *recording.Options) { o.Key = key }))
+			call := failed()
+			b.ReportAllocs()
+			for b.Loop() {
+				w.Record(call)
+			}
+		})
+	}
+	b.Run("redact", func(b *testing.B) {
+		body := fmt.Appendf(nil, `{"identifier":"alice@example.org","password":"secret","identity":{"id":%q,"external_id":null,"state":"active"},"flow":{"id":%q},"client":{"ip":"192.0.2.1","user_agent":"Mozilla/5.0"}}`, uuid1, uuid1)
+		b.ReportAllocs()
+		for b.Loop() {
+			recording.Redact(body, hashed)
+		}
+	})
+}

@@ -1,0 +1,130 @@
+package recording
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/crypto/curve25519"
+	"golang.org/x/crypto/nacl/box"
+
+	"ferry/secret"
+)
+
+const (
+	keyBytes = 32
+	// padTo hides how long a password is: what is sealed is a multiple of it.
+	padTo = 128
+	// maxSealed is more than anything that could match.
+	maxSealed = 4096
+)
+
+// The errors of keys and of what is sealed. They hold nothing of either.
+var (
+	ErrKey    = errors.New("not a key of `ferry record keygen`: 32 bytes in base64")
+	ErrSealed = errors.New("not sealed for this key")
+)
+
+// GenerateKey makes a key pair: whoever has the public key can seal, whoever has the
+// private key can open.
+func GenerateKey() (public, private *[32]byte, err error) {
+	public, private, err = box.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, nil, fmt.Errorf("make a key: %w", err)
+	}
+	return public, private, nil
+}
+
+// FormatKey is the text of a key, which ParseKey reads.
+func FormatKey(key *[32]byte) string { return base64.StdEncoding.EncodeToString(key[:]) }
+
+// ParseKey reads a key, public or private, from its text, or from a file with lines
+// of comment that begin with #. The error is ErrKey.
+func ParseKey(text string) (*[32]byte, error) {
+	found := ""
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		if found != "" {
+			return nil, ErrKey
+		}
+		found = line
+	}
+	raw, err := base64.StdEncoding.Strict().DecodeString(found)
+	if err != nil || len(raw) != keyBytes {
+		return nil, ErrKey
+	}
+	return (*[32]byte)(raw), nil
+}
+
+// PublicKey is the public key of a private one.
+func PublicKey(private *[32]byte) (*[32]byte, error) {
+	public, err := curve25519.X25519(private[:], curve25519.Basepoint)
+	if err != nil {
+		return nil, ErrKey
+	}
+	return (*[32]byte)(public), nil
+}
+
+// checkPublic refuses the few values under which what is sealed lies open.
+func checkPublic(key *[32]byte) error {
+	var any32 [32]byte
+	_, _ = rand.Read(any32[:]) // it never fails: crypto/rand ends the process first
+	if _, err := curve25519.X25519(any32[:], key[:]); err != nil {
+		return ErrKey
+	}
+	return nil
+}
+
+// credentials are what is sealed.
+type credentials struct {
+	Identifier string `json:"identifier"`
+	Password   string `json:"password"`
+}
+
+// seal seals identifier and password, as typed, for the owner of the private key
+// (libsodium's sealed box). It gives nothing where they are longer than anything
+// that could match.
+func seal(public *[32]byte, identifier string, password secret.String) string {
+	if len(identifier)+password.Len() > maxSealed {
+		return ""
+	}
+	text, err := json.Marshal(credentials{identifier, password.Reveal()}) //nolint:gosec // G117: to be sealed
+	if err != nil {
+		return ""
+	}
+	padded := make([]byte, (len(text)+padTo-1)/padTo*padTo)
+	for i := copy(padded, text); i < len(padded); i++ {
+		padded[i] = ' '
+	}
+	defer func() { clear(text); clear(padded) }()
+	sealed, err := box.SealAnonymous(nil, padded, public, rand.Reader)
+	if err != nil {
+		return ""
+	}
+	return base64.StdEncoding.EncodeToString(sealed)
+}
+
+// Open gives back what a line's Sealed holds. The password is empty where it had
+// been proven right. The error is ErrSealed, or ErrKey.
+func Open(text string, private *[32]byte) (identifier, password string, err error) {
+	public, err := PublicKey(private)
+	if err != nil {
+		return "", "", err
+	}
+	sealed, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return "", "", ErrSealed
+	}
+	plain, ok := box.OpenAnonymous(nil, sealed, public, private)
+	var c credentials
+	if !ok || json.Unmarshal(plain, &c) != nil {
+		return "", "", ErrSealed
+	}
+	return c.Identifier, c.Password, nil
+}

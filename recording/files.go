@@ -1,0 +1,209 @@
+package recording
+
+import (
+	"cmp"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"syscall"
+	"time"
+)
+
+const (
+	dirMode  = 0o700
+	fileMode = 0o600
+	// maxFiles times the size of one is what all together may hold.
+	maxFiles = 16
+	// ages is how many parts of its time a file is written to: a line of its last day
+	// lives that much shorter than one of its first.
+	ages       = 28
+	timeLayout = "20060102T150405Z"
+)
+
+// namePattern is a file's name, with the time of its first line.
+var namePattern = regexp.MustCompile(`^ferry-(\d{8}T\d{6}Z)-[0-9a-f]{8}\.ndjson$`)
+
+// sink is an open file.
+type sink interface {
+	io.WriteCloser
+	Truncate(size int64) error
+}
+
+// files are the recordings in a directory, and the one that is written.
+type files struct {
+	dir      string
+	maxBytes int64
+	keep     time.Duration
+	now      func() time.Time
+	create   func(path string) (sink, error)
+
+	open sink // nil: none
+	name string
+	size int64
+	born time.Time
+}
+
+func create(path string) (sink, error) {
+	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+}
+
+// prepare makes the directory, or looks whether it may be used.
+func prepare(dir string) error {
+	if err := os.MkdirAll(dir, dirMode); err != nil {
+		return fmt.Errorf("make the directory: %w", err)
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return fmt.Errorf("look at the directory: %w", err)
+	}
+	if mode := info.Mode().Perm(); mode&0o022 != 0 {
+		return fmt.Errorf("%s can be written by others (mode %04o): chmod 700 it, or name another directory", dir, mode)
+	}
+	probe, err := os.CreateTemp(dir, ".ferry-*")
+	if err != nil {
+		return fmt.Errorf("write into the directory: %w", err)
+	}
+	return errors.Join(probe.Close(), os.Remove(probe.Name()))
+}
+
+// isFull: the disk has no room, which mends itself or does not, and is no reason to
+// keep anybody from logging in.
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// sweepEvery is how often to look for what is too old.
+func (f *files) sweepEvery() time.Duration { return min(time.Hour, f.keep/ages) }
+
+// write adds whole lines. After an error half of them may be there, without half a
+// line; the next write begins another file.
+func (f *files) write(lines []byte) error {
+	if len(lines) == 0 {
+		return nil
+	}
+	if f.open != nil && (f.size > 0 && f.size+int64(len(lines)) > f.maxBytes || f.isOld()) {
+		if err := f.close(); err != nil {
+			return err
+		}
+	}
+	if f.open == nil {
+		if err := f.begin(); err != nil {
+			return err
+		}
+	}
+	n, err := f.open.Write(lines)
+	if err != nil {
+		whole := f.size + int64(wholeLines(lines[:n]))
+		return errors.Join(err, f.open.Truncate(whole), f.close())
+	}
+	f.size += int64(n)
+	return nil
+}
+
+// wholeLines is how many bytes of text end in a line's end.
+func wholeLines(text []byte) int {
+	for i := len(text); i > 0; i-- {
+		if text[i-1] == '\n' {
+			return i
+		}
+	}
+	return 0
+}
+
+func (f *files) isOld() bool { return f.now().Sub(f.born) >= f.keep/ages }
+
+// begin opens another file, and makes room for it.
+func (f *files) begin() error {
+	if err := prepare(f.dir); err != nil {
+		return err
+	}
+	var tail [4]byte
+	_, _ = rand.Read(tail[:]) // it never fails: crypto/rand ends the process first
+	now := f.now()
+	name := "ferry-" + now.UTC().Format(timeLayout) + "-" + hex.EncodeToString(tail[:]) + ".ndjson"
+	open, err := f.create(filepath.Join(f.dir, name))
+	if err != nil {
+		return fmt.Errorf("begin a file: %w", err)
+	}
+	f.open, f.name, f.size, f.born = open, name, 0, now
+	_ = f.sweep() // the hourly one reports
+	return nil
+}
+
+func (f *files) close() error {
+	if f.open == nil {
+		return nil
+	}
+	err := f.open.Close()
+	f.open, f.name = nil, ""
+	return err
+}
+
+// recorded is one file of the directory.
+type recorded struct {
+	name string
+	born time.Time
+	last time.Time
+	size int64
+}
+
+// sweep ends a file that is old enough, and removes those that are too old, or too
+// much. It touches nothing that has not a name of ours.
+func (f *files) sweep() error {
+	all, err := f.list()
+	if err != nil {
+		return err
+	}
+	var faults []error
+	isCurrent := func(r recorded) bool { return r.name == f.name }
+	if f.open != nil && (f.isOld() || !slices.ContainsFunc(all, isCurrent)) {
+		faults = append(faults, f.close())
+	}
+	limit := f.now().Add(-f.keep)
+	held := f.maxBytes      // the room of the current one
+	for _, r := range all { // the newest first
+		if isCurrent(r) {
+			continue
+		}
+		held += r.size
+		if r.born.Before(limit) || r.last.Before(limit) || held > maxFiles*f.maxBytes {
+			if err := os.Remove(filepath.Join(f.dir, r.name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				faults = append(faults, err)
+			}
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// list is what is there of ours, the newest first.
+func (f *files) list() ([]recorded, error) {
+	entries, err := os.ReadDir(f.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var all []recorded
+	for _, entry := range entries {
+		found := namePattern.FindStringSubmatch(entry.Name())
+		if found == nil {
+			continue
+		}
+		born, err := time.Parse(timeLayout, found[1])
+		info, statErr := entry.Info()
+		if err != nil || statErr != nil || !info.Mode().IsRegular() {
+			continue
+		}
+		all = append(all, recorded{entry.Name(), born, info.ModTime(), info.Size()})
+	}
+	slices.SortFunc(all, func(a, b recorded) int { return cmp.Or(b.born.Compare(a.born), b.last.Compare(a.last)) })
+	return all, nil
+}

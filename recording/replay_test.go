@@ -1,0 +1,393 @@
+package recording_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"ferry/recording"
+	"ferry/secret"
+)
+
+const replayKey = "canary-key"
+
+// got is a call as the target got it.
+type got struct {
+	path, key, contentType, trigger, request string
+	length                                   int64
+	body                                     map[string]any
+}
+
+// target answers every call with the next of its answers, the last one for ever.
+type target struct {
+	*httptest.Server
+
+	mu      sync.Mutex
+	calls   []got
+	answers []string // "403 {…}"
+	busy    int
+	most    int           // calls at once
+	hold    chan struct{} // calls wait for it; nil: none does
+	arrived chan struct{} // is told of every call that waits
+}
+
+func newTarget(t *testing.T, answers ...string) *target {
+	t.Helper()
+	s := &target{answers: answers}
+	s.Server = httptest.NewServer(http.HandlerFunc(s.serve))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func (s *target) serve(w http.ResponseWriter, r *http.Request) {
+	text, _ := io.ReadAll(r.Body)
+	call := got{
+		path: r.URL.Path, key: r.Header.Get("Authorization"), contentType: r.Header.Get("Content-Type"),
+		trigger: r.Header.Get("Ory-Webhook-Trigger-Id"), request: r.Header.Get("Ory-Webhook-Request-Id"), length: int64(len(text)),
+	}
+	_ = json.Unmarshal(text, &call.body) // some are none
+	s.mu.Lock()
+	s.calls = append(s.calls, call)
+	answer := s.answers[0]
+	if len(s.answers) > 1 {
+		s.answers = s.answers[1:]
+	}
+	s.busy++
+	s.most = max(s.most, s.busy)
+	s.mu.Unlock()
+	if s.hold != nil {
+		s.arrived <- struct{}{}
+		<-s.hold
+	}
+	s.mu.Lock()
+	s.busy--
+	s.mu.Unlock()
+	var status int
+	body := ""
+	_, _ = fmt.Sscanf(answer, "%d %s", &status, &body)
+	if status >= 300 && status < 400 {
+		w.Header().Set("Location", s.URL+"/elsewhere")
+	}
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, body)
+}
+
+func (s *target) got() []got {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.calls)
+}
+
+// replay makes the calls and returns the results in their order.
+func (s *target) replay(t *testing.T, calls []recording.Call, change ...func(*recording.ReplayOptions)) ([]recording.Result, error) {
+	t.Helper()
+	var results []recording.Result
+	opts := recording.ReplayOptions{
+		Target: s.URL, Key: secret.New(replayKey),
+		Client: &http.Client{
+			Transport:     &http.Transport{DisableKeepAlives: true},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+		Restore: func(context.Context, recording.Call) (recording.Login, string, error) {
+			return recording.Login{Identifier: "ada@example.org", Password: secret.New("canary")}, "", nil
+		},
+		Each: func(r recording.Result) { results = append(results, r) },
+	}
+	for _, c := range change {
+		c(&opts)
+	}
+	err := recording.Replay(t.Context(), opts, all(calls))
+	return results, err
+}
+
+func all(calls []recording.Call) iter.Seq2[recording.Call, error] {
+	return func(yield func(recording.Call, error) bool) {
+		for _, call := range calls {
+			if !yield(call, nil) {
+				return
+			}
+		}
+	}
+}
+
+// line is a recorded call of the migration hook, changed.
+func line(t *testing.T, change func(*recording.Line)) recording.Call {
+	t.Helper()
+	calls, err := recording.ParseCalls([]byte(recorded))
+	if err != nil {
+		t.Fatal(err)
+	}
+	calls[0].Line.Headers = map[string]string{"Content-Type": "application/json"}
+	if change != nil {
+		change(&calls[0].Line)
+	}
+	return calls[0]
+}
+
+func TestReplayCompares(t *testing.T) {
+	const noMatch, match = `403 {"status":"no_match"}`, `200 {"status":"password_match"}`
+	body, err := recording.ParseCalls([]byte(plain))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		call   recording.Call
+		answer string
+		want   recording.Verdict
+	}{
+		"the same":             {line(t, nil), noMatch, recording.VerdictSame},
+		"another status":       {line(t, nil), `424 {"status":"no_match"}`, recording.VerdictDiffers},
+		"another word":         {line(t, nil), `403 {"status":"nobody"}`, recording.VerdictDiffers},
+		"no word":              {line(t, nil), `403 <html>`, recording.VerdictDiffers},
+		"word not recorded":    {line(t, func(l *recording.Line) { l.Answer = nil }), `403 {"status":"nobody"}`, recording.VerdictSame},
+		"a redirect":           {line(t, nil), "307 x", recording.VerdictDiffers},
+		"a body":               {body[0], match, recording.VerdictAnswered},
+		"a problem report":     {line(t, func(l *recording.Line) { l.Status, l.Answer, l.Outcome = 400, nil, "caller" }), `400 {"status":400}`, recording.VerdictSame},
+		"the other hook":       {line(t, func(l *recording.Line) { l.Route, l.Status, l.Answer = "after-login", 200, []byte("{}") }), "200 {}", recording.VerdictSame},
+		"the other hook fails": {line(t, func(l *recording.Line) { l.Route, l.Status, l.Answer = "after-login", 200, []byte("{}") }), "502 {}", recording.VerdictDiffers},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newTarget(t, c.answer)
+			results, err := s.replay(t, []recording.Call{c.call})
+			if err != nil || len(results) != 1 || results[0].Verdict != c.want {
+				t.Fatalf("got %+v, %v, want %s", results, err, c.want)
+			}
+			calls := s.got()
+			if len(calls) != 1 || calls[0].path != "/hooks/"+c.call.Line.Route || calls[0].key != "Bearer "+replayKey || calls[0].request != results[0].RequestID {
+				t.Errorf("sent %+v", calls)
+			}
+			if shown := fmt.Sprintf("%+v", results[0]); strings.Contains(shown, "canary") || strings.Contains(shown, "ada") {
+				t.Errorf("the result holds what must not be shown: %s", shown)
+			}
+		})
+	}
+}
+
+func TestReplayMakesTheBodyAnew(t *testing.T) {
+	template := []byte(`{"identifier":"#00","password":"[password]","identity":{"id":"old","state":"active"},"client":{"ip":"#1"}}`)
+	as := func(id string) func(*recording.ReplayOptions) {
+		return func(o *recording.ReplayOptions) {
+			o.Restore = func(context.Context, recording.Call) (recording.Login, string, error) {
+				return recording.Login{Identifier: "Ada ", Password: secret.New("<ö>"), IdentityID: id}, "", nil
+			}
+		}
+	}
+	typed := map[string]any{"identifier": "Ada ", "password": "<ö>"}
+	with := func(identity string) map[string]any {
+		all := maps.Clone(typed)
+		all["identity"] = map[string]any{"id": identity, "state": "active"}
+		all["client"] = map[string]any{"ip": "#1"}
+		return all
+	}
+	for name, c := range map[string]struct {
+		line   func(*recording.Line)
+		id     string
+		body   map[string]any
+		length int64
+		key    string
+	}{
+		"fixed":                 {nil, "", typed, 0, replayKey},
+		"template":              {func(l *recording.Line) { l.Body = template }, "", with("old"), 0, replayKey},
+		"for another Kratos":    {func(l *recording.Line) { l.Body = template }, "new", with("new"), 0, replayKey},
+		"fixed, another Kratos": {nil, "new", typed, 0, replayKey},
+		"no body was kept":      {func(l *recording.Line) { l.Body = nil }, "", typed, 0, replayKey},
+		"without the key":       {func(l *recording.Line) { l.Body, l.Status, l.Outcome = nil, 401, "caller" }, "", nil, 0, ""},
+		"not JSON":              {func(l *recording.Line) { l.Body, l.Status, l.Outcome = nil, 400, "caller" }, "", nil, 0, replayKey},
+		"an empty identifier":   {func(l *recording.Line) { l.Body, l.Status, l.Outcome = []byte(`{"identifier":""}`), 400, "caller" }, "", map[string]any{"identifier": ""}, 0, replayKey},
+		"too long a request": {func(l *recording.Line) {
+			l.Body, l.Outcome, l.Reason = nil, "oversize", "request_size"
+			l.Headers["Content-Length"] = "1048704"
+		}, "", nil, 1048704, replayKey},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newTarget(t, "403 x")
+			if _, err := s.replay(t, []recording.Call{line(t, c.line)}, as(c.id)); err != nil {
+				t.Fatal(err)
+			}
+			call := s.got()[0]
+			body, _ := json.Marshal(call.body)
+			want, _ := json.Marshal(c.body)
+			if string(body) != string(want) || strings.TrimPrefix(call.key, "Bearer ") != c.key || c.length > 0 && call.length != c.length {
+				t.Errorf("got %s (%d bytes) with the key %q, want %s", body, call.length, call.key, want)
+			}
+		})
+	}
+}
+
+func TestReplayLeavesOut(t *testing.T) {
+	reason := func(outcome, reason string) recording.Call {
+		return line(t, func(l *recording.Line) { l.Outcome, l.Reason = outcome, reason })
+	}
+	plainCalls, err := recording.ParseCalls([]byte(plain))
+	if err != nil {
+		t.Fatal(err)
+	}
+	nothing := func(o *recording.ReplayOptions) { o.Restore = nil }
+	careful := func(o *recording.ReplayOptions) { o.Careful = true }
+	for name, c := range map[string]struct {
+		call   recording.Call
+		change func(*recording.ReplayOptions)
+		want   string // empty: it is made
+	}{
+		"no password":              {line(t, nil), nothing, recording.SkippedNoPassword},
+		"too long a password":      {reason("oversize", "password_length"), nothing, ""},
+		"a length not recorded":    {reason("oversize", "request_size"), nothing, recording.SkippedSize},
+		"a body needs nothing":     {plainCalls[0], nothing, ""},
+		"another outcome":          {line(t, nil), func(o *recording.ReplayOptions) { o.Only = []string{"match", "denied"} }, recording.SkippedOutcome},
+		"that outcome":             {line(t, nil), func(o *recording.ReplayOptions) { o.Only = []string{"match", "mismatch"} }, ""},
+		"a body has none":          {plainCalls[0], func(o *recording.ReplayOptions) { o.Only = []string{"match"} }, recording.SkippedOutcome},
+		"careful: mismatch":        {line(t, nil), careful, recording.SkippedFailure},
+		"careful: a body":          {plainCalls[0], careful, recording.SkippedFailure},
+		"careful: throttled":       {reason("throttled", ""), careful, recording.SkippedFailure},
+		"careful: unavailable":     {reason("unavailable", ""), careful, recording.SkippedFailure},
+		"careful: inactive":        {reason("inactive", ""), careful, recording.SkippedFailure},
+		"careful: unbound":         {reason("unbound", ""), careful, recording.SkippedFailure},
+		"careful: blocked":         {reason("blocked", ""), careful, recording.SkippedFailure},
+		"careful: a long password": {reason("oversize", "password_length"), careful, recording.SkippedFailure},
+		"careful: match":           {reason("match", ""), careful, ""},
+		"careful: second factor":   {reason("mfa_required", ""), careful, ""},
+		"careful: no form":         {reason("caller", ""), careful, ""},
+		"careful: the other hook":  {line(t, func(l *recording.Line) { l.Route = "after-login" }), careful, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newTarget(t, "403 x")
+			results, err := s.replay(t, []recording.Call{c.call}, c.change)
+			if err != nil || len(results) != 1 {
+				t.Fatalf("got %+v, %v", results, err)
+			}
+			left := ""
+			if results[0].Verdict == recording.VerdictSkipped {
+				left = results[0].Reason
+			}
+			if made := len(s.got()); left != c.want || (made == 0) != (c.want != "") {
+				t.Errorf("left out for %q, want %q; %d calls were made", left, c.want, made)
+			}
+		})
+	}
+}
+
+// TestReplayDeliveries: ids are new, and equal where they were equal; Kratos 1.3.1
+// sends none.
+func TestReplayDeliveries(t *testing.T) {
+	const first, second = "9b7662a1-e42d-4e53-9d66-442a3891ef8c", "8cc613b9-7eff-41d9-a931-b40616bf2cbe"
+	var calls []recording.Call
+	for _, trigger := range []string{first, second, first, ""} {
+		calls = append(calls, line(t, func(l *recording.Line) {
+			if trigger != "" {
+				l.Headers["Ory-Webhook-Trigger-Id"] = trigger
+			}
+		}))
+	}
+	s := newTarget(t, "403 x")
+	for round := range 2 {
+		if _, err := s.replay(t, calls, func(o *recording.ReplayOptions) { o.Round = round }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var ids []string
+	for _, call := range s.got() {
+		ids = append(ids, call.trigger)
+	}
+	if ids[0] != ids[2] || ids[3] != "" || ids[4] != ids[6] || ids[7] != "" {
+		t.Errorf("got %q", ids)
+	}
+	for i, id := range []string{ids[0], ids[1], ids[4], ids[5]} {
+		if len(id) != len(first) || id == first || id == second || slices.Contains([]string{ids[0], ids[1], ids[4], ids[5]}[:i], id) {
+			t.Errorf("got %q", ids)
+		}
+	}
+}
+
+// TestReplayAtOnce: as many calls at once as were asked for, and no more.
+func TestReplayAtOnce(t *testing.T) {
+	s := newTarget(t, "403 x")
+	calls := make([]recording.Call, 9)
+	s.hold, s.arrived = make(chan struct{}), make(chan struct{}, len(calls))
+	for i := range calls {
+		calls[i] = line(t, nil)
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := s.replay(t, calls, func(o *recording.ReplayOptions) { o.Concurrency = 3 })
+		done <- err
+	}()
+	for range 3 {
+		select {
+		case <-s.arrived:
+		case <-time.After(time.Minute):
+			t.Error("no three calls at once")
+		}
+	}
+	close(s.hold)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if n := len(s.got()); n != len(calls) || s.most > 3 {
+		t.Errorf("%d calls, %d at once", n, s.most)
+	}
+}
+
+func TestReplayRate(t *testing.T) {
+	s := newTarget(t, "403 x")
+	started := time.Now()
+	if _, err := s.replay(t, []recording.Call{line(t, nil), line(t, nil), line(t, nil)}, func(o *recording.ReplayOptions) { o.PerSecond = 20 }); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(started); took < 95*time.Millisecond {
+		t.Errorf("three calls at 20 a second took %s", took)
+	}
+}
+
+// TestReplayNobody: a target that is not there ends the replay soon.
+func TestReplayNobody(t *testing.T) {
+	s := newTarget(t, "403 x")
+	s.Close()
+	calls := make([]recording.Call, 100)
+	for i := range calls {
+		calls[i] = line(t, nil)
+	}
+	results, err := s.replay(t, calls)
+	if !errors.Is(err, recording.ErrNobody) || len(results) != 10 || results[0].Verdict != recording.VerdictFailed {
+		t.Errorf("got %d results, %v", len(results), err)
+	}
+	for _, r := range results {
+		if strings.Contains(r.Reason, "canary") {
+			t.Errorf("the reason holds a secret: %s", r.Reason)
+		}
+	}
+}
+
+// TestReplayEnds: a cancelled context, and a Restore that fails, end it with an error.
+func TestReplayEnds(t *testing.T) {
+	s := newTarget(t, "403 x")
+	broken := errors.New("broken")
+	_, err := s.replay(t, []recording.Call{line(t, nil)}, func(o *recording.ReplayOptions) {
+		o.Restore = func(context.Context, recording.Call) (recording.Login, string, error) {
+			return recording.Login{}, "", broken
+		}
+	})
+	if !errors.Is(err, broken) || len(s.got()) != 0 {
+		t.Errorf("got %v after %d calls", err, len(s.got()))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	err = recording.Replay(ctx, recording.ReplayOptions{
+		Target: s.URL, Client: s.Client(), Restore: func(context.Context, recording.Call) (recording.Login, string, error) {
+			return recording.Login{Identifier: "a", Password: secret.New("b")}, "", nil
+		},
+		Each: func(recording.Result) { cancel() },
+	}, all([]recording.Call{line(t, nil), line(t, nil)}))
+	if !errors.Is(err, context.Canceled) || len(s.got()) != 1 {
+		t.Errorf("got %v after %d calls", err, len(s.got()))
+	}
+}

@@ -1,0 +1,188 @@
+package recording_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"ferry/recording"
+)
+
+const (
+	recorded = `{"v":1,"time":"2026-11-22T01:02:03Z","route":"password-migration","shape":"fixed",` +
+		`"body":{"identifier":"#00","password":"[password]"},"status":403,"answer":{"status":"no_match"},"outcome":"mismatch","took_ms":{}}`
+	plain = `{"identifier":"ada@example.org","password":"canary"}`
+)
+
+func TestParseCalls(t *testing.T) {
+	for name, c := range map[string]struct {
+		text   string
+		routes string // what is found
+		fault  string
+	}{
+		"a line":                   {recorded, "password-migration", ""},
+		"a line of the other hook": {strings.Replace(recorded, "password-migration", "after-login", 1), "after-login", ""},
+		"a body":                   {plain, "password-migration", ""},
+		"a body of the other hook": {`{"identity":{"id":"x"},"flow":{"id":"y"}}`, "after-login", ""},
+		"a request":                {`{"method":"POST","url":"/migrate","header":{},"body":` + plain + `}`, "password-migration", ""},
+		"a request, body as text":  {`{"method":"POST","body":"{\"identifier\":\"a\",\"password\":\"b\"}"}`, "password-migration", ""},
+		"a request by its path":    {`{"method":"POST","url":"/hooks/after-login","body":{}}`, "after-login", ""},
+		"a list":                   {"[" + plain + "," + recorded + "]", "password-migration password-migration", ""},
+		"a later form":             {strings.Replace(recorded, `"v":1`, `"v":2`, 1), "", "form that this ferry does not know"},
+		"another route":            {strings.Replace(recorded, "password-migration", "../admin", 1), "", "a hook that ferry does not have"},
+		"a line without a status":  {strings.Replace(recorded, `"status":403`, `"status":0`, 1), "", "neither"},
+		"an empty list":            {`[]`, "", "neither"},
+		"a list of lists":          {`[[]]`, "", "neither"},
+		"an identity":              {`{"id":"x","traits":{}}`, "", "neither"},
+		"a number":                 {`7`, "", "neither"},
+		"null":                     {`null`, "", "neither"},
+		"cut off":                  {plain[:20], "", "cut off"},
+		"empty":                    {"", "", "cut off"},
+		"a body that is text":      {`{"method":"POST","body":"canary"}`, "", "neither"},
+		"headers of another kind":  {`{"method":"POST","header":7,"body":` + plain + `}`, "", "neither"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			calls, err := recording.ParseCalls([]byte(c.text))
+			var routes []string
+			for _, call := range calls {
+				routes = append(routes, call.Line.Route)
+			}
+			if got := strings.Join(routes, " "); got != c.routes {
+				t.Errorf("got %q, want %q", got, c.routes)
+			}
+			if (err == nil) != (c.fault == "") || err != nil && (!strings.Contains(err.Error(), c.fault) || strings.Contains(err.Error(), "canary")) {
+				t.Errorf("got %v, want %q", err, c.fault)
+			}
+		})
+	}
+}
+
+// FuzzParseCalls: what is read is a call of a hook there is, and no error quotes.
+func FuzzParseCalls(f *testing.F) {
+	files, err := filepath.Glob("../test/testdata/payloads/*.json")
+	if err != nil || len(files) == 0 {
+		f.Fatalf("no payloads: %v", err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	f.Add([]byte(recorded))
+	f.Add([]byte(plain))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		calls, err := recording.ParseCalls(text)
+		if (err == nil) != (len(calls) > 0) {
+			t.Fatalf("%d calls and the error %v", len(calls), err)
+		}
+		if err != nil && len(err.Error()) > 80 {
+			t.Fatalf("a long error may quote: %v", err)
+		}
+		for _, call := range calls {
+			if call.Line.Route != recording.RouteMigration && call.Line.Route != recording.RouteAfterLogin {
+				t.Fatalf("a call of %q", call.Line.Route)
+			}
+			if call.Recorded() && call.Line.Version != recording.Version {
+				t.Fatalf("a line of version %d", call.Line.Version)
+			}
+		}
+	})
+}
+
+// write makes files of a folder, and returns it.
+func write(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// read is what a source yields: where the calls stand, and what could not be read.
+func read(t *testing.T, source *recording.Source) (calls, faults []string, bytes int64) {
+	t.Helper()
+	for call, err := range source.Calls(func(n int64) { bytes += n }) {
+		if err != nil {
+			faults = append(faults, err.Error())
+			continue
+		}
+		calls = append(calls, call.At)
+	}
+	return calls, faults, bytes
+}
+
+func TestSource(t *testing.T) {
+	long := `"` + strings.Repeat("x", 17<<20) + `"`
+	dir := write(t, map[string]string{
+		"b.ndjson":      recorded + "\n\n" + recorded[:40] + "\n" + long + "\n" + recorded, // no newline at the end
+		"a/body.json":   "{\n \"identifier\": \"a\",\n \"password\": \"b\"\n}\n",
+		"a/list.json":   "[\n" + plain + ",\n" + plain + "\n]",
+		"a/person.json": `{"id":"x"}`,
+		"a/notes.md":    "no calls",
+		"empty.ndjson":  "",
+		"torn.json":     "{\n \"identifier\": ",
+	})
+	source, err := recording.OpenSource(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	calls, faults, bytes := read(t, source)
+	short := func(texts []string) []string {
+		for i := range texts {
+			texts[i] = strings.ReplaceAll(texts[i], dir+string(filepath.Separator), "")
+		}
+		return texts
+	}
+	wantCalls := []string{"a/body.json", "a/list.json[0]", "a/list.json[1]", "b.ndjson:1", "b.ndjson:5"}
+	if got := short(calls); !slices.Equal(got, wantCalls) {
+		t.Errorf("got the calls %q, want %q", got, wantCalls)
+	}
+	wantFaults := []string{
+		"a/person.json:1: holds no call of a hook", "b.ndjson:3: not JSON, or cut off",
+		"b.ndjson:4: more than 16 MiB in one piece", "torn.json: not JSON, or cut off",
+	}
+	if got := short(faults); !slices.Equal(got, wantFaults) {
+		t.Errorf("got the faults %q, want %q", got, wantFaults)
+	}
+	if bytes != source.Size() {
+		t.Errorf("told of %d bytes of %d", bytes, source.Size())
+	}
+	for call, err := range source.Calls(nil) {
+		if err != nil || call.At == "" {
+			t.Errorf("got %q, %v", call.At, err)
+		}
+		break // whoever has enough may leave
+	}
+}
+
+// TestSourceNamed: of a file that was named, nothing is passed over.
+func TestSourceNamed(t *testing.T) {
+	dir := write(t, map[string]string{"person.json": `{"id":"x"}`, "only/notes.md": ""})
+	source, err := recording.OpenSource(filepath.Join(dir, "person.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range source.Calls(nil) {
+		var passed recording.PassedOver
+		if err == nil || errors.As(err, &passed) {
+			t.Errorf("got %v", err)
+		}
+	}
+	for _, missing := range []string{filepath.Join(dir, "nowhere"), filepath.Join(dir, "only")} {
+		if _, err := recording.OpenSource(missing); err == nil {
+			t.Errorf("%s was opened", missing)
+		}
+	}
+}

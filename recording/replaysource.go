@@ -1,0 +1,207 @@
+package recording
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// maxValueBytes is far above what one call can come to.
+const maxValueBytes = 16 << 20
+
+// Source is files with calls in them: recordings, bodies of Kratos', folders of both.
+type Source struct {
+	files []sourceFile
+	size  int64
+}
+
+type sourceFile struct {
+	path string
+	// found says that it was found in a folder: nobody said that it holds calls.
+	found bool
+}
+
+// OpenSource lists the files. Of a folder those are taken that end in .json, .ndjson
+// or .jsonl, in the order of their names, those of the folders in it too. The error is
+// of a name that nothing is found under.
+func OpenSource(paths ...string) (*Source, error) {
+	s := &Source{}
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("find what to replay: %w", err)
+		case info.IsDir():
+			err = s.walk(path)
+		default:
+			s.add(path, info, false)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("find what to replay: %w", err)
+		}
+	}
+	return s, nil
+}
+
+func (s *Source) walk(folder string) error {
+	before := len(s.files)
+	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() || !slices.Contains([]string{".json", ".ndjson", ".jsonl"}, filepath.Ext(path)) {
+			return err
+		}
+		info, err := entry.Info()
+		if err == nil {
+			s.add(path, info, true)
+		}
+		return err
+	})
+	if err == nil && len(s.files) == before {
+		err = fmt.Errorf("%s: no file in it ends in .json, .ndjson or .jsonl", folder)
+	}
+	return err
+}
+
+func (s *Source) add(path string, info fs.FileInfo, found bool) {
+	s.files = append(s.files, sourceFile{path, found})
+	s.size += info.Size()
+}
+
+// Size is how many bytes there are to read.
+func (s *Source) Size() int64 { return s.size }
+
+// PassedOver is a file of a folder that holds no call. It is no fault: nobody said
+// that it does.
+type PassedOver struct{ Path string }
+
+// Error names the file.
+func (p PassedOver) Error() string { return p.Path + ": holds no call of a hook" }
+
+// Calls reads the calls one after the other, one file at a time, a line or a file's
+// value in memory. Where something cannot be read, the error says where, quotes
+// nothing of it, and the next follows. read, if not nil, is told the bytes as they
+// are used up.
+func (s *Source) Calls(read func(n int64)) iter.Seq2[Call, error] {
+	if read == nil {
+		read = func(int64) {}
+	}
+	return func(yield func(Call, error) bool) {
+		for _, file := range s.files {
+			if !file.calls(read, yield) {
+				return
+			}
+		}
+	}
+}
+
+func (f sourceFile) calls(read func(int64), yield func(Call, error) bool) bool {
+	in, err := os.Open(f.path)
+	if err != nil {
+		return yield(Call{}, fmt.Errorf("read calls: %w", err))
+	}
+	defer func() { _ = in.Close() }() // it was only read
+	counted := &countedReader{in: in, read: read}
+	lines := bufio.NewReaderSize(counted, 64<<10)
+	first, err := readValue(lines)
+	switch {
+	case errors.Is(err, errValueSize), err != nil && !errors.Is(err, io.EOF):
+		return yield(Call{}, fmt.Errorf("%s: %w", f.path, err))
+	case errors.Is(err, io.EOF), json.Valid(first):
+		return f.lines(lines, first, err, yield)
+	}
+	// Its first line is no value by itself: the file is one value, if it is any.
+	rest, err := io.ReadAll(io.LimitReader(lines, maxValueBytes+1))
+	if err == nil && len(rest) > maxValueBytes {
+		err = errValueSize
+	}
+	if err != nil {
+		return yield(Call{}, fmt.Errorf("%s: %w", f.path, err))
+	}
+	return f.value(slices.Concat(first, rest), 0, yield)
+}
+
+// lines reads a value a line. A line that cannot be read costs itself alone.
+func (f sourceFile) lines(lines *bufio.Reader, text []byte, err error, yield func(Call, error) bool) bool {
+	for number := 1; ; number++ {
+		switch {
+		case errors.Is(err, errValueSize):
+			if !yield(Call{}, fmt.Errorf("%s:%d: %w", f.path, number, err)) {
+				return false
+			}
+		case err != nil && !errors.Is(err, io.EOF):
+			return yield(Call{}, fmt.Errorf("%s:%d: %w", f.path, number, err))
+		case len(bytes.TrimSpace(text)) > 0:
+			if !f.value(text, number, yield) {
+				return false
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return true
+		}
+		text, err = readValue(lines)
+	}
+}
+
+// value is the calls of one value; number is its line, 0 where it is the whole file.
+func (f sourceFile) value(text []byte, number int, yield func(Call, error) bool) bool {
+	at := f.path
+	if number > 0 {
+		at = fmt.Sprintf("%s:%d", f.path, number)
+	}
+	calls, err := ParseCalls(text)
+	switch {
+	case errors.Is(err, errNotCall) && f.found && !strings.HasSuffix(f.path, ".ndjson"):
+		return yield(Call{}, PassedOver{at})
+	case err != nil:
+		return yield(Call{}, fmt.Errorf("%s: %w", at, err))
+	}
+	for i, call := range calls {
+		call.At = at
+		if len(calls) > 1 {
+			call.At = fmt.Sprintf("%s[%d]", at, i)
+		}
+		if !yield(call, nil) {
+			return false
+		}
+	}
+	return true
+}
+
+// readValue reads a line. Of what is longer than a value may
+// be, the rest is dropped and the error is errValueSize.
+func readValue(in *bufio.Reader) ([]byte, error) {
+	var value []byte
+	tooLong := false
+	for {
+		part, err := in.ReadSlice('\n')
+		if tooLong = tooLong || len(value)+len(part) > maxValueBytes; !tooLong {
+			value = append(value, part...)
+		}
+		if errors.Is(err, bufio.ErrBufferFull) {
+			continue
+		}
+		if tooLong && (err == nil || errors.Is(err, io.EOF)) {
+			return nil, errValueSize
+		}
+		return value, err
+	}
+}
+
+type countedReader struct {
+	in   io.Reader
+	read func(int64)
+}
+
+func (c *countedReader) Read(p []byte) (int, error) {
+	n, err := c.in.Read(p)
+	c.read(int64(n))
+	return n, err
+}

@@ -1,0 +1,422 @@
+package recording_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"ferry/recording"
+	"ferry/secret"
+)
+
+const (
+	canary   = "canary-Passw0rd ö"
+	personal = "canary@example.org"
+)
+
+func options(tb testing.TB, dir string, change ...func(*recording.Options)) recording.Options {
+	tb.Helper()
+	opts := recording.Options{
+		Dir: dir, Hash: func(string) string { return "0123456789abcdef" }, MaxBytes: 1 << 20, Keep: 7 * 24 * time.Hour,
+		Log: zap.NewNop(), Metrics: prometheus.NewRegistry(), Now: time.Now,
+	}
+	for _, c := range change {
+		c(&opts)
+	}
+	return opts
+}
+
+// running is a Writer that writes until stop is called.
+type running struct {
+	*recording.Writer
+	stop func()
+}
+
+func begin(tb testing.TB, opts recording.Options) running {
+	tb.Helper()
+	w, err := recording.New(opts)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(tb.Context())
+	var run sync.WaitGroup
+	run.Go(func() { w.Run(ctx) })
+	stop := sync.OnceFunc(func() {
+		cancel()
+		run.Wait()
+	})
+	tb.Cleanup(stop)
+	return running{w, stop}
+}
+
+// record keeps the calls and gives their lines back.
+func record(t *testing.T, opts recording.Options, calls ...recording.Served) []recording.Line {
+	t.Helper()
+	w := begin(t, opts)
+	for _, call := range calls {
+		w.Record(call)
+	}
+	w.stop()
+	lines := linesIn(t, opts.Dir)
+	if len(lines) != len(calls) {
+		t.Fatalf("%d lines of %d calls", len(lines), len(calls))
+	}
+	return lines
+}
+
+func recordings(t *testing.T, dir string) []string {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "ferry-*.ndjson"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+// linesIn gives all lines of a directory, each of which must be whole.
+func linesIn(t *testing.T, dir string) (lines []recording.Line) {
+	t.Helper()
+	for _, name := range recordings(t, dir) {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(text) > 0 && text[len(text)-1] != '\n' {
+			t.Errorf("%s ends in half a line", name)
+		}
+		scanner := bufio.NewScanner(bytes.NewReader(text))
+		scanner.Buffer(nil, 1<<20)
+		for scanner.Scan() {
+			var line recording.Line
+			if err := json.Unmarshal(scanner.Bytes(), &line); err != nil {
+				t.Fatalf("%s: %v", scanner.Text(), err)
+			}
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+func failed() recording.Served {
+	return recording.Served{
+		Time: time.Date(2026, 11, 22, 1, 2, 3, 4, time.FixedZone("", 3600)), Route: "password-migration", Shape: "fixed",
+		Header: http.Header{
+			"Content-Type": {"application/json; charset=utf-8"}, "Content-Length": {"61"}, "User-Agent": {"Go-http-client/1.1"},
+			"Ory-Webhook-Request-Id": {uuid1}, "Ory-Webhook-Trigger-Id": {"canary"}, "Traceparent": {"canary"},
+			"Authorization": {"Bearer canary"}, "Cookie": {"canary"},
+		},
+		Body: json.RawMessage(`{"password":"[password]"}`), Identifier: personal, Password: secret.New(canary),
+		Status: 403, Answer: `{"status":"no_match"}`, Outcome: "mismatch", Reason: "wrong_credentials", IdentityID: uuid1,
+		IdentifierHash: "0123456789abcdef", UpstreamStatus: 403, UpstreamCode: "invalid_grant",
+		Took: 1500 * time.Microsecond, KratosTook: 250 * time.Microsecond, UpstreamTook: time.Millisecond,
+	}
+}
+
+func TestLine(t *testing.T) {
+	t.Parallel()
+	opts := options(t, t.TempDir())
+	record(t, opts, failed())
+	text, err := os.ReadFile(recordings(t, opts.Dir)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{"v":1,"time":"2026-11-22T00:02:03.000000004Z","route":"password-migration","shape":"fixed",` +
+		`"headers":{"Content-Length":"128","Content-Type":"application/json; charset=utf-8","Ory-Webhook-Request-Id":"` + uuid1 + `","Ory-Webhook-Trigger-Id":"#0123456789abcdef","Traceparent":"#0123456789abcdef","User-Agent":"Go-http-client/1.1"},` +
+		`"body":{"password":"[password]"},"status":403,"answer":{"status":"no_match"},"outcome":"mismatch","reason":"wrong_credentials",` +
+		`"identity_id":"` + uuid1 + `","identifier_hash":"0123456789abcdef","auth0_status":403,"auth0_error":"invalid_grant","took_ms":{"auth0":1,"kratos":0.25,"total":1.5}}` + "\n"
+	if string(text) != want {
+		t.Errorf("got  %s\nwant %s", text, want)
+	}
+}
+
+// TestCanary: without the private key nothing tells who it was, with it what was
+// typed comes back; never after a match, whoever hands it over.
+func TestCanary(t *testing.T) {
+	t.Parallel()
+	public, private := keys(t)
+	opts := options(t, t.TempDir(), func(o *recording.Options) { o.Key = public })
+	right, proven := failed(), failed()
+	right.Outcome = "match"
+	proven.Outcome, proven.Password = "mfa_required", secret.String{}
+	lines := record(t, opts, failed(), right, proven)
+	text, err := os.ReadFile(recordings(t, opts.Dir)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(strings.ToLower(string(text)), "canary") {
+		t.Errorf("somebody is in %s", text)
+	}
+	if i, p, err := recording.Open(lines[0].Sealed, private); err != nil || i != personal || p != canary {
+		t.Errorf("%q, %q, %v", i, p, err)
+	}
+	if lines[1].Sealed != "" {
+		t.Error("something of a match is sealed")
+	}
+	if i, p, err := recording.Open(lines[2].Sealed, private); err != nil || i != personal || p != "" {
+		t.Errorf("%q, %q, %v", i, p, err)
+	}
+}
+
+func TestHeadersOfStrangers(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 10_000)
+	call := recording.Served{Outcome: "caller", Header: http.Header{
+		"Content-Type": {"text/" + long}, "Content-Length": {"-1"}, "User-Agent": {long}, "Traceparent": {long},
+		"Ory-Webhook-Request-Id": {"\xff"},
+	}}
+	lines := record(t, options(t, t.TempDir()), call)
+	for name, value := range lines[0].Headers {
+		if len(value) > 256 {
+			t.Errorf("%s has %d bytes", name, len(value))
+		}
+	}
+	if _, there := lines[0].Headers["Content-Length"]; there || len(lines[0].Headers) != 4 {
+		t.Errorf("%v", lines[0].Headers)
+	}
+}
+
+func TestModes(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "a", "b")
+	record(t, options(t, dir), failed())
+	for path, want := range map[string]os.FileMode{dir: 0o700, recordings(t, dir)[0]: 0o600} {
+		info, err := os.Stat(path)
+		if err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s: %v, %v", path, info.Mode(), err)
+		}
+	}
+}
+
+func TestDirectoriesThatAreRefused(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		mode os.FileMode
+		path string
+		want string
+	}{
+		"a group may write":    {0o770, "", "can be written by others (mode 0770): chmod 700 it"},
+		"everybody may write":  {0o707, "", "can be written by others (mode 0707)"},
+		"everybody may read":   {0o755, "", ""},
+		"a file":               {0, file, "make the directory"},
+		"below a file":         {0, filepath.Join(file, "x"), "make the directory"},
+		"not even a directory": {0, "/dev/null", "make the directory"},
+	} {
+		dir := c.path
+		if dir == "" {
+			dir = t.TempDir()
+			if err := os.Chmod(dir, c.mode); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err := recording.New(options(t, dir))
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+}
+
+func TestNewNamesWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	for _, c := range []func(*recording.Options){
+		func(o *recording.Options) { o.Dir = "" }, func(o *recording.Options) { o.Hash = nil },
+		func(o *recording.Options) { o.MaxBytes = 0 }, func(o *recording.Options) { o.Keep = 0 },
+		func(o *recording.Options) { o.Log = nil }, func(o *recording.Options) { o.Metrics = nil }, func(o *recording.Options) { o.Now = nil },
+	} {
+		if _, err := recording.New(options(t, t.TempDir(), c)); err == nil || !strings.Contains(err.Error(), "required") {
+			t.Errorf("err = %v", err)
+		}
+	}
+}
+
+// TestConcurrent: every call of many at once is one whole line, or is counted.
+func TestConcurrent(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewRegistry()
+	opts := options(t, t.TempDir(), func(o *recording.Options) { o.Metrics, o.MaxBytes = registry, 8<<10 })
+	w := begin(t, opts)
+	const callers, each = 8, 400
+	var all sync.WaitGroup
+	for range callers {
+		all.Go(func() {
+			for range each {
+				w.Record(failed())
+			}
+		})
+	}
+	all.Wait()
+	w.stop()
+	// The oldest files had to go: the metrics know of all lines.
+	linesIn(t, opts.Dir)
+	written, dropped := metric(t, registry, "ferry_recording_lines_total"), metric(t, registry, "ferry_recording_dropped_total")
+	if written+dropped != callers*each || written == 0 {
+		t.Errorf("%v written, %v dropped", written, dropped)
+	}
+}
+
+// metric is the sum of a family.
+func metric(t *testing.T, registry *prometheus.Registry, name string) (sum float64) {
+	t.Helper()
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() != name {
+			continue
+		}
+		for _, m := range family.GetMetric() {
+			sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	return sum
+}
+
+// TestNeverBlocks: while nobody writes the queue fills, and what is too much is
+// dropped and counted.
+func TestNeverBlocks(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewRegistry()
+	opts := options(t, t.TempDir(), func(o *recording.Options) { o.Metrics = registry })
+	w, err := recording.New(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 1100 {
+		w.Record(failed())
+	}
+	if got := metric(t, registry, "ferry_recording_dropped_total"); got != 1100-1024 {
+		t.Errorf("%v were dropped", got)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	w.Run(ctx)
+	if got := len(linesIn(t, opts.Dir)); got != 1024 {
+		t.Errorf("%d lines were written at the end", got)
+	}
+}
+
+// TestRotation: no file grows beyond its size, and the oldest go when there are too
+// many.
+func TestRotation(t *testing.T) {
+	t.Parallel()
+	const most = 4 << 10
+	opts := options(t, t.TempDir(), func(o *recording.Options) { o.MaxBytes = most })
+	other := filepath.Join(opts.Dir, "ferry-notes.ndjson")
+	if err := os.WriteFile(other, make([]byte, 100*most), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	call := failed()
+	call.Reason = strings.Repeat("x", 3<<10) // one line a file
+	for range 20 {
+		w := begin(t, opts)
+		w.Record(call)
+		w.stop()
+		opts.Metrics = prometheus.NewRegistry()
+	}
+	var sum int64
+	files := 0
+	for _, name := range recordings(t, opts.Dir) {
+		info, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name == other {
+			continue
+		}
+		files++
+		sum += info.Size()
+		if info.Size() > most {
+			t.Errorf("%s has %d bytes", name, info.Size())
+		}
+	}
+	if files < 15 || sum > 16*most {
+		t.Errorf("%d files hold %d bytes", files, sum)
+	}
+	if _, err := os.Stat(other); err != nil {
+		t.Errorf("a file that is not ours: %v", err)
+	}
+}
+
+// TestExpiry: on a clock that runs fast nothing is kept longer than it may be, and
+// nothing much shorter.
+func TestExpiry(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	old := filepath.Join(dir, "ferry-19991130T000000Z-01234567.ndjson")
+	for _, name := range []string{old, filepath.Join(dir, "other-19991130T000000Z.ndjson")} {
+		if err := os.WriteFile(name, []byte("{}\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		opts := options(t, dir)
+		w := begin(t, opts)
+		synctest.Wait()
+		if _, err := os.Stat(old); err == nil {
+			t.Error("what was too old at the start is still there")
+		}
+		w.Record(failed())
+		synctest.Wait()
+		first := recordings(t, dir)
+		if len(first) != 1 {
+			t.Fatalf("%d files", len(first))
+		}
+		<-time.After(opts.Keep - time.Hour)
+		w.Record(failed())
+		synctest.Wait()
+		if got := len(recordings(t, dir)); got != 2 {
+			t.Errorf("%d files after nearly a week", got)
+		}
+		<-time.After(2*time.Hour + time.Minute)
+		synctest.Wait()
+		if got := recordings(t, dir); len(got) != 1 || got[0] == first[0] {
+			t.Errorf("left after a week: %v", got)
+		}
+		<-time.After(opts.Keep + 2*time.Hour)
+		synctest.Wait()
+		if got := recordings(t, dir); len(got) != 0 {
+			t.Errorf("left after two: %v", got)
+		}
+		w.stop()
+	})
+	if others, err := os.ReadDir(dir); err != nil || len(others) != 1 {
+		t.Errorf("what is not ours: %v, %v", others, err)
+	}
+}
+
+// TestRemovedMeanwhile: an operator deletes what is being written.
+func TestRemovedMeanwhile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		w := begin(t, options(t, dir))
+		w.Record(failed())
+		synctest.Wait()
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(time.Hour + time.Minute)
+		w.Record(failed())
+		synctest.Wait()
+		w.stop()
+	})
+	if got := len(linesIn(t, dir)); got != 1 {
+		t.Errorf("%d lines", got)
+	}
+}
