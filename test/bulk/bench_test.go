@@ -34,9 +34,6 @@ const (
 func BenchmarkImport(b *testing.B) {
 	x := newTenant(b, benchUsers, 1)
 	bodies := x.bodies(b)
-	if err := buildFerry(); err != nil {
-		b.Fatal(err)
-	}
 	for b.Loop() {
 		var ferryRate, raw, jq []float64
 		for range benchRounds {

@@ -5,51 +5,21 @@ package bulk
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"ferry/test/auth0sim/gen"
+	"ferry/test/ferrytest/built"
 	"ferry/test/kratostest"
 	"ferry/test/process"
 )
 
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "ferry-bulk-")
-	if err == nil {
-		err = os.Setenv(binaryVariable, filepath.Join(dir, "ferry"))
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		_ = os.RemoveAll(dir)
-		os.Exit(code)
-	}))
-}
-
-// binaryVariable is where TestMain says the ferry under test is to be built.
-const binaryVariable = "BULK_FERRY"
-
-var buildFerry = sync.OnceValue(func() error {
-	cmd := exec.CommandContext(context.Background(), "go", "build", "-o", ferryBinary(), "ferry/cmd/ferry")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build ferry: %w\n%s", err, out)
-	}
-	return nil
-})
-
-func ferryBinary() string { return os.Getenv(binaryVariable) }
+func TestMain(m *testing.M) { built.Main(m) }
 
 // google is how the tests take over the generated google accounts.
 var google = []string{"--provider", "google-oauth2=google"}
@@ -124,10 +94,7 @@ type answer struct {
 // ferry runs the program to its end.
 func ferry(tb testing.TB, env []string, args ...string) answer {
 	tb.Helper()
-	if err := buildFerry(); err != nil {
-		tb.Fatal(err)
-	}
-	cmd := exec.CommandContext(tb.Context(), ferryBinary(), args...)
+	cmd := exec.CommandContext(tb.Context(), built.Ferry(tb), args...)
 	cmd.Env = append([]string{}, env...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -156,11 +123,8 @@ func (a answer) want(tb testing.TB, code int, said ...string) answer {
 // start runs the program until it is stopped; what it prints can be read once it is.
 func start(tb testing.TB, env []string, args ...string) (*process.Process, *bytes.Buffer) {
 	tb.Helper()
-	if err := buildFerry(); err != nil {
-		tb.Fatal(err)
-	}
 	var printed bytes.Buffer
-	p, err := process.Command{Path: ferryBinary(), Args: args, Env: env, Output: &printed}.Start(tb.Context())
+	p, err := process.Command{Path: built.Ferry(tb), Args: args, Env: env, Output: &printed}.Start(tb.Context())
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -215,10 +179,7 @@ func (x *tenant) compare(tb testing.TB, results []result) {
 // what it says.
 func runInto(tb testing.TB, stdout *os.File, env []string, args ...string) string {
 	tb.Helper()
-	if err := buildFerry(); err != nil {
-		tb.Fatal(err)
-	}
-	cmd := exec.CommandContext(tb.Context(), ferryBinary(), args...)
+	cmd := exec.CommandContext(tb.Context(), built.Ferry(tb), args...)
 	cmd.Env = append([]string{}, env...)
 	var stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = stdout, &stderr

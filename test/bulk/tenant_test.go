@@ -19,6 +19,7 @@ import (
 	"ferry/test/auth0sim"
 	"ferry/test/auth0sim/gen"
 	"ferry/test/ferrytest"
+	"ferry/test/ferrytest/built"
 	"ferry/test/kratostest"
 )
 
@@ -64,10 +65,7 @@ func newCrossing(t *testing.T, users int, seed uint64) *crossing {
 		"FERRY_AUTH0_DOMAIN="+x.sim.Domain(), "FERRY_AUTH0_BASE_URL="+x.sim.URL(),
 		"FERRY_AUTH0_MGMT_CLIENT_ID="+gen.MachineID, "FERRY_AUTH0_MGMT_CLIENT_SECRET="+gen.MachineSecret,
 	)
-	if err := buildFerry(); err != nil {
-		t.Fatal(err)
-	}
-	serve, err := ferrytest.Start(t.Context(), ferrytest.Options{Binary: ferryBinary(), Env: append([]string{
+	serve, err := ferrytest.Start(t.Context(), ferrytest.Options{Binary: built.Ferry(t), Env: append([]string{
 		"FERRY_LISTEN=127.0.0.1:0", "FERRY_ADMIN_LISTEN=127.0.0.1:0", "FERRY_HOOK_KEYS=" + hookKey,
 		"FERRY_AUTH0_CLIENT_ID=" + gen.ClientID, "FERRY_AUTH0_CLIENT_SECRET=" + gen.ClientSecret,
 		"FERRY_AUTH0_REALMS=" + gen.Database + ",legacy",

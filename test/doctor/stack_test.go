@@ -8,15 +8,11 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
-	"go.uber.org/goleak"
 
 	"ferry/doctor"
 	"ferry/kratos"
@@ -24,6 +20,7 @@ import (
 	"ferry/secret"
 	"ferry/test/auth0sim"
 	"ferry/test/ferrytest"
+	"ferry/test/ferrytest/built"
 	"ferry/test/kratostest"
 	"ferry/upstream"
 	"ferry/wiring"
@@ -38,31 +35,9 @@ const (
 	legacy        = "legacy"
 	saml          = "saml"
 	timeout       = 5 * time.Second
-	binaryPath    = "DOCTOR_FERRY"
 )
 
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "ferry-doctor-")
-	if err == nil {
-		err = os.Setenv(binaryPath, filepath.Join(dir, "ferry"))
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		_ = os.RemoveAll(dir)
-		os.Exit(code)
-	}))
-}
-
-var buildFerry = sync.OnceValue(func() error {
-	cmd := exec.CommandContext(context.Background(), "go", "build", "-o", os.Getenv(binaryPath), "ferry/cmd/ferry")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build ferry: %w\n%s", err, out)
-	}
-	return nil
-})
+func TestMain(m *testing.M) { built.Main(m) }
 
 // stack is the three parts, sound.
 type stack struct {
@@ -81,9 +56,6 @@ func allScopes() []string {
 
 func start(t *testing.T) *stack {
 	t.Helper()
-	if err := buildFerry(); err != nil {
-		t.Fatal(err)
-	}
 	grants := []string{auth0sim.GrantPassword, auth0sim.GrantPasswordRealm}
 	s := &stack{}
 	s.sim = auth0sim.Run(t, auth0sim.Config{Tenant: &auth0sim.Tenant{
@@ -101,7 +73,7 @@ func start(t *testing.T) *stack {
 	}})
 	s.kratos = kratostest.Run(t, kratostest.Options{})
 	var err error
-	s.ferry, err = ferrytest.Start(t.Context(), ferrytest.Options{Binary: os.Getenv(binaryPath), Env: []string{
+	s.ferry, err = ferrytest.Start(t.Context(), ferrytest.Options{Binary: built.Ferry(t), Env: []string{
 		"FERRY_LISTEN=127.0.0.1:0", "FERRY_ADMIN_LISTEN=127.0.0.1:0", "FERRY_HOOK_KEYS=" + hookKey,
 		"FERRY_AUTH0_DOMAIN=" + s.sim.Domain(), "FERRY_AUTH0_BASE_URL=" + s.sim.URL(), "FERRY_AUTH0_CLIENT_ID=sound",
 		"FERRY_AUTH0_CLIENT_SECRET=" + clientSecret, "FERRY_AUTH0_REALMS=" + users + "," + legacy, "FERRY_KRATOS_ADMIN_URL=" + s.kratos.AdminURL(),

@@ -9,6 +9,7 @@ import (
 
 	"ferry/test/auth0sim"
 	"ferry/test/ferrytest"
+	"ferry/test/ferrytest/built"
 	"ferry/test/kratostest"
 )
 
@@ -126,10 +127,7 @@ func TestVerifiedIdentifier(t *testing.T) {
 
 // TestServeRefuses: what is wrong with the settings is said at once, by name.
 func TestServeRefuses(t *testing.T) {
-	if err := buildFerry(); err != nil {
-		t.Fatal(err)
-	}
-	ferry, err := ferrytest.Start(t.Context(), ferrytest.Options{Binary: ferryBinary(), Env: []string{
+	ferry, err := ferrytest.Start(t.Context(), ferrytest.Options{Binary: built.Ferry(t), Env: []string{
 		"FERRY_AUTH0_DOMIAN=canary.example", "FERRY_AUTH0_TIMEOUT=canary",
 	}})
 	if err == nil {

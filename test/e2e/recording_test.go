@@ -20,6 +20,7 @@ import (
 	"ferry/recording"
 	"ferry/test/auth0sim"
 	"ferry/test/ferrytest"
+	"ferry/test/ferrytest/built"
 	"ferry/test/kratostest"
 	"ferry/wiring"
 )
@@ -153,9 +154,6 @@ func testDiskLost(t *testing.T, s *stack, dir string) {
 // -benchtime=20x makes a recording of 10,000. The medians are reported, and how much
 // longer the second is.
 func BenchmarkRecording(b *testing.B) {
-	if err := buildFerry(); err != nil {
-		b.Fatal(err)
-	}
 	public, _, err := recording.GenerateKey()
 	if err != nil {
 		b.Fatal(err)
@@ -203,7 +201,7 @@ func BenchmarkRecording(b *testing.B) {
 // benchFerry is a running ferry, and the way to it.
 func benchFerry(b *testing.B, sim *auth0sim.Server, kratos *kratostest.Kratos, settings ...string) *httputil.ReverseProxy {
 	b.Helper()
-	ferry, err := ferrytest.Start(b.Context(), ferrytest.Options{Binary: ferryBinary(), Env: append([]string{
+	ferry, err := ferrytest.Start(b.Context(), ferrytest.Options{Binary: built.Ferry(b), Env: append([]string{
 		"FERRY_LISTEN=127.0.0.1:0", "FERRY_ADMIN_LISTEN=127.0.0.1:0", "FERRY_HOOK_KEYS=" + hookKey, "FERRY_AUTH0_DOMAIN=" + sim.Domain(),
 		"FERRY_AUTH0_BASE_URL=" + sim.URL(), "FERRY_AUTH0_CLIENT_ID=" + clientID, "FERRY_AUTH0_CLIENT_SECRET=" + clientSecret,
 		"FERRY_KRATOS_ADMIN_URL=" + kratos.AdminURL(),

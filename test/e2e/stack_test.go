@@ -9,48 +9,17 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
-
-	"go.uber.org/goleak"
 
 	"ferry/test/auth0sim"
 	"ferry/test/ferrytest"
+	"ferry/test/ferrytest/built"
 	"ferry/test/kratostest"
 	"ferry/wiring"
 )
 
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "ferry-e2e-")
-	if err == nil {
-		err = os.Setenv(binaryVariable, filepath.Join(dir, "ferry"))
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		_ = os.RemoveAll(dir)
-		os.Exit(code)
-	}))
-}
-
-// binaryVariable is where TestMain says the ferry under test is to be built.
-const binaryVariable = "E2E_FERRY"
-
-var buildFerry = sync.OnceValue(func() error {
-	cmd := exec.CommandContext(context.Background(), "go", "build", "-o", ferryBinary(), "ferry/cmd/ferry")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build ferry: %w\n%s", err, out)
-	}
-	return nil
-})
-
-func ferryBinary() string { return os.Getenv(binaryVariable) }
+func TestMain(m *testing.M) { built.Main(m) }
 
 const (
 	hookKey      = "canary-hook-key-5e1d0c2b-0123456789abcdef"
@@ -80,9 +49,6 @@ func start(t *testing.T, settings ...string) *stack {
 // startWith changes the parsed kratos.yml before Kratos starts on it.
 func startWith(t *testing.T, edit func(config map[string]any), settings ...string) *stack {
 	t.Helper()
-	if err := buildFerry(); err != nil {
-		t.Fatal(err)
-	}
 	limits := auth0sim.RelaxedSettings()
 	s := &stack{t: t, tap: &tap{}}
 	s.sim = auth0sim.Run(t, auth0sim.Config{Settings: &limits, Tenant: &auth0sim.Tenant{
@@ -112,7 +78,7 @@ func startWith(t *testing.T, edit func(config map[string]any), settings ...strin
 func (s *stack) startFerry(settings ...string) {
 	s.t.Helper()
 	ferry, err := ferrytest.Start(s.t.Context(), ferrytest.Options{
-		Binary: ferryBinary(),
+		Binary: built.Ferry(s.t),
 		Env: settle(append([]string{
 			"FERRY_LISTEN=127.0.0.1:0", "FERRY_ADMIN_LISTEN=127.0.0.1:0", "FERRY_LOG_LEVEL=debug",
 			"FERRY_HOOK_KEYS=" + hookKey,

@@ -16,15 +16,13 @@ import (
 	"time"
 
 	"ferry/test/ferrytest"
+	"ferry/test/ferrytest/built"
 )
 
 // TestTLS: both listeners speak it, with a certificate and its key.
 func TestTLS(t *testing.T) {
-	if err := buildFerry(); err != nil {
-		t.Fatal(err)
-	}
 	certFile, keyFile, roots := certificate(t)
-	ferry, err := ferrytest.Start(t.Context(), ferrytest.Options{Binary: ferryBinary(), Env: []string{
+	ferry, err := ferrytest.Start(t.Context(), ferrytest.Options{Binary: built.Ferry(t), Env: []string{
 		"FERRY_LISTEN=127.0.0.1:0", "FERRY_ADMIN_LISTEN=127.0.0.1:0", "FERRY_TLS_CERT_FILE=" + certFile, "FERRY_TLS_KEY_FILE=" + keyFile,
 		"FERRY_HOOK_KEYS=" + hookKey, "FERRY_AUTH0_DOMAIN=tenant.example", "FERRY_AUTH0_BASE_URL=http://127.0.0.1:9",
 		"FERRY_AUTH0_CLIENT_ID=c", "FERRY_AUTH0_CLIENT_SECRET=s", "FERRY_KRATOS_ADMIN_URL=http://127.0.0.1:9",

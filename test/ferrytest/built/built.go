@@ -1,0 +1,52 @@
+// Package built gives the tests of a package the program ferry, built once for all of
+// them from the sources that are tested.
+package built
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// variable is where Main says the ferry of this package's tests is to be built.
+const variable = "FERRYTEST_BUILT"
+
+// Main is for the TestMain of a package whose tests use Ferry. It ends the process, and
+// fails the tests where goroutines are left over.
+func Main(m *testing.M) {
+	dir, err := os.MkdirTemp("", "ferry-built-")
+	if err == nil {
+		err = os.Setenv(variable, filepath.Join(dir, "ferry"))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1) //nolint:revive // it stands for TestMain
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		_ = os.RemoveAll(dir)
+		os.Exit(code) //nolint:revive // goleak asks for it
+	}))
+}
+
+var build = sync.OnceValue(func() error { //nolint:gochecknoglobals // one build for all the tests of the process
+	cmd := exec.CommandContext(context.Background(), "go", "build", "-o", os.Getenv(variable), "ferry/cmd/ferry")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build ferry: %w\n%s", err, out)
+	}
+	return nil
+})
+
+// Ferry is the program's path. The first call builds it.
+func Ferry(tb testing.TB) string {
+	tb.Helper()
+	if err := build(); err != nil {
+		tb.Fatal(err)
+	}
+	return os.Getenv(variable)
+}
