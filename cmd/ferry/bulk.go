@@ -26,7 +26,7 @@ func bulkKratos(cfg *config.Config) (*kratos.Client, error) {
 		AdminURL:  cfg.KratosAdminURL,
 		Token:     cfg.KratosAdminToken,
 		Timeout:   bulkTimeout,
-		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 16, IdleConnTimeout: time.Minute},
+		Transport: &http.Transport{MaxIdleConnsPerHost: 16, IdleConnTimeout: time.Minute}, // no proxy, as serve has none
 	})
 }
 
