@@ -8,6 +8,7 @@ package userfile
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -30,7 +31,8 @@ const (
 	NDJSON Format = "NDJSON"
 	// Array is one JSON array of users; it begins with [.
 	Array Format = "JSON array"
-	// CSV is everything else: RFC 4180, the first row naming the columns.
+	// CSV is everything else: RFC 4180, the first row naming the columns. A file whose
+	// first line names no user_id, and that goes on with objects, is NDJSON though.
 	CSV Format = "CSV"
 )
 
@@ -133,9 +135,24 @@ func detect(in *bufio.Reader) (Format, error) {
 		case '{':
 			return NDJSON, nil
 		default:
-			return CSV, nil
+			return named(in), nil
 		}
 	}
+}
+
+// named tells CSV from NDJSON whose first line is broken: CSV names its columns, and
+// user_id among them.
+func named(in *bufio.Reader) Format {
+	if in.UnreadByte() != nil {
+		return CSV // it never is: a byte was just read
+	}
+	start, _ := in.Peek(in.Size()) // a short file is read whole
+	header, rest, _ := bytes.Cut(start, []byte("\n"))
+	objects := bytes.HasPrefix(rest, []byte("{")) || bytes.Contains(rest, []byte("\n{"))
+	if objects && !bytes.Contains(header, []byte("user_id")) {
+		return NDJSON
+	}
+	return CSV
 }
 
 // Format is how the users stand in the file.
