@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	ossignal "os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -140,6 +141,11 @@ func TestAProgramEnds(t *testing.T) {
 // TestCutShort: a signal while Kratos starts.
 func TestCutShort(t *testing.T) {
 	t.Parallel()
+	// Under nohup this process ignores hangups, and so would its children: once it
+	// catches them itself, they do not.
+	hangups := make(chan os.Signal, 1)
+	ossignal.Notify(hangups, syscall.SIGHUP)
+	t.Cleanup(func() { ossignal.Stop(hangups) })
 	for s, status := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143, syscall.SIGHUP: 143} {
 		t.Run(s.String(), func(t *testing.T) {
 			t.Parallel()
