@@ -27,7 +27,6 @@ const (
 	reasonExists        = "exists"
 	reasonUnchanged     = "unchanged"
 	reasonPending       = "pending"
-	reasonInactive      = "inactive"
 	reasonKratos        = "kratos"
 	// reasonOther is what an identifier's being another user's is called, always.
 	reasonOther = "identifier belongs to another user"

@@ -59,6 +59,9 @@ type Reconciled struct {
 	Fixed    map[Found]int `json:"fixed"`
 	// Blocked are inactive identities of users who are blocked at Auth0 too.
 	Blocked int `json:"blocked"`
+	// Refused are pending ones of users who are blocked at Auth0: the hook asks there,
+	// and refuses them.
+	Refused int `json:"refused"`
 }
 
 // Open is how many findings were not mended.
@@ -72,7 +75,7 @@ func (r Reconciled) Open() int {
 
 // Able is how many of the users can log in to Kratos now.
 func (r Reconciled) Able() int {
-	return r.Kinds[KindMigrated] + r.Kinds[KindHash] + r.Kinds[KindOwn] + r.Kinds[KindSocial] + r.Kinds[KindPending]
+	return r.Kinds[KindMigrated] + r.Kinds[KindHash] + r.Kinds[KindOwn] + r.Kinds[KindSocial] + r.Kinds[KindPending] - r.Refused
 }
 
 // ReconcileOptions are what a reconciliation is made of; all are required but those
@@ -200,8 +203,12 @@ func (r *reconciler) identity(ctx context.Context, record kratos.Record) error {
 	if err != nil {
 		return fmt.Errorf("line %d: %w", at, err)
 	}
-	if kind == KindInactive && profile.Blocked {
+	switch {
+	case !profile.Blocked:
+	case kind == KindInactive:
 		r.result.Blocked++
+	case kind == KindPending:
+		r.result.Refused++
 	}
 	return r.compare(ctx, row, record, profile, kind)
 }
@@ -218,7 +225,7 @@ func (r *reconciler) compare(ctx context.Context, row planned, record kratos.Rec
 	blocked := profile.Blocked && record.Active
 	if blocked {
 		f := finding
-		f.Finding, f.Detail = Stale, "blocked at Auth0, and active in Kratos"
+		f.Finding, f.Detail = Stale, detailBlocked
 		found = append(found, f)
 	}
 	editor := editor{kratos: r.Kratos, rules: r.Rules, mapper: r.Mapper, schema: r.Schema, hookOff: r.HookOff, dryRun: !r.Fix}
@@ -248,15 +255,31 @@ func (r *reconciler) compare(ctx context.Context, row planned, record kratos.Rec
 		default:
 			return err
 		}
+		if blocked && change.outcome == Updated {
+			r.result.deactivated(kind)
+		}
 		mend(found, change)
 	}
 	return r.found(found...)
 }
 
+// detailBlocked is the one stale thing that can be mended.
+const detailBlocked = "blocked at Auth0, and active in Kratos"
+
+// deactivated counts an identity anew that the reconciliation has just switched off.
+func (r *Reconciled) deactivated(was Kind) {
+	r.Kinds[was]--
+	r.Kinds[KindInactive]++
+	r.Blocked++
+	if was == KindPending {
+		r.Refused--
+	}
+}
+
 // mend notes what became of the findings that a change was to mend.
 func mend(found []Finding, change change) {
 	for i := range found {
-		if found[i].Finding == Stale && found[i].Detail != "blocked at Auth0, and active in Kratos" {
+		if found[i].Finding == Stale && found[i].Detail != detailBlocked {
 			continue // nobody but the person can mend a password
 		}
 		switch found[i].Fixed = change.outcome == Updated; {

@@ -96,7 +96,7 @@ func TestReconcile(t *testing.T) {
 		"different, pending":  {rows: []string{auth0User("1", "a@x.test", with{"locale": "de"})}, people: []fakePerson{pendingOf("auth0|1", "a@x.test")}, fix: true, kinds: "map[pending:1]"},
 		"pending, hook off":   {rows: []string{auth0User("1", "a@x.test", with{"locale": "de"})}, people: []fakePerson{pendingOf("auth0|1", "a@x.test")}, fix: true, want: "1:different!", kinds: "map[pending:1]", change: func(o *bulk.ReconcileOptions) { o.HookOff = true }},
 		"blocked":             {rows: []string{auth0User("1", "a@x.test", with{"blocked": true})}, people: []fakePerson{bound("auth0|1", "a@x.test")}, want: "1:stale", detail: "blocked at Auth0", kinds: "map[imported_hash:1]"},
-		"blocked, mended":     {rows: []string{auth0User("1", "a@x.test", with{"blocked": true})}, people: []fakePerson{bound("auth0|1", "a@x.test")}, fix: true, want: "1:stale!", kinds: "map[imported_hash:1]"},
+		"blocked, mended":     {rows: []string{auth0User("1", "a@x.test", with{"blocked": true})}, people: []fakePerson{bound("auth0|1", "a@x.test")}, fix: true, want: "1:stale!", kinds: "map[imported_hash:0 inactive:1]"},
 		"blocked, pending":    {rows: []string{auth0User("1", "a@x.test", with{"blocked": true})}, people: []fakePerson{pendingOf("auth0|1", "a@x.test")}, fix: true, want: "1:stale", detail: "not mended: pending", kinds: "map[pending:1]"},
 		"blocked on both":     {rows: []string{auth0User("1", "a@x.test", with{"blocked": true})}, people: []fakePerson{inactive(bound("auth0|1", "a@x.test"))}, kinds: "map[inactive:1]"},
 		"inactive here only":  {rows: []string{one}, people: []fakePerson{inactive(bound("auth0|1", "a@x.test"))}, fix: true, kinds: "map[inactive:1]"},
@@ -170,7 +170,7 @@ func TestReconcileVerdict(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"users":4,"identities":4,"native":1,"kinds":{"imported_hash":1,"inactive":1,"pending":1},"findings":{"missing":1},"fixed":{},"blocked":1}`
+	want := `{"users":4,"identities":4,"native":1,"kinds":{"imported_hash":1,"inactive":1,"pending":1},"findings":{"missing":1},"fixed":{},"blocked":1,"refused":0}`
 	if string(text) != want || result.Able() != 2 || result.Open() != 1 {
 		t.Errorf("got  %s\nwant %s; %d are able, %d open", text, want, result.Able(), result.Open())
 	}
@@ -203,5 +203,26 @@ func TestReconcileGoesWrong(t *testing.T) {
 	})
 	if err == nil || !strings.HasPrefix(err.Error(), "compare with the identities in Kratos: ") {
 		t.Errorf("the error is %v", err)
+	}
+}
+
+// Who is blocked at Auth0 is not counted among those who can log in: not as pending,
+// for the hook asks there, and not once the reconciliation has switched him off.
+func TestReconcileBlockedCannot(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.have(pendingOf("auth0|1", "a@x.test"))
+	f.have(bound("auth0|2", "b@x.test"))
+	rows := []string{auth0User("1", "a@x.test", with{"blocked": true}), auth0User("2", "b@x.test", with{"blocked": true})}
+	for _, c := range []struct {
+		fix, hookOff           bool
+		able, blocked, refused int
+	}{
+		{false, false, 1, 0, 1}, {true, false, 0, 1, 1}, {true, true, 0, 2, 0},
+	} {
+		result, _, _ := reconciling(t, f, rows, func(o *bulk.ReconcileOptions) { o.Fix, o.HookOff = c.fix, c.hookOff })
+		if result.Able() != c.able || result.Blocked != c.blocked || result.Refused != c.refused {
+			t.Errorf("%+v: %d can log in: %+v", c, result.Able(), result)
+		}
 	}
 }

@@ -38,7 +38,7 @@ type mappingOf struct {
 	schema *mapping.Schema
 	id     string // the schema's at Kratos
 	mapper mapping.Mapper
-	// inputs are digests of what it was made of.
+	// inputs are what it was made of, digests of files.
 	inputs map[string]string
 }
 
@@ -55,7 +55,10 @@ func (f schemaFlags) read(ctx context.Context, cfg *config.Config, identities *k
 	if f.mapper != "" {
 		cfg.Mapper = f.mapper
 	}
-	m.id, m.inputs = id, map[string]string{"identity schema": digest(text), "mapper": ""}
+	m.id, m.inputs = id, map[string]string{
+		"identity schema": digest(text), "mapper": "",
+		"FERRY_TRAIT_POLICY": strings.Join(cfg.TraitPolicy, ","), "FERRY_VERIFIED_CONNECTIONS": strings.Join(cfg.VerifiedConnections, ","),
+	}
 	if cfg.Mapper != "" {
 		program, err := readFile(cfg.Mapper)
 		if err != nil {

@@ -143,7 +143,7 @@ func verdict(r bulk.Reconciled) string {
 	add(r.Kinds[bulk.KindHash], "with the imported hash")
 	add(r.Kinds[bulk.KindOwn], "with a password set at Kratos")
 	add(r.Kinds[bulk.KindSocial], "at a social provider")
-	add(r.Kinds[bulk.KindPending], "only while Auth0 answers (pending)")
+	add(r.Kinds[bulk.KindPending]-r.Refused, "only while Auth0 answers (pending)")
 	share := 0.0
 	if r.Users > 0 {
 		share = 100 * float64(r.Able()) / float64(r.Users)
@@ -154,8 +154,8 @@ func verdict(r bulk.Reconciled) string {
 	}
 	if cannot := r.Users - r.Able(); cannot > 0 {
 		text += fmt.Sprintf("; %d cannot", cannot)
-		if r.Blocked > 0 {
-			text += fmt.Sprintf(", of whom %d are blocked at Auth0 too", r.Blocked)
+		if r.Blocked+r.Refused > 0 {
+			text += fmt.Sprintf(", of whom %d are blocked at Auth0 too", r.Blocked+r.Refused)
 		}
 	}
 	return text
