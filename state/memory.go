@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"maps"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -164,8 +165,18 @@ func (m *Memory) sweep() (lost []Kept) {
 // Ping is always well.
 func (*Memory) Ping(context.Context) error { return nil }
 
-// Close does nothing: end Run by its context.
-func (*Memory) Close() error { return nil }
+// Close tells Options.Expired of the profiles that are still there, for they end with
+// the process. End Run by its context first.
+func (m *Memory) Close() error {
+	m.mu.Lock()
+	left := slices.Collect(maps.Values(m.kept))
+	clear(m.kept)
+	m.mu.Unlock()
+	for _, p := range left {
+		m.opts.Expired(p.kept.IdentityID, p.kept.Subject)
+	}
+	return nil
+}
 
 func (m *Memory) number() string {
 	m.last++

@@ -68,7 +68,8 @@ type Options struct {
 	// Now is the clock; nil is time.Now. Replicas' clocks must agree within
 	// seconds.
 	Now func() time.Time
-	// Expired is told of each profile that nobody came for, by Run.
+	// Expired is told of each profile that nobody came for, by Run, and by Close of
+	// a Memory.
 	Expired func(identityID, subject string)
 	// Fault is told what went wrong in Run, which goes on. Unused by Memory.
 	Fault func(error)

@@ -410,6 +410,23 @@ func TestLeaseRunsOut(t *testing.T) {
 	}
 }
 
+// TestEndsWithTheProcess: what memory keeps is named before it is gone, once.
+func TestEndsWithTheProcess(t *testing.T) {
+	t.Parallel()
+	var l told
+	m := state.NewMemory(state.Options{Expired: l.Expired})
+	for _, id := range []string{"done", "left", "leased"} {
+		keep(t, m, state.Kept{IdentityID: id, Subject: "auth0|" + id})
+	}
+	must(t, take(t, m, "done", "", true).Done(t.Context()))
+	take(t, m, "leased", "", true)
+	must(t, m.Close())
+	must(t, m.Close())
+	if got := strings.Join(l.List(), ", "); got != "leased auth0|leased, left auth0|left" {
+		t.Errorf("told of %s", got)
+	}
+}
+
 func await(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	deadline := time.NewTimer(30 * time.Second)
