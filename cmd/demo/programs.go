@@ -11,14 +11,15 @@ import (
 )
 
 // findPrograms finds ferry and the simulator in the folder of this program. `go run`
-// has nothing beside it: there they are built, of the same sources.
+// puts this program somewhere of its own, with nothing beside it: within ferry's
+// sources they are built of these.
 func (s *stage) findPrograms(ctx context.Context, stderr io.Writer) (ferry, auth0 string, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return "", "", fmt.Errorf("find this program: %w", err)
 	}
 	folder := filepath.Dir(self)
-	if ranByGo(folder) {
+	if _, err := sibling(folder, "ferry"); err != nil && withinSources(ctx) {
 		if folder, err = s.buildPrograms(ctx, stderr); err != nil {
 			return "", "", err
 		}
@@ -30,9 +31,10 @@ func (s *stage) findPrograms(ctx context.Context, stderr io.Writer) (ferry, auth
 	return ferry, auth0, err
 }
 
-// ranByGo reports whether a folder is where `go run` puts a program: go-build…/b001/exe.
-func ranByGo(folder string) bool {
-	return filepath.Base(folder) == "exe" && strings.HasPrefix(filepath.Base(filepath.Dir(filepath.Dir(folder))), "go-build")
+// withinSources reports whether the working directory is in ferry's module.
+func withinSources(ctx context.Context) bool {
+	module, err := exec.CommandContext(ctx, "go", "list", "-m").Output()
+	return err == nil && strings.TrimSpace(string(module)) == "ferry"
 }
 
 func (s *stage) buildPrograms(ctx context.Context, stderr io.Writer) (string, error) {

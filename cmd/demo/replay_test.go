@@ -15,17 +15,6 @@ import (
 	"ferry/upstream"
 )
 
-func TestRanByGo(t *testing.T) {
-	t.Parallel()
-	for folder, want := range map[string]bool{
-		"/tmp/go-build123/b001/exe": true, "/home/me/ferry/build": false, "/opt/exe": false, "/tmp/go-build123/b001": false,
-	} {
-		if ranByGo(folder) != want {
-			t.Errorf("%s: got %v", folder, !want)
-		}
-	}
-}
-
 func TestWitness(t *testing.T) {
 	t.Parallel()
 	w := newWitness()

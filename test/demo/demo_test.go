@@ -270,10 +270,11 @@ func TestPortTaken(t *testing.T) {
 // TestRefusals: what cannot work is said at once.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
-	d := start(t, around(t, ""))
-	d.mustEnd(t, 1)
-	d.mustSay(t, "demo: find ferry, which `make build` puts beside this program: ")
-
+	alone := around(t, "")
+	out, err := demoIn(t, t.TempDir(), alone).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "demo: find ferry, which `make build` puts beside this program: ") {
+		t.Errorf("outside of the sources: %v: %s", err, out)
+	}
 	for _, arg := range []string{"wat", "--wat"} {
 		var exit *exec.ExitError
 		out, err := exec.CommandContext(t.Context(), filepath.Join(programs(t), "demo"), arg).CombinedOutput()
@@ -281,4 +282,22 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%s: got %v: %s", arg, err, out)
 		}
 	}
+}
+
+// TestAlone: with nothing beside it, as `go run` leaves it, the demo builds the rest
+// of the sources it is in.
+func TestAlone(t *testing.T) {
+	t.Parallel()
+	out, err := demoIn(t, ".", around(t, ""), "replay", "../testdata/payloads").CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "All as it must be.") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// demoIn is the demo of a folder, to be run in another.
+func demoIn(t *testing.T, dir, programs string, args ...string) *exec.Cmd {
+	t.Helper()
+	c := exec.CommandContext(t.Context(), filepath.Join(programs, "demo"), args...)
+	c.Dir = dir
+	return c
 }
