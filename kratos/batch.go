@@ -31,9 +31,9 @@ type Created struct {
 // CreateBatch creates up to MaxBatch identities with one request; each body is one that
 // NewIdentity.Body made. The result has an entry for each, in the same order.
 //
-// An *Error means that the request was refused as a whole, or not answered: its Unsent
-// tells whether Kratos may have created them all the same, and its Said why it refused,
-// which may be the fault of a single body.
+// An *Error means that the request was refused as a whole, and its Said why, which may
+// be the fault of a single body; or that it was not answered, and then Kratos may have
+// created them all the same.
 func (c *Client) CreateBatch(ctx context.Context, bodies [][]byte) ([]Created, error) {
 	if len(bodies) == 0 {
 		return nil, nil
@@ -64,12 +64,12 @@ func (c *Client) CreateBatch(ctx context.Context, bodies [][]byte) ([]Created, e
 // batchBody puts the bodies as they stand into one request.
 func batchBody(bodies [][]byte, patchIDs []string) ([]byte, error) {
 	if len(bodies) > MaxBatch {
-		return nil, &Error{Outcome: outcome.Misconfigured, Reason: reasonBatchSize}
+		return nil, &Error{Outcome: outcome.Misconfigured, Reason: "batch_size"}
 	}
 	var out bytes.Buffer
 	for i, body := range bodies {
 		if value := jsontext.Value(body); value.Kind() != '{' || !value.IsValid() {
-			return nil, &Error{Outcome: outcome.Garbled, Reason: reasonBatchBody}
+			return nil, &Error{Outcome: outcome.Garbled, Reason: "batch_body"}
 		}
 		before := `},{"create":`
 		if i == 0 {

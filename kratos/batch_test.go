@@ -196,7 +196,7 @@ func TestBatchDoubt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			sent := bodies(t, 2)
 			got, err := dial(t, answering(t, sent, items)).CreateBatch(t.Context(), sent)
-			if fault := faultOf(t, err); fault == nil || got != nil || fault.Outcome != outcome.Garbled || fault.Unsent() || fault.Final() {
+			if fault := faultOf(t, err); fault == nil || got != nil || fault.Outcome != outcome.Garbled || fault.Final() {
 				t.Errorf("%+v, %v", got, err)
 			}
 		})
@@ -212,23 +212,22 @@ func TestBatchRefused(t *testing.T) {
 		body   string
 		want   outcome.Outcome
 		said   string
-		unsent bool
 	}{
-		"unknown field":        {400, `{"error":{"code":500,"message":"json: unknown field \"external_id\""}}`, outcome.Garbled, `json: unknown field "external_id"`, true},
-		"reason":               {400, `{"error":{"code":400,"reason":"identity state is not valid","message":"malformed"}}`, outcome.Garbled, "identity state is not valid", true},
-		"long":                 {400, `{"error":{"reason":"` + long + `"}}`, outcome.Garbled, long[:299], true},
-		"conflict of several":  {409, duplicate, outcome.Garbled, "exists already", true},
-		"no JSON":              {413, `<html>`, outcome.Garbled, "", true},
-		"wrong token":          {401, `{}`, outcome.Misconfigured, "", true},
-		"elsewhere":            {307, ``, outcome.Unavailable, "", true},
-		"not there":            {404, `404 page not found`, outcome.Unavailable, "", true},
-		"too many requests":    {429, ``, outcome.Unavailable, "", true},
-		"a proxy's patience":   {408, ``, outcome.Garbled, "", false},
-		"a proxy's caller":     {499, ``, outcome.Garbled, "", false},
-		"fault":                {500, `{"error":{"message":"kim"}}`, outcome.Unavailable, "kim", false},
-		"gateway":              {504, ``, outcome.Unavailable, "", false},
-		"no answer to a batch": {200, `<html>`, outcome.Garbled, "", false},
-		"created, one":         {201, `{}`, outcome.Garbled, "", false},
+		"unknown field":        {400, `{"error":{"code":500,"message":"json: unknown field \"external_id\""}}`, outcome.Garbled, `json: unknown field "external_id"`},
+		"reason":               {400, `{"error":{"code":400,"reason":"identity state is not valid","message":"malformed"}}`, outcome.Garbled, "identity state is not valid"},
+		"long":                 {400, `{"error":{"reason":"` + long + `"}}`, outcome.Garbled, long[:299]},
+		"conflict of several":  {409, duplicate, outcome.Garbled, "exists already"},
+		"no JSON":              {413, `<html>`, outcome.Garbled, ""},
+		"wrong token":          {401, `{}`, outcome.Misconfigured, ""},
+		"elsewhere":            {307, ``, outcome.Unavailable, ""},
+		"not there":            {404, `404 page not found`, outcome.Unavailable, ""},
+		"too many requests":    {429, ``, outcome.Unavailable, ""},
+		"a proxy's patience":   {408, ``, outcome.Garbled, ""},
+		"a proxy's caller":     {499, ``, outcome.Garbled, ""},
+		"fault":                {500, `{"error":{"message":"kim"}}`, outcome.Unavailable, "kim"},
+		"gateway":              {504, ``, outcome.Unavailable, ""},
+		"no answer to a batch": {200, `<html>`, outcome.Garbled, ""},
+		"created, one":         {201, `{}`, outcome.Garbled, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := dial(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -237,7 +236,7 @@ func TestBatchRefused(t *testing.T) {
 			})
 			_, err := client.CreateBatch(t.Context(), bodies(t, 2))
 			fault := faultOf(t, err)
-			if fault == nil || fault.Outcome != c.want || fault.Status != c.status || fault.Said != c.said || fault.Unsent() != c.unsent {
+			if fault == nil || fault.Outcome != c.want || fault.Status != c.status || fault.Said != c.said {
 				t.Fatalf("%+v", fault)
 			}
 			if c.said != "" && strings.Contains(err.Error(), c.said) {
@@ -279,44 +278,44 @@ func TestBatchThatIsNone(t *testing.T) {
 		"breaking out": {[]byte(`{}},{"create":{}`)},
 	} {
 		_, err := client.CreateBatch(t.Context(), sent)
-		if fault := faultOf(t, err); fault == nil || !fault.Unsent() || fault.Status != 0 {
+		if fault := faultOf(t, err); fault == nil || fault.Status != 0 {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
 
-// TestBatchWithoutAnswer: only where there was no connection did Kratos do nothing.
+// TestBatchWithoutAnswer: the error tells why there is none.
 func TestBatchWithoutAnswer(t *testing.T) {
-	check := func(c *kratos.Client, ctx context.Context, reason string, unsent bool) {
+	check := func(c *kratos.Client, ctx context.Context, reason string) {
 		t.Helper()
 		_, err := c.CreateBatch(ctx, bodies(t, 2))
-		if fault := faultOf(t, err); fault == nil || fault.Outcome != outcome.Unavailable || fault.Status != 0 || fault.Reason != reason || fault.Unsent() != unsent {
+		if fault := faultOf(t, err); fault == nil || fault.Outcome != outcome.Unavailable || fault.Status != 0 || fault.Reason != reason {
 			t.Errorf("%v, want %s", err, reason)
 		}
 	}
 	broken := dial(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
-	check(broken, t.Context(), "connection_lost", false)
+	check(broken, t.Context(), "connection_lost")
 	cut := dial(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "100")
 		_, _ = io.WriteString(w, `{"identities":[`)
 	})
-	check(cut, t.Context(), "connection_lost", false)
+	check(cut, t.Context(), "connection_lost")
 
 	release := make(chan struct{})
 	slow := dial(t, func(http.ResponseWriter, *http.Request) { <-release })
 	defer close(release)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	check(slow, ctx, "timeout", false)
+	check(slow, ctx, "timeout")
 	ctx, cancel = context.WithCancel(t.Context())
 	cancel()
-	check(slow, ctx, "caller_gone", false)
+	check(slow, ctx, "caller_gone")
 
 	gone := httptest.NewServer(http.NotFoundHandler())
 	gone.Close()
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
-	check(client(t, gone.URL, transport), t.Context(), "unreachable", true)
+	check(client(t, gone.URL, transport), t.Context(), "unreachable")
 }
 
 // roundTrip answers without a network.

@@ -32,13 +32,6 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("kratos: %s (%s, status %d)", e.Outcome, e.Reason, e.Status)
 }
 
-// The reasons of what was not sent.
-const (
-	reasonUnreachable = "unreachable" // no connection was made
-	reasonBatchSize   = "batch_size"
-	reasonBatchBody   = "batch_body"
-)
-
 // Final reports whether trying again cannot help: Kratos understood and refused.
 func (e *Error) Final() bool {
 	switch e.Status {
@@ -47,23 +40,6 @@ func (e *Error) Final() bool {
 	}
 	return false
 }
-
-// Unsent reports whether Kratos certainly did nothing: it was not reached, or it
-// refused the request as a whole. Where it is false, Kratos may have done what it was
-// asked, all or a part, and not have lived to say so: after a timeout, a connection
-// that broke, a fault of the server, an answer that cannot be read.
-func (e *Error) Unsent() bool {
-	switch e.Status {
-	case 0:
-		return e.Reason == reasonUnreachable || e.Reason == reasonBatchSize || e.Reason == reasonBatchBody
-	case http.StatusRequestTimeout, statusCallerGone:
-		return false // what a proxy says: Kratos may be at it still
-	}
-	return e.Status >= http.StatusMultipleChoices && e.Status < http.StatusInternalServerError
-}
-
-// statusCallerGone is nginx's own.
-const statusCallerGone = 499
 
 func garbled(reason string) *Error {
 	return &Error{Outcome: outcome.Garbled, Status: http.StatusOK, Reason: reason}
@@ -99,7 +75,7 @@ func noAnswer(err error) *Error {
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &urlErr) && urlErr.Timeout():
 		e.Reason = "timeout"
 	case errors.As(err, &netErr) && netErr.Op == "dial":
-		e.Reason = reasonUnreachable
+		e.Reason = "unreachable" // no connection was made
 	case errors.As(err, &size):
 		e.Outcome, e.Reason = outcome.Garbled, "answer_too_large"
 	}
