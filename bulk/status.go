@@ -21,8 +21,8 @@ type Status struct {
 	// Unbound is how many of them record no Auth0 user: they never were Auth0's, or were
 	// imported by something else.
 	Unbound int `json:"unbound"`
-	// Crossed is the share of those that once were pending or could be: 1 when nobody
-	// needs Auth0 any more.
+	// Crossed is the share of those that once were pending or could be, so not of who
+	// registered at Kratos: 1 when nobody needs Auth0 any more.
 	Crossed float64 `json:"crossed"`
 	// LastDay and LastWeek are how many the hook brought across in that time.
 	LastDay  int `json:"migrated_last_day"`
@@ -31,6 +31,8 @@ type Status struct {
 	// nil where nothing tells. It never stays so: the last ones come late, or never.
 	PerDay float64    `json:"per_day"`
 	Done   *time.Time `json:"done,omitempty"`
+
+	native int // own passwords of those that record no Auth0 user
 }
 
 const (
@@ -72,6 +74,9 @@ func (s *Status) add(record kratos.Record, list *stragglers) error {
 	s.Kinds[kind]++
 	if primary(record) == "" {
 		s.Unbound++
+		if kind == KindOwn {
+			s.native++
+		}
 	}
 	if kind == KindPending {
 		return list.add(record)
@@ -91,7 +96,7 @@ func (s *Status) recent(at time.Time) {
 // forecast takes the last week for the recent rate, or what there is of it.
 func (s *Status) forecast(first time.Time) {
 	pending := s.Kinds[KindPending]
-	if crossed := s.Kinds[KindMigrated] + s.Kinds[KindHash] + s.Kinds[KindOwn]; crossed+pending > 0 {
+	if crossed := s.Kinds[KindMigrated] + s.Kinds[KindHash] + s.Kinds[KindOwn] - s.native; crossed+pending > 0 {
 		s.Crossed = float64(crossed) / float64(crossed+pending)
 	}
 	if s.LastWeek == 0 {

@@ -116,6 +116,24 @@ func TestStatusForecast(t *testing.T) {
 	}
 }
 
+// Who registered at Kratos has not crossed, and is not counted among those who have to.
+func TestStatusShareWithoutNatives(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.have(migrated(1, statusNow))
+	f.have(pendingOf("auth0|p", "p@x.test"))
+	recovered := marked(bound("auth0|r", "r@x.test"), with{"import": nil})
+	f.have(recovered)
+	f.have(pendingOf("auth0|q", "q@x.test"))
+	for i := range 8 {
+		f.have(fakePerson{Traits: map[string]any{"email": fmt.Sprintf("n%d@x.test", i)}, Hash: bcryptHash})
+	}
+	s, _ := status(t, f)
+	if s.Kinds[bulk.KindOwn] != 9 || s.Unbound != 8 || s.Crossed != 0.5 {
+		t.Errorf("%v of %v have crossed", s.Crossed, s.Kinds)
+	}
+}
+
 // The stragglers are those who are pending and active, each by the best address.
 func TestStragglers(t *testing.T) {
 	t.Parallel()
