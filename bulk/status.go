@@ -5,7 +5,9 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"ferry/kratos"
@@ -130,7 +132,23 @@ func (s *stragglers) add(record kratos.Record) error {
 	if at := originOf(record).At; !at.IsZero() {
 		imported = at.UTC().Format(time.RFC3339)
 	}
-	return s.out.Write([]string{address, fmt.Sprint(verified), record.ID, primary(record), record.Binding.Connection, imported})
+	row := []string{address, fmt.Sprint(verified), record.ID, primary(record), record.Binding.Connection, imported}
+	for i := range row {
+		row[i] = harmless(row[i])
+	}
+	return s.out.Write(row)
+}
+
+// plainNumber is a phone number, which a spreadsheet takes for no more than a number.
+var plainNumber = regexp.MustCompile(`^\+[0-9 ]+$`)
+
+// harmless puts a quote before a cell that a spreadsheet would compute: people choose
+// their names and addresses themselves, and operators open such a file.
+func harmless(cell string) string {
+	if cell != "" && strings.ContainsRune("=+-@\t\r\n", rune(cell[0])) && !plainNumber.MatchString(cell) {
+		return "'" + cell
+	}
+	return cell
 }
 
 func (s *stragglers) flush() error {

@@ -134,6 +134,29 @@ func TestStatusShareWithoutNatives(t *testing.T) {
 	}
 }
 
+// A spreadsheet computes nothing that somebody called himself.
+func TestStragglersAreNoFormulas(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"=1+1": "'=1+1", "@sum(a1)": "'@sum(a1)", "-2+3": "'-2+3", "+1+cmd|a": "'+1+cmd|a",
+		`=hyperlink("http://x.test","a")`: `"'=hyperlink(""http://x.test"",""a"")"`,
+		"+491511":                         "+491511", "+49 1511": "+49 1511", "a=b": "a=b", "'a": "'a", "a\n=1": "\"a\n=1\"",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			p := marked(pendingOf("auth0|1", ""), with{"connection": "=c"})
+			p.Traits = map[string]any{"username": name}
+			f.have(p)
+			_, csv := status(t, f)
+			_, row, _ := strings.Cut(csv, "\n")
+			if !strings.HasPrefix(row, want+",false,") || !strings.Contains(row, ",'=c,") {
+				t.Errorf("got %s, want %s", row, want)
+			}
+		})
+	}
+}
+
 // The stragglers are those who are pending and active, each by the best address.
 func TestStragglers(t *testing.T) {
 	t.Parallel()
