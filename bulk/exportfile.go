@@ -107,7 +107,7 @@ func (x *exporting) write(ctx context.Context) (written int64, err error) {
 	if x.Out == stdoutName {
 		return x.unpack(ctx, x.Stdout)
 	}
-	err = replaceFile(x.Out, func(to io.Writer) error {
+	err = ReplaceFile(x.Out, func(to io.Writer) error {
 		if strings.HasSuffix(x.Out, ".gz") {
 			written, err = x.copyRaw(to)
 		} else {

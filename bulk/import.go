@@ -273,7 +273,7 @@ func (r *importer) writeRetry(ctx context.Context) error {
 	if r.RetryFile == "" {
 		return nil
 	}
-	err := replaceFile(r.RetryFile, func(w io.Writer) error {
+	err := ReplaceFile(r.RetryFile, func(w io.Writer) error {
 		return r.Users.Copy(context.WithoutCancel(ctx), w, r.results.failed.has)
 	})
 	if err != nil {

@@ -120,7 +120,7 @@ func (j *Journal) save(now checkpoint) error {
 	if err != nil {
 		return fmt.Errorf("write checkpoint: %w", err)
 	}
-	if err := replaceFile(j.checkpoint, func(w io.Writer) error {
+	if err := ReplaceFile(j.checkpoint, func(w io.Writer) error {
 		_, err := w.Write(append(text, '\n'))
 		return err
 	}); err != nil {
@@ -137,9 +137,9 @@ func (j *Journal) Close() error {
 	return errors.Join(j.file.Sync(), j.file.Close())
 }
 
-// replaceFile writes a file under another name first, so that there is never half of
+// ReplaceFile writes a file under another name first, so that there is never half of
 // it under its own. Its mode is 0600.
-func replaceFile(path string, write func(io.Writer) error) (err error) {
+func ReplaceFile(path string, write func(io.Writer) error) (err error) {
 	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
 		return err

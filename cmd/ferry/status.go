@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -33,8 +34,11 @@ func statusCommand(stdout, stderr io.Writer) *cobra.Command {
 			"as CSV, for a mail campaign.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if flags.watch && flags.every < time.Second {
+			switch {
+			case flags.watch && flags.every < time.Second:
 				return errors.New("--every must be 1s or more")
+			case flags.stragglers == "-":
+				return errors.New("--stragglers wants a file: standard output has the numbers")
 			}
 			return work(func(ctx context.Context) error { return flags.run(ctx, stdout, stderr) })(cmd, args)
 		},
@@ -78,18 +82,30 @@ func (f *statusFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 	}
 }
 
-// read makes the stragglers' file anew, if one is wanted: it holds addresses, so it is
-// the operator's alone.
-func (f *statusFlags) read(read func(io.Writer) (bulk.Status, error)) (bulk.Status, error) {
-	if f.stragglers == "" {
+// read makes the stragglers' file anew, if one is wanted, and only once it is whole. It
+// holds addresses, so it is the operator's alone.
+func (f *statusFlags) read(read func(io.Writer) (bulk.Status, error)) (status bulk.Status, err error) {
+	path := f.stragglers
+	if path == "" {
 		return read(nil)
 	}
-	file, err := os.OpenFile(f.stragglers, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return bulk.Status{}, err
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target // the file is replaced, not a link to it
 	}
-	status, err := read(file)
-	return status, errors.Join(err, file.Close())
+	write := func(to io.Writer) (err error) {
+		status, err = read(to)
+		return err
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().IsRegular() {
+		err = bulk.ReplaceFile(path, write)
+		return status, err
+	}
+	pipe, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return status, err
+	}
+	err = errors.Join(write(pipe), pipe.Close())
+	return status, err
 }
 
 func (f *statusFlags) print(w io.Writer, s bulk.Status) error {
@@ -107,6 +123,8 @@ func (f *statusFlags) print(w io.Writer, s bulk.Status) error {
 	case s.Done != nil:
 		text += fmt.Sprintf("at %.1f a day the last would cross on %s; the last ones come late, or never: write to them (--stragglers FILE)\n",
 			s.PerDay, s.Done.Format(time.DateOnly))
+	case s.LastWeek > 0:
+		text += fmt.Sprintf("at %.1f a day the last would not cross in a hundred years: write to them (--stragglers FILE)\n", s.PerDay)
 	default:
 		text += "nobody crossed in the last seven days, so nothing tells when the last will\n"
 	}
