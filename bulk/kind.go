@@ -67,8 +67,8 @@ func migratedAt(record kratos.Record) (time.Time, bool) {
 	return at, err == nil
 }
 
-// isSubject tells an Auth0 user id by its form: provider|id.
-func isSubject(text string) bool {
+// IsSubject tells an Auth0 user id by its form: provider|id.
+func IsSubject(text string) bool {
 	provider, id, found := strings.Cut(text, "|")
 	return found && provider != "" && id != "" && provider == strings.ToLower(provider) && !strings.ContainsAny(text, " \t\r\n")
 }

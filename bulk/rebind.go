@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"time"
 
@@ -34,6 +35,10 @@ type Rebound struct {
 	At         time.Time `json:"at"`
 	// Changed is false where the identity was bound so already.
 	Changed bool `json:"changed"`
+	// Connection is the one that was recorded instead of FromConnection; both are empty
+	// where that stays as it was.
+	FromConnection string `json:"from_connection,omitempty"`
+	Connection     string `json:"connection,omitempty"`
 	// PasswordChanged says that Kratos had another password after the change than
 	// before: somebody logged in or set one in that moment.
 	PasswordChanged bool `json:"password_changed,omitempty"`
@@ -44,21 +49,28 @@ type Rebound struct {
 // refused: two identities for one user are two accounts for one password. (All
 // identities are read for that.) Linked users of the old binding go with it.
 func Rebind(ctx context.Context, identities *kratos.Client, r Rebinding, progress Progress, now time.Time) (Rebound, error) {
-	if !isSubject(r.Subject) {
+	if !IsSubject(r.Subject) {
 		return Rebound{}, errors.New("the subject is an Auth0 user id such as auth0|5f7c8ec7c33c6c004bbafe82")
 	}
 	if err := unclaimed(ctx, identities, r, progress); err != nil {
 		return Rebound{}, err
 	}
 	before, err := identities.Read(ctx, r.IdentityID)
-	if err != nil {
+	var fault *kratos.Error
+	switch {
+	case errors.As(err, &fault) && fault.Status == http.StatusNotFound:
+		return Rebound{}, fmt.Errorf("read the identity: Kratos has none of the id %s: %w", r.IdentityID, err)
+	case err != nil:
 		return Rebound{}, fmt.Errorf("read the identity: %w", err)
 	}
 	done := Rebound{IdentityID: r.IdentityID, From: users(before), To: r.Subject, Reason: r.Reason, By: r.By, At: now.UTC()}
-	if len(done.From) == 1 && done.From[0] == r.Subject {
+	if r.Connection != "" && r.Connection != before.Binding.Connection {
+		done.FromConnection, done.Connection = before.Binding.Connection, r.Connection
+	}
+	if len(done.From) == 1 && done.From[0] == r.Subject && done.Connection == "" {
 		return done, nil
 	}
-	after, err := identities.Patch(ctx, r.IdentityID, rebindOps(before, done, r.Connection))
+	after, err := identities.Patch(ctx, r.IdentityID, rebindOps(before, done))
 	if err != nil {
 		return Rebound{}, fmt.Errorf("write the identity: %w", err)
 	}
@@ -99,13 +111,13 @@ func unclaimed(ctx context.Context, identities *kratos.Client, r Rebinding, prog
 }
 
 // rebindOps replace the binding and nothing else of metadata_admin.
-func rebindOps(before kratos.Record, done Rebound, connection string) []kratos.Op {
+func rebindOps(before kratos.Record, done Rebound) []kratos.Op {
 	audit := map[string]any{"from": done.From, "to": done.To, "reason": done.Reason, "by": done.By, "at": done.At.Format(time.RFC3339)}
 	auth0, isObject := before.MetadataAdmin["auth0"].(map[string]any)
 	earlier, _ := auth0["rebinds"].([]any)
 	binding := map[string]any{"user_id": done.To, "user_ids": []string{done.To}, "rebinds": append(earlier, audit)}
-	if connection != "" {
-		binding["connection"] = connection
+	if done.Connection != "" {
+		binding["connection"], audit["from_connection"] = done.Connection, done.FromConnection
 	}
 	switch {
 	case isObject:

@@ -75,6 +75,27 @@ func TestRebind(t *testing.T) {
 	}
 }
 
+// The connection alone can be changed, and what it was before stays.
+func TestRebindConnection(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	id := f.have(marked(bound("auth0|1", "a@x.test"), with{"connection": "old", "user_ids": []any{"auth0|1"}}))
+	r := rebinding(id, "auth0|1")
+	r.Connection = "new"
+	for _, changed := range []bool{true, false} {
+		done, err := bulk.Rebind(t.Context(), f.client(), r, &quiet{}, statusNow)
+		if err != nil || done.Changed != changed || (done.Connection == "new") != changed || (done.FromConnection == "old") != changed {
+			t.Errorf("%+v, %v", done, err)
+		}
+	}
+	auth0, _ := f.people[id].Admin["auth0"].(map[string]any)
+	audits, err := json.Marshal(auth0["rebinds"])
+	want := `[{"at":"2026-11-22T12:00:00Z","by":"olga","from":["auth0|1"],"from_connection":"old","reason":"ticket 7","to":"auth0|1"}]`
+	if auth0["connection"] != "new" || auth0["user_id"] != "auth0|1" || string(audits) != want || err != nil {
+		t.Errorf("%v\n%s", auth0, audits)
+	}
+}
+
 // An identity whose binding does not hold tells so, and one whose password changed
 // meanwhile.
 func TestRebindMeanwhile(t *testing.T) {
@@ -105,7 +126,7 @@ func TestRebindIsRefused(t *testing.T) {
 		"bound to another":   {"auth0|2", bound("auth0|2", "b@x.test"), false, "is bound to that user already"},
 		"linked to another":  {"auth0|2", linkedTo, false, "is bound to that user already"},
 		"of another's id":    {"auth0|2", fakePerson{ExternalID: "auth0|2"}, false, "is bound to that user already"},
-		"no such identity":   {"auth0|2", bound("auth0|8", "b@x.test"), true, "read the identity: "},
+		"no such identity":   {"auth0|2", bound("auth0|8", "b@x.test"), true, "Kratos has none of the id "},
 		"no subject":         {"", fakePerson{}, false, "an Auth0 user id such as"},
 		"an address":         {"b@x.test", fakePerson{}, false, "an Auth0 user id such as"},
 		"no provider":        {"|2", fakePerson{}, false, "an Auth0 user id such as"},

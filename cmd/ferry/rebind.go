@@ -27,15 +27,18 @@ func rebindCommand(stdout, stderr io.Writer) *cobra.Command {
 			"identity, in metadata_admin.auth0.rebinds, and are printed as one line of JSON.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			rebinding.IdentityID = args[0]
+			id, err := uuid.Parse(args[0])
 			switch {
-			case uuid.Validate(args[0]) != nil:
+			case err != nil:
 				return errors.New("the identity is named by its id in Kratos, a UUID")
 			case rebinding.Subject == "":
 				return errors.New("name the Auth0 user: --to auth0|…")
+			case !bulk.IsSubject(rebinding.Subject):
+				return errors.New("--to wants an Auth0 user id such as auth0|5f7c8ec7c33c6c004bbafe82")
 			case strings.TrimSpace(rebinding.Reason) == "":
 				return errors.New("say why: --reason TEXT; it stays on the identity")
 			}
+			rebinding.IdentityID = id.String() // as Kratos writes it
 			if rebinding.By == "" {
 				if who, err := user.Current(); err == nil {
 					rebinding.By = who.Username

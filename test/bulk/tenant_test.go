@@ -261,7 +261,7 @@ func TestRebind(t *testing.T) {
 
 	rebind(kim, "--to", "auth0|kim2").want(t, 2, "say why")
 	rebind("kim", "--to", "auth0|kim2", "--reason", "x").want(t, 2, "a UUID")
-	rebind(kim, "--to", "kim2", "--reason", "x").want(t, 1, "Auth0 user id")
+	rebind(kim, "--to", "kim2", "--reason", "x").want(t, 2, "Auth0 user id")
 	rebind(kim, "--to", "auth0|ada", "--reason", "x").want(t, 1, ada)
 
 	a := rebind(kim, "--to", "auth0|kim2", "--reason", "ticket 17", "--by", "ops").want(t, 0)
