@@ -168,12 +168,16 @@ func (x *exporting) again() string {
 	return command
 }
 
-// errJobOver is a job that nothing more will come of.
-var errJobOver = errors.New("the job is over")
+var (
+	// errJobOver is a job that nothing more will come of.
+	errJobOver = errors.New("the job is over")
+	// errAnotherJob is one that never was an export of users.
+	errAnotherJob = errors.New("that job does not export users as JSON; without --job ferry begins one that does")
+)
 
 // resumable adds how to go on, where that is possible.
 func (x *exporting) resumable(err error) error {
-	if errors.Is(err, errJobOver) {
+	if errors.Is(err, errJobOver) || errors.Is(err, errAnotherJob) {
 		return err
 	}
 	return fmt.Errorf("%w; Auth0 keeps the job for a day: %s", err, x.again())

@@ -167,7 +167,7 @@ func TestExportGoesWrong(t *testing.T) {
 		"Auth0 is away":        {jobs: repeat(20, refuses(503, ``), completed()), starts: 1, downloads: 1},
 		"Auth0 stays away":     {jobs: repeat(1, refuses(503, ``)), err: "export: ask for the job: auth0 management: server_fault (status 503)", resumable: true, starts: 1},
 		"the limit is reached": {jobs: repeat(9, limited, completed()), starts: 1, downloads: 1},
-		"another kind of job":  {jobs: repeat(1, says(map[string]any{"type": "users_import"})), err: "another_job", resumable: true, starts: 1},
+		"another kind of job":  {jobs: repeat(1, says(map[string]any{"type": "users_import"})), err: "export: that job does not export users as JSON; without --job ferry begins one that does", starts: 1},
 		"no scope":             {start: answers(403, `{"errorCode":"insufficient_scope"}`), err: "export: start a job: auth0 management: refused (status 403, insufficient_scope): the Management API application needs the scope read:users", starts: 1},
 		"the start is lost":    {start: answers(502, `canary`), err: "export: start a job: auth0 management: server_fault (status 502)", starts: 1},
 		"no such connection":   {connection: "other", err: `export: find the connection "other": auth0 management: no_such_connection (status 200): the tenant has none`},

@@ -49,6 +49,8 @@ func (x *exporting) completed(ctx context.Context) (upstream.Job, error) {
 			wait = exportPollMost
 		case isStatus(err, http.StatusNotFound):
 			return job, fmt.Errorf("%w: Auth0 does not know it, or no more, for it forgets jobs after a day: %w", errJobOver, err)
+		case isReason(err, "another_job"):
+			return job, fmt.Errorf("%w: %w", errAnotherJob, err)
 		default:
 			return job, fmt.Errorf("ask for the job: %w", explained(err))
 		}
@@ -98,6 +100,11 @@ func isTemporary(err error) bool {
 func isStatus(err error, status int) bool {
 	var refusal *upstream.ManagementError
 	return errors.As(err, &refusal) && refusal.Status == status
+}
+
+func isReason(err error, reason string) bool {
+	var refusal *upstream.ManagementError
+	return errors.As(err, &refusal) && refusal.Reason == reason
 }
 
 // fetch brings the file here, whole, and counts its users. What arrives broken is
