@@ -81,9 +81,11 @@ func (r Reconciled) Able() int {
 // ReconcileOptions are what a reconciliation is made of; all are required but those
 // that may be their zero value.
 type ReconcileOptions struct {
-	Users     *userfile.Source
-	Kratos    *kratos.Client
-	Schema    *mapping.Schema
+	Users  *userfile.Source
+	Kratos *kratos.Client
+	Schema *mapping.Schema
+	// SchemaID is the schema's id at Kratos; empty: not known.
+	SchemaID  string
 	Mapper    mapping.Mapper
 	Rules     mapping.Rules
 	Providers Providers
@@ -228,7 +230,7 @@ func (r *reconciler) compare(ctx context.Context, row planned, record kratos.Rec
 		f.Finding, f.Detail = Stale, detailBlocked
 		found = append(found, f)
 	}
-	editor := editor{kratos: r.Kratos, rules: r.Rules, mapper: r.Mapper, schema: r.Schema, hookOff: r.HookOff, dryRun: !r.Fix}
+	editor := editor{kratos: r.Kratos, rules: r.Rules, mapper: r.Mapper, schema: r.Schema, schemaID: r.SchemaID, hookOff: r.HookOff, dryRun: !r.Fix}
 	mapped, err := r.Mapper.Map(profile)
 	if err != nil {
 		f := finding

@@ -113,6 +113,7 @@ func TestReconcile(t *testing.T) {
 		"unreadable":              {rows: []string{"{}"}, want: "1:unmapped", detail: "unreadable", kinds: "map[]"},
 		"twins":                   {rows: []string{one, auth0User("2", "A@x.test")}, want: "1:unmapped 2:unmapped", detail: "identifier_twice", kinds: "map[]"},
 		"a user twice":            {rows: []string{one, one}, people: []fakePerson{bound("auth0|1", "a@x.test")}, want: "2:unmapped", detail: "duplicate_user: line 1", kinds: "map[imported_hash:1]"},
+		"of another schema":       {rows: []string{auth0User("1", "a@x.test", with{"locale": "de"})}, people: []fakePerson{bound("auth0|1", "a@x.test")}, fix: true, want: "1:different", detail: "of the identity schema person, not other", kinds: "map[imported_hash:1]", change: func(o *bulk.ReconcileOptions) { o.SchemaID = "other" }},
 		"the mapper will not":     {rows: []string{one}, people: []fakePerson{bound("auth0|1", "a@x.test")}, want: "1:unmapped", detail: "the mapper will not", kinds: "map[imported_hash:1]", change: func(o *bulk.ReconcileOptions) { o.Mapper = grumpy{} }},
 	} {
 		t.Run(name, func(t *testing.T) {

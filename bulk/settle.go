@@ -3,6 +3,7 @@ package bulk
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"ferry/kratos"
 	"ferry/mapping"
@@ -65,7 +66,7 @@ func (r *importer) settle(ctx context.Context, row planned, s seen) error {
 
 // update brings what is new of the row into its identity. Its error ends the run.
 func (r *importer) update(ctx context.Context, row planned, id string) (Result, error) {
-	editor := editor{kratos: r.Kratos, rules: r.Rules, mapper: r.Mapper, schema: r.Schema, hookOff: r.HookOff, dryRun: r.DryRun}
+	editor := editor{kratos: r.Kratos, rules: r.Rules, mapper: r.Mapper, schema: r.Schema, schemaID: r.SchemaID, hookOff: r.HookOff, dryRun: r.DryRun}
 	var change change
 	err := r.patiently(ctx, func() (err error) {
 		change, err = editor.bring(ctx, row.UserID, row.User, id)
@@ -84,12 +85,14 @@ func (r *importer) update(ctx context.Context, row planned, id string) (Result, 
 // editor changes identities that are there: only those of the very user, never their
 // credentials, and never their binding.
 type editor struct {
-	kratos  *kratos.Client
-	rules   mapping.Rules
-	mapper  mapping.Mapper
-	schema  *mapping.Schema
-	hookOff bool
-	dryRun  bool
+	kratos *kratos.Client
+	rules  mapping.Rules
+	mapper mapping.Mapper
+	schema *mapping.Schema
+	// schemaID is the schema's id at Kratos; empty: not known.
+	schemaID string
+	hookOff  bool
+	dryRun   bool
 }
 
 // change is what became of an identity.
@@ -150,8 +153,12 @@ func (e editor) bring(ctx context.Context, userID string, user []byte, id string
 	return change{Updated, ""}, nil
 }
 
-// ops are the changes that the identity needs.
+// ops are the changes that the identity needs. Only its own schema tells which of its
+// traits are identifiers and addresses.
 func (e editor) ops(record kratos.Record, profile mapping.Profile, mapped mapping.Identity) ([]kratos.Op, []mapping.Address, error) {
+	if e.schemaID != "" && record.SchemaID != "" && record.SchemaID != e.schemaID {
+		return nil, nil, fmt.Errorf("the identity is of the identity schema %s, not %s: name that with --schema-id", record.SchemaID, e.schemaID)
+	}
 	current := mapping.Current{Traits: record.Traits, MetadataPublic: record.MetadataPublic, MetadataAdmin: record.MetadataAdmin}
 	for _, a := range record.Addresses {
 		current.Addresses = append(current.Addresses, mapping.CurrentAddress{Value: a.Value, Via: a.Via, Verified: a.Verified})

@@ -46,6 +46,7 @@ func TestOnConflict(t *testing.T) {
 			row: verified("1", "a@x.test"), was: func(p *fakePerson) { p.Addresses[0].Verified = true }, want: "skipped:unchanged", patches: "none",
 		},
 		"another address now": {row: verified("1", "new@x.test", news), want: "updated", check: func(p *fakePerson) bool { return p.Traits["email"] == "a@x.test" && p.Traits["locale"] == "de-DE" }},
+		"of another schema":   {row: verified("1", "a@x.test", news), was: func(p *fakePerson) { p.SchemaID = "other" }, want: "failed:invalid", patches: "none"},
 		"pending":             {row: verified("1", "a@x.test", news), was: func(p *fakePerson) { p.Hook, p.Hash = true, "" }, want: "skipped:pending", patches: "none"},
 		"pending, hook off": {
 			row: verified("1", "a@x.test", news), was: func(p *fakePerson) { p.Hook, p.Hash = true, "" },

@@ -79,7 +79,7 @@ func (f *reconcileFlags) run(ctx context.Context, providers bulk.Providers, stdi
 	if err != nil {
 		return err
 	}
-	opts.Schema, opts.Mapper = mapped.schema, mapped.mapper
+	opts.Schema, opts.SchemaID, opts.Mapper = mapped.schema, mapped.id, mapped.mapper
 	if opts.Users, err = userfile.Open(ctx, f.users, stdin, f.tmpDir); err != nil {
 		return err
 	}
