@@ -230,7 +230,10 @@ func (r *reconciler) compare(ctx context.Context, row planned, record kratos.Rec
 		f.Finding, f.Detail = Stale, detailBlocked
 		found = append(found, f)
 	}
-	editor := editor{kratos: r.Kratos, rules: r.Rules, mapper: r.Mapper, schema: r.Schema, schemaID: r.SchemaID, hookOff: r.HookOff, dryRun: !r.Fix}
+	editor := editor{
+		kratos: r.Kratos, rules: r.Rules, mapper: r.Mapper, schema: r.Schema, schemaID: r.SchemaID,
+		leaves: r.Users.Format() == userfile.CSV, hookOff: r.HookOff, dryRun: !r.Fix,
+	}
 	mapped, err := r.Mapper.Map(profile)
 	if err != nil {
 		f := finding

@@ -188,6 +188,28 @@ func TestReconcileOverAPassword(t *testing.T) {
 	}
 }
 
+// CSV tells metadata leaf by leaf: what the identity has besides is neither different nor
+// lost.
+func TestReconcileCSV(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	id := f.have(marked(bound("auth0|1", "a@x.test"), with{"app_metadata": with{"plan": "old", "roles": []any{"admin"}, "deep": with{"a": 1, "b": 2}}, "user_metadata": with{"x": "y"}}))
+	csv := func(plan string) []string {
+		return []string{"user_id,email,identities[0].connection,app_metadata.plan,app_metadata.deep.a", "auth0|1,a@x.test,users," + plan + ",1"}
+	}
+	if _, got, findings := reconciling(t, f, csv("old"), nil); got != "" {
+		t.Errorf("found %s, %+v", got, findings)
+	}
+	if _, got, findings := reconciling(t, f, csv("new"), func(o *bulk.ReconcileOptions) { o.Fix = true }); got != "2:different!" {
+		t.Errorf("found %s, %+v", got, findings)
+	}
+	text, err := json.Marshal(f.people[id].Admin["auth0"])
+	want := `"app_metadata":{"deep":{"a":1,"b":2},"plan":"new","roles":["admin"]}`
+	if err != nil || !strings.Contains(string(text), want) || !strings.Contains(string(text), `"user_metadata":{"x":"y"}`) {
+		t.Errorf("it is now %s", text)
+	}
+}
+
 func TestReconcileGoesWrong(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)

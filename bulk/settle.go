@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"ferry/bulk/userfile"
 	"ferry/kratos"
 	"ferry/mapping"
 )
@@ -66,7 +67,10 @@ func (r *importer) settle(ctx context.Context, row planned, s seen) error {
 
 // update brings what is new of the row into its identity. Its error ends the run.
 func (r *importer) update(ctx context.Context, row planned, id string) (Result, error) {
-	editor := editor{kratos: r.Kratos, rules: r.Rules, mapper: r.Mapper, schema: r.Schema, schemaID: r.SchemaID, hookOff: r.HookOff, dryRun: r.DryRun}
+	editor := editor{
+		kratos: r.Kratos, rules: r.Rules, mapper: r.Mapper, schema: r.Schema, schemaID: r.SchemaID,
+		leaves: r.Users.Format() == userfile.CSV, hookOff: r.HookOff, dryRun: r.DryRun,
+	}
 	var change change
 	err := r.patiently(ctx, func() (err error) {
 		change, err = editor.bring(ctx, row.UserID, row.User, id)
@@ -91,8 +95,10 @@ type editor struct {
 	schema *mapping.Schema
 	// schemaID is the schema's id at Kratos; empty: not known.
 	schemaID string
-	hookOff  bool
-	dryRun   bool
+	// leaves says that the users' metadata are told leaf by leaf, and not whole.
+	leaves  bool
+	hookOff bool
+	dryRun  bool
 }
 
 // change is what became of an identity.
@@ -162,6 +168,9 @@ func (e editor) ops(record kratos.Record, profile mapping.Profile, mapped mappin
 	current := mapping.Current{Traits: record.Traits, MetadataPublic: record.MetadataPublic, MetadataAdmin: record.MetadataAdmin}
 	for _, a := range record.Addresses {
 		current.Addresses = append(current.Addresses, mapping.CurrentAddress{Value: a.Value, Via: a.Via, Verified: a.Verified})
+	}
+	if e.leaves {
+		profile = profile.OverMetadata(record.MetadataAdmin)
 	}
 	merged, err := mapping.Merge(e.schema, current, profile, mapped, e.rules, nil)
 	if err != nil {

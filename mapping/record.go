@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -40,6 +41,41 @@ func adminMetadata(current map[string]any, p Profile, mapped, marks map[string]a
 		next = with(next, []string{keyAuth0}, auth0)
 	}
 	return next, whole, nil
+}
+
+// OverMetadata is a profile of a source that tells both kinds of metadata leaf by leaf, and
+// each as a text, as CSV does: what the identity's metadata_admin has of them besides stays
+// as it is, and so does a value that is the same text.
+func (p Profile) OverMetadata(admin map[string]any) Profile {
+	auth0, _ := admin[keyAuth0].(map[string]any)
+	if was, isObject := auth0[keyAppMetadata].(map[string]any); isObject && p.AppMetadata != nil {
+		p.AppMetadata = overLeaves(was, p.AppMetadata)
+	}
+	if was, isObject := auth0[keyUserMetadata].(map[string]any); isObject && p.UserMetadata != nil {
+		p.UserMetadata = overLeaves(was, p.UserMetadata)
+	}
+	return p
+}
+
+// overLeaves is overlay, but for values that are the same text.
+func overLeaves(under, over map[string]any) map[string]any {
+	out := maps.Clone(under)
+	for name, value := range over {
+		below, isObject := out[name].(map[string]any)
+		above, staysObject := value.(map[string]any)
+		switch {
+		case isObject && staysObject:
+			out[name] = overLeaves(below, above)
+		case !sameText(out[name], value):
+			out[name] = value
+		}
+	}
+	return out
+}
+
+func sameText(value, text any) bool {
+	raw, err := json.Marshal(value)
+	return err == nil && text == string(raw)
 }
 
 // ownKeys are the keys of metadata_admin.auth0 that a merge writes. The map is the

@@ -52,7 +52,7 @@ const pendingConfig = `{"use_password_migration_hook":true}`
 func TestStatusStragglers(t *testing.T) {
 	dir := t.TempDir()
 	list, link := filepath.Join(dir, "mail.csv"), filepath.Join(dir, "link.csv")
-	if err := os.WriteFile(list, []byte("old\n"), 0o644); err != nil { //nolint:gosec // that is what is to change
+	if err := os.WriteFile(list, []byte("old\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Symlink(list, link); err != nil {
@@ -97,7 +97,8 @@ func TestStatusForecast(t *testing.T) {
 		"at 0.1 a day the last would not cross in a hundred years": {Kinds: kinds, LastWeek: 1, PerDay: 1.0 / 7},
 	} {
 		var out bytes.Buffer
-		if err := (&statusFlags{}).print(&out, s); err != nil || !strings.Contains(out.String(), want) {
+		var flags statusFlags
+		if err := flags.print(&out, s); err != nil || !strings.Contains(out.String(), want) {
 			t.Errorf("%v, want %s in\n%s", err, want, out.String())
 		}
 	}
