@@ -137,13 +137,19 @@ func (x *exporting) run(ctx context.Context) (Exported, error) {
 func (x *exporting) begin(ctx context.Context) error {
 	var request upstream.Export
 	if x.Connection != "" {
-		id, err := x.Auth0.ConnectionID(ctx, x.Connection)
+		err := x.withinLimits(ctx, func() (err error) {
+			request.ConnectionID, err = x.Auth0.ConnectionID(ctx, x.Connection)
+			return err
+		})
 		if err != nil {
 			return fmt.Errorf("find the connection %q: %w", x.Connection, explained(err))
 		}
-		request.ConnectionID = id
 	}
-	job, err := x.Auth0.StartExport(ctx, request)
+	var job upstream.Job
+	err := x.withinLimits(ctx, func() (err error) {
+		job, err = x.Auth0.StartExport(ctx, request)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("start a job: %w", explained(err))
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -155,7 +156,18 @@ func TestExportGoesWrong(t *testing.T) {
 		w.Header().Set("Retry-After", "9")
 		answers(429, `{"errorCode":"too_many_requests"}`)(w, r)
 	}}
+	const minuteAfter = 946684800 + 60 // when a bubble begins: 1 January 2000
+	limitedFirst := func(w http.ResponseWriter, r *http.Request) {
+		if time.Now().Unix() >= minuteAfter {
+			answers(200, `{"id":"`+exportJob+`","type":"users_export","status":"pending"}`)(w, r)
+			return
+		}
+		w.Header().Set("X-Ratelimit-Reset", strconv.Itoa(minuteAfter))
+		answers(429, `{"errorCode":"too_many_requests"}`)(w, r)
+	}
 	for name, c := range map[string]wrong{
+		"limited for a minute": {start: limitedFirst, starts: 7, downloads: 1},
+		"limited for good":     {start: limited.answer, err: "export: start a job: auth0 management: limited (status 429, too_many_requests)", starts: 63},
 		"the link expired":     {files: []http.HandlerFunc{expired, expired, good}, starts: 1, downloads: 3},
 		"it came broken":       {files: []http.HandlerFunc{cut, crc, short, answers(200, "<html>"), good}, starts: 1, downloads: 5},
 		"it keeps breaking":    {files: []http.HandlerFunc{cut}, err: "export: the file arrived broken: unexpected EOF", resumable: true, starts: 1, downloads: 5},

@@ -60,6 +60,22 @@ func (x *exporting) completed(ctx context.Context) (upstream.Job, error) {
 	}
 }
 
+// withinLimits asks again what Auth0 refused for its limits, and so did not do.
+func (x *exporting) withinLimits(ctx context.Context, ask func() error) error {
+	for faults := 0; ; faults++ {
+		err := ask()
+		if !isStatus(err, http.StatusTooManyRequests) || faults == exportPollFaults {
+			return err
+		}
+		if faults == 0 {
+			x.Progress.Say("Auth0's rate limit is reached, waiting for it")
+		}
+		if err := rest(ctx, exportPollMost); err != nil {
+			return err
+		}
+	}
+}
+
 // show tells the progress at Auth0, which never goes back.
 func (x *exporting) show(at, percent int) int {
 	if at < 0 {
