@@ -23,6 +23,9 @@ type Status struct {
 	// Unbound is how many of them record no Auth0 user: they never were Auth0's, or were
 	// imported by something else.
 	Unbound int `json:"unbound"`
+	// InactivePending is how many of the inactive ones still need the hook, should
+	// somebody activate them: without it, their logins end in an error.
+	InactivePending int `json:"inactive_pending"`
 	// Crossed is the share of those that once were pending or could be, so not of who
 	// registered at Kratos: 1 when nobody needs Auth0 any more.
 	Crossed float64 `json:"crossed"`
@@ -80,8 +83,11 @@ func (s *Status) add(record kratos.Record, list *stragglers) error {
 			s.native++
 		}
 	}
-	if kind == KindPending {
+	switch {
+	case kind == KindPending:
 		return list.add(record)
+	case record.Pending:
+		s.InactivePending++
 	}
 	return nil
 }

@@ -60,6 +60,9 @@ func TestStatusKinds(t *testing.T) {
 			if s.Total != 1 || len(s.Kinds) != 1 || s.Kinds[c.want] != 1 {
 				t.Errorf("got %v, want %s", s.Kinds, c.want)
 			}
+			if want := strings.Count(name, "inactive"); s.InactivePending != want {
+				t.Errorf("%d are inactive and pending, want %d", s.InactivePending, want)
+			}
 			if stragglers := strings.Count(csv, "\n") - 1; stragglers != s.Kinds[bulk.KindPending] {
 				t.Errorf("%d stragglers: %s", stragglers, csv)
 			}

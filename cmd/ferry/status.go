@@ -118,6 +118,8 @@ func (f *statusFlags) print(w io.Writer, s bulk.Status) error {
 	}
 	text += fmt.Sprintf("%8.1f%% have crossed; %d in the last day, %d in the last seven\n", 100*s.Crossed, s.LastDay, s.LastWeek)
 	switch {
+	case s.Kinds[bulk.KindPending] == 0 && s.InactivePending > 0:
+		text += fmt.Sprintf("nobody is pending but %d who are inactive: should they be activated, they need the hook, or recovery\n", s.InactivePending)
 	case s.Kinds[bulk.KindPending] == 0:
 		text += "nobody is pending: the hook is not needed any more\n"
 	case s.Done != nil:

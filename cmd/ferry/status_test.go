@@ -91,7 +91,8 @@ func TestStatusStragglers(t *testing.T) {
 func TestStatusForecast(t *testing.T) {
 	kinds, done := map[bulk.Kind]int{bulk.KindPending: 6000}, time.Date(2030, 1, 2, 0, 0, 0, 0, time.UTC)
 	for want, s := range map[string]bulk.Status{
-		"nobody is pending": {},
+		"nobody is pending but 2 who are inactive":                 {InactivePending: 2},
+		"nobody is pending: the hook is not needed":                {},
 		"at 2.0 a day the last would cross on 2030-01-02":          {Kinds: kinds, LastWeek: 14, PerDay: 2, Done: &done},
 		"nobody crossed in the last seven days":                    {Kinds: kinds},
 		"at 0.1 a day the last would not cross in a hundred years": {Kinds: kinds, LastWeek: 1, PerDay: 1.0 / 7},
