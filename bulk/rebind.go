@@ -59,7 +59,7 @@ func Rebind(ctx context.Context, identities *kratos.Client, r Rebinding, progres
 	var fault *kratos.Error
 	switch {
 	case errors.As(err, &fault) && fault.Status == http.StatusNotFound:
-		return Rebound{}, fmt.Errorf("read the identity: Kratos has none of the id %s: %w", r.IdentityID, err)
+		return Rebound{}, fmt.Errorf("read the identity: Kratos has none of the id %s", r.IdentityID)
 	case err != nil:
 		return Rebound{}, fmt.Errorf("read the identity: %w", err)
 	}

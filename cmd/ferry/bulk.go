@@ -109,6 +109,19 @@ func notReached(err error) error {
 	return fmt.Errorf("read the identity schema from Kratos; is FERRY_KRATOS_ADMIN_URL its admin API, and does it run? %w", err)
 }
 
+// walked adds what to look at where the identities could not be read.
+func walked(ctx context.Context, err error) error {
+	var fault *kratos.Error
+	switch {
+	case ctx.Err() != nil || !errors.As(err, &fault):
+	case fault.Status == http.StatusUnauthorized, fault.Status == http.StatusForbidden:
+		return fmt.Errorf("%w; is FERRY_KRATOS_ADMIN_TOKEN the right one?", err)
+	case fault.Status == 0, fault.Status == http.StatusNotFound:
+		return fmt.Errorf("%w; is FERRY_KRATOS_ADMIN_URL its admin API, and does it run?", err)
+	}
+	return err
+}
+
 // sameFile reports whether two names are of one file that is there.
 func sameFile(a, b string) bool {
 	first, err := os.Stat(a)

@@ -65,7 +65,7 @@ func rebind(ctx context.Context, rebinding bulk.Rebinding, stdout, stderr io.Wri
 	}
 	done, err := bulk.Rebind(ctx, identities, rebinding, newProgress(stderr), time.Now())
 	if err != nil {
-		return err
+		return walked(ctx, err)
 	}
 	if done.PasswordChanged {
 		warner(stderr)("the password changed while the identity was written: ask the person to try the new one")

@@ -71,6 +71,9 @@ func TestStatusStragglers(t *testing.T) {
 		t.Errorf("status %d: %s", status, stderr.String())
 	}
 	holds("old\n")
+	if !strings.Contains(stderr.String(), "FERRY_KRATOS_ADMIN_TOKEN") {
+		t.Error(stderr.String())
+	}
 	listing(t, oneIdentity(1, pendingConfig, `{"user_id":"auth0|1"}`))
 	if status := run(t.Context(), []string{"status", "--stragglers", link}, &stdout, &stderr); status != exitOK {
 		t.Errorf("status %d: %s", status, stderr.String())
@@ -83,6 +86,17 @@ func TestStatusStragglers(t *testing.T) {
 		t.Errorf("%v, %v", left, err)
 	}
 	if status := run(t.Context(), []string{"status", "--stragglers", "-"}, &stdout, &stderr); status != exitUsage {
+		t.Errorf("status %d: %s", status, stderr.String())
+	}
+}
+
+// TestStatusNoKratos: it says where to look.
+func TestStatusNoKratos(t *testing.T) {
+	srv := httptest.NewServer(http.NotFoundHandler())
+	defer srv.Close()
+	t.Setenv("FERRY_KRATOS_ADMIN_URL", srv.URL) // the public API, say
+	var stdout, stderr bytes.Buffer
+	if status := run(t.Context(), []string{"status"}, &stdout, &stderr); status != exitFailed || !strings.Contains(stderr.String(), "is FERRY_KRATOS_ADMIN_URL its admin API") {
 		t.Errorf("status %d: %s", status, stderr.String())
 	}
 }
