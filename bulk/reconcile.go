@@ -251,9 +251,11 @@ func (r *reconciler) compare(ctx context.Context, row planned, record kratos.Rec
 		}
 	}
 	if r.Fix && (different || blocked) {
-		change, err := editor.bring(ctx, row.UserID, row.User, record.ID)
+		change, err := editor.bringAgain(ctx, row.UserID, row.User, record.ID)
 		var fault *kratos.Error
 		switch {
+		case change.reason == reasonUnchanged:
+			change.outcome, change.reason = Updated, "" // by somebody else, or the answer was lost
 		case err == nil:
 		case errors.As(err, &fault) && fault.Final():
 			change.outcome, change.reason = Failed, kratosReason(fault.Status, fault.Said)

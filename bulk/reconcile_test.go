@@ -210,6 +210,38 @@ func TestReconcileCSV(t *testing.T) {
 	}
 }
 
+// A moment in which Kratos does not answer does not end a reconciliation.
+func TestReconcileThroughFaults(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		kind   string
+		fault  fault
+		want   string
+		detail string
+	}{
+		"the read":  {"read", refuses503, "1:different!", "[/traits/locale]"},
+		"the patch": {"patch", refuses429, "1:different!", "[/traits/locale]"},
+		"lost":      {"patch", lost, "1:different!", "[/traits/locale]"},
+		"broken":    {"patch", drops, "1:different!", "[/traits/locale]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			f.have(bound("auth0|1", "a@x.test"))
+			f.on = func(kind string, n int) fault {
+				if kind == c.kind && n == 1 {
+					return c.fault
+				}
+				return well
+			}
+			_, got, findings := reconciling(t, f, []string{auth0User("1", "a@x.test", with{"locale": "de"})}, func(o *bulk.ReconcileOptions) { o.Fix = true })
+			if got != c.want || !strings.Contains(findings[0].Detail, c.detail) {
+				t.Errorf("found %s, %+v", got, findings)
+			}
+		})
+	}
+}
+
 func TestReconcileGoesWrong(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)

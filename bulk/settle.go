@@ -8,6 +8,7 @@ import (
 	"ferry/bulk/userfile"
 	"ferry/kratos"
 	"ferry/mapping"
+	"ferry/outcome"
 )
 
 // conflict finds out who stands in the way of a row that Kratos would not create.
@@ -157,6 +158,21 @@ func (e editor) bring(ctx context.Context, userID string, user []byte, id string
 		return change{Skipped, reasonUnchanged}, nil
 	}
 	return change{Updated, ""}, nil
+}
+
+// bringAgain is bring, tried again for some seconds while Kratos does not answer: each time
+// from a fresh read.
+func (e editor) bringAgain(ctx context.Context, userID string, user []byte, id string) (change, error) {
+	for wait := firstWait; ; wait *= 2 {
+		done, err := e.bring(ctx, userID, user, id)
+		var fault *kratos.Error
+		if !errors.As(err, &fault) || fault.Outcome != outcome.Unavailable || fault.Final() || wait > longestWait {
+			return done, err
+		}
+		if err := rest(ctx, wait); err != nil {
+			return change{}, err
+		}
+	}
 }
 
 // ops are the changes that the identity needs. Only its own schema tells which of its
