@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -50,6 +51,7 @@ func work(do func(context.Context) error) func(*cobra.Command, []string) error {
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	log.SetOutput(io.Discard) // net/http quotes there what a server sends beyond its answer
 	root := &cobra.Command{
 		Use:           "ferry",
 		Short:         "Moves users from Auth0 to Ory Kratos, one login at a time.",

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"log"
 	"os"
 	"strings"
 	"testing"
@@ -46,6 +47,23 @@ func TestExitStatus(t *testing.T) {
 				t.Errorf("stderr: %s", stderr.String())
 			}
 		})
+	}
+}
+
+// TestSilence: what libraries write to the log of the whole process is nowhere seen.
+// net/http's client quotes there what a server sends beyond its answer, and Auth0 and
+// Kratos know of passwords.
+func TestSilence(t *testing.T) {
+	was := log.Writer()
+	t.Cleanup(func() { log.SetOutput(was) })
+	var standard, stdout, stderr bytes.Buffer
+	log.SetOutput(&standard)
+	if status := run(t.Context(), []string{"version"}, &stdout, &stderr); status != exitOK {
+		t.Fatalf("status %d: %s", status, stderr.String())
+	}
+	log.Print("Unsolicited response received on idle HTTP channel")
+	if standard.Len()+stderr.Len() > 0 || strings.Contains(stdout.String(), "Unsolicited") {
+		t.Errorf("seen: %q %q %q", standard.String(), stdout.String(), stderr.String())
 	}
 }
 
