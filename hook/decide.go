@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"ferry/kratos"
+	"ferry/mapping"
 	"ferry/outcome"
 	"ferry/state"
 	"ferry/upstream"
@@ -109,9 +110,11 @@ func (h *Handler) judge(identity kratos.Identity, profile upstream.Profile, iden
 	return outcome.SubjectMismatch
 }
 
-// verifiedAs reports whether Auth0 verified that the user holds the identifier.
+// verifiedAs reports whether Auth0 verified that the user holds the identifier. Two
+// mailboxes that Kratos would look up as one, kim@ and the same with a Kelvin sign,
+// are two.
 func verifiedAs(p upstream.Profile, identifier string) bool {
-	email := p.EmailVerified && p.Email != "" && kratos.NormalizeIdentifier(p.Email) == identifier
+	email := p.EmailVerified && p.Email != "" && mapping.Address{Value: p.Email, Via: mapping.ViaEmail}.Normalize().Value == identifier
 	phone := p.PhoneVerified && p.Phone != "" && upstreamUsername(kratos.NormalizeIdentifier(p.Phone)) == upstreamUsername(identifier)
 	return email || phone
 }

@@ -268,6 +268,7 @@ func TestTrustRules(t *testing.T) {
 		"verified e-mail, case":              {func(f *fakes) { unbind(f); f.profile.Email = " Alice@example.org" }, verified, "", outcome.Match, 1},
 		"unverified e-mail":                  {func(f *fakes) { unbind(f); f.profile.EmailVerified = false }, verified, "", outcome.Unbound, 1},
 		"other e-mail":                       {func(f *fakes) { unbind(f); f.profile.Email = "bob@example.org" }, verified, "", outcome.Unbound, 1},
+		"e-mail with a Kelvin sign":          {func(f *fakes) { unbind(f); f.profile.Email = "\u212aim@example.org" }, verified, `{"identifier":"kim@example.org","password":"x"}`, outcome.Unbound, 1},
 		"no e-mail":                          {func(f *fakes) { unbind(f); f.profile.Email = "" }, verified, "", outcome.Unbound, 1},
 		"verified e-mail of a bound one":     {func(f *fakes) { f.profile.Subject = "auth0|bob" }, verified, "", outcome.SubjectMismatch, 1},
 		"verified phone": {func(f *fakes) {
