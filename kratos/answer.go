@@ -12,11 +12,11 @@ import (
 
 // read makes one call of the generated client and decodes its answer. The client
 // makes the request; what it makes of the answer is not used, because it takes the
-// last of two equal keys.
-func (c *Client) read(ctx context.Context, into any, call func(context.Context) error) error {
+// last of two equal keys. What is below one of the foreign names is nobody's concern.
+func (c *Client) read(ctx context.Context, into any, call func(context.Context) error, foreign ...string) error {
 	got := answer{limit: maxAnswerBytes}
 	err := call(context.WithValue(ctx, answerKey{}, &got))
-	return got.decode(err, into)
+	return got.decode(err, into, foreign...)
 }
 
 // send asks without the generated client, which follows no redirects either.
@@ -62,11 +62,11 @@ func (a answer) fault(err error) error {
 }
 
 // decode reads the answer strictly; err is why there is none.
-func (a answer) decode(err error, into any) error {
+func (a answer) decode(err error, into any, foreign ...string) error {
 	if err := a.fault(err); err != nil {
 		return err
 	}
-	if strictjson.Unmarshal(a.body, into, opaque()...) != nil {
+	if strictjson.Unmarshal(a.body, into, append(opaque(), foreign...)...) != nil {
 		return garbled("answer_malformed")
 	}
 	return nil

@@ -98,15 +98,16 @@ const userAgent = "ferry"
 func (c *Client) Find(ctx context.Context, identifier string) (Identity, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	var list []identityJSON
+	// What others may have in metadata_admin is no reason to turn this person away.
+	var list []coreJSON
 	err := c.read(ctx, &list, func(ctx context.Context) error {
 		_, _, err := c.api.ListIdentities(ctx).CredentialsIdentifier(identifier).IncludeCredential([]string{password}).Execute() //nolint:bodyclose // reader has read it
 		return err
-	})
+	}, "metadata_admin")
 	if err != nil {
 		return Identity{}, err
 	}
-	list = slices.DeleteFunc(list, func(i identityJSON) bool { return !i.lists(identifier) })
+	list = slices.DeleteFunc(list, func(i coreJSON) bool { return !i.lists(identifier) })
 	switch len(list) {
 	case 1:
 		return c.identity(ctx, list[0].ID, identifier)

@@ -108,8 +108,8 @@ func opaque() []string {
 	return []string{"traits", "metadata_public", "user_metadata", "app_metadata"}
 }
 
-func (i identityJSON) lists(identifier string) bool {
-	return i.Credentials.Password != nil && slices.Contains(i.Credentials.Password.Identifiers, identifier)
+func (c coreJSON) lists(identifier string) bool {
+	return c.Credentials.Password != nil && slices.Contains(c.Credentials.Password.Identifiers, identifier)
 }
 
 // identity refuses what is neither one thing nor the other. The identity has a

@@ -105,9 +105,15 @@ func TestFind(t *testing.T) {
 func TestFindTakesTheOneThatListsTheIdentifier(t *testing.T) {
 	oidc := identity(other, `"password":{"type"`, `"oidc":{"type"`)
 	elsewhere := identity(other, `"kim@example.org","kim"`, `"someone@example.org"`)
-	found, fault := find(t, &admin{list: "[" + oidc + "," + elsewhere + "," + identity(id) + "]", single: identity(id)})
-	if fault != nil || found.ID != id {
-		t.Fatalf("%+v, %v", found, fault)
+	for name, listed := range map[string]string{
+		"":                             oidc + "," + elsewhere,
+		"metadata of another tool":     identity(other, `"password":{"type"`, `"oidc":{"type"`, `{"auth0":{"user_id":"auth0|kim"}}`, `"a note"`),
+		"metadata that differ in case": identity(other, `"password":{"type"`, `"oidc":{"type"`, `{"auth0":{"user_id":"auth0|kim"}}`, `{"A":1,"a":1}`),
+	} {
+		found, fault := find(t, &admin{list: "[" + listed + "," + identity(id) + "]", single: identity(id)})
+		if fault != nil || found.ID != id {
+			t.Errorf("%s: %+v, %v", name, found, fault)
+		}
 	}
 }
 
