@@ -11,6 +11,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -62,10 +63,11 @@ func (c *Config) checkListeners(k *checker) {
 	const exposed = "is not loopback: set FERRY_TLS_CERT_FILE and FERRY_TLS_KEY_FILE, or FERRY_INSECURE_LISTEN=true where something else encrypts the traffic"
 	for _, listener := range []struct{ name, listen string }{{"LISTEN", c.Listen}, {"ADMIN_LISTEN", c.AdminListen}} {
 		host, port, err := net.SplitHostPort(listener.listen)
-		ok := err == nil && port != ""
+		ok := err == nil && isPort(port)
 		k.require(ok, listener.name, address)
 		k.require(!ok || isLoopback(host) || c.TLS() || c.InsecureListen, listener.name, exposed)
 	}
+	k.require(c.Listen != c.AdminListen || strings.HasSuffix(c.Listen, ":0"), "ADMIN_LISTEN", "is the address of FERRY_LISTEN; the hooks and the operator need one each")
 	k.require(c.TLSCertFile == "" || c.TLSKeyFile != "", "TLS_KEY_FILE", "is not set, but FERRY_TLS_CERT_FILE is; set both or none")
 	k.require(c.TLSKeyFile == "" || c.TLSCertFile != "", "TLS_CERT_FILE", "is not set, but FERRY_TLS_KEY_FILE is; set both or none")
 	if c.TLS() {
@@ -89,8 +91,13 @@ func (c *Config) checkHook(k *checker) {
 // domainPattern is a host name, and a port where a test needs one.
 var domainPattern = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?(:[0-9]{1,5})?$`)
 
+func isDomain(text string) bool {
+	_, port, hasPort := strings.Cut(text, ":")
+	return domainPattern.MatchString(text) && (!hasPort || isPort(port))
+}
+
 func (c *Config) checkAuth0(k *checker) {
-	k.require(c.Auth0Domain == "" || domainPattern.MatchString(c.Auth0Domain), "AUTH0_DOMAIN", "must be a bare domain such as tenant.eu.auth0.com, without https:// and slashes")
+	k.require(c.Auth0Domain == "" || isDomain(c.Auth0Domain), "AUTH0_DOMAIN", "must be a bare domain such as tenant.eu.auth0.com, without https:// and slashes")
 	base, problem := parseURL(c.BaseURL())
 	k.require(problem == "" || c.Auth0BaseURL == "", "AUTH0_BASE_URL", problem)
 	k.require(base == nil || base.Scheme == "https" || isLoopback(base.Hostname()), "AUTH0_BASE_URL", "passwords go there: it must be https, or http on loopback")
@@ -131,14 +138,22 @@ func (c *Config) checkClientAuth(k *checker, logins bool) {
 	}
 }
 
+// databasePattern is the path of a Redis URL: the number of a database, or nothing.
+var databasePattern = regexp.MustCompile(`^/*[0-9]*/*$`)
+
+func isRedis(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && (u.Scheme == "redis" || u.Scheme == "rediss") && u.Host != "" && (u.Port() == "" || isPort(u.Port())) &&
+		databasePattern.MatchString(u.Path) && u.RawQuery == "" && u.Fragment == ""
+}
+
 // policies are the words of FERRY_TRAIT_POLICY.
 func policies() []string { return []string{"fill", "overwrite", "never"} }
 
 func (c *Config) checkState(k *checker) {
-	state, err := url.Parse(c.StateURL.Reveal())
 	memory := c.StateURL.Reveal() == "memory:"
-	redis := err == nil && state.Host != "" && (state.Scheme == "redis" || state.Scheme == "rediss")
-	k.require(memory || redis, "STATE_URL", "must be memory: or a URL such as redis://host:6379/0")
+	redis := isRedis(c.StateURL.Reveal())
+	k.require(memory || redis, "STATE_URL", "must be memory: or a URL such as redis://host:6379/0, with nothing after the number of the database")
 	k.require(!redis || utf8.RuneCountInString(c.StateKey.Reveal()) >= minKeyLength, "STATE_KEY", "must have 32 characters or more where FERRY_STATE_URL is Redis")
 	for _, entry := range c.TraitPolicy {
 		trait, policy, ok := strings.Cut(entry, "=")
@@ -151,7 +166,7 @@ func (c *Config) checkState(k *checker) {
 }
 
 func (c *Config) checkWriteBack(k *checker) {
-	k.require(c.Auth0TenantDomain == "" || domainPattern.MatchString(c.Auth0TenantDomain), "AUTH0_TENANT_DOMAIN", "must be a bare domain such as tenant.eu.auth0.com, without https:// and slashes")
+	k.require(c.Auth0TenantDomain == "" || isDomain(c.Auth0TenantDomain), "AUTH0_TENANT_DOMAIN", "must be a bare domain such as tenant.eu.auth0.com, without https:// and slashes")
 	if c.WriteBack {
 		k.require(c.Auth0MgmtClientID != "", "AUTH0_MGMT_CLIENT_ID", "is not set, but FERRY_WRITE_BACK needs it")
 		k.require(!c.Auth0MgmtClientSecret.Empty(), "AUTH0_MGMT_CLIENT_SECRET", "is not set, but FERRY_WRITE_BACK needs it")
@@ -206,8 +221,16 @@ func parseURL(text string) (*url.URL, string) {
 		return nil, "must not hold a user name or password"
 	case u.RawQuery != "" || u.Fragment != "":
 		return nil, "must not hold a query or fragment"
+	case u.Port() != "" && !isPort(u.Port()):
+		return nil, "names a port above 65535"
 	}
 	return u, ""
+}
+
+// isPort reports whether text is the number of a port; 0 has the system choose one.
+func isPort(text string) bool {
+	_, err := strconv.ParseUint(text, 10, 16)
+	return err == nil
 }
 
 // isLoopback reports whether host can only be this machine.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log"
+	"net"
 	"os"
 	"strings"
 	"testing"
@@ -69,9 +70,14 @@ func TestSilence(t *testing.T) {
 
 // TestServeFails: work that cannot be done is 1, and says why.
 func TestServeFails(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
 	for name, value := range map[string]string{
 		"FERRY_HOOK_KEYS": strings.Repeat("k", 32), "FERRY_AUTH0_DOMAIN": "tenant.example", "FERRY_AUTH0_CLIENT_ID": "c",
-		"FERRY_AUTH0_CLIENT_SECRET": "s", "FERRY_KRATOS_ADMIN_URL": "http://127.0.0.1:1", "FERRY_LISTEN": "127.0.0.1:0", "FERRY_ADMIN_LISTEN": "127.0.0.1:99999",
+		"FERRY_AUTH0_CLIENT_SECRET": "s", "FERRY_KRATOS_ADMIN_URL": "http://127.0.0.1:1", "FERRY_LISTEN": "127.0.0.1:0", "FERRY_ADMIN_LISTEN": taken.Addr().String(),
 		"HTTPS_PROXY": "http://127.0.0.1:9",
 	} {
 		t.Setenv(name, value)
