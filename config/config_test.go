@@ -280,6 +280,26 @@ func TestPrintShowsSourcesAndNoSecret(t *testing.T) {
 	}
 }
 
+// TestPrintShowsNoPasswordOfAnAddress: the addresses that are refused for the password
+// in them are printed too, beside the fault.
+func TestPrintShowsNoPasswordOfAnAddress(t *testing.T) {
+	sound(t)
+	for name, value := range map[string]string{
+		"FERRY_KRATOS_ADMIN_URL": "http://ferry:" + canary + "@kratos:4434", "FERRY_AUTH0_BASE_URL": "https://tenant.auth0.com/?token=" + canary,
+		"FERRY_AUTH0_DOMAIN": "ferry:" + canary + "@tenant.auth0.com", "FERRY_AUTH0_TENANT_DOMAIN": "tenant.auth0.com#" + canary,
+	} {
+		t.Setenv(name, value)
+	}
+	c, err := config.Load()
+	var out strings.Builder
+	if err := c.Print(&out); err != nil {
+		t.Fatal(err)
+	}
+	if text := out.String() + fmt.Sprint(err); strings.Contains(text, canary) || !strings.Contains(text, "FERRY_KRATOS_ADMIN_URL: must not hold a user name") {
+		t.Errorf("printed:\n%s", text)
+	}
+}
+
 var update = flag.Bool("update", false, "write the README's settings table anew")
 
 // TestReadmeSettings keeps the README's table what the struct says.

@@ -20,7 +20,7 @@ func (c *Config) Print(w io.Writer) error {
 		if !known {
 			source = "unset"
 		}
-		if _, err := fmt.Fprintf(tab, "%s\t%s\t%s\n", s.name, show(v.FieldByIndex(s.field.Index), source), source); err != nil {
+		if _, err := fmt.Fprintf(tab, "%s\t%s\t%s\n", s.name, show(s, v.FieldByIndex(s.field.Index), source), source); err != nil {
 			return fmt.Errorf("print settings: %w", err)
 		}
 	}
@@ -30,7 +30,7 @@ func (c *Config) Print(w io.Writer) error {
 	return nil
 }
 
-func show(v reflect.Value, source string) string {
+func show(s setting, v reflect.Value, source string) string {
 	switch value := v.Interface().(type) {
 	case secret.String, Keys:
 		if source == "unset" {
@@ -43,13 +43,20 @@ func show(v reflect.Value, source string) string {
 		}
 		return strings.Join(value, ",")
 	case string:
-		if value == "" {
+		switch {
+		case value == "":
 			return "-"
+		case isAddress(s.name) && strings.ContainsAny(value, "@?#"):
+			return secret.Redacted // it cannot be used, and a password may be in it
 		}
 		return value
 	default:
 		return fmt.Sprint(value)
 	}
+}
+
+func isAddress(name string) bool {
+	return strings.HasSuffix(name, "_URL") || strings.HasSuffix(name, "_DOMAIN")
 }
 
 // Table is the settings table of the README, in Markdown.
