@@ -47,6 +47,8 @@ type attempt struct {
 	err     error
 	// deliveries are the calls that wait for it, by delivery key.
 	deliveries []attemptKey
+	// joined are those of them that found it under way, as all replicas know them.
+	joined []attemptKey
 }
 
 type ended struct {
@@ -75,8 +77,11 @@ type login struct {
 // nobody's, not even its own: the question runs to its own deadline.
 func (a *attempts) Ask(ctx context.Context, l login) (upstream.Profile, error) {
 	at, same, first := a.join(l)
-	if first {
-		a.run(context.WithoutCancel(ctx), at, same, l)
+	if lasting := context.WithoutCancel(ctx); first {
+		a.run(lasting, at, same, l)
+		a.shared.tell(lasting, at)
+	} else {
+		a.shared.join(lasting, l)
 	}
 	select {
 	case <-at.done:
@@ -106,6 +111,8 @@ func (a *attempts) join(l login) (at *attempt, same attemptKey, first bool) {
 	if at == nil {
 		at, first = &attempt{done: make(chan struct{})}, true
 		a.inFlight[same] = at
+	} else if a.shared != nil && l.delivery != "" {
+		at.joined = append(at.joined, a.shared.key(l))
 	}
 	if l.delivery != "" {
 		at.deliveries = append(at.deliveries, delivery)

@@ -43,8 +43,7 @@ type deliveryAnswer struct {
 // ask puts the question, unless another replica has, or is just doing it. A store
 // that does not answer keeps nobody out.
 func (s *sharedDeliveries) ask(ctx context.Context, auth0 verifier, l login) (upstream.Profile, error) {
-	hashKey := s.store.HashKey()
-	key := [32]byte(l.deliveryHash(hashKey[:]))
+	key := s.key(l)
 	tick := time.NewTicker(recallPoll)
 	defer tick.Stop()
 	ctx, cancel := context.WithTimeout(ctx, recallMost)
@@ -75,21 +74,53 @@ func (s *sharedDeliveries) ask(ctx context.Context, auth0 verifier, l login) (up
 }
 
 // first asks, and leaves the answer to whoever gets the delivery again.
-func (s *sharedDeliveries) first(ctx context.Context, key [32]byte, auth0 verifier, l login) (upstream.Profile, error) {
+func (s *sharedDeliveries) first(ctx context.Context, key attemptKey, auth0 verifier, l login) (upstream.Profile, error) {
 	profile, err := auth0.Ask(ctx, l.question)
+	s.remember(ctx, key, profile, err)
+	return profile, err
+}
+
+// join claims a delivery that shares the question of another one, so that no replica
+// asks for it meanwhile. A nil s does nothing, here and in tell.
+func (s *sharedDeliveries) join(ctx context.Context, l login) {
+	if s == nil || l.delivery == "" {
+		return
+	}
+	if _, err := s.store.Claim(ctx, s.key(l), s.claimFor); err != nil {
+		s.metrics.stateFault("claim")
+	}
+}
+
+// tell leaves the answer to the deliveries that shared the question. It has ended, so
+// no more of them join.
+func (s *sharedDeliveries) tell(ctx context.Context, at *attempt) {
+	if s == nil {
+		return
+	}
+	for _, key := range at.joined {
+		s.remember(ctx, key, at.profile, at.err)
+	}
+}
+
+// remember keeps what Auth0 answered; an error that is no answer is not kept.
+func (s *sharedDeliveries) remember(ctx context.Context, key attemptKey, profile upstream.Profile, err error) {
 	answer := deliveryAnswer{Profile: &profile}
 	if err != nil {
-		var refusal *upstream.Refusal
-		if !errors.As(err, &refusal) {
-			return profile, err
+		answer = deliveryAnswer{}
+		if !errors.As(err, &answer.Refusal) {
+			return
 		}
-		answer = deliveryAnswer{Refusal: refusal}
 	}
 	text, jsonErr := json.Marshal(answer)
 	if jsonErr != nil || s.store.Remember(ctx, key, text) != nil {
 		s.metrics.stateFault("remember")
 	}
-	return profile, err
+}
+
+// key is the same on every replica.
+func (s *sharedDeliveries) key(l login) attemptKey {
+	hashKey := s.store.HashKey()
+	return l.deliveryHash(hashKey[:])
 }
 
 func decodeAnswer(text []byte) (upstream.Profile, error) {

@@ -1,6 +1,7 @@
 package hook_test
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"sync"
@@ -40,5 +41,60 @@ func TestRedeliveryToAnotherReplica(t *testing.T) {
 	}
 	if got := second.post(t, strings.ReplaceAll(login(), canary, canary+"x"), trigger); got.body != matched || f.asked() != 2 {
 		t.Errorf("another password: %+v, asked %d times", got, f.asked())
+	}
+}
+
+// watched tells of every claim.
+type watched struct {
+	*state.Memory
+	claims chan struct{}
+}
+
+func (w watched) Claim(ctx context.Context, key [32]byte, ttl time.Duration) (bool, error) {
+	won, err := w.Memory.Claim(ctx, key, ttl)
+	w.claims <- struct{}{}
+	return won, err
+}
+
+func (w watched) claimed(t *testing.T) {
+	t.Helper()
+	select {
+	case <-w.claims:
+	case <-time.After(20 * time.Second):
+		t.Fatal("nobody claimed the delivery")
+	}
+}
+
+// TestRedeliveryOfASharedQuestion: a delivery that found its question under way for
+// another one is no less known to the other replicas, meanwhile and afterwards.
+func TestRedeliveryOfASharedQuestion(t *testing.T) {
+	shared := watched{state.NewMemory(state.Options{}), make(chan struct{}, 1000)}
+	replica := func(o *hook.Options) { o.Deliveries, o.ClaimFor = shared, time.Minute }
+	f, released := alice(), make(chan struct{})
+	f.ask = func() { <-released }
+	one, other := start(t, f, replica), start(t, f, replica)
+	release := sync.OnceFunc(func() { close(released) })
+	t.Cleanup(release)
+	var posts sync.WaitGroup
+	post := func(to *harness, delivery string) {
+		posts.Go(func() {
+			got := to.post(t, login(), func(r *http.Request) { r.Header.Set("Ory-Webhook-Trigger-Id", delivery) })
+			if got.body != matched {
+				t.Errorf("%s: %+v", delivery, got)
+			}
+		})
+	}
+	post(one, "t-1")
+	shared.claimed(t)
+	post(one, "t-2")
+	shared.claimed(t)
+	post(other, "t-2")
+	shared.claimed(t)
+	release()
+	posts.Wait()
+	post(start(t, f, replica), "t-2")
+	posts.Wait()
+	if f.asked() != 1 {
+		t.Errorf("asked %d times", f.asked())
 	}
 }
