@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os/signal"
 	"runtime/debug"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -38,6 +40,7 @@ func serveCommand(stderr io.Writer) *cobra.Command {
 		Short: "Answer Kratos' hooks until SIGTERM.",
 		Args:  cobra.NoArgs,
 		RunE: work(func(ctx context.Context) error {
+			signal.Ignore(syscall.SIGPIPE) // the end of whoever reads the log is none of the logins' business
 			cfg, err := config.Load()
 			if err != nil {
 				return err
