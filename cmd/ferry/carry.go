@@ -50,7 +50,7 @@ func deliveries(s store) hook.Deliveries {
 func carryOptions(cfg *config.Config, records *kratos.Client) (hook.CarryOptions, error) {
 	mapper, err := newMapper(cfg)
 	if err != nil {
-		return hook.CarryOptions{}, err
+		return hook.CarryOptions{}, config.Faults{{Name: config.Prefix + "MAPPER", Problem: err.Error()}}
 	}
 	opts := hook.CarryOptions{Records: records, Mapper: mapper, Rules: mappingRules(cfg), Version: buildVersion()}
 	if cfg.WriteBack {

@@ -6,6 +6,7 @@ import (
 	"log"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -68,6 +69,32 @@ func TestSilence(t *testing.T) {
 	}
 }
 
+// TestServeMapper: a mapper that is no Jsonnet is a fault of the setting.
+func TestServeMapper(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "mapper.jsonnet")
+	if err := os.WriteFile(file, []byte("{identity: {"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	usable(t)
+	t.Setenv("FERRY_MAPPER", file)
+	var stderr bytes.Buffer
+	if status := run(t.Context(), []string{"serve"}, &bytes.Buffer{}, &stderr); status != exitUsage || !strings.Contains(stderr.String(), "  FERRY_MAPPER: ") {
+		t.Errorf("status %d: %s", status, stderr.String())
+	}
+}
+
+// usable are settings that serve starts with.
+func usable(t *testing.T) {
+	t.Helper()
+	for name, value := range map[string]string{
+		"FERRY_HOOK_KEYS": strings.Repeat("k", 32), "FERRY_AUTH0_DOMAIN": "tenant.example", "FERRY_AUTH0_CLIENT_ID": "c",
+		"FERRY_AUTH0_CLIENT_SECRET": "s", "FERRY_KRATOS_ADMIN_URL": "http://127.0.0.1:1", "FERRY_LISTEN": "127.0.0.1:0",
+		"HTTPS_PROXY": "http://127.0.0.1:9",
+	} {
+		t.Setenv(name, value)
+	}
+}
+
 // TestServeFails: work that cannot be done is 1, and says why.
 func TestServeFails(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
@@ -75,13 +102,8 @@ func TestServeFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = taken.Close() }()
-	for name, value := range map[string]string{
-		"FERRY_HOOK_KEYS": strings.Repeat("k", 32), "FERRY_AUTH0_DOMAIN": "tenant.example", "FERRY_AUTH0_CLIENT_ID": "c",
-		"FERRY_AUTH0_CLIENT_SECRET": "s", "FERRY_KRATOS_ADMIN_URL": "http://127.0.0.1:1", "FERRY_LISTEN": "127.0.0.1:0", "FERRY_ADMIN_LISTEN": taken.Addr().String(),
-		"HTTPS_PROXY": "http://127.0.0.1:9",
-	} {
-		t.Setenv(name, value)
-	}
+	usable(t)
+	t.Setenv("FERRY_ADMIN_LISTEN", taken.Addr().String())
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var stderr bytes.Buffer
