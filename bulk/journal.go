@@ -38,32 +38,47 @@ type checkpoint struct {
 func StreamJournal(w io.Writer) *Journal { return &Journal{run: uuid.NewString(), out: w} }
 
 // OpenJournal opens the results file of a run, to go on with it, or makes a new one.
-// Going on with a run that has come to its end finds nothing left to do.
-func OpenJournal(path string) (*Journal, error) {
+// Going on with a run that has come to its end finds nothing left to do. Nobody else
+// can open the journal until it is closed.
+func OpenJournal(path string) (_ *Journal, err error) {
 	j := &Journal{run: uuid.NewString(), checkpoint: path + ".checkpoint"}
-	text, err := os.ReadFile(j.checkpoint)
-	switch {
-	case err == nil:
-		j.started = &checkpoint{}
-		if json.Unmarshal(text, j.started) != nil || j.started.Run == "" {
-			return nil, fmt.Errorf("%s is no checkpoint of an import: remove it and %s, or name another results file", j.checkpoint, path)
-		}
-		j.run = j.started.Run
-	case !errors.Is(err, os.ErrNotExist):
-		return nil, fmt.Errorf("open results: %w", err)
-	}
 	if j.file, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600); err != nil {
 		return nil, fmt.Errorf("open results: %w", err)
 	}
 	j.out = j.file
-	info, err := j.file.Stat()
-	if err == nil && info.Size() > 0 && j.started == nil {
-		err = fmt.Errorf("%s exists and has no checkpoint, so it is not of an import: name another results file, or move this one away", path)
+	taken, err := lock(j.file)
+	switch {
+	case err != nil:
+		err = fmt.Errorf("lock results: %w", err)
+	case !taken:
+		err = fmt.Errorf("%s is being written by another import: wait for its end, or name another results file", path)
+	default:
+		err = j.begin(path) // only now: whoever had the file may have written the checkpoint
 	}
 	if err != nil {
 		return nil, errors.Join(err, j.file.Close())
 	}
 	return j, nil
+}
+
+// begin finds out which run the results file is of.
+func (j *Journal) begin(path string) error {
+	text, err := os.ReadFile(j.checkpoint)
+	switch {
+	case err == nil:
+		j.started = &checkpoint{}
+		if json.Unmarshal(text, j.started) != nil || j.started.Run == "" {
+			return fmt.Errorf("%s is no checkpoint of an import: remove it and %s, or name another results file", j.checkpoint, path)
+		}
+		j.run = j.started.Run
+	case !errors.Is(err, os.ErrNotExist):
+		return fmt.Errorf("open results: %w", err)
+	}
+	info, err := j.file.Stat()
+	if err == nil && info.Size() > 0 && j.started == nil {
+		err = fmt.Errorf("%s exists and has no checkpoint, so it is not of an import: name another results file, or move this one away", path)
+	}
+	return err
 }
 
 // Resumed reports whether the journal goes on with an earlier run.

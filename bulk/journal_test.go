@@ -128,6 +128,35 @@ func TestJournalOfAnotherRun(t *testing.T) {
 	}
 }
 
+// One at a time writes a results file, whichever name it is opened by.
+func TestJournalOfTwo(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path, alias := filepath.Join(dir, "results.ndjson"), filepath.Join(dir, "alias")
+	first, err := bulk.OpenJournal(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(path, alias); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{path, alias} {
+		if _, err := bulk.OpenJournal(name); err == nil || !strings.Contains(err.Error(), "is being written by another import") {
+			t.Errorf("%s: the error is %v", name, err)
+		}
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	second, err := bulk.OpenJournal(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := second.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestJournalOfNoImport(t *testing.T) {
 	t.Parallel()
 	const mine, point = "the only copy of my thesis", `{"run":"1","users_sha256":"","options":{}}`
