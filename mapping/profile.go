@@ -147,6 +147,12 @@ func FromUser(user []byte) (Profile, error) {
 	if id == "" {
 		return Profile{}, errors.New("read user: there is no user_id")
 	}
+	if account := accountOf(id); account.Provider == "" || account.UserID == "" {
+		return Profile{}, errors.New("read user: user_id is not of the form provider|id")
+	}
+	if _, is := fields[keyBlocked].(bool); !is && fields[keyBlocked] != nil {
+		return Profile{}, errors.New("read user: blocked is neither true nor false")
+	}
 	p := Profile{UserID: id, UserIDs: []string{id}, Provider: providerOf(id), Source: Source{Provider: providerOf(id)}, Claims: fields}
 	if err := p.takeIdentities(fields); err != nil {
 		return Profile{}, fmt.Errorf("read user: %w", err)
