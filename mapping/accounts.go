@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -47,9 +48,44 @@ func accountOf(subject string) Account {
 	return Account{Provider: provider, UserID: id}
 }
 
+// listIdentities makes a list of identities that a job exported field by field, such
+// as identities[1].provider; nil where it exported no more than connections. Of the
+// first, which is the primary one, the user id tells what is missing.
+func (p *Profile) listIdentities(fields map[string]any) any {
+	primary := accountOf(p.UserID)
+	identities := []map[string]any{{"provider": primary.Provider, keyUserID: primary.UserID}}
+	told := false
+	for key, value := range fields {
+		rest, isIdentity := strings.CutPrefix(key, keyIdentities+"[")
+		index, name, isField := strings.Cut(rest, "].")
+		n, err := strconv.Atoi(index)
+		if !isIdentity || !isField || err != nil || n < 0 || n > mostIdentities || empty(value) {
+			continue
+		}
+		for len(identities) <= n {
+			identities = append(identities, map[string]any{})
+		}
+		identities[n][name] = value
+		told = told || name == "provider" || name == keyUserID
+	}
+	if !told {
+		return nil
+	}
+	list := []any{}
+	for _, one := range identities {
+		if one["provider"] != nil || one[keyUserID] != nil {
+			list = append(list, one)
+		}
+	}
+	return list
+}
+
+// mostIdentities is far more than one user has.
+const mostIdentities = 999
+
 // factorKeys are where user objects and the interchange format tell second factors.
 func factorKeys() []string {
-	return []string{"multifactor", "guardian_authenticators", "mfa_factors"}
+	return []string{"multifactor", "guardian_authenticators", "guardian_enrollments", "authenticators", "mfa_factors"}
 }
 
 // factorsOf are the names of the second factors, as far as they have one. What is
@@ -71,6 +107,13 @@ func factorsOf(claims map[string]any) []string {
 				name = key
 			}
 			factors = append(factors, name)
+		}
+	}
+	// A job that exports single fields names them so: multifactor[0].
+	for key, value := range claims {
+		list, _, isElement := strings.Cut(key, "[")
+		if isElement && !empty(value) && slices.Contains(factorKeys(), list) && !slices.Contains(factors, list) {
+			factors = append(factors, list)
 		}
 	}
 	return factors

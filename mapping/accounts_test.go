@@ -1,7 +1,9 @@
 package mapping_test
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,6 +31,18 @@ func TestAccounts(t *testing.T) {
 		},
 		"the field of a job": {
 			`{"user_id":"auth0|1","identities[0].connection":"main"}`,
+			[]mapping.Account{{Provider: "auth0", UserID: "1", Connection: "main"}},
+			[]string{"1"},
+			true,
+		},
+		"fields of a job": {
+			`{"user_id":"google-oauth2|1","identities[0].connection":"google-oauth2","identities[1].provider":"auth0","identities[1].user_id":"2","identities[1].connection":"main","identities[2].provider":"","identities[2].connection":"x"}`,
+			[]mapping.Account{{Provider: "google-oauth2", UserID: "1", Connection: "google-oauth2"}, {Provider: "auth0", UserID: "2", Connection: "main"}},
+			[]string{"1", "2"},
+			true,
+		},
+		"the list of a job, and its fields": {
+			`{"user_id":"auth0|1","identities":[{"provider":"auth0","user_id":"1","connection":"main"}],"identities[1].provider":"github","identities[1].user_id":"9"}`,
 			[]mapping.Account{{Provider: "auth0", UserID: "1", Connection: "main"}},
 			[]string{"1"},
 			true,
@@ -70,6 +84,10 @@ func TestFactors(t *testing.T) {
 		`{"user_id":"auth0|1","multifactor":"guardian"}`:                     {"guardian"},
 		`{"user_id":"auth0|1","guardian_authenticators":[{"type":"totp"}]}`:  {"guardian_authenticators"},
 		`{"user_id":"auth0|1","mfa_factors":[{"totp":{"secret":"CANARY"}}]}`: {"mfa_factors"},
+		`{"user_id":"auth0|1","guardian_enrollments":[{"id":"dev_1"}]}`:      {"guardian_enrollments"},
+		`{"user_id":"auth0|1","authenticators":[{"type":"otp"}]}`:            {"authenticators"},
+		`{"user_id":"auth0|1","multifactor[0]":"","multifactor[1]":"otp"}`:   {"multifactor"},
+		`{"user_id":"auth0|1","guardian_authenticators[0].secret":"CANARY"}`: {"guardian_authenticators"},
 	} {
 		p, err := mapping.FromUser([]byte(user))
 		if err != nil {
@@ -77,6 +95,9 @@ func TestFactors(t *testing.T) {
 		}
 		if !slices.Equal(p.Factors, want) {
 			t.Errorf("%s has the factors %q, not %q", user, p.Factors, want)
+		}
+		if strings.Contains(fmt.Sprint(p.Claims), "CANARY") {
+			t.Errorf("%s leaves a secret among the claims", user)
 		}
 	}
 }

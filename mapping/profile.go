@@ -117,14 +117,19 @@ func (p *Profile) takeMetadata() {
 	for _, key := range notClaims() {
 		delete(p.Claims, key)
 	}
+	maps.DeleteFunc(p.Claims, func(key string, _ any) bool {
+		list, _, isElement := strings.Cut(key, "[")
+		return isElement && slices.Contains(notClaims(), list)
+	})
 }
 
 // notClaims are kept elsewhere, or are secrets, which no mapper sees: hashes and
 // factors of the interchange format, tokens of other providers.
 func notClaims() []string {
 	return []string{
-		keyAppMetadata, keyUserMetadata, keyBlocked, keyIdentities, exportConnection, keyUserID, "_id",
-		"password", "password_hash", "passwordHash", "custom_password_hash", "mfa_factors", "guardian_authenticators",
+		keyAppMetadata, keyUserMetadata, keyBlocked, keyIdentities, keyUserID, "_id",
+		"password", "password_hash", "passwordHash", "custom_password_hash",
+		"mfa_factors", "guardian_authenticators", "guardian_enrollments", "authenticators",
 		"access_token", "access_token_secret", "refresh_token", "id_token",
 	}
 }
@@ -181,7 +186,11 @@ func (p *Profile) renameClaims() {
 // takeIdentities reads the linked identities. The first is the primary one, which the
 // user object itself is about; the password is held by the first of a database.
 func (p *Profile) takeIdentities(fields map[string]any) error {
-	if fields[keyIdentities] == nil {
+	list := fields[keyIdentities]
+	if list == nil {
+		list = p.listIdentities(fields)
+	}
+	if list == nil {
 		// A job that exports single fields names them so.
 		connection, _ := fields[exportConnection].(string)
 		p.Source.Connection = connection
@@ -193,7 +202,7 @@ func (p *Profile) takeIdentities(fields map[string]any) error {
 		}
 		return nil
 	}
-	identities, ok := fields[keyIdentities].([]any)
+	identities, ok := list.([]any)
 	switch {
 	case !ok:
 		return errors.New("identities is no list")
