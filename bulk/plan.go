@@ -148,8 +148,10 @@ func (p *planner) finish(s sketch, profile mapping.Profile, mapped mapping.Ident
 	if p.opts.DryRun {
 		return s, nil
 	}
-	s.Body, err = identity.Body()
-	return s, err
+	if s.Body, err = identity.Body(); err != nil {
+		return s.refuse(Failed, reasonInvalid, err.Error()), nil
+	}
+	return s, nil
 }
 
 // password says how the person proves his password to Kratos: by the hash that Auth0
@@ -217,20 +219,29 @@ func stale(setAt time.Time, profile mapping.Profile) bool {
 // named, and only where the primary e-mail address is verified, or there is nothing else.
 func (p *planner) social(profile mapping.Profile, s *sketch) []kratos.Social {
 	var credentials []kratos.Social
-	verified, _ := profile.Claims["email_verified"].(bool)
+	believed, _ := profile.Claims["email_verified"].(bool)
+	believed = believed || !slices.ContainsFunc(profile.Accounts, isLocal)
 	for _, account := range profile.Accounts {
 		if account.HasPassword() {
 			continue
 		}
 		name, named := p.opts.Providers.name(account)
-		if !named || s.database && !verified {
+		credential := kratos.Social{Provider: name, Subject: account.Subject()}
+		switch {
+		case !named, !believed, credential.Subject == "":
 			s.socialLeftOut++
-			continue
+		case !slices.Contains(credentials, credential):
+			credentials = append(credentials, credential)
+			s.claim(name+":"+credential.Subject, unproven)
 		}
-		credentials = append(credentials, kratos.Social{Provider: name, Subject: account.Subject()})
-		s.claim(name+":"+account.Subject(), unproven)
 	}
 	return credentials
+}
+
+// isLocal tells the accounts whose logins Auth0 itself checks, by a password or by a
+// code that it sends.
+func isLocal(account mapping.Account) bool {
+	return account.HasPassword() || account.Provider == "email" || account.Provider == "sms"
 }
 
 func (s *sketch) claim(value string, rank uint32) {
