@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -130,6 +131,16 @@ func sameFile(a, b string) bool {
 	}
 	second, err := os.Stat(b)
 	return err == nil && os.SameFile(first, second)
+}
+
+// samePlace reports whether two names are of one file, be it there or not.
+func samePlace(a, b string) bool {
+	if a == "" || b == "" {
+		return false
+	}
+	first, errFirst := filepath.Abs(a)
+	second, errSecond := filepath.Abs(b)
+	return errFirst == nil && errSecond == nil && first == second || sameFile(a, b)
 }
 
 // warner says things that the operator should know.

@@ -121,6 +121,8 @@ func (f *importFlags) options() (opts bulk.ImportOptions, warnings []string, err
 		err = errors.New("--in-flight and --retry-for cannot be negative")
 	case f.retryFile != "" && (sameFile(f.retryFile, f.users) || sameFile(f.retryFile, f.hashes)):
 		err = errors.New("--retry-file would overwrite the input: name another file")
+	case f.results != "" && (samePlace(f.retryFile, f.results) || samePlace(f.retryFile, f.results+".checkpoint")):
+		err = errors.New("--retry-file would overwrite --results or its checkpoint: name another file")
 	}
 	return opts, warnings, err
 }

@@ -1,6 +1,10 @@
 package main
 
 import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"ferry/config"
@@ -31,6 +35,25 @@ func TestParseShard(t *testing.T) {
 	for _, text := range []string{"4/4", "-1/4", "1/0", "1", "a/b", "1/4/2", "1 / 4"} {
 		if _, _, err := parseShard(text); err == nil {
 			t.Errorf("%q is taken", text)
+		}
+	}
+}
+
+// TestRetryFileIsOfItsOwn: it replaces whatever has its name.
+func TestRetryFileIsOfItsOwn(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	if err := os.WriteFile("users", []byte("{}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("users", "alias"); err != nil {
+		t.Fatal(err)
+	}
+	for _, retry := range []string{"users", "alias", "results", "./results", filepath.Join(dir, "results"), "results.checkpoint"} {
+		var stdout, stderr bytes.Buffer
+		code := run(t.Context(), []string{"import", "--users", "users", "--results", "results", "--retry-file", retry, "--dry-run"}, &stdout, &stderr)
+		if code != exitUsage || !strings.Contains(stderr.String(), "--retry-file would overwrite") {
+			t.Errorf("%s: it ends with %d\n%s", retry, code, stderr.String())
 		}
 	}
 }
