@@ -147,7 +147,7 @@ func Import(ctx context.Context, opts ImportOptions) (Summary, error) {
 	started := opts.Now()
 	run := &importer{ImportOptions: opts, results: results{to: opts.Journal.out}, pace: newPace(opts.InFlight), warned: map[string]bool{}}
 	err := run.do(ctx)
-	summary := run.results.summary
+	summary := run.results.total()
 	summary.DryRun = opts.DryRun
 	summary.took(opts.Now().Sub(started))
 	return summary, err

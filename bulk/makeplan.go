@@ -146,8 +146,8 @@ func (r *importer) take(p *portion, t *tally) error {
 			continue
 		}
 		r.results.summary.SocialLeftOut += s.socialLeftOut
-		if s.mfaDropped && s.creates() {
-			r.results.summary.MFADropped++
+		if s.mfaDropped {
+			r.results.mfa.add(s.Line)
 		}
 		if err := r.plan.add(s.planned); err != nil {
 			return err

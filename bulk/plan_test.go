@@ -251,6 +251,32 @@ func TestPlanClaims(t *testing.T) {
 	}
 }
 
+// Only users who get an identity lose their second factor, in every part of a run.
+func TestFactorsDropped(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	mfa := with{"multifactor": []any{"guardian"}}
+	f.have(fakePerson{Traits: map[string]any{"email": "c@x.test"}})
+	rows := []string{
+		verified("1", "a@x.test", mfa), auth0User("2", "a@x.test", mfa), verified("3", "c@x.test", mfa),
+		verified("4", "d@x.test", mfa), verified("5", "e@x.test"),
+	}
+	path := filepath.Join(t.TempDir(), "results.ndjson")
+	for part := range 2 {
+		im := newImport(t, f, rows...)
+		im.opts.DropMFA = true
+		summary, err := im.into(path)
+		if err != nil || summary.MFADropped != 2 || summary.Created() != 3 {
+			t.Errorf("part %d: %+v, %v", part, summary, err)
+		}
+	}
+	im := newImport(t, f, rows...)
+	im.opts.DropMFA = true
+	if summary, _ := im.must(); summary.MFADropped != 0 || summary.Created() != 0 {
+		t.Errorf("the second time: %+v", summary)
+	}
+}
+
 // grumpyWith fails for one user.
 type grumpyWith struct {
 	userID string

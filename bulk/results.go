@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/bits"
 	"sync"
 )
 
@@ -49,6 +50,8 @@ type results struct {
 	to      io.Writer // nil: nobody wants them
 	done    lineSet
 	failed  lineSet
+	created lineSet
+	mfa     lineSet // those of users whose second factor is dropped, if they cross
 	summary Summary
 	broken  error
 }
@@ -86,11 +89,24 @@ func (r *results) note(result Result) bool {
 		return false
 	}
 	r.done.add(result.Line)
-	if result.Outcome == Failed {
+	switch result.Outcome {
+	case Failed:
 		r.failed.add(result.Line)
+	case CreatedHash, CreatedPending, CreatedSocial:
+		r.created.add(result.Line)
+	case Updated, Skipped:
 	}
 	r.summary.count(result)
 	return true
+}
+
+// total is the summary of all results.
+func (r *results) total() Summary {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	summary := r.summary
+	summary.MFADropped = r.created.shared(r.mfa)
+	return summary
 }
 
 // has reports whether the row has its result.
@@ -150,4 +166,12 @@ func (s *lineSet) add(line int) {
 
 func (s lineSet) has(line int) bool {
 	return line/64 < len(s) && s[line/64]&(1<<(line%64)) != 0
+}
+
+// shared is how many lines are in both sets.
+func (s lineSet) shared(other lineSet) (n int) {
+	for i := range min(len(s), len(other)) {
+		n += bits.OnesCount64(s[i] & other[i])
+	}
+	return n
 }

@@ -14,7 +14,7 @@ type Summary struct {
 	// Outcomes and Reasons count rows, by outcome and by outcome and the reason's word.
 	Outcomes map[Outcome]int `json:"outcomes"`
 	Reasons  map[string]int  `json:"reasons"`
-	// MFADropped are users who had a second factor at Auth0 and have none now.
+	// MFADropped are users who had a second factor at Auth0, and got an identity without.
 	MFADropped int `json:"mfa_dropped"`
 	// SocialLeftOut are linked social accounts that were not taken over, because the
 	// primary e-mail address is not verified or nobody named the provider.
