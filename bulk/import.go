@@ -188,6 +188,9 @@ func (r *importer) checkTenant() error {
 		return nil
 	}
 	if count, first := r.Hashes.Unreadable(); count > 0 {
+		if r.Hashes.Len() == 0 && r.Mode != ModeHook {
+			return fmt.Errorf("not one of the %d lines of the hash file is a hash: nothing was written; give the NDJSON that Auth0's support exported, decrypted, or leave --hashes out", count)
+		}
 		r.Warn(fmt.Sprintf("%d lines of the hash file cannot be read, the first is line %d", count, first))
 	}
 	tenants := r.Hashes.Tenants()

@@ -301,6 +301,8 @@ func TestHashFileOfAnother(t *testing.T) {
 		"tenant":     {[]string{other}, func(o *bulk.ImportOptions) { o.Tenant = "canary" }, `of the tenant "other", not of "canary"`},
 		"two":        {[]string{other, hashLine("1", bcryptHash, setAt)}, nil, "of several tenants"},
 		"not one":    {[]string{other}, nil, "not one hash is of a user"},
+		"no hashes":  {[]string{many(1)[0], "canary"}, nil, "not one of the 2 lines of the hash file is a hash"},
+		"nothing":    {[]string{""}, nil, ""},
 		"this one":   {[]string{hashLine("1", bcryptHash, setAt)}, func(o *bulk.ImportOptions) { o.Tenant = "canary" }, ""},
 		"not needed": {[]string{other}, mode(bulk.ModeHook), ""},
 	} {
