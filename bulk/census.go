@@ -34,6 +34,8 @@ type seen struct {
 type census struct {
 	file *os.File
 	any  bool
+	// created is whether it has seen one that this run made.
+	created bool
 }
 
 const censusRecord = 1 + len(uuid.UUID{})
@@ -69,7 +71,7 @@ func (c *census) note(r *importer, record kratos.Record) error {
 			owned[line] = true
 			kind := ours
 			if originOf(record).Run == r.Journal.run {
-				kind = created
+				kind, c.created = created, true
 			}
 			if err := c.put(line, seen{kind, record.ID}); err != nil {
 				return err

@@ -176,6 +176,9 @@ func (r *importer) do(ctx context.Context) (err error) {
 			return err
 		}
 		defer func() { err = errors.Join(err, r.census.close()) }()
+		if len(r.results.created) > 0 && !r.DryRun && !r.census.created {
+			return errors.New("this Kratos has none of the identities that the results file says were created: name the Kratos that it is of, or another results file for a new run")
+		}
 	}
 	err = r.carryOut(ctx)
 	return errors.Join(err, r.writeRetry(ctx))

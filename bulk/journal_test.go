@@ -128,6 +128,23 @@ func TestJournalOfAnotherRun(t *testing.T) {
 	}
 }
 
+// A run is not gone on with at a Kratos that has nothing of it.
+func TestJournalOfAnotherKratos(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "results.ndjson")
+	if _, err := newImport(t, newFake(t), many(3)...).into(path); err != nil {
+		t.Fatal(err)
+	}
+	before, f := read(t, path), newFake(t)
+	_, err := newImport(t, f, many(3)...).into(path)
+	if err == nil || !strings.Contains(err.Error(), "this Kratos has none of the identities") {
+		t.Errorf("the error is %v", err)
+	}
+	if read(t, path) != before || len(f.all()) != 0 {
+		t.Error("something was written")
+	}
+}
+
 // One at a time writes a results file, whichever name it is opened by.
 func TestJournalOfTwo(t *testing.T) {
 	t.Parallel()
