@@ -96,7 +96,7 @@ func (p *planner) plan(line int, row []byte, fault error) (sketch, error) {
 		s.mfaDropped = true
 	}
 	if !s.database && len(social) == 0 {
-		return s.refuse(Skipped, reasonNoLogin, "no password at Auth0, and no provider named for "+strings.Join(providers(profile), ", ")), nil
+		return s.refuse(Skipped, reasonNoLogin, "no password at Auth0, and "+p.unnamed(profile)), nil
 	}
 	if err := p.opts.Schema.Validate(mapped.Traits); err != nil {
 		return s.refuse(Failed, reasonInvalid, violations(err)), nil
@@ -302,14 +302,26 @@ func violations(err error) string {
 	return strings.Join(texts, "; ")
 }
 
-func providers(profile mapping.Profile) []string {
+// unnamed says why none of the accounts is taken over.
+func (p *planner) unnamed(profile mapping.Profile) string {
 	var names []string
+	others := false
 	for _, account := range profile.Accounts {
-		if !slices.Contains(names, account.Provider) {
+		switch _, named := p.opts.Providers.name(account); {
+		case named:
+			others = true
+		case !slices.Contains(names, account.Provider):
 			names = append(names, account.Provider)
 		}
 	}
-	return names
+	why := "no provider named for " + strings.Join(names, ", ")
+	switch {
+	case len(names) == 0:
+		return "the accounts have no subject"
+	case others:
+		return why + "; the others count only with a verified e-mail address"
+	}
+	return why
 }
 
 // origin is what an import noted on an identity, below metadata_admin.auth0.import.
