@@ -205,15 +205,19 @@ func (p *planner) hash(profile mapping.Profile) (found hashfile.Hash, why string
 }
 
 // stale reports whether the password was reset after the hash was taken; a hash that
-// does not say when it was is, once there was a reset.
+// does not say when it was is, once there was a reset. A reset of before there was any
+// Auth0 is in other units, seconds perhaps, so it does not tell when it was.
 func stale(setAt time.Time, profile mapping.Profile) bool {
 	value, told := profile.Claims["last_password_reset"]
 	if !told || value == nil {
 		return false
 	}
 	reset, ok := mapping.Time(value)
-	return !ok || setAt.Before(reset)
+	return !ok || reset.Year() < auth0Began || setAt.Before(reset)
 }
+
+// auth0Began is the first year in which a password can have been reset there.
+const auth0Began = 2013
 
 // social are the linked accounts that become credentials: those whose provider is
 // named, and only where the primary e-mail address is verified, or there is nothing else.

@@ -84,6 +84,8 @@ func plans() map[string]planned {
 		"a reset, and a hash without a date": {
 			row: verified("1", "a@x.test", reset("2020-05-01T10:00:00Z")), hashes: []string{hashLine("1", bcryptHash, "")}, want: "created_pending:stale_hash",
 		},
+		"a reset in seconds":                 {row: verified("1", "a@x.test", reset(1714557600)), hashes: fresh, want: "created_pending:stale_hash"},
+		"a reset in milliseconds":            {row: verified("1", "a@x.test", reset(1714557600000-1)), hashes: fresh, want: "created_hash"},
 		"a reset of which nobody knows when": {row: verified("1", "a@x.test", reset("yesterday")), hashes: fresh, want: "created_pending:stale_hash"},
 		"a hash of no known form":            {row: verified("1", "a@x.test"), hashes: []string{hashLine("1", "$argon2id$canary", setAt)}, want: "created_pending:unusable_hash"},
 		"a hash at no cost":                  {row: verified("1", "a@x.test"), hashes: []string{hashLine("1", strings.Replace(bcryptHash, "10", "03", 1), setAt)}, want: "created_pending:unusable_hash"},
