@@ -177,7 +177,7 @@ func (r *importer) do(ctx context.Context) (err error) {
 		}
 		defer func() { err = errors.Join(err, r.census.close()) }()
 		if len(r.results.created) > 0 && !r.DryRun && !r.census.created {
-			return errors.New("this Kratos has none of the identities that the results file says were created: name the Kratos that it is of, or another results file for a new run")
+			return fmt.Errorf("%w: this Kratos has none of the identities that were created; name the Kratos that has, or another results file for a new run", ErrOtherRun)
 		}
 	}
 	err = r.carryOut(ctx)

@@ -24,6 +24,9 @@ type Journal struct {
 	started    *checkpoint // of the run that is gone on with; nil: a new one
 }
 
+// ErrOtherRun is why the same command would not go on with the run of a results file.
+var ErrOtherRun = errors.New("the results file is of another run")
+
 // checkpoint says which run a results file is of.
 type checkpoint struct {
 	Run string `json:"run"`
@@ -111,12 +114,12 @@ func (j *Journal) confirm(now checkpoint) error {
 	if j.started == nil {
 		return j.save(now)
 	}
-	const way = "; with it the run goes on, or name another results file for a new run"
+	const way = ": give the same again and that run goes on, or name another results file for a new one"
 	switch {
 	case j.started.Users != now.Users:
-		return errors.New("the results file is of a run with another users file: give that file again" + way)
+		return fmt.Errorf("%w, with another users file%s", ErrOtherRun, way)
 	case j.started.Hashes != now.Hashes:
-		return errors.New("the results file is of a run with another hash file, or without one: give the same again" + way)
+		return fmt.Errorf("%w, with another hash file, or without one%s", ErrOtherRun, way)
 	case !maps.Equal(j.started.Options, now.Options):
 		var names []string
 		for _, name := range slices.Sorted(maps.Keys(now.Options)) {
@@ -124,7 +127,7 @@ func (j *Journal) confirm(now checkpoint) error {
 				names = append(names, fmt.Sprintf("%s was %q", name, j.started.Options[name]))
 			}
 		}
-		return errors.New("the results file is of a run with other options (" + strings.Join(names, ", ") + "): give the same again" + way)
+		return fmt.Errorf("%w, with other options (%s)%s", ErrOtherRun, strings.Join(names, ", "), way)
 	}
 	return nil
 }

@@ -215,6 +215,9 @@ func (f *importFlags) conclude(summary bulk.Summary, cut error, stdout, stderr i
 			return err
 		}
 	}
+	if errors.Is(cut, bulk.ErrOtherRun) {
+		return nil // there is nothing to sum up of this one
+	}
 	printSummary(stderr, summary, cut != nil)
 	switch {
 	case cut != nil && f.results != "":

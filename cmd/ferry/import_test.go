@@ -57,3 +57,25 @@ func TestRetryFileIsOfItsOwn(t *testing.T) {
 		}
 	}
 }
+
+// TestAnotherRun: who gives another users file is not told that it goes on from there.
+func TestAnotherRun(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for name, text := range map[string]string{
+		"schema": `{"type":"object","properties":{"traits":{"type":"object","properties":{"email":{"type":"string","ory.sh/kratos":{"credentials":{"password":{"identifier":true}}}}}}}}`,
+		"users":  `{"user_id":"auth0|1","email":"kim@example.org"}`,
+		"others": `{"user_id":"auth0|2","email":"pat@example.org"}`,
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, users := range []string{"users", "users", "others"} {
+		var stdout, stderr bytes.Buffer
+		code := run(t.Context(), []string{"import", "--users", users, "--results", "results", "--schema", "schema", "--dry-run"}, &stdout, &stderr)
+		said := stderr.String()
+		if other := i == 2; (code == exitFailed) != other || strings.Contains(said, "of another run") != other || strings.Contains(said, "from here") {
+			t.Errorf("%s: it ends with %d\n%s", users, code, said)
+		}
+	}
+}
