@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 )
 
 const (
@@ -22,6 +24,8 @@ const (
 	retryAfter = time.Minute
 	// drainMost is how long the end waits for what is still queued.
 	drainMost = 5 * time.Second
+	// strangerBytes is more than the line of a call without the key can have.
+	strangerBytes = 2 << 10
 )
 
 // Options are what a Writer is made of. All are required but Key.
@@ -49,6 +53,9 @@ type Writer struct {
 	opts    Options
 	metrics *writerMetrics
 	queue   chan Line
+	// strangers is what may be kept, in bytes, of calls without the key: in all of the
+	// time that a line is kept about one file's worth, of the 16 that there may be.
+	strangers *rate.Limiter
 	// stoppedUntil is when the disk is tried again, in nanoseconds since 1970.
 	stoppedUntil atomic.Int64
 	files        files         // Run's alone
@@ -77,15 +84,21 @@ func New(opts Options) (*Writer, error) {
 		return nil, err
 	}
 	return &Writer{
-		opts: opts, metrics: m, queue: make(chan Line, queued), text: &bytes.Buffer{},
+		opts: opts, metrics: m, queue: make(chan Line, queued), text: &bytes.Buffer{}, strangers: forStrangers(opts),
 		files: files{dir: opts.Dir, maxBytes: opts.MaxBytes, keep: opts.Keep, now: opts.Now, create: create},
 	}, nil
+}
+
+// forStrangers lets a few dozen calls be kept at once, more where files are larger.
+func forStrangers(opts Options) *rate.Limiter {
+	return rate.NewLimiter(rate.Limit(float64(opts.MaxBytes)/opts.Keep.Seconds()), int(max(opts.MaxBytes/maxFiles, strangerBytes)))
 }
 
 // Redact is what may be kept of a body, with the Writer's hash.
 func (w *Writer) Redact(body []byte) json.RawMessage { return Redact(body, w.opts.Hash) }
 
-// Record keeps a call, or drops and counts it where the disk cannot follow. It seals
+// Record keeps a call, or drops and counts it where the disk cannot follow, or where
+// there are so many without the key that they would push out the others. It seals
 // before it returns, and waits for nothing.
 func (w *Writer) Record(s Served) {
 	switch {
@@ -94,6 +107,9 @@ func (w *Writer) Record(s Served) {
 		return
 	case len(w.queue) == cap(w.queue): // spare the sealing
 		w.metrics.dropped.WithLabelValues(droppedQueue).Inc()
+		return
+	case s.Status == http.StatusUnauthorized && !w.strangers.AllowN(w.opts.Now(), strangerBytes):
+		w.metrics.dropped.WithLabelValues(droppedStranger).Inc()
 		return
 	}
 	select {

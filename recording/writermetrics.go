@@ -8,9 +8,10 @@ import (
 
 // Why a line was dropped.
 const (
-	droppedQueue   = "queue"   // calls come faster than the disk writes
-	droppedStopped = "stopped" // the disk takes nothing
-	droppedBroken  = "broken"  // the line cannot be JSON
+	droppedQueue    = "queue"    // calls come faster than the disk writes
+	droppedStopped  = "stopped"  // the disk takes nothing
+	droppedBroken   = "broken"   // the line cannot be JSON
+	droppedStranger = "stranger" // too many calls without the key
 )
 
 type writerMetrics struct {
@@ -25,7 +26,7 @@ func newWriterMetrics(registerer prometheus.Registerer) (*writerMetrics, error) 
 			Name: "ferry_recording_lines_total", Help: "Hook calls that were recorded.",
 		}),
 		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "ferry_recording_dropped_total", Help: "Hook calls that were not recorded, by reason: queue (the disk is slow), stopped (the disk takes nothing), broken.",
+			Name: "ferry_recording_dropped_total", Help: "Hook calls that were not recorded, by reason: queue (the disk is slow), stopped (the disk takes nothing), stranger (too many calls without the key), broken.",
 		}, []string{"reason"}),
 		stopped: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "ferry_recording_stopped", Help: "1 while the disk takes no recording.",
@@ -36,7 +37,7 @@ func newWriterMetrics(registerer prometheus.Registerer) (*writerMetrics, error) 
 			return nil, fmt.Errorf("recording: register metrics: %w", err)
 		}
 	}
-	for _, reason := range []string{droppedQueue, droppedStopped, droppedBroken} {
+	for _, reason := range []string{droppedQueue, droppedStopped, droppedBroken, droppedStranger} {
 		m.dropped.WithLabelValues(reason)
 	}
 	return m, nil
