@@ -167,6 +167,35 @@ func TestSource(t *testing.T) {
 	}
 }
 
+// TestSourceFirstLineBroken: it costs itself alone, as every other does.
+func TestSourceFirstLineBroken(t *testing.T) {
+	long := strings.Repeat("x", 9<<20) + "\n"
+	for name, c := range map[string]struct {
+		text  string
+		calls int
+		fault string
+	}{
+		"cut":               {recorded[:40] + "\n" + recorded + "\n" + recorded[:50] + "\n" + plain, 2, "calls.ndjson:1: not JSON, or cut off calls.ndjson:3: not JSON, or cut off"},
+		"cut, of many":      {recorded[:40] + "\n" + recorded + "\n" + long + long + recorded, 2, "calls.ndjson:1: not JSON, or cut off calls.ndjson:3: not JSON, or cut off calls.ndjson:4: not JSON, or cut off"},
+		"far too long":      {strings.Repeat("x", 17<<20) + "\n" + recorded, 1, "calls.ndjson:1: more than 16 MiB in one piece"},
+		"one, far too long": {"{\n" + strings.Repeat("x", 17<<20), 0, "calls.ndjson: more than 16 MiB in one piece"},
+		"one, cut":          {"{\n \"identifier\":\n  {},\n", 0, "calls.ndjson: not JSON, or cut off"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := write(t, map[string]string{"calls.ndjson": c.text})
+			source, err := recording.OpenSource(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			calls, faults, bytes := read(t, source)
+			got := strings.ReplaceAll(strings.Join(faults, " "), dir+string(filepath.Separator), "")
+			if len(calls) != c.calls || got != c.fault || c.calls > 0 && bytes != source.Size() {
+				t.Errorf("%d calls, %q, %d bytes of %d", len(calls), got, bytes, source.Size())
+			}
+		})
+	}
+}
+
 // TestSourceNamed: of a file that was named, nothing is passed over.
 func TestSourceNamed(t *testing.T) {
 	dir := write(t, map[string]string{"person.json": `{"id":"x"}`, "only/notes.md": ""})

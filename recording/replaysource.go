@@ -112,20 +112,34 @@ func (f sourceFile) calls(read func(int64), yield func(Call, error) bool) bool {
 	lines := bufio.NewReaderSize(counted, 64<<10)
 	first, err := readValue(lines)
 	switch {
-	case errors.Is(err, errValueSize), err != nil && !errors.Is(err, io.EOF):
+	case err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, errValueSize):
 		return yield(Call{}, fmt.Errorf("%s: %w", f.path, err))
-	case errors.Is(err, io.EOF), json.Valid(first):
+	case err != nil, json.Valid(first):
 		return f.lines(lines, first, err, yield)
 	}
-	// Its first line is no value by itself: the file is one value, if it is any.
+	// Its first line is no value by itself: the file is one value, or that line is broken.
 	rest, err := io.ReadAll(io.LimitReader(lines, maxValueBytes+1))
-	if err == nil && len(rest) > maxValueBytes {
-		err = errValueSize
-	}
-	if err != nil {
+	whole := slices.Concat(first, rest)
+	switch {
+	case err != nil:
 		return yield(Call{}, fmt.Errorf("%s: %w", f.path, err))
+	case !json.Valid(whole) && hasLines(rest):
+		again := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(rest), lines), 64<<10)
+		return f.lines(again, first, nil, yield)
+	case len(rest) > maxValueBytes:
+		return yield(Call{}, fmt.Errorf("%s: %w", f.path, errValueSize))
 	}
-	return f.value(slices.Concat(first, rest), 0, yield)
+	return f.value(whole, 0, yield)
+}
+
+// hasLines reports whether one of the lines is a call by itself.
+func hasLines(text []byte) bool {
+	for line := range bytes.Lines(text) {
+		if calls, err := ParseCalls(line); err == nil && len(calls) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // lines reads a value a line. A line that cannot be read costs itself alone.
