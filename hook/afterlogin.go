@@ -81,7 +81,7 @@ func (h *Handler) answerAfterLogin(c echo.Context, e *entry) (body []byte, resul
 	if err != nil || strictjson.Unmarshal(text, &req) != nil || req.Identity.ID == "" {
 		return []byte(nothing), "bad_request"
 	}
-	e.identityID, e.flowID = req.Identity.ID, req.Flow.ID
+	e.identityID, e.flowID = onlyUUID(req.Identity.ID), req.Flow.ID
 	lease, kept, err := h.opts.Profiles.Take(c.Request().Context(), req.Identity.ID, req.Flow.ID)
 	switch {
 	case err != nil:

@@ -309,3 +309,15 @@ func TestAnswerLeavesFirst(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// TestRecordedAfterLoginOfNobody: what is no id of Kratos' is shown nowhere.
+func TestRecordedAfterLoginOfNobody(t *testing.T) {
+	r := startRecorded(t, alice())
+	r.post(t, `{"identity":{"id":"canary@example.org"},"flow":{"id":"canary"}}`, func(req *http.Request) { req.URL.Path = hook.AfterLoginPath })
+	if line := r.one(t); line.IdentityID != "" || line.Outcome != "nothing_kept" {
+		t.Errorf("%+v", line)
+	}
+	if strings.Contains(r.logged(), "canary") {
+		t.Errorf("it is in the log: %s", r.logged())
+	}
+}
