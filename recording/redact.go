@@ -37,9 +37,8 @@ func Redact(body []byte, hash func(string) string) json.RawMessage {
 		return nil
 	}
 	var out bytes.Buffer
-	r := redactor{
-		in: jsontext.NewDecoder(bytes.NewBuffer(body)), out: jsontext.NewEncoder(&out), hash: hash, password: passwordOf(body),
-	}
+	r := redactor{in: jsontext.NewDecoder(bytes.NewBuffer(body)), out: jsontext.NewEncoder(&out), hash: hash}
+	r.identifier, r.password = typedIn(body)
 	if r.in.PeekKind() != '{' || r.value(place{}) != nil {
 		return nil
 	}
@@ -49,37 +48,43 @@ func Redact(body []byte, hash func(string) string) json.RawMessage {
 	return bytes.TrimSpace(out.Bytes())
 }
 
-// passwordOf is the password, wherever else in the body it may turn up.
-func passwordOf(body []byte) string {
+// typedIn is what the person typed, wherever else in the body it may turn up.
+func typedIn(body []byte) (identifier, password string) {
 	in := jsontext.NewDecoder(bytes.NewBuffer(body))
 	if token, err := in.ReadToken(); err != nil || token.Kind() != '{' {
-		return ""
+		return "", ""
 	}
 	for in.PeekKind() == '"' {
 		token, err := in.ReadToken()
 		if err != nil {
-			return ""
+			break
 		}
-		if token.String() != "password" {
+		key := token.String()
+		if (key != "identifier" && key != "password") || in.PeekKind() != '"' {
 			if in.SkipValue() != nil {
-				return ""
+				break
 			}
 			continue
 		}
-		if token, err = in.ReadToken(); err == nil && token.Kind() == '"' {
-			return token.String()
+		if token, err = in.ReadToken(); err != nil {
+			break
 		}
-		return ""
+		if key == "password" {
+			password = token.String()
+		} else {
+			identifier = normalize(token.String())
+		}
 	}
-	return ""
+	return identifier, password
 }
 
 type redactor struct {
-	in       *jsontext.Decoder
-	out      *jsontext.Encoder
-	hash     func(string) string
-	password string
-	hashed   int
+	in     *jsontext.Decoder
+	out    *jsontext.Encoder
+	hash   func(string) string
+	hashed int
+
+	identifier, password string // as typed, the identifier normalised; empty where there is none
 }
 
 // place is where in the body a value stands.
@@ -211,10 +216,24 @@ func isDropped(key string) bool {
 // looks otherwise, as a rule.
 var keyPattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,63}$`)
 
+// isOwnKey: a key of the bodies that ferry knows. It stays even where the password is
+// the same word: that it is missing would tell it.
+func isOwnKey(key string) bool {
+	switch key {
+	case "identifier", "password", "identity", "id", "external_id", "schema_id", "state", "flow", "type", "client", "ip", "user_agent":
+		return true
+	}
+	return slices.Contains(personalKeys(), key)
+}
+
 func (r *redactor) key(key string) string {
 	switch {
-	case r.password != "" && key == r.password && key != "password":
+	case isOwnKey(key):
+		return key
+	case key == r.password && key != "":
 		return PasswordPlaceholder
+	case normalize(key) == r.identifier:
+		return r.mark(key)
 	case keyPattern.MatchString(key):
 		return key
 	}
@@ -232,14 +251,18 @@ func (r *redactor) text(at place, text string) string {
 	switch {
 	case text == "":
 		return ""
-	case at.password, text == r.password:
+	case at.password:
 		return PasswordPlaceholder
+	case at.depth == 2 && isOwnWord(at.in, at.key, text): // even where it is the password, as keys
+		return text
 	case at.depth == 1 && at.key == "identifier":
 		text = normalize(text)
 		if text == "" {
 			return ""
 		}
-	case at.depth == 2 && isHarmless(at.in, at.key, text):
+	case text == r.password:
+		return PasswordPlaceholder
+	case at.depth == 2 && at.in == "client" && at.key == "user_agent":
 		return text
 	}
 	return r.mark(text)
@@ -248,16 +271,14 @@ func (r *redactor) text(at place, text string) string {
 // normalize is how Kratos stores an identifier, and how the log's hash is made.
 func normalize(identifier string) string { return strings.ToLower(strings.TrimSpace(identifier)) }
 
-// isHarmless: ids that Kratos made, its own words, and the browser's name.
-func isHarmless(in, key, text string) bool {
+// isOwnWord: ids that Kratos made, and its own words.
+func isOwnWord(in, key, text string) bool {
 	switch in {
 	case "identity":
 		return key == "id" && isUUID(text) || key == "schema_id" && keyPattern.MatchString(text) ||
 			key == "state" && (text == "active" || text == "inactive")
 	case "flow":
 		return key == "id" && isUUID(text) || key == "type" && (text == "api" || text == "browser")
-	case "client":
-		return key == "user_agent"
 	}
 	return false
 }
