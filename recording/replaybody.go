@@ -157,7 +157,7 @@ func (filler) Read(p []byte) (int, error) {
 // replayedHeader reports whether a recorded header is sent again as it was.
 func replayedHeader(name string) bool {
 	switch http.CanonicalHeaderKey(name) {
-	case "Content-Type", "User-Agent", headerTrigger:
+	case headerContentType, headerContentEncoding, headerUserAgent, headerTrigger:
 		return true
 	}
 	return false

@@ -2,6 +2,7 @@ package recording
 
 import (
 	"encoding/json"
+	"mime"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -70,22 +71,26 @@ func milliseconds(d time.Duration) float64 {
 // The headers that are kept. Of all but the browser's name only what they are meant
 // to hold: a caller without the key is recorded, too.
 const (
-	headerContentType   = "Content-Type"
-	headerContentLength = "Content-Length"
-	headerUserAgent     = "User-Agent"
-	headerRequestID     = "Ory-Webhook-Request-Id"
-	headerTriggerID     = "Ory-Webhook-Trigger-Id"
-	headerTraceparent   = "Traceparent"
+	headerContentType     = "Content-Type"
+	headerContentEncoding = "Content-Encoding"
+	headerContentLength   = "Content-Length"
+	headerUserAgent       = "User-Agent"
+	headerRequestID       = "Ory-Webhook-Request-Id"
+	headerTriggerID       = "Ory-Webhook-Trigger-Id"
+	headerTraceparent     = "Traceparent"
 )
 
 // HeaderNames are the headers that a Line may have.
 func HeaderNames() []string {
-	return []string{headerContentType, headerContentLength, headerUserAgent, headerRequestID, headerTriggerID, headerTraceparent}
+	return []string{
+		headerContentType, headerContentEncoding, headerContentLength, headerUserAgent, headerRequestID, headerTriggerID, headerTraceparent,
+	}
 }
 
 var (
-	mediaPattern = regexp.MustCompile(`^[A-Za-z0-9.+-]{1,40}/[A-Za-z0-9.+-]{1,40}(; ?charset="?[A-Za-z0-9-]{1,20}"?)?$`)
-	tracePattern = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
+	mediaPattern    = regexp.MustCompile(`^[A-Za-z0-9.+-]{1,40}/[A-Za-z0-9.+-]{1,40}(; ?charset="?[A-Za-z0-9-]{1,20}"?)?$`)
+	encodingPattern = regexp.MustCompile(`^(?i:gzip|deflate|br|zstd|compress|identity)$`)
+	tracePattern    = regexp.MustCompile(`^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
 )
 
 const maxUserAgent = 256
@@ -100,7 +105,10 @@ func headers(header http.Header, hash func(string) string) map[string]string {
 		}
 		switch name {
 		case headerContentType:
+			value = mediaType(value)
 			value = onlyWhere(mediaPattern.MatchString(value), value, hash)
+		case headerContentEncoding:
+			value = onlyWhere(encodingPattern.MatchString(value), value, hash)
 		case headerContentLength:
 			value = roundedUp(value)
 		case headerUserAgent:
@@ -115,6 +123,23 @@ func headers(header http.Header, hash func(string) string) map[string]string {
 		}
 	}
 	return kept
+}
+
+// mediaType is a media type without what does not matter: blanks, and parameters but
+// the charset. What is none stays as it is.
+func mediaType(value string) string {
+	media, params, err := mime.ParseMediaType(value)
+	if err != nil {
+		return value
+	}
+	kept := map[string]string{}
+	if charset, ok := params["charset"]; ok {
+		kept["charset"] = charset
+	}
+	if formatted := mime.FormatMediaType(media, kept); formatted != "" {
+		return formatted
+	}
+	return value
 }
 
 // onlyWhere is the value where it is sound, else its hash, which still tells equal

@@ -187,6 +187,26 @@ func TestHeadersOfStrangers(t *testing.T) {
 	}
 }
 
+// TestMediaTypes: what ferry does not look at is not kept, and what is kept is
+// understood as it was.
+func TestMediaTypes(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]string{
+		"application/json":                          "application/json",
+		"Application/JSON ;canary=1; CHARSET=UTF-8": "application/json; charset=UTF-8",
+		`application/json; charset="utf-8"`:         "application/json; charset=utf-8",
+		"application/json; charset=canary canary":   "#0123456789abcdef",
+		"application/json; canary":                  "#0123456789abcdef",
+		"canary@example.org":                        "#0123456789abcdef",
+	} {
+		call := recording.Served{Outcome: "caller", Header: http.Header{"Content-Type": {value}, "Content-Encoding": {"canary"}}}
+		got := record(t, options(t, t.TempDir()), call)[0].Headers
+		if got["Content-Type"] != want || got["Content-Encoding"] != "#0123456789abcdef" {
+			t.Errorf("%s: %v, want %s", value, got, want)
+		}
+	}
+}
+
 func TestModes(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "a", "b")

@@ -125,6 +125,8 @@ func recordAll(t *testing.T, s *stack) record {
 		{migration, `{"identifier":" ","password":"canary"}`, nil, http.StatusBadRequest},
 		{migration, `canary`, nil, http.StatusBadRequest},
 		{migration, `identifier=canary`, map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, http.StatusUnsupportedMediaType},
+		{migration, `canary`, map[string]string{"Content-Encoding": "gzip"}, http.StatusUnsupportedMediaType},
+		{migration, `{"identifier":" ","password":"canary"}`, map[string]string{"Content-Type": "application/json ;canary=1; charset=UTF-8"}, http.StatusBadRequest},
 		{after, `{"identity":{"id":"99bf8a02-aa5b-4351-ab7c-9f16e7e11a12"},"flow":{}}`, nil, http.StatusOK},
 		{after, `{}`, map[string]string{"Authorization": "Basic canary"}, http.StatusUnauthorized},
 	} {
