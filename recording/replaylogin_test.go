@@ -48,16 +48,17 @@ func TestLogins(t *testing.T) {
 		identifier, password string
 		skip                 string
 	}{
-		"sealed":                  {private, key, sealed(public, "Ada ", "typed"), "Ada ", "typed", ""},
-		"sealed, password proven": {private, key, sealed(public, "BOB ", ""), "BOB ", "bobs", ""},
-		"sealed, not in the file": {private, key, sealed(public, "eve", ""), "eve", "", ""},
-		"sealed for another":      {private, key, sealed(other, "Ada", "typed"), "", "", "sealed for another key"},
-		"sealed, no private key":  {nil, key, sealed(public, "Ada", "typed"), "", "", ""},
-		"by hash":                 {nil, key, func(l *recording.Line) { l.Identifier = hash }, "ada@example.org", "canary", ""},
-		"by hash, another key":    {nil, secret.New("other"), func(l *recording.Line) { l.Identifier = hash }, "", "", ""},
-		"by hash, no key":         {nil, secret.String{}, func(l *recording.Line) { l.Identifier = hash }, "", "", ""},
-		"unknown hash":            {nil, key, func(l *recording.Line) { l.Identifier = "00" }, "", "", ""},
-		"not needed":              {nil, key, func(l *recording.Line) { l.Identifier, l.Outcome = hash, "caller" }, "", "", ""},
+		"sealed":                    {private, key, sealed(public, "Ada ", "typed"), "Ada ", "typed", ""},
+		"sealed, password proven":   {private, key, sealed(public, "BOB ", ""), "BOB ", "bobs", ""},
+		"sealed, not in the file":   {private, key, sealed(public, "eve", ""), "eve", "", ""},
+		"sealed for another":        {private, key, sealed(other, "Ada", "typed"), "", "", "sealed for another key"},
+		"sealed for another, known": {private, key, func(l *recording.Line) { sealed(other, "Ada", "typed")(l); l.Identifier = hash }, "ada@example.org", "canary", ""},
+		"sealed, no private key":    {nil, key, sealed(public, "Ada", "typed"), "", "", ""},
+		"by hash":                   {nil, key, func(l *recording.Line) { l.Identifier = hash }, "ada@example.org", "canary", ""},
+		"by hash, another key":      {nil, secret.New("other"), func(l *recording.Line) { l.Identifier = hash }, "", "", ""},
+		"by hash, no key":           {nil, secret.String{}, func(l *recording.Line) { l.Identifier = hash }, "", "", ""},
+		"unknown hash":              {nil, key, func(l *recording.Line) { l.Identifier = "00" }, "", "", ""},
+		"not needed":                {nil, key, func(l *recording.Line) { l.Identifier, l.Outcome = hash, "caller" }, "", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			logins := recording.NewLogins(c.private, c.hashKey)
