@@ -30,6 +30,14 @@ type afterLoginRequest struct {
 	} `json:"flow"`
 }
 
+// AfterLoginOutcomes are what may come of a call of the after-login hook, as the log
+// has it.
+func AfterLoginOutcomes() []string {
+	return []string{
+		"written", "unchanged", "nothing_kept", "queued", "queue_full", "refused", "state_unavailable", "bad_request", "caller", "panic",
+	}
+}
+
 // nothing is the answer that changes nothing: a login never fails for ferry's sake.
 const nothing = `{}`
 

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ferry/config"
+	"ferry/hook"
 	"ferry/outcome"
 	"ferry/recording"
 )
@@ -126,6 +127,11 @@ func checkOutcomes(words []string) error {
 	known := []string{recording.OutcomeCaller}
 	for _, o := range outcome.All() {
 		known = append(known, o.String())
+	}
+	for _, word := range hook.AfterLoginOutcomes() {
+		if !slices.Contains(known, word) {
+			known = append(known, word)
+		}
 	}
 	for _, word := range words {
 		if !slices.Contains(known, word) {

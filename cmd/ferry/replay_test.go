@@ -127,6 +127,7 @@ func TestReplay(t *testing.T) {
 		},
 		"repeated":          {403, `{"status":"no_match"}`, []string{calls, passwords, "--repeat=3", "--concurrency=1", "--rate=1000"}, exitOK, 6, "", "6 answered as recorded"},
 		"only":              {403, `{"status":"no_match"}`, []string{calls, passwords, "--only=blocked"}, exitOK, 1, "", "2 left out: other outcome"},
+		"only, many":        {403, `{"status":"no_match"}`, []string{calls, passwords, "--only=blocked,nothing_kept", "--only=written"}, exitOK, 1, "", "2 left out: other outcome"},
 		"a body":            {200, `{"status":"password_match"}`, []string{filepath.Join(dir, "body.json")}, exitOK, 1, "", "1 answered, with nothing recorded to compare"},
 		"without passwords": {403, "x", []string{calls}, exitFailed, 0, "", "nothing was replayed"},
 		"torn":              {403, `{"status":"no_match"}`, []string{calls, filepath.Join(dir, "torn.ndjson"), passwords}, exitFailed, 2, "", "torn.ndjson:1: not JSON, or cut off"},
