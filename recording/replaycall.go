@@ -36,10 +36,15 @@ var (
 )
 
 // ParseCalls reads the calls in one JSON value: a line of a recording; a body of
-// Kratos'; one with its method, url and header around it, as a test server keeps
-// requests; or a list of such. The error quotes nothing of the value.
+// Kratos'; one with other things around it, such as method, url and header, as a test
+// server or a log keeps it; either as text, with its quotes escaped; or a list of such.
+// The error quotes nothing of the value.
 func ParseCalls(value []byte) ([]Call, error) {
-	value = bytes.TrimSpace(value)
+	value = bytes.TrimSpace(bytes.TrimPrefix(value, []byte("\ufeff")))
+	var text string
+	if json.Unmarshal(value, &text) == nil && json.Valid([]byte(text)) {
+		value = bytes.TrimSpace([]byte(text))
+	}
 	if !json.Valid(value) {
 		return nil, errNotJSON
 	}
@@ -77,7 +82,7 @@ func parseCall(value []byte) (Call, error) {
 	switch {
 	case keys["v"] != nil && keys["route"] != nil:
 		return parseLine(value)
-	case keys["body"] != nil && keys["method"] != nil:
+	case keys["body"] != nil && keys["identifier"] == nil && keys["identity"] == nil:
 		return parseRequest(keys)
 	}
 	return parseBody(value, keys, "")
