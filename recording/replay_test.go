@@ -243,6 +243,7 @@ func TestReplayLeavesOut(t *testing.T) {
 	}{
 		"no password":              {line(t, nil), nothing, recording.SkippedNoPassword},
 		"too long a password":      {reason("oversize", "password_length"), nothing, ""},
+		"too long an identifier":   {reason("oversize", "identifier_length"), nothing, ""},
 		"a length not recorded":    {reason("oversize", "request_size"), nothing, recording.SkippedSize},
 		"a body needs nothing":     {plainCalls[0], nothing, ""},
 		"another outcome":          {line(t, nil), func(o *recording.ReplayOptions) { o.Only = []string{"match", "denied"} }, recording.SkippedOutcome},

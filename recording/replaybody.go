@@ -42,7 +42,9 @@ const (
 	// reasonPasswordLength is of a password that no Auth0 is asked about; no ferry takes
 	// one that is tooLong, however it is set up.
 	reasonPasswordLength = "password_length"
-	tooLong              = 4097
+	// reasonIdentifierLength is of an identifier that nobody is asked about either.
+	reasonIdentifierLength = "identifier_length"
+	tooLong                = 4097
 )
 
 // content is the body of a call that is sent, and how it is sent.
@@ -76,6 +78,8 @@ func (c Call) content(login Login) (made content, skip string, err error) {
 		case line.Reason == reasonPasswordLength:
 			// It was too long to be kept as well, and for that it was refused.
 			login.Identifier, login.Password = "too-long", secret.New(strings.Repeat("x", tooLong))
+		case line.Reason == reasonIdentifierLength:
+			login.Identifier, login.Password = strings.Repeat("x", tooLong), secret.New("x")
 		default:
 			return content{}, SkippedNoPassword, nil
 		}

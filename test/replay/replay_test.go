@@ -69,9 +69,12 @@ func scenarios() map[string]scenario {
 		"not pending": {want: outcome.NotPending, change: func(_ *auth0sim.User, i *kratostest.NewIdentity) {
 			i.Pending, i.Password = false, "canary-own-Passw0rd"
 		}},
-		"too long":           {want: outcome.Oversize, typed: strings.Repeat("canary", 20)},
-		"far too long":       {want: outcome.Oversize, typed: strings.Repeat("canary", 2000)},
-		"a huge request":     {want: outcome.Oversize, typed: strings.Repeat("canary", 1<<18)},
+		"too long":       {want: outcome.Oversize, typed: strings.Repeat("canary", 20)},
+		"far too long":   {want: outcome.Oversize, typed: strings.Repeat("canary", 2000)},
+		"a huge request": {want: outcome.Oversize, typed: strings.Repeat("canary", 1<<18)},
+		"a long identifier": {want: outcome.Oversize, body: func(_, password, _ string) string {
+			return fmt.Sprintf(`{"identifier":%q,"password":%q}`, strings.Repeat("canary", 2000), password)
+		}},
 		"bot detection":      {want: outcome.Suspicious, fault: answer(auth0sim.AnswerRequiresVerification)},
 		"too many logins":    {want: outcome.Limited, fault: answer(auth0sim.AnswerTooManyLogins)},
 		"the tenant's limit": {want: outcome.Limited, fault: answer(auth0sim.AnswerGlobalLimit)},
