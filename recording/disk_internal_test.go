@@ -105,6 +105,13 @@ func wholeLinesIn(t *testing.T, dir string) (lines int) {
 	return lines
 }
 
+func checkFiles(t *testing.T, dir string, want int) {
+	t.Helper()
+	if names, err := os.ReadDir(dir); err != nil || len(names) != want {
+		t.Errorf("got the files %v, %v, want %d", names, err, want)
+	}
+}
+
 // TestFullDisk: the recording stops, says so once, loses no more than it must, and
 // goes on when there is room again.
 func TestFullDisk(t *testing.T) {
@@ -132,6 +139,7 @@ func TestFullDisk(t *testing.T) {
 		if stopped := log.FilterMessageSnippet("recording stopped"); stopped.Len() != 1 || stopped.All()[0].Level != zapcore.ErrorLevel {
 			t.Errorf("the log: %v", log.All())
 		}
+		checkFiles(t, dir, 1) // none without a line
 		d.left.Store(1 << 20)
 		w.Record(call) // too early
 		<-time.After(retryAfter + time.Second)

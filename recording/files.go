@@ -88,7 +88,7 @@ func (f *files) write(lines []byte) error {
 	if len(lines) == 0 {
 		return nil
 	}
-	if f.open != nil && (f.size > 0 && f.size+int64(len(lines)) > f.maxBytes || f.isOld()) {
+	if f.open != nil && (f.size > 0 && f.size+int64(len(lines)) > f.maxBytes || f.isOld() || f.isGone()) {
 		if err := f.close(); err != nil {
 			return err
 		}
@@ -100,8 +100,7 @@ func (f *files) write(lines []byte) error {
 	}
 	n, err := f.open.Write(lines)
 	if err != nil {
-		whole := f.size + int64(wholeLines(lines[:n]))
-		return errors.Join(err, f.open.Truncate(whole), f.close())
+		return errors.Join(err, f.giveUp(f.size+int64(wholeLines(lines[:n]))))
 	}
 	f.size += int64(n)
 	return nil
@@ -117,7 +116,25 @@ func wholeLines(text []byte) int {
 	return 0
 }
 
-func (f *files) isOld() bool { return f.now().Sub(f.born) >= f.keep/ages }
+// giveUp ends a file after its last whole line. One without any is removed: a disk
+// that stays full would have one more of them every minute.
+func (f *files) giveUp(whole int64) error {
+	path := filepath.Join(f.dir, f.name)
+	err := errors.Join(f.open.Truncate(whole), f.close())
+	if whole == 0 {
+		err = errors.Join(err, os.Remove(path))
+	}
+	return err
+}
+
+// isOld is true as well where the clock was put back: nobody knows how old it is.
+func (f *files) isOld() bool { return f.now().Sub(f.born).Abs() >= f.keep/ages }
+
+// isGone reports whether somebody removed the file that is written.
+func (f *files) isGone() bool {
+	_, err := os.Lstat(filepath.Join(f.dir, f.name))
+	return errors.Is(err, fs.ErrNotExist)
+}
 
 // begin opens another file, and makes room for it.
 func (f *files) begin() error {

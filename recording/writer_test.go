@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -431,6 +432,14 @@ func TestRemovedMeanwhile(t *testing.T) {
 		if err := os.RemoveAll(dir); err != nil {
 			t.Fatal(err)
 		}
+		w.Record(failed()) // at once: whoever deletes them may be after this one
+		synctest.Wait()
+		if got := len(linesIn(t, dir)); got != 1 {
+			t.Errorf("%d lines", got)
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
 		<-time.After(time.Hour + time.Minute)
 		w.Record(failed())
 		synctest.Wait()
@@ -439,4 +448,25 @@ func TestRemovedMeanwhile(t *testing.T) {
 	if got := len(linesIn(t, dir)); got != 1 {
 		t.Errorf("%d lines", got)
 	}
+}
+
+// TestClockPutBack: nothing lives longer for it.
+func TestClockPutBack(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		var back atomic.Int64 // by how much
+		now := func() time.Time { return time.Now().Add(-time.Duration(back.Load())) }
+		opts := options(t, dir, func(o *recording.Options) { o.Now = now })
+		w := begin(t, opts)
+		w.Record(failed())
+		synctest.Wait()
+		back.Store(int64(365 * 24 * time.Hour))
+		w.Record(failed())
+		synctest.Wait()
+		if got := len(recordings(t, dir)); got != 2 {
+			t.Errorf("%d files", got)
+		}
+		w.stop()
+	})
 }
