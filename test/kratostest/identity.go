@@ -127,16 +127,22 @@ func (k *Kratos) Delete(ctx context.Context, id string) error {
 	return nil
 }
 
+// ErrRefused is what Kratos does not take: it does not fit the schema, for instance.
+var ErrRefused = errors.New("refused")
+
 // finish adds what Kratos said to an error of the client.
 func finish(response *http.Response, err error) error {
 	if response != nil && response.Body != nil {
 		_ = response.Body.Close()
 	}
 	var refused *client.GenericOpenAPIError
-	if errors.As(err, &refused) {
-		return fmt.Errorf("%w: %s", err, refused.Body())
+	if !errors.As(err, &refused) {
+		return err
 	}
-	return err
+	if response != nil && response.StatusCode == http.StatusBadRequest {
+		err = fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	return fmt.Errorf("%w: %s", err, refused.Body())
 }
 
 func identityOf(read *client.Identity) Identity {

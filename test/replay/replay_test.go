@@ -342,6 +342,28 @@ func TestDemoReplaysPayloads(t *testing.T) {
 	}
 }
 
+// TestDemoReplaysBodies: what people type in other forms than the demo's schema has.
+func TestDemoReplaysBodies(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "bodies.ndjson")
+	text := `{"identifier":"+49 151 12345678","password":"canary"}` + "\n" + `{"identifier":"not an address@","password":"canary"}` + "\n" +
+		`{"identifier":"` + strings.Repeat("x", 1025) + `","password":"canary"}` + "\n" + `{"identifier":"` + strings.Repeat("x", 200) + `","password":"canary"}`
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	said, status := demo(t, programs(t), "replay", file)
+	for _, want := range []string{
+		"bodies.ndjson:1 match, 200", "bodies.ndjson:2 match, 200", "bodies.ndjson:3 oversize, 403 no_match",
+		"left out: 1 calls: Kratos takes nobody with this identifier", "All as it must be. 3 of 3 calls",
+	} {
+		if !strings.Contains(strings.Join(strings.Fields(said), " "), want) {
+			t.Errorf("it did not say %q", want)
+		}
+	}
+	if status != 0 {
+		t.Errorf("exit %d: %s", status, said)
+	}
+}
+
 func TestDemoReplayUsage(t *testing.T) {
 	for want, args := range map[string][]string{
 		"name a recording":      {"replay"},
