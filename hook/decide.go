@@ -45,6 +45,7 @@ func (h *Handler) decide(ctx context.Context, req migrationRequest, delivery str
 	if err != nil {
 		return e.refusal(err)
 	}
+	e.right = true
 	o := h.judge(identity, profile, identifier)
 	if o == outcome.Match {
 		h.keep(ctx, identity, req, realm, profile)

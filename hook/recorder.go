@@ -68,6 +68,9 @@ func (h *Handler) record(c echo.Context, e *entry, call Call) {
 	call.Header, call.Body, call.Shape = c.Request().Header, e.body, e.shape
 	call.Reason, call.IdentityID, call.IdentifierHash = e.reason, e.identityID, e.identifier
 	call.UpstreamStatus, call.UpstreamCode = e.upstreamStatus, e.upstreamCode
+	if e.right {
+		call.UpstreamStatus = http.StatusOK
+	}
 	call.KratosTook, call.UpstreamTook = e.kratos, e.upstream
 	h.opts.Recorder.Record(call)
 }

@@ -154,13 +154,18 @@ func TestRecordedOutcomes(t *testing.T) {
 	}
 }
 
-// checkBody: the password is a placeholder, the identifier the hash of the log line.
+// checkBody: the password is a placeholder, the identifier the hash of the log line. A
+// right password has the status of Auth0's answer beside it.
 func checkBody(t *testing.T, line recording.Line) {
 	t.Helper()
 	var body struct{ Identifier, Password string }
 	if err := json.Unmarshal(line.Body, &body); err != nil || body.Password != recording.PasswordPlaceholder ||
 		body.Identifier != recording.HashMark+line.Identifier || line.Identifier == "" {
 		t.Errorf("body %s, identifier %s, %v", line.Body, line.Identifier, err)
+	}
+	right := line.Outcome == "match" || line.Outcome == "subject_mismatch"
+	if right && line.UpstreamStatus != http.StatusOK {
+		t.Errorf("auth0 answered 200, recorded: %+v", line)
 	}
 }
 

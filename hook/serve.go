@@ -37,6 +37,7 @@ type entry struct {
 	body  json.RawMessage  // for the recording: redacted
 	asked migrationRequest // for the recording, see typed; empty where there is none
 	sent  bool             // Auth0 may have been asked about the password
+	right bool             // it said 200, and who it is: no other answer does
 }
 
 // serve is the one place that authenticates, answers, counts and logs. A call ends
