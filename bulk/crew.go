@@ -80,29 +80,47 @@ func (c *crew) wait() error { return c.group.Wait() }
 // one that ends the run; the rows without a result then are the next run's.
 func (r *importer) create(ctx context.Context, rows []planned) error {
 	for len(rows) > 0 {
-		external := r.external()
-		bodies := make([][]byte, len(rows))
-		for i, row := range rows {
-			bodies[i] = row.body(external)
+		req := r.request(rows)
+		created, err := r.send(ctx, req.bodies)
+		if isBroken(err) {
+			return r.sieve(ctx, rows, err)
 		}
-		created, err := r.send(ctx, bodies)
-		var refused *kratos.Error
-		switch {
-		case err == nil:
-		case errors.As(err, &refused) && isRows(refused.Status):
-			if external && strings.Contains(refused.Said, `unknown field "external_id"`) {
-				r.dropExternalID()
-				continue
-			}
-			return r.split(ctx, rows, refused)
-		default:
-			return err
-		}
-		if rows, err = r.sort(ctx, rows, created); err != nil {
+		if rows, err = r.deal(ctx, req, created, err); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// request is what makes identities of rows.
+type request struct {
+	rows     []planned
+	bodies   [][]byte
+	external bool // with external ids
+}
+
+func (r *importer) request(rows []planned) request {
+	req := request{rows: rows, bodies: make([][]byte, len(rows)), external: r.external()}
+	for i, row := range rows {
+		req.bodies[i] = row.body(req.external)
+	}
+	return req
+}
+
+// deal reports what came of a request, and returns the rows that must be sent again.
+func (r *importer) deal(ctx context.Context, req request, created []kratos.Created, err error) (again []planned, _ error) {
+	var refused *kratos.Error
+	switch {
+	case err == nil:
+		return r.sort(ctx, req.rows, created)
+	case !errors.As(err, &refused) || !isRows(refused.Status):
+		return nil, err
+	case req.external && strings.Contains(refused.Said, `unknown field "external_id"`):
+		r.dropExternalID()
+		return req.rows, nil
+	default:
+		return nil, r.split(ctx, req.rows, refused)
+	}
 }
 
 // send makes one request, and again while Kratos does not answer. Rows that a request

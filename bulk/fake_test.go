@@ -30,6 +30,7 @@ const (
 	late          // it does what it is asked, and then hangs
 	lost          // it does what it is asked, and then breaks the connection
 	crashes       // it does what it is asked, and answers 500
+	refuses500
 	refuses503
 	refuses429
 	refuses403
@@ -301,6 +302,8 @@ func (f *fakeKratos) breaks(w http.ResponseWriter, r *http.Request, wrong fault)
 	case hangs:
 		<-r.Context().Done()
 		panic(http.ErrAbortHandler)
+	case refuses500:
+		refuse(http.StatusInternalServerError, "server error")
 	case refuses503:
 		refuse(http.StatusServiceUnavailable, "not now")
 	case refuses429:
@@ -429,6 +432,7 @@ func (c fakeCreate) person(v131 bool) (p *fakePerson, refused string) {
 const (
 	refusedNickname = "Kratos minds"
 	poisonNickname  = "Kratos minds a lot"
+	breaksNickname  = "Kratos breaks"
 )
 
 // batch creates identities. 1.3.1 persists nothing where one of them conflicts, and
@@ -458,6 +462,9 @@ func (f *fakeKratos) batch(body []byte) (int, any) {
 		}
 		if refused != "" {
 			return said(http.StatusBadRequest, refused)
+		}
+		if create.Traits["nickname"] == breaksNickname {
+			return said(http.StatusInternalServerError, "server error")
 		}
 		wanted[i] = p
 	}

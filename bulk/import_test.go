@@ -44,7 +44,7 @@ func (f *fakeKratos) checkThere(results []bulk.Result, before int) {
 
 func TestImportWhatKratosRefuses(t *testing.T) {
 	t.Parallel()
-	refused, poison := with{"nickname": refusedNickname}, with{"nickname": poisonNickname}
+	refused, poison, breaks := with{"nickname": refusedNickname}, with{"nickname": poisonNickname}, with{"nickname": breaksNickname}
 	for name, c := range map[string]struct {
 		rows []string
 		want string
@@ -56,8 +56,12 @@ func TestImportWhatKratosRefuses(t *testing.T) {
 			[]string{many(1)[0], verified("2", "b@x.test"), verified("3", "c@x.test", poison), verified("4", "d@x.test"), verified("5", "e@x.test", poison)},
 			"1:created_pending:no_hash 2:created_pending:no_hash 3:failed:kratos 4:created_pending:no_hash 5:failed:kratos",
 		},
-		"all bad":      {[]string{verified("1", "a@x.test", poison), verified("2", "b@x.test", poison)}, "1:failed:kratos 2:failed:kratos"},
-		"one bad row":  {[]string{verified("1", "a@x.test", refused)}, "1:failed:kratos"},
+		"all bad":     {[]string{verified("1", "a@x.test", poison), verified("2", "b@x.test", poison)}, "1:failed:kratos 2:failed:kratos"},
+		"one bad row": {[]string{verified("1", "a@x.test", refused)}, "1:failed:kratos"},
+		"rows at which it breaks": {
+			[]string{verified("1", "a@x.test", breaks), verified("2", "b@x.test"), verified("3", "c@x.test", poison), verified("4", "d@x.test"), verified("5", "e@x.test", breaks)},
+			"1:failed:kratos 2:created_pending:no_hash 3:failed:kratos 4:created_pending:no_hash 5:failed:kratos",
+		},
 		"both at once": {[]string{verified("1", "a@x.test", refused), verified("2", "b@x.test", poison)}, "1:failed:kratos 2:failed:kratos"},
 	} {
 		for _, v131 := range []bool{false, true} {
@@ -65,7 +69,9 @@ func TestImportWhatKratosRefuses(t *testing.T) {
 				t.Parallel()
 				f := newFake(t)
 				f.v131 = v131
-				summary, results := newImport(t, f, c.rows...).must()
+				im := newImport(t, f, c.rows...)
+				im.opts.RetryFor = time.Millisecond
+				summary, results := im.must()
 				if got := words(results); got != c.want {
 					t.Errorf("got  %s\nwant %s", got, c.want)
 				}
@@ -192,6 +198,7 @@ func TestImportEnds(t *testing.T) {
 	for name, c := range map[string]ending{
 		"gone":                     {"batch", drops, "the same command goes on from here"},
 		"refuses ferry":            {"batch", refuses403, "kratos does not take ferry's token"},
+		"breaks at everything":     {"batch", refuses500, "the same command goes on from here"},
 		"gone at the census":       {"page", drops, "read the identities in Kratos"},
 		"answers something else":   {"batch", misreads, "in a way that cannot be read"},
 		"gone while looking twice": {"ids", drops, "the same command goes on from here"},
@@ -246,6 +253,27 @@ func (c ending) ends(t *testing.T) {
 	f.checkThere(results, others)
 	if summary.Rows != 3 || summary.Created() != 3-others {
 		t.Errorf("the summary is %+v", summary)
+	}
+}
+
+// TestImportBrokenKratos: that it breaks at everything is not taken for the rows' fault,
+// and not asked of each.
+func TestImportBrokenKratos(t *testing.T) {
+	t.Parallel()
+	for rows, says := range map[int]string{1: "line 1 is alone", 40: "the same command goes on from here"} {
+		f := newFake(t)
+		f.on = func(kind string, _ int) fault {
+			if kind == "batch" {
+				return refuses500
+			}
+			return well
+		}
+		im := newImport(t, f, many(rows)...)
+		im.opts.RetryFor = time.Millisecond
+		summary, _, err := im.run()
+		if err == nil || !strings.Contains(err.Error(), says) || summary.Failed() != 0 || f.asked["batch"] > 20 {
+			t.Errorf("%d rows: %v, %+v, %d requests", rows, err, summary, f.asked["batch"])
+		}
 	}
 }
 
