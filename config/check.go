@@ -88,8 +88,9 @@ func (c *Config) checkHook(k *checker) {
 	k.require(slices.Contains([]string{"recorded", BindingVerifiedIdentifier}, c.Binding), "BINDING", "must be recorded or verified_identifier")
 }
 
-// domainPattern is a host name, and a port where a test needs one.
-var domainPattern = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?(:[0-9]{1,5})?$`)
+// domainPattern is a host name, and a port where a test needs one. It is in lower case
+// as in the issuer of the ID tokens, which are compared byte by byte.
+var domainPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$`)
 
 func isDomain(text string) bool {
 	_, port, hasPort := strings.Cut(text, ":")
@@ -97,7 +98,7 @@ func isDomain(text string) bool {
 }
 
 func (c *Config) checkAuth0(k *checker) {
-	k.require(c.Auth0Domain == "" || isDomain(c.Auth0Domain), "AUTH0_DOMAIN", "must be a bare domain such as tenant.eu.auth0.com, without https:// and slashes")
+	k.require(c.Auth0Domain == "" || isDomain(c.Auth0Domain), "AUTH0_DOMAIN", "must be a bare domain in lower case such as tenant.eu.auth0.com, without https:// and slashes")
 	base, problem := parseURL(c.BaseURL())
 	k.require(problem == "" || c.Auth0BaseURL == "", "AUTH0_BASE_URL", problem)
 	k.require(base == nil || base.Scheme == "https" || isLoopback(base.Hostname()), "AUTH0_BASE_URL", "passwords go there: it must be https, or http on loopback")
@@ -166,7 +167,7 @@ func (c *Config) checkState(k *checker) {
 }
 
 func (c *Config) checkWriteBack(k *checker) {
-	k.require(c.Auth0TenantDomain == "" || isDomain(c.Auth0TenantDomain), "AUTH0_TENANT_DOMAIN", "must be a bare domain such as tenant.eu.auth0.com, without https:// and slashes")
+	k.require(c.Auth0TenantDomain == "" || isDomain(c.Auth0TenantDomain), "AUTH0_TENANT_DOMAIN", "must be a bare domain in lower case such as tenant.eu.auth0.com, without https:// and slashes")
 	if c.WriteBack {
 		k.require(c.Auth0MgmtClientID != "", "AUTH0_MGMT_CLIENT_ID", "is not set, but FERRY_WRITE_BACK needs it")
 		k.require(!c.Auth0MgmtClientSecret.Empty(), "AUTH0_MGMT_CLIENT_SECRET", "is not set, but FERRY_WRITE_BACK needs it")

@@ -150,6 +150,7 @@ func TestFaults(t *testing.T) {
 		{"FERRY_RECORD_KEEP", "2161h", "FERRY_RECORD_KEEP: must be between 1h"},
 		{"FERRY_BINDING", "email", "FERRY_BINDING: must be recorded or verified_identifier"},
 		{"FERRY_AUTH0_DOMAIN", "https://tenant.auth0.com/", "FERRY_AUTH0_DOMAIN: must be a bare domain"},
+		{"FERRY_AUTH0_DOMAIN", "Tenant.auth0.com", "FERRY_AUTH0_DOMAIN: must be a bare domain in lower case"},
 		{"FERRY_AUTH0_DOMAIN", "tenant.auth0.com:65536", "FERRY_AUTH0_DOMAIN: must be a bare domain"},
 		{"FERRY_AUTH0_DOMAIN", "", "FERRY_AUTH0_DOMAIN: is not set"},
 		{"FERRY_AUTH0_BASE_URL", "http://tenant.auth0.com", "FERRY_AUTH0_BASE_URL: passwords go there"},

@@ -29,6 +29,9 @@ func exportCommand(stdout, stderr io.Writer) *cobra.Command {
 			"Exit 0: written, 1: not, 2: wrong usage.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("connection") && flags.connection == "" {
+				return errors.New("--connection is empty: name one, or leave it out for the whole tenant")
+			}
 			if err := flags.check(); err != nil {
 				return err
 			}

@@ -81,6 +81,7 @@ func TestExportCommand(t *testing.T) {
 		{"export --out - --json", exitUsage, "", "leave one out"},
 		{"export --out x --job 7", exitUsage, "", "--job wants the id"},
 		{"export --out x --connection y --job " + exportJobID, exitUsage, "", "leave --connection out"},
+		{"export --out x --connection=", exitUsage, "", "--connection is empty"},
 		{"export x", exitUsage, "", "unknown command"},
 	} {
 		t.Run(c.args, func(t *testing.T) {

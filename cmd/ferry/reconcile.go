@@ -42,6 +42,9 @@ func reconcileCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command 
 			if sameFile(flags.users, flags.findings) {
 				return errors.New("--findings would overwrite the users file: name another file")
 			}
+			if flags.json && flags.findings == "-" {
+				return errors.New("--json prints on standard output, where --findings - writes too: leave one out")
+			}
 			providers, warnings, err := bulk.ParseProviders(flags.providers)
 			if err != nil {
 				return err
@@ -103,7 +106,10 @@ func (f *reconcileFlags) run(ctx context.Context, providers bulk.Providers, stdi
 	if f.json {
 		enc := json.NewEncoder(stdout)
 		enc.SetIndent("", "  ")
-		if err := enc.Encode(result); err != nil {
+		if err := enc.Encode(struct {
+			bulk.Reconciled
+			Able int `json:"able"`
+		}{result, result.Able()}); err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package bulk
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"slices"
@@ -54,9 +55,15 @@ func (x *tenant) reconcile(t *testing.T, k *kratostest.Kratos) {
 	t.Helper()
 	a := ferry(t, adminURL(k), append([]string{"reconcile", "--users", x.path(gen.UsersFile), "--json", "--findings", x.path("findings")}, google...)...).
 		want(t, 1, "verdict: ")
-	var table struct{ Findings, Kinds map[string]int }
+	var table struct {
+		Findings, Kinds map[string]int
+		Able            int
+	}
 	if err := json.Unmarshal([]byte(a.stdout), &table); err != nil {
 		t.Fatal(err)
+	}
+	if !strings.Contains(a.stderr, fmt.Sprintf("verdict: %d of ", table.Able)) || table.Able == 0 {
+		t.Errorf("able are %d: %s", table.Able, a.stderr)
 	}
 	for found, n := range table.Findings {
 		if found != "unmapped" && n > 0 {
