@@ -41,7 +41,7 @@ func (e *exam) auth0(ctx context.Context) []Check {
 		s.skip("Auth0 was not reached", nameTLS, nameIssuer, nameClock, nameKeys, nameGrant)
 		return s.checks
 	}
-	s.run(ctx, nameTLS, func(context.Context) Check { return e.encrypted(reason) })
+	s.run(ctx, nameTLS, func(context.Context) Check { return e.encrypted(err) })
 	if reason == "tls" {
 		s.skip("there is no connection to trust", nameIssuer, nameClock, nameKeys, nameGrant)
 		return s.checks
@@ -79,11 +79,13 @@ func (e *exam) reached(err error) Check {
 		"%s takes no connection (%s): every login of a pending person ends in an error", e.Settings.BaseURL, reason)
 }
 
-func (e *exam) encrypted(reason string) Check {
+func (e *exam) encrypted(err error) Check {
+	reason, _ := refusalOf(err)
 	switch {
 	case reason == "tls":
-		return fail("install the certificate authority that signs what answers there (a proxy that looks into TLS?), or mend FERRY_AUTH0_DOMAIN",
-			"the certificate of %s is not trusted here: ferry sends no password over such a connection", e.Settings.BaseURL)
+		detail, fix := certificateFault(e.Settings.BaseURL, "FERRY_AUTH0_DOMAIN (or FERRY_AUTH0_BASE_URL)", err, e.Now(),
+			"install the certificate authority that signs what answers there (a proxy that looks into TLS?), or mend FERRY_AUTH0_DOMAIN")
+		return fail(fix, "%s: ferry sends no password over such a connection", detail)
 	case strings.HasPrefix(e.Settings.BaseURL, "http://"):
 		return ok("plain HTTP, on loopback alone: for trying out")
 	}

@@ -52,11 +52,11 @@ func (e *exam) kratos(ctx context.Context) []Check {
 func (e *exam) checkAdmin(ctx context.Context) Check {
 	version, err := e.Kratos.Version(ctx)
 	if err != nil {
-		return kratosFault(err)
+		return e.kratosFault(err)
 	}
 	can, err := e.Kratos.Abilities(ctx)
 	if err != nil {
-		return kratosFault(err)
+		return e.kratosFault(err)
 	}
 	text := "takes no template for the migration hook, so ferry learns neither identity nor address from it"
 	if can.ExternalIDs {
@@ -66,7 +66,7 @@ func (e *exam) checkAdmin(ctx context.Context) Check {
 }
 
 // kratosFault is why Kratos' admin API cannot be used.
-func kratosFault(err error) Check {
+func (e *exam) kratosFault(err error) Check {
 	var fault *kratos.Error
 	_ = errors.As(err, &fault)
 	switch {
@@ -77,6 +77,11 @@ func kratosFault(err error) Check {
 		return fail("set FERRY_KRATOS_ADMIN_URL to the admin API (port 4434 as a rule, not the public 4433)",
 			"what answers at FERRY_KRATOS_ADMIN_URL is not Kratos' admin API: no login can be asked about (%v)", err)
 	}
+	if isTLSFault(err) {
+		detail, fix := certificateFault("what FERRY_KRATOS_ADMIN_URL names", "FERRY_KRATOS_ADMIN_URL", err, e.Now(),
+			"install the certificate authority that signs it (SSL_CERT_FILE)")
+		return fail(fix, "%s: no login can be asked about (%v)", detail, err)
+	}
 	return fail("set FERRY_KRATOS_ADMIN_URL to where the admin API listens, and let this machine reach it",
 		"Kratos' admin API does not answer: no login can be asked about (%v)", err)
 }
@@ -84,13 +89,13 @@ func kratosFault(err error) Check {
 func (e *exam) readSchemas(ctx context.Context, into schemas) Check {
 	ids, err := e.Kratos.Schemas(ctx)
 	if err != nil {
-		return kratosFault(err)
+		return e.kratosFault(err)
 	}
 	var unreadable, without, with []string
 	for _, id := range ids {
 		text, err := e.Kratos.Schema(ctx, id)
 		if err != nil {
-			return kratosFault(err)
+			return e.kratosFault(err)
 		}
 		schema, err := mapping.ParseSchema(text)
 		switch {
@@ -212,7 +217,7 @@ func (e *exam) checkPending(ctx context.Context, all schemas) Check {
 	})
 	switch {
 	case err != nil && !errors.Is(err, errEnough):
-		return kratosFault(err)
+		return e.kratosFault(err)
 	case t.pending == 0:
 		return ok("none of %s is pending: nobody needs the hook, or nobody is imported yet", countIdentities(min(t.read, walkSize)))
 	}

@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -185,11 +184,4 @@ func bearer(address string, key secret.String) call {
 	return call{url: address, method: http.MethodPost, auth: map[string]any{
 		"type": "api_key", "config": map[string]any{"name": "Authorization", "value": "Bearer " + key.Reveal(), "in": "header"},
 	}}
-}
-
-// isTLSFault: the other side's certificate is not trusted, or it speaks no TLS.
-func isTLSFault(err error) bool {
-	var certificate *tls.CertificateVerificationError
-	var record tls.RecordHeaderError
-	return errors.As(err, &certificate) || errors.As(err, &record)
 }

@@ -128,7 +128,8 @@ func (e *exam) noTrip(c call, err error, assumed bool) Check {
 	case errors.As(err, &dns):
 		return fail("mend the host in the hook's url, or run doctor where Kratos runs", "the host of %s has no address here: logins of pending people end in a 502", address)
 	case isTLSFault(err):
-		return fail("install the certificate authority on Kratos' machine (SSL_CERT_FILE), and see that http and https are not mixed up", "the certificate of %s is not trusted here: Kratos does not call it, logins of pending people end in a 502", address)
+		detail, fix := certificateFault(address, "the hook's url", err, e.Now(), "install the certificate authority on Kratos' machine (SSL_CERT_FILE)")
+		return fail(fix, "%s: Kratos does not call it, logins of pending people end in a 502", detail)
 	case errors.As(err, &op) && op.Op == "dial":
 		return fail("start `ferry serve` there, or mend the hook's url (FERRY_LISTEN says where ferry listens)", "nothing listens at %s: logins of pending people end in a 502 after three seconds", address)
 	case errors.Is(err, context.DeadlineExceeded):

@@ -84,7 +84,7 @@ func (q *inquiry) ask(ctx context.Context) {
 	}
 	owners, err := q.Kratos.Owners(ctx, q.identifier)
 	if err != nil {
-		q.note("kratos", kratosFault(err))
+		q.note("kratos", q.kratosFault(err))
 		return
 	}
 	record, found := q.holder(ctx, owners)

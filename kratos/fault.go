@@ -2,6 +2,7 @@ package kratos
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -25,7 +26,12 @@ type Error struct {
 	// Said is Kratos' own reason for a refusal, 300 bytes of it at most; empty: it gave
 	// none. It may quote what it was sent: for whoever sent it, never for logs.
 	Said string
+
+	cause error // of reasonTLS alone
 }
+
+// Unwrap is why there is no TLS with Kratos, where that is the fault.
+func (e *Error) Unwrap() error { return e.cause }
 
 // Error names the outcome and what decided it.
 func (e *Error) Error() string {
@@ -65,9 +71,11 @@ func refusal(status int, body []byte) *Error {
 func noAnswer(err error) *Error {
 	e := &Error{Outcome: outcome.Unavailable, Reason: "connection_lost"}
 	var (
-		urlErr *url.Error
-		netErr *net.OpError
-		size   *http.MaxBytesError
+		urlErr      *url.Error
+		netErr      *net.OpError
+		size        *http.MaxBytesError
+		certificate *tls.CertificateVerificationError
+		record      tls.RecordHeaderError
 	)
 	switch {
 	case errors.Is(err, context.Canceled):
@@ -76,6 +84,8 @@ func noAnswer(err error) *Error {
 		e.Reason = "timeout"
 	case errors.As(err, &netErr) && netErr.Op == "dial":
 		e.Reason = "unreachable" // no connection was made
+	case errors.As(err, &certificate), errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
+		e.Reason, e.cause = "tls", err // nor was one made that can be trusted
 	case errors.As(err, &size):
 		e.Outcome, e.Reason = outcome.Garbled, "answer_too_large"
 	}

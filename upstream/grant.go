@@ -175,6 +175,8 @@ func isPermanent(err error) bool {
 	return errors.As(err, &certificate) || errors.As(err, &unknown) || errors.As(err, &host)
 }
 
+const reasonTLS = "tls"
+
 // transportReason is a word for the fault. The error's own text may quote what the
 // other side sent, and that may echo the request.
 func transportReason(err error) string {
@@ -191,8 +193,8 @@ func transportReason(err error) string {
 		return "answer_too_large"
 	case errors.As(err, &dns):
 		return "dns"
-	case isPermanent(err), errors.As(err, &record):
-		return "tls"
+	case isPermanent(err), errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
+		return reasonTLS
 	case errors.As(err, &op) && op.Op == "dial":
 		return "dial"
 	}

@@ -74,7 +74,11 @@ func (t *Tenant) get(ctx context.Context, path string) (reply, *Refusal) {
 	answer, err := t.http.roundTrip(req)
 	switch {
 	case err != nil:
-		return reply{}, &Refusal{Outcome: outcome.Unavailable, Status: answer.status, Reason: transportReason(err)}
+		refusal := &Refusal{Outcome: outcome.Unavailable, Status: answer.status, Reason: transportReason(err)}
+		if refusal.Reason == reasonTLS {
+			refusal.cause = err
+		}
+		return reply{}, refusal
 	case answer.status != http.StatusOK:
 		return reply{}, &Refusal{Outcome: outcome.Unavailable, Status: answer.status, Reason: "refused"}
 	}

@@ -56,7 +56,12 @@ type Refusal struct {
 	Code string
 	// Reason is the row or the fault that decided, a word for logs.
 	Reason string
+
+	cause error // of a Tenant's "tls" alone
 }
+
+// Unwrap is why there is no TLS, of a Tenant's refusal; its text may quote Auth0.
+func (r *Refusal) Unwrap() error { return r.cause }
 
 // Error names the outcome and what decided it.
 func (r *Refusal) Error() string {
