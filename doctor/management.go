@@ -47,18 +47,18 @@ func (e *exam) management(ctx context.Context) []Check {
 	}
 	var scopes []string
 	var known bool
-	usable := s.run(ctx, nameToken, func(ctx context.Context) Check {
-		var err error
+	var err error
+	s.run(ctx, nameToken, func(ctx context.Context) Check {
 		scopes, known, err = e.Management.Scopes(ctx)
 		return checkToken(err)
 	})
-	if !usable {
+	if err != nil {
 		s.skip("there is no token for the Management API", managed()[1:]...)
 		return s.checks
 	}
 	s.run(ctx, nameScopes, func(context.Context) Check { return e.checkScopes(scopes, known) })
 	var app upstream.Application
-	usable = s.run(ctx, nameGrants, func(ctx context.Context) Check {
+	usable := s.run(ctx, nameGrants, func(ctx context.Context) Check {
 		var check Check
 		app, check = e.application(ctx)
 		return check

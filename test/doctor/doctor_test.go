@@ -146,6 +146,14 @@ func brokenSetUps() map[string]struct {
 			func(u *setup) { u.machine = "sound" },
 			wrong{"management.token", doctor.Fail, "no token", "FERRY_AUTH0_MGMT_CLIENT_ID"},
 		},
+		"a machine that is not answered now": {
+			func(u *setup) { u.fault(auth0sim.Fault{Name: auth0sim.FaultAnswer, Status: 503}) },
+			wrong{"management.token", doctor.Warn, "just now", "again"},
+		},
+		"no token, nothing to see": {
+			func(u *setup) { u.fault(auth0sim.Fault{Name: auth0sim.FaultAnswer, Status: 503}) },
+			wrong{"management.realms", doctor.Skip, "no token", ""},
+		},
 		"no Kratos": {
 			func(u *setup) { u.admin = "http://" + closedPort(u.t) },
 			wrong{"kratos.admin", doctor.Fail, "does not answer", "FERRY_KRATOS_ADMIN_URL"},
