@@ -213,7 +213,7 @@ func (e *exam) checkClients() Check {
 		addresses = append(addresses, c.url)
 	}
 	excepted := e.config.list("clients", "http", "private_ip_exception_urls")
-	missing := slices.DeleteFunc(addresses, func(one string) bool { return slices.Contains(excepted, any(one)) })
+	missing := slices.DeleteFunc(addresses, func(one string) bool { return wiring.Excepted(excepted, one) })
 	if len(missing) == 0 {
 		return ok("clients.http names the hooks as exceptions")
 	}

@@ -1,11 +1,9 @@
 package wiring
 
 import (
-	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
 )
 
@@ -43,7 +41,7 @@ func (m *merger) adviseAddress() {
 	}
 	excepted, _ := m.get("clients", "http", "private_ip_exception_urls").([]any)
 	for _, hook := range []string{m.o.migrateURL(), m.o.afterLoginURL()} {
-		if slices.ContainsFunc(excepted, func(one any) bool { return fmt.Sprint(one) == hook }) {
+		if Excepted(excepted, hook) {
 			continue
 		}
 		condition := ""
