@@ -92,6 +92,9 @@ type Options struct {
 
 	// KratosConfig is kratos.yml; nil: not named.
 	KratosConfig []byte
+	// ReadTemplate reads a template that kratos.yml keeps in a file, by the name that it
+	// has there; nil: none is looked at.
+	ReadTemplate func(name string) ([]byte, error)
 	// Hooks carries the calls of ferry's own hooks. It need not follow redirects: none
 	// is followed.
 	Hooks http.RoundTripper

@@ -38,7 +38,7 @@ func (e *exam) kratosConfig(ctx context.Context) []Check {
 	}
 	if !s.run(ctx, nameFile, func(context.Context) Check {
 		if e.configFault != nil {
-			return fail("name the kratos.yml that Kratos runs with; TOML cannot be read", "the file of --kratos-config cannot be used: %v", e.configFault)
+			return fail("name the kratos.yml that Kratos runs with, in YAML or JSON: TOML cannot be read, convert it (Kratos takes all three)", "the file of --kratos-config cannot be used: %v", e.configFault)
 		}
 		return ok("it can be read; what Kratos takes from its environment is not in it")
 	}) {
@@ -155,7 +155,14 @@ func (e *exam) checkAfterLogin() Check {
 	case ours[0].body == "":
 		return fail(fixMerge, "ferry's hook after a login has no body: Kratos fails the login over it")
 	}
-	return e.keyOf(ours[0], "the hook after a login", "nothing of a profile is brought along")
+	key := e.keyOf(ours[0], "the hook after a login", "nothing of a profile is brought along")
+	if key.Status != OK {
+		return key
+	}
+	if template := e.checkAfterTemplate(ours[0].body); template.Status != OK {
+		return template
+	}
+	return key
 }
 
 func (e *exam) checkResponse() Check {

@@ -1,11 +1,13 @@
 package doctor
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -15,6 +17,12 @@ import (
 	"ferry/wiring"
 )
 
+// byteOrderMark may begin a file; the parser does not see it.
+const byteOrderMark = "\ufeff"
+
+// tomlPattern is a table of TOML, or a key with its value.
+var tomlPattern = regexp.MustCompile(`(?m)^\s*(\[[\w."-]+\]|[\w.-]+\s*=\s*["'\[{\dtf].*)\s*(#.*)?$`)
+
 // kratosConfig is a kratos.yml, or the JSON of one. A nil one holds nothing.
 type kratosConfig struct{ values map[string]any }
 
@@ -22,9 +30,11 @@ type kratosConfig struct{ values map[string]any }
 // secrets.
 func parseKratosConfig(text []byte) (*kratosConfig, error) {
 	var values map[string]any
-	err := yaml.Unmarshal(text, &values)
+	err := yaml.Unmarshal(bytes.TrimPrefix(text, []byte(byteOrderMark)), &values)
 	var syntax yaml.Error
 	switch {
+	case err != nil && tomlPattern.Match(text):
+		return nil, errors.New("it is TOML")
 	case errors.As(err, &syntax) && syntax.GetToken() != nil:
 		return nil, fmt.Errorf("line %d is not YAML that can be read", syntax.GetToken().Position.Line)
 	case err != nil:

@@ -99,8 +99,8 @@ func (e *exam) migrationTrip(ctx context.Context, c call, p probe, assumed bool)
 	if err != nil {
 		return skipped("the call cannot be made")
 	}
-	if strings.HasPrefix(c.body, inline) {
-		if made, err := templateBody(c.body, p); err == nil {
+	if c.body != "" {
+		if made, err := e.templateBody(c.body, p); err == nil {
 			body = made
 		}
 	}
@@ -162,8 +162,11 @@ func (e *exam) afterLoginTrip(ctx context.Context, c call, p probe) Check {
 	if err != nil {
 		return skipped("the call cannot be made")
 	}
-	if strings.HasPrefix(c.body, inline) {
-		if body, err = templateBody(c.body, p); err != nil {
+	if c.body != "" {
+		switch made, err := e.templateBody(c.body, p); {
+		case err == nil:
+			body = made
+		case !errors.Is(err, errElsewhere):
 			return fail(fixMerge, "the template of the hook after a login cannot be used: %v", err)
 		}
 	}

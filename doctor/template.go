@@ -14,6 +14,7 @@ import (
 
 const (
 	inline = "base64://"
+	inFile = "file://"
 	// canary stands for a person's cookies and tokens, which no template may pass on.
 	canary     = "ferry-doctor-canary"
 	sampleIP   = "198.51.100.7" // RFC 5737: nobody's
@@ -47,12 +48,36 @@ func addressHeaders() []string {
 	return []string{"X-Forwarded-For", "X-Real-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "Fly-Client-Ip"}
 }
 
-// templateBody is what Kratos would send: the template's output for a login of the
-// probe. The template must be inline.
-func templateBody(body string, p probe) ([]byte, error) {
-	source, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(body, inline))
+// errElsewhere: a template is kept where it cannot be read from here.
+var errElsewhere = errors.New("it cannot be read here")
+
+// source is the text of a template as kratos.yml names it: inline, or in a file. The
+// error is errElsewhere where there is nothing to look at.
+func (e *exam) source(body string) ([]byte, error) {
+	if text, ok := strings.CutPrefix(body, inline); ok {
+		source, err := base64.StdEncoding.DecodeString(text)
+		if err != nil {
+			return nil, errors.New("it is not base64")
+		}
+		return source, nil
+	}
+	name, ok := strings.CutPrefix(body, inFile)
+	if !ok || e.ReadTemplate == nil || unresolved(body) {
+		return nil, errElsewhere
+	}
+	source, err := e.ReadTemplate(name)
 	if err != nil {
-		return nil, errors.New("it is not base64")
+		return nil, errElsewhere
+	}
+	return source, nil
+}
+
+// templateBody is what Kratos would send: the template's output for a login of the
+// probe.
+func (e *exam) templateBody(body string, p probe) ([]byte, error) {
+	source, err := e.source(body)
+	if err != nil {
+		return nil, err
 	}
 	headers := map[string]any{"Cookie": []string{canary}, "Authorization": []string{canary}, "User-Agent": []string{"ferry-doctor"}}
 	for _, name := range append(addressHeaders(), namedHeaders(string(source))...) {
@@ -96,12 +121,13 @@ func (e *exam) checkTemplate() Check {
 		return warn(fix+", with --client-ip-header", "the migration hook has no template in the file, so ferry never learns the person's address, and FERRY_AUTH0_FORWARD_CLIENT_IP does nothing")
 	case body == "":
 		return ok("the migration hook has no template: ferry gets identifier and password, which is enough, and all that Kratos 1.3.1 can do")
-	case !strings.HasPrefix(body, inline):
-		return ok("the template of the migration hook is elsewhere, and not looked at: keep it the same as ferry's")
 	}
 	p := probe{"person@kratos.invalid", "a made-up password", e.ID(), e.ID()}
-	out, err := templateBody(body, p)
-	if err != nil {
+	out, err := e.templateBody(body, p)
+	switch {
+	case errors.Is(err, errElsewhere):
+		return unreadTemplate("the migration hook", body)
+	case err != nil:
 		return fail(fix, "the template of the migration hook cannot be used, logins of pending people end in an error: %v", err)
 	}
 	var made struct {
@@ -125,4 +151,37 @@ func (e *exam) checkTemplate() Check {
 		return warn(fix, "the template of the migration hook does not say which identity logs in")
 	}
 	return ok("the template of the migration hook passes on what ferry needs, and nothing else")
+}
+
+// unreadTemplate is a template that cannot be looked at.
+func unreadTemplate(hook, body string) Check {
+	name, ok := strings.CutPrefix(body, inFile)
+	if !ok || unresolved(body) {
+		return skipped("the template of " + hook + " is elsewhere, and not looked at: keep it the same as ferry's")
+	}
+	return warn("run doctor where Kratos runs, or keep the file beside kratos.yml; or take the line out: "+fixMerge+" inline",
+		"the template of %s is in the file %s, which cannot be read here: without it, logins end in an error", hook, plain(name))
+}
+
+// checkAfterTemplate runs the template of the hook after a login on a made-up one.
+func (e *exam) checkAfterTemplate(body string) Check {
+	p := probe{"person@kratos.invalid", "a made-up password", e.ID(), e.ID()}
+	out, err := e.templateBody(body, p)
+	var made struct {
+		Identity struct {
+			ID string `json:"id"`
+		} `json:"identity"`
+	}
+	const hook = "the hook after a login"
+	switch {
+	case errors.Is(err, errElsewhere):
+		return unreadTemplate(hook, body)
+	case err != nil:
+		return fail(fixMerge, "the template of %s cannot be used, and Kratos tells ferry of no login: %v", hook, err)
+	case strings.Contains(string(out), canary):
+		return fail(fixMerge, "the template of %s passes on cookies, tokens or traits of the person, which ferry does not want to have", hook)
+	case strictjson.Unmarshal(out, &made) != nil || made.Identity.ID != p.identityID:
+		return fail(fixMerge, "the template of %s does not say which identity logged in: nothing of a profile is brought along", hook)
+	}
+	return ok("its template says who logged in")
 }

@@ -209,7 +209,7 @@ func (q *inquiry) hook(r kratos.Record, found bool) {
 		q.note("kratos_config", skipped("name Kratos' configuration with --kratos-config FILE"))
 		return
 	case q.configFault != nil:
-		q.note("kratos_config", warn("name the kratos.yml that Kratos runs with", "the file of --kratos-config cannot be used: %v", q.configFault))
+		q.note("kratos_config", warn("name the kratos.yml that Kratos runs with, in YAML or JSON", "the file of --kratos-config cannot be used: %v", q.configFault))
 		return
 	}
 	for _, part := range []struct {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -86,8 +87,27 @@ func (f *doctorFlags) options() (doctor.Options, error) {
 			return doctor.Options{}, err
 		}
 		opts.KratosConfig = append([]byte{}, text...) // never nil: it was named
+		opts.ReadTemplate = func(name string) ([]byte, error) { return readTemplate(f.kratosConfig, name) }
 	}
 	return opts, nil
+}
+
+// readTemplate reads a template that a kratos.yml names. Kratos takes a name from where it
+// was started, beside that file as a rule; in a container both have other names, too.
+func readTemplate(config, name string) ([]byte, error) {
+	beside := func(name string) string { return filepath.Join(filepath.Dir(config), name) }
+	places := []string{name, beside(filepath.Base(name))}
+	if !filepath.IsAbs(name) {
+		places = []string{beside(name), name, beside(filepath.Base(name))}
+	}
+	var text []byte
+	var err error
+	for _, place := range places {
+		if text, err = readFile(place); err == nil {
+			return text, nil
+		}
+	}
+	return nil, err
 }
 
 // readSettings are the settings that the parts need, and the Management API's where

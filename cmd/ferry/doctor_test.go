@@ -178,3 +178,22 @@ func TestDoctorWhyCommand(t *testing.T) {
 		t.Errorf("status %d, %s%s", status, stdout, stderr)
 	}
 }
+
+// TestReadTemplate: a template is found where Kratos would, or beside kratos.yml.
+func TestReadTemplate(t *testing.T) {
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	for name, text := range map[string]string{filepath.Join(dir, "a.jsonnet"): "beside", filepath.Join(elsewhere, "a.jsonnet"): "named"} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, want := range map[string]string{
+		"./a.jsonnet": "beside", "/etc/ferry-is-not-here/a.jsonnet": "beside", "kratos/a.jsonnet": "beside",
+		filepath.Join(elsewhere, "a.jsonnet"): "named", "b.jsonnet": "",
+	} {
+		text, err := readTemplate(filepath.Join(dir, "kratos.yml"), name)
+		if string(text) != want || (err == nil) == (want == "") {
+			t.Errorf("%s: %s, %v", name, text, err)
+		}
+	}
+}
