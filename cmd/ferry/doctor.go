@@ -51,11 +51,14 @@ func doctorCommandFrom(stdin *os.File, stdout, stderr io.Writer) *cobra.Command 
 			if err != nil {
 				return err
 			}
+			if cmd.Flags().Changed("probe-user") && strings.TrimSpace(flags.probeUser) == "" {
+				return errors.New("--probe-user wants an identifier: an e-mail address, a username or a phone number")
+			}
 			return work(func(ctx context.Context) error { return flags.examine(ctx, opts, stdin, stdout, stderr) })(cmd, args)
 		},
 	}
 	flags.shared(cmd)
-	cmd.Flags().BoolVar(&flags.noGrant, "no-grant", false, "ask Auth0 for no grant at all")
+	cmd.Flags().BoolVar(&flags.noGrant, "no-grant", false, "ask Auth0 for no grant for a user that cannot exist; only --probe-user asks then, if it is there")
 	cmd.Flags().StringSliceVar(&flags.egress, "egress", nil, "public `ADDRESS` from which Auth0 sees ferry, to look for it on Auth0's allow lists; more than one with commas between")
 	cmd.Flags().StringVar(&flags.probeUser, "probe-user", "", "run one real login of this `IDENTIFIER`, up to Auth0 and no further, and say how long each step took; the password is read from the terminal, or from standard input")
 	cmd.AddCommand(doctorWhyCommand(stdout))
@@ -171,10 +174,7 @@ func (f *doctorFlags) examine(ctx context.Context, opts doctor.Options, stdin *o
 	take(&opts, cfg, faults)
 	var probe *doctor.Check
 	if f.probeUser != "" {
-		check, err := f.probe(ctx, cfg, len(faults) == 0, stdin, stderr)
-		if err != nil {
-			return err
-		}
+		check := f.probe(ctx, cfg, len(faults) == 0, stdin, stderr)
 		probe = &check
 	}
 	if opts.Auth0 != nil && !f.noGrant {

@@ -36,33 +36,36 @@ const maxTyped = 64 << 10
 
 // probe runs one real login through the hook's own rules and tells the operator what
 // Kratos would have been told. Nothing is kept of it, and nothing written to Kratos.
-// The error is wrong usage.
-func (f *doctorFlags) probe(ctx context.Context, cfg *config.Config, usable bool, stdin *os.File, stderr io.Writer) (doctor.Check, error) {
+func (f *doctorFlags) probe(ctx context.Context, cfg *config.Config, usable bool, stdin *os.File, stderr io.Writer) doctor.Check {
 	check := doctor.Check{Name: nameProbe, Status: doctor.Skip, Detail: "the settings cannot be used: no login is tried"}
 	if !usable {
-		return check, nil
+		return check
+	}
+	untried := func(err error, fix string) doctor.Check {
+		check.Status, check.Detail, check.Fix = doctor.Fail, fmt.Sprintf("no login is tried: %v", err), fix
+		return check
 	}
 	fmt.Fprintln(stderr, "this is a real login: it asks Auth0 once, and counts there as an attempt of this person's, from this machine")
 	password, err := readPassword(stdin, stderr)
 	if err != nil {
-		return check, fmt.Errorf("read password: %w", err)
+		return untried(fmt.Errorf("read password: %w", err), "type the person's password when asked for it, or give it to standard input as a line")
 	}
 	steps := &stopwatch{now: time.Now}
 	login, err := newProbe(cfg, steps)
 	if err != nil {
-		return check, err
+		return untried(err, "mend the settings that it names; `ferry serve` would not start either")
 	}
 	started := time.Now()
 	said, err := login.run(ctx, f.probeUser, password)
 	if err != nil {
-		return check, err
+		return untried(err, "run doctor again")
 	}
 	check.Detail = fmt.Sprintf("%s; %sall in all %s", said, steps, rounded(time.Since(started)))
 	if check.Status = doctor.OK; said.Outcome != outcome.Match.String() {
 		check.Status = doctor.Fail
 		check.Fix = "`ferry doctor why IDENTIFIER` looks at the person; mismatch: the password is not the one that Auth0 has"
 	}
-	return check, nil
+	return check
 }
 
 // readPassword reads it from the terminal, without showing it, or else the first line
