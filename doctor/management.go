@@ -94,7 +94,7 @@ func (e *exam) checkScopes(scopes []string, known bool) Check {
 		return skipped("Auth0 does not say which scopes the token has")
 	}
 	lacks := func(names ...string) []string {
-		return slices.DeleteFunc(names, func(name string) bool { return slices.Contains(scopes, name) })
+		return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return slices.Contains(scopes, name) })
 	}
 	wants := []string{scopeUsers, scopeConnections, scopeClients, scopeProtection}
 	if len(e.Settings.Realms) == 0 {

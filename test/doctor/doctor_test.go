@@ -310,6 +310,9 @@ func TestSound(t *testing.T) {
 			t.Errorf("%+v", check)
 		}
 	}
+	if scopes := find(t, report, "management.scopes"); !strings.Contains(scopes.Detail, "read:users, read:connections, read:clients, read:attack_protection") {
+		t.Errorf("%+v", scopes)
+	}
 	if n := s.grants(); n != 1 || s.sim.Attempts("auth0|ada") != 0 {
 		t.Errorf("Auth0 was asked for %d grants, %d of them for a person", n, s.sim.Attempts("auth0|ada"))
 	}
