@@ -120,25 +120,6 @@ func (q *inquiry) holder(ctx context.Context, owners []kratos.Record) (kratos.Re
 	return kratos.Record{}, false
 }
 
-// absent is somebody whom Kratos does not know.
-func (q *inquiry) absent(ctx context.Context) {
-	const detail = "no identity in Kratos has this identifier: Kratos does not call the hook for whom it does not know"
-	if q.Management == nil || !strings.Contains(q.identifier, "@") {
-		q.note("not_in_kratos", fail("import the person: `ferry import`; or they registered with another identifier, or mistyped it", detail))
-		return
-	}
-	users, err := q.Management.LookUpEmail(ctx, q.identifier)
-	switch {
-	case err != nil:
-		q.note("not_in_kratos", fail("import the person: `ferry import`; or they registered with another identifier, or mistyped it", detail))
-		q.note("auth0_user", unread(err, scopeUsers, "whether Auth0 knows them"))
-	case len(users) == 0:
-		q.note("not_in_kratos", fail("ask the person which address they registered with; Auth0 has nobody with this one either", detail))
-	default:
-		q.note("not_in_kratos", fail("import them: `ferry export`, then `ferry import`, which takes only who is missing", "%s. Auth0 has %s with this address", detail, count(len(users), "user")))
-	}
-}
-
 // identity holds an identity against the rules of a login, in the order in which they
 // decide.
 func (q *inquiry) identity(ctx context.Context, r kratos.Record) {

@@ -32,8 +32,14 @@ func whyCases() map[string]struct {
 		"nobody":         {nobody: true, first: "not_in_kratos", fix: "which address"},
 		"nobody, a name": {identifier: "kim", first: "not_in_kratos", fix: "ferry import"},
 		"not imported":   {person: func(u *auth0sim.User, _ *kratostest.NewIdentity) { u.Email = "late@example.org" }, identifier: "Late@example.org", first: "not_in_kratos", fix: "ferry import"},
-		"empty":          {identifier: "  ", first: "identifier", fix: "e-mail"},
-		"long":           {identifier: strings.Repeat("k", 1025), first: "identifier", fix: "typed"},
+		"by another name": {person: func(u *auth0sim.User, i *kratostest.NewIdentity) {
+			u.Username, i.Traits = "kimble", map[string]any{"username": "Kimble"}
+		}, first: "another_identifier", fix: "log in with the username"},
+		"another's name": {person: func(u *auth0sim.User, i *kratostest.NewIdentity) {
+			u.Username, i.Traits, i.MetadataAdmin = "kimble", map[string]any{"username": "Kimble"}, nil
+		}, first: "not_in_kratos", fix: "ferry import"},
+		"empty": {identifier: "  ", first: "identifier", fix: "e-mail"},
+		"long":  {identifier: strings.Repeat("k", 1025), first: "identifier", fix: "typed"},
 		"has a hash": {person: func(_ *auth0sim.User, i *kratostest.NewIdentity) {
 			i.Pending, i.Password = false, "canary own password"
 		}, first: "has_password", fix: "recover"},
