@@ -123,3 +123,13 @@ func TestConfigFiles(t *testing.T) {
 		}
 	}
 }
+
+// TestNoKey: where ferry's address is known and no key, it is the key that is missed.
+func TestNoKey(t *testing.T) {
+	for url, want := range map[string]string{"http://127.0.0.1:1": "FERRY_HOOK_KEYS is not set", "": "FERRY_LISTEN"} {
+		check := examined(t, "dsn: memory", func(o *doctor.Options) { o.Settings.HookURL = url })["hook.round_trip"]
+		if check.Status != doctor.Skip || !strings.Contains(check.Detail, want) {
+			t.Errorf("%+v", check)
+		}
+	}
+}

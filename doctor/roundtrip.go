@@ -32,6 +32,10 @@ func (e *exam) roundTrips(ctx context.Context) []Check {
 	if assumed && e.Settings.HookURL != "" && len(e.Settings.HookKeys) > 0 {
 		migration = bearer(e.Settings.HookURL+wiring.MigratePath, e.Settings.HookKeys[0])
 	}
+	if migration.url == "" && e.Settings.HookURL != "" {
+		s.skip("FERRY_HOOK_KEYS is not set: there is no key to call ferry with", nameTrip, nameAfterTrip)
+		return s.checks
+	}
 	if migration.url == "" || unresolved(migration.url) {
 		s.skip("neither --kratos-config nor FERRY_LISTEN says where Kratos reaches ferry", nameTrip, nameAfterTrip)
 		return s.checks

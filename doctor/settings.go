@@ -20,7 +20,7 @@ func (e *exam) settings(ctx context.Context) []Check {
 		for i, fault := range faults {
 			names[i], problems[i] = fault.Name, fault.Name+" "+fault.Problem
 		}
-		return fail("set "+strings.Join(names, ", ")+"; `ferry config` shows every setting and where it comes from",
+		return fail("mend "+strings.Join(names, ", ")+": set what is missing, correct or unset the others; `ferry config` shows every setting and where it comes from",
 			"serve does not start: %s", strings.Join(problems, "; "))
 	})
 	s.run(ctx, "settings.password_length", e.checkPasswordLength)
