@@ -62,7 +62,10 @@ func (d *document) read() error {
 			return errors.New("read kratos.yml: it is not a mapping; TOML cannot be merged, nor a list")
 		}
 	}
-	if bodies != 1 {
+	if bodies == 0 {
+		return errors.New("read kratos.yml: it holds 0 documents instead of one: into an empty file goes what is printed without a merge")
+	}
+	if bodies > 1 {
 		return fmt.Errorf("read kratos.yml: it holds %d documents instead of one", bodies)
 	}
 	d.values = nil

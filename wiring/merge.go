@@ -145,7 +145,7 @@ func (m *merger) migrateHook() error {
 			return err
 		}
 		if !m.o.Replace {
-			return at.cannot("calls something that is not ferry: take it out, or allow to replace it")
+			return at.cannot("calls something that is not ferry: take it out, or allow to replace it (--replace)")
 		}
 		m.replaced = true
 		m.keyUnknown()

@@ -144,7 +144,7 @@ func TestMergeExample(t *testing.T) {
 func TestMergeRefuses(t *testing.T) {
 	const hook = "selfservice:\n  methods:\n    password:\n      config:\n        migrate_hook:\n"
 	for name, c := range map[string]struct{ file, want string }{
-		"nothing":       {"", "0 documents"},
+		"nothing":       {"", "0 documents instead of one: into an empty file goes"},
 		"comments":      {"# nothing\n", "0 documents"},
 		"two documents": {"a: 1\n---\nb: 2\n", "2 documents"},
 		"JSON":          {`{"dsn": "memory"}`, "it is JSON"},
@@ -172,7 +172,7 @@ func TestMergeRefuses(t *testing.T) {
 		"a scalar on the way": {"selfservice:\n  methods: hidden\n", "line 2: selfservice.methods is neither"},
 		"another's hook": {
 			hook + "          enabled: true\n          config:\n            url: https://hidden.example.org/check\n",
-			"line 8: selfservice.methods.password.config.migrate_hook.config.url calls something that is not ferry",
+			"line 8: selfservice.methods.password.config.migrate_hook.config.url calls something that is not ferry: take it out, or allow to replace it (--replace)",
 		},
 		"hooks by alias": {
 			"x: &x\n  - hook: revoke_active_sessions\nselfservice:\n  flows:\n    login:\n      after:\n        password:\n          hooks: *x\n",

@@ -188,6 +188,15 @@ func TestKratosConfigMergeFails(t *testing.T) {
 	if status, _, stderr = kratosConfig(t, "--merge", json, "--write"); status != exitFailed || !strings.Contains(stderr, "JSON") {
 		t.Errorf("JSON: %d, %s", status, stderr)
 	}
+	if err := os.Chmod(file, 0o400); err != nil {
+		t.Fatal(err)
+	}
+	if status, diff, stderr = kratosConfig(t, "--merge", file, "--write"); status != exitFailed || diff == "" || !strings.Contains(stderr, "read-only") || contents(t, file) != before {
+		t.Errorf("read-only: %d, %s", status, stderr)
+	}
+	if err := os.Chmod(file, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if err := overwrite(file, []byte("another"), []byte("text")); err == nil || !strings.Contains(err.Error(), "changed meanwhile") || contents(t, file) != before {
 		t.Errorf("changed meanwhile: %v", err)
 	}

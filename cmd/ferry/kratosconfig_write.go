@@ -9,7 +9,7 @@ import (
 
 // overwrite puts another text into a file, all of it or none: beside it, then in its
 // place, with the same owner and mode. Behind a symbolic link it is the file that
-// changes, not the link.
+// changes, not the link. A file that nobody may write is left alone.
 func overwrite(name string, was, text []byte) error {
 	target, err := filepath.EvalSymlinks(name)
 	if err != nil {
@@ -21,6 +21,10 @@ func overwrite(name string, was, text []byte) error {
 	}
 	if !info.Mode().IsRegular() {
 		return errors.New("it is not a regular file")
+	}
+	const writable = 0o200
+	if info.Mode().Perm()&writable == 0 {
+		return errors.New("it is read-only, and stays as it is: chmod u+w, if it is yours to change")
 	}
 	fresh, err := os.CreateTemp(filepath.Dir(target), ".kratos-config-*")
 	if err != nil {
