@@ -25,7 +25,7 @@ const (
 	nameLog      = "kratos_config.log"
 )
 
-const fixMerge = "`ferry kratos-config --merge FILE --write` puts it in"
+const fixMerge = "`ferry kratos-config --merge FILE` puts it in"
 
 // kratosConfig looks at kratos.yml. What is not in it may come from Kratos'
 // environment, lists of hooks excepted: it is a warning.
@@ -168,7 +168,7 @@ func (e *exam) checkAfterLogin() Check {
 func (e *exam) checkResponse() Check {
 	hooks := e.config.afterLogin()
 	ours := ferrys(hooks)
-	const fix = "set response: {ignore: true}; `ferry kratos-config --merge FILE --response ignore --write`"
+	const fix = "set response: {ignore: true}; `ferry kratos-config --merge FILE --response ignore`"
 	if len(ours) == 0 {
 		return skipped("there is no hook after a login")
 	}
@@ -190,7 +190,7 @@ func (e *exam) checkShadowed() Check {
 		return ok("no list of hooks hides another")
 	}
 	if hidden := others(global, own); len(hidden) > 0 {
-		return fail("copy them to the beginning of login.after.password.hooks; `ferry kratos-config --merge FILE --write` does so where that list is ferry's alone",
+		return fail("copy them to the beginning of login.after.password.hooks; `ferry kratos-config --merge FILE` does so where that list is ferry's alone",
 			"login.after.hooks has %s, which do not run after a login with a password, because login.after.password.hooks takes their place", strings.Join(hidden, ", "))
 	}
 	return ok("no hook of login.after.hooks is hidden")

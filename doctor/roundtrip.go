@@ -155,7 +155,7 @@ func refusedTrip(c call, answer hookAnswer) Check {
 	case answer.status >= 300 && answer.status < 400:
 		return fail("name the address where ferry itself answers", "%s redirects (%d): Kratos would send the password wherever that leads", address, answer.status)
 	case answer.status == http.StatusBadRequest, answer.status == http.StatusUnsupportedMediaType:
-		return fail("use ferry's template: `ferry kratos-config --merge FILE --write`", "%s does not take what Kratos sends (%d): logins of pending people end in a 502", address, answer.status)
+		return fail("use ferry's template: `ferry kratos-config --merge FILE`", "%s does not take what Kratos sends (%d): logins of pending people end in a 502", address, answer.status)
 	}
 	return fail("see that the address is ferry's, and that nothing in between answers for it", "%s answers %d to somebody whom Kratos does not have: ferry says 424, unavailable", address, answer.status)
 }

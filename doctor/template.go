@@ -115,7 +115,7 @@ func (e *exam) templateBody(body string, p probe) ([]byte, error) {
 // checkTemplate runs the migration hook's template on a made-up login.
 func (e *exam) checkTemplate() Check {
 	body := e.config.migration().body
-	const fix = "use ferry's own, for Kratos 25.4 and later: `ferry kratos-config --kratos-version 25.4 --merge FILE --write`"
+	const fix = "use ferry's own, for Kratos 25.4 and later: `ferry kratos-config --kratos-version 25.4 --merge FILE`"
 	switch {
 	case body == "" && e.Settings.ForwardClientIP:
 		return warn(fix+", with --client-ip-header", "the migration hook has no template in the file, so ferry never learns the person's address, and FERRY_AUTH0_FORWARD_CLIENT_IP does nothing")

@@ -27,15 +27,18 @@ type kratosConfigFlags struct {
 func kratosConfigCommand(stdout, stderr io.Writer) *cobra.Command {
 	var flags kratosConfigFlags
 	cmd := &cobra.Command{
-		Use:   "kratos-config [--kratos-version VERSION] [--merge FILE [--write]]",
+		Use:   "kratos-config [--kratos-version VERSION] [--merge FILE [--write=false]]",
 		Short: "Print what kratos.yml needs for ferry, or merge it into a kratos.yml.",
 		Long: "Prints the part of kratos.yml that makes Kratos call ferry, with the key in it. With --merge it is put into\n" +
-			"a kratos.yml that you have: what changes is shown, with keys and passwords hidden, and written with --write\n" +
-			"only. Comments, order and style of the file stay; hooks under login.after.hooks are copied to where ferry's\n" +
+			"a kratos.yml that you have: first what changes is shown, with keys and passwords hidden, then it is written;\n" +
+			"--write=false only shows it. Comments, order and style of the file stay; hooks under login.after.hooks are copied to where ferry's\n" +
 			"would switch them off. Merging again changes nothing. The key and the address are those of the environment.\n" +
 			"Exit 0: done, 1: the file cannot be merged or written, 2: wrong usage.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if flags.merge == "" && (cmd.Flags().Changed("write") || flags.replace) {
+				return errors.New("--write and --replace go with --merge FILE")
+			}
 			opts, err := flags.options()
 			if err != nil {
 				return err // wrong usage, or a setting
@@ -56,16 +59,13 @@ func kratosConfigCommand(stdout, stderr io.Writer) *cobra.Command {
 	cmd.Flags().StringVar(&flags.response, "response", "", "`ignore` (the login does not wait for ferry's profile) or parse (it waits, and fails without ferry); default: what the file has, else ignore")
 	cmd.Flags().StringVar(&flags.keyFile, "hook-key-file", "", "`FILE` with the key; default: the first one of FERRY_HOOK_KEYS")
 	cmd.Flags().StringVar(&flags.merge, "merge", "", "kratos.yml to merge into, a `FILE`")
-	cmd.Flags().BoolVar(&flags.write, "write", false, "write the merged file, not only show what changes")
+	cmd.Flags().BoolVar(&flags.write, "write", true, "write the merged file; with --write=false only show what would change")
 	cmd.Flags().BoolVar(&flags.replace, "replace", false, "allow to replace a migration hook that calls something else")
 	return cmd
 }
 
 // options are what the flags and the settings say, checked.
 func (f kratosConfigFlags) options() (wiring.Options, error) {
-	if f.merge == "" && (f.write || f.replace) {
-		return wiring.Options{}, errors.New("--write and --replace go with --merge FILE")
-	}
 	cfg, err := config.LoadFor()
 	if err != nil {
 		return wiring.Options{}, err
@@ -156,7 +156,7 @@ func (f kratosConfigFlags) mergeFile(text []byte, opts wiring.Options, stdout, s
 		fmt.Fprintln(stderr, "nothing to change")
 		return nil
 	case !f.write:
-		fmt.Fprintln(stderr, "nothing is written yet: run it again with --write")
+		fmt.Fprintln(stderr, "nothing is written: run it again without --write=false")
 		return nil
 	}
 	if err := overwrite(f.merge, text, merged.Text); err != nil {

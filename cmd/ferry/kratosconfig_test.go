@@ -85,6 +85,7 @@ func TestKratosConfigUsage(t *testing.T) {
 		want      string
 	}{
 		"write alone":       {args: []string{"--write"}, want: "go with --merge"},
+		"not written":       {args: []string{"--write=false"}, want: "go with --merge"},
 		"replace alone":     {args: []string{"--replace"}, want: "go with --merge"},
 		"an argument":       {args: []string{"kratos.yml"}, want: "unknown command"},
 		"no version":        {args: []string{"--kratos-version", "latest"}, want: "1.3.1, or 25.4"},
@@ -131,11 +132,11 @@ func TestKratosConfigMerge(t *testing.T) {
 	if err := os.Symlink(file, link); err != nil {
 		t.Fatal(err)
 	}
-	status, diff, stderr := kratosConfig(t, "--merge", link)
+	status, diff, stderr := kratosConfig(t, "--merge", link, "--write=false")
 	if status != exitOK || !strings.Contains(diff, "+          hooks:\n") || !strings.Contains(stderr, "--write") || contents(t, file) != before {
 		t.Errorf("shown: %d, %s\n%s", status, stderr, diff)
 	}
-	status, again, stderr := kratosConfig(t, "--merge", link, "--write")
+	status, again, stderr := kratosConfig(t, "--merge", link)
 	text := contents(t, file)
 	if status != exitOK || again != diff || !strings.Contains(stderr, "is written") || strings.Count(text, "- hook: require_verified_address # stays\n") != 2 || strings.Count(text, someKey) != 2 {
 		t.Errorf("written: %d, %s\n%s", status, stderr, text)
@@ -177,7 +178,7 @@ func TestKratosConfigMergeFails(t *testing.T) {
 	if status != exitFailed || diff == "" || !strings.Contains(stderr, "nothing is written: no key is known") || contents(t, file) != before {
 		t.Errorf("no key: %d, %s", status, stderr)
 	}
-	if status, _, stderr = kratosConfig(t, "--merge", file); status != exitOK || !strings.Contains(stderr, wiring.Placeholder) {
+	if status, _, stderr = kratosConfig(t, "--merge", file, "--write=false"); status != exitOK || !strings.Contains(stderr, wiring.Placeholder) {
 		t.Errorf("no key, shown only: %d, %s", status, stderr)
 	}
 	t.Setenv("FERRY_HOOK_KEYS", someKey)
