@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -92,11 +93,21 @@ func (e *exam) encrypted(err error) Check {
 	return ok("the certificate of %s is trusted", e.Settings.BaseURL)
 }
 
+// again is the way out of what passes by itself.
+const again = "run doctor again; see status.auth0.com"
+
+// passing: Auth0 has an outage, or its limits are reached.
+func passing(status int) bool {
+	return status == http.StatusTooManyRequests || status >= http.StatusInternalServerError
+}
+
 func (e *exam) checkIssuer(tenant upstream.Discovery, err error) Check {
 	const fix = "set FERRY_AUTH0_DOMAIN to the domain as it stands in the issuer of your ID tokens (a custom domain where you use one)"
+	reason, status := refusalOf(err)
 	switch {
+	case passing(status):
+		return warn(again, "Auth0 does not say now by whom ID tokens are issued (status %d): every login of a pending person ends in an error while that lasts", status)
 	case err != nil:
-		reason, status := refusalOf(err)
 		return fail(fix, "%s is no Auth0 tenant: its discovery document cannot be read (%s, status %d)", e.Settings.BaseURL, reason, status)
 	case tenant.Issuer != e.Settings.Issuer:
 		return fail(fix, "ID tokens are issued by %s, and FERRY_AUTH0_DOMAIN makes ferry expect %s: every right password would count as garbled",
@@ -125,6 +136,8 @@ func (e *exam) checkKeys(ctx context.Context) Check {
 	keys, err := e.Tenant.SigningKeys(ctx)
 	reason, status := refusalOf(err)
 	switch {
+	case passing(status):
+		return warn(again, "the tenant's signing keys cannot be read now (status %d): ferry asks /userinfo at every login until they can, which Auth0 limits to 5 a minute for a user", status)
 	case err != nil:
 		return fail(fix, "the tenant's signing keys cannot be read (%s, status %d): ferry would ask /userinfo at every login, which Auth0 limits to 5 a minute for a user", reason, status)
 	case keys == 0:

@@ -22,7 +22,7 @@ func (e *exam) refusedGrant(trial upstream.Trial, realm string) Check {
 		return fail("switch bot detection off for ferry's application, or add this machine's address to its allow list",
 			"Auth0's bot detection wants a captcha, which no grant can solve: logins of pending people end in an error (%s)", trial)
 	case outcome.Unavailable:
-		return warn("run doctor again; see status.auth0.com", "Auth0 gave no answer to the grant (%s)", trial)
+		return warn(again, "Auth0 gave no answer to the grant (%s)", trial)
 	case outcome.Denied, outcome.Blocked, outcome.Leaked, outcome.MFARequired:
 		return warn("look into the Actions and custom database scripts of "+connection(realm)+": a user whom nobody knows should be refused with invalid_grant",
 			"Auth0 refused a user that cannot exist for another reason than a wrong password; the client and the grant are right (%s)", trial)

@@ -58,6 +58,18 @@ func brokenSetUps() map[string]struct {
 			func(u *setup) { u.opts.Settings.Issuer = "https://other.auth0.test/" },
 			wrong{"auth0.issuer", doctor.Fail, "garbled", "FERRY_AUTH0_DOMAIN"},
 		},
+		"an outage": {
+			func(u *setup) {
+				u.fault(auth0sim.Fault{Name: auth0sim.FaultAnswer, Path: auth0sim.AnyPath, Status: 503})
+			},
+			wrong{"auth0.issuer", doctor.Warn, "does not say now", "status.auth0.com"},
+		},
+		"keys that cannot be read now": {
+			func(u *setup) {
+				u.fault(auth0sim.Fault{Name: auth0sim.FaultAnswer, Path: "/.well-known/jwks.json", Status: 429})
+			},
+			wrong{"auth0.keys", doctor.Warn, "cannot be read now", "again"},
+		},
 		"a clock that is off": {func(u *setup) {
 			u.opts.Now = func() time.Time { return time.Now().Add(6 * time.Minute) }
 		}, wrong{"auth0.clock", doctor.Fail, "apart", "NTP"}},
