@@ -27,7 +27,7 @@ func (e *exam) refusedGrant(trial upstream.Trial, realm string) Check {
 		return warn("look into the Actions and custom database scripts of "+connection(realm)+": a user whom nobody knows should be refused with invalid_grant",
 			"Auth0 refused a user that cannot exist for another reason than a wrong password; the client and the grant are right (%s)", trial)
 	}
-	return warn("see the tenant's log in Auth0's dashboard for what it says of this login",
+	return fail("see the tenant's log in Auth0's dashboard for what it says of this login",
 		"Auth0 answered what ferry does not know: such logins end in an error (%s)", trial)
 }
 

@@ -61,9 +61,12 @@ func (e *exam) checkHook() Check {
 	case enabled == false:
 		return fail("set "+strings.Join(hookPath("enabled"), ".")+" to true; "+fixMerge,
 			"the migration hook is switched off: logins of pending people end in a 500")
+	case e.config.get(hookPath()...) == nil:
+		return fail(fixMerge+"; where Kratos has all of it in its environment, "+variable(hookPath("enabled")...)+" and the others, this is no fault",
+			"the migration hook is not in the file: without it, logins of pending people end in a 500")
 	case enabled == nil:
 		return warn("see that Kratos has "+variable(hookPath("enabled")...)+"=true in its environment, or put it into the file; "+fixMerge,
-			"the migration hook is not in the file: without it, logins of pending people end in a 500")
+			"that the migration hook is on is not in the file: while it is off, logins of pending people end in a 500")
 	case enabled != true:
 		return warn("write true", "whether the migration hook is on cannot be told from the file")
 	}

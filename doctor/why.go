@@ -197,7 +197,7 @@ func (q *inquiry) hook(r kratos.Record, found bool) {
 		name  string
 		check Check
 	}{{"hook_off", q.checkHook()}, {"hook_url", q.checkURL()}, {"hook_key", q.checkKey()}, {"hook_blocked", q.checkClients()}} {
-		if part.check.Status == Warn { // worth a thought, but it keeps nobody out: plain HTTP, or what is not in the file
+		if part.check.Status == Warn && part.name != "hook_off" { // worth a thought, but it keeps nobody out: plain HTTP, for one
 			part.check.Status, part.check.Fix = OK, ""
 		}
 		q.note(part.name, part.check)

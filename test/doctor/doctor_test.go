@@ -200,6 +200,20 @@ func brokenSetUps() map[string]struct {
 			func(u *setup) { u.edit("          enabled: true\n", "          enabled: false\n") },
 			wrong{"kratos_config.hook", doctor.Fail, "end in a 500", "ferry kratos-config"},
 		},
+		"no hook": {
+			func(u *setup) { u.edit("        migrate_hook:\n", "        migrated_hook:\n") },
+			wrong{"kratos_config.hook", doctor.Fail, "not in the file", "ferry kratos-config"},
+		},
+		"a hook that is neither on nor off": {
+			func(u *setup) {
+				u.edit("          enabled: true\n          config:\n            url", "          config:\n            url")
+			},
+			wrong{"kratos_config.hook", doctor.Warn, "not in the file", "MIGRATE_HOOK_ENABLED=true"},
+		},
+		"something in between that redirects to Auth0": {
+			func(u *setup) { u.fault(auth0sim.Fault{Name: auth0sim.FaultRedirect307, Path: "/oauth/token"}) },
+			wrong{"auth0.grant", doctor.Fail, "what ferry does not know", "log"},
+		},
 		"a wrong path": {
 			func(u *setup) { u.edit(wiring.MigratePath, "/migrate") },
 			wrong{"kratos_config.url", doctor.Fail, "where ferry does not answer", wiring.MigratePath},

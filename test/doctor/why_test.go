@@ -53,6 +53,7 @@ func whyCases() map[string]struct {
 		"foreign":       {person: func(_ *auth0sim.User, i *kratostest.NewIdentity) { i.MetadataAdmin = []any{1} }, first: "foreign", fix: "object"},
 		"another realm": {setUp: func(u *setup) { u.realms = []string{legacy} }, first: "realm_not_listed", fix: "FERRY_AUTH0_REALMS"},
 		"hook off":      {setUp: func(u *setup) { u.edit("          enabled: true\n", "          enabled: false\n") }, first: "hook_off", fix: "kratos-config"},
+		"no hook":       {setUp: func(u *setup) { u.edit("        migrate_hook:\n", "        migrated_hook:\n") }, first: "hook_off", fix: "kratos-config"},
 		"hook's path":   {setUp: func(u *setup) { u.edit(wiring.MigratePath, "/x") }, first: "hook_url", fix: wiring.MigratePath},
 		"hook's key":    {setUp: func(u *setup) { u.edit(hookKey, "canary-stale-key-0123456789abcdef012345") }, first: "hook_key", fix: "FERRY_HOOK_KEYS"},
 		"hook blocked":  {setUp: func(u *setup) { u.edit("disallow_private_ip_ranges: false", "disallow_private_ip_ranges: true") }, first: "hook_blocked", fix: "exception"},
