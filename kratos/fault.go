@@ -27,7 +27,7 @@ type Error struct {
 	// none. It may quote what it was sent: for whoever sent it, never for logs.
 	Said string
 
-	cause error // of reasonTLS alone
+	cause error // where Reason is tls
 }
 
 // Unwrap is why there is no TLS with Kratos, where that is the fault.
