@@ -19,6 +19,7 @@ type activeFault struct {
 	id    int
 	fault Fault
 	hits  int
+	ended chan struct{} // closed when it is cleared
 }
 
 func newFaultList() *faultList { return &faultList{nextID: 1} }
@@ -75,7 +76,7 @@ func (l *faultList) add(f Fault) (int, error) {
 	defer l.mu.Unlock()
 	id := l.nextID
 	l.nextID++
-	l.active = append(l.active, &activeFault{id: id, fault: f})
+	l.active = append(l.active, &activeFault{id: id, fault: f, ended: make(chan struct{})})
 	return id, nil
 }
 
@@ -87,7 +88,9 @@ func (l *faultList) take(path string, identifiers []string) []Fault {
 	for _, a := range l.active {
 		if a.matches(path, identifiers) {
 			a.hits++
-			faults = append(faults, a.fault)
+			f := a.fault
+			f.ended = a.ended
+			faults = append(faults, f)
 		}
 	}
 	return faults
@@ -110,6 +113,9 @@ func (l *faultList) takeUnread(path string) bool {
 func (l *faultList) clear() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	for _, a := range l.active {
+		close(a.ended)
+	}
 	l.active = nil
 }
 
@@ -118,6 +124,7 @@ func (l *faultList) remove(id int) error {
 	defer l.mu.Unlock()
 	for i, a := range l.active {
 		if a.id == id {
+			close(a.ended)
 			l.active = slices.Delete(l.active, i, i+1)
 			return nil
 		}
@@ -154,10 +161,11 @@ func (s *Server) SetFault(f Fault) (int, error) {
 	return id, nil
 }
 
-// ClearFaults ends all faults. Requests that hang already go on hanging.
+// ClearFaults ends all faults. Requests that hang already go on hanging; those that
+// are held up by latency are answered.
 func (s *Server) ClearFaults() { s.faults.clear() }
 
-// ClearFault ends one fault.
+// ClearFault ends one fault, as ClearFaults does.
 func (s *Server) ClearFault(id int) error {
 	if err := s.faults.remove(id); err != nil {
 		return fmt.Errorf("auth0sim: %w", err)

@@ -34,7 +34,7 @@ const (
 
 // Faults of the transport.
 const (
-	FaultLatency            FaultName = "latency"              // waits Delay, then answers
+	FaultLatency            FaultName = "latency"              // waits Delay, or until it is cleared, then answers
 	FaultHang               FaultName = "hang"                 // says nothing until the client leaves, or Delay (30 s)
 	FaultSlowBytes          FaultName = "slow_bytes"           // answers one byte at a time, Delay (10 ms) apart
 	FaultResetBeforeRequest FaultName = "reset_before_request" // resets the connection without reading the body
@@ -233,6 +233,8 @@ type Fault struct {
 	Size int `json:"size,omitempty"`
 	// Value is what a forging fault puts in, where it says so.
 	Value string `json:"value,omitempty"`
+
+	ended <-chan struct{} // for a request that it holds for: closed when it is cleared
 }
 
 // faultJSON is a fault on the wire, with the delay in words.

@@ -222,6 +222,30 @@ func TestResetOfOneUser(t *testing.T) {
 	mustTokens(t, post(t, sim, realmForm()))
 }
 
+// TestLatencyEnds with the fault, long before its time.
+func TestLatencyEnds(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*auth0sim.Server, int) error{
+		"one": (*auth0sim.Server).ClearFault,
+		"all": func(s *auth0sim.Server, _ int) error { s.ClearFaults(); return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sim := start(t)
+			id, err := sim.SetFault(auth0sim.Fault{Name: auth0sim.FaultLatency, Delay: 4 * time.Minute, Times: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan error, 1)
+			go func() { ended <- errors.Join(sim.WaitForRequests(t.Context(), 1), end(sim, id)) }()
+			mustTokens(t, post(t, sim, realmForm()))
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 func TestFaultsTogether(t *testing.T) {
 	t.Parallel()
 	sim := start(t)

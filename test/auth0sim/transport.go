@@ -15,7 +15,7 @@ const (
 // delay holds the request up as its faults say. It returns true, with what to
 // note, where no answer is to follow.
 func (s *Server) delay(x *exchange) (response, bool) {
-	if f, ok := x.fault(FaultLatency); ok && !s.pause(x.req, f.Delay) {
+	if f, ok := x.fault(FaultLatency); ok && !s.pause(x.req, f.Delay, f.ended) {
 		return response{outcome: string(FaultLatency)}, true
 	}
 	if f, ok := x.fault(FaultHang); ok {
@@ -23,7 +23,7 @@ func (s *Server) delay(x *exchange) (response, bool) {
 		if bound == 0 {
 			bound = defaultHang
 		}
-		s.pause(x.req, bound)
+		s.pause(x.req, bound, nil)
 		return response{outcome: string(FaultHang)}, true
 	}
 	if _, ok := x.fault(FaultResetBeforeRequest); ok {
@@ -32,12 +32,15 @@ func (s *Server) delay(x *exchange) (response, bool) {
 	return response{}, false
 }
 
-// pause waits, and returns false if the client left or the server closes.
-func (s *Server) pause(r *http.Request, d time.Duration) bool {
+// pause waits for the time, or until ended is closed, and returns false if the client
+// left or the server closes.
+func (s *Server) pause(r *http.Request, d time.Duration, ended <-chan struct{}) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+		return true
+	case <-ended:
 		return true
 	case <-r.Context().Done():
 		return false
@@ -94,7 +97,7 @@ func (s *Server) sendSlowly(w http.ResponseWriter, r *http.Request, body []byte,
 	}
 	controller := http.NewResponseController(w)
 	for i := range body {
-		if !s.write(w, body[i:i+1]) || controller.Flush() != nil || !s.pause(r, gap) {
+		if !s.write(w, body[i:i+1]) || controller.Flush() != nil || !s.pause(r, gap, nil) {
 			return
 		}
 	}

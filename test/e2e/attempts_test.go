@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,7 +41,7 @@ func keyPair(t *testing.T) (file, public string) {
 // TestOneAttempt counts what reaches Auth0 when deliveries are many, cut or made
 // again.
 func TestOneAttempt(t *testing.T) {
-	s := start(t, "FERRY_TRUSTED_PROXIES=1", "FERRY_AUTH0_FORWARD_CLIENT_IP=true")
+	s := start(t, "FERRY_TRUSTED_PROXIES=1", "FERRY_AUTH0_FORWARD_CLIENT_IP=true", "FERRY_AUTH0_TIMEOUT=20s")
 	t.Run("the person's address", func(t *testing.T) { testAddress(t, s) })
 	t.Run("many at once", func(t *testing.T) { testManyAtOnce(t, s) })
 	t.Run("delivered again", func(t *testing.T) { testDeliveredAgain(t, s) })
@@ -74,12 +75,14 @@ func testAddress(t *testing.T, s *stack) {
 func testManyAtOnce(t *testing.T, s *stack) {
 	t.Helper()
 	p := s.person(t, nil)
-	s.fault(t, auth0sim.Fault{Name: auth0sim.FaultLatency, Delay: 300 * time.Millisecond, Times: 1})
+	var ended atomic.Int64
+	release := s.holding(t, 4, &ended)
 	before := s.attempts()
 	var all sync.WaitGroup
 	sessions := make(chan bool, 4)
 	for range 4 {
 		all.Go(func() {
+			defer ended.Add(1)
 			got, err := s.kratos.LoginAPI(t.Context(), p.email, p.password)
 			if err != nil {
 				t.Error(err)
@@ -87,6 +90,7 @@ func testManyAtOnce(t *testing.T, s *stack) {
 			sessions <- got.Sees() == kratostest.SeesSession
 		})
 	}
+	release()
 	all.Wait()
 	close(sessions)
 	in := 0
@@ -151,7 +155,7 @@ func testCut(t *testing.T, s *stack) {
 func testKilled(t *testing.T, s *stack) {
 	t.Helper()
 	p := s.person(t, nil)
-	s.fault(t, auth0sim.Fault{Name: auth0sim.FaultLatency, Delay: time.Second, Times: 1})
+	s.fault(t, auth0sim.Fault{Name: auth0sim.FaultLatency, Delay: time.Minute, Times: 1})
 	before := s.attempts()
 	var restarted sync.WaitGroup
 	restarted.Go(func() {

@@ -52,18 +52,18 @@ func testFerryDown(t *testing.T, s *stack) {
 func testDrain(t *testing.T, s *stack) {
 	t.Helper()
 	p := s.person(t, nil)
-	if _, err := s.sim.SetFault(auth0sim.Fault{Name: auth0sim.FaultLatency, Delay: 500 * time.Millisecond, Times: 1}); err != nil {
+	held, err := s.sim.SetFault(auth0sim.Fault{Name: auth0sim.FaultLatency, Delay: time.Minute, Times: 1})
+	if err != nil {
 		t.Fatal(err)
 	}
 	asked := s.attempts() + 1
-	stopped := make(chan error, 1)
-	go func() {
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-		defer cancel()
-		stopped <- errors.Join(s.sim.WaitForRequests(ctx, asked), s.ferry.Stop())
-	}()
+	stopped := make(chan error, 2)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	go func() { stopped <- errors.Join(s.sim.WaitForRequests(ctx, asked), s.ferry.Stop()) }()
+	go func() { stopped <- errors.Join(s.logged(ctx, `"msg":"draining"`), s.sim.ClearFault(held)) }()
 	p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 1, 1, true})
-	if err := <-stopped; err != nil {
+	if err := errors.Join(<-stopped, <-stopped); err != nil {
 		t.Fatal(err)
 	}
 	if log := s.ferry.Logs(); strings.Index(log, `"msg":"draining"`) > strings.LastIndex(log, `"outcome":"match"`) {

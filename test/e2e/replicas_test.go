@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
-	"time"
 
 	"ferry/test/auth0sim"
 	"ferry/test/ferrytest"
@@ -118,14 +118,19 @@ func TestWriteBack(t *testing.T) {
 // TestManyLogins: one new user, two hundred times, by calls as Kratos makes them:
 // one attempt for those under way, one profile written.
 func TestManyLogins(t *testing.T) {
-	s := start(t)
+	s := start(t, "FERRY_AUTH0_TIMEOUT=20s")
 	p := s.profiled(t, nil)
-	s.fault(t, auth0sim.Fault{Name: auth0sim.FaultLatency, Delay: 2 * time.Second, Times: 1})
+	var ended atomic.Int64
+	release := s.holding(t, 200, &ended)
 	before := s.attempts()
 	results := make(chan int, 200)
 	for range 200 {
-		go func() { results <- s.callHook(t, p.email, p.password) }()
+		go func() {
+			results <- s.callHook(t, p.email, p.password)
+			ended.Add(1)
+		}()
 	}
+	release()
 	for range 200 {
 		if status := <-results; status != http.StatusOK {
 			t.Errorf("status %d", status)

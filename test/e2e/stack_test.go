@@ -38,6 +38,9 @@ type stack struct {
 	ferry  *ferrytest.Ferry
 	tap    *tap
 	people int
+
+	lookups *lookups
+	admin   string // where they come
 }
 
 // start boots the parts; settings come after ferry's usual ones.
@@ -66,6 +69,7 @@ func startWith(t *testing.T, edit func(config map[string]any), settings ...strin
 		HookKey:        hookKey,
 		MigrateJsonnet: wiring.MigrateJsonnet("X-Forwarded-For"),
 	})
+	s.lookups, s.admin = startLookups(t, s.kratos.AdminURL())
 	s.startFerry(settings...)
 	t.Cleanup(func() {
 		if err := s.ferry.Stop(); err != nil {
@@ -86,7 +90,7 @@ func (s *stack) startFerry(settings ...string) {
 			"FERRY_AUTH0_CLIENT_ID=" + clientID, "FERRY_AUTH0_CLIENT_SECRET=" + clientSecret,
 			"FERRY_AUTH0_REALMS=" + users + "," + legacy,
 			"FERRY_AUTH0_TIMEOUT=6s",
-			"FERRY_KRATOS_ADMIN_URL=" + s.kratos.AdminURL(),
+			"FERRY_KRATOS_ADMIN_URL=" + s.admin,
 		}, settings...)),
 	})
 	if err != nil {
