@@ -28,6 +28,7 @@ const (
 	reasonUnchanged     = "unchanged"
 	reasonPending       = "pending"
 	reasonKratos        = "kratos"
+	reasonPassword      = "password_changed_meanwhile"
 	// reasonOther is what an identifier's being another user's is called, always.
 	reasonOther = "identifier belongs to another user"
 )

@@ -148,7 +148,7 @@ func (e editor) bring(ctx context.Context, userID string, user []byte, id string
 			return change{}, err
 		}
 		if record.PasswordDigest != before.PasswordDigest || record.Pending != before.Pending {
-			return change{Updated, "password_changed_meanwhile: ask the person to try the new one"}, nil
+			return change{Updated, reason(reasonPassword, "ask the person to try the new one")}, nil
 		}
 		if len(unmarked) == 0 {
 			break
