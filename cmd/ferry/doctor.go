@@ -40,8 +40,8 @@ func doctorCommandFrom(stdin *os.File, stdout, stderr io.Writer) *cobra.Command 
 		Use:   "doctor [--kratos-config FILE]",
 		Short: "Check settings, Auth0, Kratos and the way between them; say what to change.",
 		Long: "Runs every check and reports every check: what is wrong, why it matters, what to change. It changes nothing.\n" +
-			"Auth0 gets one failed login, for a user that cannot exist (--no-grant: none), and ferry one call that never\n" +
-			"gets as far as Auth0. With credentials for the Management API it looks into the tenant, with --kratos-config\n" +
+			"Auth0 gets one failed login, for a user that cannot exist (--no-grant: none), and each of ferry's hooks one call\n" +
+			"that never gets as far as Auth0. With credentials for the Management API it looks into the tenant, with --kratos-config\n" +
 			"into kratos.yml. `ferry doctor why IDENTIFIER` looks at one person instead.\n" +
 			"Exit 0: nothing is wrong, 1: something is, 2: wrong usage, or settings that serve would not start with; what\n" +
 			"can be checked without them is checked all the same.",

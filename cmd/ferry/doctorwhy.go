@@ -19,7 +19,7 @@ func doctorWhyCommand(stdout io.Writer) *cobra.Command {
 		Long: "Looks at the person in Kratos and, with credentials for the Management API, at Auth0, and with --kratos-config\n" +
 			"at the hook: what is or may be in the way, the likeliest first, each with the way out. It changes nothing and\n" +
 			"asks for no grant. The identifier is what the person types: an e-mail address, a username, a phone number.\n" +
-			"Exit 0: nothing is in the way, 1: something is, or Kratos cannot be asked, 2: wrong usage.",
+			"Exit 0: nothing is in the way, 1: something is or may be, or Kratos cannot be asked, 2: wrong usage.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts, err := flags.options()

@@ -31,8 +31,9 @@ func kratosConfigCommand(stdout, stderr io.Writer) *cobra.Command {
 		Short: "Print what kratos.yml needs for ferry, or merge it into a kratos.yml.",
 		Long: "Prints the part of kratos.yml that makes Kratos call ferry, with the key in it. With --merge it is put into\n" +
 			"a kratos.yml that you have: first what changes is shown, with keys and passwords hidden, then it is written;\n" +
-			"--write=false only shows it. Comments, order and style of the file stay; hooks under login.after.hooks are copied to where ferry's\n" +
-			"would switch them off. Merging again changes nothing. The key and the address are those of the environment.\n" +
+			"--write=false only shows it. Comments, order and style of the file stay; hooks under login.after.hooks are copied\n" +
+			"to where ferry's would switch them off. Merging again changes nothing. The key and the address are those of the\n" +
+			"environment.\n" +
 			"Exit 0: done, 1: the file cannot be merged or written, 2: wrong usage.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -54,9 +55,9 @@ func kratosConfigCommand(stdout, stderr io.Writer) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&flags.url, "url", "", "where Kratos reaches ferry, `URL` without a path; default: FERRY_LISTEN, for a Kratos on the same machine")
-	cmd.Flags().StringVar(&flags.version, "kratos-version", "", "1.3.1, or 25.4 and later, which take a template for the migration hook; default: what all `VERSION`s take")
-	cmd.Flags().StringVar(&flags.clientIPHeader, "client-ip-header", "", "the one header in which your proxy `NAME`s the person's address; for Kratos 25.4 and later")
-	cmd.Flags().StringVar(&flags.response, "response", "", "`ignore` (the login does not wait for ferry's profile) or parse (it waits, and fails without ferry); default: what the file has, else ignore")
+	cmd.Flags().StringVar(&flags.version, "kratos-version", "", "`VERSION` of Kratos: 1.3.1, or 25.4 and later, which take a template for the migration hook; default: what all of them take")
+	cmd.Flags().StringVar(&flags.clientIPHeader, "client-ip-header", "", "`NAME` of the one header in which your proxy writes the person's address; for Kratos 25.4 and later")
+	cmd.Flags().StringVar(&flags.response, "response", "", "`HOW` Kratos takes the answer after a login: ignore (it does not wait for ferry's profile) or parse (it waits, and the login fails without ferry); default: what the file has, else ignore")
 	cmd.Flags().StringVar(&flags.keyFile, "hook-key-file", "", "`FILE` with the key; default: the first one of FERRY_HOOK_KEYS")
 	cmd.Flags().StringVar(&flags.merge, "merge", "", "kratos.yml to merge into, a `FILE`")
 	cmd.Flags().BoolVar(&flags.write, "write", true, "write the merged file; with --write=false only show what would change")

@@ -24,7 +24,8 @@ func rebindCommand(stdout, stderr io.Writer) *cobra.Command {
 		Short: "Bind a Kratos identity to another Auth0 user: the one way to change a binding.",
 		Long: "Binds a Kratos identity to another Auth0 user. From then on that user's password opens it, so be sure that\n" +
 			"both are the same person. What it was bound to before, the reason, the time and who did it stay on the\n" +
-			"identity, in metadata_admin.auth0.rebinds, and are printed as one line of JSON.",
+			"identity, in metadata_admin.auth0.rebinds, and are printed as one line of JSON.\n" +
+			"Exit 0: it is bound so, 1: it is not, 2: wrong usage.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := uuid.Parse(args[0])

@@ -32,7 +32,8 @@ func reconcileCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command 
 		Short: "Compare Auth0's users with Kratos' identities, and say who can log in.",
 		Long: "Compares a fresh export of Auth0's users with all identities in Kratos. Ends with a table and one line\n" +
 			"for the ticket: how many of Auth0's users can log in to Kratos today, and how. With --fix it brings what is\n" +
-			"different into the identities, by the same rules as `ferry import --on-conflict update`.\n" +
+			"different into the identities, and deactivates who is blocked at Auth0, by the same rules as\n" +
+			"`ferry import --on-conflict update`.\n" +
 			"Exit 0: nothing was found that is still open, 1: something was, 2: wrong usage.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
