@@ -89,21 +89,30 @@ func (f schemaFlags) text(ctx context.Context, identities *kratos.Client) (text 
 	if identities == nil {
 		return nil, "", errors.New("name the identity schema with --schema, or Kratos with FERRY_KRATOS_ADMIN_URL")
 	}
-	id = f.id
-	if id == "" {
-		ids, err := identities.Schemas(ctx)
-		if err != nil {
-			return nil, "", notReached(err)
-		}
-		if len(ids) != 1 {
-			return nil, "", fmt.Errorf("kratos has the identity schemas %s: name one with --schema-id", strings.Join(ids, ", "))
-		}
-		id = ids[0]
+	if f, err = f.identified(ctx, identities); err != nil {
+		return nil, "", err
 	}
-	if text, err = identities.Schema(ctx, id); err != nil {
+	if text, err = identities.Schema(ctx, f.id); err != nil {
 		return nil, "", notReached(err)
 	}
-	return text, id, nil
+	return text, f.id, nil
+}
+
+// identified is f with the schema's id at Kratos. Whoever writes to identities that are
+// there needs it, for a file as well: by the id they are told from those of other schemas.
+func (f schemaFlags) identified(ctx context.Context, identities *kratos.Client) (schemaFlags, error) {
+	if f.id != "" {
+		return f, nil
+	}
+	ids, err := identities.Schemas(ctx)
+	switch {
+	case err != nil:
+		return f, notReached(err)
+	case len(ids) != 1:
+		return f, fmt.Errorf("kratos has the identity schemas %s: name one with --schema-id", strings.Join(ids, ", "))
+	}
+	f.id = ids[0]
+	return f, nil
 }
 
 func notReached(err error) error {

@@ -156,6 +156,11 @@ func (f *importFlags) run(ctx context.Context, opts bulk.ImportOptions, stdin io
 			return err
 		}
 	}
+	if opts.Kratos != nil && opts.OnConflict == bulk.ConflictUpdate {
+		if f.schema, err = f.schema.identified(ctx, opts.Kratos); err != nil {
+			return err
+		}
+	}
 	mapped, err := f.schema.read(ctx, cfg, opts.Kratos)
 	if err != nil {
 		return err

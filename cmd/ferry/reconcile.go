@@ -79,6 +79,9 @@ func (f *reconcileFlags) run(ctx context.Context, providers bulk.Providers, stdi
 	if opts.Kratos, err = bulkKratos(cfg); err != nil {
 		return err
 	}
+	if f.schema, err = f.schema.identified(ctx, opts.Kratos); err != nil {
+		return err
+	}
 	mapped, err := f.schema.read(ctx, cfg, opts.Kratos)
 	if err != nil {
 		return err
