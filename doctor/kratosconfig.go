@@ -28,7 +28,8 @@ const (
 const fixMerge = "`ferry kratos-config --merge FILE` puts it in"
 
 // kratosConfig looks at kratos.yml. What is not in it may come from Kratos'
-// environment, lists of hooks excepted: it is a warning.
+// environment, so it is a warning; only where nothing is there of the migration hook it
+// is a fault.
 func (e *exam) kratosConfig(ctx context.Context) []Check {
 	s := series{exam: e}
 	names := []string{nameHook, nameURL, nameKey, nameTemplate, nameAfter, nameResponse, nameShadowed, nameClients, nameLog}

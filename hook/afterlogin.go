@@ -30,8 +30,8 @@ type afterLoginRequest struct {
 	} `json:"flow"`
 }
 
-// AfterLoginOutcomes are what may come of a call of the after-login hook, as the log
-// has it.
+// AfterLoginOutcomes are what may come of a call of the after-login hook, as a recording
+// has it; the log leaves nothing_kept out.
 func AfterLoginOutcomes() []string {
 	return []string{
 		"written", "unchanged", "nothing_kept", "queued", "queue_full", "refused", "state_unavailable", "bad_request", "caller", "panic",
