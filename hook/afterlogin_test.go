@@ -143,6 +143,22 @@ func TestTheProfileCrosses(t *testing.T) {
 	}
 }
 
+// TestOddNumbers: what Auth0 says arrives digit for digit, whatever a float64 holds.
+func TestOddNumbers(t *testing.T) {
+	f := withProfile()
+	f.profile.Claims = strings.TrimSuffix(f.profile.Claims, "}") + `,"https://x/huge":-1e400,"app_metadata":{"id":9007199254740993,"huge":1e400}}`
+	h := start(t, f)
+	h.post(t, login())
+	h.afterLogin(t, afterLoginBody("f"))
+	if f.records.patched() != 1 {
+		t.Fatalf("the log: %s", h.logged())
+	}
+	ops, err := json.Marshal(f.records.patches[0])
+	if err != nil || !strings.Contains(string(ops), `{"huge":1e400,"id":9007199254740993}`) || !strings.Contains(string(ops), "given_name") {
+		t.Errorf("patched %s, %v", ops, err)
+	}
+}
+
 // TestAnotherFlow: on 25.4 on the profile is for the login that it matched in.
 func TestAnotherFlow(t *testing.T) {
 	f := withProfile()

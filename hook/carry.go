@@ -2,7 +2,6 @@ package hook
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -239,11 +238,7 @@ func (c *carrier) changes(ctx context.Context, before kratos.Record, kept state.
 	if err != nil {
 		return mapping.Result{}, err
 	}
-	var claims map[string]any
-	if err := json.Unmarshal(kept.Claims, &claims); err != nil {
-		return mapping.Result{}, errMapping
-	}
-	profile, err := mapping.FromClaims(claims)
+	profile, err := mapping.ReadClaims(kept.Claims)
 	if err != nil {
 		return mapping.Result{}, unmappable(err)
 	}

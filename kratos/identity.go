@@ -1,6 +1,8 @@
 package kratos
 
 import (
+	"bytes"
+	"encoding/json"
 	"maps"
 	"regexp"
 	"slices"
@@ -61,10 +63,10 @@ type identityJSON struct {
 
 // coreJSON is what Kratos itself makes of an identity.
 type coreJSON struct {
-	ID          string `json:"id"`
-	State       string `json:"state"`
-	Traits      any    `json:"traits"`
-	ExternalID  string `json:"external_id"`
+	ID          string   `json:"id"`
+	State       string   `json:"state"`
+	Traits      own[any] `json:"traits"`
+	ExternalID  string   `json:"external_id"`
 	Credentials struct {
 		Password *struct {
 			Identifiers []string   `json:"identifiers"`
@@ -108,6 +110,17 @@ func opaque() []string {
 	return []string{"traits", "metadata_public", "user_metadata", "app_metadata"}
 }
 
+// own is what people or operators put into an identity. Its numbers are [json.Number],
+// digit for digit: Kratos keeps those that no float64 holds.
+type own[T any] struct{ value T }
+
+// UnmarshalJSON reads what has been checked for keys that occur twice.
+func (o *own[T]) UnmarshalJSON(text []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.UseNumber()
+	return dec.Decode(&o.value)
+}
+
 func (c coreJSON) lists(identifier string) bool {
 	return c.Credentials.Password != nil && slices.Contains(c.Credentials.Password.Identifiers, identifier)
 }
@@ -126,7 +139,7 @@ func (i identityJSON) identity(identifier string) (Identity, error) {
 		ID:      i.ID,
 		Active:  i.State == active,
 		Pending: config.pending(),
-		Trait:   traitOf(i.Traits, identifier),
+		Trait:   traitOf(i.Traits.value, identifier),
 		Binding: i.binding(),
 	}, nil
 }

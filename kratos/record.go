@@ -19,9 +19,10 @@ type Record struct {
 	Identity
 
 	// State is active or inactive.
-	State          string
-	SchemaID       string
-	ExternalID     string // empty: none; Kratos 1.3.1 knows no such thing
+	State      string
+	SchemaID   string
+	ExternalID string // empty: none; Kratos 1.3.1 knows no such thing
+	// Traits and both kinds of metadata have their numbers as [json.Number].
 	Traits         map[string]any
 	MetadataPublic map[string]any
 	MetadataAdmin  map[string]any
@@ -121,9 +122,9 @@ func strictRecord(text []byte) (Record, error) {
 	var rest struct {
 		recordJSON
 
-		Traits         map[string]any `json:"traits"`
-		MetadataPublic map[string]any `json:"metadata_public"`
-		MetadataAdmin  map[string]any `json:"metadata_admin"`
+		Traits         own[map[string]any] `json:"traits"`
+		MetadataPublic own[map[string]any] `json:"metadata_public"`
+		MetadataAdmin  own[map[string]any] `json:"metadata_admin"`
 	}
 	if strictjson.Unmarshal(text, &login, opaque()...) != nil || strictjson.Unmarshal(text, &rest, opaque()...) != nil {
 		return Record{}, garbled("answer_malformed")
@@ -133,7 +134,7 @@ func strictRecord(text []byte) (Record, error) {
 		return Record{}, err
 	}
 	record.Binding = login.binding()
-	record.Traits, record.MetadataPublic, record.MetadataAdmin = rest.Traits, rest.MetadataPublic, rest.MetadataAdmin
+	record.Traits, record.MetadataPublic, record.MetadataAdmin = rest.Traits.value, rest.MetadataPublic.value, rest.MetadataAdmin.value
 	return record, nil
 }
 

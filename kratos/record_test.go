@@ -1,6 +1,7 @@
 package kratos_test
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -56,7 +57,7 @@ func TestRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Pending || !got.Active || got.SchemaID != "person" || got.Traits["email"] != "Kim@example.org" || got.MetadataAdmin["other"] != 1.0 || got.MetadataPublic != nil {
+	if got.Pending || !got.Active || got.SchemaID != "person" || got.Traits["email"] != "Kim@example.org" || got.MetadataAdmin["other"] != json.Number("1") || got.MetadataPublic != nil {
 		t.Errorf("%+v", got)
 	}
 	if len(got.Addresses) != 1 || got.Addresses[0] != (kratos.Address{Value: "kim@example.org", Via: "email"}) || got.PasswordDigest == [32]byte{} {
@@ -64,6 +65,33 @@ func TestRead(t *testing.T) {
 	}
 	if _, err := c.Read(t.Context(), other); err == nil {
 		t.Error("another identity was taken for the one asked for")
+	}
+}
+
+// TestOwnNumbers: what people and operators keep may have numbers that no float64
+// holds, and nobody is turned away for them.
+func TestOwnNumbers(t *testing.T) {
+	const huge, long = "1e400", "12345678901234567890123"
+	text := strings.NewReplacer(`"other":1`, `"other":`+huge, `"metadata_public":null`, `"metadata_public":{"n":`+long+`}`,
+		`"email":"Kim@example.org"`, `"email":"Kim@example.org","n":`+huge).Replace(wholeIdentity)
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		answer := text
+		if r.URL.Query().Has("credentials_identifier") {
+			answer = "[" + text + "]"
+		}
+		_, _ = io.WriteString(w, answer)
+	}))
+	defer srv.Close()
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	c := client(t, srv.URL, transport)
+	got, err := c.Read(t.Context(), id)
+	if err != nil || got.MetadataAdmin["other"] != json.Number(huge) || got.Traits["n"] != json.Number(huge) || got.MetadataPublic["n"] != json.Number(long) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if found, err := c.Find(t.Context(), "kim@example.org"); err != nil || found.Trait != "Kim@example.org" {
+		t.Errorf("%+v, %v", found, err)
 	}
 }
 

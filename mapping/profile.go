@@ -104,6 +104,20 @@ func FromClaims(claims map[string]any) (Profile, error) {
 	return p, nil
 }
 
+// ReadClaims is FromClaims for their text. Numbers are kept as json.Number, digit for
+// digit, beyond what a float64 holds too.
+func ReadClaims(text []byte) (Profile, error) {
+	read, err := strictjson.Value(text, keyAppMetadata, keyUserMetadata)
+	if err != nil {
+		return Profile{}, fmt.Errorf("read claims: %w", err)
+	}
+	claims, ok := read.(map[string]any)
+	if !ok {
+		return Profile{}, errors.New("read claims: they are no object")
+	}
+	return FromClaims(claims)
+}
+
 // takeMetadata moves what is not a claim out of the claims.
 func (p *Profile) takeMetadata() {
 	p.AppMetadata, _ = p.Claims[keyAppMetadata].(map[string]any)
