@@ -6,6 +6,8 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/google/go-jsonnet"
 	"github.com/google/go-jsonnet/ast"
@@ -16,6 +18,14 @@ import (
 // maxStack is how deep a mapper may call itself; a deeper one is an error.
 const maxStack = 500
 
+// maxTime is how long a mapper may take, some hundred microseconds as a rule: somebody
+// may be waiting to be logged in. One that loops cannot be ended: it is left behind,
+// and while maxLeft of them still run, no other begins.
+const (
+	maxTime = 5 * time.Second
+	maxLeft = 4
+)
+
 // maxOutput is the most that a mapper may answer, in bytes.
 const maxOutput = 1 << 20
 
@@ -25,7 +35,8 @@ const maxOutput = 1 << 20
 // ones and false left out as it does; raw_claims has everything, app_metadata and
 // user_metadata too.
 //
-// The program is compiled once. It imports nothing, and what it traces is dropped.
+// The program is compiled once. It imports nothing, and what it traces is dropped. One
+// that does not end within five seconds is an error.
 // The name stands for it in errors, which tell the line and never the message: that
 // may quote the person's data.
 func Jsonnet(name, source string) (Mapper, error) {
@@ -33,7 +44,7 @@ func Jsonnet(name, source string) (Mapper, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read mapper: %w", err) // it quotes the program, no person's data
 	}
-	m := &jsonnetMapper{name: name, node: node}
+	m := &jsonnetMapper{name: name, node: node, maxTime: maxTime}
 	m.vms.New = func() any { return newVM() }
 	return m, nil
 }
@@ -42,6 +53,9 @@ type jsonnetMapper struct {
 	name string
 	node ast.Node
 	vms  sync.Pool // of *jsonnet.VM, which serve one call at a time
+
+	maxTime time.Duration
+	left    atomic.Int32 // of the calls that nobody waits for any more, those that run
 }
 
 func newVM() *jsonnet.VM {
@@ -65,14 +79,7 @@ func (m *jsonnetMapper) Map(p Profile) (Identity, error) {
 	if err != nil {
 		return Identity{}, fmt.Errorf("map with %s: %w", m.name, err)
 	}
-	vm, ok := m.vms.Get().(*jsonnet.VM)
-	if !ok {
-		vm = newVM()
-	}
-	defer m.vms.Put(vm)
-	vm.ExtNode("claims", claims)
-	text, err := vm.Evaluate(m.node)
-	vm.ExtReset() // a VM in the pool keeps nobody's claims
+	text, err := m.bounded(claims)
 	if err != nil {
 		return Identity{}, fmt.Errorf("map with %w", m.fault(err))
 	}
@@ -83,8 +90,48 @@ func (m *jsonnetMapper) Map(p Profile) (Identity, error) {
 	return identity, nil
 }
 
+var errEndless = errors.New("it does not end in time")
+
+// bounded runs the program, as long as it may take.
+func (m *jsonnetMapper) bounded(claims ast.Node) (text string, err error) {
+	if m.left.Load() >= maxLeft {
+		return "", errEndless
+	}
+	done := make(chan struct{})
+	var result string
+	var failed error
+	go func() {
+		defer close(done)
+		result, failed = m.run(claims)
+	}()
+	timer := time.NewTimer(m.maxTime)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return result, failed
+	case <-timer.C:
+		m.left.Add(1)
+		go func() { <-done; m.left.Add(-1) }()
+		return "", errEndless
+	}
+}
+
+func (m *jsonnetMapper) run(claims ast.Node) (string, error) {
+	vm, ok := m.vms.Get().(*jsonnet.VM)
+	if !ok {
+		vm = newVM()
+	}
+	defer m.vms.Put(vm)
+	vm.ExtNode("claims", claims)
+	defer vm.ExtReset() // a VM in the pool keeps nobody's claims
+	return vm.Evaluate(m.node)
+}
+
 // fault is where the program failed: the innermost line of its own.
 func (m *jsonnetMapper) fault(err error) error {
+	if errors.Is(err, errEndless) {
+		return fmt.Errorf("%s: %w", m.name, err)
+	}
 	const withheld = "failed; its message is withheld, for it may quote the person's data"
 	var runtime jsonnet.RuntimeError
 	if errors.As(err, &runtime) {
