@@ -21,7 +21,8 @@ const (
 	carryPause = 500 * time.Millisecond
 	// carryPatience is how long a login may wait for it, in Kratos' parse mode.
 	carryPatience = 2 * time.Second
-	// carryCrowd is how many profiles may wait for another try at once.
+	// carryCrowd is how many profiles may wait for another try at once, and how many
+	// notes for Auth0.
 	carryCrowd  = 1000
 	schemaLasts = 10 * time.Minute
 	// databases is the provider of users in Auth0's databases.
@@ -61,6 +62,7 @@ type carrier struct {
 	now     func() time.Time
 
 	waiting chan struct{} // a place for each profile that waits
+	notes   chan struct{} // and for each note that Auth0 has not got yet
 	drain   chan struct{}
 	stop    sync.Once
 	running sync.WaitGroup
@@ -77,7 +79,7 @@ type cachedSchema struct {
 func newCarrier(opts CarryOptions, log *zap.Logger, m *metrics, now func() time.Time) *carrier {
 	return &carrier{
 		CarryOptions: opts, log: log, metrics: m, now: now,
-		waiting: make(chan struct{}, carryCrowd), drain: make(chan struct{}), schemas: map[string]cachedSchema{},
+		waiting: make(chan struct{}, carryCrowd), notes: make(chan struct{}, carryCrowd), drain: make(chan struct{}), schemas: map[string]cachedSchema{},
 	}
 }
 
@@ -113,6 +115,7 @@ func (c *carrier) carry(ctx context.Context, lease state.Lease) (*kratos.Record,
 		return nil, "queued"
 	default:
 		c.lost(lease, err)
+		c.done(ctx, lease)
 		return nil, "queue_full"
 	}
 }
@@ -165,7 +168,7 @@ func (c *carrier) Drain(ctx context.Context) {
 	select {
 	case <-ended:
 	case <-ctx.Done():
-		c.log.Error("profiles were still being written", zap.Int("count", len(c.waiting)))
+		c.log.Error("profiles were still being written", zap.Int("count", len(c.waiting)), zap.Int("notes_for_auth0", len(c.notes)))
 	}
 }
 
@@ -304,9 +307,9 @@ func (c *carrier) migrated(ctx context.Context, before, after kratos.Record, kep
 	}
 	ctx = context.WithoutCancel(ctx) // nobody waits for it
 	select {
-	case c.waiting <- struct{}{}:
+	case c.notes <- struct{}{}:
 		c.running.Go(func() {
-			defer func() { <-c.waiting }()
+			defer func() { <-c.notes }()
 			if err := c.Marker.MarkMigrated(ctx, kept.Subject, kept.IdentityID, kept.MatchedAt); err != nil {
 				c.metrics.writeBackFailed()
 				c.log.Warn("auth0 was not told", zap.String("identity_id", kept.IdentityID), zap.Error(err))

@@ -1,0 +1,96 @@
+package hook
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"ferry/kratos"
+	"ferry/mapping"
+	"ferry/state"
+)
+
+// oneRecord is an admin API with one identity, or none that answers.
+type oneRecord struct{ err error }
+
+func (r oneRecord) Read(context.Context, string) (kratos.Record, error) {
+	return kratos.Record{SchemaID: "person", HasPassword: true}, r.err
+}
+
+func (r oneRecord) Patch(ctx context.Context, id string, _ []kratos.Op) (kratos.Record, error) {
+	return r.Read(ctx, id)
+}
+
+func (oneRecord) Schema(context.Context, string) ([]byte, error) { return []byte(`{}`), nil }
+
+type toldOf chan string
+
+func (m toldOf) MarkMigrated(_ context.Context, userID, _ string, _ time.Time) error {
+	m <- userID
+	return nil
+}
+
+// crowded is a carrier with no place for one more profile, and what it carries.
+func crowded(t *testing.T, records records, auth0 marker, expired func(string, string)) (*carrier, *state.Memory, *observer.ObservedLogs) {
+	t.Helper()
+	m, err := newMetrics(prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	core, logs := observer.New(zapcore.WarnLevel)
+	c := newCarrier(CarryOptions{Records: records, Mapper: mapping.Default, Marker: auth0}, zap.New(core), m, time.Now)
+	c.waiting = make(chan struct{})
+	store := state.NewMemory(state.Options{Expired: expired})
+	if err := store.Keep(t.Context(), state.Kept{IdentityID: "i", Subject: "auth0|1", Claims: []byte(`{"sub":"auth0|1"}`), MatchedAt: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	return c, store, logs
+}
+
+func take(t *testing.T, store *state.Memory) state.Lease {
+	t.Helper()
+	lease, ok, err := store.Take(t.Context(), "i", "f")
+	if !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	return lease
+}
+
+// TestNoPlaceToWait: the profile is lost, and that is told once.
+func TestNoPlaceToWait(t *testing.T) {
+	c, store, logs := crowded(t, oneRecord{errors.New("down")}, nil, func(string, string) { t.Error("told again") })
+	if _, result := c.carry(t.Context(), take(t, store)); result != "queue_full" {
+		t.Error(result)
+	}
+	if n := logs.FilterMessage("profile not written").Len(); n != 1 {
+		t.Errorf("told %d times", n)
+	}
+	if err := store.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestNotesTakeNoPlace: notes for Auth0, of which there may be many, wait elsewhere than
+// profiles do.
+func TestNotesTakeNoPlace(t *testing.T) {
+	auth0 := make(toldOf, 1)
+	c, store, _ := crowded(t, oneRecord{}, auth0, nil)
+	if _, result := c.carry(t.Context(), take(t, store)); result != "written" {
+		t.Error(result)
+	}
+	c.Drain(t.Context())
+	select {
+	case got := <-auth0:
+		if got != "auth0|1" {
+			t.Error(got)
+		}
+	default:
+		t.Error("nobody was told")
+	}
+}
