@@ -96,6 +96,9 @@ func (c *Client) Patch(ctx context.Context, id string, ops []Op) (Record, error)
 	patch := make([]client.JsonPatch, len(ops))
 	for i, op := range ops {
 		patch[i] = client.JsonPatch{Op: op.Op, Path: op.Path, Value: op.Value}
+		if op.Value == nil { // the client leaves it out, and RFC 6902 (4.1) wants it
+			patch[i].AdditionalProperties = map[string]any{"value": nil}
+		}
 	}
 	var ignored struct{}
 	err := c.read(ctx, &ignored, func(ctx context.Context) error {

@@ -97,11 +97,11 @@ func TestOwnNumbers(t *testing.T) {
 
 func TestPatch(t *testing.T) {
 	c, seen := whole(t, nil)
-	got, err := c.Patch(t.Context(), id, []kratos.Op{{Op: "add", Path: "/traits/name", Value: "Kim"}, {Op: "replace", Path: "/verifiable_addresses/0/verified", Value: true}})
+	got, err := c.Patch(t.Context(), id, []kratos.Op{{Op: "add", Path: "/traits/name", Value: "Kim"}, {Op: "replace", Path: "/verifiable_addresses/0/verified", Value: true}, {Op: "add", Path: "/metadata_public/plan"}})
 	if err != nil || got.ID != id {
 		t.Fatalf("%+v, %v", got, err)
 	}
-	want := `PATCH /admin/identities/` + id + ` [{"op":"add","path":"/traits/name","value":"Kim"},{"op":"replace","path":"/verifiable_addresses/0/verified","value":true}]`
+	want := `PATCH /admin/identities/` + id + ` [{"op":"add","path":"/traits/name","value":"Kim"},{"op":"replace","path":"/verifiable_addresses/0/verified","value":true},{"op":"add","path":"/metadata_public/plan","value":null}]`
 	if strings.TrimSpace((*seen)[0]) != want {
 		t.Errorf("sent %s, want %s", (*seen)[0], want)
 	}
