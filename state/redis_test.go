@@ -357,6 +357,24 @@ func TestTamperedWho(t *testing.T) {
 	}
 }
 
+// TestEvicted: what is done stays done in a Redis that is full and drops what it likes.
+func TestEvicted(t *testing.T) {
+	t.Parallel()
+	server := redistest.Run(t, redistest.Options{})
+	raw := client(t, server)
+	s := open(t, server, theKey, state.Options{})
+	keep(t, s, profile(""))
+	lease := take(t, s, identity, "", true)
+	must(t, raw.Del(t.Context(), raw.Keys(t.Context(), "*:who").Val()...).Err())
+	must(t, lease.Done(t.Context()))
+	if left := raw.Keys(t.Context(), "*:kept:*").Val(); len(left) != 0 {
+		t.Errorf("%v is there after it was done", left)
+	}
+	keep(t, s, profile(""))
+	must(t, lease.Done(t.Context()))
+	take(t, s, identity, "", true)
+}
+
 // TestAnotherKey shares nothing, and disturbs nothing.
 func TestAnotherKey(t *testing.T) {
 	t.Parallel()

@@ -39,10 +39,10 @@ if due and tonumber(due) < ends then redis.call('ZADD', KEYS[3], ends, ARGV[4]) 
 return 1
 `
 	// KEYS kept lease due who; ARGV gen, PLACE. By who, because kept may have
-	// expired meanwhile.
+	// expired meanwhile; by kept where a Redis that is full has dropped who.
 	doneScript = `
-local who = redis.call('HGET', KEYS[4], ARGV[2])
-if not who or string.sub(who, 2, 17) ~= ARGV[1] then return 0 end
+local who = redis.call('HGET', KEYS[4], ARGV[2]) or redis.call('GETRANGE', KEYS[1], 0, 16)
+if string.sub(who, 2, 17) ~= ARGV[1] then return 0 end
 redis.call('DEL', KEYS[1], KEYS[2])
 redis.call('ZREM', KEYS[3], ARGV[2])
 redis.call('HDEL', KEYS[4], ARGV[2])
