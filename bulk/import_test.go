@@ -277,6 +277,44 @@ func TestImportBrokenKratos(t *testing.T) {
 	}
 }
 
+// TestImportKratosComesBack: neither a Kratos that was broken for longer than the run has
+// patience, nor one that does not answer while the rows at which it breaks are looked
+// for, is a row's fault.
+func TestImportKratosComesBack(t *testing.T) {
+	t.Parallel()
+	const sound = "1:created_pending:no_hash 2:created_pending:no_hash"
+	for name, c := range map[string]struct {
+		wrong []fault // of the first requests
+		want  string
+	}{
+		"after a row":         {[]fault{refuses500, refuses500, refuses500}, sound},
+		"between rows":        {[]fault{refuses500, refuses500, well, refuses503}, sound},
+		"a moment":            {[]fault{refuses500, refuses500, refuses503}, sound},
+		"it breaks at a row":  {[]fault{refuses500, refuses500, well, refuses500, refuses500}, "1:created_pending:no_hash 2:failed:kratos"},
+		"a break, and a drop": {[]fault{refuses500, refuses500, refuses500, drops}, sound},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			f.on = func(kind string, n int) fault {
+				if kind == "batch" && n <= len(c.wrong) {
+					return c.wrong[n-1]
+				}
+				return well
+			}
+			im := newImport(t, f, many(2)...)
+			at := time.Now()
+			im.opts.Now = func() time.Time { return at } // only the waits count: one of 200 ms, then there is no patience for 400
+			im.opts.RetryFor = 300 * time.Millisecond
+			_, results := im.must()
+			if got := words(results); got != c.want {
+				t.Errorf("got  %s\nwant %s", got, c.want)
+			}
+			f.checkThere(results, 0)
+		})
+	}
+}
+
 // A run that a split takes to its end ends there: no half is tried after.
 func TestImportEndsOnce(t *testing.T) {
 	t.Parallel()

@@ -18,29 +18,23 @@ const sieveMost = 16
 // that is broken, and the run ends with cause.
 func (r *importer) sieve(ctx context.Context, rows []planned, cause error) error {
 	if len(rows) == 1 {
-		return fmt.Errorf("line %d is alone in its request and may be why: %w", rows[0].Line, cause)
+		return fmt.Errorf("line %d is alone in its request and may be why: if every run ends here, take it out of the users file and name another results file: %w", rows[0].Line, cause)
 	}
-	var bad []planned
+	var suspects []planned
 	answered := false
 	for parts, asked := halves(rows), 1; len(parts) > 0; asked++ {
 		part := parts[0]
 		parts = parts[1:]
-		req := r.request(part)
-		created, err := r.Kratos.CreateBatch(ctx, req.bodies)
+		broken, err := r.part(ctx, part)
 		switch {
-		case !isBroken(err):
+		case err != nil:
+			return err
+		case !broken:
 			answered = true
-			again, err := r.deal(ctx, req, created, err)
-			if err == nil {
-				err = r.create(ctx, again)
-			}
-			if err != nil {
-				return err
-			}
 		case len(part) > 1:
 			parts = append(parts, halves(part)...)
 		default:
-			bad = append(bad, part[0])
+			suspects = append(suspects, part[0])
 		}
 		if !answered && asked >= sieveMost {
 			return cause
@@ -49,11 +43,44 @@ func (r *importer) sieve(ctx context.Context, rows []planned, cause error) error
 	if !answered {
 		return cause
 	}
-	failed := make([]Result, len(bad))
-	for i, row := range bad {
-		failed[i] = row.result(Failed, "", kratosReason(http.StatusInternalServerError, "others are created"))
+	return r.confirm(ctx, suspects)
+}
+
+// confirm asks for each row once more, now that Kratos has answered others: it may have
+// been out of order when it broke at this one.
+func (r *importer) confirm(ctx context.Context, suspects []planned) error {
+	for _, row := range suspects {
+		broken, err := r.part(ctx, []planned{row})
+		if err == nil && broken {
+			err = r.report(row.result(Failed, "", kratosReason(http.StatusInternalServerError, "others are created")))
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return r.report(failed...)
+	return nil
+}
+
+// part deals with some of the rows, unless Kratos breaks at them. It is patient with
+// every other reason for which there is no answer.
+func (r *importer) part(ctx context.Context, rows []planned) (broken bool, err error) {
+	req := r.request(rows)
+	var created []kratos.Created
+	err = r.patiently(ctx, func() (err error) {
+		created, err = r.Kratos.CreateBatch(ctx, req.bodies)
+		if broken = isBroken(err); broken {
+			return nil
+		}
+		return err
+	})
+	if broken {
+		return true, nil
+	}
+	again, err := r.deal(ctx, req, created, err)
+	if err == nil {
+		err = r.create(ctx, again)
+	}
+	return false, err
 }
 
 func halves(rows []planned) [][]planned {
