@@ -229,7 +229,7 @@ func (e *exam) checkClients() Check {
 		return ok("clients.http names the hooks as exceptions")
 	}
 	for i := range missing {
-		missing[i] = shown(missing[i])
+		missing[i] = wiring.Exception(shown(missing[i]))
 	}
 	fix := "add to clients.http.private_ip_exception_urls: " + strings.Join(missing, ", ")
 	if !local {

@@ -50,6 +50,15 @@ func TestExceptions(t *testing.T) {
 			t.Errorf("%s: %+v", exceptions, check)
 		}
 	}
+	six := strings.NewReplacer("127.0.0.1:1", "[::1]:1").Replace(private)
+	for exception, want := range map[string]doctor.Status{
+		"http://[::1]:1/hooks/password-migration": doctor.Fail, `http://\[::1\]:1/hooks/password-migration`: doctor.OK,
+	} {
+		check := examined(t, six+"'"+exception+"']}}\n", nil)["kratos_config.clients_http"]
+		if check.Status != want || want == doctor.Fail && !strings.Contains(check.Fix, `http://\[::1\]:1/hooks/password-migration`) {
+			t.Errorf("%s: %+v", exception, check)
+		}
+	}
 }
 
 // TestTemplatesInFiles: a template that kratos.yml keeps in a file is run, as one that

@@ -14,8 +14,14 @@ func Excepted(exceptions []any, address string) bool {
 	return slices.ContainsFunc(exceptions, func(one any) bool {
 		text, _ := one.(string)
 		pattern, err := regexp.Compile("^" + expression(text) + "$")
-		return text == address || err == nil && pattern.MatchString(address)
+		return err == nil && pattern.MatchString(address)
 	})
+}
+
+// Exception is the entry that names an address and no other: the brackets of IPv6 are
+// a set of letters where they stand as they are.
+func Exception(address string) string {
+	return strings.NewReplacer("[", `\[`, "]", `\]`).Replace(address)
 }
 
 // expression is a pattern as a regular expression.

@@ -31,6 +31,15 @@ func TestExcepted(t *testing.T) {
 			t.Errorf("%s: %v", pattern, got)
 		}
 	}
+	const six = "http://[::1]:4480/hooks/after-login"
+	if wiring.Excepted([]any{six}, six) { // neither a colon nor a 1 is where the brackets are
+		t.Error("Kratos does not take brackets for themselves")
+	}
+	for _, address := range []string{hook, six} {
+		if !wiring.Excepted([]any{wiring.Exception(address)}, address) {
+			t.Errorf("%s does not name %s", wiring.Exception(address), address)
+		}
+	}
 	if wiring.Excepted(nil, hook) {
 		t.Error("no exception is one")
 	}

@@ -48,7 +48,11 @@ func (m *merger) adviseAddress() {
 		if named && host != "localhost" && !strings.HasSuffix(host, ".localhost") {
 			condition = ", if that is a private address"
 		}
-		m.note("clients.http.disallow_private_ip_ranges is true: Kratos does not call %s%s, until private_ip_exception_urls names it", hook, condition)
+		way := ""
+		if entry := Exception(hook); entry != hook {
+			way = " as " + entry
+		}
+		m.note("clients.http.disallow_private_ip_ranges is true: Kratos does not call %s%s, until private_ip_exception_urls names it%s", hook, condition, way)
 	}
 }
 

@@ -22,6 +22,7 @@ func TestNotes(t *testing.T) {
 		"shared range":    {quiet, "http://100.100.1.2:4480", []string{"Kratos never calls 100.100.1.2"}},
 		"unspecified":     {quiet, "http://[::]:4480", []string{"Kratos never calls ::"}},
 		"private":         {private, "http://10.0.0.1:4480", []string{"10.0.0.1:4480/hooks/password-migration,", "10.0.0.1:4480/hooks/after-login,"}},
+		"IPv6":            {private, "http://[::1]:4480", []string{`as http://\[::1\]:4480/hooks/password-migration`, `as http://\[::1\]:4480/hooks/after-login`}},
 		"loopback name":   {private, "http://localhost:4480", []string{"password-migration,", "after-login,"}},
 		"a name":          {private, "https://ferry.internal", []string{"password-migration, if", "after-login, if"}},
 		"public":          {private, "https://203.0.113.7", nil},
