@@ -27,18 +27,18 @@ func (e *exam) attackProtection(ctx context.Context, s *series, app upstream.App
 		}
 		return suspiciousIP(address)
 	}) && err == nil
-	s.run(ctx, nameForwardedIP, func(context.Context) Check {
+	s.run(ctx, nameForwardedIP, func(ctx context.Context) Check {
 		if app.Grants == nil {
 			return skipped("the application cannot be read: whether Auth0 believes the address that ferry names is not known")
 		}
 		if !bruteKnown || !addressKnown {
-			return e.forwarded(app, Check{
+			return e.forwarded(ctx, app, Check{
 				Status: Warn,
 				Detail: "Auth0 takes every login for this machine's, and whether it blocks this machine for them is not known",
 				Fix:    "add the scope " + scopeProtection + " to the Management API application",
 			})
 		}
-		return e.forwarded(app, e.counted(brute, address))
+		return e.forwarded(ctx, app, e.counted(brute, address))
 	})
 }
 
@@ -62,9 +62,11 @@ func suspiciousIP(p upstream.AttackProtection) Check {
 }
 
 // forwarded is ok where Auth0 counts people by their own addresses, else unforwarded.
-func (e *exam) forwarded(app upstream.Application, unforwarded Check) Check {
+func (e *exam) forwarded(ctx context.Context, app upstream.Application, unforwarded Check) Check {
 	const trust = "Applications > yours > Advanced Settings > OAuth: switch on Trust Token Endpoint IP Header"
 	switch {
+	case e.takesNoTemplate(ctx):
+		return unforwarded // no setting brings ferry the address
 	case e.Settings.ForwardClientIP && app.TrustsIPHeader:
 		return ok("ferry names the person's address and Auth0 believes it: attack protection counts people")
 	case e.Settings.ForwardClientIP:

@@ -58,11 +58,29 @@ func (e *exam) checkAdmin(ctx context.Context) Check {
 	if err != nil {
 		return e.kratosFault(err)
 	}
-	text := "takes no template for the migration hook, so ferry learns neither identity nor address from it"
-	if can.ExternalIDs {
-		text = "takes a template for the migration hook, and knows external ids"
+	const without = "Kratos %s answers and shows identities; it takes no template for the migration hook, so ferry learns neither identity nor address from it"
+	switch {
+	case !can.ExternalIDs && e.Settings.ForwardClientIP:
+		return warn(fixAddress, without+", and FERRY_AUTH0_FORWARD_CLIENT_IP does nothing", plain(version))
+	case !can.ExternalIDs:
+		return ok(without, plain(version))
 	}
-	return ok("Kratos %s answers and shows identities; it %s", plain(version), text)
+	return ok("Kratos %s answers and shows identities; it takes a template for the migration hook, and knows external ids", plain(version))
+}
+
+// fixAddress is what is left where Kratos does not pass the person's address on.
+const fixAddress = "run Kratos 25.4 or later; or unset FERRY_AUTH0_FORWARD_CLIENT_IP, and put this machine's public address on Auth0's allow lists"
+
+// takesNoTemplate reports whether the Kratos that runs, 1.3.1, is known to take none for
+// the migration hook.
+func (e *exam) takesNoTemplate(ctx context.Context) bool {
+	if e.Kratos == nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, e.timeout)
+	defer cancel()
+	can, err := e.Kratos.Abilities(ctx)
+	return err == nil && !can.ExternalIDs
 }
 
 // kratosFault is why Kratos' admin API cannot be used.

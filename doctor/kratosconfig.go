@@ -47,7 +47,7 @@ func (e *exam) kratosConfig(ctx context.Context) []Check {
 		return s.checks
 	}
 	for i, check := range []func() Check{
-		e.checkHook, e.checkURL, e.checkKey, e.checkTemplate, e.checkAfterLogin, e.checkResponse, e.checkShadowed, e.checkClients, e.checkLog,
+		e.checkHook, e.checkURL, e.checkKey, func() Check { return e.checkTemplate(ctx) }, e.checkAfterLogin, e.checkResponse, e.checkShadowed, e.checkClients, e.checkLog,
 	} {
 		s.run(ctx, names[i], func(context.Context) Check { return check() })
 	}

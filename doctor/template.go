@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -113,7 +114,10 @@ func (e *exam) templateBody(body string, p probe) ([]byte, error) {
 }
 
 // checkTemplate runs the migration hook's template on a made-up login.
-func (e *exam) checkTemplate() Check {
+func (e *exam) checkTemplate(ctx context.Context) Check {
+	if e.takesNoTemplate(ctx) {
+		return e.checkNoTemplate()
+	}
 	body := e.config.migration().body
 	const fix = "use ferry's own, for Kratos 25.4 and later: `ferry kratos-config --kratos-version 25.4 --merge FILE`"
 	switch {
@@ -151,6 +155,18 @@ func (e *exam) checkTemplate() Check {
 		return warn(fix, "the template of the migration hook does not say which identity logs in")
 	}
 	return ok("the template of the migration hook passes on what ferry needs, and nothing else")
+}
+
+// checkNoTemplate sees that there is none for a Kratos that takes none.
+func (e *exam) checkNoTemplate() Check {
+	switch {
+	case e.config.get(hookPath("config", "body")...) != nil:
+		return fail("take the body out of "+strings.Join(hookPath("config"), ".")+"; `ferry kratos-config --kratos-version 1.3.1 --merge FILE` names its line",
+			"the migration hook has a template, and the Kratos that runs takes none: 1.3.1 does not start with this file")
+	case e.Settings.ForwardClientIP:
+		return warn(fixAddress, "this Kratos takes no template for the migration hook, so ferry never learns the person's address, and FERRY_AUTH0_FORWARD_CLIENT_IP does nothing")
+	}
+	return ok("the migration hook has no template: ferry gets identifier and password, which is enough, and all that this Kratos can do")
 }
 
 // unreadTemplate is a template that cannot be looked at.

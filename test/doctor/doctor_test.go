@@ -133,19 +133,17 @@ func brokenSetUps() map[string]struct {
 			wrong{"management.client_auth", doctor.Fail, "client_secret_basic", "FERRY_AUTH0_CLIENT_AUTH"},
 		},
 		"an address that Auth0 does not believe": {
-			func(u *setup) { u.client = "distrusted" },
+			func(u *setup) { u.withTemplate(); u.client = "distrusted" },
 			wrong{"management.forwarded_ip", doctor.Fail, "100 wrong passwords a day", "Trust Token Endpoint IP Header"},
 		},
 		"one address for everybody": {
-			func(u *setup) { u.opts.Settings.ForwardClientIP = false },
+			func(u *setup) { u.withTemplate(); u.opts.Settings.ForwardClientIP = false },
 			wrong{"management.forwarded_ip", doctor.Fail, "the allow lists are empty", "FERRY_AUTH0_FORWARD_CLIENT_IP"},
 		},
 		"another address than the allow list's": {func(u *setup) {
 			u.opts.Settings.ForwardClientIP = false
 			u.opts.Egress = []netip.Addr{netip.MustParseAddr("203.0.113.9")}
-			u.settings(func(s *auth0sim.Settings) {
-				s.SuspiciousIP.Allowlist, s.BruteForce.Allowlist = []string{"203.0.113.0/29"}, []string{"203.0.113.0/29"}
-			})
+			u.allow("203.0.113.0/29")
 		}, wrong{"management.forwarded_ip", doctor.Fail, "not on the allow lists", "allow lists"}},
 		"account lockout": {func(u *setup) {
 			u.settings(func(s *auth0sim.Settings) { s.BruteForce.PerIdentifier = true })
@@ -235,12 +233,15 @@ func brokenSetUps() map[string]struct {
 			wrong{"kratos_config.key", doctor.Fail, "in clear", "Authorization"},
 		},
 		"a template that passes everything on": {func(u *setup) {
+			u.withTemplate()
 			u.edit(wiring.Base64(wiring.MigrateJsonnet("X-Our-Client")), wiring.Base64("function(ctx) ctx"))
 		}, wrong{"kratos_config.template", doctor.Fail, "cookies", "ferry kratos-config"}},
 		"a template without the address": {func(u *setup) {
+			u.withTemplate()
 			u.edit(wiring.Base64(wiring.MigrateJsonnet("X-Our-Client")), wiring.Base64(wiring.MigrateJsonnet("")))
 		}, wrong{"kratos_config.template", doctor.Fail, "no address", "--client-ip-header"}},
 		"a template that fails": {func(u *setup) {
+			u.withTemplate()
 			u.edit(wiring.Base64(wiring.MigrateJsonnet("X-Our-Client")), wiring.Base64("function(ctx) error ctx.password"))
 		}, wrong{"kratos_config.template", doctor.Fail, "it fails", "ferry's own"}},
 		"no hook after a login": {
@@ -361,6 +362,45 @@ func TestSound(t *testing.T) {
 	}
 	if report.Failed() {
 		t.Error("what is not looked at does not fail")
+	}
+}
+
+// TestTemplate: a template is sound where Kratos takes one. 1.3.1 does not start with it,
+// nor does it pass the person's address on, whatever ferry is told.
+func TestTemplate(t *testing.T) {
+	s := start(t)
+	u := s.sound(t)
+	if !s.templates {
+		u.template()
+		u.allow()
+	}
+	report := doctor.Examine(t.Context(), u.options())
+	checkReport(t, report)
+	u.noConfig = true
+	unseen := doctor.Examine(t.Context(), u.options())
+	u.noConfig = false
+	u.edit("\n            body: base64://", "\n            # body: base64://")
+	without := doctor.Examine(t.Context(), u.options())
+	for _, c := range []struct {
+		report  doctor.Report
+		name    string
+		later   doctor.Status // of Kratos 25.4 and later
+		first   doctor.Status // of Kratos 1.3.1
+		fixedBy string
+	}{
+		{report, "kratos_config.template", doctor.OK, doctor.Fail, "`ferry kratos-config --kratos-version 1.3.1 --merge FILE`"},
+		{report, "kratos.admin", doctor.OK, doctor.Warn, "unset FERRY_AUTH0_FORWARD_CLIENT_IP"},
+		{unseen, "kratos.admin", doctor.OK, doctor.Warn, "unset FERRY_AUTH0_FORWARD_CLIENT_IP"},
+		{unseen, "management.forwarded_ip", doctor.OK, doctor.Fail, "put this machine's public address on the allow lists"},
+		{without, "kratos_config.template", doctor.Warn, doctor.Warn, "run Kratos 25.4 or later"},
+	} {
+		check := find(t, c.report, c.name)
+		if s.templates && check.Status != c.later {
+			t.Errorf("%+v", check)
+		}
+		if !s.templates && (check.Status != c.first || !strings.Contains(check.Fix, c.fixedBy)) {
+			t.Errorf("%+v", check)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"os"
 	"strings"
 	"testing"
@@ -44,6 +45,8 @@ type stack struct {
 	sim    *auth0sim.Server
 	kratos *kratostest.Kratos
 	ferry  *ferrytest.Ferry
+	// templates: this Kratos takes one for the migration hook (25.4 and later).
+	templates bool
 }
 
 // allScopes are those that doctor makes use of.
@@ -72,6 +75,7 @@ func start(t *testing.T) *stack {
 		},
 	}})
 	s.kratos = kratostest.Run(t, kratostest.Options{})
+	s.templates = takesTemplates(t, s.kratos)
 	var err error
 	s.ferry, err = ferrytest.Start(t.Context(), ferrytest.Options{Binary: built.Ferry(t), Env: []string{
 		"FERRY_LISTEN=127.0.0.1:0", "FERRY_ADMIN_LISTEN=127.0.0.1:0", "FERRY_HOOK_KEYS=" + hookKey,
@@ -89,6 +93,16 @@ func start(t *testing.T) *stack {
 	return s
 }
 
+// takesTemplates reports whether this Kratos begins a file that has one.
+func takesTemplates(t *testing.T, k *kratostest.Kratos) bool {
+	t.Helper()
+	version, err := k.Version(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return !strings.HasPrefix(version, "v1.3.")
+}
+
 // setup is what an operator has set, and can have set wrong.
 type setup struct {
 	t *testing.T
@@ -104,8 +118,8 @@ type setup struct {
 	noConfig        bool
 }
 
-// sound is the shipped example of kratos.yml with what belongs to this machine, and
-// settings to match.
+// sound is the shipped example of kratos.yml with what belongs to this machine and to
+// this Kratos, and settings to match.
 func (s *stack) sound(t *testing.T) *setup {
 	t.Helper()
 	example, err := os.ReadFile("../../kratos.yml.example")
@@ -116,24 +130,53 @@ func (s *stack) sound(t *testing.T) *setup {
 	for _, change := range [][2]string{
 		{"http://127.0.0.1:4480", s.ferry.HooksURL()},
 		{"Bearer CHANGE-ME-32-CHARACTERS-OR-MORE", "Bearer " + hookKey},
-		{"# body: base64://BASE64-OF-MIGRATE-JSONNET", "body: " + wiring.Base64(wiring.MigrateJsonnet("X-Our-Client"))},
 	} {
 		if !strings.Contains(text, change[0]) {
 			t.Fatalf("the example has no %q", change[0])
 		}
 		text = strings.ReplaceAll(text, change[0], change[1])
 	}
-	return &setup{
+	u := &setup{
 		t: t, stack: s, yml: text, client: "sound", secret: clientSecret, machine: "machine",
 		realms: []string{users, legacy}, scope: "openid profile email phone", baseURL: s.sim.URL(), admin: s.kratos.AdminURL(),
 		opts: doctor.Options{
 			Settings: doctor.Settings{
-				Issuer: s.sim.Issuer(), ClientAuth: "client_secret_post", IDTokenAlg: "RS256", ForwardClientIP: true, WriteBack: true,
+				Issuer: s.sim.Issuer(), ClientAuth: "client_secret_post", IDTokenAlg: "RS256", WriteBack: true,
 				HookKeys: []secret.String{secret.New(otherKey), secret.New(hookKey)}, MaxPasswordBytes: 72,
 			},
 			Mapper: mapping.Default, Hooks: &http.Transport{DisableKeepAlives: true}, Now: time.Now, ID: uuid.NewString,
 		},
 	}
+	if s.templates {
+		u.template()
+		return u
+	}
+	u.opts.Egress = []netip.Addr{netip.MustParseAddr("203.0.113.7")}
+	u.allow("203.0.113.7")
+	return u
+}
+
+// template is what a Kratos that takes one wants, and what ferry learns by it.
+func (u *setup) template() {
+	u.edit("# body: base64://BASE64-OF-MIGRATE-JSONNET", "body: "+wiring.Base64(wiring.MigrateJsonnet("X-Our-Client")))
+	u.opts.Settings.ForwardClientIP = true
+}
+
+// withTemplate has the template in the file whatever Kratos runs: one that takes none is
+// not to be asked.
+func (u *setup) withTemplate() {
+	if !u.templates {
+		u.template()
+		u.admin, u.opts.Egress = "http://"+closedPort(u.t), nil
+		u.allow()
+	}
+}
+
+// allow is what the tenant's allow lists hold.
+func (u *setup) allow(addresses ...string) {
+	u.settings(func(s *auth0sim.Settings) {
+		s.SuspiciousIP.Allowlist, s.BruteForce.Allowlist = addresses, addresses
+	})
 }
 
 // edit changes kratos.yml, which must have what is replaced.
