@@ -30,6 +30,9 @@ func startLookups(t *testing.T, to string) (l *lookups, at string) {
 		t.Fatal(err)
 	}
 	l = &lookups{proxy: httputil.NewSingleHostReverseProxy(target)}
+	transport := &http.Transport{MaxIdleConnsPerHost: 100} // or a crowd makes a connection each time
+	t.Cleanup(transport.CloseIdleConnections)
+	l.proxy.Transport = transport
 	srv := httptest.NewServer(l)
 	t.Cleanup(srv.Close)
 	return l, srv.URL
