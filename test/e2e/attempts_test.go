@@ -76,7 +76,7 @@ func testManyAtOnce(t *testing.T, s *stack) {
 	t.Helper()
 	p := s.person(t, nil)
 	var ended atomic.Int64
-	release := s.holding(t, 4, &ended)
+	release := p.holding(t, 4, &ended)
 	before := s.attempts()
 	var all sync.WaitGroup
 	sessions := make(chan bool, 4)

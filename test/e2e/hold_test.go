@@ -7,8 +7,8 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,11 +16,13 @@ import (
 	"ferry/test/auth0sim"
 )
 
-// lookups passes ferry's requests on to Kratos' admin API, and counts the identities
-// that it was told.
+// lookups passes ferry's requests on to Kratos' admin API, and counts how often it was
+// told an identity.
 type lookups struct {
 	proxy *httputil.ReverseProxy
-	told  atomic.Int64
+
+	mu   sync.Mutex
+	told map[string]int64 // by identity id
 }
 
 func startLookups(t *testing.T, to string) (l *lookups, at string) {
@@ -29,7 +31,7 @@ func startLookups(t *testing.T, to string) (l *lookups, at string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l = &lookups{proxy: httputil.NewSingleHostReverseProxy(target)}
+	l = &lookups{proxy: httputil.NewSingleHostReverseProxy(target), told: map[string]int64{}}
 	transport := &http.Transport{MaxIdleConnsPerHost: 100} // or a crowd makes a connection each time
 	t.Cleanup(transport.CloseIdleConnections)
 	l.proxy.Transport = transport
@@ -38,34 +40,41 @@ func startLookups(t *testing.T, to string) (l *lookups, at string) {
 	return l, srv.URL
 }
 
-var onePath = regexp.MustCompile(`^/admin/identities/[0-9a-f-]{36}$`)
-
 func (l *lookups) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	l.proxy.ServeHTTP(w, r)
-	if r.Method == http.MethodGet && onePath.MatchString(r.URL.Path) {
-		l.told.Add(1)
+	if id, one := strings.CutPrefix(r.URL.Path, "/admin/identities/"); one && r.Method == http.MethodGet {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.told[id]++
 	}
 }
 
-// holding keeps Auth0 from answering until n logins have got as far as to ask it, or
-// have ended, which ended counts. ferry must have FERRY_AUTH0_TIMEOUT=20s.
-func (s *stack) holding(t *testing.T, n int64, ended *atomic.Int64) (release func()) {
+func (l *lookups) of(identity string) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.told[identity]
+}
+
+// holding keeps Auth0 from answering until n first logins of a person have got as far
+// as to ask it, or have ended, which ended counts. ferry must have
+// FERRY_AUTH0_TIMEOUT=20s.
+func (p *person) holding(t *testing.T, n int64, ended *atomic.Int64) (release func()) {
 	t.Helper()
+	s := p.stack
 	id, err := s.sim.SetFault(auth0sim.Fault{Name: auth0sim.FaultLatency, Delay: time.Minute, Times: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	before := s.lookups.told.Load()
 	return func() {
 		t.Helper()
 		deadline := time.After(18 * time.Second)
 		tick := time.NewTicker(5 * time.Millisecond)
 		defer tick.Stop()
-		for s.lookups.told.Load()-before+ended.Load() < n {
+		for s.lookups.of(p.identity)+ended.Load() < n {
 			select {
 			case <-tick.C:
 			case <-deadline:
-				t.Errorf("%d logins of %d came as far", s.lookups.told.Load()-before, n)
+				t.Errorf("%d logins of %d came as far", s.lookups.of(p.identity), n)
 				n = 0
 			}
 		}

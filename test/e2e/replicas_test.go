@@ -121,7 +121,7 @@ func TestManyLogins(t *testing.T) {
 	s := start(t, "FERRY_AUTH0_TIMEOUT=20s")
 	p := s.profiled(t, nil)
 	var ended atomic.Int64
-	release := s.holding(t, 200, &ended)
+	release := p.holding(t, 200, &ended)
 	before := s.attempts()
 	results := make(chan int, 200)
 	for range 200 {
