@@ -91,7 +91,7 @@ func (t *table) record() (record []string, raw []byte, err error) {
 		switch {
 		case err != nil && atEnd && t.window.failed != nil:
 			return nil, nil, t.window.failed // a row that was cut off is not malformed
-		case errors.Is(err, csv.ErrQuote) && atEnd && bytes.Count(raw, []byte{'"'})%2 == 1:
+		case atEnd && isOpen(err, raw):
 			return nil, nil, errQuote
 		case err == nil && len(bytes.Trim(raw, blanks)) == 0:
 			t.line++
@@ -99,6 +99,18 @@ func (t *table) record() (record []string, raw []byte, err error) {
 			return record, raw, err
 		}
 	}
+}
+
+// isOpen reports whether a row failed for a quote that is still open at its end: the
+// fault stands behind its last line, and not within it.
+func isOpen(err error, raw []byte) bool {
+	var malformed *csv.ParseError
+	if !errors.As(err, &malformed) || !errors.Is(err, csv.ErrQuote) {
+		return false
+	}
+	last := bytes.TrimSuffix(bytes.TrimSuffix(raw, []byte("\n")), []byte("\r"))
+	last = last[bytes.LastIndexByte(last, '\n')+1:]
+	return malformed.Column > len(last)
 }
 
 // trimLines takes away the empty lines before a row.
