@@ -71,32 +71,66 @@ func (c *claims) add(value string, line int, rank uint32) error {
 //   - an identifier: the first of those that Auth0 verified; nobody where none is, for
 //     then the file does not tell whose it is.
 //
-// Whoever does not get one of the things he claims gets nothing at all, and yet his
-// other claims stand: they may be the reason why somebody else gets nothing.
+// User ids are settled first. A row that repeats a user does not compete for
+// identifiers: it is the same person, and not another one who claims them.
+//
+// Whoever else does not get one of the things he claims gets nothing at all, and yet
+// his other claims stand: they may be the reason why somebody else gets nothing.
 func (c *claims) settle() {
 	for i := range c.buckets {
+		slices.SortFunc(c.buckets[i], compareClaims)
+	}
+	c.eachGroup(func(group []claim) {
+		if group[0].rank() == user {
+			c.settleGroup(group)
+		}
+	})
+	c.sortLosses()
+	repeated := len(c.losses)
+	c.eachGroup(func(group []claim) {
+		if group[0].rank() != user {
+			c.settleGroup(c.competing(group, c.losses[:repeated]))
+		}
+	})
+	c.sortLosses()
+}
+
+// eachGroup calls do with the claims of each value that several claims are for.
+func (c *claims) eachGroup(do func(group []claim)) {
+	for i := range c.buckets {
 		bucket := c.buckets[i]
-		slices.SortFunc(bucket, compareClaims)
 		for start := 0; start < len(bucket); {
 			end := start + 1
 			for end < len(bucket) && same(bucket[start], bucket[end]) {
 				end++
 			}
-			c.settleGroup(bucket[start:end])
+			if end-start > 1 {
+				do(bucket[start:end])
+			}
 			start = end
 		}
 	}
-	slices.SortFunc(c.losses, func(a, b loss) int {
-		return cmp.Or(cmp.Compare(a.line, b.line), cmp.Compare(b.kind(), a.kind()), cmp.Compare(a.against, b.against))
+}
+
+// competing are the claims of a group without those of rows that repeat a user, which
+// are among the losses.
+func (c *claims) competing(group []claim, repeated []loss) []claim {
+	if len(repeated) == 0 {
+		return group
+	}
+	return slices.DeleteFunc(slices.Clone(group), func(c claim) bool {
+		_, found := slices.BinarySearchFunc(repeated, c.line(), compareLine)
+		return found
 	})
 }
 
-func (l loss) kind() int {
-	if l.user {
-		return 1
-	}
-	return 0
+func (c *claims) sortLosses() {
+	slices.SortFunc(c.losses, func(a, b loss) int {
+		return cmp.Or(cmp.Compare(a.line, b.line), cmp.Compare(a.against, b.against))
+	})
 }
+
+func compareLine(l loss, line uint32) int { return cmp.Compare(l.line, line) }
 
 func compareClaims(a, b claim) int {
 	return cmp.Or(cmp.Compare(a.high, b.high), cmp.Compare(a.low, b.low), cmp.Compare(a.line(), b.line()))
@@ -106,6 +140,9 @@ func same(a, b claim) bool { return a.high == b.high && a.low == b.low }
 
 // settleGroup decides among the claims of one value, in the order of their lines.
 func (c *claims) settleGroup(group []claim) {
+	if len(group) == 0 {
+		return
+	}
 	first, last := group[0].line(), group[len(group)-1].line()
 	if first == last {
 		return
@@ -125,12 +162,10 @@ func (c *claims) settleGroup(group []claim) {
 	}
 }
 
-// lost tells whether the line lost one of its claims, and what: a user id before an
+// lost tells whether the line lost one of its claims, and what: a user id, or else an
 // identifier.
 func (c *claims) lost(line int) (what loss, lost bool) {
-	i, found := slices.BinarySearchFunc(c.losses, uint32(line), func(l loss, line uint32) int { //nolint:gosec // bounded in add
-		return cmp.Compare(l.line, line)
-	})
+	i, found := slices.BinarySearchFunc(c.losses, uint32(line), compareLine) //nolint:gosec // bounded in add
 	if !found {
 		return loss{}, false
 	}

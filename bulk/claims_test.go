@@ -2,6 +2,7 @@ package bulk
 
 import (
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -63,6 +64,10 @@ func TestClaims(t *testing.T) {
 		"twice in one line, against all":   {[]string{"1 unproven a", "2 unproven a", "2 unproven a"}, "1>2 2>1"},
 		"users and identifiers are two":    {[]string{"1 user a", "2 unproven a"}, ""},
 		"a user before an identifier":      {[]string{"1 user a", "1 proven b", "2 user a", "2 unproven b"}, "2>1u"},
+		"a user twice is one person":       {[]string{"1 user a", "1 unproven b", "2 user a", "2 unproven b"}, "2>1u"},
+		"the second row proves nothing":    {[]string{"1 user a", "1 unproven b", "2 user a", "2 proven b"}, "2>1u"},
+		"twice, and then somebody else":    {[]string{"1 user a", "1 unproven b", "2 user a", "2 unproven b", "3 user c", "3 unproven b"}, "1>3 2>1u 3>1"},
+		"only the first row's identifier":  {[]string{"1 user a", "1 unproven b", "2 user a", "2 unproven d", "3 user c", "3 unproven d"}, "2>1u"},
 		"who lost one still has his other": {[]string{"1 proven a", "2 unproven a", "2 unproven b", "3 unproven b"}, "2>1 3>2"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -97,7 +102,14 @@ type naive struct {
 }
 
 func naiveLosers(all []naive) map[int]bool {
-	losers := map[int]bool{}
+	repeats := map[int]bool{}
+	for _, one := range all {
+		repeats[one.line] = repeats[one.line] || one.rank == user && slices.ContainsFunc(all, func(other naive) bool {
+			return other.rank == user && other.value == one.value && other.line < one.line
+		})
+	}
+	losers := maps.Clone(repeats)
+	all = slices.DeleteFunc(slices.Clone(all), func(one naive) bool { return repeats[one.line] && one.rank != user })
 	for _, one := range all {
 		winner := 0
 		others := false
