@@ -31,6 +31,9 @@ type Upstream struct {
 	Loopback bool `json:"loopback"`
 	// Hooks is the address of the listener that this is true of, host:port.
 	Hooks string `json:"hooks"`
+	// Recordings is the absolute path of the directory that this ferry records into
+	// (FERRY_RECORD_DIR); empty where it records nothing.
+	Recordings string `json:"recordings,omitempty"`
 }
 
 // Echo is the listener's handler:

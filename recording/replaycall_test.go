@@ -172,6 +172,54 @@ func TestSource(t *testing.T) {
 	}
 }
 
+// TestSourceGrows: a file is read up to its size at the start, so that a replay whose
+// calls are recorded into its own source ends.
+func TestSourceGrows(t *testing.T) {
+	dir := write(t, map[string]string{"calls.ndjson": recorded + "\n" + recorded + "\n"})
+	source, err := recording.OpenSource(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.OpenFile(filepath.Join(dir, "calls.ndjson"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	const rounds, limit = 2, 10
+	calls := 0
+	for range rounds {
+		for _, err := range source.Calls(nil) {
+			if calls++; err != nil || calls > limit {
+				t.Fatalf("after %d calls: %v", calls, err)
+			}
+			if _, err := file.WriteString(recorded + "\n"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if calls != 2*rounds {
+		t.Errorf("read %d calls, want %d", calls, 2*rounds)
+	}
+}
+
+// TestSourceFileIn: a file lies in a directory however either is spelled.
+func TestSourceFileIn(t *testing.T) {
+	dir := write(t, map[string]string{"sub/calls.ndjson": recorded})
+	source, err := recording.OpenSource(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(filepath.Join(dir, "sub"), link); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{dir: false, filepath.Join(dir, "sub"): true, link: true, filepath.Join(dir, "missing"): false} {
+		if file, found := source.FileIn(name); found != want || found != (file != "") {
+			t.Errorf("%s: %q, %v", name, file, found)
+		}
+	}
+}
+
 // TestSourceFirstLineBroken: it costs itself alone, as every other does.
 func TestSourceFirstLineBroken(t *testing.T) {
 	long := strings.Repeat("x", 9<<20) + "\n"

@@ -19,6 +19,7 @@ import (
 const maxValueBytes = 16 << 20
 
 // Source is files with calls in them: recordings, bodies of Kratos', folders of both.
+// It holds what the files held when it was opened: what is appended later is not read.
 type Source struct {
 	files []sourceFile
 	size  int64
@@ -26,6 +27,9 @@ type Source struct {
 
 type sourceFile struct {
 	path string
+	// size is what a regular file held when it was listed, -1 for a pipe. Nothing
+	// beyond it is read: a file that grows during the replay would never end.
+	size int64
 	// found says that it was found in a folder: nobody said that it holds calls.
 	found bool
 }
@@ -71,12 +75,31 @@ func (s *Source) walk(folder string) error {
 }
 
 func (s *Source) add(path string, info fs.FileInfo, found bool) {
-	s.files = append(s.files, sourceFile{path, found})
-	s.size += info.Size()
+	size := int64(-1)
+	if info.Mode().IsRegular() {
+		size = info.Size()
+		s.size += size
+	}
+	s.files = append(s.files, sourceFile{path: path, size: size, found: found})
 }
 
 // Size is how many bytes there are to read.
 func (s *Source) Size() int64 { return s.size }
+
+// FileIn returns the path of a source file that lies in the directory, and false
+// where no file does.
+func (s *Source) FileIn(dir string) (string, bool) {
+	want, err := os.Stat(dir)
+	if err != nil {
+		return "", false
+	}
+	for _, file := range s.files {
+		if parent, err := os.Stat(filepath.Dir(file.path)); err == nil && os.SameFile(parent, want) {
+			return file.path, true
+		}
+	}
+	return "", false
+}
 
 // PassedOver is a file of a folder that holds no call. It is no fault: nobody said
 // that it does.
@@ -108,7 +131,11 @@ func (f sourceFile) calls(read func(int64), yield func(Call, error) bool) bool {
 		return yield(Call{}, fmt.Errorf("read calls: %w", err))
 	}
 	defer func() { _ = in.Close() }() // it was only read
-	counted := &countedReader{in: in, read: read}
+	var bounded io.Reader = in
+	if f.size >= 0 {
+		bounded = io.LimitReader(in, f.size)
+	}
+	counted := &countedReader{in: bounded, read: read}
 	lines := bufio.NewReaderSize(counted, 64<<10)
 	first, err := readValue(lines)
 	switch {

@@ -124,6 +124,17 @@ func (f replayFlags) prepare(args []string) (*replayRun, error) {
 }
 
 func checkOutcomes(words []string) error {
+	known := recordedOutcomes()
+	for _, word := range words {
+		if !slices.Contains(known, word) {
+			return fmt.Errorf("--only %s: the outcomes are %s", word, strings.Join(known, ", "))
+		}
+	}
+	return nil
+}
+
+// recordedOutcomes are the outcomes that a recording can have.
+func recordedOutcomes() []string {
 	known := []string{recording.OutcomeCaller}
 	for _, o := range outcome.All() {
 		known = append(known, o.String())
@@ -133,12 +144,7 @@ func checkOutcomes(words []string) error {
 			known = append(known, word)
 		}
 	}
-	for _, word := range words {
-		if !slices.Contains(known, word) {
-			return fmt.Errorf("--only %s: the outcomes are %s", word, strings.Join(known, ", "))
-		}
-	}
-	return nil
+	return known
 }
 
 func (f replayFlags) logins(cfg *config.Config) (*recording.Logins, error) {
@@ -165,10 +171,8 @@ func (f replayFlags) logins(cfg *config.Config) (*recording.Logins, error) {
 
 func (r *replayRun) do(ctx context.Context, stdout, stderr io.Writer) error {
 	r.out, r.progress = stdout, newProgress(stderr)
-	if !r.flags.production {
-		if err := r.target.mustBeHarmless(ctx); err != nil {
-			return err
-		}
+	if err := r.target.check(ctx, r.source, r.flags.production); err != nil {
+		return err
 	}
 	r.progress.Start("replay, bytes", r.source.Size()*int64(r.flags.repeat))
 	var err error

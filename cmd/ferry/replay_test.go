@@ -29,6 +29,7 @@ const (
 type fakeFerry struct {
 	hooks, admin *httptest.Server
 	bodies       []string
+	recordings   string // where it says that it records
 }
 
 func newFakeFerry(t *testing.T, status int, body string, loopback bool) *fakeFerry {
@@ -47,7 +48,7 @@ func newFakeFerry(t *testing.T, status int, body string, loopback bool) *fakeFer
 		if r.URL.Path != "/upstream" {
 			t.Errorf("asked for %s", r.URL.Path)
 		}
-		_ = json.NewEncoder(w).Encode(admin.Upstream{Loopback: loopback, Hooks: f.hooks.Listener.Addr().String()})
+		_ = json.NewEncoder(w).Encode(admin.Upstream{Loopback: loopback, Hooks: f.hooks.Listener.Addr().String(), Recordings: f.recordings})
 	}))
 	t.Cleanup(f.admin.Close)
 	return f
@@ -205,6 +206,19 @@ func TestReplayRefuses(t *testing.T) {
 				t.Errorf("status %d, %d calls: %s", status, len(remote.bodies), stderr)
 			}
 		})
+	}
+}
+
+// TestReplayRefusesItself: a target that records into the source is sent nothing.
+func TestReplayRefusesItself(t *testing.T) {
+	dir := replayFiles(t)
+	target := newFakeFerry(t, 403, "x", true)
+	target.recordings = dir
+	for _, args := range [][]string{{dir}, {dir, "--against-production"}, {filepath.Join(dir, "calls.ndjson")}} {
+		status, _, stderr := replayed(t, append(args, "--target="+target.hooks.URL, "--target-admin="+target.admin.URL)...)
+		if status != exitFailed || !strings.Contains(stderr, "the target records into this directory (FERRY_RECORD_DIR)") || len(target.bodies) > 0 {
+			t.Errorf("%v: status %d, %d calls: %s", args, status, len(target.bodies), stderr)
+		}
 	}
 }
 

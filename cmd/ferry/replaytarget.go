@@ -9,11 +9,13 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"ferry/admin"
 	"ferry/config"
+	"ferry/recording"
 )
 
 const (
@@ -25,7 +27,13 @@ const (
 // upstream is what ferry says of itself to `ferry replay`.
 func (s *server) upstream() admin.Upstream {
 	base, err := url.Parse(s.cfg.BaseURL())
-	return admin.Upstream{Loopback: err == nil && isLoopback(base.Hostname()), Hooks: s.hooksAt}
+	said := admin.Upstream{Loopback: err == nil && isLoopback(base.Hostname()), Hooks: s.hooksAt}
+	if s.cfg.RecordDir != "" {
+		if said.Recordings, err = filepath.Abs(s.cfg.RecordDir); err != nil {
+			said.Recordings = s.cfg.RecordDir
+		}
+	}
+	return said
 }
 
 // isLoopback reports whether host can only be this machine.
@@ -80,12 +88,21 @@ func baseURL(flag, text string) (*url.URL, error) {
 	return parsed, nil
 }
 
-// mustBeHarmless refuses a target that passes passwords on to anything but this
-// machine, and one of which that cannot be told.
-func (t *replayTarget) mustBeHarmless(ctx context.Context) error {
+// check refuses a target that passes passwords on to anything but this machine, one of
+// which that cannot be told, and a source that the target itself records into: every
+// replayed call would become a recording. With production only the last is checked,
+// as far as the target says where it records.
+func (t *replayTarget) check(ctx context.Context, source *recording.Source, production bool) error {
 	const otherwise = "; --against-production replays all the same, without what would count as a failed attempt"
 	said, err := t.upstream(ctx)
+	if err == nil && said.Recordings != "" {
+		if file, found := source.FileIn(said.Recordings); found {
+			return fmt.Errorf("%s: the target records into this directory (FERRY_RECORD_DIR): copy the recordings elsewhere and replay the copy", file)
+		}
+	}
 	switch {
+	case production:
+		return nil
 	case err != nil:
 		return fmt.Errorf("the target's upstream cannot be told (--target-admin): %w%s", err, otherwise)
 	case !t.speaksOf(said.Hooks):
