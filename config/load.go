@@ -153,7 +153,7 @@ func (c *Config) load(s setting, required bool, into reflect.Value) string {
 	case set:
 		c.sources[s.name] = "environment"
 	case s.field.Tag.Get("default") != "":
-		c.sources[s.name] = "default"
+		c.sources[s.name] = sourceDefault
 	}
 	return ""
 }

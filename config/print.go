@@ -10,6 +10,9 @@ import (
 	"ferry/secret"
 )
 
+// sourceDefault is the source of a setting that nothing sets and that has a default.
+const sourceDefault = "default"
+
 // Print writes every setting with where it came from (environment, file, default
 // or unset), a line each. Secrets are redacted.
 func (c *Config) Print(w io.Writer) error {
@@ -33,8 +36,11 @@ func (c *Config) Print(w io.Writer) error {
 func show(s setting, v reflect.Value, source string) string {
 	switch value := v.Interface().(type) {
 	case secret.String, Keys:
-		if source == "unset" {
+		switch source {
+		case "unset":
 			return "-"
+		case sourceDefault: // it is in the documentation
+			return s.field.Tag.Get("default")
 		}
 		return secret.Redacted
 	case []string:
