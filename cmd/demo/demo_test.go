@@ -82,7 +82,7 @@ func TestNarrator(t *testing.T) {
 	}
 	const want = "\n\x1b[1m1. Done.\x1b[0m\n   Why.\n" +
 		"     Auth0       \x1b[32msame\x1b[0m  (detail)\n" +
-		"     Auth0       \x1b[1;31mthis\x1b[0m\n     \x1b[1;31m^^^ NOT AS IT MUST BE: Auth0 must be: that\x1b[0m\n"
+		"     Auth0       \x1b[1;31mthis\x1b[0m\n     \x1b[1;31m^^^ NOT AS EXPECTED: Auth0 must be: that\x1b[0m\n"
 	if out.String() != want {
 		t.Errorf("got %q, want %q", out.String(), want)
 	}

@@ -1,7 +1,7 @@
 // Command demo starts the Auth0 simulator, the real Kratos and ferry on this
 // machine, takes people across, and says at every step what it measured; `demo replay`
 // makes recorded calls of the hooks again instead. It exits
-// with 0 when everything was as it must be, with 1 when something was not, with 2
+// with 0 when everything was as expected, with 1 when something was not, with 2
 // for wrong usage, and with 130 or 143 when a signal cut it short.
 //
 // It leaves nothing behind: no process however it ends (on Linux), and no folder
@@ -141,7 +141,7 @@ func perform(ctx context.Context, s *stage, n *narrator, keep bool) error {
 		err = linger(ctx, s, n)
 	}
 	if err == nil && t.wrong > 0 {
-		err = fmt.Errorf("%d facts were not as they must be; the end of ferry's log:\n%s", t.wrong, tail(s.ferry.Logs()))
+		err = fmt.Errorf("%d facts were not as expected; the end of ferry's log:\n%s", t.wrong, tail(s.ferry.Logs()))
 	}
 	return err
 }

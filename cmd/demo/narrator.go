@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
+	"unicode/utf8"
 )
 
 // narrator writes for people. The first error of writing is kept in err; whoever is
@@ -39,8 +41,16 @@ func (n *narrator) printf(format string, args ...any) {
 
 func (n *narrator) opening() {
 	n.printf("%s\n%s\n", n.paint(bold, "ferry moves people from Auth0 to Kratos, one login at a time."),
-		"Here Auth0 is simulated, Kratos and ferry are real. What stands beside a name below\n"+
-			"is measured: at the simulator, in ferry's metrics, in Kratos' admin API.\n")
+		"Here Auth0 is simulated; Kratos and ferry are real. Every value below is\n"+
+			"measured: at the simulator, in ferry's metrics, in Kratos' admin API.\n"+n.legend()+"\n")
+}
+
+// legend says how a value that is not as expected can be told.
+func (n *narrator) legend() string {
+	if n.colours {
+		return n.paint(green, "Green") + ": as expected."
+	}
+	return "A value that is not as expected is marked with ^^^."
 }
 
 // step begins a numbered step: what is done, and why it goes the way it goes.
@@ -53,13 +63,18 @@ func (n *narrator) step(done, why string) {
 // It reports whether they are the same.
 func (n *narrator) fact(about, got, want, detail string) bool {
 	if detail != "" {
-		detail = "  " + detail
+		const columns, indent = 80, len("     ") + 11 + len(" ")
+		separator := "  "
+		if indent+utf8.RuneCountInString(got+separator+detail) > columns {
+			separator = "\n" + strings.Repeat(" ", indent)
+		}
+		detail = separator + detail
 	}
 	if got == want {
 		n.printf("     %-11s %s%s\n", about, n.paint(green, got), detail)
 		return true
 	}
 	n.printf("     %-11s %s%s\n     %s\n", about, n.paint(red, got), detail,
-		n.paint(red, fmt.Sprintf("^^^ NOT AS IT MUST BE: %s must be: %s", about, want)))
+		n.paint(red, fmt.Sprintf("^^^ NOT AS EXPECTED: %s must be: %s", about, want)))
 	return false
 }

@@ -180,12 +180,12 @@ func (r *rerun) sumUp() error {
 	line := fmt.Sprintf("%d of %d calls came to what was recorded.", r.right, r.calls)
 	switch {
 	case r.wrong > 0:
-		r.say.printf("\n%s\n", r.say.paint(red, "NOT AS IT MUST BE: "+line))
+		r.say.printf("\n%s\n", r.say.paint(red, "NOT AS EXPECTED: "+line))
 		return fmt.Errorf("%d calls or files were not as they must be; the end of ferry's log:\n%s", r.wrong, tail(r.stage.ferry.Logs()))
 	case r.calls == 0:
 		return errors.New("nothing was replayed")
 	}
-	r.say.printf("\n%s\n", r.say.paint(bold, "All as it must be. "+line))
+	r.say.printf("\n%s\n", r.say.paint(bold, "All as expected. "+line))
 	return r.say.err
 }
 

@@ -113,7 +113,7 @@ func (t *story) grace(ctx context.Context) error {
 		return err
 	}
 	t.say.step("Auth0 goes down. Grace, pending as Ada was, types her password.",
-		"Nobody can tell whether it is right, so nobody says that it is wrong.")
+		"Nobody can tell whether it is right. As expected, she sees an outage instead\n   of \"wrong password\", and stays pending.")
 	if err := t.login(ctx, grace, grace.user.Password,
 		facts{kratostest.SeesUnavailable, 0, calledOnce + "unavailable", pending}); err != nil {
 		return err
@@ -177,13 +177,13 @@ func (t *story) check(about, got, want, detail string) {
 
 // sumUp is the one line to remember.
 func (t *story) sumUp(total reading) {
-	line := fmt.Sprintf("%d people crossed in %d logins: %d passwords reached Auth0, ferry was called %d times.",
+	line := fmt.Sprintf("%d people crossed in %d logins:\n%d passwords reached Auth0, ferry was called %d times.",
 		len(t.crossed), t.logins, total.passwords, total.calls())
 	if t.wrong > 0 {
-		t.say.printf("\n%s\n", t.say.paint(red, fmt.Sprintf("NOT AS IT MUST BE: %d facts, marked above. %s", t.wrong, line)))
+		t.say.printf("\n%s\n", t.say.paint(red, fmt.Sprintf("NOT AS EXPECTED: %d facts, marked above. %s", t.wrong, line)))
 		return
 	}
-	t.say.printf("\n%s\n", t.say.paint(bold, "All as it must be. "+line))
+	t.say.printf("\n%s\n", t.say.paint(bold, "All as expected. "+line))
 }
 
 // demoUser is one of the simulator's demo tenant.
