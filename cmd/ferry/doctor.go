@@ -37,7 +37,7 @@ func doctorCommand(stdout, stderr io.Writer) *cobra.Command {
 func doctorCommandFrom(stdin *os.File, stdout, stderr io.Writer) *cobra.Command {
 	var flags doctorFlags
 	cmd := &cobra.Command{
-		Use:   "doctor [--kratos-config FILE]",
+		Use:   "doctor",
 		Short: "Check settings, Auth0, Kratos and the way between them; say what to change.",
 		Long: "Runs every check and reports every check: what is wrong, why it matters, what to change. It changes nothing.\n" +
 			"Auth0 gets one failed login, for a user that cannot exist (--no-grant: none), and each of ferry's hooks one call\n" +

@@ -22,7 +22,7 @@ type exportFlags struct {
 func exportCommand(stdout, stderr io.Writer) *cobra.Command {
 	var flags exportFlags
 	cmd := &cobra.Command{
-		Use:   "export --out FILE [--connection NAME|ID] [--job ID] [--force] [--json]",
+		Use:   "export --out FILE",
 		Short: "Have Auth0 export its users to a file.",
 		Long: "Has Auth0 export its users and writes them to a file, a JSON object a line. The file appears only\n" +
 			"once it is whole and checked. An export that was broken off goes on with --job, for a day.\n" +

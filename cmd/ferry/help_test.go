@@ -23,7 +23,10 @@ func TestHelp(t *testing.T) {
 		if status := run(t.Context(), append(strings.Fields(name), "--help"), &stdout, io.Discard); status != exitOK {
 			t.Errorf("%s --help ends with %d", name, status)
 		}
-		help, _, found := strings.Cut(stdout.String(), "\nUsage:\n")
+		help, usage, found := strings.Cut(stdout.String(), "\nUsage:\n")
+		if line, _, _ := strings.Cut(usage, "\n"); strings.Contains(line, "[--") {
+			t.Errorf("%s: optional flags are listed below, not in the usage line: %s", name, line)
+		}
 		for _, line := range strings.Split(help, "\n") {
 			if !found || utf8.RuneCountInString(line) > helpWidth {
 				t.Errorf("%s: this is too long, or all: %s", name, line)

@@ -38,7 +38,7 @@ type importFlags struct {
 func importCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 	var flags importFlags
 	cmd := &cobra.Command{
-		Use:   "import --users FILE [--hashes FILE]",
+		Use:   "import --users FILE",
 		Short: "Make Kratos identities of Auth0's users.",
 		Long: "Makes Kratos identities of Auth0's users: with the password hash that Auth0 exported where there is a\n" +
 			"fresh one, else pending, so that the migration hook verifies the first login. The whole file is planned\n" +

@@ -27,7 +27,7 @@ type kratosConfigFlags struct {
 func kratosConfigCommand(stdout, stderr io.Writer) *cobra.Command {
 	var flags kratosConfigFlags
 	cmd := &cobra.Command{
-		Use:   "kratos-config [--kratos-version VERSION] [--merge FILE [--write=false]]",
+		Use:   "kratos-config",
 		Short: "Print what kratos.yml needs for ferry, or merge it into a kratos.yml.",
 		Long: "Prints the part of kratos.yml that makes Kratos call ferry, with the key in it. With --merge it is put into\n" +
 			"a kratos.yml that you have: first what changes is shown, with keys and passwords hidden, then it is written;\n" +

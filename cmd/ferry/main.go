@@ -3,12 +3,14 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 
@@ -55,6 +57,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := &cobra.Command{
 		Use:           "ferry",
 		Short:         "Moves users from Auth0 to Ory Kratos, one login at a time.",
+		Version:       buildVersion(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -69,6 +72,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		recordCommand(stdout, stderr), replayCommand(stdout, stderr),
 		mapCommand(os.Stdin, stdout, stderr), configCommand(stdout), versionCommand(stdout),
 	)
+	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
+	completeValues(root)
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -97,15 +102,21 @@ func configCommand(stdout io.Writer) *cobra.Command {
 }
 
 func versionCommand(stdout io.Writer) *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Print the version.",
 		Args:  cobra.NoArgs,
 		RunE: work(func(context.Context) error {
+			if asJSON {
+				return json.NewEncoder(stdout).Encode(map[string]string{"version": buildVersion(), "go": runtime.Version()})
+			}
 			_, err := fmt.Fprintln(stdout, "ferry", buildVersion())
 			return err
 		}),
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the version, and that of Go, as a JSON object")
+	return cmd
 }
 
 // buildVersion is the linker's version, else what the Go toolchain recorded.

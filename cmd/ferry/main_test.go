@@ -29,14 +29,16 @@ func TestExitStatus(t *testing.T) {
 		status         int
 		stdout, stderr string
 	}{
-		"version":      {exitOK, "ferry ", ""},
-		"--help":       {exitOK, "one login at a time", ""},
-		"":             {exitUsage, "Available Commands", "name a command"},
-		"config":       {exitUsage, "FERRY_LISTEN", "FERRY_HOOK_KEYS: is not set"},
-		"serve":        {exitUsage, "", "FERRY_HOOK_KEYS: is not set"},
-		"serve --fast": {exitUsage, "", "unknown flag: --fast"},
-		"serve now":    {exitUsage, "", "unknown command"},
-		"sail":         {exitUsage, "", `unknown command "sail"`},
+		"version":        {exitOK, "ferry ", ""},
+		"--version":      {exitOK, "ferry ", ""},
+		"version --json": {exitOK, `"version":"`, ""},
+		"--help":         {exitOK, "one login at a time", ""},
+		"":               {exitUsage, "Available Commands", "name a command"},
+		"config":         {exitUsage, "FERRY_LISTEN", "FERRY_HOOK_KEYS: is not set"},
+		"serve":          {exitUsage, "", "FERRY_HOOK_KEYS: is not set"},
+		"serve --fast":   {exitUsage, "", "unknown flag: --fast"},
+		"serve now":      {exitUsage, "", "unknown command"},
+		"sail":           {exitUsage, "", `unknown command "sail"`},
 		"reconcile --users x --json --findings -": {exitUsage, "", "leave one out"},
 		"version please": {exitUsage, "", "unknown command"},
 	} {

@@ -22,7 +22,7 @@ type mapFlags struct{ mapper, schema, user string }
 func mapCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 	var flags mapFlags
 	cmd := &cobra.Command{
-		Use:   "map [--mapper FILE] [--schema FILE] --user FILE",
+		Use:   "map --user FILE",
 		Short: "Print the identity that an Auth0 user becomes; asks nobody and changes nothing.",
 		Long: "Prints the identity that an Auth0 user becomes, as JSON. Whether its traits satisfy the identity\n" +
 			"schema is said on standard error. Exit 0: mapped and valid, 1: not, 2: wrong usage.",

@@ -28,7 +28,7 @@ type reconcileFlags struct {
 func reconcileCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 	var flags reconcileFlags
 	cmd := &cobra.Command{
-		Use:   "reconcile --users FILE [--fix]",
+		Use:   "reconcile --users FILE",
 		Short: "Compare Auth0's users with Kratos' identities, and say who can log in.",
 		Long: "Compares a fresh export of Auth0's users with all identities in Kratos. Ends with a table and one line\n" +
 			"for the ticket: how many of Auth0's users can log in to Kratos today, and how. With --fix it brings what is\n" +

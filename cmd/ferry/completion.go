@@ -1,0 +1,31 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"ferry/bulk"
+	"ferry/wiring"
+)
+
+// flagValues are the flags that take one of a fixed set of values: command, flag, values.
+func flagValues() map[string]map[string][]string {
+	return map[string]map[string][]string{
+		"import": {
+			"mode":        {string(bulk.ModeAuto), string(bulk.ModeHook), string(bulk.ModeHash)},
+			"mfa":         {"skip", "drop"},
+			"on-conflict": {string(bulk.ConflictSkip), string(bulk.ConflictUpdate), string(bulk.ConflictFail)},
+		},
+		"kratos-config": {"response": {wiring.Ignore, wiring.Parse}},
+		"replay":        {"only": recordedOutcomes()},
+	}
+}
+
+// completeValues lets the shell complete the values of flagValues.
+func completeValues(root *cobra.Command) {
+	for _, cmd := range root.Commands() {
+		for flag, values := range flagValues()[cmd.Name()] {
+			// The only error is a flag that the command does not have; a test looks for it.
+			_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+		}
+	}
+}
