@@ -201,6 +201,10 @@ func isPublicKey(text string) bool {
 }
 
 func (c *Config) checkKratos(k *checker) {
+	if c.KratosPublicURL != "" {
+		_, problem := parseURL(c.KratosPublicURL)
+		k.require(problem == "", "KRATOS_PUBLIC_URL", problem)
+	}
 	if c.KratosAdminURL == "" {
 		return
 	}

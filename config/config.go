@@ -70,6 +70,7 @@ type Config struct {
 	WriteBack             bool          `default:"false" desc:"Notes at Auth0, in app_metadata.ferry, that a user has crossed. Needs the Management API application, with the scope update:users."`
 
 	KratosAdminURL   string        `required:"serve,kratos" desc:"Kratos' admin API: http://127.0.0.1:4434."`
+	KratosPublicURL  string        `desc:"Kratos' public API as ferry reaches it: http://127.0.0.1:4433. Only for identity schemas. Unset: they are read where the admin API redirects to, which is serve.public.base_url in kratos.yml; set this where ferry cannot reach that address."`
 	KratosAdminToken secret.String `desc:"Bearer token for that API, where something in front of it wants one."`
 
 	StateURL            secret.String `default:"memory:" desc:"Where what crosses between the two hooks is kept for two minutes: memory:, or redis://user:password@host:6379/0 (rediss:// with TLS) for several replicas."`

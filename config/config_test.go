@@ -165,6 +165,7 @@ func TestFaults(t *testing.T) {
 		{"FERRY_AUTH0_TIMEOUT", "21s", "FERRY_AUTH0_TIMEOUT: must be between 100ms and 20s"},
 		{"FERRY_KRATOS_ADMIN_URL", "kratos:4434", "FERRY_KRATOS_ADMIN_URL: must be an http or https URL"},
 		{"FERRY_KRATOS_ADMIN_URL", "http://kratos:65536", "FERRY_KRATOS_ADMIN_URL: names a port above 65535"},
+		{"FERRY_KRATOS_PUBLIC_URL", "auth.example.org", "FERRY_KRATOS_PUBLIC_URL: must be an http or https URL"},
 		{"FERRY_KRATOS_ADMIN_TOKEN", canary, "FERRY_KRATOS_ADMIN_URL: FERRY_KRATOS_ADMIN_TOKEN goes there"},
 		{"FERRY_LOG_LEVEL", "loud", "FERRY_LOG_LEVEL: must be debug"},
 		{"FERRY_LOG_FORMAT", "xml", "FERRY_LOG_FORMAT: must be json or console"},

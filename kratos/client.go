@@ -33,7 +33,11 @@ const (
 type Options struct {
 	// AdminURL is Kratos' admin API, such as http://127.0.0.1:4434.
 	AdminURL string
-	// Token is sent as bearer token where it is not empty.
+	// PublicURL is Kratos' public API as ferry reaches it, such as
+	// http://127.0.0.1:4433. Identity schemas are read there. Empty: they are read where
+	// the admin API redirects to, which is serve.public.base_url of Kratos.
+	PublicURL string
+	// Token is sent to the admin API as bearer token where it is not empty.
 	Token secret.String
 	// Timeout bounds one look-up, all its requests together.
 	Timeout time.Duration
@@ -52,6 +56,7 @@ type Client struct {
 	api          client.IdentityAPI
 	http         *http.Client
 	admin        *url.URL
+	public       *url.URL // nil: where the admin API redirects to
 	token        secret.String
 	timeout      time.Duration
 	batchTimeout time.Duration
@@ -67,6 +72,12 @@ func New(opts Options) (*Client, error) {
 	if err != nil {
 		return nil, errors.New("kratos: the admin URL is none")
 	}
+	var public *url.URL
+	if opts.PublicURL != "" {
+		if public, err = url.Parse(strings.TrimRight(opts.PublicURL, "/")); err != nil {
+			return nil, errors.New("kratos: the public URL is not a valid URL")
+		}
+	}
 	cfg := client.NewConfiguration()
 	cfg.Servers = client.ServerConfigurations{{URL: strings.TrimRight(opts.AdminURL, "/")}}
 	cfg.UserAgent = userAgent
@@ -78,7 +89,7 @@ func New(opts Options) (*Client, error) {
 		cfg.DefaultHeader["Authorization"] = "Bearer " + opts.Token.Reveal()
 	}
 	c := &Client{
-		api: client.NewAPIClient(cfg).IdentityAPI, http: cfg.HTTPClient, admin: admin, token: opts.Token,
+		api: client.NewAPIClient(cfg).IdentityAPI, http: cfg.HTTPClient, admin: admin, public: public, token: opts.Token,
 		timeout: opts.Timeout, batchTimeout: opts.BatchTimeout, retryPause: opts.RetryPause,
 	}
 	if c.batchTimeout <= 0 {

@@ -25,6 +25,7 @@ const bulkTimeout = 30 * time.Second
 func bulkKratos(cfg *config.Config) (*kratos.Client, error) {
 	return kratos.New(kratos.Options{
 		AdminURL:  cfg.KratosAdminURL,
+		PublicURL: cfg.KratosPublicURL,
 		Token:     cfg.KratosAdminToken,
 		Timeout:   bulkTimeout,
 		Transport: &http.Transport{MaxIdleConnsPerHost: 16, IdleConnTimeout: time.Minute}, // no proxy, as serve has none
@@ -116,6 +117,11 @@ func (f schemaFlags) identified(ctx context.Context, identities *kratos.Client) 
 }
 
 func notReached(err error) error {
+	var public *kratos.PublicError
+	if errors.As(err, &public) {
+		return fmt.Errorf("read the identity schema: %w\n"+
+			"hint: set FERRY_KRATOS_PUBLIC_URL to Kratos' public API as this machine reaches it (port 4433 by default); or name the schema with --schema FILE and --schema-id ID", err)
+	}
 	return fmt.Errorf("read the identity schema from Kratos; is FERRY_KRATOS_ADMIN_URL its admin API, and does it run? %w", err)
 }
 

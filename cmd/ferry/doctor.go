@@ -138,7 +138,7 @@ func take(opts *doctor.Options, cfg *config.Config, faults config.Faults) {
 	}
 	opts.Settings.HookURL, _ = sameMachine(cfg) // empty: FERRY_LISTEN does not say
 	takeAuth0(opts, cfg, faults)
-	if !isFaulty(faults, "KRATOS_ADMIN_URL", "KRATOS_ADMIN_TOKEN") && cfg.KratosAdminURL != "" {
+	if !isFaulty(faults, "KRATOS_ADMIN_URL", "KRATOS_ADMIN_TOKEN", "KRATOS_PUBLIC_URL") && cfg.KratosAdminURL != "" {
 		opts.Kratos, _ = bulkKratos(cfg)
 	}
 	opts.Mapper, opts.MapperFault = newMapper(cfg)

@@ -141,6 +141,7 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 func newIdentities(cfg *config.Config) (*kratos.Client, error) {
 	return kratos.New(kratos.Options{
 		AdminURL:  cfg.KratosAdminURL,
+		PublicURL: cfg.KratosPublicURL,
 		Token:     cfg.KratosAdminToken,
 		Timeout:   kratosTimeout,
 		Transport: &http.Transport{MaxConnsPerHost: kratosConns, MaxIdleConnsPerHost: kratosConns, IdleConnTimeout: 60 * time.Second},

@@ -1,0 +1,131 @@
+package kratos_test
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"ferry/kratos"
+	"ferry/secret"
+)
+
+// served is an API that answers with the text at one path, with a redirect below it where
+// that is set, and with 404 elsewhere. It keeps the paths that were asked for and the tokens.
+type served struct {
+	path, text, redirect string
+	asked, tokens        []string
+}
+
+func (s *served) start(t *testing.T) string {
+	t.Helper()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.asked = append(s.asked, r.URL.EscapedPath())
+		s.tokens = append(s.tokens, r.Header.Get("Authorization"))
+		switch {
+		case s.path == r.URL.EscapedPath():
+			_, _ = io.WriteString(w, s.text)
+		case s.redirect != "":
+			http.Redirect(w, r, s.redirect+strings.TrimPrefix(r.URL.Path, "/admin"), http.StatusTemporaryRedirect)
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	t.Cleanup(srv.Close)
+	return srv.URL
+}
+
+// TestPublicURL: where an identity schema is read, and who is to blame where it is not.
+func TestPublicURL(t *testing.T) {
+	const nowhere = "http://127.0.0.1:1"
+	const schema = `{"$id":"x"}`
+	for name, c := range map[string]struct {
+		admin, public served
+		set           bool // the public URL
+		id            string
+		want          string // the schema, or what the error says
+		configured    bool
+		asked         string // of the admin API
+	}{
+		"where the admin API redirects to": {
+			public: served{path: "/schemas/person", text: schema}, want: schema, asked: "/schemas/person",
+		},
+		"at the configured URL": {
+			admin: served{redirect: nowhere}, public: served{path: "/schemas/person", text: schema}, set: true, want: schema,
+		},
+		"at a gateway's own host": {
+			admin: served{path: "/auth/schemas/person", text: schema, redirect: nowhere + "/auth"}, want: schema, asked: "/schemas/person /auth/schemas/person",
+		},
+		"at the admin API itself": {
+			admin: served{path: "/schemas/person", text: schema, redirect: nowhere}, want: schema, asked: "/schemas/person",
+		},
+		"an id with a slash": {
+			admin: served{path: "/schemas/cHJlc2V0Oi8vZW1haWw", text: schema}, id: "preset://email", want: schema, asked: "/schemas/cHJlc2V0Oi8vZW1haWw",
+		},
+		"nowhere": {
+			admin: served{redirect: nowhere + "/auth"}, want: nowhere + "/auth, where the admin API redirects to (serve.public.base_url): kratos: unavailable (unreachable",
+			asked: "/schemas/person /auth/schemas/person",
+		},
+		"a page that is not JSON": {
+			public: served{path: "/schemas/person", text: "<html>"}, want: "serve.public.base_url): kratos: garbled (answer_malformed", asked: "/schemas/person",
+		},
+		"not at the configured URL": {
+			admin: served{path: "/schemas/person", text: schema}, set: true, want: "(not_there, status 404)", configured: true,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			public := c.public.start(t)
+			if c.admin.redirect == "" && c.admin.path == "" {
+				c.admin.redirect = public
+			}
+			opts := kratos.Options{AdminURL: c.admin.start(t), Token: secret.New("token-1"), Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+			if c.set {
+				opts.PublicURL = public + "/"
+			}
+			got, err := readSchema(t, opts, c.id)
+			var fault *kratos.PublicError
+			failed := errors.As(err, &fault)
+			if failed != (c.want != schema) || failed && fault.Configured != c.configured || !strings.Contains(got+fmt.Sprint(err), c.want) {
+				t.Errorf("%s, %v", got, err)
+			}
+			if asked := strings.Join(c.admin.asked, " "); asked != c.asked {
+				t.Errorf("the admin API was asked for %s", asked)
+			}
+			if tokens := strings.Join(c.public.tokens, ""); tokens != "" {
+				t.Errorf("the public API got %s", tokens)
+			}
+		})
+	}
+}
+
+func readSchema(t *testing.T, opts kratos.Options, id string) (string, error) {
+	t.Helper()
+	client, err := kratos.New(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := client.Schema(t.Context(), cmp.Or(id, "person"))
+	return string(text), err
+}
+
+// TestRedirectsEnd: an API that redirects to itself is not followed for long.
+func TestRedirectsEnd(t *testing.T) {
+	asked := 0
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked++
+		http.Redirect(w, r, r.URL.Path, http.StatusFound)
+	}))
+	defer srv.Close()
+	client, err := kratos.New(kratos.Options{AdminURL: srv.URL, Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Schemas(t.Context()); err == nil || asked != 4 {
+		t.Errorf("%d requests, %v", asked, err)
+	}
+}
