@@ -23,8 +23,7 @@ const (
 	carryPatience = 2 * time.Second
 	// carryCrowd is how many profiles may wait for another try at once, and how many
 	// notes for Auth0.
-	carryCrowd  = 1000
-	schemaLasts = 10 * time.Minute
+	carryCrowd = 1000
 	// databases is the provider of users in Auth0's databases.
 	databases = "auth0"
 )
@@ -69,11 +68,6 @@ type carrier struct {
 
 	mu      sync.Mutex
 	schemas map[string]cachedSchema
-}
-
-type cachedSchema struct {
-	schema *mapping.Schema
-	until  time.Time
 }
 
 func newCarrier(opts CarryOptions, log *zap.Logger, m *metrics, now func() time.Time) *carrier {
@@ -267,28 +261,6 @@ func current(r kratos.Record) mapping.Current {
 		c.Addresses = append(c.Addresses, mapping.CurrentAddress{Value: a.Value, Via: a.Via, Verified: a.Verified})
 	}
 	return c
-}
-
-// schema is the identity schema, fetched now and then.
-func (c *carrier) schema(ctx context.Context, id string) (*mapping.Schema, error) {
-	c.mu.Lock()
-	cached, ok := c.schemas[id]
-	c.mu.Unlock()
-	if ok && c.now().Before(cached.until) {
-		return cached.schema, nil
-	}
-	text, err := c.Records.Schema(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	schema, err := mapping.ParseSchema(text)
-	if err != nil {
-		return nil, unmappable(err)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.schemas[id] = cachedSchema{schema, c.now().Add(schemaLasts)}
-	return schema, nil
 }
 
 // migrated tells everybody who counts: Kratos shows that the password has crossed.

@@ -52,13 +52,13 @@ type Result struct {
 //   - Addresses are marked as verified, never the reverse, where mapper, profile and
 //     rules agree.
 //
+// Without a schema (nil) no trait is changed, because nothing tells identifiers from
+// other traits; metadata, marks and addresses are as above.
+//
 // An [InvalidError] means that the identity's own traits do not satisfy the schema, so
 // that Kratos would refuse any change. Arguments are not changed; the operations share
 // values with them.
 func Merge(schema *Schema, current Current, profile Profile, mapped Identity, rules Rules, marks map[string]any) (Result, error) {
-	if schema == nil {
-		return Result{}, errors.New("merge: there is no schema, which tells identifiers from other traits")
-	}
 	m := merger{schema: schema, current: current, rules: rules, verified: rules.Verified(profile)}
 	traits, err := m.traits(mapped.Traits)
 	if err != nil {
@@ -96,6 +96,9 @@ func (p proposal) name() string { return strings.Join(p.path, ".") }
 
 // traits are the current ones with every proposal that the schema lets in.
 func (m *merger) traits(mapped map[string]any) (map[string]any, error) {
+	if m.schema == nil {
+		return m.current.Traits, nil
+	}
 	var proposals []proposal
 	for _, leaf := range leaves(nil, mapped) {
 		if m.wanted(leaf) {

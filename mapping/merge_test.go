@@ -237,7 +237,6 @@ func TestMergeRefuses(t *testing.T) {
 		marks   map[string]any
 		invalid bool
 	}{
-		"no schema":              {},
 		"a binding among marks":  {schema: person(t), marks: map[string]any{"user_id": "auth0|kim"}},
 		"marks that are no JSON": {schema: person(t), marks: map[string]any{"f": func() {}}},
 		"auth0 is a text":        {schema: person(t), current: mapping.Current{MetadataAdmin: map[string]any{"auth0": "kim"}}},
@@ -254,6 +253,28 @@ func TestMergeRefuses(t *testing.T) {
 				t.Errorf("error %v", err)
 			}
 		})
+	}
+}
+
+// TestMergeWithoutSchema: no trait is written, metadata and verified addresses are.
+func TestMergeWithoutSchema(t *testing.T) {
+	current := mapping.Current{
+		Traits:    map[string]any{"email": "kim@example.org"},
+		Addresses: []mapping.CurrentAddress{{Value: "kim@example.org", Via: "email"}},
+	}
+	p := profile(t, `{"email":"kim@example.org","email_verified":true,"locale":"da"}`)
+	mapped := mapping.Identity{
+		Traits: map[string]any{"locale": "da"}, MetadataPublic: map[string]any{"plan": "gold"},
+		VerifiedAddresses: []mapping.Address{{Value: "kim@example.org", Via: "email"}},
+	}
+	result, err := mapping.Merge(nil, current, p, mapped, mapping.Rules{}, map[string]any{"migrated_at": "now"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `add /metadata_public {"plan":"gold"} add /metadata_admin {"auth0":{"migrated_at":"now"}} ` +
+		`replace /verifiable_addresses/0/verified true replace /verifiable_addresses/0/status "completed"`
+	if got := words(t, result.Ops); got != want {
+		t.Errorf("writes %s", got)
 	}
 }
 
