@@ -31,7 +31,7 @@ type schemas map[string]*mapping.Schema
 func (e *exam) kratos(ctx context.Context) []Check {
 	s := series{exam: e}
 	if e.Kratos == nil {
-		s.skip("FERRY_KRATOS_ADMIN_URL is not set", nameAdmin, nameSchema, nameMapper, namePending)
+		s.skip("FERRY_KRATOS_ADMIN_URL is not set, or cannot be used", nameAdmin, nameSchema, nameMapper, namePending)
 		return s.checks
 	}
 	if !s.run(ctx, nameAdmin, e.checkAdmin) {
@@ -41,10 +41,10 @@ func (e *exam) kratos(ctx context.Context) []Check {
 	all := schemas{}
 	s.run(ctx, nameSchema, func(ctx context.Context) Check { return e.readSchemas(ctx, all) })
 	if len(all) == 0 {
-		s.skip("there is no identity schema to hold it against", nameMapper, namePending)
-		return s.checks
+		s.skip("there is no identity schema to check it against", nameMapper)
+	} else {
+		s.run(ctx, nameMapper, func(context.Context) Check { return e.checkMapper(all) })
 	}
-	s.run(ctx, nameMapper, func(context.Context) Check { return e.checkMapper(all) })
 	s.run(ctx, namePending, func(ctx context.Context) Check { return e.checkPending(ctx, all) })
 	return s.checks
 }
@@ -85,6 +85,10 @@ func (e *exam) takesNoTemplate(ctx context.Context) bool {
 
 // kratosFault is why Kratos' admin API cannot be used.
 func (e *exam) kratosFault(err error) Check {
+	var public *kratos.PublicError
+	if errors.As(err, &public) {
+		return fail("set FERRY_KRATOS_PUBLIC_URL to Kratos' public API as this machine reaches it (port 4433 by default)", "%s", schemaFault(public))
+	}
 	var fault *kratos.Error
 	_ = errors.As(err, &fault)
 	switch {
@@ -102,6 +106,16 @@ func (e *exam) kratosFault(err error) Check {
 	}
 	return fail("set FERRY_KRATOS_ADMIN_URL to where the admin API listens, and let this machine reach it",
 		"Kratos' admin API does not answer: no login can be asked about (%v)", err)
+}
+
+// schemaFault is what it means that Kratos' public API, which has the identity schemas,
+// cannot be used.
+func schemaFault(public *kratos.PublicError) string {
+	at := "FERRY_KRATOS_PUBLIC_URL, " + plain(public.URL) + ","
+	if !public.Configured {
+		at = "serve.public.base_url of Kratos, " + plain(public.URL) + ", where its admin API redirects to,"
+	}
+	return fmt.Sprintf("the identity schemas cannot be read: %s gives none (%v). Passwords cross, but no trait of a profile is written, and import and reconcile need --schema", at, errors.Unwrap(public))
 }
 
 func (e *exam) readSchemas(ctx context.Context, into schemas) Check {
@@ -239,7 +253,7 @@ func (e *exam) checkPending(ctx context.Context, all schemas) Check {
 	case t.pending == 0:
 		return ok("none of %s is pending: nobody needs the hook, or nobody is imported yet", countIdentities(min(t.read, walkSize)))
 	}
-	return t.verdict(err != nil)
+	return t.verdict(err != nil, len(all) > 0)
 }
 
 func countIdentities(n int) string {
@@ -279,7 +293,7 @@ func (e *exam) weigh(t *tally, r kratos.Record, all schemas) {
 	}
 }
 
-func (t tally) verdict(sampled bool) Check {
+func (t tally) verdict(sampled, checked bool) Check {
 	of := fmt.Sprintf("%d pending identities", t.pending)
 	if t.pending == 1 {
 		of = "1 pending identity"
@@ -305,9 +319,12 @@ func (t tally) verdict(sampled bool) Check {
 	if len(problems) > 0 {
 		return fail(strings.Join(fixes, "; "), "of %s %s", of, strings.Join(problems, "; "))
 	}
-	text := ""
-	if t.inactive > 0 {
-		text = fmt.Sprintf("; %d of them are deactivated", t.inactive)
+	text := "; their traits were not checked against an identity schema"
+	if checked {
+		text = " and fitting the schema"
 	}
-	return ok("%s, bound and fitting the schema%s", of, text)
+	if t.inactive > 0 {
+		text += fmt.Sprintf("; %d of them are deactivated", t.inactive)
+	}
+	return ok("%s, bound%s", of, text)
 }

@@ -52,6 +52,12 @@ func start(t *testing.T, settings ...string) *stack {
 // startWith changes the parsed kratos.yml before Kratos starts on it.
 func startWith(t *testing.T, edit func(config map[string]any), settings ...string) *stack {
 	t.Helper()
+	return startOn(t, func(k *kratostest.Options) { k.Edit = edit }, settings...)
+}
+
+// startOn changes what Kratos is started with.
+func startOn(t *testing.T, change func(*kratostest.Options), settings ...string) *stack {
+	t.Helper()
 	limits := auth0sim.RelaxedSettings()
 	s := &stack{t: t, tap: &tap{}}
 	s.sim = auth0sim.Run(t, auth0sim.Config{Settings: &limits, Tenant: &auth0sim.Tenant{
@@ -62,13 +68,14 @@ func startWith(t *testing.T, edit func(config map[string]any), settings ...strin
 	}})
 	front := httptest.NewServer(s.tap)
 	t.Cleanup(front.Close)
-	s.kratos = kratostest.Run(t, kratostest.Options{
+	options := kratostest.Options{
 		HookURL:        front.URL + "/hooks/password-migration",
 		AfterLoginURL:  front.URL + "/hooks/after-login",
-		Edit:           edit,
 		HookKey:        hookKey,
 		MigrateJsonnet: wiring.MigrateJsonnet("X-Forwarded-For"),
-	})
+	}
+	change(&options)
+	s.kratos = kratostest.Run(t, options)
 	s.lookups, s.admin = startLookups(t, s.kratos.AdminURL())
 	s.startFerry(settings...)
 	t.Cleanup(func() {

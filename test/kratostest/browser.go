@@ -67,7 +67,7 @@ func (k *Kratos) loginBrowser(ctx context.Context, identifier, password string, 
 		"password":   {password},
 		"csrf_token": {f.csrfToken()},
 	}
-	request, err := p.request(ctx, http.MethodPost, f.UI.Action, "text/html", form.Encode())
+	request, err := p.request(ctx, http.MethodPost, p.kratos.reached(f.UI.Action), "text/html", form.Encode())
 	if err != nil {
 		return Login{}, err
 	}

@@ -17,8 +17,10 @@ type places struct {
 	dsn        string
 	publicPort int
 	adminPort  int
-	schemaURL  string
-	hookURL    string // empty: the example's
+	// publicBaseURL empty: where the public API listens
+	publicBaseURL string
+	schemaURL     string
+	hookURL       string // empty: the example's
 	// afterLoginURL empty: no hook after logins
 	afterLoginURL string
 	hookKey       string // empty: the example's
@@ -56,12 +58,16 @@ type replacement struct {
 }
 
 func (p places) replacements() []replacement {
+	publicBaseURL := p.publicBaseURL
+	if publicBaseURL == "" {
+		publicBaseURL = baseURL(p.publicPort) + "/"
+	}
 	const hook = "selfservice.methods.password.config.migrate_hook.config."
 	all := []replacement{
 		{"dsn", p.dsn},
 		{"serve.public.host", loopback},
 		{"serve.public.port", p.publicPort},
-		{"serve.public.base_url", baseURL(p.publicPort) + "/"},
+		{"serve.public.base_url", publicBaseURL},
 		{"serve.admin.host", loopback},
 		{"serve.admin.port", p.adminPort},
 		{"serve.admin.base_url", baseURL(p.adminPort) + "/"},

@@ -50,6 +50,9 @@ type Options struct {
 	// MigrateJsonnet is the template of the migration hook's body. Kratos 25.4
 	// and later use it; 1.3.1 ignores it and sends identifier and password.
 	MigrateJsonnet string
+	// PublicBaseURL is serve.public.base_url, with a slash at its end: where browsers
+	// reach the public API. Empty means where it listens.
+	PublicBaseURL string
 	// Edit changes the configuration after everything else, to test what an
 	// operator may do to it. Lists are []any, objects map[string]any.
 	Edit func(config map[string]any)
@@ -69,6 +72,7 @@ type Kratos struct {
 	proc      *process.Process
 	logs      *process.Log
 	publicURL string
+	baseURL   string // serve.public.base_url; empty: it is publicURL
 	adminURL  string
 	tempDir   string // removed by Stop; empty: none
 	http      *http.Client
@@ -255,6 +259,7 @@ func (b *boot) writeConfig(p ports) error {
 		publicPort:    p.public,
 		adminPort:     p.admin,
 		schemaURL:     "file://" + b.file("identity.schema.json"),
+		publicBaseURL: b.opts.PublicBaseURL,
 		hookURL:       b.opts.HookURL,
 		afterLoginURL: b.opts.AfterLoginURL,
 		hookKey:       b.opts.HookKey,
@@ -287,6 +292,7 @@ func (b *boot) serve(ctx context.Context, p ports) (*Kratos, error) {
 		return nil, err
 	}
 	k := newKratos(proc, b.logs, p)
+	k.baseURL = b.opts.PublicBaseURL
 	if err := k.awaitReady(ctx); err != nil {
 		k.http.CloseIdleConnections()
 		return nil, errors.Join(err, proc.Stop(stopGrace))

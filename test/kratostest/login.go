@@ -173,7 +173,7 @@ func (p person) submitJSON(ctx context.Context, f flow, identifier, password str
 	if err != nil {
 		return answer{}, 0, fmt.Errorf("submit: %w", err)
 	}
-	request, err := p.request(ctx, http.MethodPost, f.UI.Action, "application/json", string(body))
+	request, err := p.request(ctx, http.MethodPost, p.kratos.reached(f.UI.Action), "application/json", string(body))
 	if err != nil {
 		return answer{}, 0, err
 	}

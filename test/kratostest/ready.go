@@ -79,9 +79,13 @@ func (k *Kratos) ready(ctx context.Context, address string) bool {
 // still finding out that it cannot have it: each of Kratos' ports redirects
 // what belongs to the other one there.
 func (k *Kratos) checkOurs(ctx context.Context) error {
+	public := k.publicURL
+	if k.baseURL != "" {
+		public = strings.TrimRight(k.baseURL, "/")
+	}
 	for _, probe := range []struct{ address, belongs string }{
 		{k.publicURL + "/admin/identities", k.adminURL},
-		{k.adminURL + "/admin/schemas", k.publicURL},
+		{k.adminURL + "/admin/schemas", public},
 	} {
 		location, err := k.redirect(ctx, probe.address)
 		if err != nil {
@@ -141,4 +145,12 @@ func send(via *http.Client, request *http.Request) (answer, error) {
 		return answer{}, fmt.Errorf("read the answer: %w", err)
 	}
 	return answer{status: response.StatusCode, location: response.Header.Get("Location"), body: body}, nil
+}
+
+// reached is an address below serve.public.base_url as it is reached from here.
+func (k *Kratos) reached(address string) string {
+	if path, ok := strings.CutPrefix(address, k.baseURL); ok && k.baseURL != "" {
+		return k.publicURL + "/" + path
+	}
+	return address
 }

@@ -27,7 +27,7 @@ func (k *Kratos) ChangePassword(ctx context.Context, login Login, password strin
 	var changed struct {
 		State string `json:"state"`
 	}
-	if err := k.withToken(ctx, login, http.MethodPost, settings.UI.Action, body, &changed); err != nil {
+	if err := k.withToken(ctx, login, http.MethodPost, k.reached(settings.UI.Action), body, &changed); err != nil {
 		return fmt.Errorf("change password: %w", err)
 	}
 	if changed.State != "success" {
