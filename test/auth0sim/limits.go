@@ -159,16 +159,18 @@ func (l *limits) succeeded(a *attempt) {
 
 // unblock lifts the brute-force blocks of everything a user can log in with.
 func (s *Server) unblock(u User) {
+	s.limits.forget(u.owns)
+}
+
+// owns says whether failures counted under the key are about one of the user's logins.
+func (u User) owns(key failureKey) bool {
 	own := Identity{Connection: u.Connection, Email: u.Email, Username: u.Username, Phone: u.Phone}
-	s.limits.mu.Lock()
-	defer s.limits.mu.Unlock()
-	for key := range s.limits.failures {
-		for _, identity := range append([]Identity{own}, u.Identities...) {
-			if key.connection == identity.Connection && identity.answersTo(key.identifier) {
-				delete(s.limits.failures, key)
-			}
+	for _, identity := range append([]Identity{own}, u.Identities...) {
+		if key.connection == identity.Connection && identity.answersTo(key.identifier) {
+			return true
 		}
 	}
+	return false
 }
 
 // answersTo says whether the identity can log in under an identifier.

@@ -43,6 +43,7 @@ func (s *Server) managementRoutes(mux *http.ServeMux) {
 		mux.Handle(pathRedirects+path, s.serve(open))
 	}
 	s.inspectRoutes(mux)
+	s.blockRoutes(mux)
 	mux.Handle(PathManagement, s.serve(fixed(func(*exchange) response { return s.refuse(AnswerManagementNotFound) })))
 }
 
