@@ -217,6 +217,31 @@ func (m *Management) LookUpEmail(ctx context.Context, email string) ([][]byte, e
 	return users, err
 }
 
+// UserBlock is a block by brute-force protection, after too many wrong passwords. It is
+// not an administrator's block, which the user object tells.
+type UserBlock struct {
+	// Identifier is the e-mail address, username or phone number that is blocked.
+	Identifier string `json:"identifier"`
+	// IP is the address that the block is for. Empty: it is for all (Account Lockout).
+	IP string `json:"ip"`
+	// Connection may be empty: not told.
+	Connection string `json:"connection"`
+}
+
+// UserBlocks lists the blocks of all identifiers of a user that hold now (contract, 2).
+// It needs read:users. Every error is a *ManagementError, with status 404 where there is
+// no such user.
+func (m *Management) UserBlocks(ctx context.Context, userID string) ([]UserBlock, error) {
+	if provider, id, _ := strings.Cut(userID, "|"); provider == "" || id == "" {
+		return nil, &ManagementError{Reason: "bad_id"}
+	}
+	var said struct {
+		Blocks []UserBlock `json:"blocked_for"`
+	}
+	err := m.look(ctx, "/api/v2/user-blocks/"+url.PathEscape(userID), url.Values{"consider_brute_force_enablement": {"true"}}, &said)
+	return said.Blocks, err
+}
+
 // look reads what stands at a path.
 func (m *Management) look(ctx context.Context, path string, query url.Values, into any) error {
 	if len(query) > 0 {
