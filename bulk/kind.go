@@ -2,7 +2,6 @@ package bulk
 
 import (
 	"strings"
-	"time"
 
 	"ferry/kratos"
 )
@@ -21,7 +20,8 @@ const (
 	// KindHash has the password hash that was imported.
 	KindHash Kind = "imported_hash"
 	// KindOwn has a password that was set at Kratos: by recovery, in the settings, or at
-	// a registration there.
+	// a registration there. Where no after-login hook tells ferry of logins, it is also
+	// the kind of those whose password crossed.
 	KindOwn Kind = "own_password"
 	// KindSocial has no password, but an account at a provider.
 	KindSocial Kind = "social_only"
@@ -35,11 +35,10 @@ func Kinds() []Kind {
 }
 
 // kindOf says how the person can log in. Only the after-login hook's note tells a
-// migrated password from one that was set at Kratos: without that hook, a pending
-// import that has a password now counts as migrated.
+// password that crossed from one that was set at Kratos: a pending import may have been
+// recovered without ever crossing.
 func kindOf(record kratos.Record) Kind {
-	_, noted := migratedAt(record)
-	as := originOf(record).As
+	_, noted := record.MigratedAt()
 	switch {
 	case !record.Active:
 		return KindInactive
@@ -47,24 +46,14 @@ func kindOf(record kratos.Record) Kind {
 		return KindPending
 	case record.HasPassword && noted:
 		return KindMigrated
-	case record.HasPassword && as == CreatedHash:
+	case record.HasPassword && record.ImportedAs() == string(CreatedHash):
 		return KindHash
-	case record.HasPassword && as == CreatedPending:
-		return KindMigrated
 	case record.HasPassword:
 		return KindOwn
 	case len(record.Social) > 0:
 		return KindSocial
 	}
 	return KindNone
-}
-
-// migratedAt is when the after-login hook saw the password cross.
-func migratedAt(record kratos.Record) (time.Time, bool) {
-	auth0, _ := record.MetadataAdmin["auth0"].(map[string]any)
-	text, _ := auth0["migrated_at"].(string)
-	at, err := time.Parse(time.RFC3339, text)
-	return at, err == nil
 }
 
 // IsSubject tells an Auth0 user id by its form: provider|id.

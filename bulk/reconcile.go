@@ -310,7 +310,7 @@ func staleSince(record kratos.Record, profile mapping.Profile) string {
 		return "last_password_reset cannot be read"
 	}
 	origin := originOf(record)
-	at, migrated := migratedAt(record)
+	at, migrated := record.MigratedAt()
 	switch {
 	case migrated && reset.After(at):
 		return "the password was reset at Auth0 after it had crossed"

@@ -58,7 +58,7 @@ func ReadStatus(ctx context.Context, identities *kratos.Client, stragglers io.Wr
 	defer progress.Done()
 	err = identities.Walk(ctx, func(record kratos.Record) error {
 		progress.Add(1)
-		if at, ok := migratedAt(record); ok {
+		if at, ok := record.MigratedAt(); ok {
 			s.recent(at)
 			if first.IsZero() || at.Before(first) {
 				first = at

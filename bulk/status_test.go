@@ -41,7 +41,7 @@ func TestStatusKinds(t *testing.T) {
 		want   bulk.Kind
 	}{
 		"migrated":             {migrated(1, statusNow), bulk.KindMigrated},
-		"migrated, not noted":  {unnoted, bulk.KindMigrated},
+		"recovered":            {unnoted, bulk.KindOwn}, // without ever crossing
 		"a hash":               {imported, bulk.KindHash},
 		"an own password":      {own, bulk.KindOwn},
 		"social":               {fakePerson{Social: []string{"google:1"}}, bulk.KindSocial},

@@ -30,7 +30,7 @@ type Identity struct {
 // Binding is what an identity records of where it came from, in
 // metadata_admin.auth0: user_id, user_ids and connection.
 type Binding struct {
-	// Subjects are the Auth0 user ids, byte for byte; none: unbound.
+	// Subjects are the Auth0 user ids, byte for byte, each once; none: unbound.
 	Subjects []string
 	// Connection is the Auth0 connection that holds the password; empty: not recorded.
 	Connection string
@@ -197,6 +197,12 @@ func (i identityJSON) binding() Binding {
 	if !recorded && subjectForm.MatchString(i.ExternalID) {
 		b.Subjects = append(b.Subjects, i.ExternalID)
 	}
-	b.Subjects = slices.DeleteFunc(b.Subjects, func(s string) bool { return s == "" })
+	var each []string // user_ids lists user_id too
+	for _, subject := range b.Subjects {
+		if subject != "" && !slices.Contains(each, subject) {
+			each = append(each, subject)
+		}
+	}
+	b.Subjects = each
 	return b
 }

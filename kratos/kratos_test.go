@@ -169,7 +169,7 @@ func TestPendingActiveAndBinding(t *testing.T) {
 		"no password to migrate":      {[]string{`{"hashed_password":"","use_password_migration_hook":true}`, `{}`}, true, false, "[auth0|kim]", ""},
 		"inactive":                    {[]string{`"active"`, `"inactive"`}, false, true, "[auth0|kim]", ""},
 		"connection":                  {[]string{recorded, `"metadata_admin":{"auth0":{"user_id":"auth0|kim","connection":"users"}}`}, true, true, "[auth0|kim]", "users"},
-		"linked":                      {[]string{recorded, `"metadata_admin":{"auth0":{"user_id":"auth0|kim","user_ids":["auth0|kim","google-oauth2|1"]}}`}, true, true, "[auth0|kim auth0|kim google-oauth2|1]", ""},
+		"linked":                      {[]string{recorded, `"metadata_admin":{"auth0":{"user_id":"auth0|kim","user_ids":["auth0|kim","google-oauth2|1"]}}`}, true, true, "[auth0|kim google-oauth2|1]", ""},
 		"user_ids alone":              {[]string{recorded, `"metadata_admin":{"auth0":{"user_ids":["ad|1"]}}`}, true, true, "[ad|1]", ""},
 		"external id":                 {[]string{recorded, `"metadata_admin":null,"external_id":"auth0|kim"`}, true, true, "[auth0|kim]", ""},
 		"external id, other metadata": {[]string{recorded, `"metadata_admin":{"x":[1]},"external_id":"auth0|kim"`}, true, true, "[auth0|kim]", ""},
