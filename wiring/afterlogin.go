@@ -15,24 +15,21 @@ func (m *merger) afterLogin() error {
 	global, _ := m.get(afterPath("hooks")...).([]any)
 	switch ours := indexes(hooks); {
 	case len(hooks) == 0 && len(indexes(global)) > 0:
-		return m.updateHooks(indexes(global), afterPath("hooks")...)
+		return m.updateHooks(global, afterPath("hooks")...)
 	case len(hooks) == 0:
 		return m.newHooks(global)
 	case len(ours) == 0:
 		m.warnShadowed(hooks, global)
 		m.keyUnknown()
-		return m.appendHook()
+		return m.firstHook()
 	case len(ours) == len(hooks) && len(indexes(global)) == 0 && len(global) > 0:
-		if err := m.copyHooks(true); err != nil {
+		if err := m.appendCopies(); err != nil {
 			return err
 		}
-		for i := range ours {
-			ours[i] += len(global)
-		}
-		return m.updateHooks(ours, afterPath("password", "hooks")...)
+		return m.updateHooks(hooks, afterPath("password", "hooks")...)
 	default:
 		m.warnShadowed(hooks, global)
-		return m.updateHooks(ours, afterPath("password", "hooks")...)
+		return m.updateHooks(hooks, afterPath("password", "hooks")...)
 	}
 }
 
@@ -70,11 +67,13 @@ func contains(hooks []any, hook any) bool {
 // newHooks makes the list for logins with a password, which until now there was none of.
 func (m *merger) newHooks(global []any) error {
 	m.keyUnknown()
+	hooks := []node{m.o.afterLoginNode()}
 	if len(global) > 0 {
-		if err := m.copyHooks(false); err != nil {
+		copied, err := m.copies()
+		if err != nil {
 			return err
 		}
-		return m.appendHook()
+		hooks = append(hooks, copied)
 	}
 	path := afterPath("password", "hooks")
 	at, missing, err := m.locate(path...)
@@ -82,24 +81,33 @@ func (m *merger) newHooks(global []any) error {
 		return err
 	}
 	if len(missing) > 0 {
-		list := node{key: "hooks", children: []node{m.o.afterLoginNode()}}
+		list := node{key: "hooks", children: hooks}
 		return m.insert(at, within(missing[:len(missing)-1], list))
 	}
-	return m.fill(at, func(column int) []string { return m.style(at).lines(m.o.afterLoginNode(), column) })
+	return m.fill(at, hooks)
 }
 
 // fill writes items into a list that has none.
-func (m *merger) fill(at place, items func(column int) []string) error {
+func (m *merger) fill(at place, items []node) error {
+	s := m.style(at)
+	column := at.column + s.list
 	at, ok := m.emptied(at)
 	if !ok {
 		return at.cannot("cannot be edited: write it in block style, a dash for each item")
 	}
-	return m.splice(at.line+1, at.line+1, items(at.column+m.style(at).list))
+	var lines []string
+	for _, item := range items {
+		lines = append(lines, s.lines(item, column)...)
+	}
+	end := m.last(at, column)
+	return m.splice(end, end, lines)
 }
 
-// appendHook adds ferry's hook to the end of a list that has items: what stands
-// before it, such as require_verified_address, stays in force.
-func (m *merger) appendHook() error {
+// firstHook puts ferry's hook at the beginning of a list that has items. By the time
+// that Kratos runs the list, the password has been proven; a hook before ferry's that
+// ends the login, such as require_verified_address, would keep from ferry that it was.
+// All of them stay in force.
+func (m *merger) firstHook() error {
 	at, _, err := m.locate(afterPath("password", "hooks")...)
 	if err != nil {
 		return err
@@ -108,8 +116,8 @@ func (m *merger) appendHook() error {
 	if !ok {
 		return at.cannot("cannot be edited: write it in block style, a dash for each item")
 	}
-	end := m.listEnd(at, column)
-	return m.splice(end, end, m.itemStyle(at).lines(m.o.afterLoginNode(), column))
+	begin := m.listBegin(at, column)
+	return m.splice(begin, begin, m.itemStyle(at).lines(m.o.afterLoginNode(), column))
 }
 
 // listEnd is the line behind a list's last one. Comments at the dashes' own column
@@ -140,8 +148,16 @@ func (m *merger) itemStyle(at place) style {
 	return s
 }
 
-// updateHooks brings ferry's hooks in a list up to date.
-func (m *merger) updateHooks(ours []int, list ...string) error {
+// updateHooks brings ferry's hooks in a list up to date, and the first of them to its
+// beginning.
+func (m *merger) updateHooks(hooks []any, list ...string) error {
+	ours := indexes(hooks)
+	if ours[0] > 0 {
+		if err := m.moveFirst(ours[0], list...); err != nil {
+			return err
+		}
+		ours[0] = 0
+	}
 	if len(ours) > 1 {
 		m.note("%s calls ferry %d times: once is enough", strings.Join(list, "."), len(ours))
 	}

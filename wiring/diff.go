@@ -18,7 +18,7 @@ type change struct {
 }
 
 // diff is a unified diff of two texts, without what is nobody's business.
-func diff(before, after string, key secret.String) string {
+func diff(before, after, title string, key secret.String) string {
 	if before == after {
 		return ""
 	}
@@ -26,7 +26,7 @@ func diff(before, after string, key secret.String) string {
 	changes := script(was, is)
 	shown := redacted(changes, key)
 	var out strings.Builder
-	out.WriteString("--- kratos.yml\n+++ kratos.yml, with ferry\n")
+	out.WriteString("--- kratos.yml\n+++ kratos.yml, " + title + "\n")
 	for first := 0; first < len(changes); {
 		if changes[first].sign == ' ' {
 			first++

@@ -171,7 +171,7 @@ func (d *document) step(at place, key string, above []string) (next place, found
 
 // cannot is the error about a place that cannot be edited.
 func (p place) cannot(why string) error {
-	return fmt.Errorf("merge kratos.yml: line %d: %s %s", p.line+1, p.path, why)
+	return fmt.Errorf("edit kratos.yml: line %d: %s %s", p.line+1, p.path, why)
 }
 
 // entry finds a key of a block mapping.

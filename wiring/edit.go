@@ -2,6 +2,7 @@ package wiring
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,12 +19,13 @@ func (d *document) splice(first, end int, lines []string) error {
 	for _, line := range lines {
 		fresh = append(fresh, line+ending)
 	}
-	if first == 0 && end > 0 && strings.HasPrefix(d.lines[0], byteOrderMark) {
-		fresh[0] = byteOrderMark + fresh[0]
-	}
+	marked := first == 0 && end > 0 && strings.HasPrefix(d.lines[0], byteOrderMark)
 	d.lines = slices.Replace(d.lines, first, end, fresh...)
+	if marked && len(d.lines) > 0 {
+		d.lines[0] = byteOrderMark + d.lines[0]
+	}
 	if err := d.read(); err != nil {
-		return fmt.Errorf("merge kratos.yml: what was written at line %d does not fit: %w", first+1, err)
+		return fmt.Errorf("edit kratos.yml: what was written at line %d does not fit: %w", first+1, err)
 	}
 	return nil
 }
@@ -163,26 +165,52 @@ func (d *document) insert(at place, entries ...node) error {
 	return d.splice(end, end, lines)
 }
 
-// emptied takes the {}, [], ~ or null out of an entry that is empty. Only the line
-// changes: the parse that follows is the caller's.
+// emptied makes a comment of the {}, [], ~ or null in an entry that is empty, from
+// which Remove restores it. Only the line changes: the parse that follows is the
+// caller's.
 func (d *document) emptied(at place) (place, bool) {
 	if !at.keyed {
 		return at, false
 	}
 	line := d.bareLine(at.line)
 	rest := strings.TrimLeft(line[at.colon:], " \t")
+	blanks := line[at.colon : len(line)-len(rest)]
 	for _, empty := range []string{"{}", "[]", "~", "null", ""} {
 		behind, ok := strings.CutPrefix(rest, empty)
 		comment := strings.TrimLeft(behind, " \t")
 		if !ok || comment != "" && !strings.HasPrefix(comment, "#") {
 			continue
 		}
-		if empty != "" {
-			d.lines[at.line] = strings.Replace(d.lines[at.line], line, strings.TrimRight(line[:at.colon]+" "+comment, " "), 1)
+		mark := blanks + wasMark + rest
+		switch {
+		case empty == "" && wasPattern.MatchString(line[at.colon:]):
+			return at, true
+		case empty == "":
+			mark = wasEmpty + blanks + rest
 		}
+		d.lines[at.line] = strings.Replace(d.lines[at.line], line, line[:at.colon]+mark, 1)
 		return at, true
 	}
 	return at, false
+}
+
+// What a merge writes behind a key that had no value, so that it can be undone.
+const (
+	wasMark  = "# was " // in front of {}, [], ~ or null
+	wasEmpty = " # was empty"
+)
+
+// wasPattern finds such a mark at the beginning of what stands behind a key.
+var wasPattern = regexp.MustCompile(`^(?: # was empty|([ \t]+)# was (\{\}|\[\]|~|null))`)
+
+// restored is what stood behind a key before emptied marked it; ok is false where
+// there is no mark.
+func restored(rest string) (was string, ok bool) {
+	found := wasPattern.FindStringSubmatch(rest)
+	if found == nil {
+		return rest, false
+	}
+	return found[1] + found[2] + rest[len(found[0]):], true
 }
 
 // replace writes an entry anew, with all that belongs to it.

@@ -13,6 +13,7 @@ type node struct {
 	value    string // a scalar as it is written
 	remark   string // behind the value
 	children []node
+	raw      []string // instead of all others: items of a list as they stand, from column 0
 }
 
 // style is how a file indents, in columns.
@@ -29,6 +30,12 @@ func plain() style { return style{step: 2, list: 2, item: 2} }
 func (s style) lines(n node, column int) []string {
 	pad := strings.Repeat(" ", column)
 	var out []string
+	for _, line := range n.raw {
+		out = append(out, shifted(line, column))
+	}
+	if n.raw != nil {
+		return out
+	}
 	for _, comment := range n.comments {
 		out = append(out, pad+"# "+comment)
 	}
@@ -45,7 +52,7 @@ func (s style) lines(n node, column int) []string {
 	out = append(out, line)
 	for _, child := range n.children {
 		below := column + s.step
-		if child.key == "" && len(child.children) > 0 {
+		if child.key == "" && (len(child.children) > 0 || child.raw != nil) {
 			below = column + s.list
 		}
 		out = append(out, s.lines(child, below)...)
@@ -118,7 +125,11 @@ func (o Options) authNode() node {
 
 func (o Options) afterLoginNode() node {
 	return node{
-		comments: []string{"Kratos tells ferry who logged in; ferry brings what Auth0 knows of them, once."},
+		comments: []string{
+			"Kratos tells ferry who logged in; ferry brings what Auth0 knows of them, once.",
+			"Keep it first: where require_verified_address runs before it, somebody who has",
+			"verified their address at Auth0 since the import is refused at every login.",
+		},
 		children: []node{
 			{key: "hook", value: webHook},
 			{key: "config", children: []node{
@@ -129,6 +140,14 @@ func (o Options) afterLoginNode() node {
 				o.authNode(),
 			}},
 		},
+	}
+}
+
+// hooksComments stand above a list of hooks that is ferry's alone.
+func hooksComments() []string {
+	return []string{
+		"This list replaces login.after.hooks for logins with a password: copy what you",
+		"have there to its end (require_verified_address, ...), behind ferry's hook.",
 	}
 }
 
@@ -147,10 +166,7 @@ func Fragment(o Options) string {
 	selfservice := node{key: "selfservice", children: []node{
 		within([]string{"methods", "password"}, node{key: "config", children: []node{o.migrateNode()}}),
 		within([]string{"flows", "login", "after", "password"}, node{
-			comments: []string{
-				"This list replaces login.after.hooks for logins with a password: copy what you",
-				"have there to its beginning (require_verified_address, ...).",
-			},
+			comments: hooksComments(),
 			key:      "hooks",
 			children: []node{o.afterLoginNode()},
 		}),

@@ -22,9 +22,11 @@ type Merged struct {
 }
 
 // Merge puts into a kratos.yml what Fragment prints, and touches nothing else: bytes
-// that need not change do not. Hooks that login.after.hooks runs after every login are
-// copied in front of ferry's, which would otherwise switch them off for logins with a
-// password. Merging twice changes nothing more.
+// that need not change do not. Ferry's hook after a login is the first of its list:
+// there the password is proven, and a hook before it that ends the login would keep
+// that from ferry. Hooks that login.after.hooks runs after every login are copied
+// behind it, because it would otherwise switch them off for logins with a password.
+// Merging twice changes nothing more.
 //
 // Errors name the line that cannot be edited (flow style, aliases, a migration hook
 // that calls somebody else) and never quote the file.
@@ -62,7 +64,7 @@ func Merge(file []byte, o Options) (Merged, error) {
 	}
 	return Merged{
 		Text:        []byte(merged),
-		Diff:        diff(text, merged, o.Key),
+		Diff:        diff(text, merged, "with ferry", o.Key),
 		Notes:       m.notes,
 		Placeholder: m.placeholder,
 	}, nil

@@ -42,13 +42,16 @@ func golden(t *testing.T, name string, got []byte) {
 }
 
 // goldens are the files of testdata/merge, and the lines of each that a merge takes
-// out or changes. All others stay as they are, in their order.
+// out or changes. All others stay as they are, in their order; where ferry's hook is
+// moved, it alone is in another place.
 func goldens() map[string]struct {
 	options func(*wiring.Options)
+	moved   bool
 	gone    []string
 } {
 	return map[string]struct {
 		options func(*wiring.Options)
+		moved   bool
 		gone    []string
 	}{
 		"four-spaces": {},
@@ -56,8 +59,9 @@ func goldens() map[string]struct {
 			o.KratosVersion, o.ClientIPHeader, o.Response = "26.2", "X-Forwarded-For", wiring.Parse
 		}},
 		"anchors": {gone: []string{"      config: {}   # nothing yet"}},
-		"crlf":    {gone: []string{"          hooks: [] # none so far"}},
-		"partial": {gone: []string{
+		"crlf":    {gone: []string{"          hooks: [] # none so far", "        migrate_hook:"}},
+		"earlier": {moved: true},
+		"partial": {moved: true, gone: []string{
 			"          enabled: false # not yet",
 			"            url: 'http://old.internal:4480/hooks/password-migration'",
 			`                value: "Bearer an-older-key-of-thirty-two-letters"`,
@@ -67,7 +71,7 @@ func goldens() map[string]struct {
 	}
 }
 
-// TestMergeGoldens: five files, each written in its own way, and what becomes of them.
+// TestMergeGoldens: six files, each written in its own way, and what becomes of them.
 func TestMergeGoldens(t *testing.T) {
 	for name, c := range goldens() {
 		t.Run(name, func(t *testing.T) {
@@ -83,18 +87,41 @@ func TestMergeGoldens(t *testing.T) {
 			golden(t, name+".merged.yml", merged.Text)
 			golden(t, name+".diff", []byte(merged.Diff))
 			golden(t, name+".notes", []byte(strings.Join(append(merged.Notes, ""), "\n")))
-			if gone := missing(string(before), string(merged.Text)); !sameLines(gone, c.gone) {
+			if gone := missing(string(before), string(merged.Text)); !sameLines(unless(c.moved, gone, merged.Text), c.gone) {
 				t.Errorf("gone: %q", gone)
 			}
 			again, err := wiring.Merge(merged.Text, o)
 			if err != nil || string(again.Text) != string(merged.Text) || again.Diff != "" {
 				t.Errorf("merged twice: %v\n%s", err, again.Diff)
 			}
+			checkRemoved(t, name, before, merged.Text)
 			if merged.Placeholder {
 				t.Error("a placeholder, though the key is known")
 			}
 		})
 	}
+}
+
+// checkRemoved takes ferry out of a merged file again.
+func checkRemoved(t *testing.T, name string, before, merged []byte) {
+	t.Helper()
+	left, err := wiring.Remove(merged)
+	switch {
+	case err != nil:
+		t.Errorf("taken out again: %v", err)
+	case strings.Contains(string(before), wiring.MigratePath):
+		golden(t, name+".removed.yml", left.Text)
+	case string(left.Text) != string(before):
+		t.Errorf("taken out again: %s", left.Diff)
+	}
+}
+
+// unless is without those lines that are elsewhere in the file, if some were moved.
+func unless(moved bool, lines []string, text []byte) []string {
+	if !moved {
+		return lines
+	}
+	return slices.DeleteFunc(lines, func(line string) bool { return strings.Contains(string(text), "\n"+line) })
 }
 
 // missing are the lines of one text that the other lacks, or has in another order.

@@ -1,6 +1,7 @@
 package wiring_test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -51,7 +52,31 @@ func FuzzMerge(f *testing.F) {
 			t.Fatalf("the key shows:\n%s", merged.Diff)
 		}
 		keepsAll(t, file, merged.Text)
+		undoes(t, file, merged.Text)
 	})
+}
+
+// undoes: what a merge added, a removal takes out, byte for byte where the file had
+// nothing of ferry's.
+func undoes(t *testing.T, file, merged []byte) {
+	t.Helper()
+	before, errBefore := wiring.Remove(file)
+	after, err := wiring.Remove(merged)
+	if err != nil {
+		if errBefore == nil && before.Diff == "" {
+			t.Fatalf("merged, but not to be taken out again: %v\n%s", err, merged)
+		}
+		return
+	}
+	if bytes.Contains(after.Text, []byte(wiring.MigratePath)) && !bytes.Contains(file, []byte(wiring.MigratePath)) {
+		t.Fatalf("something of ferry's is left:\n%s", after.Text)
+	}
+	if errBefore == nil && before.Diff == "" && !bytes.Contains(file, []byte("migrate_hook")) && string(after.Text) != string(file) {
+		t.Fatalf("merged and taken out again is another file:\n%s", after.Diff)
+	}
+	if again, err := wiring.Remove(after.Text); err != nil || again.Diff != "" {
+		t.Fatalf("taken out twice: %v\n%s", err, again.Diff)
+	}
 }
 
 // keepsAll compares all that a file said with what it says now.
@@ -118,7 +143,7 @@ func TestMergeAnyStyle(t *testing.T) {
 			t.Fatalf("%v\n%s", err, before)
 		}
 		last := before[strings.LastIndex(strings.TrimSuffix(before, w.ending), "\n")+1:]
-		gone := missing(before, string(merged.Text))
+		gone := missing(before, strings.ReplaceAll(string(merged.Text), " # was empty", ""))
 		if len(gone) > 0 && !slices.Equal(gone, []string{last}) {
 			t.Fatalf("gone: %q\n%s\n%s", gone, before, merged.Text)
 		}
@@ -126,11 +151,23 @@ func TestMergeAnyStyle(t *testing.T) {
 		if err != nil || again.Diff != "" {
 			t.Fatalf("merged twice: %v\n%s", err, again.Diff)
 		}
-		hooks, _ := at(values(t, merged.Text), "selfservice", "flows", "login", "after", "password", "hooks").([]any)
-		if w.hooks && (len(hooks) < 2 || at(hooks[0], "hook") != "require_verified_address") {
-			t.Fatalf("require_verified_address is not in force: %v", hooks)
+		checkHooks(t, merged.Text, w.hooks)
+		left, err := wiring.Remove(merged.Text)
+		if err != nil || string(left.Text) != before {
+			t.Fatalf("taken out again: %v\n%s", err, left.Diff)
 		}
 	})
+}
+
+// checkHooks looks at what runs after a login with a password.
+func checkHooks(t *rapid.T, merged []byte, others bool) {
+	hooks, _ := at(values(t, merged), "selfservice", "flows", "login", "after", "password", "hooks").([]any)
+	if others && (len(hooks) < 2 || at(hooks[1], "hook") != "require_verified_address") {
+		t.Fatalf("require_verified_address is not in force: %v", hooks)
+	}
+	if len(hooks) == 0 || at(hooks[0], "config", "url") != "http://127.0.0.1:4480/hooks/after-login" {
+		t.Fatalf("ferry's hook is not the first: %v", hooks)
+	}
 }
 
 // writer writes a kratos.yml in a style of its own.

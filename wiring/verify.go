@@ -83,17 +83,18 @@ func without(values map[string]any) any {
 
 // dropped is a copy without one path, and without what then is empty above it.
 func dropped(value any, path []string) any {
+	if empty(value) || len(path) == 0 {
+		return nil
+	}
 	here, ok := value.(map[string]any)
-	if !ok || len(path) == 0 {
-		if empty(value) || len(path) == 0 {
-			return nil
-		}
+	if !ok {
 		return value
 	}
+	first, below := path[0], path[1:]
 	rest := make(map[string]any, len(here))
 	for key, inner := range here {
-		if key == path[0] {
-			inner = dropped(inner, path[1:])
+		if key == first {
+			inner = dropped(inner, below)
 			if inner == nil {
 				continue
 			}

@@ -20,7 +20,7 @@ import (
 // kratosConfigFlags are the flags of `ferry kratos-config`.
 type kratosConfigFlags struct {
 	url, version, clientIPHeader, response string
-	keyFile, merge                         string
+	keyFile, merge, remove                 string
 	write, replace                         bool
 }
 
@@ -28,17 +28,24 @@ func kratosConfigCommand(stdout, stderr io.Writer) *cobra.Command {
 	var flags kratosConfigFlags
 	cmd := &cobra.Command{
 		Use:   "kratos-config",
-		Short: "Print what kratos.yml needs for ferry, or merge it into a kratos.yml.",
+		Short: "Print what kratos.yml needs for ferry, merge it into a kratos.yml, or take it out.",
 		Long: "Prints the part of kratos.yml that makes Kratos call ferry, with the key in it. With --merge it is put into\n" +
 			"a kratos.yml that you have: first what changes is shown, with keys and passwords hidden, then it is written;\n" +
 			"--write=false only shows it. Comments, order and style of the file stay; hooks under login.after.hooks are copied\n" +
 			"to where ferry's would switch them off. Merging again changes nothing. The key and the address are those of the\n" +
-			"environment.\n" +
-			"Exit 0: done, 1: the file cannot be merged or written, 2: wrong usage.",
+			"environment. With --remove all of it is taken out again, when the migration is over.\n" +
+			"Exit 0: done, 1: the file cannot be edited or written, 2: wrong usage.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if flags.merge == "" && (cmd.Flags().Changed("write") || flags.replace) {
-				return errors.New("--write and --replace go with --merge FILE")
+			if err := flags.check(cmd.Flags().Changed); err != nil {
+				return err
+			}
+			if flags.remove != "" {
+				text, err := readFile(flags.remove)
+				if err != nil {
+					return err // a file that is not there is wrong usage
+				}
+				return work(func(context.Context) error { return flags.removeFrom(text, stdout, stderr) })(cmd, args)
 			}
 			opts, err := flags.options()
 			if err != nil {
@@ -60,9 +67,29 @@ func kratosConfigCommand(stdout, stderr io.Writer) *cobra.Command {
 	cmd.Flags().StringVar(&flags.response, "response", "", "`HOW` Kratos takes the answer after a login: ignore (it does not wait for ferry's profile) or parse (it waits, and the login fails without ferry); default: what the file has, else ignore")
 	cmd.Flags().StringVar(&flags.keyFile, "hook-key-file", "", "`FILE` with the key; default: the first one of FERRY_HOOK_KEYS")
 	cmd.Flags().StringVar(&flags.merge, "merge", "", "kratos.yml to merge into, a `FILE`")
-	cmd.Flags().BoolVar(&flags.write, "write", true, "write the merged file; with --write=false only show what would change")
+	cmd.Flags().StringVar(&flags.remove, "remove", "", "kratos.yml to take ferry's hooks out of, a `FILE`")
+	cmd.Flags().BoolVar(&flags.write, "write", true, "write the changed file; with --write=false only show what would change")
 	cmd.Flags().BoolVar(&flags.replace, "replace", false, "allow to replace a migration hook that calls something else")
 	return cmd
+}
+
+// check says which flags do not go together; changed reports whether a flag was given.
+func (f kratosConfigFlags) check(changed func(string) bool) error {
+	switch {
+	case f.merge == "" && f.remove == "" && changed("write"):
+		return errors.New("--write goes with --merge FILE or --remove FILE")
+	case f.merge == "" && f.replace:
+		return errors.New("--replace goes with --merge FILE")
+	}
+	if f.remove == "" {
+		return nil
+	}
+	for _, other := range []string{"merge", "url", "kratos-version", "client-ip-header", "response", "hook-key-file"} {
+		if changed(other) {
+			return errors.New("--" + other + " does not go with --remove")
+		}
+	}
+	return nil
 }
 
 // options are what the flags and the settings say, checked.
@@ -140,11 +167,8 @@ func (f kratosConfigFlags) mergeFile(text []byte, opts wiring.Options, stdout, s
 	if err != nil {
 		return err
 	}
-	if _, err := io.WriteString(stdout, merged.Diff); err != nil {
+	if err := show(merged, stdout, stderr); err != nil {
 		return err
-	}
-	for _, note := range merged.Notes {
-		fmt.Fprintln(stderr, "note:", note)
 	}
 	switch {
 	case merged.Placeholder && f.write:
@@ -152,17 +176,44 @@ func (f kratosConfigFlags) mergeFile(text []byte, opts wiring.Options, stdout, s
 	case merged.Placeholder:
 		fmt.Fprintln(stderr, placeholderHint)
 	}
+	return f.put(f.merge, text, merged.Text, stderr)
+}
+
+func (f kratosConfigFlags) removeFrom(text []byte, stdout, stderr io.Writer) error {
+	left, err := wiring.Remove(text)
+	if err != nil {
+		return err
+	}
+	if err := show(left, stdout, stderr); err != nil {
+		return err
+	}
+	return f.put(f.remove, text, left.Text, stderr)
+}
+
+// show prints what changes, and what the operator should know besides.
+func show(edited wiring.Merged, stdout, stderr io.Writer) error {
+	if _, err := io.WriteString(stdout, edited.Diff); err != nil {
+		return err
+	}
+	for _, note := range edited.Notes {
+		fmt.Fprintln(stderr, "note:", note)
+	}
+	return nil
+}
+
+// put writes the edited file, if it differs and may be written.
+func (f kratosConfigFlags) put(name string, was, text []byte, stderr io.Writer) error {
 	switch {
-	case bytes.Equal(text, merged.Text):
+	case bytes.Equal(was, text):
 		fmt.Fprintln(stderr, "nothing to change")
 		return nil
 	case !f.write:
 		fmt.Fprintln(stderr, "nothing is written: run it again without --write=false")
 		return nil
 	}
-	if err := overwrite(f.merge, text, merged.Text); err != nil {
-		return fmt.Errorf("write %s: %w", f.merge, err)
+	if err := overwrite(name, was, text); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
 	}
-	fmt.Fprintln(stderr, f.merge, "is written; a Kratos that runs reads it anew by itself")
+	fmt.Fprintln(stderr, name, "is written; a Kratos that runs reads it anew by itself")
 	return nil
 }

@@ -84,9 +84,13 @@ func TestKratosConfigUsage(t *testing.T) {
 		args, env []string
 		want      string
 	}{
-		"write alone":       {args: []string{"--write"}, want: "go with --merge"},
-		"not written":       {args: []string{"--write=false"}, want: "go with --merge"},
-		"replace alone":     {args: []string{"--replace"}, want: "go with --merge"},
+		"write alone":       {args: []string{"--write"}, want: "goes with --merge"},
+		"not written":       {args: []string{"--write=false"}, want: "goes with --merge"},
+		"replace alone":     {args: []string{"--replace"}, want: "goes with --merge"},
+		"remove and merge":  {args: []string{"--remove", short, "--merge", short}, want: "--merge does not go with --remove"},
+		"remove a version":  {args: []string{"--remove", short, "--kratos-version", "26.2"}, want: "--kratos-version does not go with --remove"},
+		"remove, replacing": {args: []string{"--remove", short, "--replace"}, want: "goes with --merge"},
+		"remove from none":  {args: []string{"--remove", short + "s"}, want: "no such file"},
 		"an argument":       {args: []string{"kratos.yml"}, want: "unknown command"},
 		"no version":        {args: []string{"--kratos-version", "latest"}, want: "1.3.1, or 25.4"},
 		"no URL":            {args: []string{"--url", "ferry:4480"}, want: "http://host:port"},
@@ -158,6 +162,33 @@ func TestKratosConfigMerge(t *testing.T) {
 	}
 	status, diff, stderr = kratosConfig(t, "--merge", link, "--write")
 	if status != exitOK || diff != "" || !strings.Contains(stderr, "nothing to change") || contents(t, file) != text {
+		t.Errorf("twice: %d, %s\n%s", status, stderr, diff)
+	}
+}
+
+// TestKratosConfigRemove: after a merge and a removal the file is again what it was,
+// and the key is shown by neither.
+func TestKratosConfigRemove(t *testing.T) {
+	noSettings(t)
+	t.Setenv("FERRY_HOOK_KEYS", someKey)
+	file := writeFile(t, "kratos.yml", before)
+	if status, _, stderr := kratosConfig(t, "--merge", file); status != exitOK {
+		t.Fatalf("merged: %d, %s", status, stderr)
+	}
+	merged := contents(t, file)
+	noSettings(t) // a removal needs none of them
+	status, diff, stderr := kratosConfig(t, "--remove", file, "--write=false")
+	if status != exitOK || !strings.Contains(diff, "-        migrate_hook:\n") || !strings.Contains(stderr, "error 500") || contents(t, file) != merged {
+		t.Errorf("shown: %d, %s\n%s", status, stderr, diff)
+	}
+	if strings.Contains(diff, someKey) {
+		t.Errorf("the key is in %s", diff)
+	}
+	status, again, stderr := kratosConfig(t, "--remove", file)
+	if status != exitOK || again != diff || !strings.Contains(stderr, "is written") || contents(t, file) != before {
+		t.Errorf("written: %d, %s\n%s", status, stderr, contents(t, file))
+	}
+	if status, diff, stderr = kratosConfig(t, "--remove", file); status != exitOK || diff != "" || stderr != "nothing to change\n" {
 		t.Errorf("twice: %d, %s\n%s", status, stderr, diff)
 	}
 }

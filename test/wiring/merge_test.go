@@ -127,7 +127,7 @@ func TestMergedKratosLogsIn(t *testing.T) {
 	h := startHooks(t)
 	k := startMerged(t, h, func(text string) string { return text })
 	verified := k.pending("verified@example.org", true)
-	k.pending("unverified@example.org", false)
+	unverified := k.pending("unverified@example.org", false)
 
 	if got := k.login("verified@example.org", "wrong"); got.status != http.StatusBadRequest || got.Token != "" {
 		t.Errorf("a wrong password: %+v", got)
@@ -135,12 +135,36 @@ func TestMergedKratosLogsIn(t *testing.T) {
 	if got := k.login("unverified@example.org", password); !got.unverified() {
 		t.Errorf("an address that is not verified: %+v", got)
 	}
+	// The password was right, and ferry is told before Kratos refuses the login.
+	if id := h.told(t); id != unverified {
+		t.Errorf("the after-login hook was told of another identity than %s: %s", unverified, id)
+	}
 	if got := k.login("verified@example.org", password); got.status != http.StatusOK || got.Token == "" {
 		t.Errorf("a verified address: %+v", got)
 	}
-	// The first that ferry is told of: the login before was over before it.
 	if id := h.told(t); id != verified {
 		t.Errorf("the after-login hook was told of another identity than %s: %s", verified, id)
+	}
+}
+
+// TestRemovedKratosRuns: the same file with ferry's hooks taken out again is the file
+// that it was, and one that Kratos starts with.
+func TestRemovedKratosRuns(t *testing.T) {
+	h := startHooks(t)
+	left, err := wiring.Remove(merge(t, h, "25.4"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(left.Text) != string(operators(t)) {
+		t.Errorf("another file than before: %s", left.Diff)
+	}
+	k, err := startKratos(t, left.Text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.pending("pending@example.org", true)
+	if got := k.login("pending@example.org", password); got.status != http.StatusInternalServerError {
+		t.Errorf("the note about an error 500 is wrong: %+v", got)
 	}
 }
 
