@@ -57,7 +57,7 @@ func takeCensus(ctx context.Context, r *importer) (*census, error) {
 	})
 	if err != nil {
 		_ = file.Close()
-		return nil, fmt.Errorf("read the identities in Kratos: %w", err)
+		return nil, fmt.Errorf("read the identities in Kratos: %w", walkFault(ctx, err))
 	}
 	return c, nil
 }

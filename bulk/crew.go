@@ -109,17 +109,17 @@ func (r *importer) request(rows []planned) request {
 
 // deal reports what came of a request, and returns the rows that must be sent again.
 func (r *importer) deal(ctx context.Context, req request, created []kratos.Created, err error) (again []planned, _ error) {
-	var refused *kratos.Error
+	var fault *kratos.Error
 	switch {
 	case err == nil:
 		return r.sort(ctx, req.rows, created)
-	case !errors.As(err, &refused) || !isRows(refused.Status):
+	case !errors.As(err, &fault) || !isRows(fault.Status):
 		return nil, err
-	case req.external && strings.Contains(refused.Said, `unknown field "external_id"`):
+	case req.external && strings.Contains(fault.Said, `unknown field "external_id"`):
 		r.dropExternalID()
 		return req.rows, nil
 	default:
-		return nil, r.split(ctx, req.rows, refused)
+		return nil, r.split(ctx, req.rows, fault)
 	}
 }
 
@@ -186,27 +186,19 @@ func isRows(status int) bool {
 
 // split deals with a request that was refused as a whole: one row of it is enough for
 // that, so halves are sent until the bad ones are alone.
-func (r *importer) split(ctx context.Context, rows []planned, refused *kratos.Error) error {
+func (r *importer) split(ctx context.Context, rows []planned, fault *kratos.Error) error {
 	switch {
 	case len(rows) > 1:
-	case refused.Status == http.StatusConflict: // in words that are not Kratos' own
+	case fault.Status == http.StatusConflict: // in words that are not Kratos' own
 		return r.conflict(ctx, rows[0])
 	default:
-		return r.report(rows[0].result(Failed, "", kratosReason(refused.Status, refused.Said)))
+		return r.report(rows[0].result(Failed, "", refused(fault.Status, fault.Said)))
 	}
 	half := len(rows) / 2
 	if err := r.create(ctx, rows[:half]); err != nil {
 		return err
 	}
 	return r.create(ctx, rows[half:])
-}
-
-func kratosReason(status int, said string) string {
-	text := fmt.Sprintf("it refuses the identity with %d", status)
-	if said != "" {
-		text += ": " + said
-	}
-	return reason(reasonKratos, text)
 }
 
 // external tells whether identities get an external id.
@@ -246,7 +238,7 @@ func (r *importer) sort(ctx context.Context, rows []planned, created []kratos.Cr
 		case item.Status == http.StatusConflict:
 			conflicts = append(conflicts, rows[i])
 		default:
-			results = append(results, rows[i].result(Failed, "", kratosReason(item.Status, item.Reason)))
+			results = append(results, rows[i].result(Failed, "", refused(item.Status, item.Reason)))
 		}
 	}
 	there, err := r.verify(ctx, ids, len(conflicts) > 0)

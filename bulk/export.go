@@ -86,7 +86,10 @@ func Export(ctx context.Context, opts ExportOptions) (Exported, error) {
 		dir = filepath.Dir(x.Out)
 	}
 	raw, err := nameless(dir) // before the job, which is in vain where nothing can be written
-	if err != nil {
+	switch {
+	case err != nil && dir == "":
+		return Exported{}, fmt.Errorf("export: %w; with --out FILE it lies beside FILE", err)
+	case err != nil:
 		return Exported{}, fmt.Errorf("export: %w", err)
 	}
 	x.raw = raw

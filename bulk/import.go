@@ -237,11 +237,7 @@ func (r *importer) carryOut(ctx context.Context) error {
 // dispatch reports a row that is settled already, and sends the others on.
 func (r *importer) dispatch(crew *crew, p planned) error {
 	if loss, lost := r.claims.lost(p.Line); lost && (p.creates() || loss.user) {
-		word := reasonTwice
-		if loss.user {
-			word = reasonDuplicateUser
-		}
-		return r.report(p.result(Failed, "", reason(word, fmt.Sprintf("line %d has it too", loss.against))))
+		return r.report(p.result(Failed, "", lostTo(loss)))
 	}
 	if !p.creates() {
 		return r.report(p.result(p.Outcome, "", p.Reason))
@@ -253,7 +249,7 @@ func (r *importer) dispatch(crew *crew, p planned) error {
 	case seen.kind == none:
 		return crew.create(p)
 	case seen.kind == theirs:
-		return r.report(p.result(Failed, seen.id, reasonOther))
+		return r.report(p.result(Failed, seen.id, because(reasonOther)))
 	}
 	return crew.settle(p, seen)
 }

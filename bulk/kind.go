@@ -1,6 +1,7 @@
 package bulk
 
 import (
+	"context"
 	"strings"
 
 	"ferry/kratos"
@@ -54,6 +55,14 @@ func kindOf(record kratos.Record) Kind {
 		return KindSocial
 	}
 	return KindNone
+}
+
+// walkFault is why a walk ended: that it was interrupted, where it was.
+func walkFault(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
 }
 
 // IsSubject tells an Auth0 user id by its form: provider|id.

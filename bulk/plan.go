@@ -12,27 +12,6 @@ import (
 	"ferry/mapping"
 )
 
-// The words that reasons begin with.
-const (
-	reasonUnreadable    = "unreadable"
-	reasonDuplicateUser = "duplicate_user"
-	reasonTwice         = "identifier_twice"
-	reasonInvalid       = "invalid"
-	reasonNoIdentifier  = "no_identifier"
-	reasonNoLogin       = "no_login_method"
-	reasonMFA           = "mfa"
-	reasonNoHash        = "no_hash"
-	reasonStaleHash     = "stale_hash"
-	reasonUnusableHash  = "unusable_hash"
-	reasonExists        = "exists"
-	reasonUnchanged     = "unchanged"
-	reasonPending       = "pending"
-	reasonKratos        = "kratos"
-	reasonPassword      = "password_changed_meanwhile"
-	// reasonOther is what an identifier's being another user's is called, always.
-	reasonOther = "identifier belongs to another user"
-)
-
 // planner makes the plan of one row. It is safe for concurrent use.
 type planner struct {
 	opts ImportOptions
@@ -56,15 +35,8 @@ type sketchClaim struct {
 }
 
 func (s sketch) refuse(outcome Outcome, word, detail string) sketch {
-	s.Outcome, s.Reason = outcome, reason(word, detail)
+	s.Outcome, s.Reason = outcome, cause{word, detail}
 	return s
-}
-
-func reason(word, detail string) string {
-	if detail == "" {
-		return word
-	}
-	return word + ": " + detail
 }
 
 // plan says what the row becomes, as far as the row alone tells. Whatever becomes of
@@ -172,9 +144,9 @@ func (p *planner) password(s *sketch, identity *kratos.NewIdentity, profile mapp
 			mark["password_set_at"] = found.SetAt.UTC().Format(time.RFC3339Nano)
 		}
 	case p.opts.Mode == ModeHash:
-		s.Outcome, s.Reason = Failed, why
+		s.Outcome, s.Reason = Failed, because(why)
 	default:
-		s.Outcome, s.Reason, identity.Pending = CreatedPending, why, true
+		s.Outcome, s.Reason, identity.Pending = CreatedPending, because(why), true
 	}
 	return nil
 }

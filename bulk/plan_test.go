@@ -257,13 +257,13 @@ func TestPlanClaims(t *testing.T) {
 func TestNoLoginMethod(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ row, says string }{
-		{social("github", "1", linked("github github 1", "github github 2")), "and no provider named for github"},
-		{auth0User("1", "a@x.test", with{"user_id": "sms|1"}, linked("sms sms 1", "g google-oauth2 117")), "and no provider named for sms; the others count only with a verified e-mail address"},
-		{auth0User("1", "a@x.test", with{"user_id": "google-oauth2|g|"}, linked("g google-oauth2 g|")), "and the accounts have no subject"},
+		{social("github", "1", linked("github github 1", "github github 2")), "no password at Auth0, and no provider named for github"},
+		{auth0User("1", "a@x.test", with{"user_id": "sms|1"}, linked("sms sms 1", "g google-oauth2 117")), "no password at Auth0, and no provider named for sms; the others count only with a verified e-mail address"},
+		{auth0User("1", "a@x.test", with{"user_id": "google-oauth2|g|"}, linked("g google-oauth2 g|")), "no password at Auth0, and the accounts have no subject"},
 	} {
 		im := newImport(t, newFake(t), c.row)
 		providers("google-oauth2=google")(&im.opts)
-		if _, results := im.must(); results[0].Outcome != bulk.Skipped || !strings.HasSuffix(results[0].Reason, c.says) {
+		if _, results := im.must(); results[0].Outcome != bulk.Skipped || results[0].Detail != c.says {
 			t.Errorf("%+v, want %s", results[0], c.says)
 		}
 	}

@@ -40,9 +40,15 @@ type Finding struct {
 	UserID     string `json:"user_id,omitempty"`
 	IdentityID string `json:"identity_id,omitempty"`
 	Finding    Found  `json:"finding"`
-	Detail     string `json:"detail,omitempty"`
+	// Reason says why the user is unmapped, in the words of an import's results.
+	Reason string `json:"reason,omitempty"`
+	Detail string `json:"detail,omitempty"`
 	// Fixed says that the reconciliation mended it.
 	Fixed bool `json:"fixed"`
+}
+
+func (f *Finding) unmapped(why cause) {
+	f.Finding, f.Reason, f.Detail = Unmapped, why.Word, why.Detail
 }
 
 // Reconciled is the state of the migration, user by user of the file.
@@ -174,7 +180,7 @@ func (r *reconciler) walk(ctx context.Context) error {
 		return r.identity(ctx, record)
 	})
 	if err != nil {
-		return fmt.Errorf("compare with the identities in Kratos: %w", err)
+		return fmt.Errorf("compare with the identities in Kratos: %w", walkFault(ctx, err))
 	}
 	return nil
 }
@@ -237,7 +243,7 @@ func (r *reconciler) compare(ctx context.Context, row planned, record kratos.Rec
 	mapped, err := r.Mapper.Map(profile)
 	if err != nil {
 		f := finding
-		f.Finding, f.Detail = Unmapped, err.Error()
+		f.unmapped(cause{reasonInvalid, err.Error()})
 		return r.found(append(found, f)...)
 	}
 	different := false
@@ -254,11 +260,11 @@ func (r *reconciler) compare(ctx context.Context, row planned, record kratos.Rec
 		change, err := editor.bringAgain(ctx, row.UserID, row.User, record.ID)
 		var fault *kratos.Error
 		switch {
-		case change.reason == reasonUnchanged:
-			change.outcome, change.reason = Updated, "" // by somebody else, or the answer was lost
+		case change.why.Word == reasonUnchanged:
+			change.outcome, change.why = Updated, cause{} // by somebody else, or the answer was lost
 		case err == nil:
 		case errors.As(err, &fault) && fault.Final():
-			change.outcome, change.reason = Failed, kratosReason(fault.Status, fault.Said)
+			change.outcome, change.why = Failed, refused(fault.Status, fault.Said)
 		default:
 			return err
 		}
@@ -291,9 +297,9 @@ func mend(found []Finding, change change) {
 		}
 		switch found[i].Fixed = change.outcome == Updated; {
 		case !found[i].Fixed:
-			found[i].Detail += " (not mended: " + change.reason + ")"
-		case change.reason != "":
-			found[i].Detail += " (" + change.reason + ")"
+			found[i].Detail += " (not mended: " + change.why.String() + ")"
+		case change.why != cause{}:
+			found[i].Detail += " (" + change.why.String() + ")"
 		}
 	}
 }
@@ -356,12 +362,10 @@ func (r *reconciler) missing() error {
 		finding := Finding{Line: line, UserID: row.UserID, Finding: Missing}
 		loss, lost := r.claims.lost(line)
 		switch {
-		case lost && loss.user:
-			finding.Finding, finding.Detail = Unmapped, fmt.Sprintf("%s: line %d has it too", reasonDuplicateUser, loss.against)
-		case lost && row.creates():
-			finding.Finding, finding.Detail = Unmapped, fmt.Sprintf("%s: line %d has it too", reasonTwice, loss.against)
+		case lost && (loss.user || row.creates()):
+			finding.unmapped(lostTo(loss))
 		case !row.creates():
-			finding.Finding, finding.Detail = Unmapped, row.Reason
+			finding.unmapped(row.Reason)
 		}
 		return r.found(finding)
 	})

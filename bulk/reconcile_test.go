@@ -139,7 +139,7 @@ func (c reconciled) isFound(t *testing.T) {
 		t.Errorf("found %q, %v, want %q, %s", got, result.Kinds, c.want, c.kinds)
 	}
 	for _, finding := range findings {
-		if !strings.Contains(finding.Detail, c.detail) || strings.Contains(finding.Detail, "x.test") {
+		if !strings.Contains(finding.Reason+": "+finding.Detail, c.detail) || strings.Contains(finding.Detail, "x.test") {
 			t.Errorf("the detail is %q, want %q in it", finding.Detail, c.detail)
 		}
 	}

@@ -39,9 +39,11 @@ type Result struct {
 	// IdentityID is the Kratos identity that the row became or was, or the one that is in
 	// its way.
 	IdentityID string `json:"identity_id,omitempty"`
-	// Reason begins with one of a few words. What follows may quote what Kratos said of
-	// the person's data: it is for the operator, not for a log.
+	// Reason is one of a few words, listed in the README.
 	Reason string `json:"reason,omitempty"`
+	// Detail says more about the reason, or about what was left out. It may quote what
+	// Kratos said of the person's data: it is for the operator, not for a log.
+	Detail string `json:"detail,omitempty"`
 }
 
 // results writes a line for each row as it happens, and remembers which are done.

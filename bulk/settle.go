@@ -53,11 +53,11 @@ func (r *importer) settle(ctx context.Context, row planned, s seen) error {
 		// An earlier part of this run made it, and was cut off before it could say so.
 		return r.report(row.result(row.Outcome, s.id, row.Reason))
 	case s.kind == theirs:
-		return r.report(row.result(Failed, s.id, reasonOther))
+		return r.report(row.result(Failed, s.id, because(reasonOther)))
 	case r.OnConflict == ConflictFail:
-		return r.report(row.result(Failed, s.id, reasonExists))
+		return r.report(row.result(Failed, s.id, because(reasonExists)))
 	case r.OnConflict != ConflictUpdate:
-		return r.report(row.result(Skipped, s.id, reasonExists))
+		return r.report(row.result(Skipped, s.id, because(reasonExists)))
 	}
 	result, err := r.update(ctx, row, s.id)
 	if err != nil {
@@ -80,11 +80,11 @@ func (r *importer) update(ctx context.Context, row planned, id string) (Result, 
 	var fault *kratos.Error
 	switch {
 	case errors.As(err, &fault) && fault.Final():
-		return row.result(Failed, id, kratosReason(fault.Status, fault.Said)), nil
+		return row.result(Failed, id, refused(fault.Status, fault.Said)), nil
 	case err != nil:
 		return Result{}, err
 	}
-	return row.result(change.outcome, id, change.reason), nil
+	return row.result(change.outcome, id, change.why), nil
 }
 
 // editor changes identities that are there: only those of the very user, never their
@@ -105,7 +105,7 @@ type editor struct {
 // change is what became of an identity.
 type change struct {
 	outcome Outcome
-	reason  string
+	why     cause
 }
 
 // bring reads the identity, and writes what Auth0 knows better: the profile by the
@@ -114,11 +114,11 @@ type change struct {
 func (e editor) bring(ctx context.Context, userID string, user []byte, id string) (change, error) {
 	profile, err := mapping.FromUser(user)
 	if err != nil {
-		return change{Failed, reason(reasonUnreadable, err.Error())}, nil
+		return change{Failed, cause{reasonUnreadable, err.Error()}}, nil
 	}
 	mapped, err := e.mapper.Map(profile)
 	if err != nil {
-		return change{Failed, reason(reasonInvalid, err.Error())}, nil
+		return change{Failed, cause{reasonInvalid, err.Error()}}, nil
 	}
 	record, err := e.kratos.Read(ctx, id)
 	if err != nil {
@@ -126,15 +126,15 @@ func (e editor) bring(ctx context.Context, userID string, user []byte, id string
 	}
 	switch {
 	case primary(record) != userID:
-		return change{Failed, reasonOther}, nil
+		return change{Failed, because(reasonOther)}, nil
 	case record.Pending && !e.hookOff:
-		return change{Skipped, reason(reasonPending, "the migration hook may be at it; --hook-off where that is switched off")}, nil
+		return change{Skipped, cause{reasonPending, "the migration hook may be at it; --hook-off where that is switched off"}}, nil
 	}
 	written := false
 	for range 2 {
 		ops, unmarked, err := e.ops(record, profile, mapped)
 		if err != nil {
-			return change{Failed, reason(reasonInvalid, violations(err))}, nil
+			return change{Failed, cause{reasonInvalid, violations(err)}}, nil
 		}
 		if len(ops) == 0 {
 			break
@@ -148,16 +148,16 @@ func (e editor) bring(ctx context.Context, userID string, user []byte, id string
 			return change{}, err
 		}
 		if record.PasswordDigest != before.PasswordDigest || record.Pending != before.Pending {
-			return change{Updated, reason(reasonPassword, "ask the person to try the new one")}, nil
+			return change{Updated, cause{reasonPassword, "ask the person to try the new one"}}, nil
 		}
 		if len(unmarked) == 0 {
 			break
 		}
 	}
 	if !written {
-		return change{Skipped, reasonUnchanged}, nil
+		return change{Skipped, because(reasonUnchanged)}, nil
 	}
-	return change{Updated, ""}, nil
+	return change{Updated, cause{}}, nil
 }
 
 // bringAgain is bring, tried again for some seconds while Kratos does not answer: each time

@@ -52,7 +52,7 @@ func (r *importer) confirm(ctx context.Context, suspects []planned) error {
 	for _, row := range suspects {
 		broken, err := r.part(ctx, []planned{row})
 		if err == nil && broken {
-			err = r.report(row.result(Failed, "", kratosReason(http.StatusInternalServerError, "others are created")))
+			err = r.report(row.result(Failed, "", refused(http.StatusInternalServerError, "others are created")))
 		}
 		if err != nil {
 			return err

@@ -15,7 +15,7 @@ type planned struct {
 	UserID string
 	// Outcome is what the row becomes if nothing comes in between.
 	Outcome Outcome
-	Reason  string
+	Reason  cause
 	// Identifiers are those by which Kratos finds whoever is in the row's way: of the
 	// password credential, and provider:subject of the others.
 	Identifiers []string
@@ -25,8 +25,8 @@ type planned struct {
 	User []byte
 }
 
-func (p planned) result(outcome Outcome, identityID, reason string) Result {
-	return Result{Line: p.Line, UserID: p.UserID, Outcome: outcome, IdentityID: identityID, Reason: reason}
+func (p planned) result(outcome Outcome, identityID string, why cause) Result {
+	return Result{Line: p.Line, UserID: p.UserID, Outcome: outcome, IdentityID: identityID, Reason: why.Word, Detail: why.Detail}
 }
 
 // creates reports whether the plan is to make an identity of the row.

@@ -67,7 +67,7 @@ func ReadStatus(ctx context.Context, identities *kratos.Client, stragglers io.Wr
 		return s.add(record, list)
 	})
 	if err != nil {
-		return Status{}, fmt.Errorf("read the identities in Kratos: %w", err)
+		return Status{}, fmt.Errorf("read the identities in Kratos: %w", walkFault(ctx, err))
 	}
 	s.forecast(first)
 	return s, list.flush()

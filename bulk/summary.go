@@ -37,7 +37,7 @@ func (s *Summary) count(r Result) {
 	s.Rows++
 	s.Outcomes[r.Outcome]++
 	if r.Reason != "" {
-		word, _, _ := strings.Cut(r.Reason, ":")
+		word, _, _ := strings.Cut(r.Reason, ":") // results of earlier releases have the detail behind it
 		s.Reasons[string(r.Outcome)+": "+word]++
 	}
 }

@@ -1,0 +1,65 @@
+package bulk
+
+import "fmt"
+
+// The words that say why a row became what it became. README lists them.
+const (
+	reasonUnreadable    = "unreadable"
+	reasonDuplicateUser = "duplicate_user"
+	reasonTwice         = "identifier_twice"
+	reasonInvalid       = "invalid"
+	reasonNoIdentifier  = "no_identifier"
+	reasonNoLogin       = "no_login_method"
+	reasonMFA           = "mfa"
+	reasonNoHash        = "no_hash"
+	reasonStaleHash     = "stale_hash"
+	reasonUnusableHash  = "unusable_hash"
+	reasonExists        = "exists"
+	reasonUnchanged     = "unchanged"
+	reasonPending       = "pending"
+	reasonKratos        = "kratos"
+	reasonPassword      = "password_changed_meanwhile"
+	// reasonOther means that another user's identity has the identifier.
+	reasonOther = "identifier belongs to another user"
+)
+
+// cause says why a row became what it became: one of the words, and more about it.
+type cause struct{ Word, Detail string }
+
+// because is a cause without more about it.
+func because(word string) cause { return cause{Word: word} }
+
+// String is the word and the detail.
+func (c cause) String() string {
+	if c.Detail == "" {
+		return c.Word
+	}
+	return c.Word + ": " + c.Detail
+}
+
+// also is the cause with one more detail.
+func (c cause) also(detail string) cause {
+	if c.Detail != "" {
+		detail = c.Detail + "; " + detail
+	}
+	c.Detail = detail
+	return c
+}
+
+// refused is the cause of a row that Kratos refused.
+func refused(status int, said string) cause {
+	text := fmt.Sprintf("it refuses the identity with %d", status)
+	if said != "" {
+		text += ": " + said
+	}
+	return cause{reasonKratos, text}
+}
+
+// lostTo is the cause of a row that did not get what it claims.
+func lostTo(l loss) cause {
+	word := reasonTwice
+	if l.user {
+		word = reasonDuplicateUser
+	}
+	return cause{word, fmt.Sprintf("line %d has it too", l.against)}
+}
