@@ -138,6 +138,45 @@ func walked(ctx context.Context, err error) error {
 	return err
 }
 
+// systemDir is the system's directory for temporary files. Containers often have none.
+const systemDir = ""
+
+// beside is the directory of a file; nil: no file is named.
+func beside(file string) []string {
+	if file == "" || file == "-" {
+		return nil
+	}
+	return []string{filepath.Dir(file)}
+}
+
+// workDir is a directory for temporary files: the named one, else the first of dirs that
+// can be written to.
+func workDir(named string, dirs ...string) (string, error) {
+	if named != "" {
+		dirs = []string{named}
+	}
+	var first error
+	for _, dir := range dirs {
+		err := writable(dir)
+		if err == nil {
+			return dir, nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return "", fmt.Errorf("temporary files: %w; name a directory that can be written to with --temp-dir", first)
+}
+
+// writable tries to make a file in the directory.
+func writable(dir string) error {
+	file, err := os.CreateTemp(dir, "ferry-*")
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Close(), os.Remove(file.Name()))
+}
+
 // sameFile reports whether two names are of one file that is there.
 func sameFile(a, b string) bool {
 	first, err := os.Stat(a)

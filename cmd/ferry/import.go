@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -80,7 +79,7 @@ func (f *importFlags) bind(cmd *cobra.Command) {
 	flags.DurationVar(&f.retryFor, "retry-for", 0, "how long to ask again while Kratos does not answer (default 30s)")
 	flags.StringVar(&f.results, "results", "", "`FILE` for a line about each row; it makes the run resumable (default: standard output)")
 	flags.StringVar(&f.retryFile, "retry-file", "", "`FILE` for the rows that failed, in the format of the input")
-	flags.StringVar(&f.tmpDir, "temp-dir", "", "`DIR` for the plan, which needs about as much room as the users file (default: beside --results)")
+	flags.StringVar(&f.tmpDir, "temp-dir", "", "`DIR` for the plan, which needs about as much room as the users file (default: beside --results, else the system's, else beside --users)")
 	flags.BoolVar(&f.json, "json", false, "print the summary as JSON on standard output")
 }
 
@@ -95,10 +94,7 @@ func (f *importFlags) options() (opts bulk.ImportOptions, warnings []string, err
 	opts = bulk.ImportOptions{
 		Mode: bulk.Mode(f.mode), OnConflict: bulk.Conflict(f.onConflict), DropMFA: f.mfa == "drop",
 		HookOff: f.hookOff, ExternalID: f.externalID, DryRun: f.dryRun, InFlight: f.inFlight, RetryFor: f.retryFor,
-		RetryFile: f.retryFile, TempDir: f.tmpDir, Now: time.Now,
-	}
-	if opts.TempDir == "" && f.results != "" {
-		opts.TempDir = filepath.Dir(f.results)
+		RetryFile: f.retryFile, Now: time.Now,
 	}
 	if opts.Providers, warnings, err = bulk.ParseProviders(f.providers); err != nil {
 		return opts, nil, err
@@ -143,6 +139,9 @@ func parseShard(text string) (shard, shards int, err error) {
 
 func (f *importFlags) run(ctx context.Context, opts bulk.ImportOptions, stdin io.Reader, stdout, stderr io.Writer) (err error) {
 	defer steadyHeap(ctx)()
+	if opts.TempDir, err = workDir(f.tmpDir, slices.Concat(beside(f.results), []string{systemDir}, beside(f.users))...); err != nil {
+		return err
+	}
 	parts := []config.Part{config.Kratos}
 	if f.dryRun && f.schema.file != "" {
 		parts = nil
@@ -184,11 +183,10 @@ func (f *importFlags) run(ctx context.Context, opts bulk.ImportOptions, stdin io
 		return err
 	}
 	if opts.Journal.Resumed() {
-		_, _ = fmt.Fprintln(stderr, "going on with the run that", f.results, "is of")
+		_, _ = fmt.Fprintln(stderr, "continuing the run of", f.results)
 	}
 	summary, err := bulk.Import(ctx, opts)
-	err = errors.Join(err, opts.Journal.Close())
-	return errors.Join(f.conclude(summary, err, stdout, stderr), err)
+	return f.conclude(summary, errors.Join(err, opts.Journal.Close()), stdout, stderr)
 }
 
 // tenantOf is the tenant's name, where the settings tell: a custom domain does not.
@@ -211,8 +209,12 @@ func (f *importFlags) journal(stdout io.Writer) (*bulk.Journal, error) {
 	return bulk.StreamJournal(stdout), nil
 }
 
-// conclude prints the summary; its error says that rows failed.
+// conclude prints the summary. Its error says that the run was cut off, or that rows
+// failed.
 func (f *importFlags) conclude(summary bulk.Summary, cut error, stdout, stderr io.Writer) error {
+	if errors.Is(cut, bulk.ErrOtherRun) || cut != nil && summary.Rows == 0 {
+		return f.resumable(cut) // there is nothing to sum up
+	}
 	if f.json {
 		enc := json.NewEncoder(stdout)
 		enc.SetIndent("", "  ")
@@ -220,17 +222,25 @@ func (f *importFlags) conclude(summary bulk.Summary, cut error, stdout, stderr i
 			return err
 		}
 	}
-	if errors.Is(cut, bulk.ErrOtherRun) {
-		return nil // there is nothing to sum up of this one
-	}
 	printSummary(stderr, summary, cut != nil)
 	switch {
-	case cut != nil && f.results != "":
-		_, _ = fmt.Fprintln(stderr, "the run was cut off: the same command goes on from here")
+	case cut != nil:
+		return f.resumable(cut)
 	case summary.Failed() > 0:
 		return fmt.Errorf("%d of %d rows failed", summary.Failed(), summary.Rows)
 	}
 	return nil
+}
+
+// resumable adds to the error of a run that was cut off how to go on.
+func (f *importFlags) resumable(cut error) error {
+	switch {
+	case errors.Is(cut, bulk.ErrOtherRun):
+		return cut
+	case f.results != "":
+		return resumableError{cut, "to continue where the run stopped, run the same command again"}
+	}
+	return resumableError{cut, "run the same command again: it skips users who have an identity; with --results FILE it would continue where it stopped"}
 }
 
 // printSummary says what was done, for people.
@@ -257,8 +267,11 @@ func printSummary(w io.Writer, s bulk.Summary, cut bool) {
 	if s.SocialLeftOut > 0 {
 		line("%9d linked accounts are not taken over: no --provider names them, or the e-mail address is not verified", s.SocialLeftOut)
 	}
-	if s.Resumed > 0 {
-		line("%9d of the rows were done before this run was cut off", s.Resumed)
+	switch {
+	case s.Resumed > 0 && s.Resumed == s.Rows && !cut:
+		line("the run had finished before: nothing was left to do")
+	case s.Resumed > 0:
+		line("%9d of the rows were done by an earlier part of this run", s.Resumed)
 	}
 	if !cut && !s.DryRun && s.Rows > 0 && s.Created()+s.Outcomes[bulk.Updated] == 0 {
 		line("nothing was changed in Kratos")

@@ -74,7 +74,7 @@ func TestAnotherRun(t *testing.T) {
 		var stdout, stderr bytes.Buffer
 		code := run(t.Context(), []string{"import", "--users", users, "--results", "results", "--schema", "schema", "--dry-run"}, &stdout, &stderr)
 		said := stderr.String()
-		if other := i == 2; (code == exitFailed) != other || strings.Contains(said, "of another run") != other || strings.Contains(said, "from here") {
+		if other := i == 2; (code == exitFailed) != other || strings.Contains(said, "of another run") != other || strings.Contains(said, "run the same command again") {
 			t.Errorf("%s: it ends with %d\n%s", users, code, said)
 		}
 	}

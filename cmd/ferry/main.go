@@ -12,7 +12,6 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -30,7 +29,7 @@ const (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), endSignals()...)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -39,6 +38,9 @@ func main() {
 // failedError is work that did not succeed. Every other error is wrong usage: an
 // unknown command or flag, or a setting that cannot be used.
 type failedError struct{ error }
+
+// Unwrap is the cause.
+func (e failedError) Unwrap() error { return e.error }
 
 // work makes a subcommand's function of what it does.
 func work(do func(context.Context) error) func(*cobra.Command, []string) error {
@@ -81,7 +83,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitOK
 	}
-	_, _ = fmt.Fprintln(stderr, "ferry:", err)
+	_, _ = fmt.Fprintln(stderr, "ferry:", message(ctx, err))
+	var resumable resumableError
+	if errors.As(err, &resumable) {
+		_, _ = fmt.Fprintf(stderr, "hint: %s: %s\n", resumable.hint, commandLine(args))
+	}
 	var failed failedError
 	if errors.As(err, &failed) {
 		return exitFailed

@@ -18,6 +18,8 @@ const (
 	progressEvery = 5 * time.Second
 	// progressRedraw is how often the bar is drawn anew at most.
 	progressRedraw = 100 * time.Millisecond
+	// barColumns is how many columns the bar and its figures need.
+	barColumns = 80
 )
 
 // progress shows people how far a run is: with a bar where it writes to a terminal,
@@ -26,20 +28,35 @@ type progress struct {
 	to  io.Writer
 	now func() time.Time
 
-	mu       sync.Mutex
-	terminal bool
-	bar      *progressbar.ProgressBar // of the phase, on a terminal
-	phase    string                   // what is counted; empty between phases
-	bytes    bool                     // that is bytes
-	total    int64                    // 0: unknown
-	count    int64
-	began    time.Time
-	told     time.Time // when the last line was printed
+	mu      sync.Mutex
+	columns func() int               // of the terminal; 0: there is none
+	bar     *progressbar.ProgressBar // of the phase, on a terminal that is wide enough
+	phase   string                   // what is counted; empty between phases
+	bytes   bool                     // that is bytes
+	total   int64                    // 0: unknown
+	count   int64
+	began   time.Time
+	told    time.Time // when the last line was printed
 }
 
 func newProgress(to io.Writer) *progress {
+	return &progress{to: to, now: time.Now, columns: func() int { return columnsOf(to) }}
+}
+
+// columnsOf is how wide a terminal is, 0 where the writer is not a terminal.
+func columnsOf(to io.Writer) int {
 	file, ok := to.(*os.File)
-	return &progress{to: to, now: time.Now, terminal: ok && term.IsTerminal(int(file.Fd()))}
+	if !ok {
+		return 0
+	}
+	columns, _, err := term.GetSize(int(file.Fd()))
+	if err != nil {
+		return 0
+	}
+	if columns < 1 {
+		return barColumns // a terminal that does not say
+	}
+	return columns
 }
 
 // Start implements bulk.Progress.
@@ -50,7 +67,7 @@ func (p *progress) Start(what string, total int64) {
 	p.phase, p.bytes = strings.CutSuffix(what, ", bytes")
 	p.total, p.count, p.began = max(total, 0), 0, p.now()
 	p.told = p.began
-	if p.terminal {
+	if p.columns() >= barColumns {
 		p.bar = newBar(p.to, p.phase, p.total, p.bytes)
 	}
 }
@@ -67,9 +84,35 @@ func (p *progress) Add(n int64) {
 		_ = p.bar.Add64(n) // its errors are of a terminal that has gone, or of more than the total
 		return
 	}
-	if now := p.now(); now.Sub(p.told) >= progressEvery {
+	now := p.now()
+	if now.Sub(p.told) < progressRedraw {
+		return
+	}
+	switch width := p.columns(); {
+	case width > 0:
+		p.told = now
+		_, _ = fmt.Fprint(p.to, clearLine, shortened(p.line(now.Sub(p.began)), width-1))
+	case now.Sub(p.told) >= progressEvery:
 		p.told = now
 		_, _ = fmt.Fprintln(p.to, p.line(now.Sub(p.began)))
+	}
+}
+
+// clearLine empties the line of the terminal, and goes to its beginning.
+const clearLine = "\x1b[2K\r"
+
+// shortened is as much of an ASCII text as fits into the columns.
+func shortened(text string, columns int) string {
+	return text[:min(len(text), max(columns, 0))]
+}
+
+// clear removes what stands on the terminal's line.
+func (p *progress) clear() {
+	switch {
+	case p.bar != nil:
+		_ = p.bar.Clear()
+	case p.phase != "" && p.columns() > 0:
+		_, _ = fmt.Fprint(p.to, clearLine)
 	}
 }
 
@@ -77,9 +120,7 @@ func (p *progress) Add(n int64) {
 func (p *progress) Say(line string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.bar != nil {
-		_ = p.bar.Clear()
-	}
+	p.clear()
 	_, _ = fmt.Fprintln(p.to, line)
 }
 
@@ -95,8 +136,8 @@ func (p *progress) end() {
 	if p.phase == "" {
 		return
 	}
+	p.clear()
 	if p.bar != nil {
-		_ = p.bar.Clear()
 		_ = p.bar.Exit()
 		p.bar = nil
 	}

@@ -69,7 +69,7 @@ func TestProgressOnATerminal(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	p := newProgress(&out)
-	p.terminal = true
+	p.columns = func() int { return 80 }
 	for _, phase := range []struct {
 		what  string
 		total int64
@@ -105,6 +105,35 @@ func TestProgressOnATerminal(t *testing.T) {
 	}
 	if got := strings.Join(stays, "|"); got != "a word|users: 8,001|a word|download: 8.0 kB|a word|found: 8,001|" {
 		t.Errorf("%q stays of %q", got, shown)
+	}
+}
+
+// A narrow terminal gets one short line that is drawn over, and no bar.
+func TestProgressOnANarrowTerminal(t *testing.T) {
+	t.Parallel()
+	const columns = 40
+	var out bytes.Buffer
+	clock := &clockAt{time.Unix(1_700_000_000, 0)}
+	p := newProgress(&out)
+	p.now, p.columns = clock.now, func() int { return columns }
+	p.Start("identities in Kratos", 1_000_000)
+	for range 30 {
+		clock.Time = clock.Add(time.Second)
+		p.Add(10_000)
+	}
+	p.Say("a word")
+	p.Done()
+	drawn := strings.Split(out.String(), clearLine)
+	if len(drawn) != 33 { // 30 times, before the word, and at the end
+		t.Errorf("%d lines were drawn", len(drawn))
+	}
+	for _, line := range drawn[1:31] {
+		if len(line) >= columns || !strings.HasPrefix(line, "identities in Kratos: ") {
+			t.Errorf("%q does not fit", line)
+		}
+	}
+	if got := strings.Join(drawn[31:], ""); got != "a word\nidentities in Kratos: 300,000 in 30s, 10,000/s\n" {
+		t.Errorf("%q stays", got)
 	}
 }
 

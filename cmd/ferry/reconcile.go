@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,7 +62,7 @@ func reconcileCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command 
 	cmd.Flags().BoolVar(&flags.hookOff, "hook-off", false, "the migration hook is switched off in Kratos, so pending identities may be written")
 	cmd.Flags().StringArrayVar(&flags.providers, "provider", nil, "`AUTH0=KRATOS`, as for import")
 	cmd.Flags().StringVar(&flags.findings, "findings", "", "`FILE` for a line about each finding, NDJSON; - for standard output")
-	cmd.Flags().StringVar(&flags.tmpDir, "temp-dir", "", "`DIR` that has about as much room as the users file (default: the system's)")
+	cmd.Flags().StringVar(&flags.tmpDir, "temp-dir", "", "`DIR` that has about as much room as the users file (default: the system's, else beside --findings or --users)")
 	cmd.Flags().BoolVar(&flags.json, "json", false, "print the table as JSON on standard output")
 	flags.schema.bind(cmd)
 	return cmd
@@ -69,12 +70,16 @@ func reconcileCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command 
 
 func (f *reconcileFlags) run(ctx context.Context, providers bulk.Providers, stdin io.Reader, stdout, stderr io.Writer) (err error) {
 	defer steadyHeap(ctx)()
+	tmpDir, err := workDir(f.tmpDir, slices.Concat([]string{systemDir}, beside(f.findings), beside(f.users))...)
+	if err != nil {
+		return err
+	}
 	cfg, err := config.LoadFor(config.Kratos)
 	if err != nil {
 		return err
 	}
 	opts := bulk.ReconcileOptions{
-		Rules: mappingRules(cfg), Providers: providers, Fix: f.fix, HookOff: f.hookOff, TempDir: f.tmpDir, Progress: newProgress(stderr), Now: time.Now,
+		Rules: mappingRules(cfg), Providers: providers, Fix: f.fix, HookOff: f.hookOff, TempDir: tmpDir, Progress: newProgress(stderr), Now: time.Now,
 	}
 	if opts.Kratos, err = bulkKratos(cfg); err != nil {
 		return err
@@ -87,25 +92,13 @@ func (f *reconcileFlags) run(ctx context.Context, providers bulk.Providers, stdi
 		return err
 	}
 	opts.Schema, opts.SchemaID, opts.Mapper = mapped.schema, mapped.id, mapped.mapper
-	if opts.Users, err = userfile.Open(ctx, f.users, stdin, f.tmpDir); err != nil {
+	if opts.Users, err = userfile.Open(ctx, f.users, stdin, tmpDir); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, opts.Users.Close()) }()
-	switch f.findings {
-	case "":
-	case "-":
-		opts.Findings = stdout
-	default:
-		file, err := os.OpenFile(f.findings, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, file.Close()) }()
-		opts.Findings = file
-	}
-	result, err := bulk.Reconcile(ctx, opts)
+	result, err := f.compare(ctx, opts, stdout)
 	if err != nil {
-		return err
+		return resumableError{err, "to start again, run the same command"}
 	}
 	if f.json {
 		enc := json.NewEncoder(stdout)
@@ -122,6 +115,32 @@ func (f *reconcileFlags) run(ctx context.Context, providers bulk.Providers, stdi
 		return fmt.Errorf("%d findings are open; --findings FILE lists them", open)
 	}
 	return nil
+}
+
+// compare reconciles, with a file for the findings where one is named.
+func (f *reconcileFlags) compare(ctx context.Context, opts bulk.ReconcileOptions, stdout io.Writer) (result bulk.Reconciled, err error) {
+	switch f.findings {
+	case "":
+		return bulk.Reconcile(ctx, opts)
+	case "-":
+		opts.Findings = stdout
+		return bulk.Reconcile(ctx, opts)
+	}
+	file, err := os.OpenFile(f.findings, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return result, err
+	}
+	err = written(file, func(w io.Writer) (err error) {
+		opts.Findings = w
+		result, err = bulk.Reconcile(ctx, opts)
+		return err
+	})
+	return result, err
+}
+
+// written calls write with the file and closes it, whose error counts as well.
+func written(file io.WriteCloser, write func(io.Writer) error) error {
+	return errors.Join(write(file), file.Close())
 }
 
 // printReconciled prints the table, and the line for the ticket.

@@ -67,7 +67,7 @@ func (f *statusFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 		case f.watch && ctx.Err() != nil:
 			return nil // that is how a watch ends
 		case err != nil:
-			return walked(ctx, err)
+			return resumableError{walked(ctx, err), "to start again, run the same command"}
 		}
 		if err := f.print(stdout, status); err != nil || !f.watch {
 			return err

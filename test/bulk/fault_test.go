@@ -120,7 +120,7 @@ func TestKratosStops(t *testing.T) {
 	}
 	ferry(t, adminURL(k), args...).want(t, 1, "is FERRY_KRATOS_ADMIN_URL its admin API, and does it run?")
 	k = newKratos(t, kratostest.Options{Dir: dir})
-	ferry(t, adminURL(k), args...).want(t, 1, "going on with the run", "rows failed")
+	ferry(t, adminURL(k), args...).want(t, 1, "continuing the run", "rows failed")
 	results := readLines[result](t, x.path("results"))
 	x.compare(t, results)
 	x.thereAndBound(t, k, results)
