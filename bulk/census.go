@@ -34,6 +34,7 @@ type seen struct {
 type census struct {
 	file *os.File
 	any  bool
+	size int // how many identities it has seen
 	// created is whether it has seen one that this run made.
 	created bool
 }
@@ -53,6 +54,7 @@ func takeCensus(ctx context.Context, r *importer) (*census, error) {
 	defer r.Progress.Done()
 	err = r.Kratos.Walk(ctx, func(record kratos.Record) error {
 		r.Progress.Add(1)
+		c.size++
 		return c.note(r, record)
 	})
 	if err != nil {

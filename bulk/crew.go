@@ -257,12 +257,7 @@ func (r *importer) sort(ctx context.Context, rows []planned, created []kratos.Cr
 	if err := r.report(results...); err != nil {
 		return nil, err
 	}
-	for _, row := range conflicts {
-		if err := r.conflict(ctx, row); err != nil {
-			return nil, err
-		}
-	}
-	return again, nil
+	return again, r.conflicts(ctx, conflicts)
 }
 
 // verify asks which of the identities are there, where there is reason to doubt it;

@@ -132,6 +132,7 @@ type importer struct {
 
 	mu         sync.Mutex
 	noExternal bool // this Kratos takes no external_id
+	waiting    waiting
 	warned     map[string]bool
 }
 
@@ -175,7 +176,7 @@ func (r *importer) do(ctx context.Context) (err error) {
 		if r.census, err = takeCensus(ctx, r); err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, r.census.close()) }()
+		defer func() { err = errors.Join(err, r.census.close()) }() // the last one
 		if len(r.results.created) > 0 && !r.DryRun && !r.census.created {
 			return fmt.Errorf("%w: this Kratos has none of the identities that were created; name the Kratos that has, or another results file for a new run", ErrOtherRun)
 		}
@@ -204,34 +205,6 @@ func (r *importer) checkTenant() error {
 		return fmt.Errorf("the hash file is of the tenant %q, not of %q: nothing was written; name the right file, or the tenant with --tenant", tenants[0], r.Tenant)
 	}
 	return nil
-}
-
-// carryOut does what the plan says.
-func (r *importer) carryOut(ctx context.Context) error {
-	what := "import"
-	if r.DryRun {
-		what = "dry run"
-	}
-	r.Progress.Start(what, int64(r.plan.rows))
-	defer r.Progress.Done()
-	crew := r.newCrew(ctx)
-	planErr := r.plan.each(func(p planned) error {
-		if err := crew.ctx.Err(); err != nil {
-			return err
-		}
-		if r.results.has(p.Line) {
-			r.Progress.Add(1)
-			return nil
-		}
-		return r.dispatch(crew, p)
-	})
-	if planErr == nil {
-		planErr = crew.flush()
-	}
-	if err := crew.wait(); err != nil {
-		return err // it is why the plan stopped, if it did
-	}
-	return planErr
 }
 
 // dispatch reports a row that is settled already, and sends the others on.

@@ -37,15 +37,6 @@ func (c cause) String() string {
 	return c.Word + ": " + c.Detail
 }
 
-// also is the cause with one more detail.
-func (c cause) also(detail string) cause {
-	if c.Detail != "" {
-		detail = c.Detail + "; " + detail
-	}
-	c.Detail = detail
-	return c
-}
-
 // refused is the cause of a row that Kratos refused.
 func refused(status int, said string) cause {
 	text := fmt.Sprintf("it refuses the identity with %d", status)

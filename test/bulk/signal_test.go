@@ -1,0 +1,33 @@
+package bulk
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// SIGHUP, as when a terminal goes, ends an import in order, and it says how to continue.
+func TestHangup(t *testing.T) {
+	arrived := make(chan struct{})
+	kratos := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		close(arrived)
+		<-r.Context().Done()
+	}))
+	defer kratos.Close()
+	x := newTenant(t, 20, 1)
+	results := filepath.Join(t.TempDir(), "results")
+	args := []string{"import", "--users", x.path("users.ndjson"), "--schema", x.path("identity.schema.json"), "--results", results}
+	p, printed := start(t, []string{"FERRY_KRATOS_ADMIN_URL=" + kratos.URL}, args...)
+	<-arrived
+	if err := syscall.Kill(p.Pid(), syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	<-p.Done()
+	says := printed.String()
+	if !strings.Contains(says, "interrupted") || !strings.Contains(says, "hint: to continue where the run stopped, run the same command again: ferry "+strings.Join(args, " ")) || strings.Contains(says, "context canceled") {
+		t.Errorf("it ends with %v and says\n%s", p.Err(), says)
+	}
+}
