@@ -44,9 +44,12 @@ func (s *Server) readClient(x *exchange) response {
 	}
 	members := map[string]any{
 		"client_id": app.ClientID, "name": app.ClientID, "tenant": strings.SplitN(s.cfg.Domain, ".", 2)[0], "global": false,
-		"is_first_party": true, "oidc_conformant": true, "app_type": "regular_web", "callbacks": []string{"https://app.test/callback"},
+		"is_first_party": !app.ThirdParty, "oidc_conformant": true, "app_type": "regular_web", "callbacks": []string{"https://app.test/callback"},
 		"grant_types": app.GrantTypes, "is_token_endpoint_ip_header_trusted": app.TrustForwardedFor,
 		"jwt_configuration": map[string]any{"alg": app.IDTokenAlg, "lifetime_in_seconds": s.Settings().IDTokenSeconds, "secret_encoded": false},
+	}
+	if app.ThirdParty {
+		members["third_party_security_mode"] = "strict"
 	}
 	if app.AuthMethods[0] == AuthPrivateKey {
 		members["client_authentication_methods"] = map[string]any{

@@ -21,29 +21,38 @@ func TestInspection(t *testing.T) {
 			{ClientID: "all", ClientSecret: secret, ManagementScopes: []string{
 				auth0sim.ScopeReadClients, auth0sim.ScopeReadTenantSettings, auth0sim.ScopeReadAttackProtection, auth0sim.ScopeReadConnections,
 			}},
+			{ClientID: "third", ClientSecret: secret, ThirdParty: true},
 			{ClientID: "none", ClientSecret: secret, ManagementScopes: []string{auth0sim.ScopeReadUsers}},
 		},
 	}})
+	db := "connections/" + auth0sim.ConnectionID("db")
 	all, none := inspector(t, sim, "all", secret), inspector(t, sim, "none", secret)
 	for path, want := range map[string]struct {
 		status int
 		holds  []string
 	}{
 		"clients/app": {200, []string{`"is_token_endpoint_ip_header_trusted":true`, `"alg":"RS256"`, `"token_endpoint_auth_method":"client_secret_post"`, `"password"`}},
-		"clients/app?fields=client_id,grant_types&include_fields=true":              {200, []string{`{"client_id":"app","grant_types":[`}},
-		"clients/app?fields=client_id&fields=name":                                  {400, []string{"invalid_query_string"}},
-		"clients/app?fields=":                                                       {400, []string{"comma between"}},
-		"clients/app?page=1":                                                        {400, []string{"additional or repeated property: page"}},
-		"clients/nobody":                                                            {404, []string{"inexistent_client"}},
-		"tenants/settings":                                                          {200, []string{`"default_directory":"db"`}},
-		"tenants/settings?fields=default_directory&include_fields=false":            {200, []string{`"friendly_name"`}},
-		"tenants/settings?fields=default_directory&include_fields=perhaps":          {400, []string{"expected a boolean"}},
-		"attack-protection/brute-force-protection":                                  {200, []string{`"mode":"count_per_identifier_and_ip"`, `"max_attempts":10`, `"allowlist":[]`}},
-		"attack-protection/suspicious-ip-throttling":                                {200, []string{`"pre-login":{"max_attempts":100,"rate":864000}`}},
-		"attack-protection/suspicious-ip-throttling?fields=stage":                   {400, []string{"no parameters expected"}},
-		"connections?name=db&fields=name,enabled_clients&include_fields=true":       {200, []string{`[{"enabled_clients":["all","app","none"],"name":"db"}]`}},
-		"connections?name=other&fields=name,enabled_clients&include_fields=true":    {200, []string{`[{"enabled_clients":["all","none"],"name":"other"}]`}},
-		"connections?name=db&fields=name,,enabled_clients&include_fields=something": {400, []string{"expected a boolean"}},
+		"clients/app?fields=client_id,grant_types&include_fields=true":        {200, []string{`{"client_id":"app","grant_types":[`}},
+		"clients/app?fields=client_id&fields=name":                            {400, []string{"invalid_query_string"}},
+		"clients/app?fields=":                                                 {400, []string{"comma between"}},
+		"clients/app?page=1":                                                  {400, []string{"additional or repeated property: page"}},
+		"clients/nobody":                                                      {404, []string{"inexistent_client"}},
+		"tenants/settings":                                                    {200, []string{`"default_directory":"db"`}},
+		"tenants/settings?fields=default_directory&include_fields=false":      {200, []string{`"friendly_name"`}},
+		"tenants/settings?fields=default_directory&include_fields=perhaps":    {400, []string{"expected a boolean"}},
+		"attack-protection/brute-force-protection":                            {200, []string{`"mode":"count_per_identifier_and_ip"`, `"max_attempts":10`, `"allowlist":[]`}},
+		"attack-protection/suspicious-ip-throttling":                          {200, []string{`"pre-login":{"max_attempts":100,"rate":864000}`}},
+		"attack-protection/suspicious-ip-throttling?fields=stage":             {400, []string{"no parameters expected"}},
+		"clients/third?fields=is_first_party,third_party_security_mode":       {200, []string{`{"is_first_party":false,"third_party_security_mode":"strict"}`}},
+		"connections?name=db&fields=name,enabled_clients&include_fields=true": {200, []string{`[{"name":"db"}]`}},
+		"connections?name=db&fields=name,,strategy&include_fields=something":  {400, []string{"expected a boolean"}},
+		db + "/clients":                  {200, []string{`{"clients":[{"client_id":"all"},{"client_id":"app"},{"client_id":"none"},{"client_id":"third"}]}`}},
+		db + "/clients?take=2":           {200, []string{`{"clients":[{"client_id":"all"},{"client_id":"app"}],"next":"none"}`}},
+		db + "/clients?take=2&from=none": {200, []string{`{"clients":[{"client_id":"none"},{"client_id":"third"}]}`}},
+		db + "/clients?take=0":           {400, []string{"take: expected an integer"}},
+		db + "/clients?page=1":           {400, []string{"additional or repeated property: page"}},
+		"connections/db/clients":         {400, []string{"invalid_uri"}},
+		"connections/" + auth0sim.ConnectionID("x") + "/clients": {404, []string{"inexistent_connection"}},
 	} {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()

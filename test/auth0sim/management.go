@@ -30,14 +30,15 @@ const (
 // managementRoutes serves the part of the Management API that is imitated.
 func (s *Server) managementRoutes(mux *http.ServeMux) {
 	for path, open := range map[string]func() endpoint{
-		PathUsers + "{id}":        s.userEndpoint,
-		PathUserSearch:            s.managed(http.MethodGet, ScopeReadUsers, s.searchUsers),
-		PathUsersByEmail:          s.managed(http.MethodGet, ScopeReadUsers, s.usersByEmail),
-		PathConnections:           s.managed(http.MethodGet, ScopeReadConnections, s.listConnections),
-		PathConnections + "/{id}": s.managed(http.MethodGet, ScopeReadConnections, s.readConnection),
-		PathUsersExports:          s.managed(http.MethodPost, ScopeReadUsers, s.startExport),
-		PathJobs + "{id}":         s.managed(http.MethodGet, ScopeReadUsers, s.readJob),
-		PathJobs + "{id}/errors":  s.managed(http.MethodGet, ScopeReadUsers, s.readJobErrors),
+		PathUsers + "{id}":                s.userEndpoint,
+		PathUserSearch:                    s.managed(http.MethodGet, ScopeReadUsers, s.searchUsers),
+		PathUsersByEmail:                  s.managed(http.MethodGet, ScopeReadUsers, s.usersByEmail),
+		PathConnections:                   s.managed(http.MethodGet, ScopeReadConnections, s.listConnections),
+		PathConnections + "/{id}":         s.managed(http.MethodGet, ScopeReadConnections, s.readConnection),
+		PathConnections + "/{id}/clients": s.managed(http.MethodGet, ScopeReadConnections, s.connectionClients),
+		PathUsersExports:                  s.managed(http.MethodPost, ScopeReadUsers, s.startExport),
+		PathJobs + "{id}":                 s.managed(http.MethodGet, ScopeReadUsers, s.readJob),
+		PathJobs + "{id}/errors":          s.managed(http.MethodGet, ScopeReadUsers, s.readJobErrors),
 	} {
 		mux.Handle(path, s.serve(open))
 		mux.Handle(pathRedirects+path, s.serve(open))

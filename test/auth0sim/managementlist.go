@@ -2,10 +2,14 @@ package auth0sim
 
 import (
 	"crypto/sha256"
+	"errors"
+	"fmt"
 	"maps"
 	"math/big"
+	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -83,7 +87,7 @@ func (s *Server) listConnections(x *exchange) response {
 	from, to := query.bounds(len(connections))
 	shown := []map[string]any{}
 	for _, c := range connections[from:to] {
-		fields, err := onlyFields(query.Values, s.dir.apiConnection(c))
+		fields, err := onlyFields(query.Values, apiConnection(c))
 		if err != nil {
 			return s.refuse(AnswerManagementBadQuery, "reason", err.Error())
 		}
@@ -102,7 +106,7 @@ func (s *Server) readConnection(x *exchange) response {
 	if !ok {
 		return s.refuse(AnswerManagementNoConnection)
 	}
-	return managementResponse(s.dir.apiConnection(connection))
+	return managementResponse(apiConnection(connection))
 }
 
 // connectionList is every connection, by name.
@@ -125,19 +129,77 @@ func (d *directory) connectionByID(id string) (Connection, bool) {
 	return Connection{}, false
 }
 
-// apiConnection is a connection as the Management API shows it, with the
-// applications it is enabled for.
-func (d *directory) apiConnection(c Connection) map[string]any {
+// apiConnection is a connection as the Management API shows it.
+func apiConnection(c Connection) map[string]any {
+	return map[string]any{
+		"id": ConnectionID(c.Name), "name": c.Name, "strategy": c.Strategy, "realms": c.Realms,
+		"is_domain_connection": false, "options": map[string]any{},
+	}
+}
+
+const (
+	maxTake     = 1000
+	defaultTake = 50
+)
+
+// connectionClients is GET /api/v2/connections/{id}/clients: the applications that it is
+// enabled for, in pages that each name the next.
+func (s *Server) connectionClients(x *exchange) response {
+	id := x.req.PathValue("id")
+	if !connectionIDs.MatchString(id) {
+		return s.refuse(AnswerManagementBadPath, "reason", "id: expected "+connectionIDs.String())
+	}
+	connection, ok := s.dir.connectionByID(id)
+	if !ok {
+		return s.refuse(AnswerManagementNoConnection)
+	}
+	take, from, err := readTake(x.req.URL.RawQuery)
+	if err != nil {
+		return s.refuse(AnswerManagementBadQuery, "reason", err.Error())
+	}
+	enabled := slices.DeleteFunc(s.dir.enabledFor(connection), func(client string) bool { return client < from })
+	answer := map[string]any{}
+	if len(enabled) > take {
+		answer["next"] = enabled[take]
+		enabled = enabled[:take]
+	}
+	clients := []map[string]any{}
+	for _, client := range enabled {
+		clients = append(clients, map[string]any{"client_id": client})
+	}
+	answer["clients"] = clients
+	return managementResponse(answer)
+}
+
+// readTake reads the query of a list that is paged by checkpoints.
+func readTake(raw string) (take int, from string, err error) {
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return 0, "", errors.New("unreadable")
+	}
+	for name, all := range values {
+		if name != "take" && name != "from" || len(all) > 1 {
+			return 0, "", fmt.Errorf("additional or repeated property: %s", name)
+		}
+	}
+	take = defaultTake
+	if values.Has("take") {
+		if take, err = strconv.Atoi(values.Get("take")); err != nil || take < 1 || take > maxTake {
+			return 0, "", errors.New("take: expected an integer from 1 to 1000")
+		}
+	}
+	return take, values.Get("from"), nil
+}
+
+// enabledFor are the applications that a connection is enabled for, by their ids.
+func (d *directory) enabledFor(c Connection) []string {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	clients := []string{}
+	var clients []string
 	for _, id := range slices.Sorted(maps.Keys(d.apps)) {
 		if !c.Disabled && d.apps[id].allows(c) {
 			clients = append(clients, id)
 		}
 	}
-	return map[string]any{
-		"id": ConnectionID(c.Name), "name": c.Name, "strategy": c.Strategy, "realms": c.Realms,
-		"enabled_clients": clients, "is_domain_connection": false, "options": map[string]any{},
-	}
+	return clients
 }

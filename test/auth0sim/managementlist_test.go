@@ -158,7 +158,7 @@ func TestConnections(t *testing.T) {
 	if !regexp.MustCompile(`^con_[A-Za-z0-9]{16}$`).MatchString(id) || id == auth0sim.ConnectionID("google-oauth2") {
 		t.Errorf("got id %s", id)
 	}
-	corp := `{"enabled_clients":[],"id":"` + id + `","is_domain_connection":false,"name":"corp","options":{},"realms":["corp"],"strategy":"waad"}`
+	corp := `{"id":"` + id + `","is_domain_connection":false,"name":"corp","options":{},"realms":["corp"],"strategy":"waad"}`
 	want(t, get(t, sim, auth0sim.PathConnections+"?name=corp", token), 200, "["+corp+"]")
 	want(t, get(t, sim, auth0sim.PathConnections+"/"+id, token), 200, corp)
 	want(t, get(t, sim, auth0sim.PathConnections+"?name=none", token), 200, "[]")

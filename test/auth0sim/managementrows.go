@@ -20,6 +20,7 @@ const (
 	AnswerManagementPageLimit       AnswerName = "management_page_limit"
 	AnswerManagementBadBody         AnswerName = "management_bad_body"
 	AnswerManagementConflict        AnswerName = "management_conflict"
+	AnswerManagementProfileTooLarge AnswerName = "management_profile_too_large"
 	AnswerManagementTooManyRequests AnswerName = "management_too_many_requests"
 	AnswerManagementNotFound        AnswerName = "management_not_found"
 	AnswerManagementUnavailable     AnswerName = "management_unavailable"
@@ -46,6 +47,7 @@ func ManagementRows() []AnswerRow {
 		{AnswerManagementPageLimit, "RPT", Answer{Status: 400, Description: pageLimitText}, "a page beyond the first 1000 users"},
 		{AnswerManagementBadBody, "INF", Answer{Status: 400, Error: "invalid_body", Description: "Payload validation error: '{reason}'."}, "a body that cannot be read, or names what cannot be changed"},
 		{AnswerManagementConflict, "RPT", Answer{Status: 400, Error: "auth0_idp_error", Description: "The user could not be changed."}, "an identifier that is taken"},
+		{AnswerManagementProfileTooLarge, "GAP", Answer{Status: 413, Error: "payload_too_large", Description: "The user profile exceeds the maximum size."}, ""},
 		{AnswerManagementTooManyRequests, "RPT", Answer{Status: 429, Error: "too_many_requests", Description: "Global limit has been reached"}, "the limit of the Management API"},
 		{AnswerManagementNotFound, "INF", Answer{Status: 404, Description: "Not Found"}, "a path or a method that is not imitated"},
 		{AnswerManagementUnavailable, "INF", Answer{Status: 503, Description: "Service Unavailable"}, ""},

@@ -79,6 +79,9 @@ type App struct {
 	IDTokenAlg string `json:"id_token_alg,omitempty"`
 	// TrustForwardedFor is Auth0's "Trust Token Endpoint IP Header".
 	TrustForwardedFor bool `json:"trust_forwarded_for,omitempty"`
+	// ThirdParty is an application of another organisation, in the strict mode: it is
+	// allowed no password grants, whatever GrantTypes says.
+	ThirdParty bool `json:"third_party,omitempty"`
 	// MFAExempt is a Post-Login Action that asks this client for no second
 	// factor.
 	MFAExempt bool `json:"mfa_exempt,omitempty"`

@@ -101,7 +101,7 @@ func (s *Server) checkClient(a *attempt) (response, bool) {
 		return refusal, false
 	}
 	grant := a.req.param("grant_type")
-	if !slices.Contains(app.GrantTypes, grant) {
+	if !slices.Contains(app.GrantTypes, grant) || app.ThirdParty && (grant == GrantPassword || grant == GrantPasswordRealm) {
 		return s.refuse(AnswerGrantNotAllowed, "grant_type", grant), false
 	}
 	a.app = app
