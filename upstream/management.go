@@ -28,6 +28,10 @@ const (
 
 	// reasonToken is a token that the Management API does not take, or no more.
 	reasonToken = "token_not_taken"
+	// reasonProfileTooLarge is a user who cannot be changed because Auth0's limit on the
+	// size of a profile is reached: 10 KB and an allowance of about ten times that,
+	// enforced for older tenants after 4 March 2027.
+	reasonProfileTooLarge = "profile_too_large"
 )
 
 // ManagementOptions are what a Management is made of. All are required.
@@ -220,9 +224,12 @@ func (m *Management) try(ctx context.Context, method, path string, body []byte) 
 	}
 	fault = refusedCall(answer, m.now())
 	fault.Code = managementCode(answer)
-	if answer.status == http.StatusUnauthorized {
+	switch {
+	case answer.status == http.StatusUnauthorized:
 		m.token.drop(token)
 		fault.Reason = reasonToken
+	case method == http.MethodPatch && saysTooLarge(answer):
+		fault.Reason = reasonProfileTooLarge
 	}
 	return reply{}, fault
 }
@@ -263,6 +270,26 @@ func limitWait(header http.Header, now time.Time) time.Duration {
 		wait = time.Unix(unix, 0).Sub(now)
 	}
 	return min(max(wait, limitWaitLeast), limitWaitMost)
+}
+
+// saysTooLarge reports whether an answer refuses a change because the user's profile is
+// too large. Auth0 publishes neither status nor text, so both likely ones count: 413, and
+// 400 with a message about size. What ferry sends itself is a few hundred bytes.
+func saysTooLarge(answer reply) bool {
+	switch answer.status {
+	case http.StatusRequestEntityTooLarge:
+		return true
+	case http.StatusBadRequest:
+		var said struct {
+			Message string `json:"message"`
+		}
+		if !answer.isJSON || strictjson.Unmarshal(answer.body, &said) != nil {
+			return false
+		}
+		text := strings.ToLower(said.Message)
+		return strings.Contains(text, "too large") || strings.Contains(text, "size") || strings.Contains(text, "10kb") || strings.Contains(text, "10 kb")
+	}
+	return false
 }
 
 // managementCode is the errorCode of the Management API's envelope (contract, 4.2),

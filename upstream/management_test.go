@@ -161,6 +161,8 @@ func TestManagementAnswers(t *testing.T) {
 		"no such user":      {row(auth0sim.AnswerManagementNoUser), want{Status: 404, Code: "inexistent_user", Reason: "refused"}},
 		"bad body":          {row(auth0sim.AnswerManagementBadBody), want{Status: 400, Code: "invalid_body", Reason: "refused"}},
 		"conflict":          {row(auth0sim.AnswerManagementConflict), want{Status: 400, Code: "auth0_idp_error", Reason: "refused"}},
+		"profile too large": {row(auth0sim.AnswerManagementProfileTooLarge), want{Status: 413, Reason: "profile_too_large"}},
+		"too large, as 400": {answer(400, `{"message":"User profile exceeds the 10KB limit"}`), want{Status: 400, Reason: "profile_too_large"}},
 		"unknown code":      {answer(400, `{"errorCode":"canary"}`), want{Status: 400, Reason: "refused"}},
 		"code of no text":   {answer(400, `{"errorCode":7}`), want{Status: 400, Reason: "refused"}},
 		"code twice":        {answer(403, `{"errorCode":"insufficient_scope","errorCode":"x"}`), want{Status: 403, Reason: "refused"}},
