@@ -146,6 +146,13 @@ func (e *exam) application(ctx context.Context) (upstream.Application, Check) {
 		return app, fail("Applications > yours > Advanced Settings > Grant Types: switch on Password",
 			"the application may not use the grant %s: no login can be asked about", upstream.GrantType(strings.Join(e.Settings.Realms, ",")))
 	}
+	const firstParty = "use a first-party application: one made in Auth0's dashboard is one (the Management API has is_first_party: true)"
+	switch {
+	case app.Strict:
+		return app, fail(firstParty, "the application is a third-party one, to which Auth0 allows no password grants: no login can be asked about")
+	case app.ThirdParty:
+		return app, warn(firstParty, "the application is a third-party one in Auth0's permissive mode: Auth0 does not document password grants for it, and only connections of the whole domain are open to it")
+	}
 	return app, ok("the application may ask for passwords")
 }
 
@@ -184,44 +191,48 @@ func (e *exam) checkRealms(ctx context.Context) Check {
 		return e.checkDefaultDirectory(ctx)
 	}
 	var problems, fixes []string
-	unknown := 0
+	var unknown []string
 	for _, realm := range e.Settings.Realms {
 		found, err := e.Management.Connection(ctx, realm)
 		var fault *upstream.ManagementError
 		problem, fix := "", ""
+		enabled := true
+		if err == nil {
+			var unreadable error
+			if enabled, unreadable = e.Management.Enabled(ctx, found.ID, e.Settings.ClientID); unreadable != nil {
+				enabled = true
+				unknown = append(unknown, plain(realm))
+			}
+		}
 		switch {
 		case errors.As(err, &fault) && fault.Reason == "no_such_connection":
 			problem, fix = "does not exist", "mend its name in FERRY_AUTH0_REALMS"
 		case err != nil:
 			return unread(err, scopeConnections, "the connections of FERRY_AUTH0_REALMS")
 		default:
-			problem, fix = e.connectionFault(found)
+			problem, fix = e.connectionFault(found, enabled)
 		}
 		if problem != "" {
 			problems, fixes = append(problems, plain(realm)+" "+problem), append(fixes, plain(realm)+": "+fix)
-		}
-		if found.Clients == nil {
-			unknown++
 		}
 	}
 	if len(problems) > 0 {
 		return fail(strings.Join(fixes, "; "), "nobody can be asked about where the connection %s", strings.Join(problems, ", and where "))
 	}
-	text := ""
-	if unknown > 0 {
-		text = "; Auth0 does not say for which applications they are enabled"
+	if len(unknown) > 0 {
+		return warn("run doctor again in a minute", "whether %s is enabled for the application cannot be looked at; the connections are there, and for passwords", strings.Join(unknown, ", "))
 	}
-	return ok("%s there, for passwords and for this application%s", count(len(e.Settings.Realms), "connection"), text)
+	return ok("%s there, for passwords and for this application", count(len(e.Settings.Realms), "connection"))
 }
 
-func (e *exam) connectionFault(c upstream.Connection) (problem, fix string) {
+func (e *exam) connectionFault(c upstream.Connection, enabled bool) (problem, fix string) {
 	custom := slices.Contains(e.Settings.CustomRealms, c.Name)
 	switch {
 	case !slices.Contains([]string{"auth0", "ad", "adfs", "waad"}, c.Strategy):
 		return "holds no passwords (strategy " + plain(c.Strategy) + ")", "take it out of FERRY_AUTH0_REALMS: only database connections hold passwords"
 	case c.Strategy != "auth0" && !custom:
 		return "is no database of Auth0's own (strategy " + plain(c.Strategy) + ")", "if you mean it, add it to FERRY_AUTH0_CUSTOM_REALMS"
-	case c.Clients != nil && !slices.Contains(c.Clients, e.Settings.ClientID):
+	case !enabled:
 		return "is not enabled for the application", "Authentication > Database > " + plain(c.Name) + " > Applications: switch ferry's application on"
 	case len(c.Realms) > 0 && !slices.Contains(c.Realms, c.Name):
 		return "answers to other names than its own", "take its name back into the connection's realms"

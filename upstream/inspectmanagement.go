@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"ferry/strictjson"
@@ -64,6 +65,11 @@ type Application struct {
 	IDTokenAlg string
 	// TrustsIPHeader: the address that ferry names is believed.
 	TrustsIPHeader bool
+	// ThirdParty: it belongs to another organisation, so Auth0 lets it do less.
+	ThirdParty bool
+	// Strict: Auth0 allows a third-party application no password grants at all
+	// (third_party_security_mode).
+	Strict bool
 }
 
 // Application reads one application (contract, 1.1 and 2). Every error is a
@@ -77,6 +83,8 @@ func (m *Management) Application(ctx context.Context, clientID string) (Applicat
 		Grants  []string `json:"grant_types"`
 		Method  string   `json:"token_endpoint_auth_method"`
 		Trusts  bool     `json:"is_token_endpoint_ip_header_trusted"`
+		First   *bool    `json:"is_first_party"`
+		Mode    string   `json:"third_party_security_mode"`
 		Methods struct {
 			PrivateKey *struct{} `json:"private_key_jwt"`
 		} `json:"client_authentication_methods"`
@@ -85,11 +93,14 @@ func (m *Management) Application(ctx context.Context, clientID string) (Applicat
 		} `json:"jwt_configuration"`
 	}
 	// Not the secret, which is among the fields where the token may see it.
-	fields := "client_id,grant_types,token_endpoint_auth_method,client_authentication_methods,jwt_configuration,is_token_endpoint_ip_header_trusted"
+	fields := "client_id,grant_types,token_endpoint_auth_method,client_authentication_methods,jwt_configuration,is_token_endpoint_ip_header_trusted," +
+		"is_first_party,third_party_security_mode"
 	if err := m.look(ctx, "/api/v2/clients/"+url.PathEscape(clientID), url.Values{"fields": {fields}, "include_fields": {"true"}}, &said); err != nil {
 		return Application{}, err
 	}
 	a := Application{Grants: said.Grants, AuthMethod: said.Method, IDTokenAlg: said.JWT.Alg, TrustsIPHeader: said.Trusts}
+	a.ThirdParty = said.First != nil && !*said.First
+	a.Strict = a.ThirdParty && said.Mode == "strict"
 	if said.Methods.PrivateKey != nil {
 		a.AuthMethod = "private_key_jwt"
 	}
@@ -98,12 +109,11 @@ func (m *Management) Application(ctx context.Context, clientID string) (Applicat
 
 // Connection is what the Management API says of a connection, its options excepted.
 type Connection struct {
+	ID       string `json:"id"`
 	Name     string `json:"name"`
 	Strategy string `json:"strategy"`
 	// Realms are the names that it answers to; none: its own.
 	Realms []string `json:"realms"`
-	// Clients are the applications that it is enabled for; nil: not told.
-	Clients []string `json:"enabled_clients"`
 }
 
 // Connection reads the connection of this name, matched to the letter. Every error is
@@ -113,7 +123,7 @@ func (m *Management) Connection(ctx context.Context, name string) (Connection, e
 		return Connection{}, &ManagementError{Reason: "bad_id"}
 	}
 	var found []Connection
-	query := url.Values{"name": {name}, "fields": {"id,name,strategy,realms,enabled_clients"}, "include_fields": {"true"}}
+	query := url.Values{"name": {name}, "fields": {"id,name,strategy,realms"}, "include_fields": {"true"}}
 	if err := m.look(ctx, "/api/v2/connections", query, &found); err != nil {
 		return Connection{}, err
 	}
@@ -123,6 +133,41 @@ func (m *Management) Connection(ctx context.Context, name string) (Connection, e
 		}
 	}
 	return Connection{}, &ManagementError{Status: http.StatusOK, Reason: "no_such_connection"}
+}
+
+const (
+	clientsPage = 1000 // the most that Auth0 gives at once
+	maxPages    = 100
+)
+
+// Enabled reports whether a connection, named by its id, is enabled for an application.
+// It needs read:connections. Every error is a *ManagementError.
+func (m *Management) Enabled(ctx context.Context, connectionID, clientID string) (bool, error) {
+	if !connectionPattern.MatchString(connectionID) {
+		return false, &ManagementError{Reason: "bad_id"}
+	}
+	query := url.Values{"take": {strconv.Itoa(clientsPage)}}
+	for range maxPages {
+		var page struct {
+			Clients []struct {
+				ID string `json:"client_id"`
+			} `json:"clients"`
+			Next string `json:"next"`
+		}
+		if err := m.look(ctx, "/api/v2/connections/"+connectionID+"/clients", query, &page); err != nil {
+			return false, err
+		}
+		for _, client := range page.Clients {
+			if client.ID == clientID {
+				return true, nil
+			}
+		}
+		if page.Next == "" {
+			return false, nil
+		}
+		query.Set("from", page.Next)
+	}
+	return false, &ManagementError{Status: http.StatusOK, Reason: "too_many_pages"}
 }
 
 // DefaultDirectory is the connection of the plain password grant; empty: there is

@@ -96,6 +96,18 @@ func brokenSetUps() map[string]struct {
 			func(u *setup) { u.client = "no-grant" },
 			wrong{"management.grants", doctor.Fail, "may not use the grant", "switch on Password"},
 		},
+		"a third-party application": {
+			func(u *setup) { u.client = "third-party" },
+			wrong{"management.grants", doctor.Fail, "third-party", "first-party"},
+		},
+		"a third-party application, asked": {
+			func(u *setup) { u.client = "third-party" },
+			wrong{"auth0.grant", doctor.Fail, "may not use the grant", "first-party"},
+		},
+		"a realm that is not enabled, as the tenant has it": {
+			func(u *setup) { u.client = "narrow" },
+			wrong{"management.realms", doctor.Fail, users + " is not enabled for the application", "switch ferry's application on"},
+		},
 		"a realm that is not there": {
 			func(u *setup) { u.realms = []string{"Users"} },
 			wrong{"auth0.grant", doctor.Fail, "does not exist", "FERRY_AUTH0_REALMS"},

@@ -66,6 +66,7 @@ func start(t *testing.T) *stack {
 		Apps: []auth0sim.App{
 			{ClientID: "sound", ClientSecret: clientSecret, TrustForwardedFor: true},
 			{ClientID: "no-grant", ClientSecret: clientSecret, TrustForwardedFor: true, GrantTypes: []string{"authorization_code"}},
+			{ClientID: "third-party", ClientSecret: clientSecret, TrustForwardedFor: true, ThirdParty: true},
 			{ClientID: "distrusted", ClientSecret: clientSecret, GrantTypes: grants},
 			{ClientID: "hs256", ClientSecret: clientSecret, TrustForwardedFor: true, IDTokenAlg: "HS256"},
 			{ClientID: "basic", ClientSecret: clientSecret, TrustForwardedFor: true, AuthMethods: []string{auth0sim.AuthBasic}},
