@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os/user"
 	"strings"
 	"time"
@@ -15,6 +16,7 @@ import (
 
 	"ferry/bulk"
 	"ferry/config"
+	"ferry/upstream"
 )
 
 func rebindCommand(stdout, stderr io.Writer) *cobra.Command {
@@ -25,6 +27,7 @@ func rebindCommand(stdout, stderr io.Writer) *cobra.Command {
 		Long: "Binds a Kratos identity to another Auth0 user. From then on that user's password opens it, so be sure that\n" +
 			"both are the same person. What it was bound to before, the reason, the time and who did it stay on the\n" +
 			"identity, in metadata_admin.auth0.rebinds, and are printed as one line of JSON.\n" +
+			"With credentials for the Management API it first asks Auth0 whether it has that user.\n" +
 			"Exit 0: it is bound so, 1: it is not, 2: wrong usage.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -56,8 +59,11 @@ func rebindCommand(stdout, stderr io.Writer) *cobra.Command {
 }
 
 func rebind(ctx context.Context, rebinding bulk.Rebinding, stdout, stderr io.Writer) error {
-	cfg, err := config.LoadFor(config.Kratos)
+	cfg, err := readSettings(config.Kratos)
 	if err != nil {
+		return err
+	}
+	if err := userExists(ctx, cfg, rebinding.Subject, stderr); err != nil {
 		return err
 	}
 	identities, err := bulkKratos(cfg)
@@ -75,4 +81,28 @@ func rebind(ctx context.Context, rebinding bulk.Rebinding, stdout, stderr io.Wri
 		_, _ = fmt.Fprintln(stderr, "nothing to change: the identity is bound to that user already")
 	}
 	return json.NewEncoder(stdout).Encode(done)
+}
+
+// userExists asks Auth0 for the user that the identity is to be bound to. A user that
+// Auth0 does not have is an error; that Auth0 could not be asked is a warning.
+func userExists(ctx context.Context, cfg *config.Config, subject string, stderr io.Writer) error {
+	if cfg.Auth0MgmtClientID == "" {
+		warner(stderr)("whether Auth0 has this user is not checked: FERRY_AUTH0_MGMT_CLIENT_ID and FERRY_AUTH0_MGMT_CLIENT_SECRET are not set")
+		return nil
+	}
+	management, err := newManagement(cfg)
+	if err != nil {
+		return err
+	}
+	_, err = management.LookUpUser(ctx, subject)
+	var fault *upstream.ManagementError
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.As(err, &fault) && fault.Status == http.StatusNotFound:
+		return fmt.Errorf("look up the user at Auth0: it has no user %s; the identity is unchanged\nhint: the id of an account that is linked to another is no user's: name the primary one", subject)
+	case err != nil:
+		warner(stderr)(fmt.Sprintf("whether Auth0 has this user could not be checked: %v", err))
+	}
+	return nil
 }
