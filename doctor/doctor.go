@@ -74,6 +74,7 @@ type Settings struct {
 	VerifiedIdentifier bool // an unbound identity may match by what Auth0 verified
 	HookKeys           []secret.String
 	MaxPasswordBytes   int
+	StateInMemory      bool   // FERRY_STATE_URL is memory:
 	HookURL            string // where a Kratos on this machine reaches ferry; empty: not known
 }
 
@@ -89,6 +90,10 @@ type Options struct {
 	// Mapper makes the mapper for a schema; MapperFault is why there is none.
 	Mapper      func(*mapping.Schema) mapping.Mapper
 	MapperFault error
+
+	// State tries the Redis of FERRY_STATE_URL. Its refusal is Redis' own error code; empty:
+	// Redis gave no answer. Nil: there is none to try.
+	State func(context.Context) (refusal string, err error)
 
 	// KratosConfig is kratos.yml; nil: not named.
 	KratosConfig []byte
@@ -125,7 +130,7 @@ type exam struct {
 func Examine(ctx context.Context, o Options) Report {
 	e := newExam(o)
 	parts := []func(context.Context) []Check{
-		e.settings, e.auth0, e.management, e.kratos, e.kratosConfig, e.roundTrips,
+		e.settings, e.state, e.auth0, e.management, e.kratos, e.kratosConfig, e.roundTrips,
 	}
 	found := make([][]Check, len(parts))
 	var all sync.WaitGroup

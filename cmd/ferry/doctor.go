@@ -19,6 +19,7 @@ import (
 
 	"ferry/config"
 	"ferry/doctor"
+	"ferry/state"
 	"ferry/upstream"
 )
 
@@ -142,6 +143,20 @@ func take(opts *doctor.Options, cfg *config.Config, faults config.Faults) {
 		opts.Kratos, _ = bulkKratos(cfg)
 	}
 	opts.Mapper, opts.MapperFault = newMapper(cfg)
+	opts.Settings.StateInMemory = !cfg.Redis() && !isFaulty(faults, "STATE_URL")
+	if cfg.Redis() && !isFaulty(faults, "STATE_URL", "STATE_KEY") {
+		opts.State = func(ctx context.Context) (string, error) { return checkRedis(ctx, cfg) }
+	}
+}
+
+// checkRedis tries the Redis that serve would use.
+func checkRedis(ctx context.Context, cfg *config.Config) (refusal string, err error) {
+	redis, err := state.NewRedis(cfg.StateURL, cfg.StateKey, state.Options{})
+	if err != nil {
+		return "", err
+	}
+	refusal, err = redis.Check(ctx)
+	return refusal, errors.Join(err, redis.Close())
 }
 
 // takeAuth0 makes the three that ask Auth0; the errors are settings that are missing,

@@ -143,7 +143,7 @@ func (s *stack) sound(t *testing.T) *setup {
 		opts: doctor.Options{
 			Settings: doctor.Settings{
 				Issuer: s.sim.Issuer(), ClientAuth: "client_secret_post", IDTokenAlg: "RS256", WriteBack: true,
-				HookKeys: []secret.String{secret.New(otherKey), secret.New(hookKey)}, MaxPasswordBytes: 72,
+				HookKeys: []secret.String{secret.New(otherKey), secret.New(hookKey)}, MaxPasswordBytes: 72, StateInMemory: true,
 			},
 			Mapper: mapping.Default, Hooks: &http.Transport{DisableKeepAlives: true}, Now: time.Now, ID: uuid.NewString,
 		},

@@ -1,0 +1,64 @@
+package state
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Check tries everything that ferry does with Redis, with a profile of its own that it
+// removes again. It finds a Redis that cannot be reached, and a user who lacks a
+// permission. The refusal is Redis' own error code, such as NOPERM or WRONGPASS, and
+// empty where Redis gave no answer.
+func (r *Redis) Check(ctx context.Context) (refusal string, err error) {
+	err = r.check(ctx)
+	var answer redis.Error
+	if errors.As(err, &answer) {
+		refusal, _, _ = strings.Cut(answer.Error(), " ")
+	}
+	return refusal, err
+}
+
+func (r *Redis) check(ctx context.Context) error {
+	if err := r.Ping(ctx); err != nil {
+		return err
+	}
+	id := "ferry-doctor-" + hex.EncodeToString(newGen())
+	if err := r.Keep(ctx, Kept{IdentityID: id, MatchedAt: r.opts.Now()}); err != nil {
+		return err
+	}
+	lease, err := r.taken(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := lease.Release(ctx); err != nil {
+		return err
+	}
+	if lease, err = r.taken(ctx, id); err != nil {
+		return err
+	}
+	if err := lease.Done(ctx); err != nil {
+		return err
+	}
+	var key [32]byte
+	copy(key[:], id)
+	if _, err := r.Claim(ctx, key, time.Second); err != nil {
+		return err
+	}
+	return r.do(ctx, "sweep", func(ctx context.Context) error { // of none
+		return r.scripts.sweep.Run(ctx, r.client, []string{r.prefix + "due", r.prefix + "who"}, 0).Err()
+	})
+}
+
+// taken takes a profile that must be there.
+func (r *Redis) taken(ctx context.Context, id string) (Lease, error) {
+	lease, ok, err := r.Take(ctx, id, "")
+	if err == nil && !ok {
+		err = errors.New("state: take: what was just kept is not there")
+	}
+	return lease, err
+}
