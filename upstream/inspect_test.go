@@ -23,8 +23,11 @@ func TestEnabled(t *testing.T) {
 		connection, client string
 		want               bool
 	}{
-		{auth0sim.DemoConnection, "app-0000", true}, {auth0sim.DemoConnection, "z-last", true}, {auth0sim.DemoConnection, "narrow", false},
-		{auth0sim.DemoConnection, "nobody", false}, {"empty", "app-0000", false},
+		{auth0sim.DemoConnection, "app-0000", true},
+		{auth0sim.DemoConnection, "z-last", true},
+		{auth0sim.DemoConnection, "narrow", false},
+		{auth0sim.DemoConnection, "nobody", false},
+		{"empty", "app-0000", false},
 	} {
 		got, err := m.Enabled(t.Context(), auth0sim.ConnectionID(c.connection), c.client)
 		if err != nil || got != c.want {
