@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	client "github.com/ory/kratos-client-go"
@@ -22,7 +23,8 @@ type NewIdentity struct {
 	State               string // active or inactive; empty: active
 	Pending             bool   // its first login asks the migration hook
 	HashedPassword      string
-	Password            string // in clear; Kratos hashes it
+	Password            string   // in clear; Kratos hashes it
+	Social              []string // social logins, provider:subject
 	VerifiableAddresses []Address
 }
 
@@ -84,6 +86,7 @@ func (k *Kratos) CreateIdentity(ctx context.Context, n NewIdentity) (string, err
 
 func (n NewIdentity) credentials() *client.IdentityWithCredentials {
 	config := client.NewIdentityWithCredentialsPasswordConfig()
+	var credentials client.IdentityWithCredentials
 	switch {
 	case n.Pending:
 		config.SetUsePasswordMigrationHook(true)
@@ -91,12 +94,23 @@ func (n NewIdentity) credentials() *client.IdentityWithCredentials {
 		config.SetHashedPassword(n.HashedPassword)
 	case n.Password != "":
 		config.SetPassword(n.Password)
-	default:
+	case len(n.Social) == 0:
 		return nil
+	default:
+		config = nil
 	}
-	return &client.IdentityWithCredentials{
-		Password: &client.IdentityWithCredentialsPassword{Config: config},
+	if config != nil {
+		credentials.Password = &client.IdentityWithCredentialsPassword{Config: config}
 	}
+	if len(n.Social) > 0 {
+		var providers []client.IdentityWithCredentialsOidcConfigProvider
+		for _, social := range n.Social {
+			provider, subject, _ := strings.Cut(social, ":")
+			providers = append(providers, client.IdentityWithCredentialsOidcConfigProvider{Provider: provider, Subject: subject})
+		}
+		credentials.Oidc = &client.IdentityWithCredentialsOidc{Config: &client.IdentityWithCredentialsOidcConfig{Providers: providers}}
+	}
+	return &credentials
 }
 
 // Get reads an identity with its password credential.

@@ -99,8 +99,9 @@ type person struct {
 
 // flow is the part of a login flow that a client acts upon.
 type flow struct {
-	ID string `json:"id"`
-	UI struct {
+	ID    string `json:"id"`
+	State string `json:"state"`
+	UI    struct {
 		Action   string    `json:"action"`
 		Messages []message `json:"messages"`
 		Nodes    []struct {
