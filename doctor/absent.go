@@ -20,7 +20,7 @@ func (q *inquiry) absent(ctx context.Context) {
 	switch {
 	case err != nil:
 		q.note("not_in_kratos", fail("import the person: `ferry import`; or they registered with another identifier, or mistyped it", detail))
-		q.note("auth0_user", unread(err, scopeUsers, "whether Auth0 knows them"))
+		q.skip("auth0_user", unread(err, scopeUsers, "whether Auth0 knows them"))
 		return
 	case len(users) == 0:
 		q.note("not_in_kratos", fail("ask the person which address they registered with; Auth0 has nobody with this one either", detail))

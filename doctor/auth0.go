@@ -158,9 +158,7 @@ func (e *exam) checkGrant(ctx context.Context) Check {
 	if len(e.Settings.Realms) > 0 {
 		realm = e.Settings.Realms[0]
 	}
-	trial := e.Auth0.Try(ctx, upstream.Question{
-		Username: fmt.Sprintf(grantIdentity, e.ID()), Password: secret.New("no-" + e.ID()), Realm: realm,
-	})
+	trial := e.try(ctx, realm)
 	if trial.Refusal == nil {
 		return fail("ask nobody in "+connection(realm)+" until it refuses what it does not know: a custom database script, perhaps",
 			"Auth0 accepted a user that cannot exist, with a made-up password: everybody could take over any pending identity")
@@ -170,6 +168,13 @@ func (e *exam) checkGrant(ctx context.Context) Check {
 			connection(realm))
 	}
 	return e.refusedGrant(trial, realm)
+}
+
+// try asks for a grant for a user that cannot exist: one failed login from this machine.
+func (e *exam) try(ctx context.Context, realm string) upstream.Trial {
+	return e.Auth0.Try(ctx, upstream.Question{
+		Username: fmt.Sprintf(grantIdentity, e.ID()), Password: secret.New("no-" + e.ID()), Realm: realm,
+	})
 }
 
 // connection names a realm for people.

@@ -36,7 +36,8 @@ type Check struct {
 	Status Status `json:"status"`
 	// Detail is what was found and why it matters.
 	Detail string `json:"detail"`
-	// Fix is what to change; never empty where Status is Warn or Fail.
+	// Fix is what to change; never empty where Status is Warn or Fail. Of a Skip it is
+	// what to do so that it can be looked at.
 	Fix string `json:"fix"`
 }
 
@@ -107,6 +108,10 @@ type Options struct {
 	Egress []netip.Addr
 	// NoGrant: nothing is asked of Auth0 that it could count as a failed login.
 	NoGrant bool
+
+	// HashIdentifier makes the hash that stands for an identifier in ferry's log and in
+	// recordings; nil: it is not known here. Only Why uses it.
+	HashIdentifier func(identifier string) string
 
 	Now func() time.Time
 	// ID makes a UUID that nobody has.

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"ferry/config"
+	"ferry/hook"
+	"ferry/secret"
 	"ferry/test/auth0sim"
 	"ferry/test/kratostest"
 )
@@ -159,25 +161,66 @@ func TestDoctorCommand(t *testing.T) {
 	}
 }
 
-// TestDoctorWhyCommand: 0 nothing is in the way, 1 something is.
+// whySaid is what doctor why prints for programs.
+type whySaid struct {
+	Verdict     string
+	Hash        string `json:"identifier_hash"`
+	Findings    []struct{ Name, Fix string }
+	Looked      []struct{ Name string } `json:"looked_at"`
+	NotLookedAt []struct{ Name string } `json:"not_looked_at"`
+}
+
+func why(t *testing.T, args ...string) (int, whySaid) {
+	t.Helper()
+	status, stdout, _ := runDoctor(t, "", append([]string{"why", "--json", "kim@example.org"}, args...)...)
+	var said whySaid
+	if err := json.Unmarshal([]byte(stdout), &said); err != nil {
+		t.Fatalf("%v: %s", err, stdout)
+	}
+	return status, said
+}
+
+// TestDoctorWhyCommand: 0 only where everything was looked at and nothing is in the way;
+// the hash is that of the log.
 func TestDoctorWhyCommand(t *testing.T) {
 	sim, kratos, identity := doctorStage(t)
-	if status, stdout, stderr := runDoctor(t, "", "why", "Kim@example.org"); status != exitOK || !strings.Contains(stdout, "nothing is in the way") {
-		t.Errorf("status %d, %s%s", status, stdout, stderr)
+	status, stdout, stderr := runDoctor(t, "", "why", "Kim@example.org")
+	if status != exitFailed || !strings.HasPrefix(stdout, "something may be in the way:\n\n1. hook_call (perhaps)\n") ||
+		!strings.Contains(stdout, "identifier_hash  not known") || !strings.Contains(stdout, "not looked at:\n  kratos_config ") || !strings.Contains(stderr, "something is in the way") {
+		t.Errorf("ferry is not running: status %d, %s%s", status, stdout, stderr)
+	}
+	t.Setenv("FERRY_LISTEN", "127.0.0.1:0") // does not say where Kratos reaches it
+	status, stdout, stderr = runDoctor(t, "", "why", "Kim@example.org")
+	if status != exitFailed || !strings.HasPrefix(stdout, "nothing found in what was looked at.") || !strings.Contains(stderr, "not everything was looked at") {
+		t.Errorf("not everything was looked at: status %d, %s%s", status, stdout, stderr)
+	}
+	key := strings.Repeat("log-hash-key", 3)
+	t.Setenv("FERRY_LOG_HASH_KEY", key)
+	if _, said := why(t, "--no-grant"); said.Hash != hook.Hash(secret.New(key), "kim@example.org") || len(said.NotLookedAt) < 3 {
+		t.Errorf("%+v", said)
+	}
+	if n := sim.TokenRequests(); n != 2 { // one for each that found nothing else in the way
+		t.Errorf("%d grants", n)
 	}
 	if err := kratos.SetState(t.Context(), identity, "inactive"); err != nil {
 		t.Fatal(err)
 	}
-	status, stdout, stderr := runDoctor(t, "", "why", "--json", "kim@example.org")
-	var found struct {
-		Findings []struct{ Name, Fix string }
-		Looked   []struct{ Name string } `json:"looked_at"`
+	status, said := why(t)
+	if status != exitFailed || said.Verdict != "in_the_way" || len(said.Findings) != 1 || said.Findings[0].Name != "inactive" || len(said.Looked) == 0 || sim.TokenRequests() != 2 {
+		t.Errorf("status %d, %+v", status, said)
 	}
-	if err := json.Unmarshal([]byte(stdout), &found); err != nil {
+	if err := kratos.Delete(t.Context(), identity); err != nil {
 		t.Fatal(err)
 	}
-	if status != exitFailed || len(found.Findings) != 1 || found.Findings[0].Name != "inactive" || len(found.Looked) == 0 || sim.TokenRequests() != 0 {
-		t.Errorf("status %d, %s%s", status, stdout, stderr)
+	if _, err := kratos.CreateIdentity(t.Context(), kratostest.NewIdentity{
+		Traits: map[string]any{"email": "kim@example.org"}, Password: doctorPassword, VerifiableAddresses: []kratostest.Address{{Value: "kim@example.org", Via: "email", Verified: true}},
+		MetadataAdmin: map[string]any{"auth0": map[string]any{"user_id": "auth0|kim", "migrated_at": "2026-11-01T12:00:00Z"}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	status, stdout, stderr = runDoctor(t, "", "why", "kim@example.org")
+	if status != exitOK || !strings.HasPrefix(stdout, "nothing is in the way: Kratos has the password") || !strings.Contains(stdout, "crossed on 2026-11-01 12:00 UTC by the hook") {
+		t.Errorf("crossed: status %d, %s%s", status, stdout, stderr)
 	}
 }
 

@@ -59,9 +59,17 @@ func allScopes() []string {
 
 func start(t *testing.T) *stack {
 	t.Helper()
+	s := &stack{sim: startAuth0(t)}
+	s.kratos = kratostest.Run(t, kratostest.Options{})
+	s.templates = takesTemplates(t, s.kratos)
+	s.startFerry(t, s.kratos.AdminURL())
+	return s
+}
+
+func startAuth0(t *testing.T) *auth0sim.Server {
+	t.Helper()
 	grants := []string{auth0sim.GrantPassword, auth0sim.GrantPasswordRealm}
-	s := &stack{}
-	s.sim = auth0sim.Run(t, auth0sim.Config{Tenant: &auth0sim.Tenant{
+	return auth0sim.Run(t, auth0sim.Config{Tenant: &auth0sim.Tenant{
 		Connections: []auth0sim.Connection{{Name: users}, {Name: legacy}, {Name: saml, Strategy: auth0sim.StrategySAML}},
 		Apps: []auth0sim.App{
 			{ClientID: "sound", ClientSecret: clientSecret, TrustForwardedFor: true},
@@ -72,16 +80,20 @@ func start(t *testing.T) *stack {
 			{ClientID: "basic", ClientSecret: clientSecret, TrustForwardedFor: true, AuthMethods: []string{auth0sim.AuthBasic}},
 			{ClientID: "narrow", ClientSecret: clientSecret, TrustForwardedFor: true, Connections: []string{legacy}},
 			{ClientID: "machine", ClientSecret: machineSecret, ManagementScopes: allScopes()},
+			{ClientID: "blind", ClientSecret: machineSecret, ManagementScopes: []string{auth0sim.ScopeReadConnections}},
 			{ClientID: "weak", ClientSecret: machineSecret, ManagementScopes: []string{auth0sim.ScopeReadUsers}},
 		},
 	}})
-	s.kratos = kratostest.Run(t, kratostest.Options{})
-	s.templates = takesTemplates(t, s.kratos)
+}
+
+// startFerry starts ferry on an admin API of Kratos'.
+func (s *stack) startFerry(t *testing.T, adminURL string) {
+	t.Helper()
 	var err error
 	s.ferry, err = ferrytest.Start(t.Context(), ferrytest.Options{Binary: built.Ferry(t), Env: []string{
 		"FERRY_LISTEN=127.0.0.1:0", "FERRY_ADMIN_LISTEN=127.0.0.1:0", "FERRY_HOOK_KEYS=" + hookKey,
 		"FERRY_AUTH0_DOMAIN=" + s.sim.Domain(), "FERRY_AUTH0_BASE_URL=" + s.sim.URL(), "FERRY_AUTH0_CLIENT_ID=sound",
-		"FERRY_AUTH0_CLIENT_SECRET=" + clientSecret, "FERRY_AUTH0_REALMS=" + users + "," + legacy, "FERRY_KRATOS_ADMIN_URL=" + s.kratos.AdminURL(),
+		"FERRY_AUTH0_CLIENT_SECRET=" + clientSecret, "FERRY_AUTH0_REALMS=" + users + "," + legacy, "FERRY_KRATOS_ADMIN_URL=" + adminURL,
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -91,7 +103,6 @@ func start(t *testing.T) *stack {
 			t.Error(err)
 		}
 	})
-	return s
 }
 
 // takesTemplates reports whether this Kratos begins a file that has one.

@@ -5,72 +5,86 @@ import (
 	"testing"
 
 	"ferry/doctor"
+	"ferry/secret"
 	"ferry/test/auth0sim"
 	"ferry/test/kratostest"
 	"ferry/wiring"
 )
 
-// whyCases are people whose login fails, or whose hook is not called.
-func whyCases() map[string]struct {
+// whyCase is a person, and what doctor says without a login.
+type whyCase struct {
 	person     func(*auth0sim.User, *kratostest.NewIdentity) // nil: an ordinary one
 	nobody     bool
 	setUp      func(*setup)
 	identifier string // empty: the person's e-mail address, in another form
-	first      string // the name of the likeliest finding; empty: none
+	verdict    doctor.Verdict
+	first      string // the likeliest finding; where there is none, what was not looked at
 	fix        string
-} {
-	type person = func(*auth0sim.User, *kratostest.NewIdentity)
-	type why = struct {
-		person     person
-		nobody     bool
-		setUp      func(*setup)
-		identifier string
-		first, fix string
+}
+
+// whyCases are people whose login fails, or of whom not everything can be looked at. The
+// situations in which logging in is tried too are in TestWhyAgainstLogin.
+func whyCases() map[string]whyCase {
+	const crosses, nothing, perhaps, inTheWay = doctor.Crosses, doctor.NothingFound, doctor.Perhaps, doctor.InTheWay
+	ownPassword := func(_ *auth0sim.User, i *kratostest.NewIdentity) {
+		i.Pending, i.Password = false, "canary own password"
 	}
-	return map[string]why{
-		"nothing":        {},
-		"nobody":         {nobody: true, first: "not_in_kratos", fix: "which address"},
-		"nobody, a name": {identifier: "kim", first: "not_in_kratos", fix: "ferry import"},
-		"not imported":   {person: func(u *auth0sim.User, _ *kratostest.NewIdentity) { u.Email = "late@example.org" }, identifier: "Late@example.org", first: "not_in_kratos", fix: "ferry import"},
+	unnamed := func(u *setup) { // the hook is looked for where this machine's settings have it
+		u.opts.Settings.HookURL, u.opts.Settings.HookKeys = u.ferry.HooksURL(), u.opts.Settings.HookKeys[1:]
+	}
+	without := func(u *setup) { unnamed(u); u.noConfig = true }
+	return map[string]whyCase{
+		"nothing":        {verdict: crosses},
+		"nobody":         {nobody: true, verdict: inTheWay, first: "not_in_kratos", fix: "which address"},
+		"nobody, a name": {identifier: "kim", verdict: inTheWay, first: "not_in_kratos", fix: "ferry import"},
+		"not imported": {
+			person: func(u *auth0sim.User, _ *kratostest.NewIdentity) { u.Email = "late@example.org" }, identifier: "Late@example.org",
+			verdict: inTheWay, first: "not_in_kratos", fix: "ferry import",
+		},
 		"by another name": {person: func(u *auth0sim.User, i *kratostest.NewIdentity) {
 			u.Username, i.Traits = "kimble", map[string]any{"username": "Kimble"}
-		}, first: "another_identifier", fix: "log in with the username"},
+		}, verdict: inTheWay, first: "another_identifier", fix: "log in with the username"},
 		"another's name": {person: func(u *auth0sim.User, i *kratostest.NewIdentity) {
 			u.Username, i.Traits, i.MetadataAdmin = "kimble", map[string]any{"username": "Kimble"}, nil
-		}, first: "not_in_kratos", fix: "ferry import"},
-		"empty": {identifier: "  ", first: "identifier", fix: "e-mail"},
-		"long":  {identifier: strings.Repeat("k", 1025), first: "identifier", fix: "typed"},
-		"has a hash": {person: func(_ *auth0sim.User, i *kratostest.NewIdentity) {
-			i.Pending, i.Password = false, "canary own password"
-		}, first: "has_password", fix: "recover"},
-		"no password": {person: func(_ *auth0sim.User, i *kratostest.NewIdentity) { i.Pending = false }, first: "not_pending", fix: "use_password_migration_hook"},
-		"inactive":    {person: func(_ *auth0sim.User, i *kratostest.NewIdentity) { i.State = "inactive" }, first: "inactive", fix: `"value":"active"`},
-		"unbound":     {person: func(_ *auth0sim.User, i *kratostest.NewIdentity) { i.MetadataAdmin = nil }, first: "unbound", fix: "ferry rebind"},
+		}, verdict: inTheWay, first: "not_in_kratos", fix: "ferry import"},
+		"empty": {identifier: "  ", verdict: inTheWay, first: "identifier", fix: "e-mail"},
+		"long":  {identifier: strings.Repeat("k", 1025), verdict: inTheWay, first: "identifier", fix: "typed"},
 		"unbound, and it may": {
 			person: func(_ *auth0sim.User, i *kratostest.NewIdentity) { i.MetadataAdmin = nil },
-			setUp:  func(u *setup) { u.opts.Settings.VerifiedIdentifier = true }, first: "unbound", fix: "certain",
+			setUp:  func(u *setup) { u.opts.Settings.VerifiedIdentifier = true }, verdict: perhaps, first: "unbound", fix: "certain",
 		},
-		"foreign":       {person: func(_ *auth0sim.User, i *kratostest.NewIdentity) { i.MetadataAdmin = []any{1} }, first: "foreign", fix: "object"},
-		"another realm": {setUp: func(u *setup) { u.realms = []string{legacy} }, first: "realm_not_listed", fix: "FERRY_AUTH0_REALMS"},
-		"hook off":      {setUp: func(u *setup) { u.edit("          enabled: true\n", "          enabled: false\n") }, first: "hook_off", fix: "kratos-config"},
-		"no hook":       {setUp: func(u *setup) { u.edit("        migrate_hook:\n", "        migrated_hook:\n") }, first: "hook_off", fix: "kratos-config"},
-		"hook's path":   {setUp: func(u *setup) { u.edit(wiring.MigratePath, "/x") }, first: "hook_url", fix: wiring.MigratePath},
-		"hook's key":    {setUp: func(u *setup) { u.edit(hookKey, "canary-stale-key-0123456789abcdef012345") }, first: "hook_key", fix: "FERRY_HOOK_KEYS"},
-		"hook blocked":  {setUp: func(u *setup) { u.edit("disallow_private_ip_ranges: false", "disallow_private_ip_ranges: true") }, first: "hook_blocked", fix: "exception"},
-		"not verified": {setUp: func(u *setup) {
-			u.edit("          hooks:\n            - hook: web_hook", "          hooks:\n            - hook: require_verified_address\n            - hook: web_hook")
-		}, first: "address_not_verified", fix: "verify"},
-		"blocked":         {person: func(u *auth0sim.User, _ *kratostest.NewIdentity) { u.Blocked = true }, first: "blocked_at_auth0", fix: "unblock"},
-		"deleted":         {person: func(u *auth0sim.User, _ *kratostest.NewIdentity) { u.ID = "" }, first: "deleted_at_auth0", fix: "recover"},
-		"a second factor": {person: func(u *auth0sim.User, _ *kratostest.NewIdentity) { u.MFA = true }, first: "second_factor", fix: "Post-Login Action"},
-		"changed there":   {person: func(u *auth0sim.User, _ *kratostest.NewIdentity) { u.Email = "new@example.org" }, first: "changed_at_auth0", fix: "what Auth0 has"},
-		"moved there":     {person: func(u *auth0sim.User, _ *kratostest.NewIdentity) { u.Connection = legacy }, first: "other_connection", fix: "reconcile"},
-		"no Kratos":       {setUp: func(u *setup) { u.admin = "http://" + closedPort(u.t) }, first: "kratos", fix: "FERRY_KRATOS_ADMIN_URL"},
+		"foreign":                               {person: func(_ *auth0sim.User, i *kratostest.NewIdentity) { i.MetadataAdmin = []any{1} }, verdict: inTheWay, first: "foreign", fix: "object"},
+		"no hook":                               {setUp: func(u *setup) { u.edit("        migrate_hook:\n", "        migrated_hook:\n") }, verdict: inTheWay, first: "hook_off", fix: "kratos-config"},
+		"no Kratos":                             {setUp: func(u *setup) { u.admin = "http://" + closedPort(u.t) }, verdict: inTheWay, first: "kratos", fix: "FERRY_KRATOS_ADMIN_URL"},
+		"hook's path":                           {setUp: func(u *setup) { u.edit(wiring.MigratePath, "/x") }, verdict: inTheWay, first: "hook_url", fix: wiring.MigratePath},
+		"another key than the running ferry's":  {setUp: func(u *setup) { u.edit(hookKey, otherKey) }, verdict: inTheWay, first: "hook_call", fix: "restart ferry"},
+		"the running ferry's key, unknown here": {setUp: func(u *setup) { u.opts.Settings.HookKeys = nil }, verdict: crosses},
+
+		"no kratos.yml":                    {setUp: without, verdict: nothing, first: "kratos_config", fix: "--kratos-config"},
+		"a kratos.yml that cannot be read": {setUp: func(u *setup) { unnamed(u); u.yml = "a: [" }, verdict: nothing, first: "kratos_config", fix: "YAML"},
+		"no kratos.yml, ferry is not here": {setUp: func(u *setup) { without(u); u.opts.Settings.HookURL = "http://" + closedPort(u.t) }, verdict: perhaps, first: "hook_call", fix: "ferry serve"},
+		"no kratos.yml, no address":        {setUp: func(u *setup) { u.noConfig = true }, verdict: nothing, first: "kratos_config"},
+		"no kratos.yml, another key here":  {setUp: func(u *setup) { without(u); u.opts.Settings.HookKeys = []secret.String{secret.New(otherKey)} }, verdict: perhaps, first: "hook_call", fix: "FERRY_HOOK_KEYS"},
+		"no credentials for Management":    {setUp: func(u *setup) { u.machine = "" }, verdict: nothing, first: "auth0_user", fix: "FERRY_AUTH0_MGMT_CLIENT_ID"},
+		"a machine without scopes":         {setUp: func(u *setup) { u.machine = "blind" }, verdict: nothing, first: "auth0_user", fix: "read:users"},
+		"no grant":                         {setUp: func(u *setup) { u.opts.NoGrant = true }, verdict: nothing, first: "auth0_grant", fix: "--no-grant"},
+		"own password":                     {person: ownPassword, verdict: doctor.Works},
+		"own password, no kratos.yml":      {person: ownPassword, setUp: without, verdict: nothing, first: "kratos_config", fix: "--kratos-config"},
+		"own password, passwords are off":  {person: ownPassword, setUp: func(u *setup) { u.edit("    password:\n      enabled: true", "    password:\n      enabled: false") }, verdict: inTheWay, first: "password_off", fix: "true"},
+		"own password, ferry is waited for": {person: ownPassword, setUp: func(u *setup) {
+			u.edit("ignore: true", "ignore: false")
+			u.edit(u.ferry.HooksURL(), "http://"+closedPort(u.t))
+		}, verdict: inTheWay, first: "after_login_call", fix: "ferry serve"},
+		"own password, verified": {person: func(u *auth0sim.User, i *kratostest.NewIdentity) {
+			ownPassword(u, i)
+			i.VerifiableAddresses = []kratostest.Address{{Value: "kim@example.org", Via: "email", Verified: true}}
+		}, setUp: without, verdict: doctor.Works},
 	}
 }
 
-// TestWhy: for every person the likeliest reason comes first, with the way out; Auth0
-// is asked for no grant, and nothing of the person is printed but what was asked for.
+// TestWhy: for every person the verdict, and the likeliest reason with the way out; at most
+// one grant is asked for, never the person's, and nothing of the person is printed but what
+// was asked for.
 func TestWhy(t *testing.T) {
 	s := start(t)
 	for name, c := range whyCases() {
@@ -86,22 +100,43 @@ func TestWhy(t *testing.T) {
 			if identifier == "" {
 				identifier = " KIM@example.org"
 			}
+			grants := s.grants()
 			found := doctor.Why(t.Context(), u.options(), identifier)
 			checkFindings(t, found)
+			first := append(append([]doctor.Finding{}, found.Findings...), found.NotLooked...)
 			switch {
-			case c.first == "" && found.Found():
-				t.Errorf("found %+v", found.Findings)
-			case c.first != "" && (!found.Found() || found.Findings[0].Name != c.first || !strings.Contains(found.Findings[0].Fix, c.fix)):
-				t.Errorf("want %s (%s), found %+v", c.first, c.fix, found.Findings)
+			case found.Verdict != c.verdict:
+				t.Errorf("the verdict is %s, want %s: %+v", found.Verdict, c.verdict, found)
+			case c.first != "" && (len(first) == 0 || first[0].Name != c.first || !strings.Contains(first[0].Fix, c.fix)):
+				t.Errorf("want %s (%s), found %+v", c.first, c.fix, first)
 			}
-			if s.grants() != 0 {
-				t.Error("Auth0 was asked for a grant")
+			if n := s.grants() - grants; n > 1 || s.sim.Attempts("auth0|kim") != 0 || (u.opts.NoGrant || found.Verdict == doctor.InTheWay) && n > 0 {
+				t.Errorf("Auth0 was asked for %d grants, %d of them for the person", n, s.sim.Attempts("auth0|kim"))
 			}
 		})
 	}
 }
 
-// checkFindings: every finding says what is wrong and the way out, and no secret.
+// TestWhyHash: the hash of the identifier is that of what Kratos stores; without the key it
+// is not known.
+func TestWhyHash(t *testing.T) {
+	s := start(t)
+	u := s.sound(t)
+	options := u.options()
+	var words strings.Builder
+	if err := doctor.Why(t.Context(), options, "kim@example.org").Print(&words); err != nil || !strings.Contains(words.String(), "differs for each start") {
+		t.Errorf("printed: %s, %v", words.String(), err)
+	}
+	words.Reset()
+	options.HashIdentifier = func(identifier string) string { return "hash of " + identifier }
+	found := doctor.Why(t.Context(), options, " KIM@example.org")
+	if err := found.Print(&words); err != nil || found.IdentifierHash != "hash of kim@example.org" || !strings.Contains(words.String(), "identifier_hash  hash of kim@example.org\n") {
+		t.Errorf("printed: %s, %v", words.String(), err)
+	}
+}
+
+// checkFindings: every finding says what is wrong and the way out, and no secret; what is
+// printed has all of them, the verdict first.
 func checkFindings(t *testing.T, found doctor.Findings) {
 	t.Helper()
 	var words strings.Builder
@@ -114,8 +149,20 @@ func checkFindings(t *testing.T, found doctor.Findings) {
 			t.Errorf("%+v", f)
 		}
 	}
-	if got := words.String(); strings.Contains(got, "nothing is in the way") == found.Found() {
-		t.Errorf("printed: %s", got)
+	verdict, rest, _ := strings.Cut(words.String(), "\n")
+	begins := map[doctor.Verdict]string{
+		doctor.Works: "nothing is in the way: Kratos", doctor.Crosses: "nothing is in the way: the next login", doctor.NothingFound: "nothing found in what was looked at",
+		doctor.Perhaps: "something may be in the way", doctor.InTheWay: "the login fails",
+	}
+	if begin := begins[found.Verdict]; begin == "" || !strings.HasPrefix(verdict, begin) {
+		t.Errorf("printed: %s", words.String())
+	}
+	for _, list := range [][]doctor.Finding{found.Findings, found.Looked, found.NotLooked} {
+		for _, f := range list {
+			if !strings.Contains(rest, f.Name) || !strings.Contains(rest, f.Detail) || !strings.Contains(rest, f.Fix) {
+				t.Errorf("%s is not printed: %s", f.Name, words.String())
+			}
+		}
 	}
 	if err := found.Print(brokenWriter{}); err == nil {
 		t.Error("findings that nobody got are no success")

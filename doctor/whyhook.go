@@ -1,0 +1,143 @@
+package doctor
+
+import (
+	"context"
+	"slices"
+
+	"ferry/kratos"
+)
+
+const fixNameConfig = "name the kratos.yml that Kratos runs with: --kratos-config FILE"
+
+// hook looks at whether Kratos calls ferry, and whether ferry answers.
+func (q *inquiry) hook(ctx context.Context) {
+	trip := q.tripTo(ctx, nameTrip)
+	if trip.Status == Fail && !q.callsFerry() {
+		trip.Status = Warn // it is not known that Kratos calls there, and with this key
+	}
+	if trip.Status == Skip {
+		trip.Fix = fixNameConfig + "; or set FERRY_LISTEN and FERRY_HOOK_KEYS as the running ferry has them"
+	}
+	switch {
+	case q.KratosConfig == nil:
+		q.note("kratos_config", unseen(fixNameConfig, "whether Kratos has the hook switched on, and where it calls it"))
+		q.note("hook_call", trip)
+		return
+	case q.configFault != nil:
+		q.skip("kratos_config", warn(fixNameConfig+", in YAML or JSON", "the file of --kratos-config cannot be used: %v", q.configFault))
+		q.note("hook_call", trip)
+		return
+	}
+	q.noteAs("hook", "hook_off", q.checkHook())
+	if trip.Status == OK && q.callsFerry() {
+		q.note("hook_call", trip) // with the url and the key of kratos.yml: both are right
+	} else {
+		q.explain(trip)
+	}
+	q.noteAs("clients_http", "hook_blocked", q.checkClients())
+}
+
+// noteAs takes a check under one name where it is in order, and else under another.
+func (q *inquiry) noteAs(fine, fault string, check Check) {
+	if check.Status == Fail || check.Status == Warn {
+		fine = fault
+	}
+	q.note(fine, check)
+}
+
+// callsFerry reports whether kratos.yml says where Kratos calls the hook.
+func (q *inquiry) callsFerry() bool {
+	address := q.config.migration().url
+	return address != "" && !unresolved(address)
+}
+
+// explain notes why the hook does not answer: what is wrong in kratos.yml, or else what
+// came of the call.
+func (q *inquiry) explain(trip Check) {
+	found := false
+	for _, part := range []struct {
+		name  string
+		check Check
+	}{{"hook_url", q.checkURL()}, {"hook_key", q.checkKey()}} {
+		switch part.check.Status {
+		case Fail:
+			found = true
+			q.note(part.name, part.check)
+		case Warn: // it is not in the file, or filled in later
+			if part.name == "hook_key" || !q.callsFerry() {
+				q.skip(part.name, part.check)
+			}
+		case OK, Skip:
+		}
+	}
+	if !found {
+		q.note("hook_call", trip)
+	}
+}
+
+// tripTo is what came of calling one of ferry's hooks.
+func (q *inquiry) tripTo(ctx context.Context, name string) Check {
+	if q.trips == nil {
+		q.trips = q.roundTrips(ctx)
+	}
+	for _, check := range q.trips {
+		if check.Name == name {
+			return check
+		}
+	}
+	return skipped("ferry's hook was not called")
+}
+
+// afterLogin looks at what Kratos does after a password was right. verified: Auth0 has
+// verified the person's address.
+func (q *inquiry) afterLogin(ctx context.Context, r kratos.Record, verified bool) {
+	has := slices.ContainsFunc(r.Addresses, func(a kratos.Address) bool { return a.Verified })
+	if q.config == nil {
+		if r.HasPassword && !has {
+			q.note("kratos_config", unseen(fixNameConfig, "whether Kratos lets in verified addresses only: the identity has none"))
+		}
+		return
+	}
+	if r.HasPassword && q.config.get("selfservice", "methods", "password", "enabled") == false {
+		q.note("password_off", fail("set selfservice.methods.password.enabled to true", "logins with a password are switched off in Kratos"))
+	}
+	if !has {
+		q.unverified(r, verified)
+	}
+	if q.checkResponse().Status == OK || len(ferrys(q.config.afterLogin())) == 0 {
+		return
+	}
+	trip := q.tripTo(ctx, nameAfterTrip)
+	if trip.Status == Skip {
+		trip = q.tripTo(ctx, nameTrip) // it does not get as far as the hook after a login
+	}
+	if trip.Status == Fail {
+		trip.Detail = "Kratos waits for ferry after every login with a password, and fails the login without it: " + trip.Detail
+		q.note("after_login_call", trip)
+	}
+}
+
+// unverified looks for what keeps out a person without a verified address.
+func (q *inquiry) unverified(r kratos.Record, verifiedAtAuth0 bool) {
+	hooks := q.config.afterLogin()
+	required := slices.IndexFunc(hooks, func(hook any) bool { return lookup(hook, "hook") == "require_verified_address" })
+	if required < 0 {
+		return
+	}
+	const fix = "let the person verify the address at Kratos"
+	ferryFirst := len(ferrys(hooks[:required])) > 0
+	switch {
+	case len(r.Addresses) == 0:
+		q.note("address_not_verified", fail("give the schema a trait with \"verification\", or take require_verified_address out of kratos.yml",
+			"Kratos lets in verified addresses only (require_verified_address), and the identity has no address that could be verified: the login ends in an error"))
+	case r.Pending && verifiedAtAuth0 && ferryFirst:
+		q.note("address_not_verified", warn("let the person log in again: the next login works",
+			"Kratos lets in verified addresses only (require_verified_address), and the identity has none yet. Auth0 has verified it, and ferry marks it at the first login, which Kratos may still refuse"))
+	case r.Pending && verifiedAtAuth0:
+		q.note("address_not_verified", fail(fix+"; and put ferry's web_hook before require_verified_address: `ferry kratos-config --merge FILE`",
+			"Kratos lets in verified addresses only (require_verified_address), and the identity has none. Auth0 has verified it, but Kratos refuses the login before it tells ferry of it"))
+	default:
+		q.note("address_not_verified", fail(fix,
+			"Kratos lets in verified addresses only (require_verified_address), and the identity has none: Kratos refuses the login, although the password is right"))
+	}
+}

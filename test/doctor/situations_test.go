@@ -1,0 +1,445 @@
+package doctor
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"ferry/doctor"
+	"ferry/test/auth0sim"
+	"ferry/test/kratostest"
+	"ferry/wiring"
+)
+
+// wired is the three parts, with Kratos calling ferry as its kratos.yml says. Kratos can be
+// started again with another one.
+type wired struct {
+	*stack
+
+	admin atomic.Pointer[url.URL] // the Kratos that ferry asks now
+	dir   string                  // where its kratos.yml is
+}
+
+func startWired(t *testing.T) *wired {
+	t.Helper()
+	w := &wired{stack: &stack{sim: startAuth0(t)}}
+	front := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(w.admin.Load())
+		r.Out.Host = r.In.Host
+	}})
+	t.Cleanup(front.Close)
+	w.admin.Store(&url.URL{Scheme: "http", Host: closedPort(t)}) // no Kratos yet
+	w.startFerry(t, front.URL)
+	return w
+}
+
+// boot starts a Kratos, wired to the ferry that runs unless edit changes that.
+func (w *wired) boot(t *testing.T, edit func(t *testing.T, config map[string]any)) {
+	t.Helper()
+	w.dir = t.TempDir()
+	w.kratos = kratostest.Run(t, kratostest.Options{
+		Dir: w.dir, HookURL: w.ferry.HooksURL() + wiring.MigratePath, AfterLoginURL: w.ferry.HooksURL() + wiring.AfterLoginPath,
+		HookKey: hookKey, MigrateJsonnet: wiring.MigrateJsonnet(""),
+		Edit: func(config map[string]any) {
+			at(config, "selfservice", "methods", "password", "config")["haveibeenpwned_enabled"] = false
+			schemas, _ := at(config, "identity")["schemas"].([]any)
+			at(config, "identity")["schemas"] = append(schemas, map[string]any{"id": "code", "url": "base64://" + base64.StdEncoding.EncodeToString([]byte(codeSchema))})
+			if edit != nil {
+				edit(t, config)
+			}
+		},
+	})
+	admin, err := url.Parse(w.kratos.AdminURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.admin.Store(admin)
+}
+
+// codeSchema has an identifier that logs in by a code, and one that does by a password.
+const codeSchema = `{"$schema":"http://json-schema.org/draft-07/schema#","type":"object","properties":{"traits":{"type":"object","properties":{` +
+	`"email":{"type":"string","format":"email","ory.sh/kratos":{"credentials":{"code":{"identifier":true,"via":"email"}}}},` +
+	`"username":{"type":"string","ory.sh/kratos":{"credentials":{"password":{"identifier":true}}}}}}}}`
+
+// at is an object in a configuration.
+func at(config map[string]any, path ...string) map[string]any {
+	for _, step := range path {
+		config, _ = config[step].(map[string]any)
+	}
+	return config
+}
+
+// config is what doctor is given: settings that match, and the kratos.yml that Kratos runs
+// with.
+func (w *wired) config(t *testing.T) *setup {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(w.dir, "kratos.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := w.sound(t)
+	u.yml, u.admin = string(text), w.kratos.AdminURL()
+	return u
+}
+
+// login logs in as an app does, and says what the person sees.
+func (w *wired) login(t *testing.T, identifier, password string) (kratostest.Login, string) {
+	t.Helper()
+	login, err := w.kratos.LoginAPI(t.Context(), identifier, password)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return login, login.Sees()
+}
+
+// app changes ferry's application at Auth0 for the length of the test.
+func (w *wired) app(t *testing.T, change func(*auth0sim.App)) {
+	t.Helper()
+	was := auth0sim.App{ClientID: "sound", ClientSecret: clientSecret, TrustForwardedFor: true}
+	now := was
+	change(&now)
+	if err := w.sim.AddApp(now); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := w.sim.AddApp(was); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+const (
+	kim      = "kim@example.org"
+	password = "canary-password kim"
+	another  = "canary-another-Passw0rd"
+	sees403  = kratostest.SeesInvalidCredentials
+	sees502  = kratostest.SeesUnavailable
+	sees200  = kratostest.SeesSession
+)
+
+// situation is one person, and what logging in then shows.
+type situation struct {
+	person func(*auth0sim.User, *kratostest.NewIdentity)
+	// before happens before the person complains; id is the identity's.
+	before func(t *testing.T, w *wired, id string)
+	// kratos changes kratos.yml.
+	kratos func(t *testing.T, config map[string]any)
+
+	typed, password string // what the person types; empty: the e-mail address and Auth0's password
+
+	verdict doctor.Verdict
+	name    string // the first finding; where there is none, what was looked at
+	sees    string // how the login ends
+	next    string // how the one after it ends; empty: it is not tried
+}
+
+// everyday are situations with the wiring that is shipped.
+func everyday() map[string]situation {
+	const works, crosses, perhaps, inTheWay = doctor.Works, doctor.Crosses, doctor.Perhaps, doctor.InTheWay
+	wrongTenTimes := func(t *testing.T, w *wired, _ string) {
+		t.Helper()
+		for range 10 {
+			w.login(t, kim, "canary-wrong")
+		}
+	}
+	return map[string]situation{
+		"pending": {verdict: crosses, name: "pending", sees: sees200, next: sees200},
+		"crossed by the hook": {before: func(t *testing.T, w *wired, id string) {
+			t.Helper()
+			w.cross(t, id)
+		}, verdict: works, name: "crossed", sees: sees200},
+		"crossed, then another password": {before: func(t *testing.T, w *wired, id string) {
+			t.Helper()
+			if err := w.kratos.ChangePassword(t.Context(), w.cross(t, id), another); err != nil {
+				t.Fatal(err)
+			}
+		}, password: another, verdict: works, name: "crossed", sees: sees200},
+		"imported with the hash": {person: func(_ *auth0sim.User, i *kratostest.NewIdentity) {
+			i.Pending, i.HashedPassword = false, hashOf(password)
+			imported(i, "created_hash")
+		}, verdict: works, name: "imported_hash", sees: sees200},
+		"recovered without crossing": {person: pendingImport, before: recovered, password: another, verdict: works, name: "own_password", sees: sees200},
+		"finished": {person: func(_ *auth0sim.User, i *kratostest.NewIdentity) {
+			i.Pending, i.HashedPassword = false, hashOf("nobody knows")
+			imported(i, "created_pending")
+			digest := sha256.Sum256([]byte(i.HashedPassword))
+			note := map[string]any{"at": "2026-11-01T12:00:00Z", "password_sha256": hex.EncodeToString(digest[:])}
+			auth0(i)["finished"] = note
+		}, verdict: inTheWay, name: "finished", sees: sees403},
+		"inactive":            {person: func(_ *auth0sim.User, i *kratostest.NewIdentity) { i.State = "inactive" }, verdict: inTheWay, name: "inactive", sees: sees403},
+		"blocked at Auth0":    {person: func(u *auth0sim.User, _ *kratostest.NewIdentity) { u.Blocked = true }, verdict: inTheWay, name: "blocked_at_auth0", sees: sees403},
+		"ten wrong passwords": {before: wrongTenTimes, verdict: inTheWay, name: "too_many_wrong_passwords", sees: sees403},
+		"ten wrong passwords, locked everywhere": {before: func(t *testing.T, w *wired, id string) {
+			t.Helper()
+			w.configure(t, func(s *auth0sim.Settings) { s.BruteForce.PerIdentifier = true })
+			wrongTenTimes(t, w, id)
+		}, verdict: inTheWay, name: "too_many_wrong_passwords", sees: sees403},
+		"ten wrong passwords, unblocked": {before: func(t *testing.T, w *wired, id string) {
+			t.Helper()
+			wrongTenTimes(t, w, id)
+			if err := w.sim.UnblockUser("auth0|kim"); err != nil {
+				t.Fatal(err)
+			}
+		}, verdict: crosses, name: "pending", sees: sees200},
+		"second factor": {person: func(u *auth0sim.User, _ *kratostest.NewIdentity) { u.MFA = true }, verdict: perhaps, name: "second_factor", sees: sees403},
+		"second factor, exempt": {person: func(u *auth0sim.User, _ *kratostest.NewIdentity) { u.MFA = true }, before: func(t *testing.T, w *wired, _ string) {
+			t.Helper()
+			w.app(t, func(a *auth0sim.App) { a.MFAExempt = true })
+		}, verdict: perhaps, name: "second_factor", sees: sees200},
+		"unbound":              {person: func(_ *auth0sim.User, i *kratostest.NewIdentity) { i.MetadataAdmin = nil }, verdict: inTheWay, name: "unbound", sees: sees403},
+		"deleted at Auth0":     {person: func(u *auth0sim.User, _ *kratostest.NewIdentity) { u.ID = "" }, verdict: inTheWay, name: "deleted_at_auth0", sees: sees403},
+		"changed at Auth0":     {person: func(u *auth0sim.User, _ *kratostest.NewIdentity) { u.Email = "new@example.org" }, verdict: inTheWay, name: "other_identifier", sees: sees403},
+		"moved at Auth0":       {person: func(u *auth0sim.User, _ *kratostest.NewIdentity) { u.Connection = legacy }, verdict: inTheWay, name: "other_connection", sees: sees403},
+		"realm not listed":     {person: func(_ *auth0sim.User, i *kratostest.NewIdentity) { auth0(i)["connection"] = "unlisted" }, verdict: inTheWay, name: "realm_not_listed", sees: sees502},
+		"unknown":              {typed: "nobody@example.org", verdict: inTheWay, name: "not_in_kratos", sees: sees403},
+		"linked, other e-mail": {person: linkedAccount("second@example.org"), verdict: inTheWay, name: "other_identifier", sees: sees403},
+		"linked, same e-mail":  {person: linkedAccount(kim), verdict: crosses, name: "pending", sees: sees200},
+		"too long a password":  {password: strings.Repeat("canary", 13), verdict: crosses, name: "pending", sees: sees403}, // what is typed cannot be seen
+		"social only": {person: func(_ *auth0sim.User, i *kratostest.NewIdentity) {
+			i.Pending, i.Social = false, []string{"google:7"}
+		}, verdict: inTheWay, name: "social_only", sees: sees403},
+		"no password": {person: func(_ *auth0sim.User, i *kratostest.NewIdentity) { i.Pending = false }, verdict: inTheWay, name: "not_pending", sees: sees403},
+		"by a code": {person: func(u *auth0sim.User, i *kratostest.NewIdentity) {
+			u.Username, i.SchemaID = "kimble", "code"
+			i.Traits["username"] = "kimble"
+		}, verdict: inTheWay, name: "another_identifier", sees: sees403},
+		"two identities": {before: func(t *testing.T, w *wired, _ string) {
+			t.Helper()
+			w.person(t, "twin", func(u *auth0sim.User, i *kratostest.NewIdentity) {
+				u.ID, i.SchemaID, i.Pending = "", "code", false
+				i.Traits = map[string]any{"email": kim}
+			})
+		}, verdict: crosses, name: "pending", sees: sees200},
+	}
+}
+
+// outages are situations in which Auth0 or its settings are not as they should be.
+func outages() map[string]situation {
+	const inTheWay = doctor.InTheWay
+	fault := func(f auth0sim.Fault) func(*testing.T, *wired, string) {
+		return func(t *testing.T, w *wired, _ string) {
+			t.Helper()
+			(&setup{t: t, stack: w.stack}).fault(f)
+		}
+	}
+	return map[string]situation{
+		"Auth0 is down": {before: fault(auth0sim.Fault{Name: auth0sim.FaultAnswer, Path: auth0sim.AnyPath, Status: 503}), verdict: inTheWay, name: "auth0_down", sees: sees502},
+		"a wrong client secret": {before: func(t *testing.T, w *wired, _ string) {
+			t.Helper()
+			w.app(t, func(a *auth0sim.App) { a.ClientSecret = "canary-rotated-secret" })
+		}, verdict: inTheWay, name: "auth0_grant", sees: sees502},
+		"connection not enabled": {before: func(t *testing.T, w *wired, _ string) {
+			t.Helper()
+			w.app(t, func(a *auth0sim.App) { a.Connections = []string{legacy} })
+		}, verdict: inTheWay, name: "auth0_grant", sees: sees502},
+		"bot detection": {before: func(t *testing.T, w *wired, _ string) {
+			t.Helper()
+			w.configure(t, func(s *auth0sim.Settings) { s.BotDetection = true })
+		}, verdict: inTheWay, name: "auth0_grant", sees: sees502},
+	}
+}
+
+// wirings are situations with another kratos.yml.
+func wirings() map[string]situation {
+	const perhaps, inTheWay = doctor.Perhaps, doctor.InTheWay
+	hook := func(config map[string]any) map[string]any {
+		return at(config, "selfservice", "methods", "password", "config", "migrate_hook")
+	}
+	requireVerified := func(place func(hooks []any, required any) []any) func(*testing.T, map[string]any) {
+		return func(_ *testing.T, config map[string]any) {
+			after := at(config, "selfservice", "flows", "login", "after", "password")
+			hooks, _ := after["hooks"].([]any)
+			after["hooks"] = place(hooks, map[string]any{"hook": "require_verified_address"})
+		}
+	}
+	first := requireVerified(func(hooks []any, required any) []any { return append([]any{required}, hooks...) })
+	last := requireVerified(func(hooks []any, required any) []any { return append(slices.Clone(hooks), required) })
+	unverified := func(u *auth0sim.User, _ *kratostest.NewIdentity) { u.EmailVerified = false }
+	return map[string]situation{
+		"ferry is not running": {kratos: func(t *testing.T, config map[string]any) {
+			t.Helper()
+			at(hook(config), "config")["url"] = "http://" + closedPort(t) + wiring.MigratePath
+		}, verdict: inTheWay, name: "hook_call", sees: sees502},
+		"the hook is off": {
+			kratos: func(_ *testing.T, config map[string]any) { hook(config)["enabled"] = false }, verdict: inTheWay, name: "hook_off",
+			sees: "other: error 500",
+		},
+		"a wrong key": {kratos: func(_ *testing.T, config map[string]any) {
+			at(hook(config), "config", "auth", "config")["value"] = "Bearer canary-stale-key-0123456789abcdef012345"
+		}, verdict: inTheWay, name: "hook_key", sees: sees502},
+		"Kratos calls no private address": {kratos: func(_ *testing.T, config map[string]any) {
+			at(config, "clients", "http")["disallow_private_ip_ranges"] = true
+		}, verdict: inTheWay, name: "hook_blocked", sees: sees502},
+		"not verified anywhere":      {person: unverified, kratos: last, verdict: inTheWay, name: "address_not_verified", sees: "other: ", next: "other: "},
+		"verified at Auth0":          {kratos: last, verdict: perhaps, name: "address_not_verified", sees: "other: ", next: sees200},
+		"verified at Auth0 too late": {kratos: first, verdict: inTheWay, name: "address_not_verified", sees: "other: ", next: "other: "},
+	}
+}
+
+// TestWhyAgainstLogin: in each situation, made on the real Kratos and the simulator, what
+// doctor says of a person's login is what logging in then shows.
+func TestWhyAgainstLogin(t *testing.T) {
+	w := startWired(t)
+	w.configure(t, func(s *auth0sim.Settings) { s.SuspiciousIP.Enabled = false }) // many fail, all from one address
+	t.Run("everyday", func(t *testing.T) {
+		w.boot(t, nil)
+		for name, c := range everyday() {
+			t.Run(name, func(t *testing.T) { w.check(t, c) })
+		}
+		for name, c := range outages() {
+			t.Run(name, func(t *testing.T) { w.check(t, c) })
+		}
+	})
+	for name, c := range wirings() {
+		t.Run(name, func(t *testing.T) {
+			w.boot(t, c.kratos)
+			w.check(t, c)
+		})
+	}
+}
+
+// check makes the situation, asks doctor, and logs in.
+func (w *wired) check(t *testing.T, c situation) {
+	t.Helper()
+	w.sim.Reset()
+	id := w.person(t, "kim", c.person)
+	if c.before != nil {
+		c.before(t, w, id)
+	}
+	identifier, typed := c.typed, c.password
+	if identifier == "" {
+		identifier = kim
+	}
+	if typed == "" {
+		typed = password
+	}
+	attempts := w.sim.Attempts("auth0|kim")
+	found := doctor.Why(t.Context(), w.config(t).options(), identifier)
+	if n := w.sim.Attempts("auth0|kim") - attempts; n != 0 {
+		t.Errorf("doctor tried %d logins of the person's", n)
+	}
+	checkFindings(t, found)
+	named := found.Looked
+	if len(found.Findings) > 0 {
+		named = found.Findings[:1]
+	}
+	if found.Verdict != c.verdict || !slices.ContainsFunc(named, func(f doctor.Finding) bool { return f.Name == c.name }) {
+		t.Errorf("the verdict is %s, want %s (%s): %+v", found.Verdict, c.verdict, c.name, found)
+	}
+	_, sees := w.login(t, identifier, typed)
+	if !strings.HasPrefix(sees, c.sees) {
+		t.Errorf("the person sees %q, want %q", sees, c.sees)
+	}
+	if found.Verdict == doctor.InTheWay && sees == sees200 || found.Good() && sees != sees200 && len(typed) <= 72 {
+		t.Errorf("doctor says %s, and the person sees %q", found.Verdict, sees)
+	}
+	if c.next != "" {
+		if c.sees != sees200 && c.next == sees200 {
+			w.eventually(t, func() bool { return w.verified(t, id) })
+		}
+		if _, sees := w.login(t, identifier, typed); !strings.HasPrefix(sees, c.next) {
+			t.Errorf("then the person sees %q, want %q", sees, c.next)
+		}
+	}
+}
+
+// cross logs the person in for the first time, and waits until ferry has noted it.
+func (w *wired) cross(t *testing.T, id string) kratostest.Login {
+	t.Helper()
+	login, sees := w.login(t, kim, password)
+	if sees != sees200 {
+		t.Fatalf("the first login: %s", sees)
+	}
+	w.eventually(t, func() bool {
+		identity, err := w.kratos.Get(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		admin, _ := identity.MetadataAdmin.(map[string]any)
+		noted, _ := admin["auth0"].(map[string]any)
+		return noted["migrated_at"] != nil
+	})
+	return login
+}
+
+// verified reports whether Kratos has an address as verified.
+func (w *wired) verified(t *testing.T, id string) bool {
+	t.Helper()
+	identity, err := w.kratos.Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.ContainsFunc(identity.VerifiableAddresses, func(a kratostest.Address) bool { return a.Verified })
+}
+
+// eventually waits for what ferry does after a login.
+func (w *wired) eventually(t *testing.T, done func() bool) {
+	t.Helper()
+	deadline := time.After(20 * time.Second)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal("ferry did not bring the profile across")
+		}
+	}
+}
+
+// configure changes the tenant's settings for the length of the test.
+func (w *wired) configure(t *testing.T, change func(*auth0sim.Settings)) {
+	t.Helper()
+	(&setup{t: t, stack: w.stack}).settings(change)
+}
+
+// auth0 is what the identity records of Auth0.
+func auth0(i *kratostest.NewIdentity) map[string]any {
+	admin, _ := i.MetadataAdmin.(map[string]any)
+	recorded, _ := admin["auth0"].(map[string]any)
+	return recorded
+}
+
+// imported is what an import notes.
+func imported(i *kratostest.NewIdentity, as string) {
+	auth0(i)["import"] = map[string]any{"as": as, "at": "2026-10-01T12:00:00Z", "run": "r"}
+}
+
+func pendingImport(_ *auth0sim.User, i *kratostest.NewIdentity) { imported(i, "created_pending") }
+
+// recovered is a recovery at Kratos, without a login before.
+func recovered(t *testing.T, w *wired, id string) {
+	t.Helper()
+	if err := w.kratos.Recover(t.Context(), id, another); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// linkedAccount is a user whose password belongs to a linked account with this address.
+func linkedAccount(email string) func(*auth0sim.User, *kratostest.NewIdentity) {
+	return func(u *auth0sim.User, i *kratostest.NewIdentity) {
+		u.ID, u.Connection, u.Password = "google-oauth2|7", saml, ""
+		u.Identities = []auth0sim.Identity{{Provider: "auth0", UserID: "kim", Connection: users, Email: email, EmailVerified: true, Password: password}}
+		auth0(i)["user_id"], auth0(i)["user_ids"] = u.ID, []any{u.ID, "auth0|kim"}
+	}
+}
+
+func hashOf(password string) string {
+	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
+	if err != nil {
+		return ""
+	}
+	return string(hash)
+}
