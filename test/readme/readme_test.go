@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"ferry/test/kratostest"
 	"ferry/test/process"
 )
 
@@ -87,6 +88,8 @@ func TestCommands(t *testing.T) {
 				if !log.Contains("/hooks/password-migration") || !log.Contains("+") {
 					t.Errorf("it prints %s", log.String())
 				}
+			case strings.Contains(block, "build/ferry doctor why"):
+				why(t, block)
 			case strings.Contains(block, "build/ferry doctor"):
 				// Without settings it reports all the same.
 				if log := operate(t, block, 2); !log.Contains("FAIL") || !log.Contains("kratos_config") {
@@ -127,6 +130,25 @@ func serve(t *testing.T, block string) {
 	}
 }
 
+// why asks about the README's person, whom Kratos has deactivated.
+func why(t *testing.T, block string) {
+	t.Helper()
+	kratos := kratostest.Run(t, kratostest.Options{})
+	_, err := kratos.CreateIdentity(t.Context(), kratostest.NewIdentity{
+		Traits: map[string]any{"email": "kim@example.org"}, State: "inactive", Pending: true,
+		MetadataAdmin: map[string]any{"auth0": map[string]any{"user_id": "auth0|kim"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := operate(t, block, 1, "FERRY_KRATOS_ADMIN_URL="+kratos.AdminURL())
+	for _, said := range []string{"the login fails:\n", "1. inactive\n", "\n   -> activate it", "\nidentifier_hash  ", "\nnot looked at:\n"} {
+		if !log.Contains(said) {
+			t.Errorf("it does not print %q: %s", said, log.String())
+		}
+	}
+}
+
 // TestEveryBlockSaysWhatItIs: a block that is not run says so by its language.
 func TestEveryBlockSaysWhatItIs(t *testing.T) {
 	text, err := os.ReadFile(root + "/README.md")
@@ -156,7 +178,7 @@ func TestLinks(t *testing.T) {
 
 // operate runs a block as an operator who has a kratos.yml and a key, and expects it to
 // end so.
-func operate(t *testing.T, block string, code int) *process.Log {
+func operate(t *testing.T, block string, code int, env ...string) *process.Log {
 	t.Helper()
 	dir := t.TempDir()
 	example, err := os.ReadFile(root + "/kratos.yml.example")
@@ -167,7 +189,7 @@ func operate(t *testing.T, block string, code int) *process.Log {
 		t.Fatal(err)
 	}
 	script := "go build -o " + dir + "/ferry ./cmd/ferry\ncd " + dir + "\n" + strings.ReplaceAll(block, "build/ferry", "./ferry")
-	p, log := run(t, script, "FERRY_HOOK_KEYS=0123456789abcdef0123456789abcdef", "HTTPS_PROXY=http://127.0.0.1:9")
+	p, log := run(t, script, append(env, "FERRY_HOOK_KEYS=0123456789abcdef0123456789abcdef", "HTTPS_PROXY=http://127.0.0.1:9")...)
 	await(t, p)
 	var exit *exec.ExitError
 	got := 0
