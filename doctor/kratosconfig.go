@@ -194,7 +194,7 @@ func (e *exam) checkShadowed() Check {
 		return ok("no list of hooks hides another")
 	}
 	if hidden := others(global, own); len(hidden) > 0 {
-		return fail("copy them to the beginning of login.after.password.hooks; `ferry kratos-config --merge FILE` does so where that list is ferry's alone",
+		return fail("copy them into login.after.password.hooks, behind ferry's hook; `ferry kratos-config --merge FILE` does so where that list is ferry's alone",
 			"login.after.hooks has %s, which do not run after a login with a password, because login.after.password.hooks takes their place", strings.Join(hidden, ", "))
 	}
 	return ok("no hook of login.after.hooks is hidden")

@@ -18,13 +18,13 @@ type change struct {
 }
 
 // diff is a unified diff of two texts, without what is nobody's business.
-func diff(before, after, title string, key secret.String) string {
+func diff(before, after, title string, keys []secret.String) string {
 	if before == after {
 		return ""
 	}
 	was, is := strings.SplitAfter(before, "\n"), strings.SplitAfter(after, "\n")
 	changes := script(was, is)
-	shown := redacted(changes, key)
+	shown := redacted(changes, keys)
 	var out strings.Builder
 	out.WriteString("--- kratos.yml\n+++ kratos.yml, " + title + "\n")
 	for first := 0; first < len(changes); {
@@ -164,16 +164,21 @@ var anchorPattern = regexp.MustCompile(`^&\S+\s*(?:#.*)?$`)
 // and texts.
 var blockPattern = regexp.MustCompile(`(?i)^([ -]*)(?:["']?secrets["']?\s*:\s*(?:[#&].*)?$|` + hiddenKeys + `\s*(?:&\S+\s+)?[|>"'])`)
 
+// variablePattern is a value that is nothing but the name of a variable.
+var variablePattern = regexp.MustCompile(`^["']?\$\{\w+\}["']?\s*(?:#.*)?$`)
+
 // userPattern is the user in a URL.
 var userPattern = regexp.MustCompile(`://[^/\s@]+@`)
 
 const (
-	hidden      = "[hidden]"
-	maxTemplate = 48 // characters of an inline template that are shown
+	hidden = "[hidden]"
+	// minFingerprinted is how long a key is whose fingerprint gives nothing away, in bytes.
+	minFingerprinted = 32
+	maxTemplate      = 48 // characters of an inline template that are shown
 )
 
 // redacted are the lines as they may be shown.
-func redacted(changes []change, key secret.String) []string {
+func redacted(changes []change, keys []secret.String) []string {
 	shown := make([]string, len(changes))
 	block := -1 // the column of a key whose secret lines follow
 	for i, c := range changes {
@@ -191,22 +196,34 @@ func redacted(changes []change, key secret.String) []string {
 		if found := blockPattern.FindStringSubmatch(line); found != nil {
 			block = len(found[1])
 		}
-		shown[i] = redactLine(line, key)
+		shown[i] = redactLine(line, keys)
 	}
 	return shown
 }
 
 var templatePattern = regexp.MustCompile(regexp.QuoteMeta(base64Prefix) + `[A-Za-z0-9+/=]+`)
 
-func redactLine(line string, key secret.String) string {
+// redactLine hides what may be a secret. Of ferry's own keys it shows fingerprints.
+func redactLine(line string, keys []secret.String) string {
+	mark := hidden
+	for _, key := range keys {
+		if len(key.Reveal()) >= minFingerprinted && strings.Contains(line, key.Reveal()) {
+			mark = "[hidden, key " + Fingerprint(key) + "]"
+		}
+	}
 	if found := hiddenPattern.FindStringSubmatch(line); found != nil && !anchorPattern.MatchString(found[2]) {
-		return found[1] + " " + hidden
+		if variablePattern.MatchString(found[2]) {
+			return line
+		}
+		return found[1] + " " + mark
 	}
 	if i := strings.Index(line, bearerPrefix); i >= 0 {
-		return line[:i] + hidden
+		return line[:i] + mark
 	}
-	if !key.Empty() {
-		line = strings.ReplaceAll(line, key.Reveal(), hidden)
+	for _, key := range keys {
+		if !key.Empty() {
+			line = strings.ReplaceAll(line, key.Reveal(), hidden)
+		}
 	}
 	line = userPattern.ReplaceAllString(line, "://"+hidden+"@")
 	return templatePattern.ReplaceAllStringFunc(line, func(template string) string {

@@ -32,7 +32,7 @@ auth: {config: {value: Bearer hush-a}, in: shown-not}
   enabled: shown-2
 `
 	after := "key: x-hush-b\n" + strings.ReplaceAll(before, "\n", " \n") + "header: Bearer hush-c\n"
-	got := diff(before, after, "with ferry", secret.New("hush-b"))
+	got := diff(before, after, "with ferry", []secret.String{secret.New("hush-b")})
 	if strings.Contains(got, "hush") || !strings.Contains(got, "shown-1") || !strings.Contains(got, "shown-2") || !strings.Contains(got, `"password": &p`) {
 		t.Error(got)
 	}
@@ -48,7 +48,7 @@ func TestDiffHunks(t *testing.T) {
 		"near":      {"a\n" + lines(6) + "b\n", "x\n" + lines(6) + "y\n", head + "@@ -1,8 +1,8 @@\n-a\n+x\n" + strings.Repeat(" same\n", 6) + "-b\n+y\n"},
 		"far apart": {"a\n" + lines(7) + "b\n", "x\n" + lines(7) + "y\n", head + "@@ -1,4 +1,4 @@\n-a\n+x\n" + strings.Repeat(" same\n", 3) + "@@ -6,4 +6,4 @@\n" + strings.Repeat(" same\n", 3) + "-b\n+y\n"},
 	} {
-		if got := diff(c.before, c.after, "with ferry", secret.String{}); got != c.want {
+		if got := diff(c.before, c.after, "with ferry", nil); got != c.want {
 			t.Errorf("%s: got\n%s", name, got)
 		}
 	}

@@ -15,17 +15,21 @@ import (
 // document is one YAML document: its lines, which are what is edited, and what a
 // parser reads in them.
 type document struct {
-	lines  []string // each with its own line end
-	root   ast.Node
-	values map[string]any
-	end    int // the line after the root's last one
+	lines []string // each with its own line end
+	root  ast.Node
+	all   map[string]any
+	end   int // the line after the root's last one
+	// base are the keys above Kratos' configuration where another file nests it.
+	base   []string
+	top    place          // what base leads to, else the root
+	values map[string]any // what stands there
 }
 
 // byteOrderMark may begin a file; the parser does not see it.
 const byteOrderMark = "\ufeff"
 
-func parse(text string) (*document, error) {
-	d := &document{lines: strings.SplitAfter(text, "\n")}
+func parse(text string, base ...string) (*document, error) {
+	d := &document{lines: strings.SplitAfter(text, "\n"), base: base}
 	if d.lines[len(d.lines)-1] == "" {
 		d.lines = d.lines[:len(d.lines)-1]
 	}
@@ -68,13 +72,30 @@ func (d *document) read() error {
 	if bodies > 1 {
 		return fmt.Errorf("read kratos.yml: it holds %d documents instead of one", bodies)
 	}
-	d.values = nil
+	d.all = nil
 	decoder := yaml.NewDecoder(bytes.NewReader([]byte(text)))
-	if err := decoder.Decode(&d.values); err != nil {
+	if err := decoder.Decode(&d.all); err != nil {
 		return fmt.Errorf("read kratos.yml: %s", reason(err))
 	}
 	if mapping, ok := d.root.(*ast.MappingNode); ok && mapping.IsFlowStyle {
 		return errors.New("read kratos.yml: it is JSON, or YAML in flow style; only YAML in block style can be merged")
+	}
+	return d.enter()
+}
+
+// enter walks to where base leads.
+func (d *document) enter() error {
+	d.top, d.values = place{line: -1, end: d.end, value: bare(d.root)}, d.all
+	for i, key := range d.base {
+		next, found, err := d.step(d.top, key, d.base[:i])
+		if err != nil {
+			return err
+		}
+		inner, ok := lookup(d.values, key)
+		if d.values, _ = inner.(map[string]any); !found || !ok || d.values == nil {
+			return fmt.Errorf("read kratos.yml: %s is not a mapping in it", strings.Join(d.base[:i+1], "."))
+		}
+		d.top = next
 	}
 	return nil
 }
@@ -91,11 +112,12 @@ func reason(err error) string {
 
 // place is where an entry of a mapping, an item of a list or the root stands.
 type place struct {
-	path   string // for errors
-	line   int    // of the key or the dash, from 0; -1: the root
-	column int    // of the key or the dash, in bytes from 0
-	colon  int    // behind the key's colon or the dash, in bytes from 0
-	end    int    // the line after the last that can belong to it
+	path   string   // for errors
+	keys   []string // the same from the root of the file
+	line   int      // of the key or the dash, from 0; -1: the root
+	column int      // of the key or the dash, in bytes from 0
+	colon  int      // behind the key's colon or the dash, in bytes from 0
+	end    int      // the line after the last that can belong to it
 	value  ast.Node
 	keyed  bool // an entry of a mapping
 }
@@ -127,9 +149,9 @@ func lookup(value any, path ...string) (any, bool) {
 // steps that are not there. What cannot be edited on the way is an error that names
 // the line.
 func (d *document) locate(path ...string) (at place, missing []string, err error) {
-	at = place{line: -1, end: d.end, value: bare(d.root)}
+	at = d.top
 	for i, step := range path {
-		next, found, err := d.step(at, step, path[:i])
+		next, found, err := d.step(at, step, append(d.base[:len(d.base):len(d.base)], path[:i]...))
 		if err != nil || !found {
 			return at, path[i:], err
 		}
@@ -147,7 +169,7 @@ func bare(value ast.Node) ast.Node {
 }
 
 func (d *document) step(at place, key string, above []string) (next place, found bool, err error) {
-	path := strings.Join(append(above[:len(above):len(above)], key), ".")
+	keys := append(above[:len(above):len(above)], key)
 	switch value := at.value.(type) {
 	case *ast.NullNode:
 		return place{}, false, nil
@@ -158,11 +180,11 @@ func (d *document) step(at place, key string, above []string) (next place, found
 			}
 			return place{}, false, at.cannot("is written in flow style, {...}: write it in block style, a line for each key")
 		}
-		return d.entry(at, value.Values, key, path)
+		return d.entry(at, value.Values, keys)
 	case *ast.MappingValueNode:
-		return d.entry(at, []*ast.MappingValueNode{value}, key, path)
+		return d.entry(at, []*ast.MappingValueNode{value}, keys)
 	case *ast.SequenceNode:
-		return d.item(at, value, key, path)
+		return d.item(at, value, keys)
 	case *ast.AliasNode:
 		return place{}, false, at.cannot("is an alias: write out what it stands for")
 	}
@@ -175,13 +197,14 @@ func (p place) cannot(why string) error {
 }
 
 // entry finds a key of a block mapping.
-func (d *document) entry(at place, entries []*ast.MappingValueNode, key, path string) (next place, found bool, err error) {
+func (d *document) entry(at place, entries []*ast.MappingValueNode, keys []string) (next place, found bool, err error) {
+	key := keys[len(keys)-1]
 	for i, entry := range entries {
 		token := entry.Key.GetToken()
 		if token.Value != key || entry.Key.IsMergeKey() {
 			continue
 		}
-		next := place{path: path, line: token.Position.Line - 1, end: at.end, value: bare(entry.Value), keyed: true}
+		next := place{path: strings.Join(keys, "."), keys: keys, line: token.Position.Line - 1, end: at.end, value: bare(entry.Value), keyed: true}
 		if i+1 < len(entries) {
 			next.end = entries[i+1].Key.GetToken().Position.Line - 1
 		}
@@ -194,11 +217,7 @@ func (d *document) entry(at place, entries []*ast.MappingValueNode, key, path st
 		if !entry.Key.IsMergeKey() {
 			continue
 		}
-		var above []string
-		if at.path != "" {
-			above = strings.Split(at.path, ".")
-		}
-		if _, merged := lookup(d.values, append(above, key)...); merged {
+		if _, merged := lookup(d.all, append(at.keys[:len(at.keys):len(at.keys)], key)...); merged {
 			return place{}, false, at.cannot("takes " + key + " from an alias (<<): write it out")
 		}
 	}
@@ -206,8 +225,8 @@ func (d *document) entry(at place, entries []*ast.MappingValueNode, key, path st
 }
 
 // item finds an item of a block list.
-func (d *document) item(at place, list *ast.SequenceNode, index, path string) (next place, found bool, err error) {
-	i, err := strconv.Atoi(index)
+func (d *document) item(at place, list *ast.SequenceNode, keys []string) (next place, found bool, err error) {
+	i, err := strconv.Atoi(keys[len(keys)-1])
 	if err != nil {
 		return place{}, false, at.cannot("is a list, not a mapping")
 	}
@@ -218,7 +237,7 @@ func (d *document) item(at place, list *ast.SequenceNode, index, path string) (n
 		return place{}, false, nil
 	}
 	start := list.Entries[i].Start.Position
-	next = place{path: path, line: start.Line - 1, end: at.end, value: bare(list.Entries[i].Value)}
+	next = place{path: strings.Join(keys, "."), keys: keys, line: start.Line - 1, end: at.end, value: bare(list.Entries[i].Value)}
 	if i+1 < len(list.Entries) {
 		next.end = list.Entries[i+1].Start.Position.Line - 1
 	}

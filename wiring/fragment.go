@@ -101,7 +101,7 @@ func (o Options) migrateConfig() node {
 	if takes {
 		config.children = append(config.children, template)
 	}
-	config.children = append(config.children, o.authNode())
+	config.children = append(config.children, o.authNode(migratePath("config", "auth")...))
 	if !known {
 		config.children = append(config.children, node{comments: []string{
 			"Kratos 25.4 and later: uncomment, so that ferry knows which identity asks, and",
@@ -112,17 +112,19 @@ func (o Options) migrateConfig() node {
 	return config
 }
 
-func (o Options) authNode() node {
+// authNode is the auth block at a path.
+func (o Options) authNode(path ...string) node {
 	return node{key: "auth", children: []node{
 		{key: "type", value: "api_key"},
 		{key: "config", children: []node{
 			{key: "name", value: "Authorization", remark: "no other: Kratos logs every other header in clear"},
-			{key: "value", value: strconv.Quote(o.bearer())},
+			{key: "value", value: strconv.Quote(o.keyValue(path...))},
 			{key: "in", value: "header"},
 		}},
 	}}
 }
 
+// afterLoginNode is the first item of the list of hooks after a login with a password.
 func (o Options) afterLoginNode() node {
 	return node{
 		comments: []string{
@@ -137,7 +139,7 @@ func (o Options) afterLoginNode() node {
 				{key: "method", value: "POST"},
 				{key: "body", value: Base64(AfterLoginJsonnet()), remark: "wiring/after-login.jsonnet"},
 				o.responseNode(),
-				o.authNode(),
+				o.authNode(afterPath("password", "hooks", "0", "config", "auth")...),
 			}},
 		},
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+
+	"ferry/secret"
 )
 
 // Merged is a kratos.yml with ferry in it.
@@ -19,6 +21,8 @@ type Merged struct {
 	Notes []string
 	// Placeholder: no key was known, and Placeholder stands where it belongs.
 	Placeholder bool
+	// Variables are the environment variables from which Kratos takes the key.
+	Variables []string
 }
 
 // Merge puts into a kratos.yml what Fragment prints, and touches nothing else: bytes
@@ -29,45 +33,44 @@ type Merged struct {
 // Merging twice changes nothing more.
 //
 // Errors name the line that cannot be edited (flow style, aliases, a migration hook
-// that calls somebody else) and never quote the file.
+// that calls somebody else) and never quote the file; a *NotKratosError means that the
+// file is something else.
 func Merge(file []byte, o Options) (Merged, error) {
 	if err := o.Check(); err != nil {
 		return Merged{}, err
 	}
-	// A last line without an end gets one for as long as lines are put behind it.
-	text, added := string(file), ""
-	if !strings.HasSuffix(text, "\n") {
-		added = lineEnd(text)
-	}
-	d, err := parse(text + added)
+	m := merger{o: o}
+	merged, err := edit(string(file), o.At, m.merge)
 	if err != nil {
 		return Merged{}, err
 	}
-	if _, err := parse(text); err != nil {
-		return Merged{}, err
-	}
-	before := d.values
-	m := merger{document: d, o: o}
-	if err := m.migrateHook(); err != nil {
-		return Merged{}, err
-	}
-	if err := m.afterLogin(); err != nil {
-		return Merged{}, err
-	}
-	if err := m.verify(before); err != nil {
-		return Merged{}, err
-	}
-	m.advise()
-	merged := strings.TrimSuffix(d.text(), added)
-	if _, err := parse(merged); err != nil {
-		return Merged{}, errUnsafe
-	}
 	return Merged{
 		Text:        []byte(merged),
-		Diff:        diff(text, merged, "with ferry", o.Key),
+		Diff:        diff(string(file), merged, "with ferry", m.shown),
 		Notes:       m.notes,
 		Placeholder: m.placeholder,
+		Variables:   m.variables,
 	}, nil
+}
+
+func (m *merger) merge(d *document) error {
+	m.document = d
+	before := d.values
+	if err := m.migrateHook(); err != nil {
+		return err
+	}
+	if err := m.afterLogin(); err != nil {
+		return err
+	}
+	if err := m.verify(before); err != nil {
+		return err
+	}
+	m.variables = variables(d.values)
+	m.advise()
+	sent := sentKeys(before)
+	m.adviseKeys(sent)
+	m.shown = m.shownKeys(sent)
+	return nil
 }
 
 // merger is one merge on its way.
@@ -76,7 +79,9 @@ type merger struct {
 	o           Options
 	notes       []string
 	placeholder bool
-	replaced    bool // the migration hook was somebody else's
+	variables   []string
+	shown       []secret.String // keys whose fingerprints the diff shows
+	replaced    bool            // the migration hook was somebody else's
 }
 
 func (m *merger) note(format string, args ...any) {
@@ -233,12 +238,12 @@ func (m *merger) auth(path ...string) error {
 	}
 	if kind != "api_key" || empty(m.get(below("config")...)) {
 		m.keyUnknown()
-		return m.put(m.o.authNode(), path...)
+		return m.put(m.o.authNode(path...), path...)
 	}
 	err := m.apiKey(below("config")...)
 	if err != nil && !m.o.Key.Empty() {
 		// All of it is ferry's: what cannot be edited can be written anew.
-		return m.put(m.o.authNode(), path...)
+		return m.put(m.o.authNode(path...), path...)
 	}
 	return err
 }
@@ -246,13 +251,23 @@ func (m *merger) auth(path ...string) error {
 func (m *merger) apiKey(path ...string) error {
 	below := func(step string) []string { return append(path[:len(path):len(path)], step) }
 	value, _ := m.get(below("value")...).(string)
-	if m.o.Key.Empty() && strings.HasPrefix(value, bearerPrefix) {
+	want := m.o.keyValue(path[:len(path)-1]...)
+	own := strings.HasPrefix(value, variablePrefix+Variable(afterPath()...))
+	switch {
+	case own: // its index may have changed
+		fromEnvironment := Options{KeyFromEnvironment: true}
+		want = fromEnvironment.keyValue(path[:len(path)-1]...)
+	case !m.o.KeyFromEnvironment && strings.Contains(value, variablePrefix):
+		want = value // somebody else fills it in
+	case m.o.KeyFromEnvironment:
+	case m.o.Key.Empty() && strings.HasPrefix(value, bearerPrefix):
 		m.placeholder = m.placeholder || value == m.o.bearer()
-	} else {
+		want = value
+	default:
 		m.keyUnknown()
-		if err := m.ensure(m.o.bearer(), below("value")...); err != nil {
-			return err
-		}
+	}
+	if err := m.ensure(want, below("value")...); err != nil {
+		return err
 	}
 	if name, _ := m.get(below("name")...).(string); !strings.EqualFold(name, "Authorization") {
 		if err := m.ensure("Authorization", below("name")...); err != nil {
@@ -263,4 +278,6 @@ func (m *merger) apiKey(path ...string) error {
 }
 
 // keyUnknown notes that a key is about to be written, and perhaps none is known.
-func (m *merger) keyUnknown() { m.placeholder = m.placeholder || m.o.Key.Empty() }
+func (m *merger) keyUnknown() {
+	m.placeholder = m.placeholder || m.o.Key.Empty() && !m.o.KeyFromEnvironment
+}

@@ -105,7 +105,7 @@ func TestMergeGoldens(t *testing.T) {
 // checkRemoved takes ferry out of a merged file again.
 func checkRemoved(t *testing.T, name string, before, merged []byte) {
 	t.Helper()
-	left, err := wiring.Remove(merged)
+	left, err := wiring.Remove(merged, "")
 	switch {
 	case err != nil:
 		t.Errorf("taken out again: %v", err)

@@ -60,8 +60,8 @@ func FuzzMerge(f *testing.F) {
 // nothing of ferry's.
 func undoes(t *testing.T, file, merged []byte) {
 	t.Helper()
-	before, errBefore := wiring.Remove(file)
-	after, err := wiring.Remove(merged)
+	before, errBefore := wiring.Remove(file, "")
+	after, err := wiring.Remove(merged, "")
 	if err != nil {
 		if errBefore == nil && before.Diff == "" {
 			t.Fatalf("merged, but not to be taken out again: %v\n%s", err, merged)
@@ -74,7 +74,7 @@ func undoes(t *testing.T, file, merged []byte) {
 	if errBefore == nil && before.Diff == "" && !bytes.Contains(file, []byte("migrate_hook")) && string(after.Text) != string(file) {
 		t.Fatalf("merged and taken out again is another file:\n%s", after.Diff)
 	}
-	if again, err := wiring.Remove(after.Text); err != nil || again.Diff != "" {
+	if again, err := wiring.Remove(after.Text, ""); err != nil || again.Diff != "" {
 		t.Fatalf("taken out twice: %v\n%s", err, again.Diff)
 	}
 }
@@ -152,7 +152,7 @@ func TestMergeAnyStyle(t *testing.T) {
 			t.Fatalf("merged twice: %v\n%s", err, again.Diff)
 		}
 		checkHooks(t, merged.Text, w.hooks)
-		left, err := wiring.Remove(merged.Text)
+		left, err := wiring.Remove(merged.Text, "")
 		if err != nil || string(left.Text) != before {
 			t.Fatalf("taken out again: %v\n%s", err, left.Diff)
 		}

@@ -29,11 +29,20 @@ const (
 
 // Options say what kratos.yml is to hold.
 type Options struct {
-	// URL is where Kratos reaches ferry's hooks, without their paths.
+	// URL is where Kratos reaches ferry's hooks, without a path.
 	URL string
+	// At is the path of Kratos' configuration in a file that nests it, such as
+	// kratos.config or data.kratos.yaml. Empty: the file is the configuration.
+	At string
 	// Key is what Kratos is to send. Empty: a merge keeps the key that is there,
 	// and Placeholder stands where there is none.
 	Key secret.String
+	// Accepted are all keys that ferry takes, Key among them, as far as they are known.
+	// They are for the notes of a merge.
+	Accepted []secret.String
+	// KeyFromEnvironment leaves the key out: the name of the environment variable from
+	// which Kratos takes it stands in its place.
+	KeyFromEnvironment bool
 	// KratosVersion is 1.3.1, or 25.4 and later. Empty: what all of them take.
 	KratosVersion string
 	// ClientIPHeader is MigrateJsonnet's. A merge without one keeps the one that
@@ -57,6 +66,9 @@ func (o Options) Check() error {
 		return errors.New("check the url: it must be http://host:port or https://host:port")
 	case base.User != nil || base.RawQuery != "" || base.ForceQuery || strings.ContainsAny(o.URL, "#\"'\\ \t\r\n"):
 		return errors.New("check the url: no user, query, fragment, quotes or blanks; the key travels in a header")
+	}
+	if strings.Trim(base.Path, "/") != "" {
+		return errors.New("check the url: it has a path: leave it out, the paths of both hooks are added")
 	}
 	template, known := o.template()
 	switch {

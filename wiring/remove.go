@@ -17,38 +17,36 @@ import (
 // in ferry's hooks. Copies of login.after.hooks go with ferry's hook, because those run
 // again; where the copies were edited since, they stay, and a note says so.
 //
-// Values of a ferry's hook that a merge changed are not restored. Errors name the line
-// that cannot be edited and never quote the file.
-func Remove(file []byte) (Merged, error) {
-	text, added := string(file), ""
-	if !strings.HasSuffix(text, "\n") {
-		added = lineEnd(text)
-	}
-	d, err := parse(text + added)
+// Values of a hook of ferry's that a merge changed are not restored. at is as in
+// Options.At. Errors are those of Merge.
+func Remove(file []byte, at string) (Merged, error) {
+	var r remover
+	left, err := edit(string(file), at, r.remove)
 	if err != nil {
 		return Merged{}, err
 	}
-	r := remover{merger{document: d}}
-	before := d.values
-	if err := r.migrateHook(); err != nil {
-		return Merged{}, err
-	}
-	if err := r.afterLogin(); err != nil {
-		return Merged{}, err
-	}
-	if err := r.verify(before); err != nil {
-		return Merged{}, err
-	}
-	left := strings.TrimSuffix(d.text(), added)
-	if _, err := parse(left); err != nil {
-		return Merged{}, errUnsafe
-	}
-	r.advise()
 	return Merged{
 		Text:  []byte(left),
-		Diff:  diff(text, left, "without ferry", r.o.Key),
+		Diff:  diff(string(file), left, "without ferry", r.shown),
 		Notes: r.notes,
 	}, nil
+}
+
+func (r *remover) remove(d *document) error {
+	r.document = d
+	before := d.values
+	if err := r.migrateHook(); err != nil {
+		return err
+	}
+	if err := r.afterLogin(); err != nil {
+		return err
+	}
+	if err := r.verify(before); err != nil {
+		return err
+	}
+	r.shown = sentKeys(before)
+	r.advise()
+	return nil
 }
 
 // remover is one removal on its way.
@@ -141,8 +139,11 @@ func (r *remover) drop(path ...string) error {
 		}
 		at, path = above, path[:len(path)-1]
 	}
-	if len(path) == 1 && alone(bare(r.root)) && !r.marked(at) {
-		return errors.New("remove from kratos.yml: the file holds nothing else: delete it")
+	if len(path) == 1 && alone(r.top.value) && !r.marked(at) {
+		if r.top.line < 0 || !r.marked(r.top) {
+			return errors.New("remove from kratos.yml: the file holds nothing else: delete it")
+		}
+		at = r.top
 	}
 	return r.cut(at)
 }

@@ -42,7 +42,7 @@ func TestRemoveKeepsWhatIsNotFerrys(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			left, err := wiring.Remove([]byte("dsn: memory\n" + c.file))
+			left, err := wiring.Remove([]byte("dsn: memory\n"+c.file), "")
 			if err != nil || string(left.Text) != "dsn: memory\n"+c.want {
 				t.Errorf("%v, got\n%s", err, left.Text)
 			}
@@ -59,7 +59,7 @@ func TestRemoveExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	left, err := wiring.Remove(text)
+	left, err := wiring.Remove(text, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestRemoveRefuses(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := wiring.Remove([]byte(c.file))
+			_, err := wiring.Remove([]byte(c.file), "")
 			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "hidden") {
 				t.Errorf("got %v, want %q", err, c.want)
 			}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"unicode/utf8"
 
@@ -20,8 +21,8 @@ import (
 // kratosConfigFlags are the flags of `ferry kratos-config`.
 type kratosConfigFlags struct {
 	url, version, clientIPHeader, response string
-	keyFile, merge, remove                 string
-	write, replace                         bool
+	keyFile, merge, remove, at             string
+	write, replace, keyEnv                 bool
 }
 
 func kratosConfigCommand(stdout, stderr io.Writer) *cobra.Command {
@@ -66,8 +67,10 @@ func kratosConfigCommand(stdout, stderr io.Writer) *cobra.Command {
 	cmd.Flags().StringVar(&flags.clientIPHeader, "client-ip-header", "", "`NAME` of the one header in which your proxy writes the person's address; for Kratos 25.4 and later")
 	cmd.Flags().StringVar(&flags.response, "response", "", "`HOW` Kratos takes the answer after a login: ignore (it does not wait for ferry's profile) or parse (it waits, and the login fails without ferry); default: what the file has, else ignore")
 	cmd.Flags().StringVar(&flags.keyFile, "hook-key-file", "", "`FILE` with the key; default: the first one of FERRY_HOOK_KEYS")
+	cmd.Flags().BoolVar(&flags.keyEnv, "hook-key-env", false, "leave the key out: Kratos takes it from environment variables, whose names stand in its place")
 	cmd.Flags().StringVar(&flags.merge, "merge", "", "kratos.yml to merge into, a `FILE`")
 	cmd.Flags().StringVar(&flags.remove, "remove", "", "kratos.yml to take ferry's hooks out of, a `FILE`")
+	cmd.Flags().StringVar(&flags.at, "at", "", "`PATH` of Kratos' configuration in a file that nests it: kratos.kratos.config, data.kratos.yaml")
 	cmd.Flags().BoolVar(&flags.write, "write", true, "write the changed file; with --write=false only show what would change")
 	cmd.Flags().BoolVar(&flags.replace, "replace", false, "allow to replace a migration hook that calls something else")
 	return cmd
@@ -78,13 +81,15 @@ func (f kratosConfigFlags) check(changed func(string) bool) error {
 	switch {
 	case f.merge == "" && f.remove == "" && changed("write"):
 		return errors.New("--write goes with --merge FILE or --remove FILE")
+	case f.merge == "" && f.remove == "" && f.at != "":
+		return errors.New("--at goes with --merge FILE or --remove FILE")
 	case f.merge == "" && f.replace:
 		return errors.New("--replace goes with --merge FILE")
 	}
 	if f.remove == "" {
 		return nil
 	}
-	for _, other := range []string{"merge", "url", "kratos-version", "client-ip-header", "response", "hook-key-file"} {
+	for _, other := range []string{"merge", "url", "kratos-version", "client-ip-header", "response", "hook-key-file", "hook-key-env"} {
 		if changed(other) {
 			return errors.New("--" + other + " does not go with --remove")
 		}
@@ -99,8 +104,8 @@ func (f kratosConfigFlags) options() (wiring.Options, error) {
 		return wiring.Options{}, err
 	}
 	opts := wiring.Options{
-		URL: f.url, KratosVersion: f.version, ClientIPHeader: f.clientIPHeader,
-		Response: f.response, Replace: f.replace,
+		Accepted: cfg.HookKeys, KeyFromEnvironment: f.keyEnv, URL: f.url, KratosVersion: f.version, ClientIPHeader: f.clientIPHeader,
+		Response: f.response, Replace: f.replace, At: f.at,
 	}
 	if opts.URL == "" {
 		if opts.URL, err = sameMachine(cfg); err != nil {
@@ -154,8 +159,23 @@ func keyFromFile(name string) (secret.String, error) {
 
 const placeholderHint = "no key is known: \"" + wiring.Placeholder + "\" stands where it belongs; set FERRY_HOOK_KEYS, or --hook-key-file"
 
+// sayVariables says from where Kratos takes the key that is not in its file.
+func sayVariables(names []string, stderr io.Writer) {
+	if len(names) == 0 {
+		return
+	}
+	fmt.Fprintln(stderr, "note: the key is not in the file. Give Kratos these environment variables, each with the value \"Bearer \" and the key,\n"+
+		"and restart it: it reads them only when it starts.")
+	for _, name := range names {
+		fmt.Fprintln(stderr, "  "+name)
+	}
+}
+
 func printFragment(opts wiring.Options, stdout, stderr io.Writer) error {
-	if opts.Key.Empty() {
+	switch {
+	case opts.KeyFromEnvironment:
+		sayVariables(wiring.KeyVariables(), stderr)
+	case opts.Key.Empty():
 		fmt.Fprintln(stderr, placeholderHint)
 	}
 	_, err := io.WriteString(stdout, wiring.Fragment(opts))
@@ -165,29 +185,46 @@ func printFragment(opts wiring.Options, stdout, stderr io.Writer) error {
 func (f kratosConfigFlags) mergeFile(text []byte, opts wiring.Options, stdout, stderr io.Writer) error {
 	merged, err := wiring.Merge(text, opts)
 	if err != nil {
-		return err
+		return hinted(err)
 	}
 	if err := show(merged, stdout, stderr); err != nil {
 		return err
 	}
+	sayVariables(merged.Variables, stderr)
 	switch {
 	case merged.Placeholder && f.write:
 		return errors.New("nothing is written: " + placeholderHint)
 	case merged.Placeholder:
 		fmt.Fprintln(stderr, placeholderHint)
 	}
-	return f.put(f.merge, text, merged.Text, stderr)
+	if err := f.put(f.merge, text, merged.Text, stderr); err != nil {
+		return err
+	}
+	if info, err := os.Stat(f.merge); err == nil && info.Mode().Perm()&0o004 != 0 &&
+		f.write && !opts.Key.Empty() && bytes.Contains(merged.Text, []byte(opts.Key.Reveal())) {
+		fmt.Fprintln(stderr, "note:", f.merge, "holds the key, and everybody on this machine can read it: chmod o= takes that away")
+	}
+	return nil
 }
 
 func (f kratosConfigFlags) removeFrom(text []byte, stdout, stderr io.Writer) error {
-	left, err := wiring.Remove(text)
+	left, err := wiring.Remove(text, f.at)
 	if err != nil {
-		return err
+		return hinted(err)
 	}
 	if err := show(left, stdout, stderr); err != nil {
 		return err
 	}
 	return f.put(f.remove, text, left.Text, stderr)
+}
+
+// hinted adds to an error what to do about it.
+func hinted(err error) error {
+	var other *wiring.NotKratosError
+	if errors.As(err, &other) {
+		return fmt.Errorf("%w\nhint: %s", err, other.Hint())
+	}
+	return err
 }
 
 // show prints what changes, and what the operator should know besides.

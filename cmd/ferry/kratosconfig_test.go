@@ -92,6 +92,8 @@ func TestKratosConfigUsage(t *testing.T) {
 		"remove, replacing": {args: []string{"--remove", short, "--replace"}, want: "goes with --merge"},
 		"remove from none":  {args: []string{"--remove", short + "s"}, want: "no such file"},
 		"an argument":       {args: []string{"kratos.yml"}, want: "unknown command"},
+		"at alone":          {args: []string{"--at", "kratos.config"}, want: "goes with --merge"},
+		"a path":            {args: []string{"--url", "http://host:4480/hooks"}, want: "it has a path"},
 		"no version":        {args: []string{"--kratos-version", "latest"}, want: "1.3.1, or 25.4"},
 		"no URL":            {args: []string{"--url", "ferry:4480"}, want: "http://host:port"},
 		"response":          {args: []string{"--response", "both"}, want: "ignore or parse"},
@@ -190,6 +192,63 @@ func TestKratosConfigRemove(t *testing.T) {
 	}
 	if status, diff, stderr = kratosConfig(t, "--remove", file); status != exitOK || diff != "" || stderr != "nothing to change\n" {
 		t.Errorf("twice: %d, %s\n%s", status, stderr, diff)
+	}
+}
+
+// TestKratosConfigOtherFile: the values of a chart are left alone, and merged into
+// where --at says.
+func TestKratosConfigOtherFile(t *testing.T) {
+	noSettings(t)
+	t.Setenv("FERRY_HOOK_KEYS", someKey)
+	text, err := os.ReadFile("../../wiring/testdata/nested/values.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := writeFile(t, "values.yaml", string(text))
+	status, diff, stderr := kratosConfig(t, "--merge", file)
+	if status != exitFailed || diff != "" || !strings.Contains(stderr, "this is not a kratos.yml") || !strings.Contains(stderr, "hint: its Kratos configuration seems to be at kratos.config: --at kratos.config") || contents(t, file) != string(text) {
+		t.Errorf("without --at: %d, %s\n%s", status, stderr, diff)
+	}
+	if status, _, stderr = kratosConfig(t, "--merge", file, "--at", "kratos.config"); status != exitOK || strings.Count(contents(t, file), someKey) != 2 {
+		t.Errorf("with --at: %d, %s\n%s", status, stderr, contents(t, file))
+	}
+	if status, _, stderr = kratosConfig(t, "--remove", file, "--at", "kratos.config"); status != exitOK || contents(t, file) != string(text) {
+		t.Errorf("taken out: %d, %s\n%s", status, stderr, contents(t, file))
+	}
+}
+
+// TestKratosConfigKeyFromEnvironment: no key in the file, and the names of the
+// variables that Kratos needs.
+func TestKratosConfigKeyFromEnvironment(t *testing.T) {
+	noSettings(t)
+	file := writeFile(t, "kratos.yml", before)
+	status, diff, stderr := kratosConfig(t, "--merge", file, "--hook-key-env")
+	if status != exitOK || strings.Contains(diff, wiring.Placeholder) {
+		t.Fatalf("%d, %s\n%s", status, stderr, diff)
+	}
+	_, fragment, said := kratosConfig(t, "--hook-key-env")
+	for _, variable := range wiring.KeyVariables() {
+		if !strings.Contains(contents(t, file), `"${`+variable+`}"`) || !strings.Contains(stderr, "\n  "+variable+"\n") {
+			t.Errorf("%s: %s\n%s", variable, stderr, diff)
+		}
+		if !strings.Contains(fragment, `"${`+variable+`}"`) || !strings.Contains(said, "\n  "+variable+"\n") {
+			t.Errorf("%s: %s\n%s", variable, said, fragment)
+		}
+	}
+}
+
+// TestKratosConfigReadableByAll: a file with the key that everybody can read.
+func TestKratosConfigReadableByAll(t *testing.T) {
+	noSettings(t)
+	t.Setenv("FERRY_HOOK_KEYS", someKey)
+	for mode, want := range map[os.FileMode]bool{0o644: true, 0o640: false} {
+		file := writeFile(t, "kratos.yml", before)
+		if err := os.Chmod(file, mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, stderr := kratosConfig(t, "--merge", file); strings.Contains(stderr, "everybody on this machine can read it") != want {
+			t.Errorf("%o: %s", mode, stderr)
+		}
 	}
 }
 

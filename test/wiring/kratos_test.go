@@ -37,6 +37,7 @@ type kratos struct {
 // the environment; nothing in the file changes.
 type program struct {
 	path, dir, file string
+	env             []string
 	public, admin   int
 	log             *process.Log
 }
@@ -58,22 +59,24 @@ func newProgram(t *testing.T, text []byte) program {
 func (p program) command(args ...string) process.Command {
 	return process.Command{
 		Path: p.path, Args: append(args, "-c", p.file), Dir: p.dir, Output: p.log,
-		Env: []string{
+		Env: append([]string{
 			"HOME=" + p.dir, "TMPDIR=" + p.dir,
 			"DSN=sqlite://" + filepath.Join(p.dir, "kratos.sqlite") + "?_fk=true&mode=rwc&_busy_timeout=10000&_journal_mode=WAL",
 			"SERVE_PUBLIC_PORT=" + strconv.Itoa(p.public), "SERVE_ADMIN_PORT=" + strconv.Itoa(p.admin),
 			fmt.Sprintf("SERVE_PUBLIC_BASE_URL=http://127.0.0.1:%d/", p.public), fmt.Sprintf("SERVE_ADMIN_BASE_URL=http://127.0.0.1:%d/", p.admin),
-		},
+		}, p.env...),
 	}
 }
 
 // errTemplate is a Kratos that takes no template for the migration hook: 1.3.1.
 var errTemplate = errors.New("kratos refuses the template")
 
-// startKratos boots Kratos and stops it with the test.
-func startKratos(t *testing.T, text []byte) (*kratos, error) {
+// startKratos boots Kratos, with more environment variables, and stops it with the
+// test.
+func startKratos(t *testing.T, text []byte, env ...string) (*kratos, error) {
 	t.Helper()
 	p := newProgram(t, text)
+	p.env = env
 	ctx, cancel := context.WithTimeout(t.Context(), bootLimit)
 	defer cancel()
 	if err := p.command("migrate", "sql", "-e", "--yes").Run(ctx); err != nil {

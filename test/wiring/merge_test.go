@@ -96,9 +96,12 @@ func operators(t *testing.T) []byte {
 
 func merge(t *testing.T, h *hooks, version string) []byte {
 	t.Helper()
-	merged, err := wiring.Merge(operators(t), wiring.Options{
-		URL: h.URL, Key: secret.New(key), KratosVersion: version,
-	})
+	return mergeWith(t, wiring.Options{URL: h.URL, Key: secret.New(key), KratosVersion: version})
+}
+
+func mergeWith(t *testing.T, o wiring.Options) []byte {
+	t.Helper()
+	merged, err := wiring.Merge(operators(t), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,11 +150,44 @@ func TestMergedKratosLogsIn(t *testing.T) {
 	}
 }
 
+// TestKeyFromEnvironment: Kratos takes the key of both hooks from its environment, that
+// of the hook in a list too, and the other hooks of the list stay in force.
+func TestKeyFromEnvironment(t *testing.T) {
+	h := startHooks(t)
+	var env []string
+	for _, name := range wiring.KeyVariables() {
+		env = append(env, name+"=Bearer "+key)
+	}
+	o := wiring.Options{URL: h.URL, Key: secret.New(key), KeyFromEnvironment: true}
+	text := mergeWith(t, o)
+	if strings.Contains(string(text), key+`"`) {
+		t.Fatalf("the key is in the file:\n%s", text)
+	}
+	k, err := startKratos(t, text, env...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	verified := k.pending("verified@example.org", true)
+	unverified := k.pending("unverified@example.org", false)
+	if got := k.login("verified@example.org", password); got.status != http.StatusOK {
+		t.Errorf("a verified address: %+v", got)
+	}
+	if id := h.told(t); id != verified {
+		t.Errorf("told of %s, not of %s", id, verified)
+	}
+	if got := k.login("unverified@example.org", password); !got.unverified() {
+		t.Errorf("require_verified_address is not in force: %+v", got)
+	}
+	if id := h.told(t); id != unverified {
+		t.Errorf("told of %s, not of %s", id, unverified)
+	}
+}
+
 // TestRemovedKratosRuns: the same file with ferry's hooks taken out again is the file
 // that it was, and one that Kratos starts with.
 func TestRemovedKratosRuns(t *testing.T) {
 	h := startHooks(t)
-	left, err := wiring.Remove(merge(t, h, "25.4"))
+	left, err := wiring.Remove(merge(t, h, "25.4"), "")
 	if err != nil {
 		t.Fatal(err)
 	}

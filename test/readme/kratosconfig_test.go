@@ -1,0 +1,42 @@
+package readme
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestKratosConfigPage runs every shell block of docs/kratos-config.md.
+func TestKratosConfigPage(t *testing.T) {
+	text, err := os.ReadFile(root + "/docs/kratos-config.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile("(?ms)^ *```sh\n(.*?)^ *```$").FindAllStringSubmatch(string(text), -1)
+	if len(found) < 5 {
+		t.Fatalf("only %d shell blocks", len(found))
+	}
+	const files = "cp \"$OLDPWD/wiring/testdata/nested/values.yaml\" .\n" +
+		"printf 'kind: ConfigMap\\ndata:\\n  kratos.yaml: |\\n    dsn: memory\\n' > configmap.yaml\n"
+	for _, match := range found {
+		block := match[1]
+		name, _, _ := strings.Cut(strings.TrimSpace(block), "\n")
+		t.Run(name, func(t *testing.T) {
+			log := operate(t, files+block, 0)
+			want := "migrate_hook:"
+			if strings.Contains(block, "sha256sum") {
+				want = "3eb1bd43\n"
+			}
+			if strings.Contains(block, "--hook-key-env") {
+				want = "HOOKS_0_CONFIG_AUTH_CONFIG_VALUE}"
+			}
+			if strings.Contains(block, "--merge kratos.yml\n") {
+				want = "[hidden, key 3eb1bd43]"
+			}
+			if !log.Contains(want) {
+				t.Errorf("it prints %s", log.String())
+			}
+		})
+	}
+}
