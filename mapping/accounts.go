@@ -53,7 +53,7 @@ func accountOf(subject string) Account {
 // first, which is the primary one, the user id tells what is missing.
 func (p *Profile) listIdentities(fields map[string]any) any {
 	primary := accountOf(p.UserID)
-	identities := []map[string]any{{"provider": primary.Provider, keyUserID: primary.UserID}}
+	identities := []map[string]any{{keyProvider: primary.Provider, keyUserID: primary.UserID}}
 	told := false
 	for key, value := range fields {
 		rest, isIdentity := strings.CutPrefix(key, keyIdentities+"[")
@@ -66,14 +66,17 @@ func (p *Profile) listIdentities(fields map[string]any) any {
 			identities = append(identities, map[string]any{})
 		}
 		identities[n][name] = value
-		told = told || name == "provider" || name == keyUserID
+		told = told || name == keyProvider || name == keyUserID
 	}
 	if !told {
 		return nil
 	}
+	if connection := p.primaryConnection(fields); connection != "" {
+		identities[0][keyConnection] = connection
+	}
 	list := []any{}
 	for _, one := range identities {
-		if one["provider"] != nil || one[keyUserID] != nil {
+		if one[keyProvider] != nil || one[keyUserID] != nil {
 			list = append(list, one)
 		}
 	}

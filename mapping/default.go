@@ -7,7 +7,8 @@ import (
 )
 
 // Default is a mapper without a program: it fills the traits that the schema has and
-// whose names say what they are. Without a schema it makes the flat traits that
+// whose names say what they are, and lists of texts that are named so, such as emails,
+// with the one value that a profile has. Without a schema it makes the flat traits that
 // ferry's example schema has.
 //
 // What Auth0 makes up is no fact and is left out: a name that is the e-mail address,
@@ -22,7 +23,7 @@ func Default(schema *Schema) Mapper {
 	for _, trait := range traits {
 		claim, known := claimFor(trait)
 		if known {
-			m.fields = append(m.fields, field{path: trait.Path, claim: claim})
+			m.fields = append(m.fields, field{path: trait.Path, claim: claim, list: trait.Type == "array"})
 		}
 	}
 	return m
@@ -33,6 +34,7 @@ type defaultMapper struct{ fields []field }
 type field struct {
 	path  []string
 	claim string
+	list  bool // the value is the only element of a list
 }
 
 // Map implements [Mapper]. It never fails.
@@ -53,6 +55,9 @@ func (m defaultMapper) Map(p Profile) (Identity, error) {
 			into = child
 		}
 		into[f.path[len(f.path)-1]] = value
+		if f.list {
+			into[f.path[len(f.path)-1]] = []any{value}
+		}
 	}
 	return out, nil
 }
@@ -68,7 +73,8 @@ func plainTraits() []Trait {
 // claimFor says which claim a trait is, by its name and those of the objects it is
 // in: only objects that are about the person, for a company has a name as well.
 func claimFor(t Trait) (claim string, known bool) {
-	if t.Type != "" && t.Type != "string" {
+	list := t.Type == "array" && t.Element == "string"
+	if t.Type != "" && t.Type != "string" && !list {
 		return "", false
 	}
 	last := plain(t.Path[len(t.Path)-1])
@@ -81,8 +87,24 @@ func claimFor(t Trait) (claim string, known bool) {
 	if len(within) > 0 && slices.Contains([]string{"name", "names"}, plain(within[len(within)-1])) {
 		last = strings.TrimSuffix(last, "name") + "name"
 	}
+	if list {
+		return listClaim(last)
+	}
 	claim, known = claims()[last]
 	return claim, known
+}
+
+// listClaim says which claim a list of texts holds: identifiers and addresses alone,
+// of which Kratos' documentation has lists.
+func listClaim(name string) (claim string, known bool) {
+	for _, plural := range []string{"es", "s"} {
+		singular, isPlural := strings.CutSuffix(name, plural)
+		claim, known = claims()[singular]
+		if isPlural && known && slices.Contains([]string{claimEmail, claimPhone, claimUsername}, claim) {
+			return claim, true
+		}
+	}
+	return "", false
 }
 
 // plain is a name without case, dashes and underscores: givenName is given_name.

@@ -17,6 +17,8 @@ type Identity struct {
 	// VerifiedAddresses are those that the mapper says are verified. They count only
 	// where the profile says so too and its source is believed: see [Rules].
 	VerifiedAddresses []Address `json:"verified_addresses,omitempty"`
+	// Notes say what of the mapper's answer is ignored. They hold no person's data.
+	Notes []string `json:"-"`
 }
 
 // Address is where a person can be reached.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,28 +30,29 @@ const maxOutput = 1 << 20
 
 // Jsonnet is a mapper in the convention of Kratos' OIDC mappers: the program reads
 // std.extVar('claims') and answers {identity: {traits, metadata_public,
-// metadata_admin, verified_addresses}}. The claims are those that Kratos gives, empty
-// ones and false left out as it does; raw_claims has everything, app_metadata and
-// user_metadata too.
+// metadata_admin, verified_addresses}}; other keys are ignored, with a note. The claims
+// are those that Kratos gives, empty ones and false left out as it does; raw_claims has
+// everything, app_metadata and user_metadata too. std.extVar('identity') has empty
+// traits and metadata, as Kratos gives it for somebody who has no identity yet.
 //
 // The program is compiled once. It imports nothing, and what it traces is dropped. One
 // that does not end within five seconds is an error.
-// The name stands for it in errors, which tell the line and never the message: that
-// may quote the person's data.
+// The name stands for it in errors. One that fails gives a [MapperError].
 func Jsonnet(name, source string) (Mapper, error) {
 	node, err := jsonnet.SnippetToAST(name, source)
 	if err != nil {
 		return nil, fmt.Errorf("read mapper: %w", err) // it quotes the program, no person's data
 	}
-	m := &jsonnetMapper{name: name, node: node, maxTime: maxTime}
+	m := &jsonnetMapper{name: name, source: source, node: node, maxTime: maxTime}
 	m.vms.New = func() any { return newVM() }
 	return m, nil
 }
 
 type jsonnetMapper struct {
-	name string
-	node ast.Node
-	vms  sync.Pool // of *jsonnet.VM, which serve one call at a time
+	name   string
+	source string
+	node   ast.Node
+	vms    sync.Pool // of *jsonnet.VM, which serve one call at a time
 
 	maxTime time.Duration
 	left    atomic.Int32 // of the calls that nobody waits for any more, those that run
@@ -75,13 +75,16 @@ func (noImporter) Import(string, string) (jsonnet.Contents, string, error) {
 
 // Map implements [Mapper].
 func (m *jsonnetMapper) Map(p Profile) (Identity, error) {
-	claims, err := nodeOf(kratosClaims(p))
+	claims := kratosClaims(p)
+	node, err := nodeOf(claims)
 	if err != nil {
 		return Identity{}, fmt.Errorf("map with %s: %w", m.name, err)
 	}
-	text, err := m.bounded(claims)
+	text, err := m.bounded(node)
 	if err != nil {
-		return Identity{}, fmt.Errorf("map with %w", m.fault(err))
+		failed := m.fault(err)
+		failed.Public = failed.Public || m.isPublic(failed, claims)
+		return Identity{}, fmt.Errorf("map with %w", failed)
 	}
 	identity, err := parseOutput([]byte(text))
 	if err != nil {
@@ -123,26 +126,29 @@ func (m *jsonnetMapper) run(claims ast.Node) (string, error) {
 	}
 	defer m.vms.Put(vm)
 	vm.ExtNode("claims", claims)
+	vm.ExtNode("identity", nobody())
 	defer vm.ExtReset() // a VM in the pool keeps nobody's claims
 	return vm.Evaluate(m.node)
 }
 
-// fault is where the program failed: the innermost line of its own.
-func (m *jsonnetMapper) fault(err error) error {
-	if errors.Is(err, errEndless) {
-		return fmt.Errorf("%s: %w", m.name, err)
+// nobody is what Kratos tells a mapper of somebody who has no identity yet.
+func nobody() ast.Node {
+	object := &ast.DesugaredObject{}
+	for _, name := range [...]string{keyTraits, keyMetadataPublic, keyMetadataAdmin} {
+		object.Fields = append(object.Fields, ast.DesugaredObjectField{
+			Name: &ast.LiteralString{Value: name, Kind: ast.StringDouble}, Body: &ast.DesugaredObject{}, Hide: ast.ObjectFieldInherit,
+		})
 	}
-	const withheld = "failed; its message is withheld, for it may quote the person's data"
-	var runtime jsonnet.RuntimeError
-	if errors.As(err, &runtime) {
-		for _, frame := range slices.Backward(runtime.StackTrace) {
-			if frame.Loc.FileName == m.name && frame.Loc.Begin.Line > 0 {
-				return fmt.Errorf("%s:%d: %s", m.name, frame.Loc.Begin.Line, withheld)
-			}
-		}
-	}
-	return fmt.Errorf("%s: %s", m.name, withheld)
+	return object
 }
+
+// The keys of what a mapper answers below identity.
+const (
+	keyTraits         = "traits"
+	keyMetadataPublic = "metadata_public"
+	keyMetadataAdmin  = "metadata_admin"
+	keyVerified       = "verified_addresses"
+)
 
 // parseOutput reads what a mapper answered. Its errors name no key and no value of
 // the answer: both may come from the person's data.
@@ -157,17 +163,37 @@ func parseOutput(text []byte) (Identity, error) {
 		return Identity{}, errors.New("it answered no object")
 	}
 	fields, ok := out["identity"].(map[string]any)
-	if !ok || len(out) != 1 {
-		return Identity{}, errors.New("it must answer {identity: {…}} and nothing beside identity")
+	if !ok {
+		return Identity{}, errors.New("it must answer {identity: {traits: {…}}}")
 	}
-	return readIdentity(fields)
+	identity, err := readIdentity(fields)
+	if err != nil {
+		return Identity{}, err
+	}
+	identity.Notes = append(notesBeside(out), identity.Notes...)
+	return identity, nil
+}
+
+// notesBeside are about keys beside identity, which Kratos ignores. Keys may come from
+// the person's data, so only those are named that belong elsewhere.
+func notesBeside(out map[string]any) []string {
+	var notes []string
+	for _, name := range [...]string{keyTraits, keyMetadataPublic, keyMetadataAdmin, keyVerified} {
+		if _, misplaced := out[name]; misplaced {
+			notes = append(notes, "the mapper's key "+name+" is ignored: it stands beside identity and belongs within")
+		}
+	}
+	if len(out) > 1+len(notes) {
+		notes = append(notes, "the mapper answers keys beside identity, which are ignored")
+	}
+	return notes
 }
 
 func readIdentity(fields map[string]any) (Identity, error) {
 	var identity Identity
 	for name, value := range fields {
 		into := map[string]*map[string]any{
-			"traits": &identity.Traits, "metadata_public": &identity.MetadataPublic, "metadata_admin": &identity.MetadataAdmin,
+			keyTraits: &identity.Traits, keyMetadataPublic: &identity.MetadataPublic, keyMetadataAdmin: &identity.MetadataAdmin,
 		}[name]
 		switch {
 		case into != nil && value != nil:
@@ -177,14 +203,14 @@ func readIdentity(fields map[string]any) (Identity, error) {
 			}
 			*into = object
 		case into != nil: // null: as if it were not there
-		case name == "verified_addresses":
+		case name == keyVerified:
 			addresses, err := readAddresses(value)
 			if err != nil {
 				return Identity{}, err
 			}
 			identity.VerifiedAddresses = addresses
 		default:
-			return Identity{}, errors.New("identity has a key that is none of traits, metadata_public, metadata_admin, verified_addresses")
+			identity.Notes = []string{"the mapper's identity has keys other than traits, metadata_public, metadata_admin and verified_addresses, which are ignored"}
 		}
 	}
 	if identity.Traits == nil {
@@ -209,7 +235,7 @@ func readAddresses(value any) ([]Address, error) {
 		object, _ := element.(map[string]any)
 		text, hasValue := object["value"].(string)
 		via, _ := object["via"].(string)
-		if !hasValue || len(object) != 2 || via != ViaEmail && via != ViaSMS {
+		if !hasValue || via != ViaEmail && via != ViaSMS {
 			return nil, fmt.Errorf("identity.verified_addresses[%d] is not {value: …, via: 'email' or 'sms'}", i)
 		}
 		addresses = append(addresses, Address{Value: text, Via: via})

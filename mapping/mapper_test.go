@@ -2,6 +2,7 @@ package mapping_test
 
 import (
 	"encoding/json"
+	"errors"
 	"runtime"
 	"strings"
 	"sync"
@@ -94,6 +95,8 @@ func TestDefaultNames(t *testing.T) {
 		"camel case":      {`{"givenName":{"type":"string"},"familyName":{"type":["string","null"]}}`, `{"familyName":"S","givenName":"Kim"}`},
 		"nested":          {`{"profile":{"properties":{"contact":{"properties":{"e-mail":{"type":"string"}}}}}}`, `{"profile":{"contact":{"e-mail":"kim@x.org"}}}`},
 		"no type":         {`{"timezone":{}}`, `{"timezone":"Europe/Berlin"}`},
+		"lists":           {`{"emails":{"type":"array","items":{"type":"string"}},"phoneNumbers":{"type":"array","items":{"$ref":"#/definitions/text"}}}`, `{"emails":["kim@x.org"],"phoneNumbers":["+4915199990001"]}`},
+		"odd lists":       {`{"emails":{"type":"array"},"email_addresses":{"type":"array","items":{"type":"object"}},"mails":{"type":"array","items":{"type":"array","items":{"type":"string"}}},"names":{"type":"array","items":{"type":"string"}},"email":{"type":"array","items":{"type":"string"}}}`, `{}`},
 		"another type":    {`{"email":{"type":"array"},"phone":{"type":"integer"},"name":{"type":"boolean"}}`, `{}`},
 		"somebody else's": {`{"company":{"properties":{"name":{"type":"string"},"phone":{"type":"string"}}}}`, `{}`},
 		"by reference":    {`{"email":{"$ref":"#/definitions/text"}}`, `{"email":"kim@x.org"}`},
@@ -145,18 +148,16 @@ func TestJsonnetFails(t *testing.T) {
 		"its own error":        {"local c = std.extVar('claims');\n{identity: {traits: {e:\n error c.email}}}", "mapper.jsonnet:3: failed"},
 		"no such claim":        {"local c = std.extVar('claims');\n{identity: {traits: {e: c[c.email]}}}", "mapper.jsonnet:2: failed"},
 		"in a function":        {"local f(x) =\n  error x.email;\n{identity: {traits: {e: f(std.extVar('claims'))}}}", "mapper.jsonnet:2: failed"},
-		"without end":          {"local f(x) = f(x) + 1; {identity: {traits: {e: f(1)}}}", "mapper.jsonnet:1: failed"},
+		"without end":          {"local f(x) = f(x) + 1; {identity: {traits: {e: f(1)}}}", "mapper.jsonnet:1: max stack frames exceeded."},
 		"an endless answer":    {"local a = {x: a}; {identity: {traits: a}}", "mapper.jsonnet"},
-		"an endless list":      {"local f(x) = [f(x)]; {identity: {traits: {y: f(1)}}}", "mapper.jsonnet:1: failed"},
+		"an endless list":      {"local f(x) = [f(x)]; {identity: {traits: {y: f(1)}}}", "mapper.jsonnet:1: max stack frames exceeded."},
 		"a huge answer":        {"local double(s, n) = if n == 0 then s else double(s + s, n - 1); {identity: {traits: {x: double('kim', 19)}}}", "more than 1048576 bytes"},
-		"an import":            {"import 'kim.libsonnet'", "mapper.jsonnet:1: failed"},
-		"an import of a file":  {"{identity: {traits: {x: importstr '/etc/hostname'}}}", "mapper.jsonnet:1: failed"},
-		"another variable":     {"{identity: {traits: {x: std.extVar('kim')}}}", "mapper.jsonnet:1: failed"},
+		"an import":            {"import 'kim.libsonnet'", "mapper.jsonnet:1: a mapper imports nothing"},
+		"an import of a file":  {"{identity: {traits: {x: importstr '/etc/hostname'}}}", "mapper.jsonnet:1: a mapper imports nothing"},
+		"another variable":     {"{identity: {traits: {x: std.extVar('session')}}}", "mapper.jsonnet:1: Undefined external variable: session"},
 		"no object":            {"'kim'", "it answered no object"},
-		"no identity":          {"{}", "nothing beside identity"},
-		"more than identity":   {"{identity: {traits: {}}, kim: 1}", "nothing beside identity"},
-		"identity is a list":   {"{identity: []}", "nothing beside identity"},
-		"an unknown key":       {"{identity: {traits: {}, kim: 1}}", "none of traits, metadata_public, metadata_admin, verified_addresses"},
+		"no identity":          {"{}", "it must answer {identity: {traits: {…}}}"},
+		"identity is a list":   {"{identity: []}", "it must answer {identity: {traits: {…}}}"},
 		"no traits":            {"{identity: {}}", "identity.traits is missing"},
 		"traits are a list":    {"{identity: {traits: ['kim']}}", "identity.traits is no object"},
 		"metadata is a text":   {"{identity: {traits: {}, metadata_public: 'kim'}}", "identity.metadata_public is no object"},
@@ -178,6 +179,78 @@ func TestJsonnetFails(t *testing.T) {
 	}
 	if _, err := mapping.Jsonnet("mapper.jsonnet", "{\n  identity: {"); err == nil || !strings.Contains(err.Error(), "mapper.jsonnet:2") {
 		t.Errorf("a cut program: %v", err)
+	}
+}
+
+// TestMapperMessages: the message of a program that fails is shown where it would be
+// the same for everybody, and is in the error's detail always.
+func TestMapperMessages(t *testing.T) {
+	const claims = `{"email":"kim@example.org","email_verified":true,"app_metadata":{"plan":"gold","Zebra":[1,2]},"logins_count":17}`
+	const local = "local c = std.extVar('claims'); local raw = c.raw_claims; local meta = raw.app_metadata; {identity: {traits: {email: "
+	for name, c := range map[string]struct {
+		source string
+		public bool
+		detail string
+	}{
+		"a text of its own":        {"error 'no such tenant'", true, "m:1: no such tenant"},
+		"a claim that is missing":  {"c.phone_number", true, "m:1: Field does not exist: phone_number"},
+		"metadata that is missing": {"meta.tier", true, "m:1: Field does not exist: tier"},
+		"another type":             {"c.email + 1 + std.length(2)", true, "m:1: Unexpected type number"},
+		"a condition":              {"if std.endsWith(c.email, '@example.org') then error 'no staff' else c.email", false, "m:1: no staff"},
+		"a value":                  {"error 'who is ' + c.email", false, "m:1: who is kim@example.org"},
+		"a letter of a value":      {"error 'who is ' + c.email[0]", false, "m:1: who is k"},
+		"in capitals":              {"error std.asciiUpper(meta.plan)", false, "m:1: GOLD"},
+		"a key of the data":        {"error std.join(',', [k for k in std.objectFields(meta) if k != 'plan'])", false, "m:1: Zebra"},
+		"a number":                 {"error 'logins: ' + raw.logins_count", false, "m:1: logins: 17"},
+		"a truth":                  {"error 'verified: ' + c.email_verified", false, "m:1: verified: true"},
+		"how long":                 {"error 'letters: ' + std.length(c.email)", false, "m:1: letters: 15"},
+		"how many":                 {"error 'elements: ' + std.length(meta.Zebra)", false, "m:1: elements: 2"},
+		"a value as a field":       {"c[c.email]", false, "m:1: Field does not exist: kim@example.org"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, err := mapping.Jsonnet("m", local+c.source+"}}}")
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = m.Map(profile(t, claims))
+			var failed *mapping.MapperError
+			if !errors.As(err, &failed) {
+				t.Fatalf("err = %v", err)
+			}
+			if failed.Detail() != c.detail || failed.Public != c.public {
+				t.Errorf("%q, public: %v", failed.Detail(), failed.Public)
+			}
+			if shown := strings.Contains(err.Error(), failed.Message); shown != c.public {
+				t.Errorf("the error is %q", err)
+			}
+		})
+	}
+}
+
+// TestJsonnetTakesWhatKratosTakes: keys that Kratos does not read are noted, and no
+// reason to refuse the answer.
+func TestJsonnetTakesWhatKratosTakes(t *testing.T) {
+	const beside = "the mapper answers keys beside identity, which are ignored"
+	const within = "the mapper's identity has keys other than traits, metadata_public, metadata_admin and verified_addresses, which are ignored"
+	for name, c := range map[string]struct{ source, want, notes string }{
+		"identity alone":      {`{identity: {traits: {a: 1}}}`, `{"traits":{"a":1}}`, `null`},
+		"metadata beside":     {`{identity: {traits: {}}, metadata_public: {a: 1}}`, `{"traits":{}}`, `["the mapper's key metadata_public is ignored: it stands beside identity and belongs within"]`},
+		"another key beside":  {`{identity: {traits: {}}, kim: 1, pat: 1}`, `{"traits":{}}`, `["` + beside + `"]`},
+		"both":                {`{identity: {traits: {}}, kim: 1, traits: {}}`, `{"traits":{}}`, `["the mapper's key traits is ignored: it stands beside identity and belongs within","` + beside + `"]`},
+		"a key within":        {`{identity: {traits: {}, kim: 1}}`, `{"traits":{}}`, `["` + within + `"]`},
+		"an address and more": {`{identity: {traits: {}, verified_addresses: [{value: 'a', via: 'email', kim: 1}]}}`, `{"traits":{},"verified_addresses":[{"value":"a","via":"email"}]}`, `null`},
+		"the identity":        {`local i = std.extVar('identity'); {identity: {traits: i}}`, `{"traits":{"metadata_admin":{},"metadata_public":{},"traits":{}}}`, `null`},
+		"an identity's trait": {`local i = std.extVar('identity'); {identity: {traits: {a: if 'a' in i.traits then i.traits.a else 'new'}}}`, `{"traits":{"a":"new"}}`, `null`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			identity, err := jsonnetMapper(t, c.source).Map(profile(t, `{}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, notes := toJSON(t, identity), toJSON(t, identity.Notes); got != c.want || notes != c.notes {
+				t.Errorf("made %s with %s", got, notes)
+			}
+		})
 	}
 }
 

@@ -61,6 +61,7 @@ const (
 	keyUserID      = "user_id"
 	keyUserIDs     = "user_ids"
 	keyConnection  = "connection"
+	keyProvider    = "provider"
 	keyAppMetadata = "app_metadata"
 	// keyWriteBack is ferry's own note below it, which tells nothing of the person.
 	keyWriteBack     = "ferry"
@@ -82,6 +83,7 @@ const (
 	userUsername     = "username"
 	userPhoneTrue    = "phone_verified"
 	exportConnection = "identities[0].connection"
+	titleConnection  = "Connection" // of the User Import/Export Extension
 )
 
 // FromClaims reads the claims of an ID token or of /userinfo. There must be a sub.
@@ -149,8 +151,9 @@ func notClaims() []string {
 }
 
 // FromUser reads a user object, as the Management API answers it and as a line of an
-// export has it. There must be a user_id. Its dates may be texts or objects, and
-// unknown keys become claims, as the providers' own attributes do.
+// export has it. There must be a user_id; where there is none, the fields may have the
+// titles that [FieldName] knows. Its dates may be texts or objects, its booleans texts,
+// and unknown keys become claims, as the providers' own attributes do.
 //
 // Numbers are kept as json.Number, digit for digit.
 func FromUser(user []byte) (Profile, error) {
@@ -162,15 +165,18 @@ func FromUser(user []byte) (Profile, error) {
 	if !ok {
 		return Profile{}, errors.New("read user: it is no object")
 	}
+	if fields[keyUserID] == nil {
+		renameFields(fields)
+	}
 	id, _ := fields[keyUserID].(string)
 	if id == "" {
 		return Profile{}, errors.New("read user: there is no user_id")
 	}
-	if account := accountOf(id); account.Provider == "" || account.UserID == "" {
+	if !IsUserID(id) {
 		return Profile{}, errors.New("read user: user_id is not of the form provider|id")
 	}
-	if _, is := fields[keyBlocked].(bool); !is && fields[keyBlocked] != nil {
-		return Profile{}, errors.New("read user: blocked is neither true nor false")
+	if err := readTruths(fields); err != nil {
+		return Profile{}, fmt.Errorf("read user: %w", err)
 	}
 	p := Profile{UserID: id, UserIDs: []string{id}, Provider: providerOf(id), Source: Source{Provider: providerOf(id)}, Claims: fields}
 	if err := p.takeIdentities(fields); err != nil {
@@ -201,12 +207,11 @@ func (p *Profile) renameClaims() {
 // user object itself is about; the password is held by the first of a database.
 func (p *Profile) takeIdentities(fields map[string]any) error {
 	list := fields[keyIdentities]
-	if list == nil {
+	if told, isList := list.([]any); list == nil || isList && len(told) == 0 {
 		list = p.listIdentities(fields)
 	}
 	if list == nil {
-		// A job that exports single fields names them so.
-		connection, _ := fields[exportConnection].(string)
+		connection := p.primaryConnection(fields)
 		p.Source.Connection = connection
 		account := accountOf(p.UserID)
 		account.Connection = connection
@@ -217,19 +222,19 @@ func (p *Profile) takeIdentities(fields map[string]any) error {
 		return nil
 	}
 	identities, ok := list.([]any)
-	switch {
-	case !ok:
+	if !ok {
 		return errors.New("identities is no list")
-	case len(identities) == 0:
-		p.Accounts = []Account{accountOf(p.UserID)}
 	}
 	found := false
 	for i, element := range identities {
 		one, _ := element.(map[string]any)
-		provider, _ := one["provider"].(string)
+		provider, _ := one[keyProvider].(string)
 		id := scalarText(one[keyUserID])
-		if provider == "" || id == "" {
+		switch {
+		case provider == "" || id == "":
 			return fmt.Errorf("identities[%d] has no provider or no user_id", i)
+		case !isProvider(provider):
+			return fmt.Errorf("identities[%d] has a provider that is not the name of one, such as auth0", i)
 		}
 		subject := provider + "|" + id
 		if !slices.Contains(p.UserIDs, subject) {

@@ -76,6 +76,36 @@ func TestFromUserIdentities(t *testing.T) {
 		"a job's field": {
 			`{"user_id":"auth0|1","identities[0].connection":"db"}`, "auth0|1", "db", "auth0", mapping.Source{Connection: "db", Provider: "auth0"},
 		},
+		"the documentation's rename": {
+			`{"user_id":"auth0|1","provider":"Customers"}`, "auth0|1", "Customers", "auth0", mapping.Source{Connection: "Customers", Provider: "auth0"},
+		},
+		"the extension's title": {
+			`{"user_id":"auth0|1","Connection":"Customers"}`, "auth0|1", "Customers", "auth0", mapping.Source{Connection: "Customers", Provider: "auth0"},
+		},
+		"connection": {
+			`{"user_id":"auth0|1","connection":"Customers","provider":"auth0","identities":[]}`, "auth0|1", "Customers", "auth0",
+			mapping.Source{Connection: "Customers", Provider: "auth0"},
+		},
+		"a provider that is one": {
+			`{"user_id":"auth0|1","provider":"auth0"}`, "auth0|1", "", "auth0", mapping.Source{Provider: "auth0"},
+		},
+		"the provider of another identity": {
+			`{"user_id":"google-oauth2|1","provider":"auth0"}`, "google-oauth2|1", "", "google-oauth2", mapping.Source{Provider: "google-oauth2"},
+		},
+		"a provider that is no name": {
+			`{"user_id":"auth0|1","provider":"Kim's company"}`, "auth0|1", "", "auth0", mapping.Source{Provider: "auth0"},
+		},
+		"identities know better": {
+			`{"user_id":"auth0|1","connection":"other","provider":"other","identities":[{"provider":"auth0","user_id":"1","connection":"db"}]}`, "auth0|1", "db", "auth0",
+			mapping.Source{Connection: "db", Provider: "auth0"},
+		},
+		"fields of identities, and a connection": {
+			`{"user_id":"auth0|1","connection":"db","identities[0].provider":"auth0"}`, "auth0|1", "db", "auth0",
+			mapping.Source{Connection: "db", Provider: "auth0"},
+		},
+		"titles": {
+			`{"Id":"auth0|1","Email":"kim@example.org","Connection":"db"}`, "auth0|1", "db", "auth0", mapping.Source{Connection: "db", Provider: "auth0"},
+		},
 		"social only": {
 			`{"user_id":"google-oauth2|1","identities":[{"provider":"google-oauth2","user_id":"1","connection":"google"}]}`,
 			"google-oauth2|1", "", "google-oauth2",
@@ -104,6 +134,60 @@ func TestFromUserIdentities(t *testing.T) {
 	}
 }
 
+// TestTitles: the titles of other exports mean the same as the names of the API.
+func TestTitles(t *testing.T) {
+	for name, text := range map[string]string{
+		"the API's names":  `{"user_id":"auth0|1","email":"kim@example.org","email_verified":true,"given_name":"Kim","logins_count":2,"x y":1}`,
+		"the extension's":  `{"Id":"auth0|1","Email":"kim@example.org","Email Verified":true,"Given Name":"Kim","Logins Count":2,"x y":1}`,
+		"the dashboard's":  `{"User ID":"auth0|1","Email":"kim@example.org","Email Verified":"TRUE","given name":"Kim","Logins-Count":2,"x y":1}`,
+		"texts for truths": `{"user_id":"auth0|1","email":"kim@example.org","email_verified":"true","given_name":"Kim","logins_count":2,"x y":1}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := mapping.FromUser([]byte(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := `{"email":"kim@example.org","email_verified":true,"given_name":"Kim","logins_count":2,"sub":"auth0|1","x y":1}`
+			if got := toJSON(t, p.Claims); p.UserID != "auth0|1" || got != want {
+				t.Errorf("%s is %s", p.UserID, got)
+			}
+		})
+	}
+}
+
+// TestTruthsAsTexts: other tools write booleans as texts.
+func TestTruthsAsTexts(t *testing.T) {
+	for text, want := range map[string]bool{
+		`"true"`: true, `"True"`: true, `"false"`: false, `"FALSE"`: false, `true`: true, `false`: false, `null`: false, `""`: false,
+	} {
+		p, err := mapping.FromUser([]byte(`{"user_id":"auth0|1","blocked":` + text + `,"email_verified":` + text + `,"phone_verified":` + text + `}`))
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		email, _ := p.Claims["email_verified"].(bool)
+		phone, _ := p.Claims["phone_number_verified"].(bool)
+		if p.Blocked != want || email != want || phone != want {
+			t.Errorf("%s is %v, %v and %v", text, p.Blocked, email, phone)
+		}
+	}
+}
+
+func TestFieldNames(t *testing.T) {
+	for titles, want := range map[string]string{
+		"Id,Email":             "user_id,email",
+		"Id,User ID":           "Id,user_id",
+		"id,user_id,Email":     "id,user_id,email",
+		"Email,email":          "Email,email",
+		"Given Name,Last IP":   "given_name,last_ip",
+		"Plan,user_metadata.x": "Plan,user_metadata.x",
+	} {
+		if got := strings.Join(mapping.FieldNames(strings.Split(titles, ",")), ","); got != want {
+			t.Errorf("%s is %s, not %s", titles, got, want)
+		}
+	}
+}
+
 func TestFromUserRefuses(t *testing.T) {
 	for name, text := range map[string]string{
 		"no JSON":                     `kim`,
@@ -113,7 +197,20 @@ func TestFromUserRefuses(t *testing.T) {
 		"a user_id without provider":  `{"user_id":"kim"}`,
 		"a user_id of no provider":    `{"user_id":"|kim"}`,
 		"a user_id without an id":     `{"user_id":"kim|"}`,
-		"blocked as a text":           `{"user_id":"auth0|kim","blocked":"true"}`,
+		"a guarded user_id":           `{"user_id":"'auth0|kim"}`,
+		"a user_id in quotes":         `{"user_id":"\"auth0|kim"}`,
+		"a user_id with a blank":      `{"user_id":" auth0|kim"}`,
+		"a user_id and a blank":       `{"user_id":"auth0|kim "}`,
+		"a user_id with a tab":        `{"user_id":"auth0|k\tim"}`,
+		"a provider in capitals":      `{"user_id":"Auth0|kim"}`,
+		"a provider of two words":     `{"user_id":"my auth0|kim"}`,
+		"a title without an id":       `{"Id":"kim","Email":"kim@example.org"}`,
+		"an id that is a number":      `{"id":1}`,
+		"an identity of no provider":  `{"user_id":"auth0|kim","identities":[{"provider":"'auth0","user_id":"kim"}]}`,
+		"an identity of a connection": `{"user_id":"auth0|kim","identities":[{"provider":"Customers","user_id":"kim"}]}`,
+		"blocked as another text":     `{"user_id":"auth0|kim","blocked":"kim"}`,
+		"verified as another text":    `{"user_id":"auth0|kim","email_verified":"yes"}`,
+		"verified as a number":        `{"user_id":"auth0|kim","email_verified":1}`,
 		"blocked as a number":         `{"user_id":"auth0|kim","blocked":1}`,
 		"a user_id twice":             `{"user_id":"auth0|kim","user_id":"auth0|kim"}`,
 		"two spellings of a key":      `{"user_id":"auth0|kim","Email":"kim@example.org","email":"a@example.org"}`,

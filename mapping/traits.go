@@ -18,6 +18,8 @@ type Trait struct {
 	// Type is JSON Schema's word for its values; empty where the schema allows several
 	// or does not say.
 	Type string
+	// Element is the same for what a list holds; empty where the trait is no list.
+	Element string
 	// Identifier is true where somebody logs in with it.
 	Identifier bool
 	// Recovery and Verification are email, sms or empty.
@@ -151,6 +153,9 @@ func (s *Schema) survey() error {
 		if len(n.types) == 1 {
 			n.trait.Type = n.types[0]
 		}
+		if len(n.elements) == 1 {
+			n.trait.Element = n.elements[0]
+		}
 		s.traits = append(s.traits, n.trait)
 	}
 	return nil
@@ -159,8 +164,10 @@ func (s *Schema) survey() error {
 type node struct {
 	trait Trait
 	types []string
-	inner bool // there are traits below
-	wild  bool // the name is not known
+	// elements are the types of what a list holds, and of what lists in it hold
+	elements []string
+	inner    bool // there are traits below
+	wild     bool // the name is not known
 }
 
 type walker struct {
@@ -240,10 +247,14 @@ func (w *walker) descend(s *jsonschema.Schema, at place) error {
 // note records what the schema itself says of a trait.
 func (w *walker) note(s *jsonschema.Schema, at place) {
 	n := w.node(at.path[1:])
-	if s.Types != nil && !at.list {
+	if s.Types != nil {
+		into := &n.types
+		if at.list {
+			into = &n.elements
+		}
 		for _, name := range s.Types.ToStrings() {
-			if name != "null" && !slices.Contains(n.types, name) {
-				n.types = append(n.types, name)
+			if name != "null" && !slices.Contains(*into, name) {
+				*into = append(*into, name)
 			}
 		}
 	}

@@ -1,0 +1,125 @@
+package mapping
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// FieldName is the Management API's name of a user's field that other exports give a
+// title: "Email Verified" is email_verified, and "Id", of the User Import/Export
+// Extension, is user_id. Any other name is its own, and not known.
+func FieldName(title string) (name string, known bool) {
+	name = strings.NewReplacer(" ", "_", "-", "_").Replace(strings.ToLower(strings.TrimSpace(title)))
+	switch {
+	case name == "id":
+		return keyUserID, true
+	case slices.Contains(userFields(), name):
+		return name, true
+	}
+	return title, false
+}
+
+// userFields are those that Auth0 exports, and the two names that exports give to the
+// connection of the first identity.
+func userFields() []string {
+	return []string{
+		keyUserID, claimEmail, claimEmailTrue, userUsername, claimPhone, userPhoneTrue, claimName, "given_name", "family_name",
+		claimNickname, claimPicture, claimLocale, keyConnection, keyProvider, keyIdentities, keyBlocked, keyUserMetadata, keyAppMetadata,
+		"created_at", claimUpdated, "last_login", "last_ip", "logins_count", "last_password_reset", "multifactor", "multifactor_last_modified",
+	}
+}
+
+// FieldNames are the names with titles replaced by what they stand for. A name that
+// is there already is not given to a second field, and user_id goes to a title that
+// says so before it goes to "Id".
+func FieldNames(titles []string) []string {
+	names := slices.Clone(titles)
+	for _, isID := range []bool{false, true} {
+		for i, title := range names {
+			name, _ := FieldName(title)
+			if strings.EqualFold(strings.TrimSpace(title), "id") == isID && !slices.Contains(names, name) {
+				names[i] = name
+			}
+		}
+	}
+	return names
+}
+
+// renameFields gives the fields of a user object their names, where none is user_id.
+func renameFields(fields map[string]any) {
+	titles := slices.Sorted(maps.Keys(fields))
+	for i, name := range FieldNames(titles) {
+		if title := titles[i]; name != title {
+			fields[name] = fields[title]
+			delete(fields, title)
+		}
+	}
+}
+
+// IsUserID reports whether a text is an Auth0 user id: a provider, a bar and what the
+// provider calls the user.
+func IsUserID(text string) bool {
+	provider, id, found := strings.Cut(text, "|")
+	return found && isProvider(provider) && id != "" && strings.TrimSpace(id) == id && !strings.ContainsFunc(id, unicode.IsControl)
+}
+
+// isProvider tells names of providers by their form, such as auth0 or google-oauth2.
+func isProvider(name string) bool {
+	for i := range len(name) {
+		c := name[i]
+		if letter := c >= 'a' && c <= 'z' || c >= '0' && c <= '9'; !letter && (i == 0 || c != '-' && c != '_') {
+			return false
+		}
+	}
+	return name != ""
+}
+
+// isConnection tells names of connections by their form: letters, digits and dashes.
+func isConnection(name string) bool {
+	other := func(r rune) bool {
+		return r > unicode.MaxASCII || r != '-' && r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r)
+	}
+	return name != "" && !strings.ContainsFunc(name, other)
+}
+
+// primaryConnection is the connection of the user's first identity, as exports without
+// a list of identities tell it. Auth0's documentation and Ory's export script rename
+// identities[0].connection to provider; a name other than the provider of the user id
+// can only be that.
+func (p *Profile) primaryConnection(fields map[string]any) string {
+	for _, key := range []string{exportConnection, keyConnection, titleConnection} {
+		if name, _ := fields[key].(string); name != "" {
+			return name
+		}
+	}
+	name, _ := fields[keyProvider].(string)
+	if name == providerOf(p.UserID) || isDatabase(name) || !isConnection(name) {
+		return ""
+	}
+	return name
+}
+
+// readTruths makes booleans of those fields that should be: exports of other tools
+// write them as texts.
+func readTruths(fields map[string]any) error {
+	for _, key := range [...]string{claimEmailTrue, userPhoneTrue, keyBlocked} {
+		switch value := fields[key].(type) {
+		case nil, bool:
+		case string:
+			switch {
+			case value == "":
+				delete(fields, key)
+			case strings.EqualFold(value, "true"), strings.EqualFold(value, "false"):
+				fields[key] = strings.EqualFold(value, "true")
+			default:
+				return errors.New(key + " is neither true nor false")
+			}
+		default:
+			return errors.New(key + " is neither true nor false")
+		}
+	}
+	return nil
+}
