@@ -10,14 +10,15 @@ import (
 )
 
 // Copy passes once over the file and writes the rows that keep takes, by their line, as
-// they stand and in the file's own format: lines, an array, CSV under its header. Rows
+// they stand and in the file's own format: lines, an array, objects, CSV under its
+// header. The users of pages become an array. Rows
 // that cannot be read are copied like all others, so that they can be mended there.
 //
 // What it writes is not packed. Where the pass ends early, what was kept until then is
 // written all the same, and the error is that of Rows.
 func (s *Source) Copy(ctx context.Context, w io.Writer, keep func(line int) bool) error {
 	out := bufio.NewWriterSize(w, bufferSize) // an error stays with it, and shows at the flush
-	c := &copier{out: out, keep: keep, array: s.format == Array}
+	c := &copier{out: out, keep: keep, array: s.format == Array || s.format == Pages}
 	c.begin(s.bom)
 	err := s.each(ctx, visitor{header: c.line, long: c.long, row: c.row})
 	c.end()

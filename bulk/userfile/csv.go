@@ -19,6 +19,7 @@ type table struct {
 	in      *csv.Reader
 	window  *window
 	columns *column
+	guards  guards
 	count   int    // of the columns
 	header  []byte // as it stands
 	line    int    // the last one that began a row
@@ -63,6 +64,9 @@ func (t *table) next() (Row, []byte, error) {
 	case len(record) != t.count:
 		row.Err = fmt.Errorf("the row has %d cells and the header %d", len(record), t.count)
 	default:
+		row.Err = t.guards.remove(record, t.columns.cell)
+	}
+	if row.Err == nil {
 		t.json, row.Err = t.columns.appendObject(t.json[:0], record)
 	}
 	if row.Err == nil {

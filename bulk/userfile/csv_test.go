@@ -59,9 +59,13 @@ func TestCSVHeaders(t *testing.T) {
 		return `columns "` + a + `" and "` + b + `" of the header are the same, or differ in case only, or one is a part of the other at row 1: export one of them`
 	}
 	for name, c := range map[string]struct{ header, want string }{
-		"no user_id":         {"Id,canary", "the header has no column user_id at row 1: export it as user_id, separated by commas"},
-		"other case":         {"User_id,canary", "the header has no column user_id at row 1: export it as user_id, separated by commas"},
-		"semicolons":         {"user_id;canary", "the header has no column user_id at row 1: export it as user_id, separated by commas"},
+		"no user_id":         {"uid,Email,canary,given_name", "the header has no column user_id among its 4, which have Email, given_name at row 1: rename the one whose cells are like auth0|… to user_id"},
+		"no known name":      {"uid,canary", "the header has no column user_id among its 2 at row 1: rename the one whose cells are like auth0|… to user_id"},
+		"no header":          {"email,canary,auth0|canary", "the header has no column user_id: the first row is a user at row 1: put a row with the names of the columns above it: user_id, email, …"},
+		"no header, guarded": {"'canary,'auth0|canary", "the header has no column user_id: the first row is a user at row 1: put a row with the names of the columns above it: user_id, email, …"},
+		"semicolons":         {"User ID;canary", "the columns are separated by semicolons at row 1: separate them by commas"},
+		"tabs":               {"email\tuser_id\tcanary", "the columns are separated by tabs at row 1: separate them by commas"},
+		"bars":               {"user_id|email|canary", "the columns are separated by bars at row 1: separate them by commas"},
 		"twice":              {"user_id,name,name", same("name", "name")},
 		"twice but for case": {"user_id,User_ID", same("user_id", "User_ID")},
 		"twice, kelvin sign": {"user_id,k,\u212a", same("k", "\u212a")},
@@ -83,6 +87,71 @@ func TestCSVHeaders(t *testing.T) {
 				t.Errorf("rows came of it: %s", rows)
 			}
 		})
+	}
+}
+
+// TestTitledColumns: the dashboard and the extension give the columns titles.
+func TestTitledColumns(t *testing.T) {
+	for name, c := range map[string]struct{ header, row, want string }{
+		"dashboard":            {"User ID,Email,Email Verified,Connection", "auth0|1,kim@example.org,TRUE,db", `{"user_id":"auth0|1","email":"kim@example.org","email_verified":true,"connection":"db"}`},
+		"extension":            {"Id,Given Name,Email,Logins Count,Blocked", "auth0|1,Kim,kim@example.org,2,false", `{"user_id":"auth0|1","given_name":"Kim","email":"kim@example.org","logins_count":2,"blocked":false}`},
+		"an id of its own too": {"Id,User_id,Plan", "7,auth0|1,pro", `{"Id":"7","user_id":"auth0|1","Plan":"pro"}`},
+		"guarded":              {"'User ID,'Email", "'auth0|1,'kim@example.org", `{"user_id":"auth0|1","email":"kim@example.org"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			same(t, mustPass(t, open(t, c.header+"\n"+c.row+"\n")), []string{"2 " + c.want})
+		})
+	}
+}
+
+// TestGuardedFiles: Auth0's export job puts an apostrophe before every text. Whether a
+// file is one of those is decided once, by its first user id.
+func TestGuardedFiles(t *testing.T) {
+	const header = "user_id,email,email_verified,logins_count,name,user_metadata\n"
+	for name, c := range map[string]struct {
+		text string
+		rows []string
+	}{
+		"texts alone": {
+			header + `'auth0|1,'kim@example.org,true,2,'Kim,"'{""a"":1}"` + "\n" + `"'auth0|2","'+tag@example.org",false,,,` + "\n",
+			[]string{`2 {"user_id":"auth0|1","email":"kim@example.org","email_verified":true,"logins_count":2,"name":"Kim","user_metadata":{"a":1}}`, `3 {"user_id":"auth0|2","email":"+tag@example.org","email_verified":false}`},
+		},
+		"everything": {
+			header + "'auth0|1,'kim@example.org,'true,'2,',{}\n",
+			[]string{`2 {"user_id":"auth0|1","email":"kim@example.org","email_verified":true,"logins_count":2,"user_metadata":{}}`},
+		},
+		"the header too": {
+			"'user_id,'email,'user_metadata.a\n'auth0|1,'kim@example.org,'x\n",
+			[]string{`2 {"user_id":"auth0|1","email":"kim@example.org","user_metadata":{"a":"x"}}`},
+		},
+		"one apostrophe is the name's own": {
+			header + "'auth0|1,,,,''t Hooft,\n'auth0|2,,,,''=x,\n",
+			[]string{`2 {"user_id":"auth0|1","name":"'t Hooft"}`, `3 {"user_id":"auth0|2","name":"'=x"}`},
+		},
+		"not guarded": {
+			header + "auth0|1,,,,'t Hooft,\nauth0|2,'+tag@example.org,,,'=x,\n",
+			[]string{`2 {"user_id":"auth0|1","name":"'t Hooft"}`, `3 {"user_id":"auth0|2","email":"+tag@example.org","name":"=x"}`},
+		},
+		"a guard among others": {
+			header + "auth0|1,,,,,\n'auth0|2,,,,'x,\n",
+			[]string{`2 {"user_id":"auth0|1"}`, `3 {"user_id":"'auth0|2","name":"'x"}`},
+		},
+		"another export behind it": {
+			header + "'auth0|1,,,,,\nauth0|2,,,,x,\n'auth0|3,,,,'x,\n",
+			[]string{`2 {"user_id":"auth0|1"}`, "3 error: column user_id does not begin with ' as it does in the rows before: the row is of another export", `4 {"user_id":"auth0|3","name":"x"}`},
+		},
+		"no user id at first": {
+			header + ",,,,'x,\n'nobody,,,,,\n'auth0|2,,,,'x,\n",
+			[]string{`2 {"name":"'x"}`, `3 {"user_id":"'nobody"}`, `4 {"user_id":"auth0|2","name":"x"}`},
+		},
+	} {
+		for packing, text := range map[string]string{"plain": c.text, "gzip": pack(t, c.text)} {
+			t.Run(name+"/"+packing, func(t *testing.T) {
+				s := open(t, text)
+				same(t, mustPass(t, s), c.rows)
+				same(t, mustPass(t, s), c.rows)
+			})
+		}
 	}
 }
 

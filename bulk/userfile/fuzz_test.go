@@ -18,6 +18,8 @@ func FuzzRows(f *testing.F) {
 		"", "\ufeff", "{\"a\":1}\r\n\n{\"a\":2}", "[{},1,\"x\"]", "[{},", "[{}]x", "{}\nhello\n[",
 		"user_id,email_verified,logins_count\n1,true,2\n2,x,y\n3\n", "user_id,a.b,a.c\n1,\"x\ny\",'=z\n", "user_id,user_metadata\n1,{}\n\"x",
 		"user_id\n\"a\"b\nc\"d\n\r\n\r", "user_id\n\"\"0\"\n ", "\n \nuser_id,identities[0].connection\n\n1,db", "user_id,a,A\n", "user_id,app_metadata\n1,\"[1,{\"\"x\"\":2}]\"",
+		"{\n\"a\":1}\n{}", "{}{}", "[{}]\n[1]", `{"users":[{"a":1},2],"total":2}{"users":[]}`, `[{"users":[{}]}]`, "{\n", "PK\x03\x04",
+		"user_id,name\n'auth0|1,''x\nauth0|2,x\n", "'user_id,'name\n'auth0|1,'x\n", "User ID,Email Verified\nauth0|1,TRUE\n", "Id;Email\n1;2",
 	} {
 		f.Add([]byte(seed))
 		f.Add([]byte(pack(f, seed)))

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"ferry/mapping"
 )
 
 // userID is the column that every file has.
@@ -37,11 +39,14 @@ type column struct {
 	last    string
 }
 
-// readHeader makes a tree of the columns' names. Names that two readers could take for
-// the same end the pass.
+// readHeader makes a tree of the columns' names. Titles that other exports use count as
+// the names that they stand for. Names that two readers could take for the same end the
+// pass.
 func readHeader(names []string) (*column, error) {
+	titles := unguardedHeader(names)
+	names = mapping.FieldNames(titles)
 	if !slices.Contains(names, userID) {
-		return nil, &fault{"the header has no column user_id", "export it as user_id, separated by commas"}
+		return nil, headerFault(titles)
 	}
 	root := &column{folded: map[string]*column{}}
 	for i, name := range names {
@@ -49,7 +54,45 @@ func readHeader(names []string) (*column, error) {
 			return nil, err
 		}
 	}
+	root.cell = slices.Index(names, userID)
 	return root, nil
+}
+
+// unguardedHeader takes the guard from the names where the file guards those as well.
+func unguardedHeader(names []string) []string {
+	plain := make([]string, len(names))
+	for i, name := range names {
+		plain[i] = strings.TrimPrefix(name, guard)
+	}
+	if slices.Contains(mapping.FieldNames(names), userID) || !slices.Contains(mapping.FieldNames(plain), userID) {
+		return names
+	}
+	return plain
+}
+
+// headerFault says why a header has no user id. It names those columns only that every
+// export may have: the first row may be a person's.
+func headerFault(titles []string) error {
+	const what = "the header has no column user_id"
+	for separator, name := range map[string]string{";": "semicolons", "\t": "tabs", "|": "bars"} {
+		if len(titles) == 1 && slices.Contains(mapping.FieldNames(strings.Split(titles[0], separator)), userID) {
+			return &fault{"the columns are separated by " + name, "separate them by commas"}
+		}
+	}
+	if slices.ContainsFunc(titles, func(title string) bool { return mapping.IsUserID(strings.TrimPrefix(title, guard)) }) {
+		return &fault{what + ": the first row is a user", "put a row with the names of the columns above it: user_id, email, …"}
+	}
+	var known []string
+	for _, title := range titles {
+		if _, is := mapping.FieldName(title); is {
+			known = append(known, title)
+		}
+	}
+	has := fmt.Sprintf(" among its %d", len(titles))
+	if len(known) > 0 {
+		has += ", which have " + strings.Join(known, ", ")
+	}
+	return &fault{what + has, "rename the one whose cells are like auth0|… to user_id"}
 }
 
 // add puts a column below those that its name begins with. A name with an index, such
@@ -141,7 +184,6 @@ func (c *column) filled(cells []string) bool {
 
 // appendCell writes a cell that is not empty as what its column holds.
 func (c *column) appendCell(dst []byte, cell string) ([]byte, error) {
-	cell = unguarded(cell)
 	switch c.kind {
 	case truth:
 		return c.appendTruth(dst, cell)
@@ -173,13 +215,4 @@ func (c *column) appendTruth(dst []byte, cell string) ([]byte, error) {
 		}
 	}
 	return dst, errors.New("column " + c.name + " is neither true nor false")
-}
-
-// unguarded takes away the quote that keeps a spreadsheet from taking a cell for a
-// formula.
-func unguarded(cell string) string {
-	if len(cell) > 1 && cell[0] == '\'' && strings.IndexByte("=+-@", cell[1]) >= 0 {
-		return cell[1:]
-	}
-	return cell
 }

@@ -21,7 +21,6 @@ var (
 	errDamaged  = &fault{"the gzip file is damaged", "copy it again, and check it with gzip -t"}
 	errTrailing = &fault{"the gzip file goes on with what is no gzip", "copy it again, and check it with gzip -t"}
 	errShrunk   = &fault{"the file became shorter while it was read", "import a copy that nobody writes to"}
-	errUTF16    = &fault{"the file is UTF-16", "save it as UTF-8"}
 	errHeld     = &fault{"the row is longer than 64 MiB", "a quote or a bracket is probably not closed there"}
 )
 

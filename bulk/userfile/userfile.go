@@ -1,6 +1,7 @@
 // Package userfile reads the users that an import takes across: a file as Auth0's
-// export job writes it, NDJSON or CSV, or a JSON array of users, each plain or
-// gzipped, in as many passes as the reader needs.
+// export job writes it, NDJSON or CSV, or users as JSON in an array, side by side or in
+// pages of the Management API, each plain or gzipped, in as many passes as the reader
+// needs.
 //
 // It delimits rows and turns CSV into JSON. What a row says is not looked at, and no
 // error holds a value of a person's: a column, a row's number, never a cell.
@@ -20,6 +21,9 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/crypto/blake2b"
+
+	"ferry/bulk/filetype"
+	"ferry/bulk/jsonstream"
 )
 
 // Format is how the users stand in the file.
@@ -29,19 +33,29 @@ type Format string
 const (
 	// NDJSON is one user a line; it begins with {. So is a file without any row.
 	NDJSON Format = "NDJSON"
-	// Array is one JSON array of users; it begins with [.
+	// Array is a JSON array of users, or several behind each other; it begins with [.
 	Array Format = "JSON array"
+	// Objects is users side by side that do not keep to lines; it begins with {.
+	Objects Format = "JSON objects"
+	// Pages is what the Management API answers to a list of users with totals, one
+	// page or several: objects with the users in a list below "users".
+	Pages Format = "pages of the Management API"
 	// CSV is everything else: RFC 4180, the first row naming the columns. A file whose
 	// first line names no user_id, and that goes on with objects, is NDJSON though.
 	CSV Format = "CSV"
 )
 
+// shape is the format in the words of the reader of JSON.
+func (f Format) shape() jsonstream.Shape {
+	return map[Format]jsonstream.Shape{Array: jsonstream.Array, Objects: jsonstream.Objects, Pages: jsonstream.Pages}[f]
+}
+
 // Row is one user of the file.
 type Row struct {
 	// Line is where the row begins, from 1: the physical line of NDJSON and CSV, the
-	// ordinal of an array's element.
+	// user's ordinal in the other formats.
 	Line int
-	// JSON is the user. Of NDJSON and an array it is what stands there, of NDJSON not
+	// JSON is the user. Of all formats but CSV it is what stands there, of NDJSON not
 	// even known to be JSON. It is valid until the next row.
 	JSON []byte
 	// Err is why this row cannot be read, without any value of it. The next ones can.
@@ -102,7 +116,7 @@ func newSource(ctx context.Context, raw io.ReaderAt, size int64, closer func() e
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("open users file: %w", err)
 	}
-	s.gzip = n == len(magic) && magic == [2]byte{0x1f, 0x8b}
+	s.gzip = n == len(magic) && string(magic[:]) == gzipMagic
 	p, err := s.begin(ctx)
 	if err != nil {
 		return nil, located(err, 1)
@@ -117,8 +131,9 @@ func newSource(ctx context.Context, raw io.ReaderAt, size int64, closer func() e
 
 // detect looks at the first byte that is no blank.
 func detect(in *bufio.Reader) (Format, error) {
-	if start, _ := in.Peek(2); string(start) == "\xff\xfe" || string(start) == "\xfe\xff" { // what cannot be read is told below
-		return "", errUTF16
+	start, _ := in.Peek(filetype.Peek) // what cannot be read is told below
+	if what, advice, foreign := filetype.Foreign(start); foreign {
+		return "", &fault{"the file is " + what, advice}
 	}
 	for {
 		b, err := in.ReadByte()
@@ -130,14 +145,26 @@ func detect(in *bufio.Reader) (Format, error) {
 		}
 		switch b {
 		case ' ', '\t', '\r', '\n':
-		case '[':
-			return Array, nil
-		case '{':
-			return NDJSON, nil
+		case '[', '{':
+			return detectJSON(in)
 		default:
 			return named(in), nil
 		}
 	}
+}
+
+// detectJSON tells the formats of JSON. The first byte was just read.
+func detectJSON(in *bufio.Reader) (Format, error) {
+	if err := in.UnreadByte(); err != nil {
+		return "", err
+	}
+	shape, err := jsonstream.Sniff(in)
+	for _, format := range []Format{Array, Objects, Pages} {
+		if format.shape() == shape {
+			return format, err
+		}
+	}
+	return NDJSON, err
 }
 
 // named tells CSV from NDJSON whose first line is broken: CSV names its columns, and
@@ -231,8 +258,8 @@ func (s *Source) each(ctx context.Context, v visitor) error {
 
 func (s *Source) open(in *bufio.Reader, v visitor) (rows, error) {
 	switch s.format {
-	case Array:
-		return newElements(in, s.row, s.held), nil
+	case Array, Objects, Pages:
+		return newElements(in, s.format, s.row, s.held), nil
 	case CSV:
 		t, err := newTable(in, s.row, s.held)
 		if err != nil {
@@ -295,8 +322,11 @@ func (s *Source) begin(ctx context.Context) (*pass, error) {
 	return p, nil
 }
 
-// bom is the byte order mark of UTF-8.
-const bom = "\ufeff"
+// What a file begins with.
+const (
+	bom       = "\ufeff"
+	gzipMagic = "\x1f\x8b"
+)
 
 // bytes reads the file as it stands, counted and digested, until ctx ends.
 func (s *Source) bytes(ctx context.Context, p *pass) io.Reader {
