@@ -1,6 +1,8 @@
 // Package hashfile finds the password hash of one user in the export that Auth0's
-// support hands out: NDJSON in Mongo's extended form, plain or gzipped. The hashes stay
-// in the file; what is held of a line is where it begins, and a mark of whose it is.
+// support hands out: NDJSON in Mongo's extended form, or the same objects in a JSON array
+// or over several lines each, plain or gzipped. The hashes stay in the file; what is held
+// of an entry is where it begins, and a mark of whose it is. An entry is a line of
+// NDJSON, or an object of the other formats.
 //
 // A hash is found by the user's id and by nothing else: an e-mail address in the file
 // is never looked at. No error holds a value of a line.
@@ -21,7 +23,7 @@ import (
 	"ferry/secret"
 )
 
-// Hash is one user's line.
+// Hash is one user's entry.
 type Hash struct {
 	// Subject is the user id, such as auth0|5dea9f9c82dd7c0e76e4ec93.
 	Subject string
@@ -30,14 +32,14 @@ type Hash struct {
 	// SetAt is when the password was chosen; zero: not told.
 	SetAt              time.Time
 	Tenant, Connection string
-	// Twice is true where the file has several lines for the user and none of them is
+	// Twice is true where the file has several entries for the user and none of them is
 	// newer than all others: this is the first of the newest, and which one holds is
 	// not known.
 	Twice bool
 }
 
 const (
-	// maxLine is many times what a line has, in bytes.
+	// maxLine is many times what an entry has, in bytes.
 	maxLine = 1 << 20
 	// maxTenants is how many tenants are told apart: one file has one.
 	maxTenants = 16
@@ -48,6 +50,7 @@ type Index struct {
 	file     io.ReaderAt
 	close    func() error
 	size     int64 // unpacked
+	values   bool  // the entries are not lines
 	marker   func(subject string) uint64
 	places   places
 	tenants  []string
@@ -60,7 +63,7 @@ type Index struct {
 // unpacked, to a file in dir (empty: where the system has such files) that has no name
 // from the start and is gone once closed.
 //
-// A line that is no hash line is counted, see Unreadable. The error is that of a file
+// An entry that is no hash is counted, see Unreadable. The error is that of a file
 // that cannot be read at all or only in part, or of ctx.
 func Open(ctx context.Context, name, dir string) (*Index, error) {
 	seed := maphash.MakeSeed()
@@ -90,25 +93,33 @@ func open(ctx context.Context, name, dir string, marker func(string) uint64) (*I
 	return x, nil
 }
 
-// readAll notes where each line is.
+// entries gives one entry after the other, and knows where the last one begins and ends.
+type entries interface {
+	// next gives an entry until the next call; nothing, where there is none here.
+	next() ([]byte, error)
+	place() (start, end int64)
+}
+
+// readAll notes where each entry is.
 func (x *Index) readAll(in io.Reader) error {
-	lines, err := newLines(in)
+	entries, err := x.newEntries(in)
 	if err != nil {
-		return located(err, 1)
+		return x.located(err, 1)
 	}
 	for number := 1; ; number++ {
-		text, err := lines.next()
+		text, err := entries.next()
+		start, end := entries.place()
 		switch {
 		case errors.Is(err, io.EOF):
-			x.size = lines.offset
+			x.size = end
 			return nil
 		case errors.Is(err, errTooLong):
 			x.refuse(number)
 		case err != nil:
-			return located(err, number)
+			return x.located(err, number)
 		case len(text) > 0:
-			if err := x.note(number, lines.start, text); err != nil {
-				return located(err, number)
+			if err := x.note(number, start, text); err != nil {
+				return x.located(err, number)
 			}
 		}
 	}
@@ -133,7 +144,7 @@ func (x *Index) refuse(number int) {
 	x.bad++
 }
 
-// Find reads the hash of a user; false: the file has none. Of several lines for him the
+// Find reads the hash of a user; false: the file has none. Of several entries for him the
 // newest counts, see Hash.Twice. An error means that the file is no longer what it was,
 // or cannot be read.
 func (x *Index) Find(subject string) (Hash, bool, error) {
@@ -159,12 +170,16 @@ func (x *Index) Find(subject string) (Hash, bool, error) {
 	return best, found, nil
 }
 
-// errChanged is a line that is not the one which was there when the file was opened.
+// errChanged is an entry that is not the one which was there when the file was opened.
 var errChanged = errors.New("the hash file is not what it was when it was opened: import a copy that nobody writes to")
 
-// read reads the line at an offset once more.
+// read reads the entry at an offset once more.
 func (x *Index) read(offset int64, mark uint64) (Hash, error) {
-	text, err := lineAt(x.file, offset, x.size)
+	at := lineAt
+	if x.values {
+		at = valueAt
+	}
+	text, err := at(x.file, offset, x.size)
 	if err != nil {
 		return Hash{}, err
 	}
@@ -175,13 +190,13 @@ func (x *Index) read(offset int64, mark uint64) (Hash, error) {
 	return hash, nil
 }
 
-// Len is how many lines can be found, several of one user among them.
+// Len is how many entries can be found, several of one user among them.
 func (x *Index) Len() int { return x.places.n }
 
-// Tenants are those that the lines name, sorted; no more than 16.
+// Tenants are those that the entries name, sorted; no more than 16.
 func (x *Index) Tenants() []string { return slices.Clone(x.tenants) }
 
-// Unreadable is how many lines are no hash lines, and the number of the first, from 1.
+// Unreadable is how many entries are no hashes, and the number of the first, from 1.
 // Blank lines are not among them.
 func (x *Index) Unreadable() (count, first int) { return x.bad, x.firstBad }
 

@@ -238,8 +238,14 @@ func TestFatal(t *testing.T) {
 		"gzip, wrong sum":  {string(wrongSum), "the gzip file is damaged at line 2001: copy it again, and check it with gzip -t"},
 		"gzip, damaged":    {string(damaged), "the gzip file is damaged at line"},
 		"gzip and more":    {packed + "more and more", "the gzip file goes on with what is no gzip at line 2001: copy it again, and check it with gzip -t"},
-		"encrypted":        {"\x85\x02\x0c\x03", "the file is no text at line 1: Auth0 delivers it encrypted: decrypt it with gpg first"},
-		"encrypted, text":  {"-----BEGIN PGP MESSAGE-----\n\ncanary", "the file is no text at line 1: Auth0 delivers it encrypted: decrypt it with gpg first"},
+		"encrypted":        {"\x85\x02\x0c\x03", "the file is not text at line 1: Auth0 delivers it encrypted: decrypt it with gpg first"},
+		"array cut":        {"[" + strings.TrimSuffix(user("1", "canary", ""), "\n") + ",", "the array or an object is not closed at entry 2: the file was not copied whole"},
+		"array, syntax":    {"[" + user("1", "canary", "") + "canary]", "the array or an object is not JSON at entry 2: decrypt and copy the file again"},
+		"object cut":       {"{\n\"_id\":\"canary\",\n", "the array or an object is not closed at entry 1: the file was not copied whole"},
+		"zip":              {"PK\x03\x04", "the file is a zip archive at line 1: unpack it first"},
+		"utf-16":           {"\xff\xfe{\x00", "the file is UTF-16 at line 1: save it as UTF-8"},
+		"gzip in gzip":     {pack(t, packed), "the file is a gzip file at line 1: unpack it first"},
+		"encrypted, text":  {"-----BEGIN PGP MESSAGE-----\n\ncanary", "the file is not text at line 1: Auth0 delivers it encrypted: decrypt it with gpg first"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

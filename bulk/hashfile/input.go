@@ -21,22 +21,28 @@ var (
 	errDamaged   = &fault{"the gzip file is damaged", "copy it again, and check it with gzip -t"}
 	errTrailing  = &fault{"the gzip file goes on with what is no gzip", "copy it again, and check it with gzip -t"}
 	errShrunk    = &fault{"the file became shorter while it was read", "import a copy that nobody writes to"}
-	errEncrypted = &fault{"the file is no text", "Auth0 delivers it encrypted: decrypt it with gpg first"}
+	errEncrypted = &fault{"the file is not text", "Auth0 delivers it encrypted: decrypt it with gpg first"}
+	errCut       = &fault{"the array or an object is not closed", "the file was not copied whole"}
+	errSyntax    = &fault{"the array or an object is not JSON", "decrypt and copy the file again"}
 )
 
-// errTooLong is one line's fault.
-var errTooLong = errors.New("the line is longer than 1 MiB")
+// errTooLong is one entry's fault.
+var errTooLong = errors.New("the entry is longer than 1 MiB")
 
-// located names the line of an error that ends the reading.
-func located(err error, number int) error {
+// located names the entry of an error that ends the reading.
+func (x *Index) located(err error, number int) error {
+	entry := "line"
+	if x.values {
+		entry = "entry"
+	}
 	var f *fault
 	switch {
 	case errors.As(err, &f):
-		return &fault{fmt.Sprintf("%s at line %d", f.what, number), f.advice}
+		return &fault{fmt.Sprintf("%s at %s %d", f.what, entry, number), f.advice}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	default:
-		return fmt.Errorf("line %d: %w", number, err)
+		return fmt.Errorf("%s %d: %w", entry, number, err)
 	}
 }
 
@@ -94,7 +100,6 @@ func (in *input) closeOriginal() error {
 const (
 	gzipMagic = "\x1f\x8b"
 	bom       = "\ufeff"
-	pgpArmour = "-----BEGIN PGP"
 )
 
 // reader gives the lines, until ctx ends, copies them where they are kept elsewhere,

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"strings"
 )
 
 const bufferSize = 64 << 10
@@ -21,23 +20,7 @@ type lines struct {
 	held   []byte // a line longer than the buffer
 }
 
-// newLines passes over an UTF-8 byte order mark.
-func newLines(in io.Reader) (*lines, error) {
-	l := &lines{in: bufio.NewReaderSize(in, bufferSize)}
-	start, err := l.in.Peek(len(pgpArmour))
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
-	}
-	switch {
-	case strings.HasPrefix(string(start), bom):
-		n, err := l.in.Discard(len(bom))
-		l.offset = int64(n)
-		return l, err
-	case string(start) == pgpArmour, len(start) > 0 && start[0] >= 0x80: // no JSON begins so
-		return nil, errEncrypted
-	}
-	return l, nil
-}
+func (l *lines) place() (start, end int64) { return l.start, l.offset }
 
 // next gives a line without the blanks around it, valid until the next one; of a line
 // that is too long only the error.

@@ -1,0 +1,94 @@
+package hashfile
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"strings"
+
+	"ferry/bulk/filetype"
+	"ferry/bulk/jsonstream"
+)
+
+// newEntries tells by the first bytes how the entries stand in the file, and passes
+// over an UTF-8 byte order mark.
+func (x *Index) newEntries(unbuffered io.Reader) (entries, error) {
+	in := bufio.NewReaderSize(unbuffered, bufferSize)
+	text, err := in.Peek(bufferSize)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	what, advice, foreign := filetype.Foreign(text)
+	rest, marked := strings.CutPrefix(string(text), bom)
+	switch {
+	case strings.HasPrefix(rest, pgpArmour):
+		return nil, errEncrypted
+	case foreign:
+		return nil, &fault{"the file is " + what, advice}
+	case !marked && len(text) > 0 && text[0] >= 0x80: // no JSON begins so
+		return nil, errEncrypted
+	}
+	base := int64(len(text) - len(rest))
+	if _, err := in.Discard(int(base)); err != nil {
+		return nil, err
+	}
+	shape, err := jsonstream.Sniff(strings.NewReader(rest))
+	if err != nil {
+		return nil, err
+	}
+	if shape == jsonstream.Array || shape == jsonstream.Objects {
+		x.values = true
+		return &values{in: jsonstream.NewReader(in, shape, mostHeld), base: base, end: base}, nil
+	}
+	return &lines{in: in, offset: base}, nil
+}
+
+const (
+	pgpArmour = "-----BEGIN PGP"
+	// mostHeld bounds an object that is too long, but is passed over.
+	mostHeld = 16 * maxLine
+)
+
+// values reads one object after the other and knows where each begins.
+type values struct {
+	in         *jsonstream.Reader
+	base       int64 // what stands before the JSON
+	start, end int64
+}
+
+func (v *values) place() (start, end int64) { return v.start, v.end }
+
+func (v *values) next() ([]byte, error) {
+	text, err := v.in.Next()
+	v.end = v.base + v.in.Offset()
+	v.start = v.end - int64(len(text))
+	switch {
+	case err != nil:
+		return nil, valueFault(err)
+	case len(text) > maxLine:
+		return nil, errTooLong
+	}
+	return text, nil
+}
+
+// valueFault says what is wrong with the file.
+func valueFault(err error) error {
+	switch {
+	case errors.Is(err, jsonstream.ErrCut):
+		return errCut
+	case errors.Is(err, jsonstream.ErrSyntax), errors.Is(err, jsonstream.ErrTail), errors.Is(err, jsonstream.ErrHeld):
+		return errSyntax
+	}
+	return err
+}
+
+// valueAt reads the object that begins at an offset, of a file that had the size.
+func valueAt(file io.ReaderAt, offset, size int64) ([]byte, error) {
+	in := io.NewSectionReader(file, offset, size-offset)
+	text, err := jsonstream.NewReader(in, jsonstream.Objects, mostHeld).Next()
+	var f *fault
+	if errors.Is(err, io.EOF) || errors.As(valueFault(err), &f) {
+		return nil, errChanged
+	}
+	return text, err
+}
