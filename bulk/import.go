@@ -58,6 +58,10 @@ type ImportOptions struct {
 	Mapper   mapping.Mapper
 	Rules    mapping.Rules
 
+	// Realms are the connections that the hook may ask, the first of them about those who
+	// record none; none: everyone is asked about in the tenant's default directory.
+	Realms []string
+
 	Mode       Mode
 	Providers  Providers
 	OnConflict Conflict
@@ -193,9 +197,9 @@ func (r *importer) checkTenant() error {
 	}
 	if count, first := r.Hashes.Unreadable(); count > 0 {
 		if r.Hashes.Len() == 0 && r.Mode != ModeHook {
-			return fmt.Errorf("not one of the %d lines of the hash file is a hash: nothing was written; give the NDJSON that Auth0's support exported, decrypted, or leave --hashes out", count)
+			return fmt.Errorf("not one of the %d entries of the hash file is a hash: nothing was written; give the file that Auth0's support exported, decrypted, as NDJSON or as a JSON array, or leave --hashes out", count)
 		}
-		r.Warn(fmt.Sprintf("%d lines of the hash file cannot be read, the first is line %d", count, first))
+		r.Warn(fmt.Sprintf("%d entries of the hash file cannot be read, the first is number %d", count, first))
 	}
 	tenants := r.Hashes.Tenants()
 	switch {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"ferry/kratos"
+	"ferry/mapping"
 )
 
 // Kind is how the person of an identity can log in.
@@ -65,8 +66,7 @@ func walkFault(ctx context.Context, err error) error {
 	return err
 }
 
-// IsSubject tells an Auth0 user id by its form: provider|id.
+// IsSubject tells an Auth0 user id by its form: provider|id, without blanks.
 func IsSubject(text string) bool {
-	provider, id, found := strings.Cut(text, "|")
-	return found && provider != "" && id != "" && provider == strings.ToLower(provider) && !strings.ContainsAny(text, " \t\r\n")
+	return mapping.IsUserID(text) && !strings.ContainsAny(text, " \t\r\n")
 }

@@ -58,7 +58,7 @@ func (r *importer) makePlan(ctx context.Context) error {
 			return failed
 		})
 	}
-	var tally tally
+	tally := tally{connections: connections{}}
 	group.Go(func() error {
 		for p := range inOrder {
 			<-p.done
@@ -125,7 +125,10 @@ func (p *planner) portion(rows *portion) error {
 }
 
 // tally is what the whole file tells.
-type tally struct{ rows, databases, hashed int }
+type tally struct {
+	rows, databases, hashed int
+	connections             connections
+}
 
 // take puts what was planned into the spool, and the claims into their index.
 func (r *importer) take(p *portion, t *tally) error {
@@ -136,6 +139,12 @@ func (r *importer) take(p *portion, t *tally) error {
 		}
 		if s.hashed {
 			t.hashed++
+		}
+		if s.Outcome == CreatedPending {
+			t.connections.add(s.connection)
+		}
+		for _, note := range s.notes {
+			r.warn(note)
 		}
 		for _, claim := range s.claims {
 			if err := r.claims.add(claim.value, s.Line, claim.rank); err != nil {
@@ -156,8 +165,12 @@ func (r *importer) take(p *portion, t *tally) error {
 	return nil
 }
 
-// judge refuses a hash file of which nothing is about anybody in the users file.
+// judge warns of users whom no realm knows, and refuses a hash file of which nothing is
+// about anybody in the users file.
 func (r *importer) judge(t tally) error {
+	for _, text := range t.connections.warnings(r.Realms) {
+		r.warn(text)
+	}
 	if r.Hashes == nil {
 		return nil
 	}

@@ -27,6 +27,8 @@ type sketch struct {
 	socialLeftOut int
 	hashed        bool // a hash was found for the user
 	database      bool
+	connection    string   // that holds the password, where it is told
+	notes         []string // on the mapper, said once
 }
 
 type sketchClaim struct {
@@ -60,7 +62,7 @@ func (p *planner) plan(line int, row []byte, fault error) (sketch, error) {
 	}
 	handles := p.opts.Schema.Handles(mapped.Traits)
 	s.claimHandles(handles, p.opts.Rules.Verified(profile))
-	s.database = profile.HasPassword()
+	s.database, s.connection, s.notes = profile.HasPassword(), profile.Connection, mapped.Notes
 	social := p.social(profile, &s)
 	if len(profile.Factors) > 0 {
 		if !p.opts.DropMFA {
@@ -75,7 +77,7 @@ func (p *planner) plan(line int, row []byte, fault error) (sketch, error) {
 		return s.refuse(Failed, reasonInvalid, violations(err)), nil
 	}
 	if s.database && !slices.ContainsFunc(handles, func(h mapping.Handle) bool { return h.Password }) {
-		return s.refuse(Failed, reasonNoIdentifier, "the traits hold none that a password goes with"), nil
+		return s.refuse(Failed, reasonNoIdentifier, noIdentifier(p.opts.Schema)), nil
 	}
 	return p.finish(s, profile, mapped, handles, social)
 }
@@ -264,6 +266,20 @@ func verifiedAddresses(handles []mapping.Handle, believed []mapping.Address) []k
 		}
 	}
 	return verified
+}
+
+// noIdentifier says which traits have no value though a password needs one of them.
+func noIdentifier(schema *mapping.Schema) string {
+	var names []string
+	for _, trait := range schema.Traits() {
+		if trait.Identifier {
+			names = append(names, trait.Name())
+		}
+	}
+	if len(names) == 0 {
+		return "the traits hold none that a password goes with, and the schema names none: write a --mapper"
+	}
+	return "the traits hold none that a password goes with: " + strings.Join(names, ", ") + " has no value; if the user has one at Auth0, write a --mapper that fills it"
 }
 
 // violations says what the schema refuses, without values.

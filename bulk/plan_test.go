@@ -73,7 +73,8 @@ func plans() map[string]planned {
 		"pending":               {row: verified("1", "a@x.test"), want: "created_pending:no_hash", body: "pending"},
 		"pending by mode":       {row: verified("1", "a@x.test"), hashes: fresh, opts: mode(bulk.ModeHook), want: "created_pending", body: "pending"},
 		"unverified":            {row: auth0User("1", "A@x.test"), want: "created_pending:no_hash", body: "unverified"},
-		"verified as a text":    {row: auth0User("1", "A@x.test", with{"email_verified": "true"}), want: "created_pending:no_hash", body: "unverified"},
+		"verified as a text":    {row: auth0User("1", "a@x.test", with{"email_verified": "true"}), want: "created_pending:no_hash", body: "pending"},
+		"unverified as a text":  {row: auth0User("1", "A@x.test", with{"email_verified": "false"}), want: "created_pending:no_hash", body: "unverified"},
 		"a hash":                {row: verified("1", "a@x.test"), hashes: fresh, want: "created_hash", body: "hash"},
 		"a hash by mode":        {row: verified("1", "a@x.test"), hashes: fresh, opts: mode(bulk.ModeHash), want: "created_hash", body: "hash"},
 		"a hash without a date": {row: verified("1", "a@x.test"), hashes: []string{hashLine("1", bcryptHash, "")}, want: "created_hash"},
@@ -117,7 +118,8 @@ func plans() map[string]planned {
 		"codes, verified":         {row: verified("1", "a@x.test", with{"user_id": "email|1"}, linked("email email 1", "google-oauth2 google-oauth2 117")), opts: providers("google-oauth2=google"), want: "created_social"},
 		"no subject":              {row: auth0User("1", "a@x.test", with{"user_id": "waad|1"}, linked("corp waad corp|")), opts: providers("corp=azure"), want: "skipped:no_login_method"},
 		"a user without an id":    {row: auth0User("1", "a@x.test", with{"user_id": "github|", "identities": nil}), opts: providers("github=gh"), want: "failed:unreadable"},
-		"blocked as a text":       {row: verified("1", "a@x.test", with{"blocked": "true"}), want: "failed:unreadable"},
+		"blocked as a text":       {row: verified("1", "a@x.test", with{"blocked": "true"}), want: "created_pending:no_hash", body: "blocked"},
+		"blocked as another text": {row: verified("1", "a@x.test", with{"blocked": "yes"}), want: "failed:unreadable"},
 		"enterprise":              {row: auth0User("1", "a@x.test", with{"user_id": "waad|1"}, linked("corp waad corp|Raw:Subject")), opts: providers("corp=azure"), want: "created_social", body: "enterprise"},
 		"enterprise, of another":  {row: auth0User("1", "a@x.test", with{"user_id": "waad|1"}, linked("corp waad corp|x")), opts: providers("other=azure"), want: "skipped:no_login_method"},
 		"no identifier":           {row: auth0User("1", "", with{"email": nil}), want: "failed:no_identifier"},
@@ -319,7 +321,7 @@ func TestHashFileOfAnother(t *testing.T) {
 		"tenant":     {[]string{other}, func(o *bulk.ImportOptions) { o.Tenant = "canary" }, `of the tenant "other", not of "canary"`},
 		"two":        {[]string{other, hashLine("1", bcryptHash, setAt)}, nil, "of several tenants"},
 		"not one":    {[]string{other}, nil, "not one hash is of a user"},
-		"no hashes":  {[]string{many(1)[0], "canary"}, nil, "not one of the 2 lines of the hash file is a hash"},
+		"no hashes":  {[]string{many(1)[0], "canary"}, nil, "not one of the 2 entries of the hash file is a hash"},
 		"nothing":    {[]string{""}, nil, ""},
 		"this one":   {[]string{hashLine("1", bcryptHash, setAt)}, func(o *bulk.ImportOptions) { o.Tenant = "canary" }, ""},
 		"not needed": {[]string{other}, mode(bulk.ModeHook), ""},
@@ -349,7 +351,7 @@ func TestUnreadableHashesAreTold(t *testing.T) {
 	im := newImport(t, f, many(1)...)
 	im.opts.Hashes = hashesFile(t, hashLine("1", bcryptHash, setAt), "canary", "canary")
 	summary, _ := im.must()
-	if want := "[2 lines of the hash file cannot be read, the first is line 2]"; fmt.Sprint(im.told.warned) != want {
+	if want := "[2 entries of the hash file cannot be read, the first is number 2]"; fmt.Sprint(im.told.warned) != want {
 		t.Errorf("warned %q", im.told.warned)
 	}
 	if summary.HashesTotal != 1 || summary.HashesUsed != 1 {

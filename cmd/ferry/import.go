@@ -165,7 +165,7 @@ func (f *importFlags) run(ctx context.Context, opts bulk.ImportOptions, stdin io
 		return err
 	}
 	opts.Schema, opts.SchemaID, opts.Mapper, opts.Inputs = mapped.schema, mapped.id, mapped.mapper, mapped.inputs
-	opts.Rules = mappingRules(cfg)
+	opts.Rules, opts.Realms = mappingRules(cfg), cfg.Auth0Realms
 	if opts.Tenant = f.tenant; opts.Tenant == "" {
 		opts.Tenant = tenantOf(cfg)
 	}

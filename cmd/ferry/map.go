@@ -105,8 +105,15 @@ func mapUser(flags mapFlags, files mapFiles, stdout, stderr io.Writer) error {
 		return err
 	}
 	identity, err := mapper.Map(profile)
+	var failed *mapping.MapperError
+	if errors.As(err, &failed) {
+		return errors.New("map with " + failed.Detail()) // who runs it has the user's data
+	}
 	if err != nil {
 		return err
+	}
+	for _, note := range identity.Notes {
+		_, _ = fmt.Fprintln(stderr, "note:", note)
 	}
 	if err := printIdentity(stdout, profile, identity); err != nil {
 		return err
