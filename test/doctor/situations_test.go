@@ -206,7 +206,18 @@ func everyday() map[string]situation {
 		"unknown":              {typed: "nobody@example.org", verdict: inTheWay, name: "not_in_kratos", sees: sees403},
 		"linked, other e-mail": {person: linkedAccount("second@example.org"), verdict: inTheWay, name: "other_identifier", sees: sees403},
 		"linked, same e-mail":  {person: linkedAccount(kim), verdict: crosses, name: "pending", sees: sees200},
-		"too long a password":  {password: strings.Repeat("canary", 13), verdict: crosses, name: "pending", sees: sees403}, // what is typed cannot be seen
+		"unlinked at Auth0": {person: twoUsers, before: func(t *testing.T, w *wired, _ string) {
+			t.Helper()
+			if _, err := w.sim.AddUser(auth0sim.User{ID: "google-oauth2|7", Connection: saml, Email: kim}); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = w.sim.DeleteUser("google-oauth2|7") })
+		}, verdict: crosses, name: "pending", sees: sees200},
+		"by username": {person: named, typed: "Kimble", verdict: crosses, name: "pending", sees: sees200},
+		"ten wrong passwords by e-mail, then by username": {
+			person: named, before: wrongTenTimes, typed: "kimble", verdict: crosses, name: "auth0_blocks", sees: sees200,
+		},
+		"too long a password": {password: strings.Repeat("canary", 13), verdict: crosses, name: "pending", sees: sees403}, // what is typed cannot be seen
 		"social only": {person: func(_ *auth0sim.User, i *kratostest.NewIdentity) {
 			i.Pending, i.Social = false, []string{"google:7"}
 		}, verdict: inTheWay, name: "social_only", sees: sees403},
@@ -418,6 +429,16 @@ func imported(i *kratostest.NewIdentity, as string) {
 }
 
 func pendingImport(_ *auth0sim.User, i *kratostest.NewIdentity) { imported(i, "created_pending") }
+
+// twoUsers is an import of a user with a linked one.
+func twoUsers(u *auth0sim.User, i *kratostest.NewIdentity) {
+	auth0(i)["user_id"], auth0(i)["user_ids"] = "google-oauth2|7", []any{"google-oauth2|7", u.ID}
+}
+
+// named is somebody with a username, too.
+func named(u *auth0sim.User, i *kratostest.NewIdentity) {
+	u.Username, i.Traits["username"] = "kimble", "kimble"
+}
 
 // recovered is a recovery at Kratos, without a login before.
 func recovered(t *testing.T, w *wired, id string) {

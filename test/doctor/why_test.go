@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -132,6 +133,18 @@ func TestWhyHash(t *testing.T) {
 	found := doctor.Why(t.Context(), options, " KIM@example.org")
 	if err := found.Print(&words); err != nil || found.IdentifierHash != "hash of kim@example.org" || !strings.Contains(words.String(), "identifier_hash  hash of kim@example.org\n") {
 		t.Errorf("printed: %s, %v", words.String(), err)
+	}
+}
+
+// TestWhyCountsUsers: user_ids lists user_id, too.
+func TestWhyCountsUsers(t *testing.T) {
+	s := start(t)
+	s.person(t, "kim", twoUsers)
+	found := doctor.Why(t.Context(), s.sound(t).options(), "kim@example.org")
+	if !slices.ContainsFunc(found.Looked, func(f doctor.Finding) bool {
+		return f.Name == "bound" && strings.Contains(f.Detail, "bound to 2 users")
+	}) {
+		t.Errorf("%+v", found.Looked)
 	}
 }
 
