@@ -47,6 +47,7 @@ type Config struct {
 	HookKeys         Keys   `required:"serve" desc:"The key that Kratos sends, 32 characters or more; two of them, comma between, while you rotate."`
 	MaxPasswordBytes int    `default:"72" desc:"Longer passwords are refused and asked nowhere. 72 is the limit of Auth0's databases and of Kratos' bcrypt."`
 	Binding          string `default:"recorded" desc:"recorded: the identity must record the Auth0 user it was imported from. verified_identifier: one that records none may match by the e-mail or phone that Auth0 verified."`
+	MigrationClosed  bool   `default:"false" desc:"Ends the migration: whoever is still pending sees wrong credentials, and Auth0 is asked about nobody. Set it on every ferry before ferry finish --yes; unset it to open the migration again."`
 
 	TrustedProxies int `default:"0" desc:"How many proxies of yours stand before Kratos and append to the one header that the template passes on: the person's address is the Nth from the right. 0: none is believed."`
 

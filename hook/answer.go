@@ -20,6 +20,8 @@ const (
 	bodyMatch       = `{"status":"password_match"}`
 	bodyNoMatch     = `{"status":"no_match"}`
 	bodyUnavailable = `{"status":"unavailable"}`
+	// bodyClosed is what `ferry finish` looks for before it writes.
+	bodyClosed = `{"status":"closed"}`
 )
 
 // Answer is what Kratos is told for an outcome: the HTTP status and the body.
@@ -40,6 +42,8 @@ func answer(o outcome.Outcome) reply {
 	case outcome.Mismatch, outcome.MFARequired, outcome.Blocked, outcome.Denied, outcome.Leaked,
 		outcome.Throttled, outcome.Locked, outcome.Inactive, outcome.NotPending, outcome.Oversize:
 		return reply{http.StatusForbidden, bodyNoMatch, zapcore.InfoLevel}
+	case outcome.Closed:
+		return reply{http.StatusForbidden, bodyClosed, zapcore.InfoLevel}
 	case outcome.SubjectMismatch, outcome.Unbound:
 		// The operator must know: this person cannot log in until somebody acts.
 		return reply{http.StatusForbidden, bodyNoMatch, zapcore.WarnLevel}

@@ -37,6 +37,7 @@ func TestAnswerTable(t *testing.T) {
 	for _, o := range person {
 		want[o] = answer{status: 403, body: noMatch}
 	}
+	want[outcome.Closed] = answer{status: 403, body: `{"status":"closed"}`}
 	for _, o := range nobody {
 		want[o] = answer{status: 424, body: unavailable}
 	}

@@ -24,6 +24,9 @@ func (h *Handler) decide(ctx context.Context, req migrationRequest, delivery str
 	}
 	identifier := kratos.NormalizeIdentifier(req.Identifier)
 	e.identifier = Hash(h.opts.LogHashKey, identifier)
+	if h.opts.Closed {
+		return outcome.Closed
+	}
 	identity, refused := h.identity(ctx, req, identifier, e)
 	if refused != 0 {
 		return refused

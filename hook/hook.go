@@ -65,6 +65,9 @@ type Options struct {
 	// TrustVerifiedIdentifier lets an identity that records no Auth0 user match by
 	// the e-mail address or phone number that Auth0 verified.
 	TrustVerifiedIdentifier bool
+	// Closed ends the migration: every login is answered as outcome.Closed, and neither
+	// Kratos nor Auth0 is asked.
+	Closed bool
 	// LogHashKey keys the hashes that stand for identifiers in logs.
 	LogHashKey secret.String
 

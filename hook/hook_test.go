@@ -229,6 +229,7 @@ func TestMatch(t *testing.T) {
 // TestTrustRules: one thing keeps each login from matching, or nothing does.
 func TestTrustRules(t *testing.T) {
 	verified := func(o *hook.Options) { o.TrustVerifiedIdentifier = true }
+	closed := func(o *hook.Options) { o.Closed = true }
 	unbind := func(f *fakes) { f.identity.Binding.Subjects = nil }
 	for name, c := range map[string]struct {
 		fakes   func(*fakes)
@@ -269,6 +270,7 @@ func TestTrustRules(t *testing.T) {
 		"unverified e-mail":                  {func(f *fakes) { unbind(f); f.profile.EmailVerified = false }, verified, "", outcome.Unbound, 1},
 		"other e-mail":                       {func(f *fakes) { unbind(f); f.profile.Email = "bob@example.org" }, verified, "", outcome.Unbound, 1},
 		"e-mail with a Kelvin sign":          {func(f *fakes) { unbind(f); f.profile.Email = "\u212aim@example.org" }, verified, `{"identifier":"kim@example.org","password":"x"}`, outcome.Unbound, 1},
+		"closed":                             {func(f *fakes) { f.findErr = io.ErrUnexpectedEOF }, closed, "", outcome.Closed, 0},
 		"no e-mail":                          {func(f *fakes) { unbind(f); f.profile.Email = "" }, verified, "", outcome.Unbound, 1},
 		"verified e-mail of a bound one":     {func(f *fakes) { f.profile.Subject = "auth0|bob" }, verified, "", outcome.SubjectMismatch, 1},
 		"verified phone": {func(f *fakes) {

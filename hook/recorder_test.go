@@ -123,6 +123,7 @@ func TestRecordedOutcomes(t *testing.T) {
 		"another subject":          {func(f *fakes) { f.profile.Subject = "auth0|bob" }, outcome.SubjectMismatch, name},
 		"unbound":                  {func(f *fakes) { f.identity.Binding.Subjects = nil }, outcome.Unbound, both},
 		"inactive":                 {func(f *fakes) { f.identity.Active = false }, outcome.Inactive, both},
+		"closed":                   {refusal(outcome.Closed, 0, ""), outcome.Closed, both},
 		"not pending":              {func(f *fakes) { f.identity.Pending = false }, outcome.NotPending, both},
 		"kratos down":              {func(f *fakes) { f.findErr = &kratos.Error{Outcome: outcome.Unavailable, Reason: "timeout"} }, outcome.Unavailable, both},
 		"kratos refuses":           {func(f *fakes) { f.findErr = &kratos.Error{Outcome: outcome.Misconfigured} }, outcome.Misconfigured, both},

@@ -37,6 +37,8 @@ const (
 	NotPending
 	// Oversize: the password, or the request, is longer than may be asked about.
 	Oversize
+	// Closed: the operator has ended the migration, so Auth0 is asked about nobody.
+	Closed
 	// Suspicious: Auth0's bot detection wants a captcha, which a grant cannot solve.
 	Suspicious
 	// Limited: a limit of the whole tenant or of a whole IP address is used up.
@@ -88,6 +90,8 @@ func (o Outcome) String() string {
 		return "not_pending"
 	case Oversize:
 		return "oversize"
+	case Closed:
+		return "closed"
 	case Suspicious:
 		return "suspicious"
 	case Limited:

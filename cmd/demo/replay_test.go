@@ -50,7 +50,7 @@ func TestWitness(t *testing.T) {
 	}
 }
 
-// TestArrange: for every outcome that ferry makes there is a scene, and for every row
+// TestArrange: for every outcome of an open migration that ferry makes there is a scene, and for every row
 // of Auth0's contract an answer that is that row's.
 func TestArrange(t *testing.T) {
 	t.Parallel()
@@ -59,7 +59,7 @@ func TestArrange(t *testing.T) {
 	}
 	for _, o := range outcome.All() {
 		s := fresh()
-		if ok := s.arrange(recording.Line{Outcome: o.String()}); ok != (o != outcome.Locked) {
+		if ok := s.arrange(recording.Line{Outcome: o.String()}); ok != (o != outcome.Locked && o != outcome.Closed) {
 			t.Errorf("%s: %v", o, ok)
 		}
 	}

@@ -114,6 +114,7 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 		TrustedProxies:          cfg.TrustedProxies,
 		ForwardClientIP:         cfg.Auth0ForwardClientIP,
 		TrustVerifiedIdentifier: cfg.Binding == config.BindingVerifiedIdentifier,
+		Closed:                  cfg.MigrationClosed,
 		LogHashKey:              hashKey,
 		Recorder:                recorder.forHooks(),
 		Identities:              identities,
