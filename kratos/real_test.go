@@ -1,8 +1,10 @@
 package kratos_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -55,6 +57,7 @@ func TestRealKratos(t *testing.T) {
 	t.Run("owners", r.owners)
 	t.Run("walk", r.walk)
 	t.Run("expired token", r.expired)
+	t.Run("replace", r.replace)
 }
 
 type realKratos struct {
@@ -255,5 +258,40 @@ func (r realKratos) expired(t *testing.T) {
 	})
 	if _, err := walk(t, expired); faultOf(t, err) == nil || faultOf(t, err).Reason != "page_token_refused" {
 		t.Errorf("%v", err)
+	}
+}
+
+// replace: a password is set and taken away, and nothing else of the identity changes.
+func (r realKratos) replace(t *testing.T) {
+	c := r.client
+	id := create(t, c, kratos.NewIdentity{
+		SchemaID: "person", Traits: map[string]any{"email": "Replace@Example.org", "phone": "+4915112345699"}, Pending: true, Inactive: true,
+		MetadataAdmin: map[string]any{"auth0": map[string]any{"user_id": "auth0|replace"}}, MetadataPublic: map[string]any{"n": json.Number("12345678901234567890")},
+		Verified: []kratos.Address{{Value: "Replace@Example.org", Via: "email"}}, Social: []kratos.Social{{Provider: "google", Subject: "R"}},
+	})
+	before, err := c.Read(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, to := range []kratos.Replacement{
+		{PasswordHash: secret.New("$2a$12$" + strings.Repeat("A", 53)), MetadataAdmin: map[string]any{"a": "b"}},
+		{Pending: true, MetadataAdmin: before.MetadataAdmin},
+	} {
+		got, err := c.Replace(t.Context(), before, to)
+		if err != nil || got.Pending != to.Pending || got.HasPassword == to.Pending || !reflect.DeepEqual(got.MetadataAdmin, to.MetadataAdmin) {
+			t.Errorf("%+v, %v", got, err)
+		}
+		slices.SortFunc(got.Addresses, func(a, b kratos.Address) int { return strings.Compare(a.Via, b.Via) })
+		slices.SortFunc(before.Addresses, func(a, b kratos.Address) int { return strings.Compare(a.Via, b.Via) })
+		slices.Sort(got.Identifiers)
+		slices.Sort(before.Identifiers)
+		got.Pending, got.HasPassword, got.PasswordDigest, got.MetadataAdmin = before.Pending, before.HasPassword, before.PasswordDigest, before.MetadataAdmin
+		got.UpdatedAt, got.Binding = before.UpdatedAt, before.Binding
+		if !reflect.DeepEqual(got, before) {
+			t.Errorf("the identity was %+v\nand became    %+v", before, got)
+		}
+	}
+	if _, err := c.Replace(t.Context(), before, kratos.Replacement{}); err == nil {
+		t.Error("no password, and not pending: that is no error")
 	}
 }
