@@ -59,9 +59,9 @@ type fakeKratos struct {
 	// page is how many identities a page has at most; 0: what was asked for.
 	page int
 	// on says what goes wrong with the nth request, from 1, of its kind: batch, page,
-	// find, ids, read or patch.
+	// find, ids, read, patch or put.
 	on func(kind string, n int) fault
-	// meanwhile is called after a patch was applied, with the identity.
+	// meanwhile is called after a patch or put was applied, with the identity.
 	meanwhile func(*fakePerson)
 
 	url string
@@ -262,6 +262,8 @@ func (f *fakeKratos) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		kind = "read"
 	case uuid.Validate(id) == nil && r.Method == http.MethodPatch:
 		kind = "patch"
+	case uuid.Validate(id) == nil && r.Method == http.MethodPut:
+		kind = "put"
 	}
 	f.mu.Lock()
 	f.asked[kind]++
@@ -340,6 +342,8 @@ func (f *fakeKratos) do(w http.ResponseWriter, kind, id string, query map[string
 		return http.StatusOK, p.answer(slices.Contains(query["include_credential"], "password"))
 	case "patch":
 		return f.patch(id, body)
+	case "put":
+		return f.put(id, body)
 	}
 	f.t.Error("Kratos has no such route")
 	return said(http.StatusNotFound, "no such route")

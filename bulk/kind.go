@@ -27,13 +27,16 @@ const (
 	KindOwn Kind = "own_password"
 	// KindSocial has no password, but an account at a provider.
 	KindSocial Kind = "social_only"
+	// KindFinished was pending until Finish ended that. The person has to recover the
+	// account.
+	KindFinished Kind = "finished"
 	// KindNone has neither.
 	KindNone Kind = "no_login_method"
 )
 
 // Kinds are all of them, in the order in which people want to read them.
 func Kinds() []Kind {
-	return []Kind{KindMigrated, KindHash, KindOwn, KindSocial, KindPending, KindInactive, KindNone}
+	return []Kind{KindMigrated, KindHash, KindOwn, KindSocial, KindPending, KindFinished, KindInactive, KindNone}
 }
 
 // kindOf says how the person can log in. Only the after-login hook's note tells a
@@ -41,11 +44,14 @@ func Kinds() []Kind {
 // recovered without ever crossing.
 func kindOf(record kratos.Record) Kind {
 	_, noted := record.MigratedAt()
+	mark, finished := finishMarkOf(record)
 	switch {
 	case !record.Active:
 		return KindInactive
 	case record.Pending:
 		return KindPending
+	case finished && mark.holds(record):
+		return KindFinished
 	case record.HasPassword && noted:
 		return KindMigrated
 	case record.HasPassword && record.ImportedAs() == string(CreatedHash):

@@ -1,0 +1,277 @@
+package bulk
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"ferry/kratos"
+)
+
+// The outcomes of Finish, besides Skipped and Failed.
+const (
+	// Finished is an identity that is not pending any more: the person sees wrong
+	// credentials, and can recover the account.
+	Finished Outcome = "finished"
+	// Restored is an identity that is pending again.
+	Restored Outcome = "restored"
+)
+
+// The reasons of Finish, besides those of an import.
+const (
+	reasonNotImported = "not_imported"
+	reasonNotPending  = "not_pending"
+	reasonEarlierRun  = "earlier_run"
+	reasonOwnPassword = "own_password"
+	reasonGone        = "deleted"
+)
+
+// FinishOptions are the options of Finish. Kratos, Progress and Now are required.
+type FinishOptions struct {
+	Kratos *kratos.Client
+	// Write makes the changes. Otherwise Finish only says what it would do.
+	Write bool
+	// Undo makes those pending again whom Finish ended and who have no password of
+	// their own since.
+	Undo bool
+	// Check is called before the first write and then every so often. Its error ends
+	// the run. It returns nil while no login can match, or with Undo while the hook is
+	// there. Nil: no check.
+	Check func(context.Context) error
+	// Wait is the time from the first Check to the first write. Kratos may need it to
+	// store the password of a login that matched just before the migration was closed.
+	Wait time.Duration
+	// RetryFor is how long a Kratos that does not answer is asked again; 0 is 30 s.
+	RetryFor time.Duration
+	// Results receives a line for each identity; nil: no results.
+	Results  *FinishResults
+	Progress Progress
+	Now      func() time.Time
+}
+
+// FinishSummary is what Finish did, or without Write what it would do.
+type FinishSummary struct {
+	DryRun bool `json:"dry_run"`
+	Undo   bool `json:"undo"`
+	// Identities is how many Kratos has, Pending how many of them were pending before,
+	// and Remaining how many are pending after.
+	Identities int `json:"identities"`
+	Pending    int `json:"pending"`
+	Remaining  int `json:"remaining"`
+	// Outcomes and Reasons count the results, by outcome and by "outcome: reason".
+	Outcomes map[Outcome]int `json:"outcomes"`
+	Reasons  map[string]int  `json:"reasons"`
+}
+
+// Failed is how many identities could not be changed.
+func (s FinishSummary) Failed() int { return s.Outcomes[Failed] }
+
+const (
+	finishInFlight = 4
+	// finishCheckEvery is how many identities are written between two calls of Check.
+	finishCheckEvery = 50
+)
+
+// Finish ends the pending state of the identities that were imported and never crossed.
+// Their password becomes a random hash, so that a login sees wrong credentials with the
+// hook and without it, and recovery works.
+//
+//	check that no login can match
+//	read all identities, note the ids of the pending ones
+//	wait for logins that Kratos may still be storing
+//	for each id: read it; still pending? write it; read it again
+//
+// Kratos has no conditional write. A login that matches between the read and the write
+// would lose its password, hence Check and Wait. Finish can be interrupted and run again.
+func Finish(ctx context.Context, opts FinishOptions) (FinishSummary, error) {
+	if opts.Kratos == nil || opts.Progress == nil || opts.Now == nil {
+		return FinishSummary{}, errors.New("bulk: finish needs Kratos, progress and a clock")
+	}
+	if opts.RetryFor <= 0 {
+		opts.RetryFor = defaultRetryFor
+	}
+	f := &finisher{FinishOptions: opts, summary: FinishSummary{
+		DryRun: !opts.Write, Undo: opts.Undo, Outcomes: map[Outcome]int{}, Reasons: map[string]int{},
+	}}
+	err := f.do(ctx)
+	return f.summary, err
+}
+
+// finisher is one call of Finish.
+type finisher struct {
+	FinishOptions
+
+	ids []string // of the identities to change
+
+	mu      sync.Mutex
+	summary FinishSummary
+}
+
+func (f *finisher) do(ctx context.Context) error {
+	started := f.Now()
+	if err := f.check(ctx); err != nil {
+		return err
+	}
+	if err := f.walk(ctx); err != nil {
+		return err
+	}
+	if !f.Write || len(f.ids) == 0 {
+		return nil
+	}
+	if left := f.Wait - f.Now().Sub(started); left > 0 {
+		f.Progress.Say("waiting " + left.Round(time.Second).String() + " for logins that Kratos may still be storing")
+		if err := rest(ctx, left); err != nil {
+			return err
+		}
+	}
+	return f.writeAll(ctx)
+}
+
+func (f *finisher) check(ctx context.Context) error {
+	if !f.Write || f.Check == nil {
+		return nil
+	}
+	return f.Check(ctx)
+}
+
+// walk reads all identities. What needs no write gets its result here.
+func (f *finisher) walk(ctx context.Context) error {
+	f.Progress.Start("identities in Kratos", 0)
+	defer f.Progress.Done()
+	err := f.Kratos.Walk(ctx, func(record kratos.Record) error {
+		f.Progress.Add(1)
+		f.summary.Identities++
+		if record.Pending {
+			f.summary.Pending++
+			f.summary.Remaining++
+		}
+		return f.plan(record)
+	})
+	if err != nil {
+		return fmt.Errorf("read the identities in Kratos: %w", err)
+	}
+	return nil
+}
+
+func (f *finisher) plan(record kratos.Record) error {
+	outcome := Finished
+	if f.Undo {
+		outcome = Restored
+	}
+	todo, result := f.look(record)
+	switch {
+	case result.Outcome != "" && !f.concerns(record):
+		return nil
+	case !todo:
+		return f.report(result)
+	case f.Write:
+		f.ids = append(f.ids, record.ID)
+		return nil
+	}
+	return f.report(result.as(outcome, "", ""))
+}
+
+// concerns reports whether an identity without anything to do has a result.
+func (f *finisher) concerns(record kratos.Record) bool {
+	_, marked := finishMarkOf(record)
+	if f.Undo {
+		return marked
+	}
+	return record.Pending || marked && !f.Results.has(record.ID)
+}
+
+// look says whether an identity is to be changed, and what its result is where not.
+func (f *finisher) look(record kratos.Record) (todo bool, result FinishResult) {
+	result = FinishResult{IdentityID: record.ID, UserID: primary(record)}
+	mark, marked := finishMarkOf(record)
+	switch {
+	case f.Undo && !marked:
+		return false, result.as(Skipped, reasonNotPending, "finish did not end it, or it was restored already")
+	case f.Undo && !mark.holds(record):
+		return false, result.as(Skipped, reasonOwnPassword, "the person has chosen a password since")
+	case f.Undo:
+		return true, result
+	case marked && mark.holds(record):
+		return false, result.as(Finished, reasonEarlierRun, "")
+	case marked && !record.Pending:
+		return false, result.as(Skipped, reasonOwnPassword, "the person has chosen a password since")
+	case !record.Pending:
+		return false, result.as(Skipped, reasonNotPending, "the person logged in or chose a password meanwhile")
+	case !isImported(record):
+		return false, result.as(Skipped, reasonNotImported, "metadata_admin.auth0 records no Auth0 user")
+	}
+	return true, result
+}
+
+// writeAll changes the identities, some at once.
+func (f *finisher) writeAll(ctx context.Context) error {
+	what := "finish"
+	if f.Undo {
+		what = "undo"
+	}
+	f.Progress.Start(what, int64(len(f.ids)))
+	defer f.Progress.Done()
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(finishInFlight)
+	var checked error
+	for i, id := range f.ids {
+		if i%finishCheckEvery == 0 {
+			if checked = f.check(groupCtx); checked != nil {
+				break
+			}
+		}
+		group.Go(func() error {
+			if err := groupCtx.Err(); err != nil {
+				return err
+			}
+			result, err := f.change(groupCtx, id)
+			if err != nil {
+				return err
+			}
+			f.Progress.Add(1)
+			return f.report(result)
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err // it also ended the check, if that failed
+	}
+	return checked
+}
+
+// report counts a result and writes its line.
+func (f *finisher) report(result FinishResult) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.summary.Outcomes[result.Outcome]++
+	if result.Reason != "" {
+		f.summary.Reasons[string(result.Outcome)+": "+result.Reason]++
+	}
+	switch {
+	case result.Outcome == Restored:
+		f.summary.Remaining++
+	case f.Undo, result.Reason == reasonEarlierRun, result.Reason == reasonOwnPassword:
+	case result.Outcome == Finished, result.Reason == reasonNotPending, result.Reason == reasonGone, result.Reason == reasonPassword:
+		f.summary.Remaining--
+	}
+	return f.Results.write(result)
+}
+
+// FinishResult is what became of one identity.
+type FinishResult struct {
+	IdentityID string  `json:"identity_id"`
+	UserID     string  `json:"user_id,omitempty"`
+	Outcome    Outcome `json:"outcome"`
+	// Reason is a word; Detail says more, and may quote what Kratos said of the person's
+	// data.
+	Reason string `json:"reason,omitempty"`
+	Detail string `json:"detail,omitempty"`
+}
+
+func (r FinishResult) as(outcome Outcome, reason, detail string) FinishResult {
+	r.Outcome, r.Reason, r.Detail = outcome, reason, detail
+	return r
+}

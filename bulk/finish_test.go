@@ -1,0 +1,392 @@
+package bulk_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"ferry/bulk"
+)
+
+// put replaces an identity as Kratos does: what the body leaves out is deleted, except
+// credentials.
+func (f *fakeKratos) put(id string, body []byte) (int, any) {
+	p := f.people[id]
+	if p == nil {
+		return said(http.StatusNotFound, "Unable to locate the resource")
+	}
+	var create fakeCreate
+	if err := strict(body, &create); err != nil || create.Credentials.OIDC != nil || create.Addresses != nil || create.Credentials.Password == nil {
+		f.t.Errorf("a put of %s: %v", body, err)
+		return said(http.StatusBadRequest, "no body")
+	}
+	if create.Traits["nickname"] == refusedNickname {
+		return said(http.StatusBadRequest, "the traits do not match the schema")
+	}
+	next, refused := create.person(f.v131)
+	if refused != "" {
+		return said(http.StatusBadRequest, refused)
+	}
+	next.ID, next.Social, next.Addresses = id, p.Social, p.Addresses
+	next.derive()
+	f.people[id] = next
+	if f.meanwhile != nil {
+		f.meanwhile(next)
+	}
+	return http.StatusOK, next.answer(false)
+}
+
+// finishing is a call of Finish that a test is about.
+type finishing struct {
+	*testing.T
+
+	opts    bulk.FinishOptions
+	results bytes.Buffer
+}
+
+func newFinish(t *testing.T, f *fakeKratos) *finishing {
+	t.Helper()
+	x := &finishing{T: t}
+	x.opts = bulk.FinishOptions{
+		Kratos: f.client(), Write: true, RetryFor: 20 * time.Second, Progress: &quiet{}, Now: func() time.Time { return statusNow },
+		Results: bulk.StreamFinishResults(&x.results),
+	}
+	return x
+}
+
+// run finishes; the results are outcome:reason by user.
+func (x *finishing) run() (bulk.FinishSummary, map[string]string, error) {
+	x.Helper()
+	x.results.Reset()
+	summary, err := bulk.Finish(x.Context(), x.opts)
+	return summary, finishWords(x.T, x.results.String()), err
+}
+
+func (x *finishing) must() (bulk.FinishSummary, map[string]string) {
+	x.Helper()
+	summary, words, err := x.run()
+	if err != nil {
+		x.Fatal(err)
+	}
+	return summary, words
+}
+
+func finishWords(t *testing.T, text string) map[string]string {
+	t.Helper()
+	words := map[string]string{}
+	for line := range strings.Lines(text) {
+		var r bulk.FinishResult
+		if err := strict([]byte(line), &r); err != nil || r.IdentityID == "" {
+			t.Fatalf("result %q: %v", line, err)
+		}
+		if _, twice := words[r.UserID]; twice {
+			t.Errorf("%s has two results", r.UserID)
+		}
+		words[r.UserID] = strings.TrimSuffix(string(r.Outcome)+":"+r.Reason, ":")
+	}
+	return words
+}
+
+// crowd is one identity of each kind that Finish tells apart.
+func crowd(f *fakeKratos) {
+	f.have(pendingOf("auth0|pending", "pending@x.test"))
+	linked := marked(pendingOf("auth0|linked", "linked@x.test"), with{"user_ids": []any{"auth0|linked", "google-oauth2|1"}, "app_metadata": map[string]any{"n": 1}})
+	linked.Social, linked.Public, linked.ExternalID = []string{"google:1"}, map[string]any{"a": "b"}, "auth0|linked"
+	f.have(linked)
+	f.have(inactive(pendingOf("auth0|inactive", "inactive@x.test")))
+	f.have(fakePerson{Traits: map[string]any{"email": "native@x.test"}, Hook: true, ExternalID: "auth0|native"})
+	f.have(migrated(1, statusNow))
+	f.have(fakePerson{Traits: map[string]any{"email": "own@x.test"}, Hash: bcryptHash})
+}
+
+func TestFinish(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	crowd(f)
+	before := f.all()
+	x := newFinish(t, f)
+	wants := map[string]string{"auth0|pending": "finished", "auth0|linked": "finished", "auth0|inactive": "finished", "auth0|native": "skipped:not_imported"}
+
+	x.opts.Write = false
+	summary, words := x.must()
+	if !maps.Equal(words, wants) || !summary.DryRun || summary.Pending != 4 || summary.Remaining != 1 || summary.Identities != 6 || f.count("put") != 0 {
+		t.Errorf("a dry run: %v, %+v, %d writes", words, summary, f.count("put"))
+	}
+
+	x.opts.Write = true
+	summary, words = x.must()
+	if !maps.Equal(words, wants) || summary.DryRun || summary.Pending != 4 || summary.Remaining != 1 || f.count("put") != 3 {
+		t.Errorf("%v, %+v", words, summary)
+	}
+	hashes := map[string]bool{}
+	for i, p := range f.all() {
+		was := before[i]
+		if wants[p.userID()] != "finished" {
+			if fmt.Sprint(p) != fmt.Sprint(was) {
+				t.Errorf("%+v became %+v", was, p)
+			}
+			continue
+		}
+		auth0, _ := p.Admin["auth0"].(map[string]any)
+		mark, _ := auth0["finished"].(map[string]any)
+		if p.Hook || !strings.HasPrefix(p.Hash, "$2a$12$") || hashes[p.Hash] || mark["at"] != "2026-11-22T12:00:00Z" {
+			t.Errorf("%+v", p)
+		}
+		hashes[p.Hash] = true
+		delete(auth0, "finished")
+		p.Hash, p.Hook = was.Hash, was.Hook
+		if a, b := asText(t, p), asText(t, was); a != b {
+			t.Errorf("%s became %s", b, a)
+		}
+		auth0["finished"] = mark
+	}
+
+	again, words := x.must()
+	if words["auth0|pending"] != "finished:earlier_run" || f.count("put") != 3 || again.Remaining != 1 {
+		t.Errorf("again: %v, %+v, %d writes", words, again, f.count("put"))
+	}
+	s, csv := status(t, f)
+	if s.Kinds[bulk.KindFinished] != 2 || s.Kinds[bulk.KindPending] != 1 || strings.Contains(csv, "auth0|pending") {
+		t.Errorf("the status is %+v", s)
+	}
+}
+
+func asText(t *testing.T, v any) string {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// Undo makes those pending again whom Finish ended, unless they have chosen a password.
+func TestFinishUndo(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	crowd(f)
+	before := f.all()
+	x := newFinish(t, f)
+	x.must()
+	recovered := f.of("auth0|linked").ID
+	f.people[recovered].Hash = bcryptHash
+	x.opts.Undo, x.opts.Write = true, false
+	wants := map[string]string{"auth0|pending": "restored", "auth0|linked": "skipped:own_password", "auth0|inactive": "restored"}
+	if summary, words := x.must(); !maps.Equal(words, wants) || summary.Remaining != 3 || !summary.Undo {
+		t.Errorf("a dry run: %v, %+v", words, summary)
+	}
+	x.opts.Write = true
+	if summary, words := x.must(); !maps.Equal(words, wants) || summary.Pending != 1 || summary.Remaining != 3 {
+		t.Errorf("%v, %+v", words, summary)
+	}
+	for i, p := range f.all() {
+		switch {
+		case p.ID == recovered && (p.Hook || p.Hash != bcryptHash):
+			t.Errorf("the password is lost: %+v", p)
+		case p.ID != recovered && asText(t, p) != asText(t, before[i]):
+			t.Errorf("%s became %s", asText(t, before[i]), asText(t, p))
+		}
+	}
+	if s, _ := status(t, f); s.Kinds[bulk.KindOwn] != 2 || s.Kinds[bulk.KindFinished] != 0 {
+		t.Errorf("the status is %+v", s)
+	}
+	if _, words := x.must(); len(words) != 1 || words["auth0|linked"] != "skipped:own_password" {
+		t.Errorf("again: %v", words)
+	}
+}
+
+// What happens to an identity between the list and the write decides over the list.
+func TestFinishMeanwhile(t *testing.T) {
+	t.Parallel()
+	const own = "$2a$04$Ro0CUfOqk6cXEKf3dyaM7OhSCvnwM9s4wIX9JeLapehKK5YdLxKcm"
+	for name, c := range map[string]struct {
+		before func(f *fakeKratos, id string)
+		after  func(p *fakePerson)
+		want   string
+		hash   string
+		hook   bool
+	}{
+		"crossed":       {before: func(f *fakeKratos, id string) { f.people[id].Hash, f.people[id].Hook = own, false }, want: "skipped:not_pending", hash: own},
+		"deleted":       {before: func(f *fakeKratos, id string) { delete(f.people, id) }, want: "skipped:deleted"},
+		"unbound":       {before: func(f *fakeKratos, id string) { f.people[id].Admin = nil }, want: "skipped:not_imported", hook: true},
+		"recovers":      {after: func(p *fakePerson) { p.Hash = own }, want: "skipped:password_changed_meanwhile", hash: own},
+		"pending again": {after: func(p *fakePerson) { p.Hash, p.Hook = "", true }, want: "failed:pending", hook: true},
+		"does not fit the schema": {
+			before: func(f *fakeKratos, id string) { f.people[id].Traits["nickname"] = refusedNickname }, want: "failed:kratos", hook: true,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			id := f.have(pendingOf("auth0|1", "a@x.test"))
+			f.meanwhile = c.after
+			f.on = func(kind string, n int) fault {
+				if kind == "read" && n == 1 && c.before != nil {
+					f.mu.Lock()
+					defer f.mu.Unlock()
+					c.before(f, id)
+				}
+				return well
+			}
+			x := newFinish(t, f)
+			summary, words := x.must()
+			got := ""
+			for _, word := range words {
+				got = word
+			}
+			remaining := 0
+			if c.hook {
+				remaining = 1
+			}
+			if got != c.want || summary.Remaining != remaining || summary.Pending != 1 {
+				t.Errorf("%v, %+v", words, summary)
+			}
+			if p := f.people[id]; p != nil && (p.Hash != c.hash || p.Hook != c.hook) {
+				t.Errorf("%+v", p)
+			}
+		})
+	}
+}
+
+// A Kratos that fails loses nothing: a write whose answer was lost is found.
+func TestFinishFaults(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		kind  string
+		fault fault
+		fails string
+	}{
+		"the answer is lost":   {"put", lost, ""},
+		"it crashes":           {"put", crashes, ""},
+		"it drops the request": {"put", drops, ""},
+		"it is too busy":       {"put", refuses429, ""},
+		"no read":              {"read", refuses503, ""},
+		"no token":             {"put", refuses403, "write the identity"},
+		"no list":              {"page", refuses403, "read the identities"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			f.have(pendingOf("auth0|1", "a@x.test"))
+			f.on = func(kind string, n int) fault {
+				if kind == c.kind && n == 1 {
+					return c.fault
+				}
+				return well
+			}
+			x := newFinish(t, f)
+			summary, words, err := x.run()
+			if c.fails != "" {
+				if err == nil || !strings.Contains(err.Error(), c.fails) || f.count("put") > 1 {
+					t.Errorf("the error is %v", err)
+				}
+				return
+			}
+			if err != nil || words["auth0|1"] != "finished" || summary.Remaining != 0 || f.of("auth0|1").Hook {
+				t.Errorf("%v, %+v, %v", words, summary, err)
+			}
+		})
+	}
+}
+
+// Nothing is written before the check, and nothing more after it fails.
+func TestFinishCheck(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	for i := range 120 {
+		f.have(pendingOf(fmt.Sprintf("auth0|%d", i), fmt.Sprintf("p%d@x.test", i)))
+	}
+	x := newFinish(t, f)
+	open := errors.New("the migration is open")
+	x.opts.Check = func(context.Context) error { return open }
+	if _, words, err := x.run(); !errors.Is(err, open) || len(words) != 0 || f.count("page") != 0 {
+		t.Errorf("%v, %v", words, err)
+	}
+	calls := 0
+	x.opts.Check = func(context.Context) error {
+		if calls++; calls > 2 {
+			return open
+		}
+		return nil
+	}
+	summary, words, err := x.run()
+	if !errors.Is(err, open) || len(words) != 50 || f.count("put") != 50 || summary.Remaining != 70 {
+		t.Errorf("%d results, %d writes, %v, %+v", len(words), f.count("put"), err, summary)
+	}
+	x.opts.Write = false // needs no check
+	if _, words := x.must(); len(words) != 120 {
+		t.Errorf("%d results", len(words))
+	}
+}
+
+// A results file has everybody whom Finish ended once, whatever ended the runs before.
+func TestFinishResultsFile(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	for i := range 4 {
+		f.have(pendingOf(fmt.Sprintf("auth0|%d", i), fmt.Sprintf("p%d@x.test", i)))
+	}
+	path := filepath.Join(t.TempDir(), "finish.ndjson")
+	x := newFinish(t, f)
+	ctx, cancel := context.WithCancel(t.Context())
+	run := func(ctx context.Context) (bulk.FinishSummary, error) {
+		results, err := bulk.OpenFinishResults(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := bulk.OpenFinishResults(path); err == nil {
+			t.Error("two runs write one file")
+		}
+		x.opts.Results = results
+		summary, err := bulk.Finish(ctx, x.opts)
+		return summary, errors.Join(err, results.Close())
+	}
+	f.on = func(kind string, n int) fault {
+		if kind == "put" && n == 3 {
+			cancel()
+			return lost
+		}
+		return well
+	}
+	if _, err := run(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("the error is %v", err)
+	}
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = os.WriteFile(path, append(text, `{"identity_id":"half`...), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.on = nil
+	if _, err := run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if summary, err := run(t.Context()); err != nil || len(summary.Outcomes) != 0 || summary.Identities != 4 {
+		t.Errorf("%+v, %v", summary, err)
+	}
+	if text, err = os.ReadFile(path); err != nil {
+		t.Fatal(err)
+	}
+	words := finishWords(t, string(text))
+	for i := range 4 {
+		if word := words[fmt.Sprintf("auth0|%d", i)]; word != "finished" && word != "finished:earlier_run" {
+			t.Errorf("%d is %q", i, word)
+		}
+	}
+	if err := os.WriteFile(path, []byte(`{"line":1,"outcome":"skipped"}`+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bulk.OpenFinishResults(path); err == nil || !strings.Contains(err.Error(), "not a result of finish") {
+		t.Errorf("the error is %v", err)
+	}
+}

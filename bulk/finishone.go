@@ -1,0 +1,146 @@
+package bulk
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"time"
+
+	"ferry/kratos"
+	"ferry/outcome"
+	"ferry/secret"
+)
+
+// keyFinished is where Finish notes on an identity, below metadata_admin.auth0, that it
+// ended the pending state.
+const keyFinished = "finished"
+
+// finishMark is that note.
+type finishMark struct {
+	At time.Time `json:"at"`
+	// PasswordSHA256 is of the hash that Finish set. It is another's once the person has
+	// chosen a password.
+	PasswordSHA256 string `json:"password_sha256"`
+}
+
+// finishMarkOf reads the note; false where there is none.
+func finishMarkOf(record kratos.Record) (finishMark, bool) {
+	auth0, _ := record.MetadataAdmin["auth0"].(map[string]any)
+	text, err := json.Marshal(auth0[keyFinished])
+	var mark finishMark
+	if err != nil || json.Unmarshal(text, &mark) != nil || mark.PasswordSHA256 == "" {
+		return finishMark{}, false
+	}
+	return mark, true
+}
+
+// holds reports whether the identity still has the hash that Finish set.
+func (m finishMark) holds(record kratos.Record) bool {
+	return record.HasPassword && hex.EncodeToString(record.PasswordDigest[:]) == m.PasswordSHA256
+}
+
+// isImported reports whether the identity records in metadata_admin which Auth0 user it
+// was made of.
+func isImported(record kratos.Record) bool {
+	auth0, _ := record.MetadataAdmin["auth0"].(map[string]any)
+	return (auth0["user_id"] != nil || auth0["user_ids"] != nil) && len(record.Binding.Subjects) > 0
+}
+
+// withMark is metadata_admin with the note, or with nil without it.
+func withMark(record kratos.Record, mark any) map[string]any {
+	admin := maps.Clone(record.MetadataAdmin)
+	auth0, _ := admin["auth0"].(map[string]any)
+	auth0 = maps.Clone(auth0)
+	delete(auth0, keyFinished)
+	if mark != nil {
+		auth0[keyFinished] = mark
+	}
+	admin["auth0"] = auth0
+	return admin
+}
+
+// unknowable is a bcrypt hash of random bytes: the hash of no password that anyone can
+// know. Its cost is Kratos' default, so that a wrong password takes as long as others'.
+func unknowable() secret.String {
+	const salted = 53 // characters of salt and hash
+	return secret.New("$2a$12$" + (rand.Text() + rand.Text() + rand.Text())[:salted])
+}
+
+// change ends the pending state of one identity, or restores it. Each try begins with a
+// fresh read, so a write whose answer was lost is found. Its error ends the run.
+func (f *finisher) change(ctx context.Context, id string) (FinishResult, error) {
+	started := f.Now()
+	for wait := firstWait; ; wait = min(2*wait, longestWait) {
+		result, err := f.changeOnce(ctx, id)
+		var fault *kratos.Error
+		switch {
+		case err == nil:
+			return result, nil
+		case ctx.Err() != nil:
+			return result, ctx.Err()
+		case !errors.As(err, &fault):
+			return result, err
+		case fault.Status == http.StatusNotFound:
+			return result.as(Skipped, reasonGone, ""), nil
+		case fault.Final():
+			return result.as(Failed, reasonKratos, refusedDetail(fault)), nil
+		case fault.Outcome != outcome.Unavailable, f.Now().Sub(started)+wait > f.RetryFor:
+			return result, fmt.Errorf("write the identity %s: %w; run the same command again to go on", id, err)
+		}
+		if err := rest(ctx, wait); err != nil {
+			return result, err
+		}
+	}
+}
+
+func refusedDetail(fault *kratos.Error) string {
+	text := fmt.Sprintf("Kratos refuses the change with %d", fault.Status)
+	if fault.Said != "" {
+		text += ": " + fault.Said
+	}
+	return text
+}
+
+func (f *finisher) changeOnce(ctx context.Context, id string) (FinishResult, error) {
+	result := FinishResult{IdentityID: id}
+	before, err := f.Kratos.Read(ctx, id)
+	if err != nil {
+		return result, err
+	}
+	todo, result := f.look(before)
+	if !todo {
+		if result.Reason == reasonEarlierRun { // a write of this run whose answer was lost
+			result.Reason = ""
+		}
+		return result, nil
+	}
+	if f.Undo {
+		after, err := f.Kratos.Replace(ctx, before, kratos.Replacement{Pending: true, MetadataAdmin: withMark(before, nil)})
+		switch {
+		case err != nil:
+			return result, err
+		case !after.Pending:
+			return result.as(Skipped, reasonPassword, ""), nil
+		}
+		return result.as(Restored, "", ""), nil
+	}
+	hash := unknowable()
+	digest := sha256.Sum256([]byte(hash.Reveal()))
+	mark := finishMark{At: f.Now().UTC().Truncate(time.Second), PasswordSHA256: hex.EncodeToString(digest[:])}
+	after, err := f.Kratos.Replace(ctx, before, kratos.Replacement{PasswordHash: hash, MetadataAdmin: withMark(before, mark)})
+	switch {
+	case err != nil:
+		return result, err
+	case after.Pending:
+		return result.as(Failed, reasonPending, "it was made pending again in the same moment"), nil
+	case after.PasswordDigest != digest:
+		return result.as(Skipped, reasonPassword, "the person chose a password in the same moment, which is kept"), nil
+	}
+	return result.as(Finished, "", ""), nil
+}
