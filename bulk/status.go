@@ -2,14 +2,11 @@ package bulk
 
 import (
 	"context"
-	"encoding/csv"
 	"fmt"
 	"io"
-	"regexp"
-	"slices"
-	"strings"
 	"time"
 
+	"ferry/bulk/userfile"
 	"ferry/kratos"
 )
 
@@ -33,7 +30,8 @@ type Status struct {
 	LastDay  int `json:"migrated_last_day"`
 	LastWeek int `json:"migrated_last_week"`
 	// PerDay is the recent rate; Done when nobody would be pending if it stayed so, and
-	// nil where nothing tells. It never stays so: the last ones come late, or never.
+	// nil where nothing tells. It never stays so: the last ones come late, or never. Both
+	// are zero in the first day after the first migration: an hour tells nothing of a day.
 	PerDay float64    `json:"per_day"`
 	Done   *time.Time `json:"done,omitempty"`
 
@@ -45,35 +43,47 @@ const (
 	week = 7 * day
 )
 
-// ReadStatus reads every identity of Kratos' once. The stragglers, who are pending and
-// active, go to the CSV file as they are found, if there is one.
-func ReadStatus(ctx context.Context, identities *kratos.Client, stragglers io.Writer, progress Progress, now func() time.Time) (Status, error) {
-	s := Status{At: now().UTC(), Kinds: map[Kind]int{}}
-	list, err := newStragglers(stragglers)
-	if err != nil {
-		return Status{}, err
-	}
+// StatusOptions are the options of ReadStatus. Kratos, Progress and Now are required.
+type StatusOptions struct {
+	Kratos *kratos.Client
+	// Stragglers receives who is pending and active, as CSV; nil: no list.
+	Stragglers io.Writer
+	// Users is an export of Auth0's users. The list has each straggler's last login,
+	// locale and name from there. Nil: no last login, and the others from the traits.
+	Users    *userfile.Source
+	Progress Progress
+	Now      func() time.Time
+}
+
+// ReadStatus reads every identity in Kratos once.
+func ReadStatus(ctx context.Context, opts StatusOptions) (Status, error) {
+	s := Status{At: opts.Now().UTC(), Kinds: map[Kind]int{}}
+	list := &stragglers{wanted: opts.Stragglers != nil}
 	var first time.Time
-	progress.Start("identities in Kratos", 0)
-	defer progress.Done()
-	err = identities.Walk(ctx, func(record kratos.Record) error {
-		progress.Add(1)
+	opts.Progress.Start("identities in Kratos", 0)
+	defer opts.Progress.Done()
+	err := opts.Kratos.Walk(ctx, func(record kratos.Record) error {
+		opts.Progress.Add(1)
 		if at, ok := record.MigratedAt(); ok {
 			s.recent(at)
 			if first.IsZero() || at.Before(first) {
 				first = at
 			}
 		}
-		return s.add(record, list)
+		s.add(record, list)
+		return nil
 	})
 	if err != nil {
 		return Status{}, fmt.Errorf("read the identities in Kratos: %w", walkFault(ctx, err))
 	}
 	s.forecast(first)
-	return s, list.flush()
+	if err := list.complete(ctx, opts.Users, opts.Progress); err != nil {
+		return Status{}, err
+	}
+	return s, list.write(opts.Stragglers)
 }
 
-func (s *Status) add(record kratos.Record, list *stragglers) error {
+func (s *Status) add(record kratos.Record, list *stragglers) {
 	kind := kindOf(record)
 	s.Total++
 	s.Kinds[kind]++
@@ -85,11 +95,10 @@ func (s *Status) add(record kratos.Record, list *stragglers) error {
 	}
 	switch {
 	case kind == KindPending:
-		return list.add(record)
+		list.add(record)
 	case record.Pending:
 		s.InactivePending++
 	}
-	return nil
 }
 
 func (s *Status) recent(at time.Time) {
@@ -107,85 +116,13 @@ func (s *Status) forecast(first time.Time) {
 	if crossed := s.Kinds[KindMigrated] + s.Kinds[KindHash] + s.Kinds[KindOwn] - s.native; crossed+pending > 0 {
 		s.Crossed = float64(crossed) / float64(crossed+pending)
 	}
-	if s.LastWeek == 0 {
+	span := min(s.At.Sub(first), week)
+	if s.LastWeek == 0 || span < day {
 		return
 	}
-	span := max(min(s.At.Sub(first), week), time.Hour)
 	s.PerDay = float64(s.LastWeek) / (span.Hours() / day.Hours())
 	done := s.At.Add(time.Duration(float64(pending) / s.PerDay * float64(day)))
 	if left := done.Sub(s.At); left >= 0 && left < 100*365*day {
 		s.Done = &done
 	}
-}
-
-// stragglers writes who is still pending, for a mail campaign.
-type stragglers struct{ out *csv.Writer }
-
-func newStragglers(to io.Writer) (*stragglers, error) {
-	if to == nil {
-		return &stragglers{}, nil
-	}
-	s := &stragglers{csv.NewWriter(to)}
-	return s, s.out.Write([]string{"address", "verified", "identity_id", "user_id", "connection", "imported_at"})
-}
-
-func (s *stragglers) add(record kratos.Record) error {
-	if s.out == nil {
-		return nil
-	}
-	address, verified := reach(record)
-	imported := ""
-	if at := originOf(record).At; !at.IsZero() {
-		imported = at.UTC().Format(time.RFC3339)
-	}
-	row := []string{address, fmt.Sprint(verified), record.ID, primary(record), record.Binding.Connection, imported}
-	for i := range row {
-		row[i] = harmless(row[i])
-	}
-	return s.out.Write(row)
-}
-
-// plainNumber is a phone number, which a spreadsheet takes for no more than a number.
-var plainNumber = regexp.MustCompile(`^\+[0-9 ]+$`)
-
-// harmless puts a quote before a cell that a spreadsheet would compute: people choose
-// their names and addresses themselves, and operators open such a file.
-func harmless(cell string) string {
-	if cell != "" && strings.ContainsRune("=+-@\t\r\n", rune(cell[0])) && !plainNumber.MatchString(cell) {
-		return "'" + cell
-	}
-	return cell
-}
-
-func (s *stragglers) flush() error {
-	if s.out == nil {
-		return nil
-	}
-	s.out.Flush()
-	return s.out.Error()
-}
-
-// reach is where the person can be written to: an address that is verified before one
-// that is not, e-mail before anything else, and the identifier where there is neither.
-func reach(record kratos.Record) (address string, verified bool) {
-	all := slices.Clone(record.Addresses)
-	slices.SortStableFunc(all, func(a, b kratos.Address) int { return rankAddress(b) - rankAddress(a) })
-	if len(all) > 0 {
-		return all[0].Value, all[0].Verified
-	}
-	if len(record.Identifiers) > 0 {
-		return record.Identifiers[0], false
-	}
-	return "", false
-}
-
-func rankAddress(a kratos.Address) int {
-	rank := 0
-	if a.Verified {
-		rank += 2
-	}
-	if a.Via == "email" {
-		rank++
-	}
-	return rank
 }

@@ -2,8 +2,10 @@ package bulk_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -19,11 +21,16 @@ func migrated(n int, at time.Time) fakePerson {
 
 var statusNow = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
+// statusOptions read it at statusNow.
+func statusOptions(f *fakeKratos, csv io.Writer) bulk.StatusOptions {
+	return bulk.StatusOptions{Kratos: f.client(), Stragglers: csv, Progress: &quiet{}, Now: func() time.Time { return statusNow }}
+}
+
 // status reads it at statusNow.
 func status(t *testing.T, f *fakeKratos) (bulk.Status, string) {
 	t.Helper()
 	var csv bytes.Buffer
-	s, err := bulk.ReadStatus(t.Context(), f.client(), &csv, &quiet{}, func() time.Time { return statusNow })
+	s, err := bulk.ReadStatus(t.Context(), statusOptions(f, &csv))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,10 +100,12 @@ func TestStatusForecast(t *testing.T) {
 		"nobody has crossed":     {pending: 2},
 		"all have crossed":       {ago: []time.Duration{2 * day}, want: bulk.Status{Crossed: 1, LastWeek: 1, PerDay: 0.5, Done: done(0)}},
 		"a long time ago":        {ago: []time.Duration{30 * day}, pending: 1, want: bulk.Status{Crossed: 0.5}},
-		"one an hour ago":        {ago: []time.Duration{time.Minute}, pending: 24, want: bulk.Status{Crossed: 0.04, LastDay: 1, LastWeek: 1, PerDay: 24, Done: done(1)}},
+		"one a minute ago":       {ago: []time.Duration{time.Minute}, pending: 24, want: bulk.Status{Crossed: 0.04, LastDay: 1, LastWeek: 1}},
+		"some in the first day":  {ago: []time.Duration{time.Hour, 23 * time.Hour}, pending: 2, want: bulk.Status{Crossed: 0.5, LastDay: 2, LastWeek: 2}},
+		"after a day":            {ago: []time.Duration{time.Hour, day}, pending: 2, want: bulk.Status{Crossed: 0.5, LastDay: 1, LastWeek: 2, PerDay: 2, Done: done(1)}},
 		"two in two days":        {ago: []time.Duration{time.Hour, 2 * day}, pending: 2, want: bulk.Status{Crossed: 0.5, LastDay: 1, LastWeek: 2, PerDay: 1, Done: done(2)}},
 		"over more than a week":  {ago: []time.Duration{2 * day, 8 * day}, pending: 2, want: bulk.Status{Crossed: 0.5, LastWeek: 1, PerDay: 1.0 / 7, Done: done(14)}},
-		"a clock that runs fast": {ago: []time.Duration{-time.Minute}, want: bulk.Status{Crossed: 1, LastDay: 1, LastWeek: 1, PerDay: 24, Done: done(0)}},
+		"a clock that runs fast": {ago: []time.Duration{-time.Minute}, want: bulk.Status{Crossed: 1, LastDay: 1, LastWeek: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -177,12 +186,65 @@ func TestStragglers(t *testing.T) {
 	pending("4", map[string]any{"username": "dee, the second"})
 	f.have(inactive(pendingOf("auth0|5", "e@x.test")))
 	_, csv := status(t, f)
-	want := "address,verified,identity_id,user_id,connection,imported_at\n"
+	want := "address,verified,identity_id,user_id,connection,imported_at,last_login,locale,name\n"
 	for i, start := range []string{"a@x.test,true", "b@x.test,false", "+492,true", `"dee, the second",false`} {
-		want += fmt.Sprintf("%s,00000000-0000-4000-8000-00000000000%d,auth0|%d,users,2026-10-31T23:00:00Z\n", start, i+1, i+1)
+		want += fmt.Sprintf("%s,00000000-0000-4000-8000-00000000000%d,auth0|%d,users,2026-10-31T23:00:00Z,,,\n", start, i+1, i+1)
 	}
 	if csv != want {
 		t.Errorf("got\n%s\nwant\n%s", csv, want)
+	}
+}
+
+// A users file adds the last login, the locale and the name; who logged in last comes
+// first, and who never did last.
+func TestStragglersOfAnExport(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	for i, traits := range []map[string]any{
+		{"email": "1@x.test"},
+		{"email": "2@x.test", "name": "Traits Win", "locale": "de"},
+		{"email": "3@x.test", "name": map[string]any{"first": "Ann", "last": "Lee"}},
+		{"email": "4@x.test", "given_name": "Bo"},
+		{"email": "5@x.test"},
+	} {
+		p := pendingOf(fmt.Sprintf("auth0|%d", i+1), "")
+		p.ID, p.Traits = fmt.Sprintf("00000000-0000-4000-8000-00000000000%d", i+1), traits
+		f.have(p)
+	}
+	f.have(migrated(6, statusNow))
+	users := usersFile(t, strings.Join([]string{
+		auth0User("1", "1@x.test", with{"last_login": "2026-01-01T01:00:00+01:00", "name": "=1+1", "locale": " en"}),
+		auth0User("2", "2@x.test", with{"last_login": "2025-01-01T00:00:00.123Z", "name": "Auth0", "locale": "en"}),
+		"not a user",
+		auth0User("3", "3@x.test"),
+		auth0User("4", "4@x.test", with{"last_login": map[string]any{"$date": "2026-02-01T00:00:00Z"}}),
+		auth0User("6", "m6@x.test", with{"last_login": "2026-03-01T00:00:00Z"}),
+	}, "\n")+"\n")
+	for range 2 { // a watch reads the file again
+		var csv bytes.Buffer
+		opts := statusOptions(f, &csv)
+		opts.Users = users
+		if _, err := bulk.ReadStatus(t.Context(), opts); err != nil {
+			t.Fatal(err)
+		}
+		want := []string{
+			"4@x.test,2026-02-01T00:00:00Z,,Bo", "1@x.test,2026-01-01T00:00:00Z,en,'=1+1", "2@x.test,2025-01-01T00:00:00Z,de,Traits Win",
+			"3@x.test,,,Ann Lee", "5@x.test,,,",
+		}
+		var got []string
+		for _, line := range strings.Split(strings.TrimSpace(csv.String()), "\n")[1:] {
+			cells := strings.Split(line, ",")
+			got = append(got, strings.Join(append(cells[:1], cells[6:]...), ","))
+		}
+		if strings.Join(got, "\n") != strings.Join(want, "\n") {
+			t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	opts := statusOptions(f, io.Discard)
+	opts.Users, opts.Now = users, func() time.Time { cancel(); return statusNow }
+	if _, err := bulk.ReadStatus(ctx, opts); err == nil {
+		t.Error("a list that was cut off is no error")
 	}
 }
 
@@ -190,14 +252,14 @@ func TestStatusGoesWrong(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
 	f.have(pendingOf("auth0|1", "a@x.test"))
-	if _, err := bulk.ReadStatus(t.Context(), f.client(), &brokenWriter{}, &quiet{}, time.Now); err == nil {
+	if _, err := bulk.ReadStatus(t.Context(), statusOptions(f, &brokenWriter{})); err == nil {
 		t.Error("stragglers that nobody could write are no error")
 	}
-	if s, err := bulk.ReadStatus(t.Context(), f.client(), nil, &quiet{}, time.Now); err != nil || s.Total != 1 || s.Unbound != 0 {
+	if s, err := bulk.ReadStatus(t.Context(), statusOptions(f, nil)); err != nil || s.Total != 1 || s.Unbound != 0 {
 		t.Errorf("%+v, %v", s, err)
 	}
 	f.on = func(string, int) fault { return refuses403 }
-	if _, err := bulk.ReadStatus(t.Context(), f.client(), nil, &quiet{}, time.Now); err == nil || !strings.HasPrefix(err.Error(), "read the identities in Kratos: ") {
+	if _, err := bulk.ReadStatus(t.Context(), statusOptions(f, nil)); err == nil || !strings.HasPrefix(err.Error(), "read the identities in Kratos: ") {
 		t.Errorf("the error is %v", err)
 	}
 }

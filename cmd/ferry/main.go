@@ -69,7 +69,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.AddCommand(
 		serveCommand(stderr),
 		exportCommand(stdout, stderr), importCommand(os.Stdin, stdout, stderr), reconcileCommand(os.Stdin, stdout, stderr),
-		rebindCommand(stdout, stderr), statusCommand(stdout, stderr),
+		rebindCommand(stdout, stderr), statusCommand(stdout, stderr), finishCommand(stdout, stderr),
 		kratosConfigCommand(stdout, stderr), doctorCommand(stdout, stderr),
 		recordCommand(stdout, stderr), replayCommand(stdout, stderr),
 		mapCommand(os.Stdin, stdout, stderr), configCommand(stdout), versionCommand(stdout),

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ferry/bulk"
+	"ferry/bulk/userfile"
 	"ferry/config"
 )
 
@@ -22,6 +23,7 @@ type statusFlags struct {
 	every      time.Duration
 	json       bool
 	stragglers string
+	users      string
 }
 
 func statusCommand(stdout, stderr io.Writer) *cobra.Command {
@@ -31,7 +33,8 @@ func statusCommand(stdout, stderr io.Writer) *cobra.Command {
 		Short: "Say how many have crossed and how many are still pending.",
 		Long: "Reads all identities in Kratos, some seconds for tens of thousands, and says how many have crossed, how\n" +
 			"many are pending, and when the last would cross at the recent rate. --stragglers writes who is pending\n" +
-			"as CSV, for a mail campaign.",
+			"as CSV, for a mail campaign, who logged in last first; --users has their last login, from an export.\n" +
+			"With --watch, a reading that fails is reported and the next one follows, except for the first.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
@@ -39,6 +42,12 @@ func statusCommand(stdout, stderr io.Writer) *cobra.Command {
 				return errors.New("--every must be 1s or more")
 			case flags.stragglers == "-":
 				return errors.New("--stragglers wants a file: standard output has the numbers")
+			case flags.users != "" && flags.stragglers == "":
+				return errors.New("--users goes with --stragglers FILE")
+			case flags.users == "-":
+				return errors.New("--users wants a file: it is read each time")
+			case samePlace(flags.users, flags.stragglers):
+				return errors.New("--stragglers would overwrite the users file: name another file")
 			}
 			return work(func(ctx context.Context) error { return flags.run(ctx, stdout, stderr) })(cmd, args)
 		},
@@ -47,6 +56,7 @@ func statusCommand(stdout, stderr io.Writer) *cobra.Command {
 	cmd.Flags().DurationVar(&flags.every, "every", time.Minute, "how long to wait between two readings")
 	cmd.Flags().BoolVar(&flags.json, "json", false, "print JSON, one line each time")
 	cmd.Flags().StringVar(&flags.stragglers, "stragglers", "", "`FILE` for the pending identities, CSV")
+	cmd.Flags().StringVar(&flags.users, "users", "", "users `FILE` of an export: adds the last login, locale and name to the stragglers")
 	return cmd
 }
 
@@ -59,18 +69,24 @@ func (f *statusFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	for {
-		status, err := f.read(func(to io.Writer) (bulk.Status, error) {
-			return bulk.ReadStatus(ctx, identities, to, newProgress(stderr), time.Now)
+	read := func() (bulk.Status, error) {
+		return f.read(func(to io.Writer) (bulk.Status, error) {
+			return f.status(ctx, bulk.StatusOptions{Kratos: identities, Stragglers: to, Progress: newProgress(stderr), Now: time.Now})
 		})
+	}
+	for first := true; ; first = false {
+		status, err := read()
 		switch {
 		case f.watch && ctx.Err() != nil:
 			return nil // that is how a watch ends
-		case err != nil:
+		case err != nil && first:
 			return resumableError{walked(ctx, err), "to start again, run the same command"}
-		}
-		if err := f.print(stdout, status); err != nil || !f.watch {
-			return err
+		case err != nil:
+			_, _ = fmt.Fprintf(stderr, "this reading failed, the next is in %s: %v\n", f.every, walked(ctx, err))
+		default:
+			if err := f.print(stdout, status); err != nil || !f.watch {
+				return err
+			}
 		}
 		timer := time.NewTimer(f.every)
 		select {
@@ -80,6 +96,17 @@ func (f *statusFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 			return nil
 		}
 	}
+}
+
+// status reads it once.
+func (f *statusFlags) status(ctx context.Context, opts bulk.StatusOptions) (status bulk.Status, err error) {
+	if f.users != "" {
+		if opts.Users, err = userfile.Open(ctx, f.users, nil, ""); err != nil {
+			return status, err
+		}
+		defer func() { err = errors.Join(err, opts.Users.Close()) }()
+	}
+	return bulk.ReadStatus(ctx, opts)
 }
 
 // read makes the stragglers' file anew, if one is wanted, and only once it is whole. It
@@ -125,6 +152,8 @@ func (f *statusFlags) print(w io.Writer, s bulk.Status) error {
 	case s.Done != nil:
 		text += fmt.Sprintf("at %.1f a day the last would cross on %s; the last ones come late, or never: write to them (--stragglers FILE)\n",
 			s.PerDay, s.Done.Format(time.DateOnly))
+	case s.LastWeek > 0 && s.PerDay == 0:
+		text += "the first crossed less than a day ago: too early to say when the last will\n"
 	case s.LastWeek > 0:
 		text += fmt.Sprintf("at %.1f a day the last would not cross in a hundred years: write to them (--stragglers FILE)\n", s.PerDay)
 	default:

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -108,6 +110,7 @@ func TestStatusForecast(t *testing.T) {
 		"nobody is pending but 2 who are inactive":                 {InactivePending: 2},
 		"nobody is pending: the hook is not needed":                {},
 		"at 2.0 a day the last would cross on 2030-01-02":          {Kinds: kinds, LastWeek: 14, PerDay: 2, Done: &done},
+		"the first crossed less than a day ago: too early":         {Kinds: kinds, LastWeek: 5, LastDay: 5},
 		"nobody crossed in the last seven days":                    {Kinds: kinds},
 		"at 0.1 a day the last would not cross in a hundred years": {Kinds: kinds, LastWeek: 1, PerDay: 1.0 / 7},
 	} {
@@ -115,6 +118,47 @@ func TestStatusForecast(t *testing.T) {
 		var flags statusFlags
 		if err := flags.print(&out, s); err != nil || !strings.Contains(out.String(), want) {
 			t.Errorf("%v, want %s in\n%s", err, want, out.String())
+		}
+	}
+}
+
+// TestStatusWatch: a reading that fails is reported, and the next one follows.
+func TestStatusWatch(t *testing.T) {
+	var readings atomic.Int64
+	ctx, cancel := context.WithCancel(t.Context())
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		switch readings.Add(1) {
+		case 2:
+			w.WriteHeader(http.StatusForbidden)
+			return
+		case 4:
+			cancel()
+		}
+		w.Header().Set("Link", `</admin/identities?page_size=500>; rel="first"`)
+		_, _ = io.WriteString(w, "[]")
+	}))
+	defer srv.Close()
+	t.Setenv("FERRY_KRATOS_ADMIN_URL", srv.URL)
+	var stdout, stderr bytes.Buffer
+	if status := run(ctx, []string{"status", "--watch", "--every", "1s", "--json"}, &stdout, &stderr); status != exitOK {
+		t.Errorf("status %d: %s", status, stderr.String())
+	}
+	if lines := strings.Count(stdout.String(), "\n"); lines != 2 || !strings.Contains(stderr.String(), "this reading failed, the next is in 1s: read the identities") {
+		t.Errorf("%d readings: %s", lines, stderr.String())
+	}
+	srv.Close()
+	if status := run(t.Context(), []string{"status", "--watch"}, &stdout, &stderr); status != exitFailed {
+		t.Errorf("a first reading that fails ends with status %d", status)
+	}
+}
+
+// TestStatusUsage: flags that do not go together.
+func TestStatusUsage(t *testing.T) {
+	for _, args := range []string{"--users a", "--users - --stragglers b", "--users a --stragglers ./a"} {
+		var stdout, stderr bytes.Buffer
+		if status := run(t.Context(), append([]string{"status"}, strings.Fields(args)...), &stdout, &stderr); status != exitUsage {
+			t.Errorf("%s: status %d: %s", args, status, stderr.String())
 		}
 	}
 }

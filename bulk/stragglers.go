@@ -1,0 +1,171 @@
+package bulk
+
+import (
+	"cmp"
+	"context"
+	"encoding/csv"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"ferry/bulk/userfile"
+	"ferry/kratos"
+	"ferry/mapping"
+)
+
+// straggler is a person who is pending.
+type straggler struct {
+	address               string
+	verified              bool
+	identityID, userID    string
+	connection            string
+	importedAt, lastLogin time.Time // zero: not known
+	locale, name          string
+}
+
+// stragglers lists who is still pending, for a mail campaign.
+type stragglers struct {
+	wanted bool
+	all    []straggler
+}
+
+func (s *stragglers) add(record kratos.Record) {
+	if !s.wanted {
+		return
+	}
+	one := straggler{
+		identityID: record.ID, userID: primary(record), connection: record.Binding.Connection,
+		importedAt: originOf(record).At, locale: textIn(record.Traits, "locale"), name: nameIn(record.Traits),
+	}
+	one.address, one.verified = reach(record)
+	s.all = append(s.all, one)
+}
+
+// complete adds what a users file knows: the last login, and the locale and the name
+// where the traits have none.
+func (s *stragglers) complete(ctx context.Context, users *userfile.Source, progress Progress) error {
+	if !s.wanted || users == nil {
+		return nil
+	}
+	byUser := make(map[string]*straggler, len(s.all))
+	for i := range s.all {
+		byUser[s.all[i].userID] = &s.all[i]
+	}
+	progress.Start("users, bytes", users.Size())
+	var read int64
+	for row, err := range users.Rows(ctx) {
+		if err != nil {
+			return err
+		}
+		now := users.Offset()
+		progress.Add(now - read)
+		read = now
+		if row.Err != nil {
+			continue
+		}
+		profile, err := mapping.FromUser(row.JSON)
+		one := byUser[profile.UserID]
+		if err != nil || one == nil {
+			continue
+		}
+		one.lastLogin, _ = mapping.Time(profile.Claims["last_login"])
+		one.locale = cmp.Or(one.locale, textIn(profile.Claims, "locale"))
+		one.name = cmp.Or(one.name, nameIn(profile.Claims))
+	}
+	return nil
+}
+
+// write writes the list, who logged in last first.
+func (s *stragglers) write(to io.Writer) error {
+	if !s.wanted {
+		return nil
+	}
+	slices.SortStableFunc(s.all, func(a, b straggler) int { return b.lastLogin.Compare(a.lastLogin) })
+	out := csv.NewWriter(to)
+	err := out.Write([]string{"address", "verified", "identity_id", "user_id", "connection", "imported_at", "last_login", "locale", "name"})
+	for i := 0; err == nil && i < len(s.all); i++ {
+		err = out.Write(s.all[i].row())
+	}
+	out.Flush()
+	if err = cmp.Or(err, out.Error()); err != nil {
+		return fmt.Errorf("write the stragglers: %w", err)
+	}
+	return nil
+}
+
+func (s straggler) row() []string {
+	row := []string{
+		s.address, strconv.FormatBool(s.verified), s.identityID, s.userID, s.connection,
+		utc(s.importedAt), utc(s.lastLogin), s.locale, s.name,
+	}
+	for i := range row {
+		row[i] = harmless(row[i])
+	}
+	return row
+}
+
+// utc is empty for the zero time.
+func utc(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	return at.UTC().Format(time.RFC3339)
+}
+
+func textIn(values map[string]any, key string) string {
+	text, _ := values[key].(string)
+	return strings.TrimSpace(text)
+}
+
+// nameIn finds a person's name in traits or claims: name, as a text or with first and
+// last, or given_name and family_name.
+func nameIn(values map[string]any) string {
+	if name := textIn(values, "name"); name != "" {
+		return name
+	}
+	if parts, isObject := values["name"].(map[string]any); isObject {
+		return strings.TrimSpace(textIn(parts, "first") + " " + textIn(parts, "last"))
+	}
+	return strings.TrimSpace(textIn(values, "given_name") + " " + textIn(values, "family_name"))
+}
+
+// plainNumber is a phone number, which a spreadsheet takes for no more than a number.
+var plainNumber = regexp.MustCompile(`^\+[0-9 ]+$`)
+
+// harmless puts a quote before a cell that a spreadsheet would compute: people choose
+// their names and addresses themselves, and operators open such a file.
+func harmless(cell string) string {
+	if cell != "" && strings.ContainsRune("=+-@\t\r\n", rune(cell[0])) && !plainNumber.MatchString(cell) {
+		return "'" + cell
+	}
+	return cell
+}
+
+// reach is where the person can be written to: an address that is verified before one
+// that is not, e-mail before anything else, and the identifier where there is neither.
+func reach(record kratos.Record) (address string, verified bool) {
+	all := slices.Clone(record.Addresses)
+	slices.SortStableFunc(all, func(a, b kratos.Address) int { return rankAddress(b) - rankAddress(a) })
+	if len(all) > 0 {
+		return all[0].Value, all[0].Verified
+	}
+	if len(record.Identifiers) > 0 {
+		return record.Identifiers[0], false
+	}
+	return "", false
+}
+
+func rankAddress(a kratos.Address) int {
+	rank := 0
+	if a.Verified {
+		rank += 2
+	}
+	if a.Via == "email" {
+		rank++
+	}
+	return rank
+}

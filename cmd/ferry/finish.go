@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ferry/bulk"
+	"ferry/config"
+	"ferry/wiring"
+)
+
+// finishFlags are the flags of `ferry finish`.
+type finishFlags struct {
+	yes, undo, hookOff, json bool
+	results, hookURL         string
+	wait                     time.Duration
+}
+
+func finishCommand(stdout, stderr io.Writer) *cobra.Command {
+	var flags finishFlags
+	cmd := &cobra.Command{
+		Use:   "finish",
+		Short: "End the migration for those who never logged in.",
+		Long: "Ends the pending state of the identities that were imported and never logged in. Their password becomes a\n" +
+			"random one, so that they see wrong credentials, with the hook in Kratos and without it, and can recover the\n" +
+			"account. Without --yes it only says what it would do. Close the migration first: set\n" +
+			"FERRY_MIGRATION_CLOSED=true for every `ferry serve`, and restart it. Run the same command again after an\n" +
+			"interruption. --undo makes them pending again, except those who have chosen a password since.\n" +
+			"Exit 0: done, 1: an identity could not be changed, or the run was interrupted, 2: wrong usage.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			hook, err := flags.check()
+			if err != nil {
+				return err
+			}
+			return work(func(ctx context.Context) error { return flags.run(ctx, hook, stdout, stderr) })(cmd, args)
+		},
+	}
+	cmd.Flags().BoolVar(&flags.yes, "yes", false, "write the changes (default: say what would change)")
+	cmd.Flags().BoolVar(&flags.undo, "undo", false, "make those pending again whom finish ended")
+	cmd.Flags().StringVar(&flags.results, "results", "", "`FILE` for a line about each identity; another run appends to it (default: standard output)")
+	cmd.Flags().StringVar(&flags.hookURL, "hook-url", "", "`URL` at which Kratos reaches ferry, http://HOST:PORT (default: FERRY_LISTEN)")
+	cmd.Flags().BoolVar(&flags.hookOff, "hook-off", false, "the migration hook is switched off in Kratos, so ferry is not asked whether the migration is closed")
+	cmd.Flags().DurationVar(&flags.wait, "wait", 2*time.Minute, "how long the migration must be closed before the first write: Kratos may still be storing a password")
+	cmd.Flags().BoolVar(&flags.json, "json", false, "print the summary as JSON on standard output")
+	return cmd
+}
+
+// check returns the base URL of --hook-url, nil where it is not given.
+func (f *finishFlags) check() (*url.URL, error) {
+	switch {
+	case f.wait < 0:
+		return nil, errors.New("--wait cannot be negative")
+	case f.hookOff && f.hookURL != "":
+		return nil, errors.New("--hook-off and --hook-url exclude each other")
+	case f.hookOff && f.undo:
+		return nil, errors.New("--undo needs the hook: without it, people who are pending get an error 500")
+	case f.hookURL == "":
+		return nil, nil //nolint:nilnil // not given
+	}
+	return baseURL("--hook-url", f.hookURL)
+}
+
+func (f *finishFlags) run(ctx context.Context, hook *url.URL, stdout, stderr io.Writer) (err error) {
+	cfg, err := config.LoadFor(config.Kratos)
+	if err != nil {
+		return err
+	}
+	opts := bulk.FinishOptions{Write: f.yes, Undo: f.undo, Progress: newProgress(stderr), Now: time.Now}
+	if !f.undo {
+		opts.Wait = f.wait
+	}
+	if opts.Kratos, err = bulkKratos(cfg); err != nil {
+		return err
+	}
+	if f.yes && !f.hookOff {
+		probe, err := hookProbe(cfg, hook)
+		if err != nil {
+			return err
+		}
+		if opts.Check = probe.Closed; f.undo {
+			opts.Check = probe.Answers
+		}
+	}
+	if opts.Results, err = f.open(stdout); err != nil {
+		return err
+	}
+	summary, err := bulk.Finish(ctx, opts)
+	err = errors.Join(walked(ctx, err), opts.Results.Close())
+	return errors.Join(f.conclude(summary, err, stdout, stderr), err)
+}
+
+// hookProbe calls the hook at base, or where FERRY_LISTEN says.
+func hookProbe(cfg *config.Config, base *url.URL) (bulk.HookProbe, error) {
+	if len(cfg.HookKeys) == 0 {
+		return bulk.HookProbe{}, config.Faults{{Name: config.Prefix + "HOOK_KEYS", Problem: "is not set: finish calls the hook with it, to see that the migration is closed"}}
+	}
+	address := ""
+	if base != nil {
+		address = base.String()
+	} else {
+		var err error
+		if address, err = sameMachine(cfg); err != nil {
+			return bulk.HookProbe{}, errors.New("FERRY_LISTEN does not say where ferry can be reached: name it, --hook-url http://HOST:PORT")
+		}
+	}
+	return bulk.HookProbe{
+		URL: address + wiring.MigratePath, Key: cfg.HookKeys[0],
+		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true},
+	}, nil
+}
+
+func (f *finishFlags) open(stdout io.Writer) (*bulk.FinishResults, error) {
+	switch {
+	case f.results != "":
+		return bulk.OpenFinishResults(f.results)
+	case f.json:
+		return nil, nil //nolint:nilnil // no results are wanted
+	}
+	return bulk.StreamFinishResults(stdout), nil
+}
+
+// conclude prints the summary; its error says that identities could not be changed.
+func (f *finishFlags) conclude(s bulk.FinishSummary, cut error, stdout, stderr io.Writer) error {
+	if s.Identities == 0 && cut != nil {
+		return nil // it did not begin
+	}
+	if f.json {
+		enc := json.NewEncoder(stdout)
+		enc.SetIndent("", "  ")
+		if err := enc.Encode(s); err != nil {
+			return err
+		}
+	}
+	printFinished(stderr, s)
+	switch {
+	case cut != nil:
+		_, _ = fmt.Fprintln(stderr, "the run was interrupted: run the same command again to go on")
+		return nil
+	case s.Failed() > 0:
+		return fmt.Errorf("%d identities could not be changed; the results say why", s.Failed())
+	}
+	_, _ = fmt.Fprintln(stderr, nextAfterFinish(s))
+	return nil
+}
+
+// printFinished says what was done, for people.
+func printFinished(w io.Writer, s bulk.FinishSummary) {
+	line := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
+	if s.DryRun {
+		line("dry run: nothing was written; this is what would be")
+	}
+	line("%9d identities in Kratos, %d of them pending", s.Identities, s.Pending)
+	for _, outcome := range []bulk.Outcome{bulk.Finished, bulk.Restored, bulk.Skipped, bulk.Failed} {
+		if s.Outcomes[outcome] == 0 {
+			continue
+		}
+		line("%9d %s", s.Outcomes[outcome], outcome)
+		for _, name := range slices.Sorted(maps.Keys(s.Reasons)) {
+			if why, ok := strings.CutPrefix(name, string(outcome)+": "); ok {
+				line("%9s   %d %s", "", s.Reasons[name], why)
+			}
+		}
+	}
+	line("%9d pending afterwards", s.Remaining)
+}
+
+// nextAfterFinish is what to do next.
+func nextAfterFinish(s bulk.FinishSummary) string {
+	left := ""
+	if s.Remaining > 0 && !s.Undo {
+		left = fmt.Sprintf("%d stay pending and will get an error 500 without the hook: the results name them\n", s.Remaining)
+	}
+	switch {
+	case s.DryRun && s.Undo:
+		return "next: ferry finish --undo --yes"
+	case s.DryRun:
+		return left + "next: set FERRY_MIGRATION_CLOSED=true for every `ferry serve`, restart it, then ferry finish --yes --results finish.ndjson"
+	case s.Undo:
+		return "next: unset FERRY_MIGRATION_CLOSED for every `ferry serve`, and restart it"
+	case s.Remaining > 0:
+		return left + "next: bind them with ferry rebind, or delete them, then run the same command again"
+	}
+	return "next: ferry kratos-config --remove kratos.yml"
+}
