@@ -17,8 +17,8 @@ import (
 // with it must take next to no time.
 type Progress interface {
 	// Start begins a phase, and ends the one before. what says what is counted, and
-	// ends in ", bytes" where that is bytes; total is how many there are, 0 or less
-	// where nobody knows.
+	// ends in ", bytes" or ", percent" where that is the unit; total is how many there
+	// are, 0 or less where nobody knows.
 	Start(what string, total int64)
 	// Add counts n more; 0 is a sign of life.
 	Add(n int64)

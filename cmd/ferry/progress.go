@@ -32,7 +32,7 @@ type progress struct {
 	columns func() int               // of the terminal; 0: there is none
 	bar     *progressbar.ProgressBar // of the phase, on a terminal that is wide enough
 	phase   string                   // what is counted; empty between phases
-	bytes   bool                     // that is bytes
+	unit    unit                     // of what is counted
 	total   int64                    // 0: unknown
 	count   int64
 	began   time.Time
@@ -64,11 +64,11 @@ func (p *progress) Start(what string, total int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.end()
-	p.phase, p.bytes = strings.CutSuffix(what, ", bytes")
+	p.phase, p.unit = unitOf(what)
 	p.total, p.count, p.began = max(total, 0), 0, p.now()
 	p.told = p.began
 	if p.columns() >= barColumns {
-		p.bar = newBar(p.to, p.phase, p.total, p.bytes)
+		p.bar = newBar(p.to, p.phase, p.total, p.unit)
 	}
 }
 
@@ -146,10 +146,30 @@ func (p *progress) end() {
 	p.phase = ""
 }
 
+// unit is what a phase counts.
+type unit int
+
+const (
+	things unit = iota
+	bytesRead
+	percent
+)
+
+// unitOf takes the unit off what bulk.Progress is told is counted.
+func unitOf(what string) (phase string, _ unit) {
+	if phase, found := strings.CutSuffix(what, ", bytes"); found {
+		return phase, bytesRead
+	}
+	if phase, found := strings.CutSuffix(what, ", percent"); found {
+		return phase, percent
+	}
+	return what, things
+}
+
 // line is how far the phase is: "users: 12,000 of 100,000 (12%), 2,400/s, 37s left".
 func (p *progress) line(took time.Duration) string {
 	text := p.phase + ": " + p.amount(p.count)
-	if p.total > 0 {
+	if p.total > 0 && p.unit != percent {
 		text += fmt.Sprintf(" of %s (%d%%)", p.amount(p.total), min(p.count*100/p.total, 100))
 	}
 	text += p.rate(took)
@@ -162,7 +182,7 @@ func (p *progress) line(took time.Duration) string {
 
 // rate is how much is done in a second, where there is something to tell.
 func (p *progress) rate(took time.Duration) string {
-	if p.count == 0 || took < time.Second {
+	if p.count == 0 || took < time.Second || p.unit == percent {
 		return ""
 	}
 	perSecond := float64(p.count) / took.Seconds()
@@ -173,14 +193,18 @@ func (p *progress) rate(took time.Duration) string {
 }
 
 func (p *progress) amount(n int64) string {
-	if p.bytes {
+	switch p.unit {
+	case bytesRead:
 		return sized(n)
+	case percent:
+		return grouped(n) + "%"
+	case things:
 	}
 	return grouped(n)
 }
 
 // newBar makes a bar that starts no goroutine.
-func newBar(to io.Writer, what string, total int64, bytes bool) *progressbar.ProgressBar {
+func newBar(to io.Writer, what string, total int64, counted unit) *progressbar.ProgressBar {
 	if total == 0 {
 		total = -1 // unknown
 	}
@@ -190,12 +214,15 @@ func newBar(to io.Writer, what string, total int64, bytes bool) *progressbar.Pro
 		progressbar.OptionSetSpinnerChangeInterval(0),
 		progressbar.OptionThrottle(progressRedraw),
 		progressbar.OptionUseANSICodes(true),
-		progressbar.OptionShowCount(),
-		progressbar.OptionShowBytes(bytes),
+		progressbar.OptionShowBytes(counted == bytesRead),
 		progressbar.OptionShowTotalBytes(total > 0),
 	}
-	if !bytes { // their rate is shown with them
-		options = append(options, progressbar.OptionShowIts(), progressbar.OptionSetItsString(""))
+	switch counted {
+	case things:
+		options = append(options, progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString(""))
+	case bytesRead: // their rate is shown with them
+		options = append(options, progressbar.OptionShowCount())
+	case percent: // the bar shows it
 	}
 	bar := progressbar.NewOptions64(total, options...)
 	_ = bar.RenderBlank() // the clock runs from here

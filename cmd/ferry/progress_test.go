@@ -48,6 +48,10 @@ func TestProgressWithoutATerminal(t *testing.T) {
 	p.Done()
 	p.Start("nothing", 0)
 	p.Done()
+	p.Start("export, percent", 100)
+	after(10*time.Second, 30)
+	after(20*time.Second, 70)
+	p.Done()
 	want := []string{
 		"users: 12,000 of 100,000 (12%), 2,400/s, 37s left",
 		"users: 12,000 of 100,000 (12%), 1,200/s, 1m13s left",
@@ -58,6 +62,9 @@ func TestProgressWithoutATerminal(t *testing.T) {
 		"found: 3, 30/min",
 		"found: 4 in 7s, 34/min",
 		"nothing: 0 in 0s",
+		"export: 30%, 23s left",
+		"export: 100%",
+		"export: 100% in 30s",
 	}
 	if got := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n"); strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -73,7 +80,7 @@ func TestProgressOnATerminal(t *testing.T) {
 	for _, phase := range []struct {
 		what  string
 		total int64
-	}{{"users", 8000}, {"download, bytes", 8000}, {"found", 0}} {
+	}{{"users", 8000}, {"download, bytes", 8000}, {"found", 0}, {"export, percent", 8000}} {
 		p.Start(phase.what, phase.total)
 		var group sync.WaitGroup
 		for range 8 {
@@ -94,6 +101,9 @@ func TestProgressOnATerminal(t *testing.T) {
 			t.Errorf("%q is not in %q", want, shown)
 		}
 	}
+	if _, bar, _ := strings.Cut(shown, "\rexport "); strings.Contains(bar, "/s") || !strings.Contains(bar, "100% |") {
+		t.Errorf("a percentage has no rate: %q", bar)
+	}
 	var stays []string
 	for _, line := range strings.Split(shown, "\n") {
 		_, line, _ = strings.Cut(line, "\x1b[2K\r")
@@ -103,7 +113,7 @@ func TestProgressOnATerminal(t *testing.T) {
 		line, _, _ = strings.Cut(line, " in ")
 		stays = append(stays, line)
 	}
-	if got := strings.Join(stays, "|"); got != "a word|users: 8,001|a word|download: 8.0 kB|a word|found: 8,001|" {
+	if got := strings.Join(stays, "|"); got != "a word|users: 8,001|a word|download: 8.0 kB|a word|found: 8,001|a word|export: 8,001%|" {
 		t.Errorf("%q stays of %q", got, shown)
 	}
 }
