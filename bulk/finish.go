@@ -25,7 +25,7 @@ const (
 const (
 	reasonNotImported = "not_imported"
 	reasonNotPending  = "not_pending"
-	reasonEarlierRun  = "earlier_run"
+	reasonEarlier     = "finished_earlier"
 	reasonOwnPassword = "own_password"
 	reasonGone        = "deleted"
 )
@@ -177,7 +177,7 @@ func (f *finisher) plan(record kratos.Record) error {
 
 // concerns reports whether an identity without anything to do has a result.
 func (f *finisher) concerns(record kratos.Record) bool {
-	_, marked := finishMarkOf(record)
+	_, marked := record.FinishMark()
 	if f.Undo {
 		return marked
 	}
@@ -187,16 +187,16 @@ func (f *finisher) concerns(record kratos.Record) bool {
 // look says whether an identity is to be changed, and what its result is where not.
 func (f *finisher) look(record kratos.Record) (todo bool, result FinishResult) {
 	result = FinishResult{IdentityID: record.ID, UserID: primary(record)}
-	mark, marked := finishMarkOf(record)
+	_, marked := record.FinishMark()
 	switch {
 	case f.Undo && !marked:
 		return false, result.as(Skipped, reasonNotPending, "finish did not end it, or it was restored already")
-	case f.Undo && !mark.holds(record):
+	case f.Undo && !record.Finished():
 		return false, result.as(Skipped, reasonOwnPassword, "the person has chosen a password since")
 	case f.Undo:
 		return true, result
-	case marked && mark.holds(record):
-		return false, result.as(Finished, reasonEarlierRun, "")
+	case record.Finished():
+		return false, result.as(Skipped, reasonEarlier, "")
 	case marked && !record.Pending:
 		return false, result.as(Skipped, reasonOwnPassword, "the person has chosen a password since")
 	case !record.Pending:
@@ -253,7 +253,7 @@ func (f *finisher) report(result FinishResult) error {
 	switch {
 	case result.Outcome == Restored:
 		f.summary.Remaining++
-	case f.Undo, result.Reason == reasonEarlierRun, result.Reason == reasonOwnPassword:
+	case f.Undo, result.Reason == reasonEarlier, result.Reason == reasonOwnPassword:
 	case result.Outcome == Finished, result.Reason == reasonNotPending, result.Reason == reasonGone, result.Reason == reasonPassword:
 		f.summary.Remaining--
 	}

@@ -151,7 +151,7 @@ func TestFinish(t *testing.T) {
 	}
 
 	again, words := x.must()
-	if words["auth0|pending"] != "finished:earlier_run" || f.count("put") != 3 || again.Remaining != 1 {
+	if words["auth0|pending"] != "skipped:finished_earlier" || f.count("put") != 3 || again.Remaining != 1 {
 		t.Errorf("again: %v, %+v, %d writes", words, again, f.count("put"))
 	}
 	s, csv := status(t, f)
@@ -379,7 +379,7 @@ func TestFinishResultsFile(t *testing.T) {
 	}
 	words := finishWords(t, string(text))
 	for i := range 4 {
-		if word := words[fmt.Sprintf("auth0|%d", i)]; word != "finished" && word != "finished:earlier_run" {
+		if word := words[fmt.Sprintf("auth0|%d", i)]; word != "finished" && word != "skipped:finished_earlier" {
 			t.Errorf("%d is %q", i, word)
 		}
 	}

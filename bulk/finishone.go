@@ -5,10 +5,8 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"time"
 
@@ -17,52 +15,11 @@ import (
 	"ferry/secret"
 )
 
-// keyFinished is where Finish notes on an identity, below metadata_admin.auth0, that it
-// ended the pending state.
-const keyFinished = "finished"
-
-// finishMark is that note.
-type finishMark struct {
-	At time.Time `json:"at"`
-	// PasswordSHA256 is of the hash that Finish set. It is another's once the person has
-	// chosen a password.
-	PasswordSHA256 string `json:"password_sha256"`
-}
-
-// finishMarkOf reads the note; false where there is none.
-func finishMarkOf(record kratos.Record) (finishMark, bool) {
-	auth0, _ := record.MetadataAdmin["auth0"].(map[string]any)
-	text, err := json.Marshal(auth0[keyFinished])
-	var mark finishMark
-	if err != nil || json.Unmarshal(text, &mark) != nil || mark.PasswordSHA256 == "" {
-		return finishMark{}, false
-	}
-	return mark, true
-}
-
-// holds reports whether the identity still has the hash that Finish set.
-func (m finishMark) holds(record kratos.Record) bool {
-	return record.HasPassword && hex.EncodeToString(record.PasswordDigest[:]) == m.PasswordSHA256
-}
-
 // isImported reports whether the identity records in metadata_admin which Auth0 user it
 // was made of.
 func isImported(record kratos.Record) bool {
 	auth0, _ := record.MetadataAdmin["auth0"].(map[string]any)
 	return (auth0["user_id"] != nil || auth0["user_ids"] != nil) && len(record.Binding.Subjects) > 0
-}
-
-// withMark is metadata_admin with the note, or with nil without it.
-func withMark(record kratos.Record, mark any) map[string]any {
-	admin := maps.Clone(record.MetadataAdmin)
-	auth0, _ := admin["auth0"].(map[string]any)
-	auth0 = maps.Clone(auth0)
-	delete(auth0, keyFinished)
-	if mark != nil {
-		auth0[keyFinished] = mark
-	}
-	admin["auth0"] = auth0
-	return admin
 }
 
 // unknowable is a bcrypt hash of random bytes: the hash of no password that anyone can
@@ -115,13 +72,13 @@ func (f *finisher) changeOnce(ctx context.Context, id string) (FinishResult, err
 	}
 	todo, result := f.look(before)
 	if !todo {
-		if result.Reason == reasonEarlierRun { // a write of this run whose answer was lost
-			result.Reason = ""
+		if result.Reason == reasonEarlier { // by this run: the answer to the write was lost
+			result.Outcome, result.Reason = Finished, ""
 		}
 		return result, nil
 	}
 	if f.Undo {
-		after, err := f.Kratos.Replace(ctx, before, kratos.Replacement{Pending: true, MetadataAdmin: withMark(before, nil)})
+		after, err := f.Kratos.Replace(ctx, before, kratos.Replacement{Pending: true, MetadataAdmin: before.WithFinishMark(nil)})
 		switch {
 		case err != nil:
 			return result, err
@@ -132,8 +89,8 @@ func (f *finisher) changeOnce(ctx context.Context, id string) (FinishResult, err
 	}
 	hash := unknowable()
 	digest := sha256.Sum256([]byte(hash.Reveal()))
-	mark := finishMark{At: f.Now().UTC().Truncate(time.Second), PasswordSHA256: hex.EncodeToString(digest[:])}
-	after, err := f.Kratos.Replace(ctx, before, kratos.Replacement{PasswordHash: hash, MetadataAdmin: withMark(before, mark)})
+	mark := kratos.FinishMark{At: f.Now().UTC().Truncate(time.Second), PasswordSHA256: hex.EncodeToString(digest[:])}
+	after, err := f.Kratos.Replace(ctx, before, kratos.Replacement{PasswordHash: hash, MetadataAdmin: before.WithFinishMark(&mark)})
 	switch {
 	case err != nil:
 		return result, err

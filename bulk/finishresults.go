@@ -69,16 +69,16 @@ func (r *FinishResults) load(from io.Reader) (whole int64, err error) {
 			return 0, errors.New("a line is not a result of finish; name another file")
 		}
 		whole += int64(len(line))
-		switch result.Outcome { //nolint:exhaustive // the others do not change who is finished
-		case Finished:
+		switch {
+		case result.Outcome == Finished, result.Reason == reasonEarlier:
 			r.finished[result.IdentityID] = true
-		case Restored:
+		case result.Outcome == Restored:
 			delete(r.finished, result.IdentityID)
 		}
 	}
 }
 
-// has reports whether an earlier run wrote that it finished the identity.
+// has reports whether the file says already that the identity is finished.
 func (r *FinishResults) has(id string) bool { return r != nil && r.finished[id] }
 
 func (r *FinishResults) write(result FinishResult) error {

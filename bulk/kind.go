@@ -44,13 +44,12 @@ func Kinds() []Kind {
 // recovered without ever crossing.
 func kindOf(record kratos.Record) Kind {
 	_, noted := record.MigratedAt()
-	mark, finished := finishMarkOf(record)
 	switch {
 	case !record.Active:
 		return KindInactive
 	case record.Pending:
 		return KindPending
-	case finished && mark.holds(record):
+	case record.Finished():
 		return KindFinished
 	case record.HasPassword && noted:
 		return KindMigrated

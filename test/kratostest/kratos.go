@@ -53,6 +53,8 @@ type Options struct {
 	// PublicBaseURL is serve.public.base_url, with a slash at its end: where browsers
 	// reach the public API. Empty means where it listens.
 	PublicBaseURL string
+	// Mailbox receives the mail that Kratos sends. Nil: it stays in the database.
+	Mailbox *Mailbox
 	// Edit changes the configuration after everything else, to test what an
 	// operator may do to it. Lists are []any, objects map[string]any.
 	Edit func(config map[string]any)
@@ -266,7 +268,7 @@ func (b *boot) writeConfig(p ports) error {
 		cookieSecret:  b.secret,
 		cipherSecret:  b.secret,
 		bcryptCost:    cost,
-	}, b.opts.Edit)
+	}, b.edit)
 	if err != nil {
 		return err
 	}
@@ -274,6 +276,15 @@ func (b *boot) writeConfig(p ports) error {
 		return fmt.Errorf("write kratos.yml: %w", err)
 	}
 	return nil
+}
+
+func (b *boot) edit(config map[string]any) {
+	if b.opts.Mailbox != nil {
+		b.opts.Mailbox.deliver(config)
+	}
+	if b.opts.Edit != nil {
+		b.opts.Edit(config)
+	}
 }
 
 // command runs Kratos with an environment made from nothing: it would take any
@@ -287,7 +298,11 @@ func (b *boot) command(args ...string) process.Command {
 }
 
 func (b *boot) serve(ctx context.Context, p ports) (*Kratos, error) {
-	proc, err := b.command("serve", "-c", b.file("kratos.yml"), "--dev", "--sqa-opt-out").Start(ctx)
+	args := []string{"serve", "-c", b.file("kratos.yml"), "--dev", "--sqa-opt-out"}
+	if b.opts.Mailbox != nil {
+		args = append(args, "--watch-courier")
+	}
+	proc, err := b.command(args...).Start(ctx)
 	if err != nil {
 		return nil, err
 	}
