@@ -48,7 +48,7 @@ func (f *finisher) change(ctx context.Context, id string) (FinishResult, error) 
 		case fault.Final():
 			return result.as(Failed, reasonKratos, refusedDetail(fault)), nil
 		case fault.Outcome != outcome.Unavailable, f.Now().Sub(started)+wait > f.RetryFor:
-			return result, fmt.Errorf("write the identity %s: %w; run the same command again to go on", id, err)
+			return result, fmt.Errorf("write the identity %s: %w", id, err)
 		}
 		if err := rest(ctx, wait); err != nil {
 			return result, err

@@ -98,7 +98,7 @@ func (f *finishFlags) run(ctx context.Context, hook *url.URL, stdout, stderr io.
 	}
 	summary, err := bulk.Finish(ctx, opts)
 	err = errors.Join(walked(ctx, err), opts.Results.Close())
-	return errors.Join(f.conclude(summary, err, stdout, stderr), err)
+	return f.conclude(summary, err, stdout, stderr)
 }
 
 // hookProbe calls the hook at base, or where FERRY_LISTEN says.
@@ -131,23 +131,23 @@ func (f *finishFlags) open(stdout io.Writer) (*bulk.FinishResults, error) {
 	return bulk.StreamFinishResults(stdout), nil
 }
 
-// conclude prints the summary; its error says that identities could not be changed.
+// conclude prints the summary. Its error says that the run was interrupted, or that
+// identities could not be changed.
 func (f *finishFlags) conclude(s bulk.FinishSummary, cut error, stdout, stderr io.Writer) error {
 	if s.Identities == 0 && cut != nil {
-		return nil // it did not begin
+		return cut // it did not begin
 	}
 	if f.json {
 		enc := json.NewEncoder(stdout)
 		enc.SetIndent("", "  ")
 		if err := enc.Encode(s); err != nil {
-			return err
+			return errors.Join(err, cut)
 		}
 	}
 	printFinished(stderr, s)
 	switch {
 	case cut != nil:
-		_, _ = fmt.Fprintln(stderr, "the run was interrupted: run the same command again to go on")
-		return nil
+		return resumableError{cut, "to continue, run the same command again"}
 	case s.Failed() > 0:
 		return fmt.Errorf("%d identities could not be changed; the results say why", s.Failed())
 	}

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"ferry/test/auth0sim"
 	"ferry/test/ferrytest"
@@ -61,6 +62,10 @@ func start(t *testing.T) *stack {
 	s.front.url = server.URL
 	s.kratos = kratostest.Run(t, kratostest.Options{
 		Dir: s.dir, HookURL: s.front.url + "/hooks/password-migration", AfterLoginURL: s.front.url + "/hooks/after-login", HookKey: hookKey, Mailbox: s.mail,
+		Edit: func(config map[string]any) { // it asks a server on the Internet about a new password
+			password, _ := config["selfservice"].(map[string]any)["methods"].(map[string]any)["password"].(map[string]any)
+			password["config"].(map[string]any)["haveibeenpwned_enabled"] = false
+		},
 	})
 	s.ferry = s.serve()
 	s.front.to(t, s.ferry.HooksURL())
@@ -298,3 +303,19 @@ func names(prefix string, n int) []string {
 
 // same compares two identities as texts.
 func same(a, b kratostest.Identity) bool { return fmt.Sprintf("%+v", a) == fmt.Sprintf("%+v", b) }
+
+// await waits until something is so.
+func await(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(time.Minute)
+	defer deadline.Stop()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for !so() {
+		select {
+		case <-tick.C:
+		case <-deadline.C:
+			t.Fatal("it never was so: " + what)
+		}
+	}
+}
