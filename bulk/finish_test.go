@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -239,15 +240,8 @@ func TestFinishMeanwhile(t *testing.T) {
 			}
 			x := newFinish(t, f)
 			summary, words := x.must()
-			got := ""
-			for _, word := range words {
-				got = word
-			}
-			remaining := 0
-			if c.hook {
-				remaining = 1
-			}
-			if got != c.want || summary.Remaining != remaining || summary.Pending != 1 {
+			remaining := map[bool]int{true: 1}[c.hook]
+			if got := slices.Collect(maps.Values(words)); len(got) != 1 || got[0] != c.want || summary.Remaining != remaining || summary.Pending != 1 {
 				t.Errorf("%v, %+v", words, summary)
 			}
 			if p := f.people[id]; p != nil && (p.Hash != c.hash || p.Hook != c.hook) {
@@ -338,18 +332,7 @@ func TestFinishResultsFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "finish.ndjson")
 	x := newFinish(t, f)
 	ctx, cancel := context.WithCancel(t.Context())
-	run := func(ctx context.Context) (bulk.FinishSummary, error) {
-		results, err := bulk.OpenFinishResults(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := bulk.OpenFinishResults(path); err == nil {
-			t.Error("two runs write one file")
-		}
-		x.opts.Results = results
-		summary, err := bulk.Finish(ctx, x.opts)
-		return summary, errors.Join(err, results.Close())
-	}
+	run := func(ctx context.Context) (bulk.FinishSummary, error) { return x.runInto(ctx, path) }
 	f.on = func(kind string, n int) fault {
 		if kind == "put" && n == 3 {
 			cancel()
@@ -360,13 +343,7 @@ func TestFinishResultsFile(t *testing.T) {
 	if _, err := run(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("the error is %v", err)
 	}
-	text, err := os.ReadFile(path)
-	if err == nil {
-		err = os.WriteFile(path, append(text, `{"identity_id":"half`...), 0o600)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	appendTo(t, path, `{"identity_id":"half`)
 	f.on = nil
 	if _, err := run(t.Context()); err != nil {
 		t.Fatal(err)
@@ -374,7 +351,8 @@ func TestFinishResultsFile(t *testing.T) {
 	if summary, err := run(t.Context()); err != nil || len(summary.Outcomes) != 0 || summary.Identities != 4 {
 		t.Errorf("%+v, %v", summary, err)
 	}
-	if text, err = os.ReadFile(path); err != nil {
+	text, err := os.ReadFile(path)
+	if err != nil {
 		t.Fatal(err)
 	}
 	words := finishWords(t, string(text))
@@ -383,10 +361,35 @@ func TestFinishResultsFile(t *testing.T) {
 			t.Errorf("%d is %q", i, word)
 		}
 	}
-	if err := os.WriteFile(path, []byte(`{"line":1,"outcome":"skipped"}`+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	appendTo(t, path, `{"line":1,"outcome":"skipped"}`+"\n")
 	if _, err := bulk.OpenFinishResults(path); err == nil || !strings.Contains(err.Error(), "not a result of finish") {
 		t.Errorf("the error is %v", err)
+	}
+}
+
+// runInto finishes with a results file.
+func (x *finishing) runInto(ctx context.Context, path string) (bulk.FinishSummary, error) {
+	x.Helper()
+	results, err := bulk.OpenFinishResults(path)
+	if err != nil {
+		x.Fatal(err)
+	}
+	if _, err := bulk.OpenFinishResults(path); err == nil {
+		x.Error("two runs write one file")
+	}
+	x.opts.Results = results
+	summary, err := bulk.Finish(ctx, x.opts)
+	return summary, errors.Join(err, results.Close())
+}
+
+func appendTo(t *testing.T, path, text string) {
+	t.Helper()
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0o600)
+	if err == nil {
+		_, err = file.WriteString(text)
+		err = errors.Join(err, file.Close())
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -96,7 +96,7 @@ func (r *results) note(result Result) bool {
 		r.failed.add(result.Line)
 	case CreatedHash, CreatedPending, CreatedSocial:
 		r.created.add(result.Line)
-	case Updated, Skipped:
+	case Updated, Skipped, Finished, Restored:
 	}
 	r.summary.count(result)
 	return true

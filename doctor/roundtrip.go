@@ -115,6 +115,8 @@ func (e *exam) migrationTrip(ctx context.Context, c call, p probe, assumed bool)
 	switch {
 	case answer.status == http.StatusFailedDependency && answer.says("unavailable"):
 		return ok("%s takes Kratos' call and answers as it should for somebody whom Kratos does not have; Auth0 was not asked", shown(c.url))
+	case answer.status == http.StatusForbidden && answer.says("closed"):
+		return warn("unset FERRY_MIGRATION_CLOSED and restart ferry, if the migration is to go on", "%s says that the migration is closed: people who are pending see wrong credentials", shown(c.url))
 	case answer.status == http.StatusOK:
 		return fail("take down what listens there, and name ferry's own address", "%s answers 200 to a made-up person: if it says password_match, Kratos stores any password for anybody", shown(c.url))
 	}

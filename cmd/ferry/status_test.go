@@ -126,7 +126,7 @@ func TestStatusForecast(t *testing.T) {
 func TestStatusWatch(t *testing.T) {
 	var readings atomic.Int64
 	ctx, cancel := context.WithCancel(t.Context())
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		switch readings.Add(1) {
 		case 2:

@@ -302,6 +302,15 @@ func brokenSetUps() map[string]struct {
 			u.t.Cleanup(srv.Close)
 			u.edit(u.ferry.HooksURL(), srv.URL)
 		}, wrong{"hook.round_trip", doctor.Fail, "stores any password", "take down"}},
+		"a closed migration": {func(u *setup) {
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(http.StatusForbidden)
+				_, _ = w.Write([]byte(`{"status":"closed"}`))
+			}))
+			u.t.Cleanup(srv.Close)
+			u.edit(u.ferry.HooksURL(), srv.URL)
+		}, wrong{"hook.round_trip", doctor.Warn, "the migration is closed", "FERRY_MIGRATION_CLOSED"}},
 		"something in between that redirects": {func(u *setup) {
 			srv := httptest.NewServer(http.RedirectHandler(u.ferry.HooksURL()+wiring.MigratePath, http.StatusTemporaryRedirect))
 			u.t.Cleanup(srv.Close)
