@@ -24,7 +24,7 @@ import (
 const personSchema = `{"type":"object","properties":{"traits":{"type":"object","properties":{
 	"email":{"type":"string","format":"email","ory.sh/kratos":{"credentials":{"password":{"identifier":true}},"verification":{"via":"email"},"recovery":{"via":"email"}}},
 	"username":{"type":"string","ory.sh/kratos":{"credentials":{"password":{"identifier":true}}}},
-	"phone":{"type":"string","ory.sh/kratos":{"verification":{"via":"sms"}}},
+	"phone":{"type":"string","format":"no-validate","ory.sh/kratos":{"verification":{"via":"sms"}}},
 	"nickname":{"type":"string","maxLength":30},
 	"locale":{"type":"string"}
 },"additionalProperties":false}}}`

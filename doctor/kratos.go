@@ -123,7 +123,7 @@ func (e *exam) readSchemas(ctx context.Context, into schemas) Check {
 	if err != nil {
 		return e.kratosFault(err)
 	}
-	var unreadable, without, with []string
+	var unreadable, without, with, refused []string
 	for _, id := range ids {
 		text, err := e.Kratos.Schema(ctx, id)
 		if err != nil {
@@ -140,12 +140,18 @@ func (e *exam) readSchemas(ctx context.Context, into schemas) Check {
 			without = append(without, plain(id))
 		}
 		into[id] = schema
+		for _, v := range schema.Refused() {
+			refused = append(refused, fmt.Sprintf("the identity schema %s: %s", plain(id), shortened(v.String())))
+		}
 	}
 	const fix = `mark a trait with "ory.sh/kratos": {"credentials": {"password": {"identifier": true}}}`
 	switch {
 	case len(unreadable) > 0:
 		return fail("keep every $ref inside of the schema, and its drafts to 7, 2019-09 or 2020-12; `ferry map --schema FILE` says what is wrong",
 			"ferry cannot read the identity schema %s: nothing is brought into its identities", strings.Join(unreadable, ", "))
+	case len(refused) > 0:
+		return fail(`complete the trait's "ory.sh/kratos": a code credential needs "via", a verification by SMS needs "format": "tel" beside it`,
+			"Kratos starts with it, and refuses every identity that has the trait. %s", strings.Join(refused, "; "))
 	case len(with) == 0:
 		return fail(fix, "no trait of the identity schema %s is an identifier for passwords: nobody can log in with one", strings.Join(without, ", "))
 	case len(without) > 0:

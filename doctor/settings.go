@@ -52,8 +52,12 @@ func (e *exam) checkPasswordLength(context.Context) Check {
 }
 
 // plain keeps a word of a file from breaking the report, and bounds it.
-func plain(text string) string {
-	const most = 60
+func plain(text string) string { return bounded(text, 60) }
+
+// shortened is plain for a sentence.
+func shortened(text string) string { return bounded(text, 200) }
+
+func bounded(text string, most int) string {
 	text = strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {
 			return -1

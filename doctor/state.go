@@ -30,7 +30,7 @@ func (e *exam) checkState(ctx context.Context) Check {
 	case refusal == "NOAUTH" || refusal == "WRONGPASS":
 		return fail("set user and password in FERRY_STATE_URL: redis://user:password@host:6379/0", "Redis does not take the user and password of FERRY_STATE_URL (%s); %s", refusal, cost)
 	case refusal == "":
-		return fail("check host, port and TLS of FERRY_STATE_URL (rediss:// with TLS), and the network between", "Redis cannot be reached (%s); %s", plain(err.Error()), cost)
+		return fail("check host, port and TLS of FERRY_STATE_URL (rediss:// with TLS), and the network between", "Redis cannot be reached (%s); %s", shortened(err.Error()), cost)
 	}
-	return fail("allow the user of FERRY_STATE_URL what ferry does: "+redisRules, "Redis refuses a command of ferry's (%s); %s", plain(err.Error()), cost)
+	return fail("allow the user of FERRY_STATE_URL what ferry does: "+redisRules, "Redis refuses a command of ferry's (%s); %s", shortened(err.Error()), cost)
 }

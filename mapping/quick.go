@@ -61,7 +61,7 @@ func onlyQuickRules(s *jsonschema.Schema) bool {
 		case "Title", "Description", "Default", "Comment", "ReadOnly", "WriteOnly", "Examples", "Deprecated": // refuse nothing
 		case "Extensions":
 			for _, ext := range s.Extensions {
-				if _, own := ext.(*extension); !own {
+				if e, own := ext.(*extension); !own || e.rules.any() {
 					return false
 				}
 			}

@@ -17,6 +17,7 @@ type Schema struct {
 	quick    *quick
 	traits   []Trait
 	guards   []guard
+	refused  []Violation
 	forms    forms
 }
 
@@ -141,6 +142,8 @@ func collect(e *jsonschema.ValidationError, found *[]Violation) {
 		}
 	case *kind.FalseSchema:
 		*found = append(*found, Violation{at, "is not known to the schema"})
+	case kratosKind:
+		*found = append(*found, Violation{at, k.rule})
 	case *kind.Type:
 		*found = append(*found, Violation{at, fmt.Sprintf("is %s, not %s", k.Got, strings.Join(k.Want, " or "))})
 	case *kind.Format:

@@ -158,3 +158,46 @@ func FuzzParseSchema(f *testing.F) {
 		}
 	})
 }
+
+// TestKratosRules: what Kratos asks of a value beyond the schema's own rules. That Kratos
+// does so is shown by TestSchemasThatKratosRefuses in test/doctor.
+func TestKratosRules(t *testing.T) {
+	for name, c := range map[string]struct{ trait, value, want string }{
+		"code without a way":        {`"ory.sh/kratos":{"credentials":{"code":{"identifier":true}}}`, "kim@example.org", `traits.x can have no value in Kratos: its credential "code" has no "via" (email or sms)`},
+		"code by SMS":               {`"ory.sh/kratos":{"credentials":{"code":{"identifier":true,"via":"sms"}}}`, "+4915112345678", ""},
+		"code by SMS, no number":    {`"ory.sh/kratos":{"credentials":{"code":{"identifier":true,"via":"sms"}}}`, "kim@example.org", "traits.x is not of the format tel"},
+		"code by e-mail":            {`"ory.sh/kratos":{"credentials":{"code":{"identifier":true,"via":"email"}}}`, "kim", ""},
+		"code that is off":          {`"ory.sh/kratos":{"credentials":{"code":{"identifier":false}}}`, "kim", ""},
+		"SMS without a format":      {`"ory.sh/kratos":{"verification":{"via":"sms"}}`, "+4915112345678", `traits.x can have no value in Kratos: it is verified by SMS and has no "format" (tel, or no-validate)`},
+		"SMS with a format":         {`"format":"tel","ory.sh/kratos":{"verification":{"via":"sms"}}`, "+4915112345678", ""},
+		"SMS without validation":    {`"format":"no-validate","ory.sh/kratos":{"verification":{"via":"sms"}}`, "kim", ""},
+		"e-mail without a format":   {`"ory.sh/kratos":{"verification":{"via":"email"}}`, "kim@example.org", ""},
+		"no e-mail, without format": {`"ory.sh/kratos":{"verification":{"via":"email"}}`, "kim", "traits.x is not of the format email"},
+		"recovery by e-mail":        {`"ory.sh/kratos":{"recovery":{"via":"email"}}`, "kim", "traits.x is not of the format email"},
+		"recovery by SMS":           {`"ory.sh/kratos":{"recovery":{"via":"sms"}}`, "kim", "traits.x is not of the format tel"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			schema, err := mapping.ParseSchema([]byte(`{"properties":{"traits":{"properties":{"x":{"type":"string",` + c.trait + `}}}}}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := ""
+			if err := schema.Validate(map[string]any{"x": c.value}); err != nil {
+				got = strings.TrimPrefix(err.Error(), "not valid by the identity schema: ")
+			}
+			if got != c.want {
+				t.Errorf("%s", got)
+			}
+			if err := schema.Validate(map[string]any{}); err != nil {
+				t.Errorf("without the trait: %v", err)
+			}
+			refused := ""
+			for _, v := range schema.Refused() {
+				refused += v.String()
+			}
+			if (refused == c.want) != (c.want == "" || strings.Contains(c.want, "no value")) {
+				t.Errorf("refused: %s", refused)
+			}
+		})
+	}
+}

@@ -49,6 +49,8 @@ type extension struct {
 	Recovery struct {
 		Via string `json:"via"`
 	} `json:"recovery"`
+
+	rules kratosRules
 }
 
 func compileExtension(_ *jsonschema.CompilerContext, obj map[string]any) (jsonschema.SchemaExt, error) {
@@ -64,11 +66,9 @@ func compileExtension(_ *jsonschema.CompilerContext, obj map[string]any) (jsonsc
 	if err := json.Unmarshal(text, e); err != nil {
 		return nil, errors.New(extensionKeyword + " is not as Kratos has it")
 	}
+	e.rules = e.rulesOf(obj["format"])
 	return e, nil
 }
-
-// Validate finds no fault: the keyword says what a trait is for, not what it may be.
-func (*extension) Validate(*jsonschema.ValidatorContext, any) {}
 
 func (e *extension) guards() bool {
 	return e.identifier() || e.Verification.Via != "" || e.Recovery.Via != ""
@@ -144,7 +144,7 @@ func (s *Schema) survey() error {
 	if err := w.visit(s.compiled, place{}); err != nil {
 		return err
 	}
-	s.guards = w.guards
+	s.guards, s.refused = w.guards, w.refused
 	for _, key := range slices.Sorted(maps.Keys(w.nodes)) {
 		n := w.nodes[key]
 		if n.inner || n.wild || len(n.trait.Path) == 0 {
@@ -171,10 +171,11 @@ type node struct {
 }
 
 type walker struct {
-	nodes  map[string]*node
-	guards []guard
-	stack  []*jsonschema.Schema
-	visits int
+	nodes   map[string]*node
+	guards  []guard
+	refused []Violation
+	stack   []*jsonschema.Schema
+	visits  int
 }
 
 // place is where a schema holds: the path from the identity, whose first name is
@@ -262,6 +263,9 @@ func (w *walker) note(s *jsonschema.Schema, at place) {
 		e, ok := ext.(*extension)
 		if !ok || !e.guards() {
 			continue
+		}
+		if e.rules.never != "" {
+			w.refuse(at.path[1:], e.rules.never)
 		}
 		n.trait.Identifier = n.trait.Identifier || e.identifier()
 		n.trait.Verification = cmp.Or(n.trait.Verification, e.Verification.Via)

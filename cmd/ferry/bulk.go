@@ -76,6 +76,13 @@ func (f schemaFlags) read(ctx context.Context, cfg *config.Config, identities *k
 	return m, nil
 }
 
+// warnRefused tells of traits with which Kratos takes no identity.
+func (m mappingOf) warnRefused(stderr io.Writer) {
+	for _, v := range m.schema.Refused() {
+		warner(stderr)("the identity schema: " + v.String() + "; Kratos starts with it, and refuses every identity that has the trait")
+	}
+}
+
 // digest tells two inputs apart.
 func digest(text []byte) string {
 	sum := sha256.Sum256(text)

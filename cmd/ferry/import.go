@@ -164,6 +164,7 @@ func (f *importFlags) run(ctx context.Context, opts bulk.ImportOptions, stdin io
 	if err != nil {
 		return err
 	}
+	mapped.warnRefused(stderr)
 	opts.Schema, opts.SchemaID, opts.Mapper, opts.Inputs = mapped.schema, mapped.id, mapped.mapper, mapped.inputs
 	opts.Rules, opts.Realms = mappingRules(cfg), cfg.Auth0Realms
 	if opts.Tenant = f.tenant; opts.Tenant == "" {

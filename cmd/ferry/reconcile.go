@@ -91,6 +91,7 @@ func (f *reconcileFlags) run(ctx context.Context, providers bulk.Providers, stdi
 	if err != nil {
 		return err
 	}
+	mapped.warnRefused(stderr)
 	opts.Schema, opts.SchemaID, opts.Mapper = mapped.schema, mapped.id, mapped.mapper
 	if opts.Users, err = userfile.Open(ctx, f.users, stdin, tmpDir); err != nil {
 		return err
