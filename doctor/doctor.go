@@ -7,6 +7,7 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/netip"
 	"sync"
@@ -75,6 +76,7 @@ type Settings struct {
 	VerifiedIdentifier bool // an unbound identity may match by what Auth0 verified
 	HookKeys           []secret.String
 	MaxPasswordBytes   int
+	OryNetwork         bool   // FERRY_KRATOS_ADMIN_URL is a project of Ory Network's
 	StateInMemory      bool   // FERRY_STATE_URL is memory:
 	HookURL            string // where a Kratos on this machine reaches ferry; empty: not known
 }
@@ -98,6 +100,8 @@ type Options struct {
 
 	// KratosConfig is kratos.yml; nil: not named.
 	KratosConfig []byte
+	// KratosConfigMode are the permissions of its file; 0: not known.
+	KratosConfigMode fs.FileMode
 	// ReadTemplate reads a template that kratos.yml keeps in a file, by the name that it
 	// has there; nil: none is looked at.
 	ReadTemplate func(name string) ([]byte, error)

@@ -31,11 +31,11 @@ type schemas map[string]*mapping.Schema
 func (e *exam) kratos(ctx context.Context) []Check {
 	s := series{exam: e}
 	if e.Kratos == nil {
-		s.skip("FERRY_KRATOS_ADMIN_URL is not set, or cannot be used", nameAdmin, nameSchema, nameMapper, namePending)
+		s.skip("FERRY_KRATOS_ADMIN_URL is not set, or cannot be used", nameAdmin, nameSchema, nameMapper, namePending, nameUnverified)
 		return s.checks
 	}
 	if !s.run(ctx, nameAdmin, e.checkAdmin) {
-		s.skip("Kratos cannot be asked", nameSchema, nameMapper, namePending)
+		s.skip("Kratos cannot be asked", nameSchema, nameMapper, namePending, nameUnverified)
 		return s.checks
 	}
 	all := schemas{}
@@ -45,7 +45,12 @@ func (e *exam) kratos(ctx context.Context) []Check {
 	} else {
 		s.run(ctx, nameMapper, func(context.Context) Check { return e.checkMapper(all) })
 	}
-	s.run(ctx, namePending, func(ctx context.Context) Check { return e.checkPending(ctx, all) })
+	t := tally{example: map[string]string{}}
+	if s.run(ctx, namePending, func(ctx context.Context) Check { return e.checkPending(ctx, all, &t) }) || t.imported > 0 {
+		s.run(ctx, nameUnverified, func(context.Context) Check { return e.checkUnverified(t) })
+	} else {
+		s.skip("identities cannot be read", nameUnverified)
+	}
 	return s.checks
 }
 
@@ -74,13 +79,19 @@ const fixAddress = "run Kratos 25.4 or later; or unset FERRY_AUTH0_FORWARD_CLIEN
 // takesNoTemplate reports whether the Kratos that runs, 1.3.1, is known to take none for
 // the migration hook.
 func (e *exam) takesNoTemplate(ctx context.Context) bool {
+	can, known := e.abilities(ctx)
+	return known && !can.ExternalIDs
+}
+
+// abilities are those of the Kratos that runs, where it can be asked.
+func (e *exam) abilities(ctx context.Context) (can kratos.Abilities, known bool) {
 	if e.Kratos == nil {
-		return false
+		return can, false
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
 	can, err := e.Kratos.Abilities(ctx)
-	return err == nil && !can.ExternalIDs
+	return can, err == nil
 }
 
 // kratosFault is why Kratos' admin API cannot be used.
@@ -236,20 +247,26 @@ type tally struct {
 	read, pending                         int
 	unbound, invalid, nameless, elsewhere int
 	inactive                              int
+	imported, unverified                  int               // of all that were read
 	example                               map[string]string // an identity's id for each fault
 	rule                                  string            // a rule of the schema that is broken
 }
 
 // checkPending looks at a sample of those who are still to come.
-func (e *exam) checkPending(ctx context.Context, all schemas) Check {
-	t := tally{example: map[string]string{}}
+func (e *exam) checkPending(ctx context.Context, all schemas, t *tally) Check {
 	err := e.Kratos.Walk(ctx, func(r kratos.Record) error {
 		if t.read++; t.read > walkSize || t.pending >= sampleSize {
 			return errEnough
 		}
+		if r.Pending || len(r.Binding.Subjects) > 0 {
+			t.imported++
+		}
+		if isUnverified(r) {
+			t.unverified++
+		}
 		if r.Pending {
 			t.pending++
-			e.weigh(&t, r, all)
+			e.weigh(t, r, all)
 		}
 		return nil
 	})

@@ -41,6 +41,9 @@ func (e *exam) kratosConfig(ctx context.Context) []Check {
 		if e.configFault != nil {
 			return fail("name the kratos.yml that Kratos runs with, in YAML or JSON: TOML cannot be read, convert it (Kratos takes all three)", "the file of --kratos-config cannot be used: %v", e.configFault)
 		}
+		if e.KratosConfigMode&0o004 != 0 && e.config.holdsKey() {
+			return warn("take the permission away: chmod o-r FILE", "every user of this machine can read the file, and ferry's key is in it")
+		}
 		return ok("it can be read; what Kratos takes from its environment is not in it")
 	}) {
 		s.skip("the file cannot be read", names...)
@@ -158,6 +161,10 @@ func (e *exam) checkAfterLogin() Check {
 		return warn("keep one", "Kratos tells ferry %d times who logged in", len(ours))
 	case ours[0].body == "":
 		return fail(fixMerge, "ferry's hook after a login has no body: Kratos fails the login over it")
+	}
+	if e.config.endsEarly() {
+		return warn("move ferry's web_hook to the beginning of login.after.password.hooks",
+			requireVerified+" runs before ferry's hook: ferry does not learn that somebody without a verified address has crossed, and does not mark an address that Auth0 has verified since the import")
 	}
 	key := e.keyOf(ours[0], "the hook after a login", "nothing of a profile is brought along")
 	if key.Status != OK {

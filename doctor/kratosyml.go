@@ -139,6 +139,31 @@ func ferrys(hooks []any) []call {
 	return calls
 }
 
+// holdsKey reports whether a key of ferry's is in the file itself.
+func (k *kratosConfig) holdsKey() bool {
+	for _, c := range append(ferrys(k.afterLogin()), k.migration()) {
+		for _, name := range []string{"value", "password"} {
+			if key, _ := lookup(c.auth, "config", name).(string); key != "" && !unresolved(key) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// endsEarly reports whether a hook before ferry's may end the login.
+func (k *kratosConfig) endsEarly() bool {
+	for _, hook := range k.afterLogin() {
+		switch {
+		case len(ferrys([]any{hook})) > 0:
+			return false
+		case lookup(hook, "hook") == requireVerified:
+			return true
+		}
+	}
+	return false
+}
+
 // others are the names of the hooks in a that are not in b.
 func others(a, b []any) []string {
 	var names []string

@@ -10,11 +10,15 @@ import (
 func (r Report) Print(w io.Writer) error {
 	counts := map[Status]int{}
 	var text strings.Builder
+	width := 0
+	for _, check := range r.Checks {
+		width = max(width, len(check.Name))
+	}
 	for _, check := range r.Checks {
 		counts[check.Status]++
-		fmt.Fprintf(&text, "%-4s  %-28s  %s\n", word(check.Status), check.Name, check.Detail)
+		fmt.Fprintf(&text, "%-4s  %-*s  %s\n", word(check.Status), width, check.Name, check.Detail)
 		if check.Fix != "" {
-			fmt.Fprintf(&text, "      %-28s  -> %s\n", "", check.Fix)
+			fmt.Fprintf(&text, "      %-*s  -> %s\n", width, "", check.Fix)
 		}
 	}
 	fmt.Fprintf(&text, "%d checks: %d ok, %d to think about, %d wrong, %d not looked at\n",

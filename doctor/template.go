@@ -115,7 +115,8 @@ func (e *exam) templateBody(body string, p probe) ([]byte, error) {
 
 // checkTemplate runs the migration hook's template on a made-up login.
 func (e *exam) checkTemplate(ctx context.Context) Check {
-	if e.takesNoTemplate(ctx) {
+	can, known := e.abilities(ctx)
+	if known && !can.ExternalIDs {
 		return e.checkNoTemplate()
 	}
 	body := e.config.migration().body
@@ -123,6 +124,8 @@ func (e *exam) checkTemplate(ctx context.Context) Check {
 	switch {
 	case body == "" && e.Settings.ForwardClientIP:
 		return warn(fix+", with --client-ip-header", "the migration hook has no template in the file, so ferry never learns the person's address, and FERRY_AUTH0_FORWARD_CLIENT_IP does nothing")
+	case body == "" && known:
+		return warn(fix, "the migration hook has no template in the file, and the Kratos that runs takes one: without it ferry has to find the identity by what was typed, and learns neither the person's address nor which login it is")
 	case body == "":
 		return ok("the migration hook has no template: ferry gets identifier and password, which is enough, and all that Kratos 1.3.1 can do")
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -90,6 +91,9 @@ func (f *doctorFlags) options() (doctor.Options, error) {
 		if err != nil {
 			return doctor.Options{}, err
 		}
+		if about, err := os.Stat(f.kratosConfig); err == nil {
+			opts.KratosConfigMode = about.Mode().Perm()
+		}
 		opts.KratosConfig = append([]byte{}, text...) // never nil: it was named
 		opts.ReadTemplate = func(name string) ([]byte, error) { return readTemplate(f.kratosConfig, name) }
 	}
@@ -143,6 +147,9 @@ func take(opts *doctor.Options, cfg *config.Config, faults config.Faults) {
 		opts.Kratos, _ = bulkKratos(cfg)
 	}
 	opts.Mapper, opts.MapperFault = newMapper(cfg)
+	if admin, err := url.Parse(cfg.KratosAdminURL); err == nil {
+		opts.Settings.OryNetwork = strings.HasSuffix(admin.Hostname(), ".oryapis.com")
+	}
 	opts.Settings.StateInMemory = !cfg.Redis() && !isFaulty(faults, "STATE_URL")
 	if cfg.Redis() && !isFaulty(faults, "STATE_URL", "STATE_KEY") {
 		opts.State = func(ctx context.Context) (string, error) { return checkRedis(ctx, cfg) }

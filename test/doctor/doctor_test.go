@@ -282,6 +282,25 @@ func brokenSetUps() map[string]struct {
 			func(u *setup) { u.edit(u.ferry.HooksURL(), "http://ferry.invalid:4480") },
 			wrong{"kratos_config.url", doctor.Warn, "in clear", "FERRY_TLS_CERT_FILE"},
 		},
+		"people without a verified address, who are kept out": {func(u *setup) {
+			u.person(u.t, "unverified", nil)
+			u.edit("            - hook: web_hook", "            - hook: require_verified_address\n            - hook: web_hook")
+		}, wrong{"kratos.unverified", doctor.Warn, "2 of 2 identities from Auth0 that were looked at have no verified address. kratos.yml has require_verified_address", "verify"}},
+		"a hook before ferry's that ends the login": {func(u *setup) {
+			u.edit("            - hook: web_hook", "            - hook: require_verified_address\n            - hook: web_hook")
+		}, wrong{"kratos_config.after_login", doctor.Warn, "runs before ferry's hook", "to the beginning"}},
+		"people without a verified address, linked automatically": {func(u *setup) {
+			u.person(u.t, "linked", nil)
+			u.edit("  methods:\n    password:\n", "  methods:\n    oidc:\n      config:\n        providers:\n          - {id: google, account_linking_mode: automatic}\n          - {id: apple}\n    password:\n")
+		}, wrong{"kratos.unverified", doctor.Warn, "account_linking_mode of google is automatic", "confirm_with_existing_credential"}},
+		"people without a verified address, on Ory Network": {func(u *setup) {
+			u.person(u.t, "network", nil)
+			u.noConfig, u.opts.Settings.OryNetwork = true, true
+		}, wrong{"kratos.unverified", doctor.Warn, "Kratos is Ory Network", "ory get identity-config"}},
+		"a file with the key that everybody reads": {
+			func(u *setup) { u.opts.KratosConfigMode = 0o644 },
+			wrong{"kratos_config.file", doctor.Warn, "every user of this machine", "chmod o-r"},
+		},
 		"a log that tells": {
 			func(u *setup) { u.edit("level: warning", "level: info") },
 			wrong{"kratos_config.log", doctor.Warn, "identifiers", "warning"},
