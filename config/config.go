@@ -45,7 +45,7 @@ type Config struct {
 	InsecureListen bool   `default:"false" desc:"Allows plain HTTP off loopback: only where something else encrypts the traffic, passwords are in it."`
 
 	HookKeys         Keys   `required:"serve" desc:"The key that Kratos sends, 32 characters or more; two of them, comma between, while you rotate."`
-	MaxPasswordBytes int    `default:"72" desc:"Longer passwords are refused and asked nowhere. 72 is the limit of Auth0's databases and of Kratos' bcrypt."`
+	MaxPasswordBytes int    `default:"72" desc:"Longer passwords are refused, and Auth0 is not asked. 72 is all that bcrypt takes, Kratos' default hasher: it refuses a longer one even after a match."`
 	Binding          string `default:"recorded" desc:"recorded: the identity must record the Auth0 user it was imported from. verified_identifier: one that records none may match by the e-mail or phone that Auth0 verified."`
 	MigrationClosed  bool   `default:"false" desc:"Ends the migration: whoever is still pending sees wrong credentials, and Auth0 is asked about nobody. Set it on every ferry before ferry finish --yes; unset it to open the migration again."`
 

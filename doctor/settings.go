@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// bcryptBytes is all that bcrypt takes of a password; Auth0's databases take no more.
+// bcryptBytes is the longest password that Kratos' bcrypt hashes. Auth0 may accept longer
+// ones, of which it compares the beginning.
 const bcryptBytes = 72
 
 func (e *exam) settings(ctx context.Context) []Check {
