@@ -7,7 +7,7 @@ import (
 )
 
 // bcryptBytes is the longest password that Kratos' bcrypt hashes. Auth0 may accept longer
-// ones, of which it compares the beginning.
+// ones, and compare only the beginning of them.
 const bcryptBytes = 72
 
 func (e *exam) settings(ctx context.Context) []Check {
