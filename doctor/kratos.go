@@ -98,7 +98,7 @@ func (e *exam) abilities(ctx context.Context) (can kratos.Abilities, known bool)
 func (e *exam) kratosFault(err error) Check {
 	var public *kratos.PublicError
 	if errors.As(err, &public) {
-		return fail("set FERRY_KRATOS_PUBLIC_URL to Kratos' public API as this machine reaches it (port 4433 by default)", "%s", schemaFault(public))
+		return fail(fixPublicURL, "%s", schemaFault(public))
 	}
 	var fault *kratos.Error
 	_ = errors.As(err, &fault)
@@ -118,6 +118,8 @@ func (e *exam) kratosFault(err error) Check {
 	return fail("set FERRY_KRATOS_ADMIN_URL to where the admin API listens, and let this machine reach it",
 		"Kratos' admin API does not answer: no login can be asked about (%v)", err)
 }
+
+const fixPublicURL = "set FERRY_KRATOS_PUBLIC_URL to Kratos' public API as this machine reaches it (port 4433 by default)"
 
 // schemaFault is what it means that Kratos' public API, which has the identity schemas,
 // cannot be used.

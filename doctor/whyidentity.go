@@ -91,7 +91,12 @@ func (q *inquiry) fits(ctx context.Context, r kratos.Record) {
 		return
 	}
 	text, err := q.Kratos.Schema(ctx, r.SchemaID)
-	if err != nil {
+	var public *kratos.PublicError
+	switch {
+	case errors.As(err, &public):
+		q.skip("schema", warn(fixPublicURL, "%s", schemaFault(public)))
+		return
+	case err != nil:
 		q.skip("schema", warn("see that Kratos still has the identity's schema", "the schema %s of the identity cannot be read: %v", plain(r.SchemaID), err))
 		return
 	}

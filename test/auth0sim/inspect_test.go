@@ -46,12 +46,12 @@ func TestInspection(t *testing.T) {
 		"clients/third?fields=is_first_party,third_party_security_mode":       {200, []string{`{"is_first_party":false,"third_party_security_mode":"strict"}`}},
 		"connections?name=db&fields=name,enabled_clients&include_fields=true": {200, []string{`[{"name":"db"}]`}},
 		"connections?name=db&fields=name,,strategy&include_fields=something":  {400, []string{"expected a boolean"}},
-		db + "/clients":                                          {200, []string{`{"clients":[{"client_id":"all"},{"client_id":"app"},{"client_id":"none"},{"client_id":"third"}]}`}},
-		db + "/clients?take=2":                                   {200, []string{`{"clients":[{"client_id":"all"},{"client_id":"app"}],"next":"none"}`}},
-		db + "/clients?take=2&from=none":                         {200, []string{`{"clients":[{"client_id":"none"},{"client_id":"third"}]}`}},
-		db + "/clients?take=0":                                   {400, []string{"take: expected an integer"}},
-		db + "/clients?page=1":                                   {400, []string{"additional or repeated property: page"}},
-		"connections/db/clients":                                 {400, []string{"invalid_uri"}},
+		db + "/clients":                  {200, []string{`{"clients":[{"client_id":"all"},{"client_id":"app"},{"client_id":"none"},{"client_id":"third"}]}`}},
+		db + "/clients?take=2":           {200, []string{`{"clients":[{"client_id":"all"},{"client_id":"app"}],"next":"none"}`}},
+		db + "/clients?take=2&from=none": {200, []string{`{"clients":[{"client_id":"none"},{"client_id":"third"}]}`}},
+		db + "/clients?take=0":           {400, []string{"take: expected an integer"}},
+		db + "/clients?page=1":           {400, []string{"additional or repeated property: page"}},
+		"connections/db/clients":         {400, []string{"invalid_uri"}},
 		"connections/" + auth0sim.ConnectionID("x") + "/clients": {404, []string{"inexistent_connection"}},
 	} {
 		t.Run(path, func(t *testing.T) {

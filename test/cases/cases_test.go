@@ -6,8 +6,9 @@
 //
 //	exec ferry ARG...
 //		run ferry; FERRY_ variables are set with env
-//	kratos [SCHEMA]
-//		start the real Kratos with this identity schema (default: schema.json) and set
+//	kratos [SCHEMA [BASE-URL]]
+//		start the real Kratos with this identity schema (default: schema.json) and
+//		serve.public.base_url (default: where it listens), and set
 //		FERRY_KRATOS_ADMIN_URL and KRATOS_PUBLIC_URL
 //	identities
 //		print the identities of that Kratos, one JSON object a line, with their password
@@ -69,15 +70,18 @@ func TestCases(t *testing.T) {
 // kratos starts the real one for the rest of the script.
 func kratos(t *testing.T, ts *testscript.TestScript, neg bool, args []string) {
 	t.Helper()
-	if neg || len(args) > 1 {
-		ts.Fatalf("usage: kratos [SCHEMA]")
+	if neg || len(args) > 2 {
+		ts.Fatalf("usage: kratos [SCHEMA [BASE-URL]]")
 	}
-	schema := "schema.json"
-	if len(args) == 1 {
+	schema, base := "schema.json", ""
+	if len(args) > 0 {
 		schema = args[0]
 	}
+	if len(args) > 1 {
+		base = args[1]
+	}
 	var output bytes.Buffer
-	k, err := kratostest.Start(t.Context(), kratostest.Options{Schema: []byte(ts.ReadFile(schema)), Progress: &output})
+	k, err := kratostest.Start(t.Context(), kratostest.Options{Schema: []byte(ts.ReadFile(schema)), PublicBaseURL: base, Progress: &output})
 	ts.Logf("%s", output.String())
 	ts.Check(err)
 	ts.Defer(func() {
