@@ -25,7 +25,7 @@ func TestInspection(t *testing.T) {
 			{ClientID: "none", ClientSecret: secret, ManagementScopes: []string{auth0sim.ScopeReadUsers}},
 		},
 	}})
-	db := "connections/" + auth0sim.ConnectionID("db")
+	db, noDB := "connections/"+auth0sim.ConnectionID("db"), "connections/"+auth0sim.ConnectionID("x")
 	all, none := inspector(t, sim, "all", secret), inspector(t, sim, "none", secret)
 	for path, want := range map[string]struct {
 		status int
@@ -52,7 +52,7 @@ func TestInspection(t *testing.T) {
 		db + "/clients?take=0":           {400, []string{"take: expected an integer"}},
 		db + "/clients?page=1":           {400, []string{"additional or repeated property: page"}},
 		"connections/db/clients":         {400, []string{"invalid_uri"}},
-		"connections/" + auth0sim.ConnectionID("x") + "/clients": {404, []string{"inexistent_connection"}},
+		noDB + "/clients":                {404, []string{"inexistent_connection"}},
 	} {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
