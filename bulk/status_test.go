@@ -217,7 +217,7 @@ func TestStragglersOfAnExport(t *testing.T) {
 		auth0User("2", "2@x.test", with{"last_login": "2025-01-01T00:00:00.123Z", "name": "Auth0", "locale": "en"}),
 		"not a user",
 		auth0User("3", "3@x.test"),
-		auth0User("4", "4@x.test", with{"last_login": map[string]any{"$date": "2026-02-01T00:00:00Z"}}),
+		auth0User("4", "4@x.test", with{"last_login": map[string]any{"$date": "2026-02-01T00:00:00Z"}, "user_metadata": map[string]any{"locale": "fr"}}),
 		auth0User("6", "m6@x.test", with{"last_login": "2026-03-01T00:00:00Z"}),
 	}, "\n")+"\n")
 	for range 2 { // a watch reads the file again
@@ -228,7 +228,7 @@ func TestStragglersOfAnExport(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := []string{
-			"4@x.test,2026-02-01T00:00:00Z,,Bo", "1@x.test,2026-01-01T00:00:00Z,en,'=1+1", "2@x.test,2025-01-01T00:00:00Z,de,Traits Win",
+			"4@x.test,2026-02-01T00:00:00Z,fr,Bo", "1@x.test,2026-01-01T00:00:00Z,en,'=1+1", "2@x.test,2025-01-01T00:00:00Z,de,Traits Win",
 			"3@x.test,,,Ann Lee", "5@x.test,,,",
 		}
 		var got []string

@@ -73,7 +73,7 @@ func (s *stragglers) complete(ctx context.Context, users *userfile.Source, progr
 			continue
 		}
 		one.lastLogin, _ = mapping.Time(profile.Claims["last_login"])
-		one.locale = cmp.Or(one.locale, textIn(profile.Claims, "locale"))
+		one.locale = cmp.Or(one.locale, textIn(profile.Claims, "locale"), textIn(profile.UserMetadata, "locale"))
 		one.name = cmp.Or(one.name, nameIn(profile.Claims))
 	}
 	return nil

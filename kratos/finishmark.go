@@ -36,6 +36,12 @@ func (r Record) Finished() bool {
 	return marked && r.HasPassword && hex.EncodeToString(r.PasswordDigest[:]) == mark.PasswordSHA256
 }
 
+// FinishedAt is when finish ended the pending state. It reports false where Finished does.
+func (r Record) FinishedAt() (time.Time, bool) {
+	mark, _ := r.FinishMark()
+	return mark.At, r.Finished()
+}
+
 // WithFinishMark is a copy of metadata_admin with the note; nil: without it. The identity
 // must have metadata_admin.auth0.
 func (r Record) WithFinishMark(mark *FinishMark) map[string]any {

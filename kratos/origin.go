@@ -1,9 +1,6 @@
 package kratos
 
-import (
-	"encoding/hex"
-	"time"
-)
+import "time"
 
 // MigratedAt is when the migration hook verified the identity's password, as ferry's
 // after-login hook noted it in metadata_admin.auth0. It reports false where nothing is
@@ -20,16 +17,6 @@ func (r Record) ImportedAs() string {
 	note, _ := r.auth0()["import"].(map[string]any)
 	as, _ := note["as"].(string)
 	return as
-}
-
-// FinishedAt is when `ferry finish` ended the identity's pending state by a hash of no
-// password that anyone knows. It reports false where it did not, and from then on that
-// the person has chosen a password.
-func (r Record) FinishedAt() (time.Time, bool) {
-	note, _ := r.auth0()["finished"].(map[string]any)
-	text, _ := note["at"].(string)
-	at, err := time.Parse(time.RFC3339, text)
-	return at, err == nil && r.HasPassword && note["password_sha256"] == hex.EncodeToString(r.PasswordDigest[:])
 }
 
 // auth0 is metadata_admin.auth0; nil where it is not an object.
