@@ -264,6 +264,9 @@ func FuzzFromUser(f *testing.F) {
 	f.Add(testdata(f, "user.json"))
 	f.Add([]byte(`{"user_id":"auth0|1","identities":[{"provider":"auth0","user_id":1e3}],"password_hash":"x","blocked":"yes"}`))
 	f.Add([]byte(`{"user_id":"x","user_metadata":"text","app_metadata":null,"phone_verified":"true"}`))
+	f.Add([]byte(`{"Id":"auth0|1","User ID":"auth0|2","Email Verified":"True","Connection":"db","Email":"kim@example.org"}`))
+	f.Add([]byte(`{"user_id":"'auth0|1","provider":"db","connection":""}`))
+	f.Add([]byte(`{"user_id":"auth0|1","provider":"db","identities":[],"identities[1].provider":"ad","identities[1].user_id":"2"}`))
 	schema := person(f)
 	f.Fuzz(func(t *testing.T, text []byte) {
 		p, err := mapping.FromUser(text)
@@ -272,6 +275,11 @@ func FuzzFromUser(f *testing.F) {
 		}
 		if p.UserID == "" || p.UserIDs[0] != p.UserID || p.Claims["sub"] != p.UserID {
 			t.Fatalf("read %+v", p)
+		}
+		for _, id := range p.UserIDs {
+			if provider, _, _ := strings.Cut(id, "|"); !mapping.IsUserID(provider + "|1") {
+				t.Fatalf("%q is no user id", id)
+			}
 		}
 		for _, key := range []string{"user_id", "identities", "password_hash", "app_metadata", "user_metadata", "access_token"} {
 			if _, ok := p.Claims[key]; ok {

@@ -63,8 +63,8 @@ func importCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 
 func (f *importFlags) bind(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.users, "users", "", "users `FILE` as `ferry export` writes it: NDJSON, a JSON array, or CSV, plain or gzip; - for standard input")
-	flags.StringVar(&f.hashes, "hashes", "", "`FILE` with the password hashes that Auth0's support exports")
+	flags.StringVar(&f.users, "users", "", "users `FILE`: NDJSON, JSON or CSV as Auth0 exports it, plain or gzip, see docs/import-files.md; - for standard input")
+	flags.StringVar(&f.hashes, "hashes", "", "`FILE` with the password hashes that Auth0's support exports: NDJSON or JSON, plain or gzip")
 	flags.StringVar(&f.tenant, "tenant", "", "`NAME` of the only tenant that the hashes may be of (default: that of the canonical domain, where the settings tell it)")
 	flags.StringVar(&f.mode, "mode", "auto", "auto: a fresh hash where there is one, else the hook; hook: everybody by the hook; hash: who has no hash fails")
 	flags.StringArrayVar(&f.providers, "provider", nil, "`AUTH0=KRATOS`: take over accounts at this provider, or of this connection, as credentials of that OIDC provider of Kratos'; may be repeated")

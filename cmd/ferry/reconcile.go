@@ -57,7 +57,7 @@ func reconcileCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command 
 			return work(func(ctx context.Context) error { return flags.run(ctx, providers, stdin, stdout, stderr) })(cmd, args)
 		},
 	}
-	cmd.Flags().StringVar(&flags.users, "users", "", "users `FILE` of a fresh export: NDJSON, a JSON array, or CSV, plain or gzip; - for standard input")
+	cmd.Flags().StringVar(&flags.users, "users", "", "users `FILE` of a fresh export, in a format that `ferry import` reads; - for standard input")
 	cmd.Flags().BoolVar(&flags.fix, "fix", false, "mend what is safe to mend")
 	cmd.Flags().BoolVar(&flags.hookOff, "hook-off", false, "the migration hook is switched off in Kratos, so pending identities may be written")
 	cmd.Flags().StringArrayVar(&flags.providers, "provider", nil, "`AUTH0=KRATOS`, as for import")
