@@ -20,6 +20,7 @@ import (
 
 	"ferry/bulk"
 	"ferry/secret"
+	"ferry/transport"
 	"ferry/upstream"
 )
 
@@ -206,10 +207,8 @@ func inExport(t *testing.T, tn *exportTenant, test func(exportBubble)) {
 		srv := &http.Server{Handler: tn, ReadHeaderTimeout: time.Hour}
 		served := make(chan error, 1)
 		go func() { served <- srv.Serve(network) }()
-		transport := upstream.NewTransport()
-		transport.Proxy, transport.DialContext = nil, network.dial
+		wire := transport.New(transport.Options{Dial: network.dial})
 		defer func() {
-			transport.CloseIdleConnections()
 			if err := srv.Close(); err != nil {
 				t.Error(err)
 			}
@@ -219,7 +218,7 @@ func inExport(t *testing.T, tn *exportTenant, test func(exportBubble)) {
 		}()
 		auth0, err := upstream.NewManagement(upstream.ManagementOptions{
 			BaseURL: "http://" + exportHost, Audience: "https://t.test/api/v2/", ClientID: "machine", ClientSecret: secret.New("canary-secret"),
-			Timeout: 30 * time.Second, Transport: transport, Now: time.Now, PerSecond: 1000,
+			Timeout: 30 * time.Second, Transport: wire, Now: time.Now, PerSecond: 1000,
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"net/url"
 
 	"ferry/strictjson"
+	"ferry/transport"
 )
 
 // read makes one call of the generated client and decodes its answer. The client
@@ -85,6 +86,9 @@ func (r reader) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode < http.StatusOK {
+		return nil, transport.ErrSwitched // its body would never end
+	}
 	got, ok := req.Context().Value(answerKey{}).(*answer)
 	if !ok {
 		got = &answer{limit: maxAnswerBytes}

@@ -47,7 +47,8 @@ type Options struct {
 	// RetryPause is how long Walk waits before it asks for a page again, twice as long
 	// each further time. 0 is a second.
 	RetryPause time.Duration
-	// Transport carries the requests.
+	// Transport sends the requests. It must not take one request's answer for
+	// another's; that of package transport does not.
 	Transport http.RoundTripper
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"ferry/outcome"
 	"ferry/strictjson"
+	"ferry/transport"
 )
 
 // Error is why Kratos could not be asked, or what it refused. It holds no identifier,
@@ -88,6 +89,10 @@ func noAnswer(err error) *Error {
 		e.Reason, e.cause = "tls", err // nor was one made that can be trusted
 	case errors.As(err, &size):
 		e.Outcome, e.Reason = outcome.Garbled, "answer_too_large"
+	case errors.Is(err, transport.ErrSurplus):
+		e.Outcome, e.Reason = outcome.Garbled, "surplus_answer"
+	case errors.Is(err, transport.ErrSwitched):
+		e.Outcome, e.Reason = outcome.Garbled, "protocol_switch"
 	}
 	return e
 }

@@ -291,7 +291,7 @@ func file(t *testing.T, answer http.HandlerFunc) http.HandlerFunc {
 					return
 				}
 			}
-		}); r.Method != http.MethodGet || r.URL.String() != "/f/t.json.gz?Expires=1&Signature=a%2Fb~" || !slices.Equal(names, []string{"Accept-Encoding", "User-Agent"}) {
+		}); r.Method != http.MethodGet || r.URL.String() != "/f/t.json.gz?Expires=1&Signature=a%2Fb~" || !slices.Equal(names, []string{"Accept-Encoding", "Connection", "User-Agent"}) {
 			t.Errorf("%s %s %v", r.Method, r.URL, names)
 		}
 		answer(w, r)

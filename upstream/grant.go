@@ -9,14 +9,13 @@ import (
 	"mime"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"ferry/outcome"
 	"ferry/strictjson"
+	"ferry/transport"
 )
 
 const (
@@ -79,11 +78,7 @@ func (c *Client) send(ctx context.Context, q Question) (reply, *Refusal) {
 		return reply{}, &Refusal{Outcome: outcome.Misconfigured, Reason: "client_assertion"}
 	}
 	for try := 1; ; try++ {
-		var connected atomic.Bool
-		traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-			GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
-		})
-		req, err := http.NewRequestWithContext(traced, http.MethodPost, c.opts.BaseURL+"/oauth/token", strings.NewReader(form))
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.opts.BaseURL+"/oauth/token", strings.NewReader(form))
 		if err != nil {
 			return reply{}, &Refusal{Outcome: outcome.Misconfigured, Reason: "bad_base_url"}
 		}
@@ -92,8 +87,9 @@ func (c *Client) send(ctx context.Context, q Question) (reply, *Refusal) {
 		if err == nil {
 			return answer, nil
 		}
-		if connected.Load() || try == dialTries || isPermanent(err) || !pause(ctx, dialPause) {
-			return reply{}, &Refusal{Outcome: outcome.Unavailable, Status: answer.status, Reason: transportReason(err)}
+		var unsent *transport.DialError
+		if !errors.As(err, &unsent) || try == dialTries || isPermanent(err) || !pause(ctx, dialPause) {
+			return reply{}, noAnswer(answer, err)
 		}
 	}
 }
@@ -136,6 +132,7 @@ func newHTTP(transport http.RoundTripper) httpClient {
 // roundTrip sends one request to Auth0 and reads the answer whole, up to a bound.
 // Where the body cannot be read, the status comes with the error.
 func (c httpClient) roundTrip(req *http.Request) (reply, error) {
+	req.GetBody = nil // without it no transport of net/http can send the body twice
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", "ferry")
 	resp, err := c.Do(req)
@@ -143,6 +140,9 @@ func (c httpClient) roundTrip(req *http.Request) (reply, error) {
 		return reply{}, err
 	}
 	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode < http.StatusOK {
+		return reply{status: resp.StatusCode}, transport.ErrSwitched // its body would never end
+	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes+1))
 	if err == nil && len(body) > maxAnswerBytes {
 		err = errTooLarge
@@ -175,6 +175,15 @@ func isPermanent(err error) bool {
 	return errors.As(err, &certificate) || errors.As(err, &unknown) || errors.As(err, &host)
 }
 
+// noAnswer is a request without an answer that could be read, or be believed.
+func noAnswer(answer reply, err error) *Refusal {
+	refusal := &Refusal{Outcome: outcome.Unavailable, Status: answer.status, Reason: transportReason(err)}
+	if errors.Is(err, transport.ErrSurplus) || errors.Is(err, transport.ErrSwitched) {
+		refusal.Outcome = outcome.Garbled
+	}
+	return refusal
+}
+
 const reasonTLS = "tls"
 
 // transportReason is a word for the fault. The error's own text may quote what the
@@ -191,6 +200,10 @@ func transportReason(err error) string {
 		return "timeout"
 	case errors.Is(err, errTooLarge):
 		return "answer_too_large"
+	case errors.Is(err, transport.ErrSurplus):
+		return "surplus_answer"
+	case errors.Is(err, transport.ErrSwitched):
+		return "protocol_switch"
 	case errors.As(err, &dns):
 		return "dns"
 	case isPermanent(err), errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):

@@ -2,7 +2,6 @@ package upstream_test
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"ferry/outcome"
+	"ferry/transport"
 	"ferry/upstream"
 )
 
@@ -156,10 +156,9 @@ func TestAnswers(t *testing.T) {
 func TestHangEndsAtTheTimeout(t *testing.T) {
 	hold := make(chan struct{})
 	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hold }))
-	transport := upstream.NewTransport()
 	defer srv.Close()
 	defer close(hold)
-	_, refusal := ask(t, newClient(t, srv.URL, transport, 100*time.Millisecond))
+	_, refusal := ask(t, newClient(t, srv.URL, upstream.NewTransport(), 100*time.Millisecond))
 	if refusal == nil || refusal.Outcome != outcome.Unavailable || refusal.Reason != "timeout" {
 		t.Fatalf("%v", refusal)
 	}
@@ -195,16 +194,14 @@ func TestDialIsTriedAgain(t *testing.T) {
 	tn, _ := newTenant(t)
 	srv := httptest.NewServer(http.HandlerFunc(tn.serve))
 	defer srv.Close()
-	transport := upstream.NewTransport()
-	defer transport.CloseIdleConnections()
 	dials := 0
-	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+	wire := transport.New(transport.Options{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 		if dials++; dials <= 2 {
 			return nil, &net.OpError{Op: "dial", Net: network, Err: context.DeadlineExceeded}
 		}
 		return new(net.Dialer).DialContext(ctx, network, address)
-	}
-	if _, refusal := ask(t, newClient(t, srv.URL, transport, 5*time.Second)); refusal != nil {
+	}})
+	if _, refusal := ask(t, newClient(t, srv.URL, wire, 5*time.Second)); refusal != nil {
 		t.Fatal(refusal)
 	}
 	if dials < 3 || tn.count("/oauth/token") != 1 {
@@ -221,28 +218,5 @@ func TestUntrustedCertificate(t *testing.T) {
 	_, refusal := ask(t, newClient(t, srv.URL, upstream.NewTransport(), 5*time.Second))
 	if refusal == nil || refusal.Outcome != outcome.Unavailable || refusal.Reason != "tls" || tn.count("/oauth/token") != 0 {
 		t.Fatalf("%v", refusal)
-	}
-}
-
-func TestHTTP2IsNotSpoken(t *testing.T) {
-	tn, _ := newTenant(t)
-	var proto string
-	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/oauth/token" {
-			proto = r.Proto
-		}
-		tn.serve(w, r)
-	}))
-	srv.EnableHTTP2 = true
-	srv.StartTLS()
-	defer srv.Close()
-	transport := upstream.NewTransport()
-	defer transport.CloseIdleConnections()
-	transport.TLSClientConfig = &tls.Config{RootCAs: srv.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs, MinVersion: tls.VersionTLS12}
-	if _, refusal := ask(t, newClient(t, srv.URL, transport, 5*time.Second)); refusal != nil {
-		t.Fatal(refusal)
-	}
-	if proto != "HTTP/1.1" {
-		t.Errorf("spoke %s", proto)
 	}
 }

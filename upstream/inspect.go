@@ -74,7 +74,7 @@ func (t *Tenant) get(ctx context.Context, path string) (reply, *Refusal) {
 	answer, err := t.http.roundTrip(req)
 	switch {
 	case err != nil:
-		refusal := &Refusal{Outcome: outcome.Unavailable, Status: answer.status, Reason: transportReason(err)}
+		refusal := noAnswer(answer, err)
 		if refusal.Reason == reasonTLS {
 			refusal.cause = err
 		}

@@ -25,7 +25,11 @@ const (
 	keyRefetchBurst = 6
 )
 
-var errKeysUnavailable = errors.New("keys unavailable")
+var (
+	errKeysUnavailable = errors.New("keys unavailable")
+	// errKeyUnknown: the keys were fetched, and this one was not among them.
+	errKeyUnknown = errors.New("key unknown")
+)
 
 // keySet is the tenant's public keys (RFC 7517), kept and served when they cannot
 // be fetched anew.
@@ -35,8 +39,9 @@ type keySet struct {
 	limit  *rate.Limiter
 	flight singleflight.Group
 
-	mu   sync.RWMutex
-	keys []jose.JSONWebKey
+	mu     sync.RWMutex
+	keys   []jose.JSONWebKey
+	failed bool // the last fetch; false before the first
 }
 
 // run fetches the keys now and every hour until ctx ends, sooner while it fails.
@@ -66,23 +71,34 @@ func (k *keySet) find(ctx context.Context, id string) (keys []jose.JSONWebKey, f
 }
 
 // refetch is find with new keys. Many at once share one request, and no more are
-// made than the limit allows.
+// made than the limit allows. Beyond it the last fetch decides: where that succeeded,
+// the key is unknown, which is not the same as a key that cannot be fetched.
 func (k *keySet) refetch(ctx context.Context, id string) ([]jose.JSONWebKey, error) {
 	done := k.flight.DoChan("keys", func() (any, error) {
-		if !k.limit.Allow() {
-			return nil, errKeysUnavailable
+		if k.limit.Allow() {
+			return nil, k.fetch(context.WithoutCancel(ctx))
 		}
-		return nil, k.fetch(context.WithoutCancel(ctx))
+		return nil, k.exhausted()
 	})
 	select {
 	case <-ctx.Done():
 		return nil, errKeysUnavailable
 	case result := <-done:
 		if result.Err != nil {
-			return nil, errKeysUnavailable
+			return nil, result.Err
 		}
 		return k.named(id), nil
 	}
+}
+
+// exhausted is what an unknown key means while the limit allows no fetch.
+func (k *keySet) exhausted() error {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	if k.failed {
+		return errKeysUnavailable
+	}
+	return errKeyUnknown
 }
 
 // named lists the keys with this id; all of them where the token names none.
@@ -100,24 +116,29 @@ func (k *keySet) named(id string) []jose.JSONWebKey {
 
 // fetch replaces the keys, or leaves them as they are with an error.
 func (k *keySet) fetch(ctx context.Context) error {
+	keys := k.load(ctx)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.failed = len(keys) == 0; k.failed {
+		return errKeysUnavailable
+	}
+	k.keys = keys
+	return nil
+}
+
+// load asks Auth0 for the keys. None is a failure.
+func (k *keySet) load(ctx context.Context) []jose.JSONWebKey {
 	ctx, cancel := context.WithTimeout(ctx, keyFetchTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, k.url, nil)
 	if err != nil {
-		return errKeysUnavailable
+		return nil
 	}
 	answer, err := k.get(req)
 	if err != nil || answer.status != http.StatusOK {
-		return errKeysUnavailable
+		return nil
 	}
-	keys := parseKeys(answer.body)
-	if len(keys) == 0 {
-		return errKeysUnavailable
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.keys = keys
-	return nil
+	return parseKeys(answer.body)
 }
 
 // parseKeys takes the RSA signing keys of a set. One key that cannot be read does

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"ferry/test/auth0sim"
+	"ferry/transport"
 	"ferry/upstream"
 )
 
@@ -74,12 +75,10 @@ func inBubble(t *testing.T, perSecond float64, test func(bubble)) {
 		srv := &http.Server{Handler: sim.Handler(), ReadHeaderTimeout: time.Hour}
 		served := make(chan error, 1)
 		go func() { served <- srv.Serve(network) }()
-		transport := upstream.NewTransport()
-		transport.Proxy, transport.DialContext = nil, network.dial
+		wire := transport.New(transport.Options{Dial: network.dial})
 		test(bubble{t, sim, newManagement(t, sim, func(o *upstream.ManagementOptions) {
-			o.BaseURL, o.Transport, o.PerSecond = "http://sim.test", transport, perSecond
+			o.BaseURL, o.Transport, o.PerSecond = "http://sim.test", wire, perSecond
 		})})
-		transport.CloseIdleConnections()
 		_ = srv.Close()
 		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
 			t.Error(err)

@@ -89,7 +89,10 @@ func (v *idTokens) verify(ctx context.Context, raw string) (Profile, error) {
 		return Profile{}, v.unverifiable(jws)
 	}
 	keys, fresh, err := v.keys.find(ctx, header.KeyID)
-	if err != nil {
+	switch {
+	case errors.Is(err, errKeyUnknown):
+		return Profile{}, errSignature
+	case err != nil:
 		return Profile{}, v.unverifiable(jws)
 	}
 	payload, err := signedBy(jws, keys)
@@ -165,7 +168,7 @@ func (r *rawJSON) UnmarshalJSON(text []byte) error {
 }
 
 // userinfo asks Auth0 whose access token this is (contract, 3). Whatever fails here
-// is unavailable: the password was right, but for whom could not be told.
+// is unavailable or garbled: the password was right, but for whom could not be told.
 func (c *Client) userinfo(ctx context.Context, accessToken string) (Profile, error) {
 	refuse := func(status int, reason string) (Profile, error) {
 		return Profile{}, &Refusal{Outcome: outcome.Unavailable, Status: status, Reason: "userinfo_" + reason}
@@ -177,7 +180,9 @@ func (c *Client) userinfo(ctx context.Context, accessToken string) (Profile, err
 	req.Header.Set("Authorization", "Bearer "+accessToken)
 	answer, err := c.http.roundTrip(req)
 	if err != nil {
-		return refuse(answer.status, transportReason(err))
+		refusal := noAnswer(answer, err)
+		refusal.Reason = "userinfo_" + refusal.Reason
+		return Profile{}, refusal
 	}
 	var who claims
 	switch {

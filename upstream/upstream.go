@@ -16,6 +16,7 @@ import (
 
 	"ferry/outcome"
 	"ferry/secret"
+	"ferry/transport"
 )
 
 // Question is one password to verify. It is asked once, or not at all.
@@ -86,8 +87,8 @@ type Options struct {
 	IDTokenAlg string
 	// Timeout is the whole time that one question may take.
 	Timeout time.Duration
-	// Transport carries the requests. It must not follow redirects by itself or
-	// send a request twice; NewTransport makes one.
+	// Transport sends the requests. It must not follow redirects by itself, send a
+	// request twice, or take one request's answer for another's; NewTransport makes one.
 	Transport http.RoundTripper
 	// Now is the clock that ID tokens are held against.
 	Now func() time.Time
@@ -130,23 +131,11 @@ func New(opts Options) (*Client, error) {
 	return c, nil
 }
 
-// NewTransport is a transport for Auth0: HTTP/1.1 only, because HTTP/2 may send a
-// request again by itself, and idle connections are dropped before Auth0's side
-// drops them. It honours the proxy variables of the environment.
-func NewTransport() *http.Transport {
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		Protocols:             protocols,
-		MaxIdleConnsPerHost:   128,
-		WriteBufferSize:       1 << 10, // every login has a connection of its own while it waits
-		ReadBufferSize:        2 << 10,
-		IdleConnTimeout:       30 * time.Second,
-		TLSHandshakeTimeout:   5 * time.Second,
-		ExpectContinueTimeout: time.Second,
-		DisableCompression:    true,
-	}
+// NewTransport is a transport for Auth0. Over HTTP/2 a stream, over HTTP/1.1 a connection
+// carries one request, which is never sent twice. It honours the proxy variables of the
+// environment.
+func NewTransport() *transport.Transport {
+	return transport.New(transport.Options{Proxy: http.ProxyFromEnvironment})
 }
 
 // Run keeps the tenant's signing keys fresh until ctx ends. Questions may be asked

@@ -16,6 +16,7 @@ import (
 	"ferry/config"
 	"ferry/kratos"
 	"ferry/mapping"
+	"ferry/transport"
 )
 
 // bulkTimeout bounds one request of a bulk run; batches have a longer one of their own.
@@ -28,7 +29,7 @@ func bulkKratos(cfg *config.Config) (*kratos.Client, error) {
 		PublicURL: cfg.KratosPublicURL,
 		Token:     cfg.KratosAdminToken,
 		Timeout:   bulkTimeout,
-		Transport: &http.Transport{MaxIdleConnsPerHost: 16, IdleConnTimeout: time.Minute}, // no proxy, as serve has none
+		Transport: transport.New(transport.Options{}), // no proxy, as serve has none
 	})
 }
 

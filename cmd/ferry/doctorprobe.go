@@ -26,6 +26,7 @@ import (
 	"ferry/outcome"
 	"ferry/secret"
 	"ferry/state"
+	"ferry/transport"
 	"ferry/upstream"
 )
 
@@ -116,7 +117,7 @@ func newProbe(cfg *config.Config, steps *stopwatch) (*login, error) {
 	}
 	identities, err := kratos.New(kratos.Options{
 		AdminURL: cfg.KratosAdminURL, Token: cfg.KratosAdminToken, Timeout: kratosTimeout,
-		Transport: &timed{next: &http.Transport{DisableKeepAlives: true}, steps: steps, names: kratosSteps},
+		Transport: &timed{next: transport.New(transport.Options{}), steps: steps, names: kratosSteps},
 	})
 	if err != nil {
 		return nil, err

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"net/http"
 	"os/signal"
 	"runtime/debug"
 	"syscall"
@@ -23,15 +22,16 @@ import (
 	"ferry/hook"
 	"ferry/kratos"
 	"ferry/secret"
+	"ferry/transport"
 	"ferry/upstream"
 )
 
 const (
 	// kratosTimeout bounds the look-up of one identity, some milliseconds as a rule.
 	kratosTimeout = 5 * time.Second
-	// kratosConns is how many look-ups are under way at once; more wait their turn,
+	// kratosRequests is how many requests are under way at once; more wait their turn,
 	// which is shorter than what Kratos' database makes of all at once.
-	kratosConns = 32
+	kratosRequests = 32
 )
 
 func serveCommand(stderr io.Writer) *cobra.Command {
@@ -145,7 +145,7 @@ func newIdentities(cfg *config.Config) (*kratos.Client, error) {
 		PublicURL: cfg.KratosPublicURL,
 		Token:     cfg.KratosAdminToken,
 		Timeout:   kratosTimeout,
-		Transport: &http.Transport{MaxConnsPerHost: kratosConns, MaxIdleConnsPerHost: kratosConns, IdleConnTimeout: 60 * time.Second},
+		Transport: transport.New(transport.Options{MaxRequests: kratosRequests}),
 	})
 }
 

@@ -89,7 +89,7 @@ func fixtures() []fixture {
 		{
 			"an arrow of the tests, outside of them", "arrows",
 			put("hook/hook.go", "// Package hook.", "package hook", `import "ferry/wiring"`),
-			[]string{"hook/hook.go imports ferry/wiring, but hook may import only outcome, secret, strictjson, kratos, mapping, state, upstream:"},
+			[]string{"hook/hook.go imports ferry/wiring, but hook may import only outcome, secret, strictjson, transport, kratos, mapping, state, upstream:"},
 		},
 		{
 			"mapping imports test code", "arrows",
@@ -129,7 +129,7 @@ func fixtures() []fixture {
 		{
 			"a room was given an arrow here only", "depguard",
 			func(_ fstest.MapFS, p *Policy) { p.Rooms["state"] = []string{"mapping"} },
-			[]string{"depguard's rule state", "${base-path}/state/**", "ferry/strictjson, ferry/mapping]"},
+			[]string{"depguard's rule state", "${base-path}/state/**", "ferry/strictjson, ferry/transport, ferry/mapping]"},
 		},
 		{
 			"no package comment", "package comment",

@@ -1,0 +1,140 @@
+package transport_test
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"sync"
+	"testing"
+
+	"ferry/transport"
+)
+
+// join copies both ways until one side ends.
+func join(a, b net.Conn) {
+	var both sync.WaitGroup
+	for _, c := range [][2]net.Conn{{a, b}, {b, a}} {
+		both.Go(func() {
+			_, _ = io.Copy(c[0], c[1])
+			_ = a.Close()
+			_ = b.Close()
+		})
+	}
+	both.Wait()
+}
+
+// httpProxy tunnels for those who know its password.
+func httpProxy(t *testing.T) *url.URL {
+	t.Helper()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodConnect || r.Header.Get("Proxy-Authorization") != "Basic a2ltOmNhbmFyeQ==" {
+			w.WriteHeader(http.StatusProxyAuthRequired)
+			return
+		}
+		target, err := new(net.Dialer).DialContext(r.Context(), "tcp", r.Host)
+		if err != nil {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		w.WriteHeader(http.StatusOK)
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		join(conn, target)
+	}))
+	t.Cleanup(srv.Close)
+	at, err := url.Parse(srv.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at.User = url.UserPassword("kim", "canary")
+	return at
+}
+
+// socksProxy speaks as much of SOCKS5 (RFC 1928) as it takes to reach an IPv4 address.
+func socksProxy(t *testing.T) *url.URL {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			running.Go(func() {
+				defer func() { _ = conn.Close() }()
+				hello, ask := make([]byte, 2), make([]byte, 10)
+				if _, err := io.ReadFull(conn, hello); err != nil {
+					return
+				}
+				_, _ = io.CopyN(io.Discard, conn, int64(hello[1]))
+				_, _ = conn.Write([]byte{5, 0})
+				if _, err := io.ReadFull(conn, ask); err != nil {
+					return
+				}
+				to := netip.AddrPortFrom(netip.AddrFrom4([4]byte(ask[4:8])), binary.BigEndian.Uint16(ask[8:]))
+				target, err := new(net.Dialer).DialContext(t.Context(), "tcp", to.String())
+				if err != nil {
+					return
+				}
+				_, _ = conn.Write([]byte{5, 0, 0, 1, 0, 0, 0, 0, 0, 0})
+				join(conn, target)
+			})
+		}
+	})
+	t.Cleanup(func() { _ = listener.Close(); running.Wait() })
+	return &url.URL{Scheme: "socks5", Host: listener.Addr().String()}
+}
+
+func TestProxies(t *testing.T) {
+	t.Parallel()
+	for name, via := range map[string]*url.URL{"CONNECT": httpProxy(t), "SOCKS5": socksProxy(t)} {
+		for _, proto := range []string{"HTTP/1.1", "HTTP/2.0"} {
+			t.Run(name+" "+proto, func(t *testing.T) {
+				srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					_, _ = io.WriteString(w, r.Proto)
+				}))
+				srv.EnableHTTP2 = proto == "HTTP/2.0"
+				srv.StartTLS()
+				defer srv.Close()
+				roots := x509.NewCertPool()
+				roots.AddCert(srv.Certificate())
+				wire := transport.New(transport.Options{
+					TLS:   &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+					Proxy: func(*http.Request) (*url.URL, error) { return via, nil },
+				})
+				for range 3 {
+					if got, err := post(t.Context(), wire, srv.URL, ""); err != nil || got != proto {
+						t.Errorf("%q, %v", got, err)
+					}
+				}
+				wire.CloseIdleConnections()
+			})
+		}
+	}
+}
+
+// TestProxyThatRefuses: nothing was sent.
+func TestProxyThatRefuses(t *testing.T) {
+	t.Parallel()
+	via := *httpProxy(t)
+	via.User = url.UserPassword("kim", "wrong")
+	wire := transport.New(transport.Options{Proxy: func(*http.Request) (*url.URL, error) { return &via, nil }})
+	var unsent *transport.DialError
+	if _, err := post(t.Context(), wire, "https://127.0.0.1:9", "question"); !errors.As(err, &unsent) {
+		t.Errorf("%v", err)
+	}
+}
