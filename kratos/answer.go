@@ -85,7 +85,8 @@ func (r reader) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = resp.Body.Close() }()
+	whole := resp.Body
+	defer func() { _ = whole.Close() }()
 	if resp.StatusCode < http.StatusOK {
 		return nil, transport.ErrSwitched // its body would never end
 	}
@@ -93,7 +94,7 @@ func (r reader) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !ok {
 		got = &answer{limit: maxAnswerBytes}
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(nil, resp.Body, got.limit))
+	body, err := io.ReadAll(http.MaxBytesReader(nil, whole, got.limit))
 	if err != nil {
 		return nil, err
 	}

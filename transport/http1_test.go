@@ -215,7 +215,7 @@ func TestMaxRequests(t *testing.T) {
 		t.Fatal(err)
 	}
 	gone, cancel := context.WithCancel(t.Context())
-	cancel()
+	cancel() // while the body above is open
 	var unsent *transport.DialError
 	if _, err := post(gone, wire, srv.URL, "question"); !errors.As(err, &unsent) || !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)

@@ -168,12 +168,21 @@ func (t *Transport) CloseIdleConnections() {
 	}
 }
 
-// held is the body of an answer, which holds a slot until it is closed.
+// held is the body of an answer, which holds a slot until its end, or until it is closed.
 type held struct {
 	io.ReadCloser
 
 	once    sync.Once
 	release func()
+}
+
+// Read implements io.Reader.
+func (h *held) Read(p []byte) (int, error) {
+	n, err := h.ReadCloser.Read(p)
+	if err != nil {
+		h.once.Do(h.release)
+	}
+	return n, err
 }
 
 // Close closes the body and gives the slot back.

@@ -1,0 +1,156 @@
+package upstream_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"ferry/outcome"
+	"ferry/secret"
+	"ferry/test/faultyhttp"
+	"ferry/upstream"
+)
+
+// faulty is a tenant whose answers at one path have a fault.
+func faulty(t *testing.T, path string, fault faultyhttp.Fault) (*tenant, *faultyhttp.Server) {
+	t.Helper()
+	tn, _ := newTenant(t)
+	return tn, faultyhttp.Run(t, http.HandlerFunc(tn.serve), func(r *http.Request) faultyhttp.Fault {
+		if r.URL.Path == path {
+			return fault
+		}
+		return faultyhttp.None
+	})
+}
+
+// endings are the faults that must not become an answer, with what each is.
+func endings() map[string]struct {
+	fault faultyhttp.Fault
+	want  outcome.Outcome
+} {
+	return map[string]struct {
+		fault faultyhttp.Fault
+		want  outcome.Outcome
+	}{
+		"101":                {faultyhttp.Switch, outcome.Garbled},
+		"body without end":   {faultyhttp.EndlessBody, outcome.Unavailable},
+		"header without end": {faultyhttp.EndlessHeader, outcome.Unavailable},
+		"103 without end":    {faultyhttp.EndlessInformational, outcome.Unavailable},
+		"lost":               {faultyhttp.Lost, outcome.Unavailable},
+		"twice":              {faultyhttp.Twice, outcome.Garbled},
+	}
+}
+
+// TestEveryLoginEnds: no answer of Auth0's outlives its deadline, and none that has a
+// fault decides a login.
+func TestEveryLoginEnds(t *testing.T) {
+	t.Parallel()
+	for name, c := range endings() {
+		for _, path := range []string{"/oauth/token", "/userinfo"} {
+			t.Run(name+" "+path, func(t *testing.T) {
+				t.Parallel()
+				tn, srv := faulty(t, path, c.fault)
+				if path == "/userinfo" {
+					tn.token = sendJSON(http.StatusOK, `{"access_token":"at-1"}`)
+					tn.userinfo = sendJSON(http.StatusOK, `{"sub":"auth0|alice"}`)
+				}
+				_, refusal := ask(t, newClient(t, srv.URL, upstream.NewTransport(), 200*time.Millisecond))
+				if refusal == nil || refusal.Outcome != c.want {
+					t.Errorf("%v, want %s", refusal, c.want)
+				}
+				if n := tn.count("/oauth/token"); n != 1 {
+					t.Errorf("the password was sent %d times", n)
+				}
+			})
+		}
+	}
+}
+
+// TestKeysWithAFault: they are keys that cannot be fetched, for this login and for the
+// next one. /userinfo decides, on a connection of its own.
+func TestKeysWithAFault(t *testing.T) {
+	t.Parallel()
+	for name, c := range endings() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			fault := c.fault
+			tn, _ := newTenant(t)
+			tn.userinfo = sendJSON(http.StatusOK, `{"sub":"auth0|alice"}`)
+			srv := faultyhttp.Run(t, http.HandlerFunc(tn.serve), func(r *http.Request) faultyhttp.Fault {
+				if r.URL.Path == "/.well-known/jwks.json" {
+					return fault
+				}
+				return faultyhttp.None
+			})
+			client := newClient(t, srv.URL, upstream.NewTransport(), 8*time.Second)
+			if profile, refusal := ask(t, client); refusal != nil || profile.Subject != alice {
+				t.Fatalf("%+v, %v", profile, refusal)
+			}
+			if n := tn.count("/userinfo"); n != 1 {
+				t.Errorf("/userinfo was asked %d times", n)
+			}
+			fault = faultyhttp.None
+			if _, refusal := ask(t, client); refusal != nil || tn.count("/userinfo") != 1 {
+				t.Errorf("%v, /userinfo was asked %d times", refusal, tn.count("/userinfo"))
+			}
+		})
+	}
+}
+
+// TestManagementEnds: the same for calls of the Management API.
+func TestManagementEnds(t *testing.T) {
+	t.Parallel()
+	token := sendJSON(http.StatusOK, `{"access_token":"at-1","token_type":"Bearer","expires_in":86400}`)
+	for name, c := range endings() {
+		for _, path := range []string{"/oauth/token", "/api/v2/users/auth0|1"} {
+			t.Run(name+" "+path, func(t *testing.T) {
+				t.Parallel()
+				tn, srv := faulty(t, path, c.fault)
+				tn.token = token
+				m, err := upstream.NewManagement(upstream.ManagementOptions{
+					BaseURL: srv.URL, Audience: issuer + "api/v2/", ClientID: "machine", ClientSecret: secret.New("secret"),
+					Timeout: 200 * time.Millisecond, Transport: upstream.NewTransport(), Now: time.Now, PerSecond: 1000,
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				var fault *upstream.ManagementError
+				if _, err := m.LookUpUser(t.Context(), "auth0|1"); !errors.As(err, &fault) {
+					t.Errorf("%v", err)
+				}
+			})
+		}
+	}
+}
+
+// TestUnknownKeysAreNoMatch: a token that no key of the tenant signed is no match,
+// however many have used up what may be fetched; /userinfo is not asked.
+func TestUnknownKeysAreNoMatch(t *testing.T) {
+	t.Parallel()
+	tn, client := newTenant(t)
+	tn.userinfo = sendJSON(http.StatusOK, `{"sub":"auth0|alice"}`)
+	if _, refusal := ask(t, client); refusal != nil {
+		t.Fatal(refusal)
+	}
+	for i := range 50 {
+		tn.token = sendJSON(http.StatusOK, tokens(sign(t, jose.RS256, fmt.Sprint("nobody's ", i), foreignKey(), payload(t, nil))))
+		_, refusal := ask(t, client)
+		if refusal == nil || refusal.Outcome != outcome.Garbled || refusal.Reason != "id_token_untrusted" {
+			t.Fatalf("%d: %v", i, refusal)
+		}
+	}
+	if n := tn.count("/userinfo"); n != 0 {
+		t.Errorf("/userinfo was asked %d times", n)
+	}
+	if n := tn.count("/.well-known/jwks.json"); n > 10 {
+		t.Errorf("the keys were fetched %d times", n)
+	}
+	tn.token = sendJSON(http.StatusOK, tokens(idToken(t, nil)))
+	if _, refusal := ask(t, client); refusal != nil {
+		t.Errorf("the tenant's own key: %v", refusal)
+	}
+}
