@@ -1,7 +1,7 @@
 # Two commands matter: `make demo` shows ferry at work, `make test` proves it.
 
 .DEFAULT_GOAL := help
-.PHONY: help build kratos demo test prereqs vet lint unit fuzz bench readme clean
+.PHONY: help build kratos demo test prereqs vet lint unit fuzz hostile bench readme clean
 
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -38,6 +38,8 @@ test: ## everything: build, linters, all tests with the race detector, fuzzing
 	@$(MAKE) --no-print-directory kratos
 	$(HEADING) 'tests, end to end ones too'
 	@$(MAKE) --no-print-directory unit
+	$(HEADING) 'hostile answers'
+	@$(MAKE) --no-print-directory hostile
 	$(HEADING) 'fuzz'
 	@$(MAKE) --no-print-directory fuzz
 
@@ -55,6 +57,11 @@ unit: ## all tests, with the race detector
 
 fuzz: ## every fuzz target for FUZZTIME (5s)
 	@sh scripts/fuzz.sh
+
+HOSTILE ?= 1000000
+
+hostile: ## HOSTILE (1000000) made-up answers of Auth0's: none may become a match
+	HOSTILE=$(HOSTILE) $(GO) test -count=1 -timeout=60m -v -run='^TestHostileAnswers$$' ./upstream
 
 bench: ## all benchmarks
 	$(GO) test -run='^$$' -bench=. -benchmem ./...

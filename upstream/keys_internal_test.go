@@ -45,12 +45,12 @@ func TestKeysAfterAFlood(t *testing.T) {
 		kid = "new"
 		want("new", 0, errKeyUnknown)
 		want("old", 1, nil)
-		time.Sleep(keyRefetchEvery) // of the bubble: no time passes
+		<-time.After(keyRefetchEvery) // the bubble's time
 		want("new", 1, nil)
 		want("nobody's", 0, errKeyUnknown)
 
 		down = true
-		time.Sleep(keyRefetchEvery) // of the bubble: no time passes
+		<-time.After(keyRefetchEvery) // the bubble's time
 		want("nobody's", 0, errKeysUnavailable)
 		want("nobody's", 0, errKeysUnavailable) // nothing is fetched, and nothing known
 		want("new", 1, nil)

@@ -23,6 +23,8 @@ const (
 	idleTimeout = 120 * time.Second
 	// What a login may take beyond waiting for Kratos and Auth0.
 	slack = 5 * time.Second
+	// What runs beside the listeners has this long to end once it is told to.
+	endWait = 2 * time.Second
 )
 
 // server is ferry's two listeners and what runs beside them.
@@ -94,7 +96,7 @@ func (s *server) serve(srv *http.Server, listener net.Listener) {
 }
 
 // Stop takes no new connections, lets the logins under way end, and returns within
-// the budget of one login. Kratos sends again what found the door closed: none of
+// the budget of one login and endWait, whatever hangs. Kratos sends again what found the door closed: none of
 // it reached Auth0. Twice is fine.
 func (s *server) Stop(ctx context.Context) {
 	s.ready.Store(false)
@@ -108,9 +110,33 @@ func (s *server) Stop(ctx context.Context) {
 	}
 	s.drain(ctx)
 	s.stop()
-	s.running.Wait()
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWait)
+	defer cancel()
+	if !within(last, s.running.Wait) {
+		s.log.Warn("left behind what did not end in time")
+	}
 	if err := s.close(); err != nil {
 		s.log.Warn("close the state", zap.Error(err))
 	}
 	s.log.Info("stopped")
+}
+
+// within calls wait, and reports whether it returned before ctx ended.
+func within(ctx context.Context, wait func()) bool {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		wait()
+	}()
+	select {
+	case <-done:
+		return true
+	case <-ctx.Done():
+	}
+	select {
+	case <-done: // it had returned as well
+		return true
+	default:
+		return false
+	}
 }

@@ -1,0 +1,136 @@
+package e2e
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"ferry/test/faultyhttp"
+	"ferry/test/ferrytest"
+	"ferry/test/ferrytest/built"
+	"ferry/test/kratostest"
+)
+
+// TestAnswersSentTwice: on the way to Auth0 and to the admin API answers come twice or
+// are lost. No identity gets a password that is not its person's, and nobody's right
+// password is called wrong.
+func TestAnswersSentTwice(t *testing.T) {
+	s := start(t)
+	var faulty atomic.Bool
+	var hits atomic.Int64
+	way := func(to string) string {
+		target, err := url.Parse(to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		proxy := httputil.NewSingleHostReverseProxy(target)
+		proxy.Transport = &http.Transport{DisableKeepAlives: true}
+		return faultyhttp.Run(t, proxy, func(*http.Request) faultyhttp.Fault {
+			if !faulty.Load() {
+				return faultyhttp.None
+			}
+			return []faultyhttp.Fault{
+				faultyhttp.None, faultyhttp.None, faultyhttp.Twice, faultyhttp.None, faultyhttp.None, faultyhttp.None, faultyhttp.TwiceLater,
+				faultyhttp.None, faultyhttp.None, faultyhttp.None, faultyhttp.Lost,
+			}[hits.Add(1)%11]
+		}).URL
+	}
+	s.restartFerry(t, "FERRY_AUTH0_BASE_URL="+way(s.sim.URL()), "FERRY_KRATOS_ADMIN_URL="+way(s.admin))
+	var people []*person
+	for range 20 {
+		people = append(people, s.person(t, nil))
+	}
+	faulty.Store(true)
+	told := 0
+	for _, p := range people {
+		for password, never := range map[string]string{p.password + "x": kratostest.SeesSession, p.password: kratostest.SeesInvalidCredentials} {
+			got, err := s.kratos.LoginAPI(t.Context(), p.email, password)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Sees() == never {
+				t.Errorf("a password (right: %v) ended in %q", password == p.password, never)
+			}
+			if got.Sees() != kratostest.SeesUnavailable {
+				told++
+			}
+		}
+	}
+	if told == 0 || told == 2*len(people) {
+		t.Errorf("%d of %d logins were told", told, 2*len(people))
+	}
+	faulty.Store(false)
+	for _, p := range people {
+		for password, want := range map[string]string{p.password + "x": kratostest.SeesInvalidCredentials, p.password: kratostest.SeesSession} {
+			if got, err := s.kratos.LoginAPI(t.Context(), p.email, password); err != nil || got.Sees() != want {
+				t.Errorf("afterwards a password (right: %v) sees %q, %v", password == p.password, got.Sees(), err)
+			}
+		}
+	}
+	s.checkSilence(t)
+}
+
+// TestSwitchingProtocols: Auth0 and the admin API answer everything with 101. Every
+// login is answered, and ferry ends when it is told to.
+func TestSwitchingProtocols(t *testing.T) {
+	never := func(http.ResponseWriter, *http.Request) {}
+	identity := func(w http.ResponseWriter, r *http.Request) {
+		one := `{"id":"7f4c3b1e-0f57-4b4c-8f5e-0c5a2a1d9a01","schema_id":"person","schema_url":"","state":"active","traits":{},"metadata_admin":{"auth0":{"user_id":"auth0|kim"}},` +
+			`"credentials":{"password":{"type":"password","identifiers":["kim@example.org"],"config":{"use_password_migration_hook":true}}}}`
+		if strings.HasSuffix(r.URL.Path, "/identities") {
+			one = "[" + one + "]"
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, one)
+	}
+	always := func(fault faultyhttp.Fault) func(*http.Request) faultyhttp.Fault {
+		return func(*http.Request) faultyhttp.Fault { return fault }
+	}
+	for name, admin := range map[string]faultyhttp.Fault{"Auth0": faultyhttp.None, "both": faultyhttp.Switch} {
+		t.Run(name, func(t *testing.T) {
+			auth0 := faultyhttp.Run(t, http.HandlerFunc(never), always(faultyhttp.Switch))
+			kratos := faultyhttp.Run(t, http.HandlerFunc(identity), always(admin))
+			ferry, err := ferrytest.Start(t.Context(), ferrytest.Options{Binary: built.Ferry(t), Env: []string{
+				"FERRY_LISTEN=127.0.0.1:0", "FERRY_ADMIN_LISTEN=127.0.0.1:0", "FERRY_HOOK_KEYS=" + hookKey,
+				"FERRY_AUTH0_DOMAIN=tenant.example", "FERRY_AUTH0_BASE_URL=" + auth0.URL, "FERRY_AUTH0_TIMEOUT=20s",
+				"FERRY_AUTH0_CLIENT_ID=c", "FERRY_AUTH0_CLIENT_SECRET=s", "FERRY_KRATOS_ADMIN_URL=" + kratos.URL,
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 3 {
+				if got := hookCall(t.Context(), t, ferry.HooksURL()); got != http.StatusFailedDependency {
+					t.Errorf("answered %d", got)
+				}
+			}
+			if !strings.Contains(ferry.Logs(), `"reason":"protocol_switch"`) {
+				t.Error("the log does not say why")
+			}
+			if err := ferry.Stop(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// hookCall is a call of the migration hook.
+func hookCall(ctx context.Context, t *testing.T, url string) int {
+	t.Helper()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/hooks/password-migration", strings.NewReader(`{"identifier":"kim@example.org","password":"x"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+hookKey)
+	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	return resp.StatusCode
+}
