@@ -56,7 +56,7 @@ Evidence: REC recorded traffic, DOC current documentation, OLDDOC retired docume
 	out.WriteString(`
 Status 200 is a match only with all of: the media type application/json, one unambiguous JSON object, no ` + "`error`" + `, an access token, and a subject that is verified and that the identity was imported from. The subject comes from the ID token: its signature, issuer, audience, authorized party, expiry and subject must hold, else the outcome is garbled (` + "`id_token_…`" + `). Where its signature cannot be checked (HS256, or the keys cannot be fetched), or where there is none, ` + "`/userinfo`" + ` says who it is; if that fails, the outcome is unavailable (` + "`userinfo_…`" + `).
 
-No answer at all is unavailable: ` + "`timeout`, `dns`, `dial`, `tls`, `connection_broken`, `answer_too_large`" + `.
+No answer at all is unavailable: ` + "`timeout`, `dns`, `dial`, `tls`, `connection_broken`, `answer_too_large`" + `. Garbled are an answer that comes twice, ` + "`surplus_answer`" + `, and 101 Switching Protocols, ` + "`protocol_switch`" + `.
 
 ## What Kratos is told
 
