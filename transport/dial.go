@@ -39,10 +39,8 @@ func (t *Transport) dial(req *http.Request) (net.Conn, error) {
 // dialFunc is a proxy.Dialer.
 type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 
-// Dial implements proxy.Dialer.
-func (f dialFunc) Dial(network, address string) (net.Conn, error) {
-	return f(context.Background(), network, address)
-}
+// Dial implements proxy.Dialer, of which only DialContext is used.
+func (dialFunc) Dial(string, string) (net.Conn, error) { return nil, errors.ErrUnsupported }
 
 // DialContext implements proxy.ContextDialer.
 func (f dialFunc) DialContext(ctx context.Context, network, address string) (net.Conn, error) {

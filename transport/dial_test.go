@@ -43,12 +43,12 @@ func httpProxy(t *testing.T) *url.URL {
 			w.WriteHeader(http.StatusBadGateway)
 			return
 		}
-		w.WriteHeader(http.StatusOK)
 		conn, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			t.Error(err)
 			return
 		}
+		_, _ = io.WriteString(conn, "HTTP/1.1 200 Connection Established\r\n\r\n")
 		join(conn, target)
 	}))
 	t.Cleanup(srv.Close)

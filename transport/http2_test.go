@@ -269,54 +269,66 @@ func TestOneConnectionForMany(t *testing.T) {
 	}
 }
 
+// runHTTP1 is a server over TLS that does not speak HTTP/2.
+func runHTTP1(t *testing.T, handler http.HandlerFunc, opened *atomic.Int64) (url string, trust *tls.Config) {
+	t.Helper()
+	certificate, trust := authority(t)
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{ReadHeaderTimeout: 5 * time.Second, Handler: handler, ConnState: func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			opened.Add(1)
+		}
+	}}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(listener) }()
+	t.Cleanup(func() {
+		_ = srv.Close()
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
+	})
+	return "https://" + listener.Addr().String(), trust
+}
+
 // TestHTTP1OverTLS: a server that does not speak HTTP/2 gets a connection for each
-// request, and surplus is found under TLS as well.
+// request.
 func TestHTTP1OverTLS(t *testing.T) {
 	t.Parallel()
-	certificate, trust := authority(t)
-	for name, twice := range map[string]bool{"once": false, "twice": true} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12})
-			if err != nil {
-				t.Fatal(err)
-			}
-			var opened atomic.Int64
-			srv := &http.Server{ReadHeaderTimeout: 5 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if !twice {
-					echo(w, r)
-					return
-				}
-				conn, _, err := http.NewResponseController(w).Hijack()
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				one := "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno"
-				_, _ = io.WriteString(conn, one+one)
-				_ = conn.Close()
-			}), ConnState: func(_ net.Conn, state http.ConnState) {
-				if state == http.StateNew {
-					opened.Add(1)
-				}
-			}}
-			served := make(chan error, 1)
-			go func() { served <- srv.Serve(listener) }()
-			t.Cleanup(func() { _ = srv.Close(); <-served })
-			wire := transport.New(transport.Options{TLS: trust})
-			for range 10 {
-				got, err := post(t.Context(), wire, "https://"+listener.Addr().String(), "question")
-				switch {
-				case twice && !errors.Is(err, transport.ErrSurplus):
-					t.Errorf("%q, %v", got, err)
-				case !twice && (err != nil || got != "question"):
-					t.Errorf("%q, %v", got, err)
-				}
-			}
-			if opened.Load() != 10 {
-				t.Errorf("%d connections", opened.Load())
-			}
-		})
+	var opened atomic.Int64
+	url, trust := runHTTP1(t, echo, &opened)
+	wire := transport.New(transport.Options{TLS: trust})
+	for i := range 10 {
+		if got, err := post(t.Context(), wire, url, fmt.Sprint(i)); err != nil || got != fmt.Sprint(i) {
+			t.Errorf("%q, %v", got, err)
+		}
+	}
+	if opened.Load() != 10 {
+		t.Errorf("%d connections", opened.Load())
+	}
+}
+
+// TestSurplusOverTLS: it is found under TLS as well.
+func TestSurplusOverTLS(t *testing.T) {
+	t.Parallel()
+	var opened atomic.Int64
+	url, trust := runHTTP1(t, func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		one := "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno"
+		_, _ = io.WriteString(conn, one+one)
+		_ = conn.Close()
+	}, &opened)
+	wire := transport.New(transport.Options{TLS: trust})
+	for range 10 {
+		if got, err := post(t.Context(), wire, url, "question"); !errors.Is(err, transport.ErrSurplus) {
+			t.Errorf("%q, %v", got, err)
+		}
 	}
 }
 

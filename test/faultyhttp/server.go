@@ -59,7 +59,7 @@ type Server struct {
 // several goroutines.
 func Run(tb testing.TB, handler http.Handler, fault func(*http.Request) Fault) *Server {
 	tb.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it returns at once
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -155,9 +155,9 @@ func (s *Server) send(conn net.Conn, fault Fault, answer []byte) bool {
 		return write(conn, []byte("HTTP/1.1 200 OK\r\nX-Long: ")) && s.endless(conn, "x")
 	case EndlessInformational:
 		return s.endless(conn, "HTTP/1.1 103 Early Hints\r\n\r\n")
-	default:
-		return write(conn, answer)
+	case None:
 	}
+	return write(conn, answer)
 }
 
 func write(conn net.Conn, parts ...[]byte) bool {
@@ -173,7 +173,10 @@ func (s *Server) hold(conn net.Conn) bool {
 
 // endless repeats a text until the client has gone.
 func (s *Server) endless(conn net.Conn, text string) bool {
-	for s.pause() && write(conn, []byte(text)) {
+	for s.pause() {
+		if !write(conn, []byte(text)) {
+			break
+		}
 	}
 	return false
 }
