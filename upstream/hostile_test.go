@@ -65,7 +65,8 @@ func TestHostileAnswers(t *testing.T) {
 				verdict := h.one(t, client)
 				if verdict == outcome.Match {
 					matches.Add(1)
-				} else if verdict == outcome.Mismatch {
+				}
+				if verdict == outcome.Mismatch {
 					mismatches.Add(1)
 				}
 			}
