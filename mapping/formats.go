@@ -8,20 +8,23 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
+// errFormat is never shown: see collect.
+var errFormat = errors.New("not of this format")
+
 // formats are those for which Kratos' validator has its own opinion. What passes
 // here and not there costs a refused patch; what passes there must pass here.
 func formats() []*jsonschema.Format {
 	check := func(valid func(string) bool) func(any) error {
 		return func(v any) error {
 			if text, ok := v.(string); ok && !valid(text) {
-				return errors.New("not of this format") // never shown: see collect
+				return errFormat
 			}
 			return nil
 		}
 	}
 	return []*jsonschema.Format{
 		{Name: "email", Validate: check(isEmail)},
-		{Name: "tel", Validate: check(isPhone)},
+		{Name: formatPhone, Validate: check(isKratosPhone)},
 	}
 }
 
@@ -89,8 +92,8 @@ const (
 	maxDigits = 15
 )
 
-// isPhone takes a number with a plus and the country's code. Kratos knows each
-// country's numbers as well, so it may refuse what passes here.
+// isPhone takes a number with a plus and the country's code, whatever the country's
+// numbering plan.
 func isPhone(text string) bool {
 	digits, international := strings.CutPrefix(phone(strings.TrimSpace(text)), "+")
 	if !international || len(digits) < minDigits || len(digits) > maxDigits || digits[0] == '0' {

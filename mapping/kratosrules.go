@@ -30,7 +30,7 @@ func (e *extension) rulesOf(format any) kratosRules {
 		r.never = `can have no value in Kratos: it is verified by SMS and has no "format" (tel, or no-validate)`
 	}
 	r.email = text != "email" && (e.Recovery.Via == ViaEmail || unformatted && e.Verification.Via == ViaEmail)
-	r.phone = text != "tel" && (e.Recovery.Via == ViaSMS || code.Identifier && code.Via == ViaSMS)
+	r.phone = text != formatPhone && (e.Recovery.Via == ViaSMS || code.Identifier && code.Via == ViaSMS)
 	return r
 }
 
@@ -42,8 +42,8 @@ func (e *extension) Validate(ctx *jsonschema.ValidatorContext, value any) {
 		ctx.AddError(kratosKind{e.rules.never})
 	case isText && e.rules.email && !isEmail(text):
 		ctx.AddError(&kind.Format{Got: text, Want: "email"})
-	case isText && e.rules.phone && !isPhone(text):
-		ctx.AddError(&kind.Format{Got: text, Want: "tel"})
+	case isText && e.rules.phone && !isKratosPhone(text):
+		ctx.AddError(&kind.Format{Got: text, Want: formatPhone})
 	}
 }
 

@@ -189,7 +189,24 @@ func (m *merger) fit(proposals []proposal) ([]proposal, error) {
 			break
 		}
 	}
-	return kept, m.schema.Validate(m.apply(kept))
+	return kept, m.check(m.apply(kept))
+}
+
+// check validates traits. Phone numbers that the identity has already are Kratos' to
+// judge: its numbering plans may be of another release.
+func (m *merger) check(traits map[string]any) error {
+	err := m.schema.Validate(traits)
+	if err == nil {
+		return nil
+	}
+	has := leaves(nil, m.current.Traits)
+	rest, left := m.schema.WithoutPhones(traits, err, func(number string) bool {
+		return !slices.ContainsFunc(has, func(p proposal) bool { return equal(p.value, number) })
+	})
+	if len(left) > 0 {
+		err = m.schema.Validate(rest)
+	}
+	return err
 }
 
 // fitBeside takes all proposals, or all but one, or those that add no fault to what

@@ -1,0 +1,66 @@
+package mapping
+
+import (
+	"errors"
+	"maps"
+	"strings"
+
+	"github.com/nyaruka/phonenumbers"
+)
+
+// formatPhone is the format of phone numbers in identity schemas.
+const formatPhone = "tel"
+
+// rulePhone is how a violation says that a value is not one.
+const rulePhone = "is not of the format " + formatPhone
+
+// isKratosPhone reports whether Kratos takes a text for a phone number: one with a plus
+// and the country's code that the country's numbering plan has. Kratos asks the same
+// library.
+func isKratosPhone(text string) bool {
+	number, err := phonenumbers.Parse(text, "")
+	return err == nil && phonenumbers.IsValidNumber(number)
+}
+
+// WithoutPhones is a copy of the traits without the phone numbers for which err, an error
+// of Validate, says that Kratos refuses them, and the paths of those. Numbers that keep
+// says to keep stay.
+func (s *Schema) WithoutPhones(traits map[string]any, err error, keep func(number string) bool) (rest map[string]any, left []string) {
+	var invalid *InvalidError
+	if !errors.As(err, &invalid) {
+		return traits, nil
+	}
+	rest = traits
+	for _, v := range invalid.Violations {
+		if v.Rule != rulePhone || len(v.Path) < 2 {
+			continue
+		}
+		path := v.Path[1:]
+		if number, isText := at(rest, path).(string); isText && !keep(number) {
+			rest = without(rest, path)
+			left = append(left, strings.Join(v.Path, "."))
+		}
+	}
+	return rest, left
+}
+
+// at is the value of a path through objects; nil where there is none.
+func at(object map[string]any, path []string) any {
+	for _, name := range path[:len(path)-1] {
+		object, _ = object[name].(map[string]any)
+	}
+	return object[path[len(path)-1]]
+}
+
+// without is a copy of the object without the value of a path.
+func without(object map[string]any, path []string) map[string]any {
+	object = maps.Clone(object)
+	if len(path) == 1 {
+		delete(object, path[0])
+		return object
+	}
+	if below, ok := object[path[0]].(map[string]any); ok {
+		object[path[0]] = without(below, path[1:])
+	}
+	return object
+}
