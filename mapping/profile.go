@@ -31,8 +31,15 @@ type Profile struct {
 	// password, the primary identity's.
 	Provider string
 	// Source is the identity that the claims are about: the primary one, which need
-	// not be the one with the password. Whether verified is believed depends on it.
+	// not be the one with the password, unless OwnEmail. Whether verified is believed
+	// depends on it.
 	Source Source
+	// PasswordNames are the e-mail address, username and number with which Auth0 takes the
+	// password, where a linked account holds it; none where that is not told.
+	PasswordNames []string
+	// OwnEmail says that the e-mail address is that of the linked account with the
+	// password, which verified it, and not that of the primary one.
+	OwnEmail bool
 	// Claims are named as OpenID Connect names them; others keep their own names.
 	Claims map[string]any
 	// AppMetadata is written by the tenant; nil: not told.
@@ -226,6 +233,7 @@ func (p *Profile) takeIdentities(fields map[string]any) error {
 		return errors.New("identities is no list")
 	}
 	found := false
+	var linked map[string]any // the first with a password, where it is not the primary one
 	for i, element := range identities {
 		one, _ := element.(map[string]any)
 		provider, _ := one[keyProvider].(string)
@@ -248,7 +256,13 @@ func (p *Profile) takeIdentities(fields map[string]any) error {
 		if !found && isDatabase(provider) {
 			found = true
 			p.Connection, p.Provider = connection, provider
+			if subject != p.UserID {
+				linked = one
+			}
 		}
+	}
+	if linked != nil {
+		p.takeLinkedPassword(linked, fields)
 	}
 	return nil
 }

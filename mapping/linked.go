@@ -1,0 +1,45 @@
+package mapping
+
+import (
+	"slices"
+	"strings"
+)
+
+// takeLinkedPassword reads how the account that holds the password calls its user, where
+// it is a linked one: the user object itself is about the primary account, which may have
+// another e-mail address. Auth0 takes the password with the account's own names only.
+//
+// If the account verified an address of its own, that is the profile's address: whoever
+// types it proves with the password that it is theirs. What the primary account says
+// about verified addresses then no longer counts, because it has another source.
+func (p *Profile) takeLinkedPassword(identity, fields map[string]any) {
+	data, _ := identity["profileData"].(map[string]any)
+	for _, key := range []string{claimEmail, userUsername, claimPhone} {
+		if name, _ := data[key].(string); strings.TrimSpace(name) != "" {
+			p.PasswordNames = append(p.PasswordNames, name)
+		}
+	}
+	email, _ := data[claimEmail].(string)
+	verified, _ := data[claimEmailTrue].(bool)
+	primary, _ := fields[claimEmail].(string)
+	if email == "" || !verified || sameName(email, primary) {
+		return
+	}
+	p.Source = Source{Connection: p.Connection, Provider: p.Provider}
+	p.OwnEmail = true
+	fields[claimEmail], fields[claimEmailTrue] = email, true
+	delete(fields, userPhoneTrue)
+}
+
+// Crosses reports whether Auth0 takes the password together with one of the identifiers,
+// as far as the profile tells.
+func (p Profile) Crosses(identifiers []string) bool {
+	return len(p.PasswordNames) == 0 || slices.ContainsFunc(p.PasswordNames, func(name string) bool {
+		return slices.ContainsFunc(identifiers, func(identifier string) bool { return sameName(name, identifier) })
+	})
+}
+
+// sameName reports whether Kratos takes two texts for one identifier.
+func sameName(a, b string) bool {
+	return lowerCase(strings.TrimSpace(a)) == lowerCase(strings.TrimSpace(b))
+}

@@ -1,0 +1,42 @@
+package mapping_test
+
+import (
+	"testing"
+
+	"ferry/mapping"
+)
+
+// The e-mail address of a linked account with the password counts if it is another one and
+// verified; what the primary account says about verified addresses then does not.
+func TestLinkedPassword(t *testing.T) {
+	t.Parallel()
+	const primary = `{"user_id":"google-oauth2|1","email":"p@x.test","email_verified":true,"phone_number":"+4915199990001","phone_verified":true,` +
+		`"identities":[{"provider":"google-oauth2","user_id":"1","connection":"google-oauth2"},{"provider":"auth0","user_id":"2","connection":"Customers"`
+	for profileData, want := range map[string]struct {
+		email    string
+		verified int // addresses that are believed
+		own      bool
+		crosses  bool // with the profile's address
+	}{
+		``: {"p@x.test", 0, false, true},
+		`,"profileData":{"email":"own@x.test","email_verified":true}`:    {"own@x.test", 1, true, true},
+		`,"profileData":{"email":"own@x.test","email_verified":false}`:   {"p@x.test", 0, false, false},
+		`,"profileData":{"email":"own@x.test","email_verified":"true"}`:  {"p@x.test", 0, false, false},
+		`,"profileData":{"email":"P@x.test","email_verified":true}`:      {"p@x.test", 0, false, true},
+		`,"profileData":{"username":"p@x.test","email":"own@x.test"}`:    {"p@x.test", 0, false, true},
+		`,"profileData":{"email":"own@x.test ","email_verified":true}`:   {"own@x.test ", 1, true, true},
+		`,"profileData":{"name":"P","email":"","email_verified":true}`:   {"p@x.test", 0, false, true},
+		`,"profileData":["email","own@x.test","email_verified","own@x"]`: {"p@x.test", 0, false, true},
+	} {
+		profile, err := mapping.FromUser([]byte(primary + profileData + `}]}`))
+		if err != nil {
+			t.Errorf("%s: %v", profileData, err)
+			continue
+		}
+		email, _ := profile.Claims["email"].(string)
+		verified := mapping.Rules{}.Verified(profile)
+		if email != want.email || len(verified) != want.verified || profile.OwnEmail != want.own || profile.Crosses([]string{email}) != want.crosses {
+			t.Errorf("%s: %s, %v, %v, crosses %v", profileData, email, verified, profile.OwnEmail, profile.Crosses([]string{email}))
+		}
+	}
+}
