@@ -26,6 +26,8 @@ type Created struct {
 	// Reason is Kratos' own, 300 bytes of it at most. It may quote the person's data:
 	// for the results of the run, never for logs.
 	Reason string
+	// Vague says that Kratos gave no reason but what the status means.
+	Vague bool
 }
 
 // CreateBatch creates up to MaxBatch identities with one request; each body is one that
@@ -112,7 +114,7 @@ func created(text []byte, asked []string) ([]Created, error) {
 		case item.Action == "create" && item.Error == nil && uuid.Validate(item.Identity) == nil:
 			all[i] = Created{ID: item.Identity}
 		case item.Action == "error" && item.Error != nil && item.Identity == "" && item.Error.Code >= http.StatusBadRequest:
-			all[i] = Created{Status: item.Error.Code, Reason: item.Error.text()}
+			all[i] = Created{Status: item.Error.Code, Reason: item.Error.text(), Vague: item.Error.Reason == "" || item.Error.Reason == item.Error.Message}
 		default:
 			return nil, garbled("batch_item")
 		}

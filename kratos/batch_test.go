@@ -249,7 +249,7 @@ func TestBatchRefused(t *testing.T) {
 // TestBatchOfOneDuplicate: Kratos answers 409 itself where the only one conflicts.
 func TestBatchOfOneDuplicate(t *testing.T) {
 	for body, want := range map[string]string{
-		`{"error":{"code":409,"status":"Conflict","message":"exists already"}}`: "[{ID: Status:409 Reason:exists already}] <nil>",
+		`{"error":{"code":409,"status":"Conflict","message":"exists already"}}`: "[{ID: Status:409 Reason:exists already Vague:false}] <nil>",
 		`<html>`: "[] kratos: garbled (unknown_answer, status 409)", // a proxy's
 	} {
 		client := dial(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -358,4 +358,29 @@ func FuzzBatchAnswer(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A request of its own tells why Kratos refuses an identity, or creates it.
+func TestCreateOne(t *testing.T) {
+	const made = `{"id":"0b7a7a1c-6f0e-4a52-8f4d-0d9e6a5a5b11","traits":{}}`
+	for name, c := range map[string]struct {
+		status     int
+		body, want string
+	}{
+		"created":   {http.StatusCreated, made, "{ID:0b7a7a1c-6f0e-4a52-8f4d-0d9e6a5a5b11 Status:0 Reason: Vague:false} <nil>"},
+		"refused":   {http.StatusBadRequest, `{"error":{"code":400,"message":"malformed","reason":"the phone is none"}}`, "{ID: Status:400 Reason:the phone is none Vague:false} <nil>"},
+		"conflicts": {http.StatusConflict, `{"error":{"code":409,"message":"exists"}}`, "{ID: Status:409 Reason:exists Vague:false} <nil>"},
+		"no id":     {http.StatusCreated, `{}`, "{ID: Status:0 Reason: Vague:false} kratos: garbled (identity_id, status 200)"},
+		"200":       {http.StatusOK, made, "{ID: Status:0 Reason: Vague:false} kratos: garbled (unknown_answer, status 200)"},
+		"broken":    {http.StatusInternalServerError, ``, "{ID: Status:0 Reason: Vague:false} kratos: unavailable (server_fault, status 500)"},
+	} {
+		client := dial(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(c.status)
+			_, _ = io.WriteString(w, c.body)
+		})
+		got, err := client.CreateOne(t.Context(), bodies(t, 1)[0])
+		if text := fmt.Sprintf("%+v %v", got, err); text != c.want {
+			t.Errorf("%s: got %s, want %s", name, text, c.want)
+		}
+	}
 }
