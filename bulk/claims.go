@@ -174,7 +174,11 @@ func (c *claims) lost(line int) (what loss, lost bool) {
 
 // lines are those that claim the value, once settled.
 func (c *claims) lines(value string, rank uint32) []int {
-	bucket, high, low := digest(value, rank)
+	return c.linesOf(digest(value, rank))
+}
+
+// linesOf are those with a claim of this digest.
+func (c *claims) linesOf(bucket byte, high, low uint32) []int {
 	all := c.buckets[bucket]
 	i, _ := slices.BinarySearchFunc(all, claim{high: high, low: low}, compareClaims)
 	var lines []int

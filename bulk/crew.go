@@ -231,7 +231,12 @@ func (r *importer) sort(ctx context.Context, rows []planned, created []kratos.Cr
 	var results []Result
 	var conflicts []planned
 	var ids []string
-	for i, item := range created {
+	for i := range created {
+		item, err := r.explain(ctx, rows[i], created[i])
+		if err != nil {
+			return nil, err
+		}
+		created[i] = item
 		switch {
 		case item.ID != "":
 			ids = append(ids, item.ID)

@@ -252,6 +252,8 @@ func (f *fakeKratos) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.URL.Path == "/admin/identities" && r.Method == http.MethodPatch:
 		kind = "batch"
+	case r.URL.Path == "/admin/identities" && r.Method == http.MethodPost:
+		kind = "create"
 	case r.URL.Path == "/admin/identities" && r.Method == http.MethodGet && query.Has("credentials_identifier"):
 		kind = "find"
 	case r.URL.Path == "/admin/identities" && r.Method == http.MethodGet && query.Has("ids"):
@@ -329,6 +331,8 @@ func (f *fakeKratos) do(w http.ResponseWriter, kind, id string, query map[string
 	switch kind {
 	case "batch":
 		return f.batch(body)
+	case "create":
+		return f.create(body)
 	case "page":
 		return f.list(w, query)
 	case "find", "ids":
@@ -473,6 +477,28 @@ func (f *fakeKratos) batch(body []byte) (int, any) {
 		wanted[i] = p
 	}
 	return f.persist(wanted, func(i int) string { return asked.Identities[i].PatchID }, func(i int) string { return string(asked.Identities[i].Create) })
+}
+
+// create makes one identity; it says why it refuses one.
+func (f *fakeKratos) create(body []byte) (int, any) {
+	var create fakeCreate
+	if err := strict(body, &create); err != nil {
+		f.t.Errorf("a body: %v", err)
+		return said(http.StatusBadRequest, "no identity")
+	}
+	p, refused := create.person(f.v131)
+	switch {
+	case create.Traits["nickname"] == refusedNickname:
+		refused = "Kratos minds the nickname"
+	case slices.ContainsFunc(slices.Collect(maps.Values(f.people)), p.conflicts):
+		return said(http.StatusConflict, "a resource with that value exists already")
+	}
+	if refused != "" {
+		return http.StatusBadRequest, map[string]any{"error": map[string]any{"code": http.StatusBadRequest, "message": "The request was malformed", "reason": refused}}
+	}
+	f.people[p.ID] = p
+	f.bodies = append(f.bodies, string(body))
+	return http.StatusCreated, p.answer(false)
 }
 
 func (f *fakeKratos) persist(wanted []*fakePerson, patchID, body func(int) string) (int, any) {

@@ -67,6 +67,8 @@ type ImportOptions struct {
 	OnConflict Conflict
 	// DropMFA takes over users with a second factor at Auth0, without it.
 	DropMFA bool
+	// SkipUnverified leaves out users with a password whose addresses Auth0 did not verify.
+	SkipUnverified bool
 	// HookOff says that Kratos does not call the migration hook, so that pending
 	// identities may be written.
 	HookOff bool
@@ -130,6 +132,8 @@ type importer struct {
 
 	plan    *spool
 	claims  claims
+	folded  claims  // identifiers in the form of the next Kratos, where that is another
+	creates lineSet // rows that the plan makes identities of
 	census  *census
 	results results
 	pace    *pace
@@ -137,6 +141,7 @@ type importer struct {
 	mu         sync.Mutex
 	noExternal bool // this Kratos takes no external_id
 	waiting    waiting
+	explained  int // rows of which Kratos was asked why it refused them
 	warned     map[string]bool
 }
 
@@ -176,6 +181,7 @@ func (r *importer) do(ctx context.Context) (err error) {
 		return err
 	}
 	r.claims.settle()
+	r.foretell()
 	if r.Kratos != nil {
 		if r.census, err = takeCensus(ctx, r); err != nil {
 			return err
@@ -269,6 +275,9 @@ func (r *importer) checkpoint() checkpoint {
 		"--external-id": strconv.FormatBool(r.ExternalID), "--hook-off": strconv.FormatBool(r.HookOff),
 		"--shard": fmt.Sprintf("%d/%d", r.Shard, r.Shards), "--provider": r.Providers.String(),
 	}}
+	if r.SkipUnverified { // only then: runs of earlier releases did not note it
+		c.Options["--unverified"] = "skip"
+	}
 	maps.Copy(c.Options, r.Inputs)
 	if r.Hashes != nil {
 		c.Hashes = r.Hashes.Digest()

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
 	"ferry/bulk"
 	"ferry/bulk/hashfile"
 	"ferry/bulk/userfile"
@@ -180,6 +182,7 @@ func parseResults(t *testing.T, text string) []bulk.Result {
 	t.Helper()
 	var results []bulk.Result
 	for line := range strings.Lines(text) {
+		documented(t, "results", line)
 		var result bulk.Result
 		if err := strict([]byte(line), &result); err != nil {
 			t.Fatalf("result %q: %v", line, err)
@@ -193,6 +196,24 @@ func parseResults(t *testing.T, text string) []bulk.Result {
 		}
 	}
 	return results
+}
+
+// documented fails the test unless a line is as its schema in docs says.
+func documented(t *testing.T, name, line string) {
+	t.Helper()
+	compiler := jsonschema.NewCompiler()
+	compiler.AssertFormat()
+	schema, err := compiler.Compile("../docs/" + name + ".schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	value, err := jsonschema.UnmarshalJSON(strings.NewReader(line))
+	if err == nil {
+		err = schema.Validate(value)
+	}
+	if err != nil {
+		t.Errorf("%s: %v", line, err)
+	}
 }
 
 // words are the results as line:outcome:word of the reason.

@@ -146,19 +146,33 @@ func (r *importer) take(p *portion, t *tally) error {
 		for _, note := range s.notes {
 			r.warn(note)
 		}
-		for _, claim := range s.claims {
-			if err := r.claims.add(claim.value, s.Line, claim.rank); err != nil {
-				return err
-			}
+		if err := r.claim(s); err != nil {
+			return err
+		}
+		if s.creates() {
+			r.creates.add(s.Line)
 		}
 		if s.Line%r.Shards != r.Shard {
 			continue
 		}
-		r.results.summary.SocialLeftOut += s.socialLeftOut
-		if s.mfaDropped {
-			r.results.mfa.add(s.Line)
-		}
+		r.results.sketched(s)
 		if err := r.plan.add(s.planned); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// claim notes what a row claims.
+func (r *importer) claim(s sketch) error {
+	for _, claim := range s.claims {
+		if err := r.claims.add(claim.value, s.Line, claim.rank); err != nil {
+			return err
+		}
+		if claim.folded == "" {
+			continue
+		}
+		if err := r.folded.add(claim.folded, s.Line, unproven); err != nil {
 			return err
 		}
 	}

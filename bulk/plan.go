@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"ferry/bulk/hashfile"
 	"ferry/kratos"
 	"ferry/mapping"
 )
@@ -25,15 +24,21 @@ type sketch struct {
 	claims        []sketchClaim
 	mfaDropped    bool
 	socialLeftOut int
+	phonesLeftOut int
+	unverified    bool // Auth0 verified none of the addresses
+	unaddressed   bool // the identity has no verified address
 	hashed        bool // a hash was found for the user
 	database      bool
 	connection    string   // that holds the password, where it is told
 	notes         []string // on the mapper, said once
+	note          string   // more for the detail of the result
 }
 
 type sketchClaim struct {
 	value string
 	rank  uint32
+	// folded is the form that the next Kratos gives the identifier, if it is another.
+	folded string
 }
 
 func (s sketch) refuse(outcome Outcome, word, detail string) sketch {
@@ -60,6 +65,7 @@ func (p *planner) plan(line int, row []byte, fault error) (sketch, error) {
 		s.claimProfile(profile)
 		return s.refuse(Failed, reasonInvalid, err.Error()), nil
 	}
+	invalid := p.validate(&s, profile, &mapped)
 	handles := p.opts.Schema.Handles(mapped.Traits)
 	s.claimHandles(handles, p.opts.Rules.Verified(profile))
 	s.database, s.connection, s.notes = profile.HasPassword(), profile.Connection, mapped.Notes
@@ -73,13 +79,64 @@ func (p *planner) plan(line int, row []byte, fault error) (sketch, error) {
 	if !s.database && len(social) == 0 {
 		return s.refuse(Skipped, reasonNoLogin, "no password at Auth0, and "+p.unnamed(profile)), nil
 	}
-	if err := p.opts.Schema.Validate(mapped.Traits); err != nil {
-		return s.refuse(Failed, reasonInvalid, violations(err)), nil
+	if s.unverified = p.unverified(profile); s.unverified && p.opts.SkipUnverified {
+		return s.refuse(Skipped, reasonUnverified, "Auth0 verified none of the user's addresses"), nil
 	}
-	if s.database && !slices.ContainsFunc(handles, func(h mapping.Handle) bool { return h.Password }) {
+	if invalid != nil {
+		return s.refuse(Failed, reasonInvalid, violations(invalid)), nil
+	}
+	if s.database && !hasPassword(handles) {
 		return s.refuse(Failed, reasonNoIdentifier, noIdentifier(p.opts.Schema)), nil
 	}
-	return p.finish(s, profile, mapped, handles, social)
+	s, err = p.finish(s, profile, mapped, handles, social)
+	if s.creates() {
+		s.Reason = s.Reason.also(s.note)
+	}
+	return s, err
+}
+
+// validate checks the traits. Optional phone numbers that Kratos would refuse, and that
+// Auth0 did not verify, are left out of them where that makes them valid: the person
+// must not be lost for them.
+func (p *planner) validate(s *sketch, profile mapping.Profile, mapped *mapping.Identity) error {
+	err := p.opts.Schema.Validate(mapped.Traits)
+	if err == nil {
+		return nil
+	}
+	verified := p.opts.Rules.Verified(profile)
+	rest, left := p.opts.Schema.WithoutPhones(mapped.Traits, err, func(number string) bool {
+		return slices.Contains(verified, mapping.Address{Value: number, Via: mapping.ViaSMS}.Normalize())
+	})
+	if len(left) == 0 || p.opts.Schema.Validate(rest) != nil || hasPassword(p.opts.Schema.Handles(mapped.Traits)) && !hasPassword(p.opts.Schema.Handles(rest)) {
+		return err
+	}
+	mapped.Traits, s.phonesLeftOut = rest, len(left)
+	s.note = strings.Join(left, ", ") + " is left out: Kratos does not take it for a phone number"
+	return nil
+}
+
+// passwordIdentifiers are those of the password credential, as Kratos stores them.
+func passwordIdentifiers(handles []mapping.Handle) []string {
+	var identifiers []string
+	for _, handle := range handles {
+		if handle.Password {
+			identifiers = append(identifiers, kratos.NormalizeIdentifier(handle.Value))
+		}
+	}
+	return identifiers
+}
+
+// unverified reports whether the user has a password and addresses, none of which Auth0
+// verified in a way that is believed.
+func (p *planner) unverified(profile mapping.Profile) bool {
+	email, _ := profile.Claims["email"].(string)
+	number, _ := profile.Claims["phone_number"].(string)
+	return profile.HasPassword() && email+number != "" && len(p.opts.Rules.Verified(profile)) == 0
+}
+
+// hasPassword reports whether one of the handles is an identifier of the password.
+func hasPassword(handles []mapping.Handle) bool {
+	return slices.ContainsFunc(handles, func(h mapping.Handle) bool { return h.Password })
 }
 
 // finish makes the identity of a row that can have one.
@@ -89,10 +146,15 @@ func (p *planner) finish(s sketch, profile mapping.Profile, mapped mapping.Ident
 		Inactive: profile.Blocked, Social: social,
 		Verified: verifiedAddresses(handles, p.opts.Rules.Believed(profile, mapped)),
 	}
+	s.unaddressed = s.database && len(identity.Verified) == 0
+	if profile.OwnEmail {
+		s.note = strings.TrimPrefix(s.note+"; the e-mail address is that of the linked account with the password", "; ")
+	}
 	mark := map[string]any{"run": p.run, "at": p.opts.Now().UTC().Format(time.RFC3339)}
 	switch {
 	case s.database:
-		if err := p.password(&s, &identity, profile, mark); err != nil || s.Outcome == Failed {
+		crosses := profile.Crosses(passwordIdentifiers(handles))
+		if err := p.password(&s, &identity, profile, mark, crosses); err != nil || !s.creates() {
 			return s, err
 		}
 	default:
@@ -107,11 +169,7 @@ func (p *planner) finish(s sketch, profile mapping.Profile, mapped mapping.Ident
 	if p.opts.ExternalID {
 		identity.ExternalID = profile.UserID
 	}
-	for _, handle := range handles {
-		if handle.Password {
-			s.Identifiers = append(s.Identifiers, kratos.NormalizeIdentifier(handle.Value))
-		}
-	}
+	s.Identifiers = passwordIdentifiers(handles)
 	for _, one := range social {
 		s.Identifiers = append(s.Identifiers, one.Provider+":"+one.Subject)
 	}
@@ -128,71 +186,6 @@ func (p *planner) finish(s sketch, profile mapping.Profile, mapped mapping.Ident
 	}
 	return s, nil
 }
-
-// password says how the person proves his password to Kratos: by the hash that Auth0
-// exported, or through the hook.
-func (p *planner) password(s *sketch, identity *kratos.NewIdentity, profile mapping.Profile, mark map[string]any) error {
-	found, why, err := p.hash(profile)
-	if err != nil {
-		return err
-	}
-	s.hashed = why != reasonNoHash
-	switch {
-	case p.opts.Mode == ModeHook:
-		s.Outcome, identity.Pending = CreatedPending, true
-	case why == "":
-		s.Outcome, identity.PasswordHash = CreatedHash, found.Hash
-		if !found.SetAt.IsZero() {
-			mark["password_set_at"] = found.SetAt.UTC().Format(time.RFC3339Nano)
-		}
-	case p.opts.Mode == ModeHash:
-		s.Outcome, s.Reason = Failed, because(why)
-	default:
-		s.Outcome, s.Reason, identity.Pending = CreatedPending, because(why), true
-	}
-	return nil
-}
-
-// hash finds the hash of one of the user's database identities; why there is none
-// that can be used is one of the words for it.
-func (p *planner) hash(profile mapping.Profile) (found hashfile.Hash, why string, err error) {
-	if p.opts.Hashes == nil {
-		return hashfile.Hash{}, reasonNoHash, nil
-	}
-	for _, subject := range profile.UserIDs {
-		if !strings.HasPrefix(subject, "auth0|") {
-			continue
-		}
-		hash, ok, err := p.opts.Hashes.Find(subject)
-		switch {
-		case err != nil:
-			return hashfile.Hash{}, "", err
-		case !ok:
-			continue
-		case hash.Twice || !usable(hash.Hash):
-			return hash, reasonUnusableHash, nil
-		case stale(hash.SetAt, profile):
-			return hash, reasonStaleHash, nil
-		}
-		return hash, "", nil
-	}
-	return hashfile.Hash{}, reasonNoHash, nil
-}
-
-// stale reports whether the password was reset after the hash was taken; a hash that
-// does not say when it was is, once there was a reset. A reset of before there was any
-// Auth0 is in other units, seconds perhaps, so it does not tell when it was.
-func stale(setAt time.Time, profile mapping.Profile) bool {
-	value, told := profile.Claims["last_password_reset"]
-	if !told || value == nil {
-		return false
-	}
-	reset, ok := mapping.Time(value)
-	return !ok || reset.Year() < auth0Began || setAt.Before(reset)
-}
-
-// auth0Began is the first year in which a password can have been reset there.
-const auth0Began = 2013
 
 // social are the linked accounts that become credentials: those whose provider is
 // named, and only where the primary e-mail address is verified, or there is nothing else.
@@ -224,7 +217,7 @@ func isLocal(account mapping.Account) bool {
 }
 
 func (s *sketch) claim(value string, rank uint32) {
-	s.claims = append(s.claims, sketchClaim{value, rank})
+	s.claims = append(s.claims, sketchClaim{value: value, rank: rank})
 }
 
 func (s *sketch) claimHandles(handles []mapping.Handle, verified []mapping.Address) {
@@ -236,6 +229,10 @@ func (s *sketch) claimHandles(handles []mapping.Handle, verified []mapping.Addre
 			rank = proven
 		}
 		s.claim(kratos.NormalizeIdentifier(handle.Value), rank)
+		claim := &s.claims[len(s.claims)-1]
+		if folded := mapping.Fold(claim.value); folded != claim.value {
+			claim.folded = folded
+		}
 	}
 }
 

@@ -1,7 +1,9 @@
 package bulk
 
 import (
+	"encoding/json"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -13,15 +15,7 @@ func TestReadmeReasons(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for outcome, words := range map[Outcome][]string{
-		CreatedPending: {reasonNoHash, reasonStaleHash, reasonUnusableHash},
-		Updated:        {reasonPassword},
-		Skipped:        {reasonExists, reasonUnchanged, reasonPending, reasonMFA, reasonNoLogin},
-		Failed: {
-			reasonOther, reasonTwice, reasonDuplicateUser, reasonUnreadable, reasonInvalid, reasonNoIdentifier,
-			reasonExists, reasonNoHash, reasonStaleHash, reasonUnusableHash, reasonKratos,
-		},
-	} {
+	for outcome, words := range reasonsByOutcome() {
 		// The rows of an outcome begin with it; those after the first leave it out.
 		_, rows, _ := strings.Cut(string(readme), "\n| `"+string(outcome)+"` |")
 		rows, _, _ = strings.Cut(rows, "\n\n")
@@ -30,6 +24,58 @@ func TestReadmeReasons(t *testing.T) {
 			if !strings.Contains(rows, "`"+word+"`") {
 				t.Errorf("the README does not say what %s: %s is", outcome, word)
 			}
+		}
+	}
+}
+
+// reasonsByOutcome are all words, by the outcome that they are a reason for.
+func reasonsByOutcome() map[Outcome][]string {
+	return map[Outcome][]string{
+		CreatedHash:    {},
+		CreatedPending: {reasonNoHash, reasonStaleHash, reasonUnusableHash},
+		Updated:        {reasonPassword},
+		CreatedSocial:  {reasonLinkedEmail},
+		Skipped:        {reasonExists, reasonUnchanged, reasonPending, reasonMFA, reasonNoLogin, reasonUnverified, reasonLinkedEmail},
+		Failed: {
+			reasonOther, reasonTwice, reasonDuplicateUser, reasonUnreadable, reasonInvalid, reasonNoIdentifier,
+			reasonExists, reasonNoHash, reasonStaleHash, reasonUnusableHash, reasonKratos,
+		},
+	}
+}
+
+// TestResultsSchema: the schema has the very words.
+func TestResultsSchema(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../docs/results.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var schema struct {
+		OneOf []struct {
+			Properties struct {
+				Outcome struct{ Const Outcome }
+				Reason  json.RawMessage
+			}
+		}
+	}
+	if err := json.Unmarshal(text, &schema); err != nil {
+		t.Fatal(err)
+	}
+	has := map[Outcome][]string{}
+	for _, one := range schema.OneOf {
+		var reasons struct{ Enum []string }
+		_ = json.Unmarshal(one.Properties.Reason, &reasons) // false: none
+		has[one.Properties.Outcome.Const] = reasons.Enum
+	}
+	want := reasonsByOutcome()
+	if len(has) != len(want) {
+		t.Errorf("the schema has %d outcomes, not %d", len(has), len(want))
+	}
+	for outcome, words := range want {
+		slices.Sort(words)
+		slices.Sort(has[outcome])
+		if !slices.Equal(has[outcome], words) {
+			t.Errorf("the reasons of %s are %q in the schema, not %q", outcome, has[outcome], words)
 		}
 	}
 }

@@ -18,6 +18,8 @@ const (
 	reasonUnchanged     = "unchanged"
 	reasonPending       = "pending"
 	reasonKratos        = "kratos"
+	reasonUnverified    = "unverified"
+	reasonLinkedEmail   = "linked_email"
 	reasonPassword      = "password_changed_meanwhile"
 	// reasonOther means that another user's identity has the identifier.
 	reasonOther = "identifier belongs to another user"
@@ -28,6 +30,18 @@ type cause struct{ Word, Detail string }
 
 // because is a cause without more about it.
 func because(word string) cause { return cause{Word: word} }
+
+// also is the cause with one more detail.
+func (c cause) also(detail string) cause {
+	switch {
+	case detail == "":
+	case c.Detail == "":
+		c.Detail = detail
+	default:
+		c.Detail += "; " + detail
+	}
+	return c
+}
 
 // String is the word and the detail.
 func (c cause) String() string {

@@ -29,6 +29,9 @@ const (
 	Duplicate Found = "duplicate"
 	// Stale is a user whose password was reset, or who was blocked, at Auth0 since.
 	Stale Found = "stale"
+	// Stranded is a pending identity whose password Auth0 takes with other names only, those
+	// of a linked account: no login crosses.
+	Stranded Found = "stranded"
 	// Unmapped is a user of whom no identity can be made, or none is to be.
 	Unmapped Found = "unmapped"
 )
@@ -68,6 +71,18 @@ type Reconciled struct {
 	// Refused are pending ones of users who are blocked at Auth0: the hook asks there,
 	// and refuses them.
 	Refused int `json:"refused"`
+	// Stranded are pending ones that cannot cross: see the finding.
+	Stranded int `json:"stranded"`
+	// Unverified are those without a verified address, where Kratos requires one, by kind.
+	Unverified map[Kind]int `json:"unverified"`
+}
+
+// NeedVerified is how many have no verified address, where Kratos requires one.
+func (r Reconciled) NeedVerified() (all int) {
+	for _, n := range r.Unverified {
+		all += n
+	}
+	return all
 }
 
 // Open is how many findings were not mended.
@@ -81,7 +96,7 @@ func (r Reconciled) Open() int {
 
 // Able is how many of the users can log in to Kratos now.
 func (r Reconciled) Able() int {
-	return r.Kinds[KindMigrated] + r.Kinds[KindHash] + r.Kinds[KindOwn] + r.Kinds[KindSocial] + r.Kinds[KindPending] - r.Refused
+	return r.Kinds[KindMigrated] + r.Kinds[KindHash] + r.Kinds[KindOwn] + r.Kinds[KindSocial] + r.Kinds[KindPending] - r.Refused - r.Stranded - r.NeedVerified()
 }
 
 // ReconcileOptions are what a reconciliation is made of; all are required but those
@@ -98,6 +113,9 @@ type ReconcileOptions struct {
 	// Fix mends what is safe to, by the same rules as an import that updates.
 	Fix     bool
 	HookOff bool
+	// PasswordsNeedVerified and SocialNeedsVerified say that Kratos lets nobody without a
+	// verified address in, after a login by a password or at a provider.
+	PasswordsNeedVerified, SocialNeedsVerified bool
 	// Findings takes a line for each, NDJSON; nil: nobody wants them.
 	Findings io.Writer
 	TempDir  string
@@ -119,7 +137,7 @@ type reconciler struct {
 // Reconcile compares Auth0's users with Kratos' identities: one pass over the file, one
 // over Kratos.
 func Reconcile(ctx context.Context, opts ReconcileOptions) (result Reconciled, err error) {
-	r := &reconciler{ReconcileOptions: opts, result: Reconciled{Kinds: map[Kind]int{}, Findings: map[Found]int{}, Fixed: map[Found]int{}}}
+	r := &reconciler{ReconcileOptions: opts, result: Reconciled{Kinds: map[Kind]int{}, Findings: map[Found]int{}, Fixed: map[Found]int{}, Unverified: map[Kind]int{}}}
 	if opts.Findings != nil {
 		r.out = json.NewEncoder(opts.Findings)
 		r.out.SetEscapeHTML(false)
@@ -211,18 +229,73 @@ func (r *reconciler) identity(ctx context.Context, record kratos.Record) error {
 	if err != nil {
 		return fmt.Errorf("line %d: %w", at, err)
 	}
-	switch {
-	case !profile.Blocked:
-	case kind == KindInactive:
+	if profile.Blocked && kind == KindInactive {
 		r.result.Blocked++
-	case kind == KindPending:
-		r.result.Refused++
 	}
-	return r.compare(ctx, row, record, profile, kind)
+	against := r.against(record, profile, kind)
+	r.result.hinder(kind, against, 1)
+	if against == isStranded {
+		if err := r.found(Finding{
+			Line: at, UserID: subject, IdentityID: record.ID, Finding: Stranded, Reason: reasonLinkedEmail,
+			Detail: "Auth0 takes the password with another e-mail address only, that of a linked account",
+		}); err != nil {
+			return err
+		}
+	}
+	return r.compare(ctx, row, record, profile, kind, against)
+}
+
+// hindrance is why somebody cannot log in though the kind of the identity says so.
+type hindrance byte
+
+const (
+	noHindrance hindrance = iota
+	isRefused
+	isStranded
+	isUnverified
+)
+
+// hinder counts somebody, or with -1 no longer counts him.
+func (r *Reconciled) hinder(kind Kind, by hindrance, n int) {
+	switch by {
+	case noHindrance:
+	case isRefused:
+		r.Refused += n
+	case isStranded:
+		r.Stranded += n
+	case isUnverified:
+		r.Unverified[kind] += n
+	}
+}
+
+// against says what keeps somebody from logging in.
+func (r *reconciler) against(record kratos.Record, profile mapping.Profile, kind Kind) hindrance {
+	verified := slices.ContainsFunc(record.Addresses, func(a kratos.Address) bool { return a.Verified })
+	switch kind {
+	case KindInactive, KindNone:
+		return noHindrance
+	case KindSocial:
+		if r.SocialNeedsVerified && !verified {
+			return isUnverified
+		}
+		return noHindrance
+	case KindPending:
+		if profile.Blocked {
+			return isRefused
+		}
+		if !profile.Crosses(record.Identifiers) {
+			return isStranded
+		}
+	case KindMigrated, KindHash, KindOwn:
+	}
+	if r.PasswordsNeedVerified && !verified {
+		return isUnverified
+	}
+	return noHindrance
 }
 
 // compare finds what is stale and what is different, and mends it where it may.
-func (r *reconciler) compare(ctx context.Context, row planned, record kratos.Record, profile mapping.Profile, kind Kind) error {
+func (r *reconciler) compare(ctx context.Context, row planned, record kratos.Record, profile mapping.Profile, kind Kind, against hindrance) error {
 	finding := Finding{Line: row.Line, UserID: row.UserID, IdentityID: record.ID}
 	var found []Finding
 	if why := staleSince(record, profile); why != "" {
@@ -269,7 +342,7 @@ func (r *reconciler) compare(ctx context.Context, row planned, record kratos.Rec
 			return err
 		}
 		if blocked && change.outcome == Updated {
-			r.result.deactivated(kind)
+			r.result.deactivated(kind, against)
 		}
 		mend(found, change)
 	}
@@ -280,13 +353,11 @@ func (r *reconciler) compare(ctx context.Context, row planned, record kratos.Rec
 const detailBlocked = "blocked at Auth0, and active in Kratos"
 
 // deactivated counts an identity anew that the reconciliation has just switched off.
-func (r *Reconciled) deactivated(was Kind) {
+func (r *Reconciled) deactivated(was Kind, against hindrance) {
 	r.Kinds[was]--
 	r.Kinds[KindInactive]++
 	r.Blocked++
-	if was == KindPending {
-		r.Refused--
-	}
+	r.hinder(was, against, -1)
 }
 
 // mend notes what became of the findings that a change was to mend.

@@ -34,6 +34,7 @@ func reconciling(t *testing.T, f *fakeKratos, rows []string, change func(*bulk.R
 	var all []string
 	var findings []bulk.Finding
 	for line := range strings.Lines(out.String()) {
+		documented(t, "findings", line)
 		var finding bulk.Finding
 		if err := strict([]byte(line), &finding); err != nil {
 			t.Fatal(err)
@@ -171,7 +172,7 @@ func TestReconcileVerdict(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"users":4,"identities":4,"native":1,"kinds":{"imported_hash":1,"inactive":1,"pending":1},"findings":{"missing":1},"fixed":{},"blocked":1,"refused":0}`
+	want := `{"users":4,"identities":4,"native":1,"kinds":{"imported_hash":1,"inactive":1,"pending":1},"findings":{"missing":1},"fixed":{},"blocked":1,"refused":0,"stranded":0,"unverified":{}}`
 	if string(text) != want || result.Able() != 2 || result.Open() != 1 {
 		t.Errorf("got  %s\nwant %s; %d are able, %d open", text, want, result.Able(), result.Open())
 	}

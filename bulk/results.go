@@ -54,8 +54,11 @@ type results struct {
 	failed  lineSet
 	created lineSet
 	mfa     lineSet // those of users whose second factor is dropped, if they cross
-	summary Summary
-	broken  error
+	// unverified are rows with addresses of which Auth0 verified none, and unaddressed
+	// those whose identity gets no verified address.
+	unverified, unaddressed lineSet
+	summary                 Summary
+	broken                  error
 }
 
 // put writes results, each once; once it cannot, it says why for good.
@@ -102,12 +105,29 @@ func (r *results) note(result Result) bool {
 	return true
 }
 
+// sketched notes what the plan of a row tells for the summary.
+func (r *results) sketched(s sketch) {
+	r.summary.SocialLeftOut += s.socialLeftOut
+	r.summary.PhonesLeftOut += s.phonesLeftOut
+	if s.mfaDropped {
+		r.mfa.add(s.Line)
+	}
+	if s.unverified {
+		r.unverified.add(s.Line)
+	}
+	if s.unaddressed {
+		r.unaddressed.add(s.Line)
+	}
+}
+
 // total is the summary of all results.
 func (r *results) total() Summary {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	summary := r.summary
 	summary.MFADropped = r.created.shared(r.mfa)
+	summary.Unverified = r.created.shared(r.unverified)
+	summary.NoVerifiedAddress = r.created.shared(r.unaddressed)
 	return summary
 }
 

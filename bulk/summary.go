@@ -19,6 +19,21 @@ type Summary struct {
 	// SocialLeftOut are linked social accounts that were not taken over, because the
 	// primary e-mail address is not verified or nobody named the provider.
 	SocialLeftOut int `json:"social_left_out"`
+	// PhonesLeftOut are optional, unverified phone numbers that Kratos would refuse.
+	PhonesLeftOut int `json:"phones_left_out"`
+	// Unverified are users with a password who got an identity, and of whose addresses
+	// Auth0 verified none.
+	Unverified int `json:"unverified"`
+	// NoVerifiedAddress are identities with a password and without a verified address:
+	// Kratos' require_verified_address keeps them out.
+	NoVerifiedAddress int `json:"no_verified_address"`
+	// Shared are rows of the file that claim an identifier or address which another row
+	// claims too, and get nothing therefore.
+	Shared int `json:"identifiers_shared"`
+	// Folding are identifiers that the next Kratos would take for one and the same,
+	// though they are of several users; FoldingLines are the lines of the first of them.
+	Folding      int     `json:"identifiers_folding"`
+	FoldingLines [][]int `json:"identifiers_folding_lines,omitempty"`
 	// HashesUsed is how many users of the file a hash was found for; HashesTotal how
 	// many the hash file has.
 	HashesUsed  int `json:"hashes_used"`

@@ -13,6 +13,7 @@ func flagValues() map[string]map[string][]string {
 		"import": {
 			"mode":        {string(bulk.ModeAuto), string(bulk.ModeHook), string(bulk.ModeHash)},
 			"mfa":         {"skip", "drop"},
+			"unverified":  {"skip", "pending"},
 			"on-conflict": {string(bulk.ConflictSkip), string(bulk.ConflictUpdate), string(bulk.ConflictFail)},
 		},
 		"kratos-config": {"response": {wiring.Ignore, wiring.Parse}},

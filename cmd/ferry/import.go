@@ -25,6 +25,7 @@ type importFlags struct {
 	users, hashes, tenant      string
 	schema                     schemaFlags
 	mode, mfa, onConflict      string
+	unverified                 string
 	providers                  []string
 	hookOff, externalID        bool
 	dryRun, json               bool
@@ -69,6 +70,7 @@ func (f *importFlags) bind(cmd *cobra.Command) {
 	flags.StringVar(&f.mode, "mode", "auto", "auto: a fresh hash where there is one, else the hook; hook: everybody by the hook; hash: who has no hash fails")
 	flags.StringArrayVar(&f.providers, "provider", nil, "`AUTH0=KRATOS`: take over accounts at this provider, or of this connection, as credentials of that OIDC provider of Kratos'; may be repeated")
 	flags.StringVar(&f.mfa, "mfa", "skip", "users with a second factor at Auth0: skip, or drop the factor")
+	flags.StringVar(&f.unverified, "unverified", "pending", "users with a password, of whose addresses Auth0 verified none: pending takes them like all others, skip leaves them out")
 	flags.StringVar(&f.onConflict, "on-conflict", "skip", "users who have an identity: skip, update or fail")
 	flags.BoolVar(&f.hookOff, "hook-off", false, "the migration hook is switched off in Kratos, so pending identities may be updated")
 	flags.BoolVar(&f.externalID, "external-id", false, "give each identity its Auth0 user id as external_id, if Kratos takes it")
@@ -92,7 +94,7 @@ func (f *schemaFlags) bind(cmd *cobra.Command) {
 // options are those that flags alone decide.
 func (f *importFlags) options() (opts bulk.ImportOptions, warnings []string, err error) {
 	opts = bulk.ImportOptions{
-		Mode: bulk.Mode(f.mode), OnConflict: bulk.Conflict(f.onConflict), DropMFA: f.mfa == "drop",
+		Mode: bulk.Mode(f.mode), OnConflict: bulk.Conflict(f.onConflict), DropMFA: f.mfa == "drop", SkipUnverified: f.unverified == "skip",
 		HookOff: f.hookOff, ExternalID: f.externalID, DryRun: f.dryRun, InFlight: f.inFlight, RetryFor: f.retryFor,
 		RetryFile: f.retryFile, Now: time.Now,
 	}
@@ -109,6 +111,8 @@ func (f *importFlags) options() (opts bulk.ImportOptions, warnings []string, err
 		err = errors.New("--mode is auto, hook or hash")
 	case f.mfa != "skip" && f.mfa != "drop":
 		err = errors.New("--mfa is skip or drop")
+	case f.unverified != "skip" && f.unverified != "pending":
+		err = errors.New("--unverified is skip or pending")
 	case !slices.Contains([]bulk.Conflict{bulk.ConflictSkip, bulk.ConflictUpdate, bulk.ConflictFail}, opts.OnConflict):
 		err = errors.New("--on-conflict is skip, update or fail")
 	case opts.Mode == bulk.ModeHash && f.hashes == "":
@@ -244,6 +248,22 @@ func (f *importFlags) resumable(cut error) error {
 	return resumableError{cut, "run the same command again: it skips users who have an identity; with --results FILE it would continue where it stopped"}
 }
 
+// printWarnings says what the operator should know about the identities.
+func printWarnings(line func(string, ...any), s bulk.Summary) {
+	if s.Unverified > 0 {
+		line("%9d of the users have addresses of which Auth0 verified none (--unverified skip leaves them out)", s.Unverified)
+	}
+	if s.NoVerifiedAddress > 0 {
+		line("%9d of the identities with a password have no verified address: Kratos' require_verified_address keeps them out", s.NoVerifiedAddress)
+	}
+	if s.PhonesLeftOut > 0 {
+		line("%9d phone numbers are left out: Kratos does not take them", s.PhonesLeftOut)
+	}
+	if s.Folding > 0 {
+		line("%9d identifiers of several users would become one at a Kratos later than 26.2", s.Folding)
+	}
+}
+
 // printSummary says what was done, for people.
 func printSummary(w io.Writer, s bulk.Summary, cut bool) {
 	line := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
@@ -262,6 +282,7 @@ func printSummary(w io.Writer, s bulk.Summary, cut bool) {
 	if s.HashesTotal > 0 {
 		line("%9d of %d hashes belong to a user of the file", s.HashesUsed, s.HashesTotal)
 	}
+	printWarnings(line, s)
 	if s.MFADropped > 0 {
 		line("%9d users lose the second factor they have at Auth0 (--mfa drop)", s.MFADropped)
 	}

@@ -16,11 +16,13 @@ import (
 	"ferry/bulk"
 	"ferry/bulk/userfile"
 	"ferry/config"
+	"ferry/doctor"
 )
 
 // reconcileFlags are the flags of `ferry reconcile`.
 type reconcileFlags struct {
 	users, findings, tmpDir string
+	kratosConfig            string
 	schema                  schemaFlags
 	providers               []string
 	fix, hookOff, json      bool
@@ -62,6 +64,7 @@ func reconcileCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command 
 	cmd.Flags().BoolVar(&flags.hookOff, "hook-off", false, "the migration hook is switched off in Kratos, so pending identities may be written")
 	cmd.Flags().StringArrayVar(&flags.providers, "provider", nil, "`AUTH0=KRATOS`, as for import")
 	cmd.Flags().StringVar(&flags.findings, "findings", "", "`FILE` for a line about each finding, NDJSON; - for standard output")
+	cmd.Flags().StringVar(&flags.kratosConfig, "kratos-config", "", "kratos.yml `FILE`: who has no verified address is not counted as able where it has require_verified_address")
 	cmd.Flags().StringVar(&flags.tmpDir, "temp-dir", "", "`DIR` that has about as much room as the users file (default: the system's, else beside --findings or --users)")
 	cmd.Flags().BoolVar(&flags.json, "json", false, "print the table as JSON on standard output")
 	flags.schema.bind(cmd)
@@ -80,6 +83,9 @@ func (f *reconcileFlags) run(ctx context.Context, providers bulk.Providers, stdi
 	}
 	opts := bulk.ReconcileOptions{
 		Rules: mappingRules(cfg), Providers: providers, Fix: f.fix, HookOff: f.hookOff, TempDir: tmpDir, Progress: newProgress(stderr), Now: time.Now,
+	}
+	if err := f.readKratosConfig(&opts); err != nil {
+		return err
 	}
 	if opts.Kratos, err = bulkKratos(cfg); err != nil {
 		return err
@@ -118,6 +124,22 @@ func (f *reconcileFlags) run(ctx context.Context, providers bulk.Providers, stdi
 	return nil
 }
 
+// readKratosConfig finds out where Kratos requires a verified address.
+func (f *reconcileFlags) readKratosConfig(opts *bulk.ReconcileOptions) error {
+	if f.kratosConfig == "" {
+		return nil
+	}
+	text, err := readFile(f.kratosConfig)
+	if err != nil {
+		return err
+	}
+	if opts.PasswordsNeedVerified, err = doctor.RequiresVerified(text, "password"); err != nil {
+		return err
+	}
+	opts.SocialNeedsVerified, err = doctor.RequiresVerified(text, "oidc")
+	return err
+}
+
 // compare reconciles, with a file for the findings where one is named.
 func (f *reconcileFlags) compare(ctx context.Context, opts bulk.ReconcileOptions, stdout io.Writer) (result bulk.Reconciled, err error) {
 	switch f.findings {
@@ -151,7 +173,7 @@ func printReconciled(w io.Writer, r bulk.Reconciled) {
 	for _, kind := range bulk.Kinds() {
 		line("%9d %s", r.Kinds[kind], kind)
 	}
-	for _, found := range []bulk.Found{bulk.Missing, bulk.Unmapped, bulk.Stale, bulk.Different, bulk.Duplicate, bulk.Extra} {
+	for _, found := range []bulk.Found{bulk.Missing, bulk.Unmapped, bulk.Stranded, bulk.Stale, bulk.Different, bulk.Duplicate, bulk.Extra} {
 		fixed := ""
 		if n := r.Fixed[found]; n > 0 {
 			fixed = fmt.Sprintf(", %d mended", n)
@@ -169,11 +191,12 @@ func verdict(r bulk.Reconciled) string {
 			how = append(how, fmt.Sprintf("%d %s", n, text))
 		}
 	}
-	add(r.Kinds[bulk.KindMigrated], "with a password that crossed")
-	add(r.Kinds[bulk.KindHash], "with the imported hash")
-	add(r.Kinds[bulk.KindOwn], "with a password set at Kratos")
-	add(r.Kinds[bulk.KindSocial], "at a social provider")
-	add(r.Kinds[bulk.KindPending]-r.Refused, "only while Auth0 answers (pending)")
+	kind := func(k bulk.Kind) int { return r.Kinds[k] - r.Unverified[k] }
+	add(kind(bulk.KindMigrated), "with a password that crossed")
+	add(kind(bulk.KindHash), "with the imported hash")
+	add(kind(bulk.KindOwn), "with a password set at Kratos")
+	add(kind(bulk.KindSocial), "at a social provider")
+	add(kind(bulk.KindPending)-r.Refused-r.Stranded, "only while Auth0 answers (pending)")
 	share := 0.0
 	if r.Users > 0 {
 		share = 100 * float64(r.Able()) / float64(r.Users)
@@ -184,8 +207,21 @@ func verdict(r bulk.Reconciled) string {
 	}
 	if cannot := r.Users - r.Able(); cannot > 0 {
 		text += fmt.Sprintf("; %d cannot", cannot)
-		if r.Blocked+r.Refused > 0 {
-			text += fmt.Sprintf(", of whom %d are blocked at Auth0 too", r.Blocked+r.Refused)
+		var why []string
+		for _, c := range []struct {
+			n    int
+			text string
+		}{
+			{r.Blocked + r.Refused, "are blocked at Auth0 too"},
+			{r.Stranded, "have a password of a linked account with another e-mail address"},
+			{r.NeedVerified(), "have no verified address, which require_verified_address asks for"},
+		} {
+			if c.n > 0 {
+				why = append(why, fmt.Sprintf("%d %s", c.n, c.text))
+			}
+		}
+		if len(why) > 0 {
+			text += ", of whom " + strings.Join(why, ", ")
 		}
 	}
 	return text

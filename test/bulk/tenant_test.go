@@ -39,8 +39,21 @@ type crossing struct {
 
 func newCrossing(t *testing.T, users int, seed uint64) *crossing {
 	t.Helper()
-	x := &crossing{tenant: newTenant(t, users, seed)}
-	file, err := os.Open(x.path(gen.SeedFile))
+	x := newTenant(t, users, seed)
+	return crossingOf(t, x, x.path(gen.SeedFile), applications{
+		client: gen.ClientID, clientSecret: gen.ClientSecret, machine: gen.MachineID, machineSecret: gen.MachineSecret,
+		realms: gen.Database + ",legacy",
+	})
+}
+
+// applications are those of ferry's at Auth0, and the databases that it asks.
+type applications struct{ client, clientSecret, machine, machineSecret, realms string }
+
+// crossingOf starts everything on a tenant of the simulator's.
+func crossingOf(t *testing.T, generated *tenant, seed string, apps applications) *crossing {
+	t.Helper()
+	x := &crossing{tenant: generated}
+	file, err := os.Open(seed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,12 +76,12 @@ func newCrossing(t *testing.T, users int, seed uint64) *crossing {
 	})
 	x.env = append(adminURL(x.kratos),
 		"FERRY_AUTH0_DOMAIN="+x.sim.Domain(), "FERRY_AUTH0_BASE_URL="+x.sim.URL(),
-		"FERRY_AUTH0_MGMT_CLIENT_ID="+gen.MachineID, "FERRY_AUTH0_MGMT_CLIENT_SECRET="+gen.MachineSecret,
+		"FERRY_AUTH0_MGMT_CLIENT_ID="+apps.machine, "FERRY_AUTH0_MGMT_CLIENT_SECRET="+apps.machineSecret,
 	)
 	serve, err := ferrytest.Start(t.Context(), ferrytest.Options{Binary: built.Ferry(t), Env: append([]string{
 		"FERRY_LISTEN=127.0.0.1:0", "FERRY_ADMIN_LISTEN=127.0.0.1:0", "FERRY_HOOK_KEYS=" + hookKey,
-		"FERRY_AUTH0_CLIENT_ID=" + gen.ClientID, "FERRY_AUTH0_CLIENT_SECRET=" + gen.ClientSecret,
-		"FERRY_AUTH0_REALMS=" + gen.Database + ",legacy",
+		"FERRY_AUTH0_CLIENT_ID=" + apps.client, "FERRY_AUTH0_CLIENT_SECRET=" + apps.clientSecret,
+		"FERRY_AUTH0_REALMS=" + apps.realms,
 	}, x.env...)})
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,82 @@
+package bulk
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+const (
+	// maxFoldings bounds how many groups of lines a summary lists.
+	maxFoldings = 100
+	// toldFoldings is how many of them a warning lists.
+	toldFoldings = 10
+)
+
+// foretell warns about what the whole file tells, before anything is written.
+func (r *importer) foretell() {
+	summary := &r.results.summary
+	summary.Shared = r.claims.shared(r.creates)
+	if summary.Shared > 0 {
+		r.warn(fmt.Sprintf("%d rows have an identifier or address that another row has too, and Kratos lets one identity have it: they fail as %s. "+
+			"Auth0 lets users share an e-mail address; a schema whose one identifier is the username, and that neither verifies the e-mail address nor recovers by it, takes them all",
+			summary.Shared, reasonTwice))
+	}
+	summary.Folding, summary.FoldingLines = r.foldings()
+	if summary.Folding > 0 {
+		var told []string
+		for _, lines := range summary.FoldingLines[:min(len(summary.FoldingLines), toldFoldings)] {
+			told = append(told, strings.Trim(strings.ReplaceAll(fmt.Sprint(lines), " ", " and "), "[]"))
+		}
+		more := ""
+		if summary.Folding > len(told) {
+			more = ", and more"
+		}
+		r.warn(fmt.Sprintf("%d identifiers of several users would become one at a Kratos later than 26.2, which drops invisible characters, replaces compatibility forms and writes phone numbers as E.164: lines %s%s",
+			summary.Folding, strings.Join(told, ", "), more))
+	}
+}
+
+// shared counts the lines among creates that lost an identifier.
+func (c *claims) shared(creates lineSet) int {
+	var lines lineSet
+	for _, l := range c.losses {
+		if !l.user && creates.has(int(l.line)) {
+			lines.add(int(l.line))
+		}
+	}
+	return lines.shared(creates)
+}
+
+// foldings are the groups of lines whose identifiers the next Kratos would take for one.
+// Rows that get no identity anyway are not among them.
+func (r *importer) foldings() (count int, groups [][]int) {
+	r.folded.settle()
+	for i := range r.folded.buckets {
+		bucket := r.folded.buckets[i]
+		for start := 0; start < len(bucket); {
+			end := start + 1
+			for end < len(bucket) && same(bucket[start], bucket[end]) {
+				end++
+			}
+			lines := r.claims.linesOf(byte(i), bucket[start].high, bucket[start].low)
+			for _, c := range bucket[start:end] {
+				lines = append(lines, int(c.line()))
+			}
+			start = end
+			slices.Sort(lines)
+			lines = slices.DeleteFunc(slices.Compact(lines), func(line int) bool {
+				_, lost := r.claims.lost(line)
+				return lost || !r.creates.has(line)
+			})
+			if len(lines) < 2 {
+				continue
+			}
+			if count++; len(groups) < maxFoldings {
+				groups = append(groups, lines)
+			}
+		}
+	}
+	slices.SortFunc(groups, slices.Compare)
+	return count, groups
+}

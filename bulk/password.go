@@ -1,0 +1,87 @@
+package bulk
+
+import (
+	"strings"
+	"time"
+
+	"ferry/bulk/hashfile"
+	"ferry/kratos"
+	"ferry/mapping"
+)
+
+// password says how the person proves his password to Kratos: by the hash that Auth0
+// exported, or through the hook.
+func (p *planner) password(s *sketch, identity *kratos.NewIdentity, profile mapping.Profile, mark map[string]any, crosses bool) error {
+	found, why, err := p.hash(profile)
+	if err != nil {
+		return err
+	}
+	s.hashed = why != reasonNoHash
+	switch {
+	case p.opts.Mode != ModeHash && !crosses && (p.opts.Mode == ModeHook || why != ""):
+		linkedElsewhere(s, identity)
+	case p.opts.Mode == ModeHook:
+		s.Outcome, identity.Pending = CreatedPending, true
+	case why == "":
+		s.Outcome, identity.PasswordHash = CreatedHash, found.Hash
+		if !found.SetAt.IsZero() {
+			mark["password_set_at"] = found.SetAt.UTC().Format(time.RFC3339Nano)
+		}
+	case p.opts.Mode == ModeHash:
+		s.Outcome, s.Reason = Failed, because(why)
+	default:
+		s.Outcome, s.Reason, identity.Pending = CreatedPending, because(why), true
+	}
+	return nil
+}
+
+// linkedElsewhere is a row whose password the hook cannot verify: Auth0 takes it with the
+// names of a linked account only, and none of them is an identifier of the identity.
+func linkedElsewhere(s *sketch, identity *kratos.NewIdentity) {
+	s.Outcome = Skipped
+	if len(identity.Social) > 0 {
+		s.Outcome = CreatedSocial
+	}
+	s.Reason = cause{reasonLinkedEmail, "the password belongs to a linked account with another e-mail address, which is not verified: it cannot cross by the hook"}
+}
+
+// hash finds the hash of one of the user's database identities; why there is none
+// that can be used is one of the words for it.
+func (p *planner) hash(profile mapping.Profile) (found hashfile.Hash, why string, err error) {
+	if p.opts.Hashes == nil {
+		return hashfile.Hash{}, reasonNoHash, nil
+	}
+	for _, subject := range profile.UserIDs {
+		if !strings.HasPrefix(subject, "auth0|") {
+			continue
+		}
+		hash, ok, err := p.opts.Hashes.Find(subject)
+		switch {
+		case err != nil:
+			return hashfile.Hash{}, "", err
+		case !ok:
+			continue
+		case hash.Twice || !usable(hash.Hash):
+			return hash, reasonUnusableHash, nil
+		case stale(hash.SetAt, profile):
+			return hash, reasonStaleHash, nil
+		}
+		return hash, "", nil
+	}
+	return hashfile.Hash{}, reasonNoHash, nil
+}
+
+// stale reports whether the password was reset after the hash was taken; a hash that
+// does not say when it was is, once there was a reset. A reset of before there was any
+// Auth0 is in other units, seconds perhaps, so it does not tell when it was.
+func stale(setAt time.Time, profile mapping.Profile) bool {
+	value, told := profile.Claims["last_password_reset"]
+	if !told || value == nil {
+		return false
+	}
+	reset, ok := mapping.Time(value)
+	return !ok || reset.Year() < auth0Began || setAt.Before(reset)
+}
+
+// auth0Began is the first year in which a password can have been reset there.
+const auth0Began = 2013
