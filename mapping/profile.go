@@ -232,39 +232,54 @@ func (p *Profile) takeIdentities(fields map[string]any) error {
 	if !ok {
 		return errors.New("identities is no list")
 	}
-	found := false
-	var linked map[string]any // the first with a password, where it is not the primary one
+	var holder map[string]any // of the password: the first with a database
 	for i, element := range identities {
 		one, _ := element.(map[string]any)
-		provider, _ := one[keyProvider].(string)
-		id := scalarText(one[keyUserID])
-		switch {
-		case provider == "" || id == "":
-			return fmt.Errorf("identities[%d] has no provider or no user_id", i)
-		case !isProvider(provider):
-			return fmt.Errorf("identities[%d] has a provider that is not the name of one, such as auth0", i)
+		account, err := p.takeIdentity(one)
+		if err != nil {
+			return fmt.Errorf("identities[%d] %w", i, err)
 		}
-		subject := provider + "|" + id
-		if !slices.Contains(p.UserIDs, subject) {
-			p.UserIDs = append(p.UserIDs, subject)
-		}
-		connection, _ := one[keyConnection].(string)
-		p.Accounts = append(p.Accounts, Account{Provider: provider, UserID: id, Connection: connection})
-		if subject == p.UserID {
-			p.Source.Connection = connection
-		}
-		if !found && isDatabase(provider) {
-			found = true
-			p.Connection, p.Provider = connection, provider
-			if subject != p.UserID {
-				linked = one
-			}
+		if holder == nil && account.HasPassword() {
+			holder = one
+			p.Connection, p.Provider = account.Connection, account.Provider
 		}
 	}
-	if linked != nil {
-		p.takeLinkedPassword(linked, fields)
+	if holder != nil && subjectOf(holder) != p.UserID {
+		p.takeLinkedPassword(holder, fields)
 	}
 	return nil
+}
+
+// takeIdentity reads one of the linked identities.
+func (p *Profile) takeIdentity(one map[string]any) (Account, error) {
+	subject := subjectOf(one)
+	provider, _ := one[keyProvider].(string)
+	switch {
+	case subject == "":
+		return Account{}, errors.New("has no provider or no user_id")
+	case !isProvider(provider):
+		return Account{}, errors.New("has a provider that is not the name of one, such as auth0")
+	}
+	if !slices.Contains(p.UserIDs, subject) {
+		p.UserIDs = append(p.UserIDs, subject)
+	}
+	connection, _ := one[keyConnection].(string)
+	account := Account{Provider: provider, UserID: scalarText(one[keyUserID]), Connection: connection}
+	p.Accounts = append(p.Accounts, account)
+	if subject == p.UserID {
+		p.Source.Connection = connection
+	}
+	return account, nil
+}
+
+// subjectOf is provider|id of an identity; empty where one of them is missing.
+func subjectOf(one map[string]any) string {
+	provider, _ := one[keyProvider].(string)
+	id := scalarText(one[keyUserID])
+	if provider == "" || id == "" {
+		return ""
+	}
+	return provider + "|" + id
 }
 
 // isDatabase tells the identities that have a password at Auth0, or behind it.
