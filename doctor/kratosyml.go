@@ -120,8 +120,12 @@ func (k *kratosConfig) migration() call { return callOf(k.get(hookPath("config")
 
 // afterLogin are the hooks that run after a login with a password: those of all logins
 // only where there are none for passwords.
-func (k *kratosConfig) afterLogin() []any {
-	if hooks := k.list(afterPath("password", "hooks")...); len(hooks) > 0 {
+func (k *kratosConfig) afterLogin() []any { return k.after("password") }
+
+// after are the hooks that run after a login by the method: those of all logins only where
+// there are none of its own.
+func (k *kratosConfig) after(method string) []any {
+	if hooks := k.list(afterPath(method, "hooks")...); len(hooks) > 0 {
 		return hooks
 	}
 	return k.list(afterPath("hooks")...)

@@ -22,9 +22,9 @@ func isUnverified(r kratos.Record) bool {
 }
 
 // requiresVerified reports whether Kratos lets in only people with a verified address
-// after a login with a password.
-func (k *kratosConfig) requiresVerified() bool {
-	return slices.ContainsFunc(k.afterLogin(), func(hook any) bool { return lookup(hook, "hook") == requireVerified })
+// after a login by the method.
+func (k *kratosConfig) requiresVerified(method string) bool {
+	return slices.ContainsFunc(k.after(method), func(hook any) bool { return lookup(hook, "hook") == requireVerified })
 }
 
 // linksAutomatically are the social providers whose accounts Kratos links to the identity
@@ -46,7 +46,7 @@ func (e *exam) checkUnverified(t tally) Check {
 		return ok("%s", count)
 	}
 	var problems, fixes []string
-	if e.config.requiresVerified() {
+	if e.config.requiresVerified("password") {
 		problems = append(problems, "kratos.yml has "+requireVerified+": their password crosses at the first login, and Kratos refuses that login and every further one until an address is verified; `ferry import --dry-run` counts them all")
 		fixes = append(fixes, "tell them to verify at the first login, or take "+requireVerified+" out while people cross")
 	}
