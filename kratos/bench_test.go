@@ -10,7 +10,7 @@ import (
 	"ferry/kratos"
 )
 
-// BenchmarkFind is one look-up: a list and a single read.
+// BenchmarkFind is one look-up by identifier: a list.
 func BenchmarkFind(b *testing.B) {
 	one := identity(id)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -5,17 +5,14 @@
 package kratos
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
 	client "github.com/ory/kratos-client-go"
 
-	"ferry/outcome"
 	"ferry/secret"
 )
 
@@ -103,48 +100,3 @@ func New(opts Options) (*Client, error) {
 }
 
 const userAgent = "ferry"
-
-// Find returns the one identity whose password credential lists the identifier, in
-// the form that NormalizeIdentifier gives, as it is now. None and several are an
-// *Error, as everything is that leaves doubt.
-func (c *Client) Find(ctx context.Context, identifier string) (Identity, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
-	// What others may have in metadata_admin is no reason to turn this person away.
-	var list []coreJSON
-	err := c.read(ctx, &list, func(ctx context.Context) error {
-		_, _, err := c.api.ListIdentities(ctx).CredentialsIdentifier(identifier).IncludeCredential([]string{password}).Execute() //nolint:bodyclose // reader has read it
-		return err
-	}, "metadata_admin")
-	if err != nil {
-		return Identity{}, err
-	}
-	list = slices.DeleteFunc(list, func(i coreJSON) bool { return !i.lists(identifier) })
-	switch len(list) {
-	case 1:
-		return c.identity(ctx, list[0].ID, identifier)
-	case 0:
-		return Identity{}, &Error{Outcome: outcome.Unavailable, Status: http.StatusOK, Reason: "no_identity"}
-	default:
-		return Identity{}, garbled("several_identities")
-	}
-}
-
-// identity reads one by its id: a list may be older than the identity.
-func (c *Client) identity(ctx context.Context, id, identifier string) (Identity, error) {
-	if id == "" {
-		return Identity{}, garbled("identity_id")
-	}
-	var found identityJSON
-	err := c.read(ctx, &found, func(ctx context.Context) error {
-		_, _, err := c.api.GetIdentity(ctx, id).IncludeCredential([]string{password}).Execute() //nolint:bodyclose // reader has read it
-		return err
-	})
-	if err != nil {
-		return Identity{}, err
-	}
-	if found.ID != id || !found.lists(identifier) {
-		return Identity{}, garbled("identity_changed")
-	}
-	return found.identity(identifier)
-}

@@ -20,8 +20,14 @@ type Identity struct {
 	Active bool
 	// Pending is true while Kratos asks the migration hook for its password.
 	Pending bool
-	// Trait is the identifier as the identity's traits have it, which keep its case;
-	// empty where none normalises to it.
+	// Identifier is what the identity was found by, in the form in which Kratos lists
+	// it; as it was asked for, where that cannot be told. See [Client.Get].
+	Identifier string
+	// Lists is true where the password credential lists the identifier exactly as it
+	// was asked for. Find returns no other.
+	Lists bool
+	// Trait is Identifier as the identity's traits have it, which keep its case; empty
+	// where none normalises to it.
 	Trait string
 	// Binding are the Auth0 users that the identity was imported from.
 	Binding Binding
@@ -123,25 +129,6 @@ func (o *own[T]) UnmarshalJSON(text []byte) error {
 
 func (c coreJSON) lists(identifier string) bool {
 	return c.Credentials.Password != nil && slices.Contains(c.Credentials.Password.Identifiers, identifier)
-}
-
-// identity refuses what is neither one thing nor the other. The identity has a
-// password credential.
-func (i identityJSON) identity(identifier string) (Identity, error) {
-	config := i.Credentials.Password.Config
-	switch {
-	case !i.hasState():
-		return Identity{}, garbled("identity_state")
-	case !config.shown, config.null:
-		return Identity{}, garbled("no_credential_config")
-	}
-	return Identity{
-		ID:      i.ID,
-		Active:  i.State == active,
-		Pending: config.pending(),
-		Trait:   traitOf(i.Traits.value, identifier),
-		Binding: i.binding(),
-	}, nil
 }
 
 const (

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -46,6 +47,16 @@ type admin struct {
 
 func find(t *testing.T, a *admin) (kratos.Identity, *kratos.Error) {
 	t.Helper()
+	return ask(t, a, func(c *kratos.Client) (kratos.Identity, error) { return c.Find(t.Context(), person) })
+}
+
+func get(t *testing.T, a *admin) (kratos.Identity, *kratos.Error) {
+	t.Helper()
+	return ask(t, a, func(c *kratos.Client) (kratos.Identity, error) { return c.Get(t.Context(), id, person) })
+}
+
+func ask(t *testing.T, a *admin, look func(*kratos.Client) (kratos.Identity, error)) (kratos.Identity, *kratos.Error) {
+	t.Helper()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a.requests = append(a.requests, r.Method+" "+r.URL.String())
 		a.token = r.Header.Get("Authorization")
@@ -64,7 +75,7 @@ func find(t *testing.T, a *admin) (kratos.Identity, *kratos.Error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return result(t)(c.Find(t.Context(), person))
+	return result(t)(look(c))
 }
 
 func result(t *testing.T) func(kratos.Identity, error) (kratos.Identity, *kratos.Error) {
@@ -93,7 +104,7 @@ func TestFind(t *testing.T) {
 	if found.ID != id || !found.Active || !found.Pending || !found.Binding.Has("auth0|kim") || found.Binding.Has("auth0|Kim") || found.Binding.Has("") {
 		t.Errorf("found %+v", found)
 	}
-	want := "[GET /admin/identities?credentials_identifier=kim%40example.org&include_credential=password GET /admin/identities/" + id + "?include_credential=password]"
+	want := "[GET /admin/identities?consistency=strong&credentials_identifier=kim%40example.org&include_credential=password]"
 	if got := fmt.Sprint(a.requests); got != want {
 		t.Errorf("asked %s, want %s", got, want)
 	}
@@ -117,39 +128,60 @@ func TestFindTakesTheOneThatListsTheIdentifier(t *testing.T) {
 	}
 }
 
+// TestDoubt: what leaves doubt is an error, in a list and in a single identity.
 func TestDoubt(t *testing.T) {
+	for name, c := range map[string]struct {
+		replace []string
+		want    outcome.Outcome
+	}{
+		"config not shown":       {[]string{`"config":`, `"x":`}, outcome.Garbled},
+		"config null":            {[]string{`{"hashed_password":"","use_password_migration_hook":true}`, `null`}, outcome.Garbled},
+		"no state":               {[]string{`"state":"active",`, ``}, outcome.Garbled},
+		"unknown state":          {[]string{`"active"`, `"asleep"`}, outcome.Garbled},
+		"flag as text":           {[]string{`_hook":true`, `_hook":"true"`}, outcome.Garbled},
+		"binding as number":      {[]string{`"auth0|kim"`, `7`}, outcome.Garbled},
+		"binding twice":          {[]string{`{"user_id":"auth0|kim"}`, `{"user_id":"auth0|kim","user_id":"auth0|x"}`}, outcome.Garbled},
+		"binding twice but case": {[]string{`{"user_id":"auth0|kim"}`, `{"user_id":"auth0|kim","User_ID":"auth0|x"}`}, outcome.Garbled},
+		"no id":                  {[]string{id, ``}, outcome.Garbled},
+		"cut":                    {[]string{`"credentials"`, ``}, outcome.Garbled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := identity(id, c.replace...)
+			for from, look := range map[string]func(*testing.T, *admin) (kratos.Identity, *kratos.Error){"list": find, "single": get} {
+				found, fault := look(t, &admin{list: "[" + text + "]", single: text})
+				if fault == nil || fault.Outcome != c.want {
+					t.Errorf("%s: %+v, %v; want %s", from, found, fault, c.want)
+				}
+			}
+		})
+	}
+}
+
+// TestDoubtfulAnswers: so are answers that do not name one identity.
+func TestDoubtfulAnswers(t *testing.T) {
 	one := "[" + identity(id) + "]"
 	for name, c := range map[string]struct {
+		look  func(*testing.T, *admin) (kratos.Identity, *kratos.Error)
 		admin admin
 		want  outcome.Outcome
 	}{
-		"none":                     {admin{list: "[]"}, outcome.Unavailable},
-		"only by another method":   {admin{list: "[" + identity(id, `"password":{"type"`, `"oidc":{"type"`) + "]"}, outcome.Unavailable},
-		"several":                  {admin{list: "[" + identity(id) + "," + identity(other) + "]"}, outcome.Garbled},
-		"deleted meanwhile":        {admin{list: one, singleStatus: 404, single: `{"error":{"code":404}}`}, outcome.Unavailable},
-		"renamed meanwhile":        {admin{list: one, single: identity(id, `"kim@example.org"`, `"x@example.org"`)}, outcome.Garbled},
-		"another identity":         {admin{list: one, single: identity(other)}, outcome.Garbled},
-		"no password any more":     {admin{list: one, single: identity(id, `"password":{"type"`, `"oidc":{"type"`)}, outcome.Garbled},
-		"config not shown":         {admin{list: one, single: identity(id, `"config":`, `"x":`)}, outcome.Garbled},
-		"no state":                 {admin{list: one, single: identity(id, `"state":"active",`, ``)}, outcome.Garbled},
-		"unknown state":            {admin{list: one, single: identity(id, `"active"`, `"asleep"`)}, outcome.Garbled},
-		"flag as text":             {admin{list: one, single: identity(id, `_hook":true`, `_hook":"true"`)}, outcome.Garbled},
-		"binding as number":        {admin{list: one, single: identity(id, `"auth0|kim"`, `7`)}, outcome.Garbled},
-		"binding twice":            {admin{list: one, single: identity(id, `{"user_id":"auth0|kim"}`, `{"user_id":"auth0|kim","user_id":"auth0|x"}`)}, outcome.Garbled},
-		"binding twice but case":   {admin{list: one, single: identity(id, `{"user_id":"auth0|kim"}`, `{"user_id":"auth0|kim","User_ID":"auth0|x"}`)}, outcome.Garbled},
-		"no id":                    {admin{list: "[" + identity("") + "]", single: identity("")}, outcome.Garbled},
-		"list no JSON":             {admin{list: "<html>"}, outcome.Garbled},
-		"list cut":                 {admin{list: one[:60]}, outcome.Garbled},
-		"single no JSON":           {admin{list: one, single: "<html>"}, outcome.Garbled},
-		"wrong token":              {admin{listStatus: 401, list: `{}`}, outcome.Misconfigured},
-		"forbidden":                {admin{listStatus: 403, list: `{}`}, outcome.Misconfigured},
-		"redirect":                 {admin{listStatus: 307, list: ``}, outcome.Unavailable},
-		"fault of the list":        {admin{listStatus: 500, list: `{"error":{}}`}, outcome.Unavailable},
-		"fault of the single read": {admin{list: one, singleStatus: 500, single: one}, outcome.Unavailable},
-		"odd status":               {admin{listStatus: 400, list: one}, outcome.Garbled},
+		"none":                   {find, admin{list: "[]"}, outcome.Unavailable},
+		"only by another method": {find, admin{list: "[" + identity(id, `"password":{"type"`, `"oidc":{"type"`) + "]"}, outcome.Unavailable},
+		"several":                {find, admin{list: "[" + identity(id) + "," + identity(other) + "]"}, outcome.Garbled},
+		"list no JSON":           {find, admin{list: "<html>"}, outcome.Garbled},
+		"list cut":               {find, admin{list: one[:60]}, outcome.Garbled},
+		"wrong token":            {find, admin{listStatus: 401, list: `{}`}, outcome.Misconfigured},
+		"forbidden":              {find, admin{listStatus: 403, list: `{}`}, outcome.Misconfigured},
+		"redirect":               {find, admin{listStatus: 307, list: ``}, outcome.Unavailable},
+		"fault of the list":      {find, admin{listStatus: 500, list: `{"error":{}}`}, outcome.Unavailable},
+		"odd status":             {find, admin{listStatus: 400, list: one}, outcome.Garbled},
+		"deleted meanwhile":      {get, admin{singleStatus: 404, single: `{"error":{"code":404}}`}, outcome.Unavailable},
+		"another identity":       {get, admin{single: identity(other)}, outcome.Garbled},
+		"single no JSON":         {get, admin{single: "<html>"}, outcome.Garbled},
+		"fault of the single":    {get, admin{singleStatus: 500, single: one}, outcome.Unavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
-			found, fault := find(t, &c.admin)
+			found, fault := c.look(t, &c.admin)
 			if fault == nil || fault.Outcome != c.want {
 				t.Fatalf("%+v, %v; want %s", found, fault, c.want)
 			}
@@ -182,9 +214,13 @@ func TestPendingActiveAndBinding(t *testing.T) {
 		"twins in somebody's data":    {[]string{`{"email":"Kim@example.org"}`, `{"Color":1,"color":2}`}, true, true, "[auth0|kim]", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			found, fault := find(t, &admin{list: "[" + identity(id) + "]", single: identity(id, c.replace...)})
+			text := identity(id, c.replace...)
+			found, fault := find(t, &admin{list: "[" + text + "]"})
 			if fault != nil {
 				t.Fatal(fault)
+			}
+			if single, fault := get(t, &admin{single: text}); fault != nil || !reflect.DeepEqual(single, found) {
+				t.Errorf("by id %+v, by identifier %+v, %v", single, found, fault)
 			}
 			if found.Active != c.active || found.Pending != c.pending || fmt.Sprint(found.Binding.Subjects) != c.subjects || found.Binding.Connection != c.realm {
 				t.Errorf("found %+v", found)

@@ -52,6 +52,7 @@ func TestRealKratos(t *testing.T) {
 	}
 	r := realKratos{k, c, version}
 	t.Run("create", r.create)
+	t.Run("look up", r.lookUp)
 	t.Run("refuse", r.refuse)
 	t.Run("conflict", r.conflict)
 	t.Run("owners", r.owners)
@@ -64,6 +65,29 @@ type realKratos struct {
 	kratos  *kratostest.Kratos
 	client  *kratos.Client
 	version string
+}
+
+// lookUp: the list shows a login all that the identity itself does, on every Kratos.
+func (r realKratos) lookUp(t *testing.T) {
+	for _, pending := range []bool{true, false} {
+		email := fmt.Sprintf("look-up-%v@example.org", pending)
+		n := kratos.NewIdentity{
+			SchemaID: "person", Traits: map[string]any{"email": strings.ToUpper(email)}, Pending: pending, Inactive: !pending,
+			MetadataAdmin: map[string]any{"auth0": map[string]any{"user_id": "auth0|look-up", "connection": "users"}},
+		}
+		if !pending {
+			n.PasswordHash = secret.New("$2a$04$Ro0CUfOqk6cXEKf3dyaM7OhSCvnwM9s4wIX9JeLapehKK5YdLxKcm")
+		}
+		id := create(t, r.client, n)
+		listed, err := r.client.Find(t.Context(), email)
+		if err != nil || listed.ID != id || listed.Pending != pending || listed.Active != pending || !listed.Binding.Has("auth0|look-up") {
+			t.Errorf("pending %v: the list shows %+v, %v", pending, listed, err)
+		}
+		single, err := r.client.Get(t.Context(), id, email)
+		if err != nil || !reflect.DeepEqual(single, listed) {
+			t.Errorf("pending %v: the identity is %+v, the list shows %+v, %v", pending, single, listed, err)
+		}
+	}
 }
 
 // create reads back what was created.

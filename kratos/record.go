@@ -3,6 +3,7 @@ package kratos
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 // Record is a whole identity, its password's hash excepted. A patch is computed from
 // one that Read has just returned.
 type Record struct {
-	// Identity is as a login sees it, without Trait.
+	// Identity is as a login sees it, without Identifier, Lists and Trait.
 	Identity
 
 	// State is active or inactive.
@@ -32,6 +33,8 @@ type Record struct {
 	Foreign bool
 	// Addresses are the verifiable addresses, in the order of this read.
 	Addresses []Address
+	// AddressesJSON is the whole of them as Kratos shows them; nil where there are none.
+	AddressesJSON json.RawMessage
 	// Identifiers are those of the password credential, which is there also where
 	// there is no password.
 	Identifiers []string
@@ -113,10 +116,27 @@ func (c *Client) Patch(ctx context.Context, id string, ops []Op) (Record, error)
 
 // recordJSON is the part of Kratos' identity that no login is decided by.
 type recordJSON struct {
-	SchemaID  string    `json:"schema_id"`
-	Addresses []Address `json:"verifiable_addresses"`
-	CreatedAt time.Time `json:"created_at"`
-	UpdatedAt time.Time `json:"updated_at"`
+	SchemaID  string        `json:"schema_id"`
+	Addresses addressesJSON `json:"verifiable_addresses"`
+	CreatedAt time.Time     `json:"created_at"`
+	UpdatedAt time.Time     `json:"updated_at"`
+}
+
+// addressesJSON is the verifiable addresses, what ferry reads of them and all of it.
+type addressesJSON struct {
+	list []Address
+	text json.RawMessage
+}
+
+// UnmarshalJSON keeps the text beside what it says.
+func (a *addressesJSON) UnmarshalJSON(text []byte) error {
+	if err := strictjson.Unmarshal(text, &a.list); err != nil {
+		return err
+	}
+	if a.list != nil {
+		a.text = slices.Clone(text)
+	}
+	return nil
 }
 
 // strictRecord reads an identity twice: by the rules of a login, then the rest.
@@ -170,7 +190,7 @@ func (c coreJSON) record(rest recordJSON) (Record, error) {
 	record := Record{
 		Identity: Identity{ID: c.ID, Active: c.State == active},
 		State:    c.State, SchemaID: rest.SchemaID, ExternalID: c.ExternalID,
-		Addresses: rest.Addresses, CreatedAt: rest.CreatedAt, UpdatedAt: rest.UpdatedAt,
+		Addresses: rest.Addresses.list, AddressesJSON: rest.Addresses.text, CreatedAt: rest.CreatedAt, UpdatedAt: rest.UpdatedAt,
 	}
 	var hash secret.String
 	if credential := c.Credentials.Password; credential != nil {

@@ -1,0 +1,137 @@
+package kratos
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
+
+	"ferry/outcome"
+	"ferry/strictjson"
+)
+
+// Find returns the one identity whose password credential lists the identifier, in
+// the form that NormalizeIdentifier gives. It takes one request. None and several are
+// an *Error, as everything is that leaves doubt.
+//
+// Kratos' list shows all that a login needs: 1.3.1 and 26.2 read the credentials and
+// metadata_admin of a listed identity from the same database, in the same request. It
+// is asked to be strongly consistent, because a database may keep replicas.
+func (c *Client) Find(ctx context.Context, identifier string) (Identity, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	got := answer{limit: maxAnswerBytes}
+	_, _, err := c.api.ListIdentities(context.WithValue(ctx, answerKey{}, &got)).
+		CredentialsIdentifier(identifier).IncludeCredential([]string{password}).Consistency("strong").Execute() //nolint:bodyclose // reader has read it
+	if err := got.fault(err); err != nil {
+		return Identity{}, err
+	}
+	items, err := elements(got.body)
+	if err != nil {
+		return Identity{}, err
+	}
+	var listing [][]byte
+	for _, item := range items {
+		// What others may have in metadata_admin is no reason to turn this person away.
+		var core coreJSON
+		if strictjson.Unmarshal(item, &core, append(opaque(), "metadata_admin")...) != nil {
+			return Identity{}, garbled("answer_malformed")
+		}
+		if core.lists(identifier) {
+			listing = append(listing, item)
+		}
+	}
+	switch len(listing) {
+	case 1:
+		return readIdentity(listing[0], "", identifier)
+	case 0:
+		return Identity{}, &Error{Outcome: outcome.Unavailable, Status: http.StatusOK, Reason: "no_identity"}
+	default:
+		return Identity{}, garbled("several_identities")
+	}
+}
+
+// Get returns the identity with this id. identifier is what Kratos found it by, in the
+// form that NormalizeIdentifier gives; a Kratos that normalises in another way may list
+// another form of it, see Identity.Identifier and Identity.Lists.
+func (c *Client) Get(ctx context.Context, id, identifier string) (Identity, error) {
+	text, err := c.readText(ctx, id)
+	if err != nil {
+		return Identity{}, err
+	}
+	return readIdentity(text, id, identifier)
+}
+
+// readIdentity reads one identity by the rules of a login. id is empty where any will do.
+func readIdentity(text []byte, id, identifier string) (Identity, error) {
+	var found identityJSON
+	if strictjson.Unmarshal(text, &found, opaque()...) != nil {
+		return Identity{}, garbled("answer_malformed")
+	}
+	switch credential := found.Credentials.Password; {
+	case found.ID == "":
+		return Identity{}, garbled("identity_id")
+	case id != "" && !strings.EqualFold(found.ID, id):
+		return Identity{}, garbled("identity_changed")
+	case !found.hasState():
+		return Identity{}, garbled("identity_state")
+	case credential != nil && (!credential.Config.shown || credential.Config.null):
+		return Identity{}, garbled("no_credential_config")
+	}
+	identity := Identity{
+		ID:      found.ID,
+		Active:  found.State == active,
+		Lists:   found.lists(identifier),
+		Binding: found.binding(),
+	}
+	var listed []string
+	if credential := found.Credentials.Password; credential != nil {
+		identity.Pending, listed = credential.Config.pending(), credential.Identifiers
+	}
+	identity.Identifier = storedForm(listed, identifier)
+	identity.Trait = traitOf(found.Traits.value, identity.Identifier)
+	return identity, nil
+}
+
+// storedForm is the identifier in the form in which a password credential lists it:
+// the same text, or the only one that folds to the same, or the only one that is
+// there, because Kratos found the credential by it. Otherwise it is the identifier.
+func storedForm(listed []string, identifier string) string {
+	if slices.Contains(listed, identifier) {
+		return identifier
+	}
+	var same []string
+	for _, one := range listed {
+		if fold(one) == fold(identifier) {
+			same = append(same, one)
+		}
+	}
+	switch {
+	case len(same) == 1:
+		return same[0]
+	case len(listed) == 1:
+		return listed[0]
+	}
+	return identifier
+}
+
+// fold makes texts equal that a Kratos may store as one identifier: compatibility
+// forms (NFKC) and case are one, invisible characters and the marks within a phone
+// number are dropped. It only chooses among the identifiers of one identity. Whether
+// the login is that identity's is never decided by it.
+func fold(identifier string) string {
+	text := strings.ToLower(norm.NFKC.String(identifier))
+	phone := strings.HasPrefix(strings.TrimSpace(text), "+")
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.Is(unicode.Cf, r), r == '\u0307': // what is left of a dotted capital I
+			return -1
+		case phone && strings.ContainsRune(" -./()", r):
+			return -1
+		}
+		return r
+	}, strings.TrimSpace(text))
+}
