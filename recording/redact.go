@@ -220,7 +220,7 @@ var keyPattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,63}$`)
 // the same word: that it is missing would tell it.
 func isOwnKey(key string) bool {
 	switch key {
-	case "identifier", "password", "identity", "id", "external_id", "schema_id", "state", "flow", "type", "client", "ip", "user_agent":
+	case "identifier", "password", "identity", "id", "external_id", "schema_id", "state", "flow", "type", "client", "ip", "user_agent", "response":
 		return true
 	}
 	return slices.Contains(personalKeys(), key)
@@ -255,6 +255,8 @@ func (r *redactor) text(at place, text string) string {
 		return PasswordPlaceholder
 	case at.depth == 2 && isOwnWord(at.in, at.key, text): // even where it is the password, as keys
 		return text
+	case at.depth == 1 && at.key == "response" && (text == "ignore" || text == "parse"):
+		return text
 	case at.depth == 1 && at.key == "identifier":
 		text = normalize(text)
 		if text == "" {
@@ -262,8 +264,6 @@ func (r *redactor) text(at place, text string) string {
 		}
 	case text == r.password:
 		return PasswordPlaceholder
-	case at.depth == 2 && at.in == "client" && at.key == "user_agent":
-		return text
 	}
 	return r.mark(text)
 }
