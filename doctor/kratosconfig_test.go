@@ -72,7 +72,7 @@ func TestTemplatesInFiles(t *testing.T) {
 `
 	)
 	files := map[string]string{
-		"./migrate.jsonnet": wiring.MigrateJsonnet(""), "/etc/after.jsonnet": wiring.AfterLoginJsonnet(),
+		"./migrate.jsonnet": wiring.MigrateJsonnet(""), "/etc/after.jsonnet": wiring.AfterLoginJsonnet(""),
 		"all.jsonnet": "function(ctx) ctx", "broken.jsonnet": "function(ctx) {", "empty.jsonnet": "function(ctx) {}",
 	}
 	for name, c := range map[string]struct {

@@ -1,6 +1,12 @@
 // The body of Kratos' web hook after a login with a password, for every Kratos
 // from 1.3.1 on. It names who logged in and nothing else: no traits, no cookies,
 // no tokens.
+
+// What kratos.yml has under response: 'parse' makes ferry answer with what it brought.
+// Otherwise ferry answers without a body, because Kratos 25.4 to 26.2 keep the
+// connection of every body that they do not read.
+local response = 'ignore';
+
 function(ctx)
   local get(object, name) =
     if std.isObject(object) && std.objectHas(object, name) then object[name] else null;
@@ -23,4 +29,5 @@ function(ctx)
     },
     flow: { id: get(get(ctx, 'flow'), 'id'), type: get(get(ctx, 'flow'), 'type') },
     client: { ip: null, user_agent: header('User-Agent') },
+    response: response,
   }

@@ -169,6 +169,15 @@ func (m *merger) updateHooks(hooks []any, list ...string) error {
 	return nil
 }
 
+// answered is what Kratos will do with ferry's answer: what the options say, else what
+// the file does.
+func (m *merger) answered(response any) string {
+	if there, ok := response.(map[string]any); m.o.Response == "" && ok && there[Parse] == true {
+		return Parse
+	}
+	return m.o.Response
+}
+
 func (m *merger) updateHook(path ...string) error {
 	below := func(step string) []string { return append(path[:len(path):len(path)], step) }
 	if err := m.ensure(m.o.afterLoginURL(), below("url")...); err != nil {
@@ -177,10 +186,10 @@ func (m *merger) updateHook(path ...string) error {
 	if err := m.ensure("POST", below("method")...); err != nil {
 		return err
 	}
-	if err := m.body(AfterLoginJsonnet(), below("body")...); err != nil {
+	response := m.get(below("response")...)
+	if err := m.body(AfterLoginJsonnet(m.answered(response)), below("body")...); err != nil {
 		return err
 	}
-	response := m.get(below("response")...)
 	want := map[string]any{m.o.responseNode().children[0].key: true}
 	if empty(response) || m.o.Response != "" && !reflect.DeepEqual(response, want) {
 		if err := m.put(m.o.responseNode(), below("response")...); err != nil {

@@ -22,7 +22,7 @@ func TestExample(t *testing.T) {
 	if found := line.FindAll(text, -1); len(found) != 1 {
 		t.Fatalf("%d lines with the after-login template", len(found))
 	}
-	want := line.ReplaceAll(text, []byte("${1}"+wiring.Base64(wiring.AfterLoginJsonnet())+"${2}"))
+	want := line.ReplaceAll(text, []byte("${1}"+wiring.Base64(wiring.AfterLoginJsonnet(""))+"${2}"))
 	if string(want) == string(text) {
 		return
 	}

@@ -137,7 +137,7 @@ func (o Options) afterLoginNode() node {
 			{key: "config", children: []node{
 				{key: "url", value: o.afterLoginURL()},
 				{key: "method", value: "POST"},
-				{key: "body", value: Base64(AfterLoginJsonnet()), remark: "wiring/after-login.jsonnet"},
+				{key: "body", value: Base64(AfterLoginJsonnet(o.Response)), remark: "wiring/after-login.jsonnet"},
 				o.responseNode(),
 				o.authNode(afterPath("password", "hooks", "0", "config", "auth")...),
 			}},

@@ -51,7 +51,7 @@ func checkFragment(t *testing.T, text, url, response, key string, body any) {
 	}
 	after := at(hooks[0], "config")
 	if at(hooks[0], "hook") != "web_hook" || at(after, "url") != base+wiring.AfterLoginPath ||
-		at(after, "body") != wiring.Base64(wiring.AfterLoginJsonnet()) || at(after, "response", response) != true {
+		at(after, "body") != wiring.Base64(wiring.AfterLoginJsonnet(response)) || at(after, "response", response) != true {
 		t.Errorf("after-login hook: %v", after)
 	}
 	for _, config := range []any{at(hook, "config"), after} {

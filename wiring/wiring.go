@@ -31,8 +31,17 @@ const noClientIPHeader = "local clientIPHeader = null;"
 var afterLoginJsonnet string
 
 // AfterLoginJsonnet is the body template of the after-login web hook, for every
-// supported Kratos.
-func AfterLoginJsonnet() string { return afterLoginJsonnet }
+// supported Kratos. response is Parse where Kratos is to read ferry's answer; anything
+// else is Ignore.
+func AfterLoginJsonnet(response string) string {
+	if response != Parse {
+		return afterLoginJsonnet
+	}
+	return strings.Replace(afterLoginJsonnet, ignoreResponse, "local response = '"+Parse+"';", 1)
+}
+
+// ignoreResponse is the template's line that says so.
+const ignoreResponse = "local response = 'ignore';"
 
 // Base64 is a template as kratos.yml takes it inline: base64://….
 func Base64(template string) string {

@@ -53,7 +53,7 @@ func TestAfterLogin(t *testing.T) {
 		} else if err := json.Unmarshal(text, &recording); err != nil {
 			t.Fatal(err)
 		}
-		body := evaluate(t, wiring.AfterLoginJsonnet(), string(recording.Body))
+		body := evaluate(t, wiring.AfterLoginJsonnet(""), string(recording.Body))
 		var sent struct{ Identity, Flow struct{ ID string } }
 		if err := json.Unmarshal([]byte(body), &sent); err != nil || sent.Identity.ID == "" || sent.Flow.ID == "" {
 			t.Errorf("%s: %s, %v", name, body, err)
@@ -63,7 +63,7 @@ func TestAfterLogin(t *testing.T) {
 		}
 	}
 	for _, ctx := range []string{`{}`, `{"identity":null,"flow":[],"request_headers":7}`, `{"identity":{},"flow":{},"request_headers":{"User-Agent":"x"}}`} {
-		if body := evaluate(t, wiring.AfterLoginJsonnet(), ctx); !json.Valid([]byte(body)) {
+		if body := evaluate(t, wiring.AfterLoginJsonnet(""), ctx); !json.Valid([]byte(body)) {
 			t.Errorf("%s: %s", ctx, body)
 		}
 	}
