@@ -87,7 +87,7 @@ type Config struct {
 
 	LogLevel   string        `default:"info" desc:"debug, info, warn or error."`
 	LogFormat  string        `default:"json" desc:"json or console."`
-	LogHashKey secret.String `desc:"Key of the identifier hashes in logs, 32 characters or more. Unset: a new one at every start, so hashes of two runs or replicas cannot be compared."`
+	LogHashKey secret.String `desc:"Key of the hashes of identifiers and Auth0 user ids in logs, 32 characters or more. Unset: a new one at every start, so hashes of two runs or replicas cannot be compared."`
 
 	sources map[string]string
 }

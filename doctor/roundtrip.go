@@ -180,12 +180,11 @@ func (e *exam) afterLoginTrip(ctx context.Context, c call, p probe) Check {
 	if err != nil {
 		return e.noTrip(c, err, false)
 	}
-	var object map[string]any
-	if answer.status == http.StatusOK && answer.json && strictjson.Unmarshal(answer.body, &object) == nil {
+	switch answer.status {
+	case http.StatusNoContent:
 		return ok("%s takes Kratos' call after a login", shown(c.url))
-	}
-	if answer.status == http.StatusOK {
-		return fail("name ferry's own address", "%s answers what is no JSON object", shown(c.url))
+	case http.StatusOK:
+		return fail("name ferry's own address", "%s answers 200 to a login that never was: ferry says 204, without a body", shown(c.url))
 	}
 	check := refusedTrip(c, answer)
 	check.Detail = strings.ReplaceAll(check.Detail, "logins of pending people end in a 502", "nothing of a profile is brought along")

@@ -28,7 +28,12 @@ type afterLoginRequest struct {
 		ID   string `json:"id"`
 		Type string `json:"type"`
 	} `json:"flow"`
+	// Response is parse where Kratos reads the answer, as kratos.yml has it.
+	Response string `json:"response"`
 }
+
+// responseParse is Kratos' word for a hook whose answer it reads.
+const responseParse = "parse"
 
 // AfterLoginOutcomes are what may come of a call of the after-login hook, as a recording
 // has it; the log leaves nothing_kept out.
@@ -38,43 +43,57 @@ func AfterLoginOutcomes() []string {
 	}
 }
 
-// nothing is the answer that changes nothing: a login never fails for ferry's sake.
-const nothing = `{}`
-
-// afterLogin answers 200 with a JSON object to everything but a bad key, whatever
-// happens: in Kratos' parse mode any other answer would keep the person out.
+// afterLogin answers 204 without a body to everything but a bad key, whatever happens;
+// and 200 with a JSON object where Kratos reads it and there is something to say. In
+// Kratos' parse mode any other answer would keep the person out. Kratos 25.4 to 26.2
+// never close a body that they do not read, so there must not be one: each would cost
+// Kratos a connection for good. That goes for a bad key too.
 func (h *Handler) afterLogin(c echo.Context) error {
 	started := h.opts.Now()
 	e := &entry{}
 	body, result := h.answerAfterLogin(c, e)
 	if result == "caller" {
-		status := writeCallerFault(c, errKey)
+		const status = http.StatusUnauthorized
+		h.sendNothing(c, status)
 		h.metrics.caller("after-login", status)
-		h.log(c, zapcore.WarnLevel, "after-login", e, zap.String("outcome", result), zap.Int("status", status))
+		h.logTo(h.callers, c, zapcore.WarnLevel, "after-login", e, zap.String("outcome", result), zap.Int("status", status))
 		h.record(c, e, Call{Time: started, Route: "after-login", Status: status, Outcome: result, Took: h.opts.Now().Sub(started)})
 		return nil
 	}
-	c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
-	_ = h.send(c, http.StatusOK, body) // a caller that left needs no answer
+	status := http.StatusNoContent
+	if body == nil {
+		h.sendNothing(c, status)
+	} else {
+		status = http.StatusOK
+		c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
+		_ = h.send(c, status, body) // a caller that left needs no answer
+	}
 	took := h.opts.Now().Sub(started)
 	h.metrics.afterLogin(result, took)
 	if result != "nothing_kept" {
 		h.log(c, zapcore.InfoLevel, "after-login", e, zap.String("outcome", result), zap.Duration("took", took))
 	}
-	call := Call{Time: started, Route: "after-login", Status: http.StatusOK, Outcome: result, Took: took}
-	if string(body) == nothing {
-		call.Answer = nothing
-	}
-	h.record(c, e, call)
+	h.record(c, e, Call{Time: started, Route: "after-login", Status: status, Outcome: result, Took: took})
 	return nil
 }
 
-// answerAfterLogin is the work; the second result names what came of it.
+// sendNothing answers without a body, at once.
+func (h *Handler) sendNothing(c echo.Context, status int) {
+	c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
+	if status != http.StatusNoContent {
+		c.Response().Header().Set(echo.HeaderContentLength, "0")
+	}
+	_ = c.NoContent(status) // a caller that left needs no answer
+	_ = http.NewResponseController(c.Response()).Flush()
+}
+
+// answerAfterLogin is the work; the second result names what came of it. The body is
+// nil where there is nothing to say.
 func (h *Handler) answerAfterLogin(c echo.Context, e *entry) (body []byte, result string) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			logPanic(h.opts.Log, fault)
-			body, result = []byte(nothing), "panic"
+			body, result = nil, "panic"
 		}
 	}()
 	if !h.authentic(c.Request()) {
@@ -87,34 +106,40 @@ func (h *Handler) answerAfterLogin(c echo.Context, e *entry) (body []byte, resul
 	}
 	var req afterLoginRequest
 	if err != nil || strictjson.Unmarshal(text, &req) != nil || req.Identity.ID == "" {
-		return []byte(nothing), "bad_request"
+		return nil, "bad_request"
 	}
 	e.identityID, e.flowID = onlyUUID(req.Identity.ID), req.Flow.ID
 	lease, kept, err := h.opts.Profiles.Take(c.Request().Context(), req.Identity.ID, req.Flow.ID)
 	switch {
 	case err != nil:
 		h.metrics.stateFault("take")
-		return []byte(nothing), "state_unavailable"
+		return nil, "state_unavailable"
 	case !kept:
-		return []byte(nothing), "nothing_kept"
+		return nil, "nothing_kept"
 	}
 	// What was taken is carried over even if Kratos stops waiting.
 	record, result := h.carrier.carry(context.WithoutCancel(c.Request().Context()), lease)
-	if record == nil {
-		return []byte(nothing), result
+	if record == nil || req.Response != responseParse {
+		return nil, result
 	}
 	return loginResponse(record), result
 }
 
-// loginResponse shows the new data in the answer to the login, in Kratos' parse mode.
+// loginResponse is what Kratos takes into the identity of this login, in its parse
+// mode: the answer to the login shows it, and hooks that come after ferry's see it.
+// With the addresses as Auth0 verified them, require_verified_address lets the first
+// login in. Kratos stores none of it; the identity has it already.
 func loginResponse(record *kratos.Record) []byte {
 	identity := map[string]any{"traits": record.Traits}
 	if record.MetadataPublic != nil {
 		identity["metadata_public"] = record.MetadataPublic
 	}
+	if record.AddressesJSON != nil {
+		identity["verifiable_addresses"] = record.AddressesJSON
+	}
 	body, err := json.Marshal(map[string]any{"identity": identity})
 	if err != nil {
-		return []byte(nothing)
+		return nil
 	}
 	return body
 }

@@ -40,13 +40,16 @@ func answer(o outcome.Outcome) reply {
 	case outcome.Match:
 		return reply{http.StatusOK, bodyMatch, zapcore.InfoLevel}
 	case outcome.Mismatch, outcome.MFARequired, outcome.Blocked, outcome.Denied, outcome.Leaked,
-		outcome.Throttled, outcome.Locked, outcome.Inactive, outcome.NotPending, outcome.Oversize:
+		outcome.Throttled, outcome.Locked, outcome.Inactive, outcome.Oversize:
 		return reply{http.StatusForbidden, bodyNoMatch, zapcore.InfoLevel}
 	case outcome.Closed:
 		return reply{http.StatusForbidden, bodyClosed, zapcore.InfoLevel}
 	case outcome.SubjectMismatch, outcome.Unbound:
 		// The operator must know: this person cannot log in until somebody acts.
 		return reply{http.StatusForbidden, bodyNoMatch, zapcore.WarnLevel}
+	case outcome.NotPending:
+		// Two clicks, mostly: the other one was faster.
+		return reply{http.StatusFailedDependency, bodyUnavailable, zapcore.InfoLevel}
 	case outcome.Suspicious, outcome.Limited, outcome.Unavailable:
 		return reply{http.StatusFailedDependency, bodyUnavailable, zapcore.WarnLevel}
 	case outcome.Misconfigured, outcome.Garbled:

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"net/netip"
 	"sync"
 	"time"
@@ -16,14 +17,21 @@ import (
 	"ferry/upstream"
 )
 
-// redeliveryWindow is how long a delivery's answer from Auth0 is kept for the same
-// delivery made again. Kratos gives up on an attempt after 30 s and makes at most
-// three, so the last one comes within a minute of the first one's end.
-const redeliveryWindow = time.Minute
+// Kratos gives up on an attempt after 30 s and makes at most three, 1 s and 2 s apart:
+// the last one begins 63 s after the first and ends before 93 s.
+const (
+	// deliveryWindow is how long the outcome of a delivery is kept for the same
+	// delivery made again, from its first arrival.
+	deliveryWindow = 2 * time.Minute
+	// loginWindow is how long what Auth0 answered is kept for an identical login where
+	// Kratos does not name its deliveries, from the first arrival.
+	loginWindow = 100 * time.Second
+)
 
-// attempts see to it that a password reaches Auth0 once: logins that are the same
-// in everything share one question while it is asked, and a delivery that Kratos
-// makes again gets the answer to the first. Nothing else is ever remembered.
+// attempts see to it that a password reaches Auth0 once. Identical logins share one
+// question while it is asked. A delivery that Kratos makes again gets the outcome of
+// the first. Where deliveries have no name, an identical login may be a delivery made
+// again, and gets what Auth0 answered to the first.
 type attempts struct {
 	ask verifier
 	log *zap.Logger
@@ -32,32 +40,66 @@ type attempts struct {
 	// shared knows the deliveries of all replicas; nil where there is one alone.
 	shared *sharedDeliveries
 
-	mu        sync.Mutex
-	inFlight  map[attemptKey]*attempt
-	delivered map[attemptKey]*attempt
-	ended     []ended // in the order in which they ended
+	mu       sync.Mutex
+	inFlight map[attemptKey]*attempt
+	known    map[attemptKey]*delivery
+	order    []*delivery // those that were ever known, by arrival
 }
 
 type attemptKey [sha256.Size]byte
 
 // attempt is one question to Auth0. profile and err may be read once done is closed.
 type attempt struct {
+	same    attemptKey // that of its login
 	done    chan struct{}
 	profile upstream.Profile
 	err     error
-	// deliveries are the calls that wait for it, by delivery key.
-	deliveries []attemptKey
-	// joined are those of them that found it under way, as all replicas know them.
-	joined []attemptKey
+	// deliveries are the ones that wait for it, the first of which runs it.
+	deliveries []*delivery
 }
 
-type ended struct {
-	at  time.Time
-	key attemptKey
+// delivery is one call of Kratos', or several that cannot be told from one another.
+type delivery struct {
+	key attemptKey // of this process
+	// shared is the key on all replicas, where there are several.
+	shared attemptKey
+	// named is false where Kratos did not say which delivery it is.
+	named   bool
+	arrived time.Time
+	attempt *attempt
+}
+
+// ends is when it may be forgotten.
+func (d *delivery) ends() time.Time {
+	if d.named {
+		return d.arrived.Add(deliveryWindow)
+	}
+	return d.arrived.Add(loginWindow)
+}
+
+// keeps reports whether the outcome is for the same delivery made again. What is not
+// an answer of Auth0's is kept only where it is certain that it is the same one:
+// somebody who tries again after an outage asks anew.
+func (d *delivery) keeps(err error) bool { return d.named || settled(err) }
+
+// settled reports whether Auth0 has decided about the credentials: they are right, or
+// they are refused.
+func settled(err error) bool {
+	var refusal *upstream.Refusal
+	if !errors.As(err, &refusal) {
+		return err == nil
+	}
+	switch refusal.Outcome {
+	case outcome.Mismatch, outcome.MFARequired, outcome.Blocked, outcome.Denied, outcome.Leaked, outcome.Throttled:
+		return true
+	case outcome.Match, outcome.Locked, outcome.SubjectMismatch, outcome.Unbound, outcome.Inactive, outcome.NotPending, outcome.Oversize, outcome.Closed,
+		outcome.Suspicious, outcome.Limited, outcome.Unavailable, outcome.Misconfigured, outcome.Garbled:
+	}
+	return false
 }
 
 func newAttempts(ask verifier, shared *sharedDeliveries, log *zap.Logger, now func() time.Time) *attempts {
-	a := &attempts{ask: ask, shared: shared, log: log, now: now, inFlight: map[attemptKey]*attempt{}, delivered: map[attemptKey]*attempt{}}
+	a := &attempts{ask: ask, shared: shared, log: log, now: now, inFlight: map[attemptKey]*attempt{}, known: map[attemptKey]*delivery{}}
 	_, _ = rand.Read(a.key[:]) // it never fails: crypto/rand ends the process first
 	return a
 }
@@ -71,86 +113,114 @@ type login struct {
 	// delivery is Kratos' Ory-Webhook-Trigger-Id, the same when it sends again;
 	// empty from Kratos 1.3.1, which sends none.
 	delivery string
+	// arrived is when ferry received it.
+	arrived time.Time
 }
 
 // Ask puts the question, or joins the one under way. A caller that leaves cancels
 // nobody's, not even its own: the question runs to its own deadline.
 func (a *attempts) Ask(ctx context.Context, l login) (upstream.Profile, error) {
-	at, same, first := a.join(l)
-	if lasting := context.WithoutCancel(ctx); first {
-		a.run(lasting, at, same, l)
-		a.shared.tell(lasting, at)
-	} else {
-		a.shared.join(lasting, l)
+	d, is := a.join(l)
+	switch lasting := context.WithoutCancel(ctx); is {
+	case first:
+		a.run(lasting, d, l)
+	case joined:
+		a.shared.join(lasting, d)
+	case again:
 	}
 	select {
-	case <-at.done:
-		return at.profile, at.err
+	case <-d.attempt.done:
+		return d.attempt.profile, d.attempt.err
 	case <-ctx.Done():
 		return upstream.Profile{}, &upstream.Refusal{Outcome: outcome.Unavailable, Reason: "caller_gone"}
 	}
 }
 
-// join finds the attempt that this login is part of; first says that it is a new
-// one, which the caller must run.
-func (a *attempts) join(l login) (at *attempt, same attemptKey, first bool) {
-	same = l.hash(a.key[:])
-	var delivery attemptKey
+// role is what a delivery is to its attempt.
+type role int
+
+const (
+	again  role = iota // it was made before
+	joined             // it shares the question of another one
+	first              // it puts the question
+)
+
+// join finds the attempt that this login is part of.
+func (a *attempts) join(l login) (*delivery, role) {
+	same := l.hash(a.key[:])
+	key := same
 	if l.delivery != "" {
-		delivery = l.deliveryHash(a.key[:])
+		key = named(a.key[:], same, l.delivery)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.forget()
-	if l.delivery != "" {
-		if at := a.delivered[delivery]; at != nil {
-			return at, same, false
-		}
+	if d := a.known[key]; d != nil && a.now().Before(d.ends()) {
+		return d, again
 	}
-	at = a.inFlight[same]
-	if at == nil {
-		at, first = &attempt{done: make(chan struct{})}, true
-		a.inFlight[same] = at
-	} else if a.shared != nil && l.delivery != "" {
-		at.joined = append(at.joined, a.shared.key(l))
+	d := &delivery{key: key, named: l.delivery != "", arrived: l.arrived}
+	if a.shared != nil {
+		d.shared = a.shared.key(l)
 	}
-	if l.delivery != "" {
-		at.deliveries = append(at.deliveries, delivery)
-		a.delivered[delivery] = at
+	is := joined
+	d.attempt = a.inFlight[same]
+	if d.attempt == nil {
+		is = first
+		d.attempt = &attempt{same: same, done: make(chan struct{})}
+		a.inFlight[same] = d.attempt
 	}
-	return at, same, first
+	d.attempt.deliveries = append(d.attempt.deliveries, d)
+	a.known[key] = d
+	a.order = append(a.order, d)
+	return d, is
 }
 
-func (a *attempts) run(ctx context.Context, at *attempt, same attemptKey, l login) {
-	defer func() {
-		if fault := recover(); fault != nil {
-			logPanic(a.log, fault)
-			at.profile, at.err = upstream.Profile{}, &upstream.Refusal{Outcome: outcome.Garbled, Reason: "panic"}
+// run puts the question of the first delivery of an attempt.
+func (a *attempts) run(ctx context.Context, d *delivery, l login) {
+	at, arrived := d.attempt, d.arrived
+	func() {
+		defer func() {
+			if fault := recover(); fault != nil {
+				logPanic(a.log, fault)
+				at.profile, at.err = upstream.Profile{}, &upstream.Refusal{Outcome: outcome.Garbled, Reason: "panic"}
+			}
+		}()
+		if a.shared == nil {
+			at.profile, at.err = a.ask.Ask(ctx, l.question)
+			return
 		}
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		delete(a.inFlight, same)
-		for _, key := range at.deliveries {
-			a.ended = append(a.ended, ended{a.now(), key})
-		}
-		close(at.done)
+		at.profile, arrived, at.err = a.shared.ask(ctx, a.ask, l, d)
 	}()
-	if a.shared == nil || l.delivery == "" {
-		at.profile, at.err = a.ask.Ask(ctx, l.question)
-		return
-	}
-	at.profile, at.err = a.shared.ask(ctx, a.ask, l)
+	a.end(at, arrived)
+	a.shared.tell(ctx, at)
 }
 
-// forget drops what ended longer ago than the window.
+// end lets those who wait have the outcome. No more of them join. The first delivery
+// may have arrived earlier, at another replica.
+func (a *attempts) end(at *attempt, arrived time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	at.deliveries[0].arrived = arrived
+	delete(a.inFlight, at.same)
+	for _, d := range at.deliveries {
+		if !d.keeps(at.err) && a.known[d.key] == d {
+			delete(a.known, d.key)
+		}
+	}
+	close(at.done)
+}
+
+// forget drops what is over. Its order is that of arrival, so some are kept for a
+// little longer than they count.
 func (a *attempts) forget() {
-	oldest := a.now().Add(-redeliveryWindow)
-	n := 0
-	for n < len(a.ended) && a.ended[n].at.Before(oldest) {
-		delete(a.delivered, a.ended[n].key)
+	now, n := a.now(), 0
+	for n < len(a.order) && !now.Before(a.order[n].ends()) {
+		if d := a.order[n]; a.known[d.key] == d {
+			delete(a.known, d.key)
+		}
 		n++
 	}
-	a.ended = a.ended[n:]
+	a.order = a.order[n:]
 }
 
 // hash is a keyed hash of all that makes two logins the same.
@@ -158,22 +228,27 @@ func (l login) hash(key []byte) attemptKey {
 	return keyedHash(key, l.identityID, l.question.Realm, l.question.Username, l.question.Password.Reveal(), addressKey(l.ip))
 }
 
-// deliveryHash is that of a login with the delivery that it came with.
-func (l login) deliveryHash(key []byte) attemptKey {
-	same := l.hash(key)
-	return keyedHash(key, string(same[:]), l.delivery)
+// named is the key of a login with the delivery that it came with.
+func named(key []byte, same attemptKey, delivery string) attemptKey {
+	return keyedHash(key, string(same[:]), delivery)
 }
 
-// keyedHash is one of the parts, each with its length before it.
+// keyedHash is one of the parts, each with its length before it. They go through one
+// small buffer, which is cleared: the password is among them, and is copied nowhere
+// else.
 func keyedHash(key []byte, parts ...string) attemptKey {
-	var text []byte
-	for _, part := range parts {
-		text = binary.BigEndian.AppendUint64(text, uint64(len(part)))
-		text = append(text, part...)
-	}
 	mac := hmac.New(sha256.New, key)
-	mac.Write(text)
-	clear(text) // the password was in it
+	var buffer [sha256.BlockSize]byte
+	defer clear(buffer[:])
+	for _, part := range parts {
+		binary.BigEndian.PutUint64(buffer[:], uint64(len(part)))
+		mac.Write(buffer[:8])
+		for len(part) > 0 {
+			n := copy(buffer[:], part)
+			mac.Write(buffer[:n])
+			part = part[n:]
+		}
+	}
 	return attemptKey(mac.Sum(nil))
 }
 

@@ -3,6 +3,7 @@ package hook
 import (
 	"context"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -55,31 +56,49 @@ func TestSharing(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			var running sync.WaitGroup
 			join := func(l login) *attempt {
-				at, same, first := a.join(l)
-				if first {
-					running.Go(func() { a.run(context.WithoutCancel(ctx), at, same, l) })
+				d, is := a.join(l)
+				if is == first {
+					running.Go(func() { a.run(context.WithoutCancel(ctx), d, l) })
 				}
-				return at
+				return d.attempt
 			}
-			first := join(base())
+			one := join(base())
 			other := base()
 			c.change(&other)
 			second := join(other)
-			if (first == second) != c.shared {
-				t.Errorf("shared: %v", first == second)
+			if (one == second) != c.shared {
+				t.Errorf("shared: %v", one == second)
 			}
 			cancel() // nobody's leaving cancels a question
 			close(auth0.release)
 			running.Wait()
-			<-first.done
+			<-one.done
 			<-second.done
 			if want := map[bool]int{true: 1, false: 2}[c.shared]; len(auth0.asked) != want {
 				t.Errorf("asked %d times, want %d", len(auth0.asked), want)
 			}
-			if first.err != nil || first.profile.Subject != "auth0|alice" {
-				t.Errorf("%+v, %v", first.profile, first.err)
+			if one.err != nil || one.profile.Subject != "auth0|alice" {
+				t.Errorf("%+v, %v", one.profile, one.err)
 			}
 		})
+	}
+}
+
+// TestKeyedHash: parts are hashed whole, each for itself, however long they are.
+func TestKeyedHash(t *testing.T) {
+	long := strings.Repeat("x", 64)
+	seen := map[attemptKey][]string{}
+	for _, parts := range [][]string{
+		{}, {""}, {"", ""}, {"x"}, {"x", ""}, {"", "x"}, {long}, {long + "x"}, {long, "x"}, {"x", long}, {"x" + long, ""}, {long + "y"}, {long + long},
+	} {
+		key := keyedHash([]byte("key"), parts...)
+		if other, twice := seen[key]; twice {
+			t.Errorf("%q and %q are the same", other, parts)
+		}
+		seen[key] = parts
+		if key != keyedHash([]byte("key"), parts...) || key == keyedHash([]byte("another"), parts...) {
+			t.Errorf("%q: not a hash of key and parts", parts)
+		}
 	}
 }
 
@@ -99,24 +118,27 @@ func TestAddressesOfOnePerson(t *testing.T) {
 	}
 }
 
-// TestNothingIsKeptForLong: what ended a minute ago takes no memory.
+// TestNothingIsKeptForLong: what is over takes no memory.
 func TestNothingIsKeptForLong(t *testing.T) {
-	auth0 := &patient{make(chan upstream.Question, 200), make(chan struct{})}
+	auth0 := &patient{make(chan upstream.Question, 300), make(chan struct{})}
 	close(auth0.release)
 	now := time.Now()
 	a := newAttempts(auth0, nil, zap.NewNop(), func() time.Time { return now })
 	for i := range 100 {
-		if _, err := a.Ask(t.Context(), login{delivery: string(rune('a' + i))}); err != nil {
-			t.Fatal(err)
+		for _, l := range []login{{delivery: string(rune('a' + i))}, {identityID: string(rune('a' + i))}} {
+			l.arrived = now
+			if _, err := a.Ask(t.Context(), l); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
-	now = now.Add(2 * redeliveryWindow)
-	if _, err := a.Ask(t.Context(), login{}); err != nil {
+	now = now.Add(deliveryWindow)
+	if _, err := a.Ask(t.Context(), login{arrived: now}); err != nil {
 		t.Fatal(err)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.delivered) != 0 || len(a.ended) != 0 || len(a.inFlight) != 0 {
-		t.Errorf("kept %d deliveries, %d ends, %d in flight", len(a.delivered), len(a.ended), len(a.inFlight))
+	if len(a.known) != 1 || len(a.order) != 1 || len(a.inFlight) != 0 {
+		t.Errorf("%d are known, %d in order, %d in flight", len(a.known), len(a.order), len(a.inFlight))
 	}
 }

@@ -2,6 +2,7 @@ package hook_test
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -14,31 +15,38 @@ import (
 	"ferry/upstream"
 )
 
-// TestNothingIsRememberedAfterwards: a verdict is never cached.
-func TestNothingIsRememberedAfterwards(t *testing.T) {
-	f := alice()
-	h := start(t, f)
-	h.post(t, login())
-	h.post(t, login())
-	if f.asked() != 2 {
-		t.Errorf("asked %d times, want 2", f.asked())
-	}
+// delivered names the delivery that a call is, as Kratos does from 25.4 on.
+func delivered(id string) func(*http.Request) {
+	return func(r *http.Request) { r.Header.Set("Ory-Webhook-Trigger-Id", id) }
 }
 
-// TestRedelivery: the same delivery made again gets the answer to the first.
+// clock is one that tests move.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) advance(by time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(by)
+}
+
+// TestRedelivery: the same delivery made again gets the outcome of the first, for two
+// minutes from its arrival.
 func TestRedelivery(t *testing.T) {
-	trigger := func(id string) func(*http.Request) {
-		return func(r *http.Request) { r.Header.Set("Ory-Webhook-Trigger-Id", id) }
-	}
 	f := alice()
-	var mu sync.Mutex
-	now := time.Now()
-	h := start(t, f, func(o *hook.Options) {
-		o.Now = func() time.Time { mu.Lock(); defer mu.Unlock(); return now }
-	})
+	time := &clock{now: time.Now()}
+	h := start(t, f, func(o *hook.Options) { o.Now = time.Now })
 	step := func(what, body, id, want string, asked int) {
 		t.Helper()
-		if got := h.post(t, body, trigger(id)); got.body != want || f.asked() != asked {
+		if got := h.post(t, body, delivered(id)); got.body != want || f.asked() != asked {
 			t.Fatalf("%s: %+v, asked %d times, want %d", what, got, f.asked(), asked)
 		}
 	}
@@ -52,10 +60,73 @@ func TestRedelivery(t *testing.T) {
 	f.identity.Active = false
 	step("the identity was deactivated meanwhile", login(), "t-2", noMatch, 3)
 	f.identity.Active = true
-	mu.Lock()
-	now = now.Add(61 * time.Second)
-	mu.Unlock()
-	step("much later", login(), "t-2", matched, 4)
+	f.identity.Pending = false
+	step("the identity has a password meanwhile", login(), "t-2", unavailable, 3)
+	f.identity.Pending = true
+	f.identity.Binding.Subjects = []string{"auth0|bob"}
+	step("the identity was bound to another user meanwhile", login(), "t-2", noMatch, 3)
+	f.identity.Binding.Subjects = []string{aliceSub}
+	time.advance(63 * second)
+	step("the third delivery", login(), "t-2", matched, 3)
+	time.advance(56 * second)
+	step("after almost two minutes", login(), "t-2", matched, 3)
+	time.advance(second)
+	step("after two minutes", login(), "t-2", matched, 4)
+}
+
+const second = time.Second
+
+// TestUnnamedRedelivery: Kratos 1.3.1 does not name its deliveries. An identical login
+// gets what Auth0 answered to the first for 100 s, and nothing else is kept.
+func TestUnnamedRedelivery(t *testing.T) {
+	for name, c := range map[string]struct {
+		err  error
+		want string
+		kept bool
+	}{
+		"match":         {nil, matched, true},
+		"mismatch":      {&upstream.Refusal{Outcome: outcome.Mismatch}, noMatch, true},
+		"mfa_required":  {&upstream.Refusal{Outcome: outcome.MFARequired}, noMatch, true},
+		"blocked":       {&upstream.Refusal{Outcome: outcome.Blocked}, noMatch, true},
+		"denied":        {&upstream.Refusal{Outcome: outcome.Denied}, noMatch, true},
+		"leaked":        {&upstream.Refusal{Outcome: outcome.Leaked}, noMatch, true},
+		"throttled":     {&upstream.Refusal{Outcome: outcome.Throttled}, noMatch, true},
+		"suspicious":    {&upstream.Refusal{Outcome: outcome.Suspicious}, unavailable, false},
+		"limited":       {&upstream.Refusal{Outcome: outcome.Limited}, unavailable, false},
+		"unavailable":   {&upstream.Refusal{Outcome: outcome.Unavailable}, unavailable, false},
+		"misconfigured": {&upstream.Refusal{Outcome: outcome.Misconfigured}, unavailable, false},
+		"garbled":       {&upstream.Refusal{Outcome: outcome.Garbled}, unavailable, false},
+		"unknown error": {io.ErrUnexpectedEOF, unavailable, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := alice()
+			f.askErr = c.err
+			time := &clock{now: time.Now()}
+			h := start(t, f, func(o *hook.Options) { o.Now, o.TrustedProxies = time.Now, 1 })
+			step := func(what, body, want string, asked int) {
+				t.Helper()
+				if got := h.post(t, body); got.body != want || f.asked() != asked {
+					t.Fatalf("%s: %+v, asked %d times, want %d", what, got, f.asked(), asked)
+				}
+			}
+			step("first", login(), c.want, 1)
+			asked := 1
+			if !c.kept {
+				asked++
+			}
+			step("again", login(), c.want, asked)
+			if !c.kept {
+				return
+			}
+			f.askErr = nil // the password was reset at Auth0, say
+			step("another password", strings.ReplaceAll(login(), canary, canary+"x"), matched, 2)
+			step("another address", strings.TrimSuffix(login(), "}")+`,"client":{"ip":"203.0.113.9"}}`, matched, 3)
+			time.advance(99 * second)
+			step("the last delivery", login(), c.want, 3)
+			time.advance(second)
+			step("later", login(), matched, 4)
+		})
+	}
 }
 
 // TestACallerThatLeaves cancels nobody else, and its own second try finds the
@@ -93,7 +164,7 @@ func TestACallerThatLeaves(t *testing.T) {
 	if got := <-stays; got.body != matched {
 		t.Errorf("the one who stayed: %+v", got)
 	}
-	got := h.post(t, login(), func(r *http.Request) { r.Header.Set("Ory-Webhook-Trigger-Id", "t-1") })
+	got := h.post(t, login(), delivered("t-1"))
 	if got.body != matched {
 		t.Errorf("the one who came back: %+v", got)
 	}

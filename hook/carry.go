@@ -15,10 +15,14 @@ import (
 )
 
 const (
-	// carryTries and carryPause: half a second, one, two, … within the time that a
-	// profile is leased for.
-	carryTries = 6
-	carryPause = 500 * time.Millisecond
+	// carryTries and carryPause: half a second, one, two, … but never more than
+	// carryPauseMost.
+	carryTries     = 6
+	carryPause     = 500 * time.Millisecond
+	carryPauseMost = 8 * time.Second
+	// carryTime bounds all tries together: they end before the lease does, so that no
+	// other replica writes the same profile meanwhile.
+	carryTime = state.LeaseTime - 2*time.Second
 	// carryPatience is how long a login may wait for it, in Kratos' parse mode.
 	carryPatience = 2 * time.Second
 	// carryCrowd is how many profiles may wait for another try at once, and how many
@@ -57,6 +61,7 @@ type CarryOptions struct {
 type carrier struct {
 	CarryOptions
 	log     *zap.Logger
+	hash    func(string) string // of an Auth0 user id, for the log
 	metrics *metrics
 	now     func() time.Time
 
@@ -70,9 +75,9 @@ type carrier struct {
 	schemas map[string]cachedSchema
 }
 
-func newCarrier(opts CarryOptions, log *zap.Logger, m *metrics, now func() time.Time) *carrier {
+func newCarrier(opts CarryOptions, log *zap.Logger, hash func(string) string, m *metrics, now func() time.Time) *carrier {
 	return &carrier{
-		CarryOptions: opts, log: log, metrics: m, now: now,
+		CarryOptions: opts, log: log, hash: hash, metrics: m, now: now,
 		waiting: make(chan struct{}, carryCrowd), notes: make(chan struct{}, carryCrowd), drain: make(chan struct{}), schemas: map[string]cachedSchema{},
 	}
 }
@@ -86,7 +91,14 @@ var errRebound = errors.New("the identity was bound to another user meanwhile")
 // carry writes the profile, or leaves it to later tries. The record is nil where
 // nothing is written yet.
 func (c *carrier) carry(ctx context.Context, lease state.Lease) (*kratos.Record, string) {
-	record, changed, err := c.first(ctx, lease.Kept)
+	leased, cancel := context.WithTimeout(ctx, carryTime)
+	record, changed, err := c.first(leased, lease.Kept)
+	queued := false
+	defer func() {
+		if !queued {
+			cancel()
+		}
+	}()
 	switch {
 	case err == nil:
 		c.done(ctx, lease)
@@ -102,9 +114,11 @@ func (c *carrier) carry(ctx context.Context, lease state.Lease) (*kratos.Record,
 	c.log.Warn("profile not written yet", zap.String("identity_id", lease.Kept.IdentityID), zap.String("reason", reasonOf(err)))
 	select {
 	case c.waiting <- struct{}{}:
+		queued = true
 		c.running.Go(func() {
 			defer func() { <-c.waiting }()
-			c.again(ctx, lease, err)
+			defer cancel()
+			c.again(leased, lease, err)
 		})
 		return nil, "queued"
 	default:
@@ -121,16 +135,19 @@ func (c *carrier) first(ctx context.Context, kept state.Kept) (kratos.Record, bo
 	return c.write(ctx, kept)
 }
 
-// again tries until it succeeds, is refused, or has tried enough; at once and for
-// the last time when ferry stops.
+// again tries until it succeeds, is refused, has tried enough, or ctx ends; at once
+// and for the last time when ferry stops.
 func (c *carrier) again(ctx context.Context, lease state.Lease, err error) {
 	pause := carryPause
 	for range carryTries {
 		last := c.wait(pause)
-		pause *= 2
+		pause = min(2*pause, carryPauseMost)
+		if ctx.Err() != nil {
+			break
+		}
 		if _, _, err = c.write(ctx, lease.Kept); err == nil {
 			c.metrics.afterLogin("written_later", 0)
-			c.done(ctx, lease)
+			c.done(context.WithoutCancel(ctx), lease)
 			return
 		}
 		if last || isFinal(err) {
@@ -139,7 +156,7 @@ func (c *carrier) again(ctx context.Context, lease state.Lease, err error) {
 	}
 	c.metrics.afterLogin("lost", 0)
 	c.lost(lease, err)
-	c.done(ctx, lease)
+	c.done(context.WithoutCancel(ctx), lease)
 }
 
 // wait reports whether ferry stops, which ends the waiting.
@@ -168,7 +185,7 @@ func (c *carrier) Drain(ctx context.Context) {
 
 // lost is the one line that reconcile needs: whose profile is not there.
 func (c *carrier) lost(lease state.Lease, err error) {
-	c.log.Error("profile not written", zap.String("identity_id", lease.Kept.IdentityID), zap.String("subject", lease.Kept.Subject), zap.String("reason", reasonOf(err)))
+	c.log.Error("profile not written", zap.String("identity_id", lease.Kept.IdentityID), zap.String("subject_hash", c.hash(lease.Kept.Subject)), zap.String("reason", reasonOf(err)))
 }
 
 func (c *carrier) done(ctx context.Context, lease state.Lease) {
@@ -273,7 +290,7 @@ func (c *carrier) migrated(ctx context.Context, before, after kratos.Record, kep
 			zap.String("identity_id", kept.IdentityID), zap.Bool("pending_again", after.Pending))
 	}
 	c.metrics.migration()
-	c.log.Info("migrated", zap.String("identity_id", kept.IdentityID), zap.String("subject", kept.Subject), zap.Time("matched_at", kept.MatchedAt))
+	c.log.Info("migrated", zap.String("identity_id", kept.IdentityID), zap.String("subject_hash", c.hash(kept.Subject)), zap.Time("matched_at", kept.MatchedAt))
 	if c.Marker == nil {
 		return
 	}

@@ -3,6 +3,7 @@ package hook
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,7 +45,7 @@ func crowded(t *testing.T, records records, auth0 marker, expired func(string, s
 		t.Fatal(err)
 	}
 	core, logs := observer.New(zapcore.WarnLevel)
-	c := newCarrier(CarryOptions{Records: records, Mapper: mapping.Default, Marker: auth0}, zap.New(core), m, time.Now)
+	c := newCarrier(CarryOptions{Records: records, Mapper: mapping.Default, Marker: auth0}, zap.New(core), strings.ToUpper, m, time.Now)
 	c.waiting = make(chan struct{})
 	store := state.NewMemory(state.Options{Expired: expired})
 	if err := store.Keep(t.Context(), state.Kept{IdentityID: "i", Subject: "auth0|1", Claims: []byte(`{"sub":"auth0|1"}`), MatchedAt: time.Now()}); err != nil {

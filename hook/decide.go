@@ -18,12 +18,13 @@ import (
 // decide takes one login to its outcome. Auth0 is asked at most once, and only
 // about an identity that could match.
 func (h *Handler) decide(ctx context.Context, req migrationRequest, delivery string, e *entry) outcome.Outcome {
+	arrived := h.opts.Now()
 	if req.Password.Len() > h.opts.MaxPasswordBytes {
 		e.reason = "password_length"
 		return outcome.Oversize
 	}
 	identifier := kratos.NormalizeIdentifier(req.Identifier)
-	e.identifier = Hash(h.opts.LogHashKey, identifier)
+	e.identifier = h.hash(identifier)
 	if h.opts.Closed {
 		return outcome.Closed
 	}
@@ -37,13 +38,13 @@ func (h *Handler) decide(ctx context.Context, req migrationRequest, delivery str
 		return outcome.Misconfigured
 	}
 	ip := clientIP(req.Client.IP, h.opts.TrustedProxies)
-	question := upstream.Question{Username: h.username(identity, identifier, realm), Password: req.Password, Realm: realm}
+	question := upstream.Question{Username: h.username(identity, realm), Password: req.Password, Realm: realm}
 	if h.opts.ForwardClientIP {
 		question.ClientIP = ip
 	}
 	e.sent = true
 	started := h.opts.Now()
-	profile, err := h.attempts.Ask(ctx, login{identityID: identity.ID, question: question, ip: ip, delivery: delivery})
+	profile, err := h.attempts.Ask(ctx, login{identityID: identity.ID, question: question, ip: ip, delivery: delivery, arrived: arrived})
 	e.upstream = h.opts.Now().Sub(started)
 	if err != nil {
 		return e.refusal(err)
@@ -65,19 +66,24 @@ func (h *Handler) keep(ctx context.Context, identity kratos.Identity, req migrat
 	})
 	if err != nil {
 		h.metrics.stateFault("keep")
-		h.opts.Log.Error("profile not kept", zap.String("identity_id", identity.ID), zap.String("subject", profile.Subject), zap.Error(err))
+		h.opts.Log.Error("profile not kept", zap.String("identity_id", identity.ID), zap.String("subject_hash", h.hash(profile.Subject)), zap.Error(err))
 	}
 }
 
 // identity finds the identity, and refuses one that no answer of Auth0's could make
 // match. The outcome is zero where it may be asked about.
+//
+// Kratos calls for an identity that it has just read as pending. What has changed since
+// then is not this person's doing, and the next try tells: those outcomes are an outage.
+// An identity that is deactivated or unbound was so when Kratos looked, or stays so: this
+// login must fail.
 func (h *Handler) identity(ctx context.Context, req migrationRequest, identifier string, e *entry) (kratos.Identity, outcome.Outcome) {
 	if identifier == "" || len(identifier) > maxIdentifierBytes {
 		e.reason = "identifier_length"
 		return kratos.Identity{}, outcome.Oversize
 	}
 	started := h.opts.Now()
-	identity, err := h.opts.Identities.Find(ctx, identifier)
+	identity, err := h.lookUp(ctx, req, identifier)
 	e.kratos = h.opts.Now().Sub(started)
 	if err != nil {
 		return kratos.Identity{}, e.lookupFailure(err)
@@ -87,14 +93,33 @@ func (h *Handler) identity(ctx context.Context, req migrationRequest, identifier
 	case req.Identity.ID != "" && !strings.EqualFold(req.Identity.ID, identity.ID):
 		e.reason = "identity_differs"
 		return identity, outcome.Garbled
-	case !identity.Active, req.Identity.State != "" && req.Identity.State != "active":
+	case !identity.Active:
 		return identity, outcome.Inactive
+	case req.Identity.State != "" && req.Identity.State != "active":
+		e.reason = "activated_meanwhile"
+		return identity, outcome.Unavailable
 	case !identity.Pending:
 		return identity, outcome.NotPending
-	case len(identity.Binding.Subjects) == 0 && !h.opts.TrustVerifiedIdentifier:
+	case len(identity.Binding.Subjects) > 0:
+		return identity, 0
+	case !h.opts.TrustVerifiedIdentifier:
 		return identity, outcome.Unbound
+	case !identity.Lists:
+		// Only the comparison with what Auth0 verified ties this login to the identity.
+		e.reason = "identifier_differs"
+		return identity, outcome.Unavailable
 	}
 	return identity, 0
+}
+
+// lookUp asks Kratos once. Where Kratos says which identity it found, that one is
+// read, whatever form of the identifier it lists: the binding is the proof. Where it
+// does not, the identity is the one that lists the identifier exactly.
+func (h *Handler) lookUp(ctx context.Context, req migrationRequest, identifier string) (kratos.Identity, error) {
+	if id := onlyUUID(req.Identity.ID); id != "" {
+		return h.opts.Identities.Get(ctx, id, identifier)
+	}
+	return h.opts.Identities.Find(ctx, identifier)
 }
 
 // judge is the only place that says match: the identity is active and pending, the
@@ -106,7 +131,7 @@ func (h *Handler) judge(identity kratos.Identity, profile upstream.Profile, iden
 	case !identity.Active || !identity.Pending || profile.Subject == "":
 		return outcome.Garbled
 	case identity.Binding.Has(profile.Subject),
-		unbound && h.opts.TrustVerifiedIdentifier && verifiedAs(profile, identifier):
+		unbound && h.opts.TrustVerifiedIdentifier && identity.Lists && verifiedAs(profile, identifier):
 		return outcome.Match
 	case unbound:
 		return outcome.Unbound
@@ -137,7 +162,8 @@ func (h *Handler) realm(b kratos.Binding) (string, bool) {
 
 // username is what Auth0 is asked about: the identifier as Kratos stores it, or, in
 // a connection that may tell upper case from lower, as the identity's trait has it.
-func (h *Handler) username(identity kratos.Identity, identifier, realm string) string {
+func (h *Handler) username(identity kratos.Identity, realm string) string {
+	identifier := identity.Identifier
 	if slices.Contains(h.opts.CustomRealms, realm) && identity.Trait != "" {
 		identifier = strings.TrimSpace(identity.Trait)
 	}

@@ -15,104 +15,109 @@ const (
 	recallMost = 25 * time.Second // Kratos has given up by then
 )
 
-// Deliveries keeps the answers to deliveries for all replicas.
+// Deliveries keeps the outcomes of deliveries for all replicas.
 type Deliveries interface {
 	// HashKey is the same on every replica.
 	HashKey() [32]byte
 	Recall(ctx context.Context, key [32]byte) (answer []byte, ok bool, err error)
-	Remember(ctx context.Context, key [32]byte, answer []byte) error
+	Remember(ctx context.Context, key [32]byte, answer []byte, ttl time.Duration) error
 	Claim(ctx context.Context, key [32]byte, ttl time.Duration) (won bool, err error)
+	// Unclaim gives up a claim that was won.
+	Unclaim(ctx context.Context, key [32]byte) error
 }
 
-// sharedDeliveries sees to it that a delivery which Kratos makes again costs no
-// second attempt, whichever replica it reaches.
+// sharedDeliveries see to it that a delivery which Kratos makes again costs no second
+// attempt, whichever replica it reaches.
 type sharedDeliveries struct {
 	store Deliveries
 	// claimFor is how long one replica may ask for the others: a little longer than
 	// Auth0 may take.
 	claimFor time.Duration
 	metrics  *metrics
+	now      func() time.Time
 }
 
 // deliveryAnswer is what came of a question, as it is kept.
 type deliveryAnswer struct {
+	// Arrived is when the first delivery did.
+	Arrived time.Time         `json:"arrived"`
 	Profile *upstream.Profile `json:"profile,omitempty"`
 	Refusal *upstream.Refusal `json:"refusal,omitempty"`
 }
 
-// ask puts the question, unless another replica has, or is just doing it. A store
-// that does not answer keeps nobody out.
-func (s *sharedDeliveries) ask(ctx context.Context, auth0 verifier, l login) (upstream.Profile, error) {
-	key := s.key(l)
+// ask puts the question, unless another replica has, or is just doing it. It returns
+// when the first delivery arrived, wherever that was. A store that does not answer
+// keeps no one out.
+func (s *sharedDeliveries) ask(ctx context.Context, auth0 verifier, l login, d *delivery) (upstream.Profile, time.Time, error) {
 	tick := time.NewTicker(recallPoll)
 	defer tick.Stop()
 	ctx, cancel := context.WithTimeout(ctx, recallMost)
 	defer cancel()
 	for {
 		// The answer is there for longer than the claim: it comes first.
-		text, ok, err := s.store.Recall(ctx, key)
+		text, ok, err := s.store.Recall(ctx, d.shared)
 		if err != nil {
 			s.metrics.stateFault("recall")
 		}
 		if ok {
 			return decodeAnswer(text)
 		}
-		won, err := s.store.Claim(ctx, key, s.claimFor)
+		won, err := s.store.Claim(ctx, d.shared, s.claimFor)
 		if err != nil {
 			s.metrics.stateFault("claim")
 		}
 		if won || err != nil {
-			return s.first(ctx, key, auth0, l)
+			profile, err := auth0.Ask(ctx, l.question)
+			s.remember(ctx, d, profile, err)
+			return profile, d.arrived, err
 		}
 		// Another replica asks. If it died meanwhile, its claim ends soon.
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return upstream.Profile{}, &upstream.Refusal{Outcome: outcome.Unavailable, Reason: "first_delivery_unanswered"}
+			return upstream.Profile{}, d.arrived, &upstream.Refusal{Outcome: outcome.Unavailable, Reason: "first_delivery_unanswered"}
 		}
 	}
-}
-
-// first asks, and leaves the answer to whoever gets the delivery again.
-func (s *sharedDeliveries) first(ctx context.Context, key attemptKey, auth0 verifier, l login) (upstream.Profile, error) {
-	profile, err := auth0.Ask(ctx, l.question)
-	s.remember(ctx, key, profile, err)
-	return profile, err
 }
 
 // join claims a delivery that shares the question of another one, so that no replica
 // asks for it meanwhile. A nil s does nothing, here and in tell.
-func (s *sharedDeliveries) join(ctx context.Context, l login) {
-	if s == nil || l.delivery == "" {
+func (s *sharedDeliveries) join(ctx context.Context, d *delivery) {
+	if s == nil {
 		return
 	}
-	if _, err := s.store.Claim(ctx, s.key(l), s.claimFor); err != nil {
+	if _, err := s.store.Claim(ctx, d.shared, s.claimFor); err != nil {
 		s.metrics.stateFault("claim")
 	}
 }
 
-// tell leaves the answer to the deliveries that shared the question. It has ended, so
-// no more of them join.
+// tell leaves the outcome to the deliveries that shared the question of the first. It
+// has ended, so no more of them join.
 func (s *sharedDeliveries) tell(ctx context.Context, at *attempt) {
 	if s == nil {
 		return
 	}
-	for _, key := range at.joined {
-		s.remember(ctx, key, at.profile, at.err)
+	for _, d := range at.deliveries[1:] {
+		s.remember(ctx, d, at.profile, at.err)
 	}
 }
 
-// remember keeps what Auth0 answered; an error that is no answer is not kept.
-func (s *sharedDeliveries) remember(ctx context.Context, key attemptKey, profile upstream.Profile, err error) {
-	answer := deliveryAnswer{Profile: &profile}
-	if err != nil {
-		answer = deliveryAnswer{}
-		if !errors.As(err, &answer.Refusal) {
-			return
+// remember keeps the outcome for the delivery made again, or lets the next one ask.
+func (s *sharedDeliveries) remember(ctx context.Context, d *delivery, profile upstream.Profile, err error) {
+	answer, lasts := deliveryAnswer{Arrived: d.arrived}, d.ends().Sub(s.now())
+	if err == nil {
+		answer.Profile = &profile
+	} else if !errors.As(err, &answer.Refusal) {
+		lasts = 0
+	}
+	if !d.keeps(err) || lasts <= 0 {
+		if s.store.Unclaim(ctx, d.shared) != nil {
+			s.metrics.stateFault("unclaim")
 		}
+		return
 	}
 	text, jsonErr := json.Marshal(answer)
-	if jsonErr != nil || s.store.Remember(ctx, key, text) != nil {
+	if jsonErr != nil || s.store.Remember(ctx, d.shared, text, lasts) != nil {
 		s.metrics.stateFault("remember")
 	}
 }
@@ -120,17 +125,21 @@ func (s *sharedDeliveries) remember(ctx context.Context, key attemptKey, profile
 // key is the same on every replica.
 func (s *sharedDeliveries) key(l login) attemptKey {
 	hashKey := s.store.HashKey()
-	return l.deliveryHash(hashKey[:])
+	same := l.hash(hashKey[:])
+	if l.delivery == "" {
+		return same
+	}
+	return named(hashKey[:], same, l.delivery)
 }
 
-func decodeAnswer(text []byte) (upstream.Profile, error) {
+func decodeAnswer(text []byte) (upstream.Profile, time.Time, error) {
 	var answer deliveryAnswer
 	switch {
 	case json.Unmarshal(text, &answer) != nil:
 	case answer.Refusal != nil:
-		return upstream.Profile{}, answer.Refusal
+		return upstream.Profile{}, answer.Arrived, answer.Refusal
 	case answer.Profile != nil && answer.Profile.Subject != "":
-		return *answer.Profile, nil
+		return *answer.Profile, answer.Arrived, nil
 	}
-	return upstream.Profile{}, &upstream.Refusal{Outcome: outcome.Garbled, Reason: "state_garbled"}
+	return upstream.Profile{}, answer.Arrived, &upstream.Refusal{Outcome: outcome.Garbled, Reason: "state_garbled"}
 }

@@ -27,6 +27,9 @@ type identities interface {
 	// Find returns the one identity whose password credential lists the normalised
 	// identifier; every doubt is a *kratos.Error.
 	Find(ctx context.Context, identifier string) (kratos.Identity, error)
+	// Get returns the identity with the id, which Kratos found by that identifier, and
+	// tells whether it lists it; every doubt is a *kratos.Error.
+	Get(ctx context.Context, id, identifier string) (kratos.Identity, error)
 }
 
 // verifier asks Auth0.
@@ -68,7 +71,7 @@ type Options struct {
 	// Closed ends the migration: every login is answered as outcome.Closed, and neither
 	// Kratos nor Auth0 is asked.
 	Closed bool
-	// LogHashKey keys the hashes that stand for identifiers in logs.
+	// LogHashKey keys the hashes that stand for identifiers and Auth0 user ids in logs.
 	LogHashKey secret.String
 
 	// Profiles keeps what crosses between the two hooks, and Carry says how it is
@@ -93,6 +96,8 @@ type Options struct {
 // Handler answers Kratos' hooks. It is safe for concurrent use.
 type Handler struct {
 	opts     Options
+	hash     func(string) string // what stands for an identifier or a subject in the log
+	callers  *zap.Logger         // for calls that are refused for the caller's fault, sampled
 	metrics  *metrics
 	attempts *attempts
 	carrier  *carrier
@@ -118,12 +123,13 @@ func New(opts Options) (*Handler, error) {
 	}
 	var shared *sharedDeliveries
 	if opts.Deliveries != nil {
-		shared = &sharedDeliveries{opts.Deliveries, opts.ClaimFor, m}
+		shared = &sharedDeliveries{store: opts.Deliveries, claimFor: opts.ClaimFor, metrics: m, now: opts.Now}
 	}
+	hash := func(text string) string { return Hash(opts.LogHashKey, text) }
 	return &Handler{
-		opts: opts, metrics: m,
+		opts: opts, hash: hash, callers: sampled(opts.Log), metrics: m,
 		attempts: newAttempts(opts.Upstream, shared, opts.Log, opts.Now),
-		carrier:  newCarrier(opts.Carry, opts.Log, m, opts.Now),
+		carrier:  newCarrier(opts.Carry, opts.Log, hash, m, opts.Now),
 	}, nil
 }
 

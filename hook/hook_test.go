@@ -48,6 +48,8 @@ type fakes struct {
 	askErr     error
 	find, ask  func()
 	identifier []string
+	stored     string   // another form of it, in Get
+	ids        []string // that Get was asked for
 	questions  []upstream.Question
 }
 
@@ -58,7 +60,22 @@ func (f *fakes) Find(_ context.Context, identifier string) (kratos.Identity, err
 	if f.find != nil {
 		f.find()
 	}
-	return f.identity, f.findErr
+	found := f.identity
+	found.Identifier, found.Lists = identifier, true
+	return found, f.findErr
+}
+
+// Get finds whoever it is, by the form that Kratos stores where there is one.
+func (f *fakes) Get(ctx context.Context, id, identifier string) (kratos.Identity, error) {
+	f.mu.Lock()
+	f.ids = append(f.ids, id)
+	stored := f.stored
+	f.mu.Unlock()
+	found, err := f.Find(ctx, identifier)
+	if stored != "" {
+		found.Identifier, found.Lists = stored, stored == identifier
+	}
+	return found, err
 }
 
 func (f *fakes) Ask(_ context.Context, q upstream.Question) (upstream.Profile, error) {
@@ -262,7 +279,13 @@ func TestTrustRules(t *testing.T) {
 		"endless request":                    {nil, nil, `{"identifier":"alice","password":"` + strings.Repeat("x", 5<<20) + `"}`, outcome.Oversize, 0},
 		"template, same identity":            {nil, nil, `{"identifier":"alice","password":"x","identity":{"id":"` + aliceID + `","state":"active"}}`, outcome.Match, 1},
 		"template, other identity":           {nil, nil, `{"identifier":"alice","password":"x","identity":{"id":"99bf8a02-aa5b-4351-ab7c-9f16e7e11a12"}}`, outcome.Garbled, 0},
-		"template, inactive":                 {nil, nil, `{"identifier":"alice","password":"x","identity":{"state":"inactive"}}`, outcome.Inactive, 0},
+		"template, activated meanwhile":      {nil, nil, `{"identifier":"alice","password":"x","identity":{"state":"inactive"}}`, outcome.Unavailable, 0},
+		"template, inactive":                 {func(f *fakes) { f.identity.Active = false }, nil, `{"identifier":"alice","password":"x","identity":{"id":"` + aliceID + `","state":"inactive"}}`, outcome.Inactive, 0},
+		"template, deactivated meanwhile":    {func(f *fakes) { f.identity.Active = false }, nil, `{"identifier":"alice","password":"x","identity":{"id":"` + aliceID + `","state":"active"}}`, outcome.Inactive, 0},
+		"template, not pending any more":     {func(f *fakes) { f.identity.Pending = false }, nil, `{"identifier":"alice","password":"x","identity":{"id":"` + aliceID + `","state":"active"}}`, outcome.NotPending, 0},
+		"template, another form":             {func(f *fakes) { f.stored = "fiona@example.org" }, nil, `{"identifier":"ﬁona@example.org","password":"x","identity":{"id":"` + aliceID + `"}}`, outcome.Match, 1},
+		"template, another form, unbound":    {func(f *fakes) { unbind(f); f.stored = stored }, verified, `{"identifier":"alice","password":"x","identity":{"id":"` + aliceID + `"}}`, outcome.Unavailable, 0},
+		"template, id that is none":          {nil, nil, `{"identifier":"alice","password":"x","identity":{"id":"../sessions"}}`, outcome.Garbled, 0},
 		"template, nulls":                    {nil, nil, `{"identifier":"alice","password":"x","identity":{"id":null,"external_id":null,"state":null},"flow":null,"client":{"ip":null}}`, outcome.Match, 1},
 		"template, external id binds nobody": {unbind, nil, `{"identifier":"alice","password":"x","identity":{"external_id":"auth0|alice"}}`, outcome.Unbound, 0},
 		"verified e-mail":                    {unbind, verified, "", outcome.Match, 1},

@@ -2,7 +2,7 @@ package hook
 
 import (
 	"fmt"
-	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -104,5 +104,5 @@ func (m *metrics) passwordChanged() { m.changed.Inc() }
 func (m *metrics) writeBackFailed() { m.untold.Inc() }
 
 func (m *metrics) caller(route string, status int) {
-	m.callers.WithLabelValues(route, http.StatusText(status)).Inc()
+	m.callers.WithLabelValues(route, strconv.Itoa(status)).Inc()
 }

@@ -101,10 +101,11 @@ func (e *entry) typed(o outcome.Outcome) (identifier string, password secret.Str
 	switch o {
 	case outcome.Match:
 		return "", secret.String{}
-	case outcome.Mismatch, outcome.Throttled, outcome.Locked, outcome.Inactive, outcome.NotPending, outcome.Oversize, outcome.Closed,
+	case outcome.Mismatch, outcome.Throttled, outcome.Locked, outcome.Inactive, outcome.Oversize, outcome.Closed,
 		outcome.Suspicious, outcome.Limited:
 		return e.asked.Identifier, e.asked.Password
 	case outcome.MFARequired, outcome.Blocked, outcome.Denied, outcome.Leaked, outcome.SubjectMismatch:
+	case outcome.NotPending: // the login that was faster may have had the same password
 	case outcome.Unbound, outcome.Garbled:
 		if !e.sent {
 			return e.asked.Identifier, e.asked.Password

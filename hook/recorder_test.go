@@ -124,7 +124,7 @@ func TestRecordedOutcomes(t *testing.T) {
 		"unbound":                  {func(f *fakes) { f.identity.Binding.Subjects = nil }, outcome.Unbound, both},
 		"inactive":                 {func(f *fakes) { f.identity.Active = false }, outcome.Inactive, both},
 		"closed":                   {refusal(outcome.Closed, 0, ""), outcome.Closed, both},
-		"not pending":              {func(f *fakes) { f.identity.Pending = false }, outcome.NotPending, both},
+		"not pending":              {func(f *fakes) { f.identity.Pending = false }, outcome.NotPending, name},
 		"kratos down":              {func(f *fakes) { f.findErr = &kratos.Error{Outcome: outcome.Unavailable, Reason: "timeout"} }, outcome.Unavailable, both},
 		"kratos refuses":           {func(f *fakes) { f.findErr = &kratos.Error{Outcome: outcome.Misconfigured} }, outcome.Misconfigured, both},
 		"realm not listed":         {func(f *fakes) { f.identity.Binding.Connection = "sms" }, outcome.Misconfigured, both},
@@ -239,7 +239,7 @@ func hashOf(text string) string { return hook.Hash(secret.New("log-hash-key"), t
 func TestRecordedAfterLogin(t *testing.T) {
 	r := startRecorded(t, alice())
 	r.post(t, login())
-	body := `{"identity":{"id":"` + aliceID + `","external_id":"canary","schema_id":"person","state":"active"},"flow":{"id":"` + aliceID + `","type":"api"},"client":{"ip":null,"user_agent":"Firefox"}}`
+	body := `{"identity":{"id":"` + aliceID + `","external_id":"canary","schema_id":"person","state":"active"},"flow":{"id":"` + aliceID + `","type":"api"},"client":{"ip":null,"user_agent":"Firefox"},"response":"ignore"}`
 	toAfterLogin := func(req *http.Request) { req.URL.Path = hook.AfterLoginPath }
 	r.post(t, body, toAfterLogin)
 	r.post(t, "{}", toAfterLogin)
@@ -251,13 +251,13 @@ func TestRecordedAfterLogin(t *testing.T) {
 	for i, want := range []struct {
 		outcome, answer string
 		status          int
-	}{{"match", matched, 200}, {"", "", 200}, {"bad_request", "{}", 200}, {recording.OutcomeCaller, "", 401}} {
+	}{{"match", matched, 200}, {"", "", 204}, {"bad_request", "", 204}, {recording.OutcomeCaller, "", 401}} {
 		line := lines[i]
 		if want.outcome != "" && line.Outcome != want.outcome || line.Status != want.status || string(line.Answer) != want.answer && want.outcome != "" {
 			t.Errorf("line %d: %+v", i, line)
 		}
 	}
-	kept := `{"identity":{"id":"` + aliceID + `","external_id":"#` + hashOf("canary") + `","schema_id":"person","state":"active"},"flow":{"id":"` + aliceID + `","type":"api"},"client":{"ip":null,"user_agent":"Firefox"}}`
+	kept := `{"identity":{"id":"` + aliceID + `","external_id":"#` + hashOf("canary") + `","schema_id":"person","state":"active"},"flow":{"id":"` + aliceID + `","type":"api"},"client":{"ip":null,"user_agent":"#` + hashOf("Firefox") + `"},"response":"ignore"}`
 	if second := lines[1]; string(second.Body) != kept || second.Route != recording.RouteAfterLogin || second.Sealed != "" || second.IdentityID != aliceID {
 		t.Errorf("%+v, body %s", second, second.Body)
 	}

@@ -2,6 +2,7 @@ package hook
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,7 +57,7 @@ func testMissingSchema(t *testing.T, api *schemas, patient time.Duration, withou
 	t.Helper()
 	core, logs := observer.New(zapcore.WarnLevel)
 	now := time.Now()
-	c := newCarrier(CarryOptions{Records: api}, zap.New(core), nil, func() time.Time { return now })
+	c := newCarrier(CarryOptions{Records: api}, zap.New(core), strings.ToUpper, nil, func() time.Time { return now })
 	missing, gone := *api, 2
 	if without {
 		gone = 1

@@ -51,7 +51,7 @@ func (h *Handler) serve(route string, call func(echo.Context, *entry) (outcome.O
 		if err != nil {
 			status := writeCallerFault(c, err)
 			h.metrics.caller(route, status)
-			h.log(c, zapcore.WarnLevel, route, e, zap.String("outcome", "caller"), zap.Int("status", status), zap.Duration("took", elapsed))
+			h.logTo(h.callers, c, zapcore.WarnLevel, route, e, zap.String("outcome", "caller"), zap.Int("status", status), zap.Duration("took", elapsed))
 			h.record(c, e, Call{Time: started, Route: route, Status: status, Outcome: "caller", Took: elapsed})
 			return nil
 		}
@@ -117,15 +117,34 @@ func (h *Handler) authentic(r *http.Request) bool {
 	return ok && match
 }
 
-// Hash stands for an identifier in the log: the same for the same identifier under
-// the same key, and nothing to whoever has not the key.
-func Hash(key secret.String, identifier string) string {
+// Hash stands for an identifier, or for an Auth0 user id, in the log: the same for the
+// same text under the same key. Without the key it tells nothing.
+func Hash(key secret.String, text string) string {
 	mac := hmac.New(sha256.New, []byte(key.Reveal()))
-	mac.Write([]byte(identifier))
+	mac.Write([]byte(text))
 	return hex.EncodeToString(mac.Sum(nil)[:8])
 }
 
+// Calls that are refused for the caller's fault: so many lines are written in so much
+// time, then one in so many. Whoever reaches the port can make them, at any rate.
+const (
+	callerLines     = 10
+	callerLinesTime = 10 * time.Second
+	callerLinesRest = 1000
+)
+
+// sampled is the log with that bound. The metrics count every call.
+func sampled(log *zap.Logger) *zap.Logger {
+	return log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
+		return zapcore.NewSamplerWithOptions(core, callerLinesTime, callerLines, callerLinesRest)
+	}))
+}
+
 func (h *Handler) log(c echo.Context, level zapcore.Level, route string, e *entry, fields ...zap.Field) {
+	h.logTo(h.opts.Log, c, level, route, e, fields...)
+}
+
+func (h *Handler) logTo(log *zap.Logger, c echo.Context, level zapcore.Level, route string, e *entry, fields ...zap.Field) {
 	fields = append(fields, zap.String("route", route))
 	for _, f := range []struct{ name, value string }{
 		{"reason", e.reason},
@@ -150,7 +169,7 @@ func (h *Handler) log(c echo.Context, level zapcore.Level, route string, e *entr
 	if e.upstream != 0 {
 		fields = append(fields, zap.Duration("auth0_took", e.upstream))
 	}
-	h.opts.Log.Log(level, "answered", fields...)
+	log.Log(level, "answered", fields...)
 }
 
 // onlyUUID lets nothing into the log that is not the id it claims to be.

@@ -33,7 +33,8 @@ const (
 	Unbound
 	// Inactive: the identity is deactivated in Kratos.
 	Inactive
-	// NotPending: the identity has a password of its own, or none to migrate.
+	// NotPending: the identity is not pending any more. Kratos calls for pending ones
+	// only, so it changed since: two clicks, as a rule, and the other one was faster.
 	NotPending
 	// Oversize: the password, or the request, is longer than may be asked about.
 	Oversize

@@ -13,7 +13,7 @@ import (
 
 // Memory keeps state in the process, as it is: nothing is encrypted that does not
 // leave. Run must be running, or what nobody comes for is never dropped. It is safe
-// for concurrent use; no method but Keep and Claim, given nonsense, ever fails.
+// for concurrent use; no method but Keep, Remember and Claim, given nonsense, ever fails.
 type Memory struct {
 	opts Options
 	hash [32]byte
@@ -101,11 +101,14 @@ func (m *Memory) release(_ context.Context, t ticket) error {
 	return nil
 }
 
-// Remember keeps the answer to a delivery for AnswerTime. The last one counts.
-func (m *Memory) Remember(_ context.Context, key [32]byte, text []byte) error {
+// Remember keeps the answer to a delivery for ttl. The last one counts.
+func (m *Memory) Remember(_ context.Context, key [32]byte, text []byte, ttl time.Duration) error {
+	if ttl <= 0 {
+		return errTime
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.answers[key] = answer{bytes.Clone(text), m.opts.Now().Add(AnswerTime)}
+	m.answers[key] = answer{bytes.Clone(text), m.opts.Now().Add(ttl)}
 	return nil
 }
 
@@ -123,7 +126,7 @@ func (m *Memory) Recall(_ context.Context, key [32]byte) (text []byte, ok bool, 
 // Claim is won by the first of those who claim the same key within ttl.
 func (m *Memory) Claim(_ context.Context, key [32]byte, ttl time.Duration) (won bool, err error) {
 	if ttl <= 0 {
-		return false, errClaimTime
+		return false, errTime
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -133,6 +136,14 @@ func (m *Memory) Claim(_ context.Context, key [32]byte, ttl time.Duration) (won 
 	}
 	m.claims[key] = now.Add(ttl)
 	return true, nil
+}
+
+// Unclaim ends a claim before its time.
+func (m *Memory) Unclaim(_ context.Context, key [32]byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.claims, key)
+	return nil
 }
 
 // Run drops what has expired, and tells Options.Expired of profiles that nobody came

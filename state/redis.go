@@ -166,12 +166,15 @@ func (r *Redis) release(ctx context.Context, t ticket) error {
 	})
 }
 
-// Remember keeps the answer to a delivery for AnswerTime. The last one counts.
-func (r *Redis) Remember(ctx context.Context, key [32]byte, text []byte) error {
+// Remember keeps the answer to a delivery for ttl. The last one counts.
+func (r *Redis) Remember(ctx context.Context, key [32]byte, text []byte, ttl time.Duration) error {
+	if ttl <= 0 {
+		return errTime
+	}
 	place := r.keys.place("answer", key[:])
-	value := r.keys.seal("answer", place, newGen(), r.opts.Now().Add(AnswerTime), text)
+	value := r.keys.seal("answer", place, newGen(), r.opts.Now().Add(ttl), text)
 	return r.do(ctx, "remember", func(ctx context.Context) error {
-		return r.client.Set(ctx, r.prefix+"answer:"+place, value, AnswerTime).Err()
+		return r.client.Set(ctx, r.prefix+"answer:"+place, value, max(ttl, time.Millisecond)).Err()
 	})
 }
 
@@ -197,9 +200,9 @@ func (r *Redis) Recall(ctx context.Context, key [32]byte) (text []byte, ok bool,
 // ttl. After an error nobody knows who won.
 func (r *Redis) Claim(ctx context.Context, key [32]byte, ttl time.Duration) (won bool, err error) {
 	if ttl <= 0 {
-		return false, errClaimTime
+		return false, errTime
 	}
-	name := r.prefix + "claim:" + r.keys.place("claim", key[:])
+	name := r.claimName(key)
 	err = r.do(ctx, "claim", func(ctx context.Context) error {
 		err := r.client.SetArgs(ctx, name, "1", redis.SetArgs{Mode: "NX", TTL: max(ttl, time.Millisecond)}).Err()
 		won = err == nil
@@ -211,15 +214,25 @@ func (r *Redis) Claim(ctx context.Context, key [32]byte, ttl time.Duration) (won
 	return won, err
 }
 
+// Unclaim ends a claim before its time.
+func (r *Redis) Unclaim(ctx context.Context, key [32]byte) error {
+	return r.do(ctx, "unclaim", func(ctx context.Context) error { return r.client.Del(ctx, r.claimName(key)).Err() })
+}
+
+func (r *Redis) claimName(key [32]byte) string {
+	return r.prefix + "claim:" + r.keys.place("claim", key[:])
+}
+
 // Run tells Options.Expired of profiles that nobody came for, until ctx ends. Each is
 // told by one of the replicas that run, once: it is gone from Redis before it is
-// told, so a replica that is killed in between tells nobody.
+// told, so a replica that is killed in between tells nobody. Each time it tells
+// Options.Beat whether Redis answered.
 func (r *Redis) Run(ctx context.Context) {
 	every(ctx, r.opts.sweepEvery(), func() {
-		for {
+		for ctx.Err() == nil {
 			n, err := r.sweep(ctx)
-			if err != nil && ctx.Err() == nil {
-				r.opts.Fault(err)
+			if ctx.Err() == nil && (err != nil || n < sweepBatch) {
+				r.opts.Beat(err)
 			}
 			if n < sweepBatch {
 				return
@@ -229,13 +242,16 @@ func (r *Redis) Run(ctx context.Context) {
 }
 
 // sweep takes some of those that are due out of Redis, tells of them and says how
-// many they were.
+// many they were. Its error is that Redis did not answer.
 func (r *Redis) sweep(ctx context.Context) (int, error) {
 	var lost []string
 	err := r.do(ctx, "sweep", func(ctx context.Context) (err error) {
 		lost, err = r.scripts.sweep.Run(ctx, r.client, []string{r.prefix + "due", r.prefix + "who"}, sweepBatch).StringSlice()
 		return err
 	})
+	if err != nil {
+		return 0, err
+	}
 	for i := 0; i+1 < len(lost); i += 2 {
 		_, text, fault := r.keys.open("who", lost[i], []byte(lost[i+1]), r.opts.Now())
 		var id, subject []byte
@@ -243,12 +259,12 @@ func (r *Redis) sweep(ctx context.Context) (int, error) {
 			fault = unpack(text, &id, &subject)
 		}
 		if fault != nil {
-			err = errors.Join(err, fmt.Errorf("state: sweep: %w", fault))
+			r.opts.Fault(fmt.Errorf("state: sweep: %w", fault))
 			continue
 		}
 		r.opts.Expired(string(id), string(subject))
 	}
-	return len(lost) / 2, err
+	return len(lost) / 2, nil
 }
 
 // Ping asks whether Redis is there and takes ferry's credentials.

@@ -29,7 +29,8 @@ func everything(t *testing.T, s store) map[string]func() error {
 	return map[string]func() error{
 		"keep":     func() error { return s.Keep(ctx, profile("")) },
 		"take":     func() error { _, _, err := s.Take(ctx, identity, ""); return err },
-		"remember": func() error { return s.Remember(ctx, key, []byte("x")) },
+		"unclaim":  func() error { return s.Unclaim(ctx, key) },
+		"remember": func() error { return s.Remember(ctx, key, []byte("x"), time.Minute) },
 		"recall":   func() error { _, _, err := s.Recall(ctx, key); return err },
 		"claim":    func() error { _, err := s.Claim(ctx, key, time.Minute); return err },
 		"ping":     func() error { return s.Ping(ctx) },
@@ -48,7 +49,7 @@ func TestTwoReplicas(t *testing.T) {
 	must(t, take(t, a, identity, "flow-1", true).Done(t.Context()))
 	take(t, b, identity, "flow-1", false)
 
-	must(t, a.Remember(t.Context(), [32]byte{1}, []byte("answer")))
+	must(t, a.Remember(t.Context(), [32]byte{1}, []byte("answer"), time.Minute))
 	recall(t, b, [32]byte{1}, "answer")
 	claim(t, a, [32]byte{1}, time.Minute, true)
 	claim(t, b, [32]byte{1}, time.Minute, false)
@@ -174,8 +175,14 @@ func TestURLs(t *testing.T) {
 func TestRedisDown(t *testing.T) {
 	t.Parallel()
 	server := redistest.Run(t, redistest.Options{})
-	var faults atomic.Int32
-	s := open(t, server, theKey, state.Options{TTL: 10 * time.Second, Timeout: 2 * time.Second, Fault: func(error) { faults.Add(1) }})
+	var down, up atomic.Int32
+	s := open(t, server, theKey, state.Options{TTL: 400 * time.Millisecond, Timeout: 2 * time.Second, Beat: func(err error) {
+		if err != nil {
+			down.Add(1)
+		} else {
+			up.Add(1)
+		}
+	}})
 	keep(t, s, profile(""))
 	lease := take(t, s, identity, "", true)
 	must(t, server.Stop())
@@ -189,8 +196,9 @@ func TestRedisDown(t *testing.T) {
 		}
 	}
 	run(t, s)
-	await(t, "a fault of Run's", func() bool { return faults.Load() > 0 })
+	await(t, "looks that fail, each of them told", func() bool { return down.Load() > 1 })
 	must(t, server.Restart(t.Context()))
+	await(t, "a look that succeeds", func() bool { return up.Load() > 0 })
 	await(t, "it to come back", func() bool { return s.Keep(t.Context(), profile("")) == nil })
 	take(t, s, identity, "", true)
 	for name, call := range everything(t, s) {
@@ -257,7 +265,7 @@ func TestNothingReadable(t *testing.T) {
 	keep(t, s, profile("canary-5f3a-flow"))
 	take(t, s, identity, "", true)
 	key := [32]byte([]byte("canary-5f3a-key-of-32-bytes-long"))
-	must(t, s.Remember(t.Context(), key, []byte("canary-5f3a-answer")))
+	must(t, s.Remember(t.Context(), key, []byte("canary-5f3a-answer"), time.Minute))
 	claim(t, s, key, time.Minute, true)
 
 	all := dump(t, server)
@@ -320,9 +328,9 @@ func TestTamperedAnswer(t *testing.T) {
 	server := redistest.Run(t, redistest.Options{})
 	raw := client(t, server)
 	s := open(t, server, theKey, state.Options{})
-	must(t, s.Remember(t.Context(), [32]byte{1}, []byte("match")))
+	must(t, s.Remember(t.Context(), [32]byte{1}, []byte("match"), time.Minute))
 	name := raw.Keys(t.Context(), "*:answer:*").Val()[0]
-	must(t, s.Remember(t.Context(), [32]byte{2}, []byte("mismatch")))
+	must(t, s.Remember(t.Context(), [32]byte{2}, []byte("mismatch"), time.Minute))
 	for _, other := range raw.Keys(t.Context(), "*:answer:*").Val() {
 		must(t, raw.Set(t.Context(), other, raw.Get(t.Context(), name).Val(), time.Minute).Err())
 	}
@@ -384,7 +392,7 @@ func TestAnotherKey(t *testing.T) {
 	old := open(t, server, theKey, state.Options{TTL: 300 * time.Millisecond, Expired: before.Expired, Fault: fault})
 	changed := open(t, server, theKey+"!", state.Options{TTL: 300 * time.Millisecond, Expired: after.Expired, Fault: fault})
 	keep(t, old, profile(""))
-	must(t, old.Remember(t.Context(), [32]byte{1}, []byte("answer")))
+	must(t, old.Remember(t.Context(), [32]byte{1}, []byte("answer"), time.Minute))
 	take(t, changed, identity, "", false)
 	recall(t, changed, [32]byte{1}, "")
 	if old.HashKey() == changed.HashKey() {

@@ -27,8 +27,6 @@ const (
 	TTL = 2 * time.Minute
 	// LeaseTime is how long a taken profile is nobody else's.
 	LeaseTime = 30 * time.Second
-	// AnswerTime is how long the answer to a delivery is remembered.
-	AnswerTime = time.Minute
 )
 
 var (
@@ -71,8 +69,11 @@ type Options struct {
 	// Expired is told of each profile that nobody came for, by Run, and by Close of
 	// a Memory.
 	Expired func(identityID, subject string)
-	// Fault is told what went wrong in Run, which goes on. Unused by Memory.
+	// Fault is told of each value that Run could not read, and drops. Unused by Memory.
 	Fault func(error)
+	// Beat is told each time that Run has looked, every few seconds, whether the store
+	// answered: nil, or why it did not. Unused by Memory.
+	Beat func(error)
 	// Timeout bounds each call of Redis, dialling included; 0 is 250 ms.
 	Timeout time.Duration
 	// RootCAs are who may vouch for a rediss:// server; nil is the system's.
@@ -91,6 +92,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Fault == nil {
 		o.Fault = func(error) {}
+	}
+	if o.Beat == nil {
+		o.Beat = func(error) {}
 	}
 	if o.Timeout <= 0 {
 		o.Timeout = 250 * time.Millisecond
@@ -145,7 +149,7 @@ func (l Lease) Release(ctx context.Context) error {
 
 var errNoIdentity = errors.New("state: keep: an identity id is required")
 
-var errClaimTime = errors.New("state: claim: a positive time is required")
+var errTime = errors.New("state: a positive time is required")
 
 // every calls sweep now and then until ctx ends.
 func every(ctx context.Context, interval time.Duration, sweep func()) {

@@ -29,7 +29,8 @@ const (
 type store interface {
 	Keep(ctx context.Context, k state.Kept) error
 	Take(ctx context.Context, identityID, flowID string) (state.Lease, bool, error)
-	Remember(ctx context.Context, key [32]byte, answer []byte) error
+	Remember(ctx context.Context, key [32]byte, answer []byte, ttl time.Duration) error
+	Unclaim(ctx context.Context, key [32]byte) error
 	Recall(ctx context.Context, key [32]byte) ([]byte, bool, error)
 	Claim(ctx context.Context, key [32]byte, ttl time.Duration) (bool, error)
 	HashKey() [32]byte
@@ -262,19 +263,32 @@ func answerBehaviours() []behaviour {
 		{"an answer is remembered", func(t on) {
 			recall(t.T, t.store, key, "")
 			text := []byte("first")
-			must(t.T, t.store.Remember(t.Context(), key, text))
+			must(t.T, t.store.Remember(t.Context(), key, text, time.Hour))
 			text[0] = 'X'
 			recall(t.T, t.store, key, "first")
 			recall(t.T, t.store, other, "")
-			must(t.T, t.store.Remember(t.Context(), key, []byte("second")))
+			must(t.T, t.store.Remember(t.Context(), key, []byte("second"), time.Minute))
 			recall(t.T, t.store, key, "second")
-			t.clock.Advance(state.AnswerTime)
+			t.clock.Advance(time.Minute)
 			recall(t.T, t.store, key, "")
 		}},
 		{"claimed once", func(t on) {
 			claim(t.T, t.store, key, time.Minute, true)
 			claim(t.T, t.store, key, time.Minute, false)
 			claim(t.T, t.store, other, time.Minute, true)
+		}},
+		{"a claim that is given up is anybody's", func(t on) {
+			claim(t.T, t.store, key, time.Minute, true)
+			claim(t.T, t.store, other, time.Minute, true)
+			must(t.T, t.store.Unclaim(t.Context(), key))
+			must(t.T, t.store.Unclaim(t.Context(), key))
+			claim(t.T, t.store, key, time.Minute, true)
+			claim(t.T, t.store, other, time.Minute, false)
+		}},
+		{"no time is no answer", func(t on) {
+			if t.store.Remember(t.Context(), key, nil, 0) == nil {
+				t.Error("remembered for no time")
+			}
 		}},
 		{"a claim ends", func(t on) {
 			claim(t.T, t.store, key, time.Millisecond, true)

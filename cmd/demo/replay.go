@@ -148,7 +148,7 @@ func answered(facts *recording.Facts) string {
 }
 
 // expectedAnswer is that of a body alone: a right password, or one too long to ask
-// about. The hook after a login always says yes.
+// about. The hook after a login has nothing to say.
 func expectedAnswer(expected string) string {
 	switch expected {
 	case outcome.Match.String():
@@ -156,7 +156,7 @@ func expectedAnswer(expected string) string {
 	case outcome.Oversize.String():
 		return "403 no_match"
 	}
-	return "200"
+	return "204"
 }
 
 func (r *rerun) fault(err error) {

@@ -8,12 +8,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"ferry/config"
 	"ferry/hook"
 	"ferry/kratos"
 	"ferry/mapping"
+	"ferry/secret"
 	"ferry/state"
 	"ferry/upstream"
 )
@@ -26,16 +28,21 @@ type store interface {
 	Close() error
 }
 
-func newStore(cfg *config.Config, log *zap.Logger) (store, error) {
+func newStore(cfg *config.Config, hashKey secret.String, log *zap.Logger, metrics prometheus.Registerer) (store, error) {
 	opts := state.Options{
 		Expired: func(identityID, subject string) {
-			log.Warn("profile that nobody came for", zap.String("identity_id", identityID), zap.String("subject", subject))
+			log.Warn("profile that nobody came for", zap.String("identity_id", identityID), zap.String("subject_hash", hook.Hash(hashKey, subject)))
 		},
 		Fault: func(err error) { log.Warn("state", zap.Error(err)) },
 	}
 	if !cfg.Redis() {
 		return state.NewMemory(opts), nil
 	}
+	watch, err := newStateWatch(log, metrics)
+	if err != nil {
+		return nil, err
+	}
+	opts.Beat = watch.beat
 	return state.NewRedis(cfg.StateURL, cfg.StateKey, opts)
 }
 

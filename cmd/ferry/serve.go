@@ -37,7 +37,7 @@ const (
 func serveCommand(stderr io.Writer) *cobra.Command {
 	return &cobra.Command{
 		Use:   "serve",
-		Short: "Answer Kratos' hooks until SIGTERM.",
+		Short: "Answer Kratos' hooks until SIGTERM, SIGINT or SIGHUP.",
 		Args:  cobra.NoArgs,
 		RunE: work(func(ctx context.Context) error {
 			signal.Ignore(syscall.SIGPIPE) // the end of whoever reads the log is none of the logins' business
@@ -89,7 +89,8 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := newStore(cfg, log)
+	hashKey := logHashKey(cfg)
+	store, err := newStore(cfg, hashKey, log, registry)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +98,6 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	hashKey := logHashKey(cfg)
 	recorder, err := newRecorder(cfg, hashKey, log, registry)
 	if err != nil {
 		return nil, err
