@@ -108,7 +108,7 @@ func testRefusals(t *testing.T, s *stack) {
 		p := s.person(t, nil)
 		p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 1, 1, true})
 		before := s.attempts()
-		if status := s.callHook(t, p.email, p.password); status != http.StatusForbidden || s.attempts() != before {
+		if status := s.callHook(t, p.email, p.password); status != http.StatusFailedDependency || s.attempts() != before {
 			t.Errorf("status %d, %d attempts", status, s.attempts()-before)
 		}
 	})

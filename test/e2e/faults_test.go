@@ -49,7 +49,12 @@ func testFaults(t *testing.T, s *stack) {
 			if n := s.sim.PathRequests(auth0sim.PathRedirected); n != 0 {
 				t.Errorf("%d redirects were followed", n)
 			}
-			if !want.stored {
+			switch {
+			case want.stored:
+			case name == auth0sim.FaultIDTokenOtherSubject && !s.namesDeliveries(t):
+				// It was an answer of Auth0's, which an identical login gets for a while.
+				p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{want.sees, 0, 1, false})
+			default:
 				p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 1, 1, true})
 			}
 		})

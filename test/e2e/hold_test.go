@@ -17,12 +17,12 @@ import (
 )
 
 // lookups passes ferry's requests on to Kratos' admin API, and counts how often it was
-// told an identity.
+// told an identity, by its id or by an identifier.
 type lookups struct {
 	proxy *httputil.ReverseProxy
 
 	mu   sync.Mutex
-	told map[string]int64 // by identity id
+	told map[string]int64 // by what was asked for
 }
 
 func startLookups(t *testing.T, to string) (l *lookups, at string) {
@@ -42,17 +42,23 @@ func startLookups(t *testing.T, to string) (l *lookups, at string) {
 
 func (l *lookups) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	l.proxy.ServeHTTP(w, r)
-	if id, one := strings.CutPrefix(r.URL.Path, "/admin/identities/"); one && r.Method == http.MethodGet {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.told[id]++
+	if r.Method != http.MethodGet {
+		return
 	}
-}
-
-func (l *lookups) of(identity string) int64 {
+	asked, one := strings.CutPrefix(r.URL.Path, "/admin/identities/")
+	if !one {
+		asked = r.URL.Query().Get("credentials_identifier")
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.told[identity]
+	l.told[asked]++
+}
+
+// of is how often ferry was told of a person.
+func (l *lookups) of(p *person) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.told[p.identity] + l.told[p.email]
 }
 
 // holding keeps Auth0 from answering until n first logins of a person have got as far
@@ -70,11 +76,11 @@ func (p *person) holding(t *testing.T, n int64, ended *atomic.Int64) (release fu
 		deadline := time.After(18 * time.Second)
 		tick := time.NewTicker(5 * time.Millisecond)
 		defer tick.Stop()
-		for s.lookups.of(p.identity)+ended.Load() < n {
+		for s.lookups.of(p)+ended.Load() < n {
 			select {
 			case <-tick.C:
 			case <-deadline:
-				t.Errorf("%d logins of %d came as far", s.lookups.of(p.identity), n)
+				t.Errorf("%d logins of %d came as far", s.lookups.of(p), n)
 				n = 0
 			}
 		}

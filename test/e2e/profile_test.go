@@ -10,6 +10,7 @@ import (
 
 	"ferry/test/auth0sim"
 	"ferry/test/kratostest"
+	"ferry/wiring"
 )
 
 // profiled is a person of whom Auth0 knows more than their e-mail.
@@ -166,7 +167,7 @@ func testAfterLoginDown(t *testing.T, s *stack) {
 // TestParse: the documented other wiring. The answer to the login shows the person,
 // and nothing that ferry does keeps anybody out.
 func TestParse(t *testing.T) {
-	s := startWith(t, func(config map[string]any) { afterLoginHook(config)["response"] = map[string]any{"parse": true} })
+	s := startWith(t, parse)
 	p := s.profiled(t, nil)
 	got, err := s.kratos.LoginAPI(t.Context(), p.email, p.password)
 	if err != nil || got.Sees() != kratostest.SeesSession || got.Traits["given_name"] != "Canary-Given" {
@@ -177,11 +178,18 @@ func TestParse(t *testing.T) {
 	}
 	p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 0, 0, true})
 	for _, body := range []string{"", "x", `{"identity":7}`} {
-		if status := s.callAfterLogin(t, body); status != http.StatusOK {
+		if status := s.callAfterLogin(t, body); status != http.StatusNoContent {
 			t.Errorf("%q: %d", body, status)
 		}
 	}
 	s.checkSilence(t)
+}
+
+// parse makes Kratos read ferry's answer to the after-login hook.
+func parse(config map[string]any) {
+	hook := afterLoginHook(config)
+	hook["response"] = map[string]any{"parse": true}
+	hook["body"] = wiring.Base64(wiring.AfterLoginJsonnet(wiring.Parse))
 }
 
 // afterLoginHook is the web hook in a parsed kratos.yml.

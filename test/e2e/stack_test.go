@@ -66,7 +66,9 @@ func startOn(t *testing.T, change func(*kratostest.Options), settings ...string)
 		APIs:             []auth0sim.API{{Identifier: "https://api.example"}},
 		Apps:             []auth0sim.App{{ClientID: clientID, ClientSecret: clientSecret}},
 	}})
-	front := httptest.NewServer(s.tap)
+	front := httptest.NewUnstartedServer(s.tap)
+	front.Config.ConnState = s.tap.connection
+	front.Start()
 	t.Cleanup(front.Close)
 	options := kratostest.Options{
 		HookURL:        front.URL + "/hooks/password-migration",
@@ -140,7 +142,7 @@ func (s *stack) person(t *testing.T, change func(*auth0sim.User, *kratostest.New
 		stack:    s,
 		email:    fmt.Sprintf("canary%d@example.org", s.people),
 		password: fmt.Sprintf("canary-Passw0rd %d ö🔑", s.people),
-		subject:  fmt.Sprintf("auth0|person%d", s.people),
+		subject:  fmt.Sprintf("auth0|canary.person%d@example.org", s.people), // as a custom database may have it
 	}
 	user := auth0sim.User{ID: p.subject, Connection: users, Email: p.email, EmailVerified: true, Password: p.password}
 	identity := kratostest.NewIdentity{

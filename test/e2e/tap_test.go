@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -15,10 +16,13 @@ import (
 
 // tap passes requests on to ferry and keeps the answers.
 type tap struct {
-	calls atomic.Int64
+	calls       atomic.Int64
+	connections atomic.Int64 // that Kratos has made
 
 	mu      sync.Mutex
-	cut     bool
+	cut     int    // so many answers of the migration hook are lost
+	onCut   func() // called for each, instead of the answer
+	late    chan struct{}
 	trigger bool
 	held    chan struct{}          // the after-login hook waits until it is closed
 	noAfter bool                   // breaks the connections of the after-login hook
@@ -102,14 +106,36 @@ func (p *tap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.calls.Add(1)
-	forward, cut := p.forward, p.cut
-	p.cut, p.trigger = false, r.Header.Get("Ory-Webhook-Trigger-Id") != ""
+	forward, cut, onCut, late := p.forward, p.cut > 0, p.onCut, p.late
+	p.cut, p.late, p.trigger = max(p.cut-1, 0), nil, r.Header.Get("Ory-Webhook-Trigger-Id") != ""
 	p.mu.Unlock()
+	if late != nil {
+		<-late
+	}
 	if cut {
 		forward.ServeHTTP(httptest.NewRecorder(), r)
+		if onCut != nil {
+			onCut()
+		}
 		panic(http.ErrAbortHandler)
 	}
 	forward.ServeHTTP(w, r)
+}
+
+// connection counts what Kratos makes: an http.Server.ConnState.
+func (p *tap) connection(_ net.Conn, state http.ConnState) {
+	if state == http.StateNew {
+		p.connections.Add(1)
+	}
+}
+
+// holdNext keeps the next call of the migration hook back until release is called.
+func (p *tap) holdNext() (release func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	late := make(chan struct{})
+	p.late = late
+	return sync.OnceFunc(func() { close(late) })
 }
 
 // holdAfterLogin keeps the after-login hook back until release is called.
@@ -133,11 +159,12 @@ func (p *tap) breakAfterLogin(broken bool) {
 	p.noAfter = broken
 }
 
-// cutNext breaks the next connection of Kratos' when ferry has answered.
-func (p *tap) cutNext() {
+// cutNext breaks the next n connections of Kratos' when ferry has answered; before
+// each it calls also, unless that is nil.
+func (p *tap) cutNext(n int, also func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.cut = true
+	p.cut, p.onCut = n, also
 }
 
 // sendsTriggerID reports whether the last call named its delivery.

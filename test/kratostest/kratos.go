@@ -110,6 +110,9 @@ func (k *Kratos) AdminURL() string { return k.adminURL }
 // Logs is everything Kratos has printed so far, its migrations included.
 func (k *Kratos) Logs() string { return k.logs.String() }
 
+// Pid is Kratos' process id.
+func (k *Kratos) Pid() int { return k.proc.Pid() }
+
 // Done is closed when Kratos has ended, whoever ended it.
 func (k *Kratos) Done() <-chan struct{} { return k.proc.Done() }
 

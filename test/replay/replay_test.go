@@ -87,7 +87,7 @@ func scenarios() map[string]scenario {
 		"another realm":     {want: outcome.Misconfigured, change: metadata(map[string]any{"auth0": map[string]any{"user_id": "x", "connection": "other"}})},
 		"half an answer":    {want: outcome.Garbled, fault: auth0sim.Fault{Name: auth0sim.FaultCutJSON}},
 		"a forged ID token": {want: outcome.Garbled, fault: auth0sim.Fault{Name: auth0sim.FaultIDTokenWrongIssuer}},
-		"another identity": {want: outcome.Garbled, body: func(email, password, _ string) string {
+		"another identity": {want: outcome.Unavailable, body: func(email, password, _ string) string {
 			return template(email, password, "99bf8a02-aa5b-4351-ab7c-9f16e7e11a12")
 		}},
 		"delivered again": {
@@ -130,7 +130,7 @@ func recordAll(t *testing.T, s *stack) record {
 		{migration, `identifier=canary`, map[string]string{"Content-Type": "application/x-www-form-urlencoded"}, http.StatusUnsupportedMediaType},
 		{migration, `canary`, map[string]string{"Content-Encoding": "gzip"}, http.StatusUnsupportedMediaType},
 		{migration, `{"identifier":" ","password":"canary"}`, map[string]string{"Content-Type": "application/json ;canary=1; charset=UTF-8"}, http.StatusBadRequest},
-		{after, `{"identity":{"id":"99bf8a02-aa5b-4351-ab7c-9f16e7e11a12"},"flow":{}}`, nil, http.StatusOK},
+		{after, `{"identity":{"id":"99bf8a02-aa5b-4351-ab7c-9f16e7e11a12"},"flow":{}}`, nil, http.StatusNoContent},
 		{after, `{}`, map[string]string{"Authorization": "Basic canary"}, http.StatusUnauthorized},
 	} {
 		if got := s.post(t, call.url, call.body, call.header); got != call.want {
@@ -348,7 +348,7 @@ func TestDemoReplaysPayloads(t *testing.T) {
 	said, status := demo(t, programs(t), "replay", "../testdata/payloads")
 	for _, want := range []string{
 		"v131-migrate-request.json match, 200 password_match", "v262-migrate-template-ctx-browser.json match, 200 password_match",
-		"v262-minimal-config-requests.json[1] 200", "passed over: 6 files hold no call of a hook", "All as expected. 15 of 15 calls",
+		"v262-minimal-config-requests.json[1] 204", "passed over: 6 files hold no call of a hook", "All as expected. 15 of 15 calls",
 	} {
 		if !strings.Contains(said, want) {
 			t.Errorf("it did not say %q", want)
