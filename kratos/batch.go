@@ -40,7 +40,7 @@ func (c *Client) CreateBatch(ctx context.Context, bodies [][]byte) ([]Created, e
 	if len(bodies) == 0 {
 		return nil, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.batchTimeout)
+	ctx, cancel := c.bound(ctx, c.batchTimeout)
 	defer cancel()
 	asked := make([]string, len(bodies))
 	for i := range asked {

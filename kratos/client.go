@@ -44,6 +44,10 @@ type Options struct {
 	// RetryPause is how long Walk waits before it asks for a page again, twice as long
 	// each further time. 0 is a second.
 	RetryPause time.Duration
+	// RateLimitWait is how long a request may wait, in all, where Kratos answers 429: for
+	// as long as the answer says, then it is made again. 0: it does not wait, as at a
+	// login.
+	RateLimitWait time.Duration
 	// Transport sends the requests. It must not take one request's answer for
 	// another's; that of package transport does not.
 	Transport http.RoundTripper
@@ -59,6 +63,8 @@ type Client struct {
 	timeout      time.Duration
 	batchTimeout time.Duration
 	retryPause   time.Duration
+
+	rateLimitWait time.Duration
 }
 
 // New makes a Client. It sends nothing.
@@ -88,13 +94,16 @@ func New(opts Options) (*Client, error) {
 	}
 	c := &Client{
 		api: client.NewAPIClient(cfg).IdentityAPI, http: cfg.HTTPClient, admin: admin, public: public, token: opts.Token,
-		timeout: opts.Timeout, batchTimeout: opts.BatchTimeout, retryPause: opts.RetryPause,
+		timeout: opts.Timeout, batchTimeout: opts.BatchTimeout, retryPause: opts.RetryPause, rateLimitWait: opts.RateLimitWait,
 	}
 	if c.batchTimeout <= 0 {
 		c.batchTimeout = defaultBatchTimeout
 	}
 	if c.retryPause <= 0 {
 		c.retryPause = defaultRetryPause
+	}
+	if c.rateLimitWait > 0 {
+		cfg.HTTPClient.Transport = patient{next: cfg.HTTPClient.Transport, wait: c.rateLimitWait, pause: c.retryPause, now: time.Now, sleep: sleep}
 	}
 	return c, nil
 }

@@ -20,7 +20,7 @@ const nobodysID = "ferry-doctor-nobody"
 
 // Abilities asks what this Kratos can do, and whether ferry may read identities.
 func (c *Client) Abilities(ctx context.Context) (Abilities, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	ctx, cancel := c.bound(ctx, c.timeout)
 	defer cancel()
 	if _, err := c.list(ctx, func(ctx context.Context) error {
 		_, _, err := c.api.ListIdentities(ctx).PageSize(1).Execute() //nolint:bodyclose // reader has read it

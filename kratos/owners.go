@@ -22,7 +22,7 @@ func (c *Client) Owners(ctx context.Context, identifier string) ([]Record, error
 	if identifier == "" {
 		return nil, nil // Kratos would list everybody
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	ctx, cancel := c.bound(ctx, c.timeout)
 	defer cancel()
 	list, err := c.list(ctx, func(ctx context.Context) error {
 		_, _, err := c.api.ListIdentities(ctx).CredentialsIdentifier(identifier).Execute() //nolint:bodyclose // reader has read it
@@ -60,7 +60,7 @@ func (c *Client) Owners(ctx context.Context, identifier string) ([]Record, error
 // of identities that it created them, and undoes that where one of their batch
 // conflicts.
 func (c *Client) Exist(ctx context.Context, ids []string) (map[string]bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.batchTimeout)
+	ctx, cancel := c.bound(ctx, c.batchTimeout)
 	defer cancel()
 	there := make(map[string]bool, len(ids))
 	for some := range slices.Chunk(ids, existAtOnce) {

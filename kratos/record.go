@@ -82,7 +82,7 @@ func (c *Client) Read(ctx context.Context, id string) (Record, error) {
 }
 
 func (c *Client) readText(ctx context.Context, id string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	ctx, cancel := c.bound(ctx, c.timeout)
 	defer cancel()
 	// Social logins are listed all the same; to include them makes Kratos decrypt tokens.
 	got := answer{limit: maxAnswerBytes}
@@ -94,7 +94,7 @@ func (c *Client) readText(ctx context.Context, id string) ([]byte, error) {
 // identity anew, credentials too: compute ops from a fresh Read, and compare
 // PasswordDigest.
 func (c *Client) Patch(ctx context.Context, id string, ops []Op) (Record, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	ctx, cancel := c.bound(ctx, c.timeout)
 	defer cancel()
 	patch := make([]client.JsonPatch, len(ops))
 	for i, op := range ops {

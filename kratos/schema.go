@@ -105,7 +105,7 @@ const maxRedirects = 3
 // address that it asked. A redirect of the admin API to another host is not needed where
 // the admin's own host has the same path, as a gateway before both APIs does.
 func (c *Client) follow(ctx context.Context, from *url.URL, into any) (at *url.URL, err error) {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	ctx, cancel := c.bound(ctx, c.timeout)
 	defer cancel()
 	var got answer
 	asked := map[string]bool{}

@@ -82,7 +82,7 @@ func passing(err error) bool {
 
 // page reads one; token is empty for the first, next after the last.
 func (c *Client) page(ctx context.Context, token string) (items []jsontext.Value, next string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, c.batchTimeout)
+	ctx, cancel := c.bound(ctx, c.batchTimeout)
 	defer cancel()
 	got := answer{limit: maxListBytes}
 	// Social logins are listed all the same; to include them makes Kratos decrypt tokens.

@@ -19,8 +19,13 @@ import (
 	"ferry/transport"
 )
 
-// bulkTimeout bounds one request of a bulk run; batches have a longer one of their own.
-const bulkTimeout = 30 * time.Second
+const (
+	// bulkTimeout bounds one request of a bulk run; batches have a longer one of their own.
+	bulkTimeout = 30 * time.Second
+	// rateLimitWait is how long a request waits for the rate limits of Ory Network, which
+	// are counted by the minute.
+	rateLimitWait = 5 * time.Minute
+)
 
 // bulkKratos is the admin API as bulk runs use it: nobody waits at a login.
 func bulkKratos(cfg *config.Config) (*kratos.Client, error) {
@@ -29,7 +34,9 @@ func bulkKratos(cfg *config.Config) (*kratos.Client, error) {
 		PublicURL: cfg.KratosPublicURL,
 		Token:     cfg.KratosAdminToken,
 		Timeout:   bulkTimeout,
-		Transport: transport.New(transport.Options{}), // no proxy, as serve has none
+
+		RateLimitWait: rateLimitWait,
+		Transport:     transport.New(transport.Options{}), // no proxy, as serve has none
 	})
 }
 

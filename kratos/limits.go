@@ -1,0 +1,122 @@
+package kratos
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// maxPause is the longest wait between two tries where Kratos names none.
+const maxPause = 30 * time.Second
+
+// patient makes a request again where the answer is 429: Ory Network limits how many
+// requests a project may make, and answers so before it does anything. It wraps reader,
+// which leaves nothing of an answer to be read.
+type patient struct {
+	next  http.RoundTripper
+	wait  time.Duration // bounds all waits of a request together
+	pause time.Duration // the first wait where the answer names none; doubled each time
+	now   func() time.Time
+	sleep func(context.Context, time.Duration) error
+}
+
+// RoundTrip implements http.RoundTripper. It returns the last 429 where waiting is of no
+// use within the bounds.
+func (p patient) RoundTrip(req *http.Request) (*http.Response, error) {
+	var body []byte
+	if req.Body != nil {
+		var err error
+		if body, err = io.ReadAll(req.Body); err != nil {
+			return nil, err
+		}
+		_ = req.Body.Close() // all of it is read
+	}
+	left, pause := p.wait, p.pause
+	for {
+		resp, err := p.attempt(req, body)
+		if err != nil || resp.StatusCode != http.StatusTooManyRequests {
+			return resp, err
+		}
+		wait, named := retryAfter(resp.Header, p.now())
+		if !named {
+			wait, pause = pause, min(2*pause, maxPause)
+		}
+		if wait > left {
+			return resp, nil
+		}
+		switch err := p.sleep(req.Context(), wait); {
+		case req.Context().Err() != nil:
+			forget(req.Context())
+			return nil, req.Context().Err()
+		case err != nil:
+			return resp, nil
+		}
+		left -= wait
+	}
+}
+
+// attempt makes the request once, within the time that one request has.
+func (p patient) attempt(req *http.Request, body []byte) (*http.Response, error) {
+	ctx := req.Context()
+	forget(ctx)
+	if bound, ok := ctx.Value(attemptKey{}).(time.Duration); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, bound)
+		defer cancel()
+	}
+	attempt := req.Clone(ctx)
+	if req.Body != nil {
+		attempt.Body, attempt.GetBody = io.NopCloser(bytes.NewReader(body)), nil
+	}
+	return p.next.RoundTrip(attempt)
+}
+
+// forget empties what reader has kept of the attempt before: an answer that is not the
+// last one is no answer.
+func forget(ctx context.Context) {
+	if got, ok := ctx.Value(answerKey{}).(*answer); ok {
+		*got = answer{limit: got.limit}
+	}
+}
+
+// retryAfter is how long an answer asks to wait: by Retry-After (RFC 9110, 10.2.3), or
+// by x-ratelimit-reset, which Ory Network sends. It is at least a second: 0 would let a
+// bound on the sum of waits bound nothing.
+func retryAfter(header http.Header, now time.Time) (wait time.Duration, named bool) {
+	for _, name := range []string{"Retry-After", "X-Ratelimit-Reset"} {
+		value := header.Get(name)
+		if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {
+			return max(time.Duration(seconds)*time.Second, time.Second), true
+		}
+		if at, err := http.ParseTime(value); err == nil {
+			return max(at.Sub(now), time.Second), true
+		}
+	}
+	return 0, false
+}
+
+// sleep waits, unless the context ends before that or would.
+func sleep(ctx context.Context, wait time.Duration) error {
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < wait {
+		return context.DeadlineExceeded
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// attemptKey finds, in a request's context, how long one attempt may take.
+type attemptKey struct{}
+
+// bound limits a call. Where the client waits for rate limits, the waits come on top.
+func (c *Client) bound(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithValue(ctx, attemptKey{}, limit), limit+c.rateLimitWait)
+}
