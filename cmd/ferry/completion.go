@@ -16,7 +16,7 @@ func flagValues() map[string]map[string][]string {
 			"unverified":  {"skip", "pending"},
 			"on-conflict": {string(bulk.ConflictSkip), string(bulk.ConflictUpdate), string(bulk.ConflictFail)},
 		},
-		"kratos-config": {"response": {wiring.Ignore, wiring.Parse}},
+		"kratos-config": {"response": {wiring.Ignore, wiring.Parse}, "for": {oryNetwork}},
 		"replay":        {"only": recordedOutcomes()},
 	}
 }

@@ -22,6 +22,7 @@ import (
 type kratosConfigFlags struct {
 	url, version, clientIPHeader, response string
 	keyFile, merge, remove, at             string
+	target, project, schema, schemaID      string // --for and what goes with it
 	write, replace, keyEnv                 bool
 }
 
@@ -52,6 +53,9 @@ func kratosConfigCommand(stdout, stderr io.Writer) *cobra.Command {
 			if err != nil {
 				return err // wrong usage, or a setting
 			}
+			if flags.target != "" {
+				return flags.network(opts, stdout, stderr)
+			}
 			if flags.merge == "" {
 				return work(func(context.Context) error { return printFragment(opts, stdout, stderr) })(cmd, args)
 			}
@@ -71,6 +75,10 @@ func kratosConfigCommand(stdout, stderr io.Writer) *cobra.Command {
 	cmd.Flags().StringVar(&flags.merge, "merge", "", "kratos.yml to merge into, a `FILE`")
 	cmd.Flags().StringVar(&flags.remove, "remove", "", "kratos.yml to take ferry's hooks out of, a `FILE`")
 	cmd.Flags().StringVar(&flags.at, "at", "", "`PATH` of Kratos' configuration in a file that nests it: kratos.kratos.config, data.kratos.yaml")
+	cmd.Flags().StringVar(&flags.target, "for", "", "print something else than YAML: `ory-network`, the Ory CLI's command for a project")
+	cmd.Flags().StringVar(&flags.project, "project", "", "`ID` of the Ory Network project; default: $ORY_PROJECT_ID in the printed command")
+	cmd.Flags().StringVar(&flags.schema, "schema", "", "identity schema to add to the project, a `FILE`")
+	cmd.Flags().StringVar(&flags.schemaID, "schema-id", "", "`ID` of that schema")
 	cmd.Flags().BoolVar(&flags.write, "write", true, "write the changed file; with --write=false only show what would change")
 	cmd.Flags().BoolVar(&flags.replace, "replace", false, "allow to replace a migration hook that calls something else")
 	return cmd
@@ -86,8 +94,8 @@ func (f kratosConfigFlags) check(changed func(string) bool) error {
 	case f.merge == "" && f.replace:
 		return errors.New("--replace goes with --merge FILE")
 	}
-	if f.remove == "" {
-		return nil
+	if err := f.checkTarget(changed); err != nil || f.remove == "" {
+		return err
 	}
 	for _, other := range []string{"merge", "url", "kratos-version", "client-ip-header", "response", "hook-key-file", "hook-key-env"} {
 		if changed(other) {
@@ -106,6 +114,9 @@ func (f kratosConfigFlags) options() (wiring.Options, error) {
 	opts := wiring.Options{
 		Accepted: cfg.HookKeys, KeyFromEnvironment: f.keyEnv, URL: f.url, KratosVersion: f.version, ClientIPHeader: f.clientIPHeader,
 		Response: f.response, Replace: f.replace, At: f.at,
+	}
+	if opts.URL == "" && f.target != "" {
+		return wiring.Options{}, errors.New("--for ory-network needs --url: where Ory Network reaches ferry, https")
 	}
 	if opts.URL == "" {
 		if opts.URL, err = sameMachine(cfg); err != nil {

@@ -92,6 +92,14 @@ func TestKratosConfigUsage(t *testing.T) {
 		"remove, replacing": {args: []string{"--remove", short, "--replace"}, want: "goes with --merge"},
 		"remove from none":  {args: []string{"--remove", short + "s"}, want: "no such file"},
 		"an argument":       {args: []string{"kratos.yml"}, want: "unknown command"},
+		"for what":          {args: []string{"--for", "hydra"}, want: "must be ory-network"},
+		"for, without URL":  {args: []string{"--for", "ory-network"}, want: "needs --url"},
+		"for, http":         {args: []string{"--for", "ory-network", "--url", "http://ferry.example.org"}, want: "needs https"},
+		"for, merging":      {args: []string{"--for", "ory-network", "--merge", short}, want: "--merge does not go with --for"},
+		"for, removing":     {args: []string{"--for", "ory-network", "--remove", short}, want: "--remove does not go with --for"},
+		"a nameless schema": {args: []string{"--for", "ory-network", "--url", "https://ferry.example.org", "--schema", short}, want: "go together"},
+		"no schema file":    {args: []string{"--for", "ory-network", "--url", "https://ferry.example.org", "--schema", short + "s", "--schema-id", "x"}, want: "no such file"},
+		"a project alone":   {args: []string{"--project", "x"}, want: "goes with --for"},
 		"at alone":          {args: []string{"--at", "kratos.config"}, want: "goes with --merge"},
 		"a path":            {args: []string{"--url", "http://host:4480/hooks"}, want: "it has a path"},
 		"no version":        {args: []string{"--kratos-version", "latest"}, want: "1.3.1, or 25.4"},
@@ -234,6 +242,22 @@ func TestKratosConfigKeyFromEnvironment(t *testing.T) {
 		if !strings.Contains(fragment, `"${`+variable+`}"`) || !strings.Contains(said, "\n  "+variable+"\n") {
 			t.Errorf("%s: %s\n%s", variable, said, fragment)
 		}
+	}
+}
+
+// TestKratosConfigForOryNetwork prints a command, and nothing else on standard output.
+func TestKratosConfigForOryNetwork(t *testing.T) {
+	noSettings(t)
+	t.Setenv("FERRY_HOOK_KEYS", someKey)
+	schema := writeFile(t, "person.json", `{"type":"object"}`)
+	status, stdout, stderr := kratosConfig(t, "--for", "ory-network", "--url", "https://ferry.example.org", "--project", "p-1", "--schema", schema, "--schema-id", "person")
+	if status != exitOK || !strings.HasPrefix(stdout, "ory patch identity-config 'p-1' \\\n") || strings.Count(stdout, "\n  --add '") != 3 ||
+		strings.Count(stdout, someKey) != 2 || !strings.Contains(stderr, "run it once") || strings.Contains(stderr, someKey) {
+		t.Errorf("%d, %s\n%s", status, stderr, stdout)
+	}
+	noSettings(t)
+	if _, stdout, stderr = kratosConfig(t, "--for", "ory-network", "--url", "https://ferry.example.org"); !strings.Contains(stdout, `"$ORY_PROJECT_ID"`) || !strings.Contains(stderr, "no key is known") {
+		t.Errorf("without a key: %s\n%s", stderr, stdout)
 	}
 }
 

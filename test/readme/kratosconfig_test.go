@@ -7,6 +7,23 @@ import (
 	"testing"
 )
 
+// TestOryNetworkPage: what the page has ferry print is a command for a shell. (Its other
+// commands are the Ory CLI's: test/wiring applies them.)
+func TestOryNetworkPage(t *testing.T) {
+	text, err := os.ReadFile(root + "/docs/ory-network.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := regexp.MustCompile("(?ms)^```sh\n(.*?wire\\.sh\n)^```$").FindStringSubmatch(string(text))
+	if block == nil {
+		t.Fatal("no block makes wire.sh")
+	}
+	log := operate(t, "cp \"$OLDPWD/identity.schema.json.example\" identity.schema.json\n"+block[1]+"sh -n wire.sh; grep -c -- '--add' wire.sh", 0)
+	if !log.Contains("\n3\n") {
+		t.Errorf("it prints %s", log.String())
+	}
+}
+
 // TestKratosConfigPage runs every shell block of docs/kratos-config.md.
 func TestKratosConfigPage(t *testing.T) {
 	text, err := os.ReadFile(root + "/docs/kratos-config.md")
