@@ -53,7 +53,7 @@ func (c *Client) Replace(ctx context.Context, before Record, to Replacement) (Re
 }
 
 func (c *Client) put(ctx context.Context, id string, body []byte) error {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	ctx, cancel := c.bound(ctx, c.timeout)
 	defer cancel()
 	got, err := c.send(ctx, http.MethodPut, c.admin.JoinPath("admin", "identities", id), body, maxAnswerBytes)
 	return got.fault(err)
