@@ -13,7 +13,7 @@ import (
 // An *Error means that the request was not answered; Kratos may have created the identity
 // all the same.
 func (c *Client) CreateOne(ctx context.Context, body []byte) (Created, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	ctx, cancel := c.bound(ctx, c.timeout)
 	defer cancel()
 	got, err := c.send(ctx, http.MethodPost, c.admin.JoinPath("admin", "identities"), body, maxAnswerBytes)
 	if err == nil && got.status == http.StatusCreated {

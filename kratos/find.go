@@ -21,7 +21,7 @@ import (
 // metadata_admin of a listed identity from the same database, in the same request. It
 // is asked to be strongly consistent, because a database may keep replicas.
 func (c *Client) Find(ctx context.Context, identifier string) (Identity, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	ctx, cancel := c.bound(ctx, c.timeout)
 	defer cancel()
 	got := answer{limit: maxAnswerBytes}
 	_, _, err := c.api.ListIdentities(context.WithValue(ctx, answerKey{}, &got)).

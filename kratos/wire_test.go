@@ -60,8 +60,11 @@ func TestEveryCallEnds(t *testing.T) {
 		hits func(*http.Request) bool
 		call func(context.Context, *kratos.Client) error
 	}{
-		"find, the list":     {list, findKim},
-		"find, the identity": {get, findKim},
+		"find": {list, findKim},
+		"get": {get, func(ctx context.Context, c *kratos.Client) error {
+			_, err := c.Get(ctx, wireID, "kim@example.org")
+			return err
+		}},
 		"read": {get, func(ctx context.Context, c *kratos.Client) error {
 			_, err := c.Read(ctx, wireID)
 			return err

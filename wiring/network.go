@@ -48,7 +48,7 @@ func NetworkPatches(o Options, schema NetworkSchema) ([]Patch, error) {
 		{"add", pointer(afterPath("password", "hooks", "0")), map[string]any{
 			"hook": webHook,
 			"config": map[string]any{
-				"url": o.afterLoginURL(), "method": "POST", "body": Base64(AfterLoginJsonnet()),
+				"url": o.afterLoginURL(), "method": "POST", "body": Base64(AfterLoginJsonnet(response)),
 				"response": map[string]any{response: true}, "auth": auth,
 			},
 		}},

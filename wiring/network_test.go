@@ -33,7 +33,7 @@ func TestNetworkCommand(t *testing.T) {
 		"' \\\n  --add '/selfservice/flows/login/after/password/hooks/0={",
 		"' \\\n  --add '/identity/schemas/-={",
 		`"url":"https://ferry.example.org/hooks/password-migration"`, `"url":"https://ferry.example.org/hooks/after-login"`,
-		wiring.Base64(wiring.MigrateJsonnet("True-Client-Ip")), wiring.Base64(wiring.AfterLoginJsonnet()),
+		wiring.Base64(wiring.MigrateJsonnet("True-Client-Ip")), wiring.Base64(wiring.AfterLoginJsonnet("")),
 		wiring.Base64(string(schema.Text)), `"response":{"ignore":true}`,
 	} {
 		if !strings.Contains(command, want) {
