@@ -119,7 +119,7 @@ func (r *Reconciled) hinder(kind Kind, by hindrance, n int) {
 func (r *reconciler) against(record kratos.Record, profile mapping.Profile, kind Kind) hindrance {
 	verified := slices.ContainsFunc(record.Addresses, func(a kratos.Address) bool { return a.Verified })
 	switch kind {
-	case KindInactive, KindNone:
+	case KindInactive, KindNone, KindFinished:
 		return noHindrance
 	case KindSocial:
 		if r.SocialNeedsVerified && !verified {

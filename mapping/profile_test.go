@@ -273,19 +273,7 @@ func FuzzFromUser(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if p.UserID == "" || p.UserIDs[0] != p.UserID || p.Claims["sub"] != p.UserID {
-			t.Fatalf("read %+v", p)
-		}
-		for _, id := range p.UserIDs {
-			if provider, _, _ := strings.Cut(id, "|"); !mapping.IsUserID(provider + "|1") {
-				t.Fatalf("%q is no user id", id)
-			}
-		}
-		for _, key := range []string{"user_id", "identities", "password_hash", "app_metadata", "user_metadata", "access_token"} {
-			if _, ok := p.Claims[key]; ok {
-				t.Fatalf("%s is a claim", key)
-			}
-		}
+		checkProfile(t, p)
 		identity, err := mapping.Default(schema).Map(p)
 		if err != nil {
 			t.Fatal(err)
@@ -296,4 +284,22 @@ func FuzzFromUser(f *testing.F) {
 			}
 		}
 	})
+}
+
+// checkProfile checks what holds for every profile of a user.
+func checkProfile(t *testing.T, p mapping.Profile) {
+	t.Helper()
+	if p.UserID == "" || p.UserIDs[0] != p.UserID || p.Claims["sub"] != p.UserID {
+		t.Fatalf("read %+v", p)
+	}
+	for _, id := range p.UserIDs {
+		if provider, _, _ := strings.Cut(id, "|"); !mapping.IsUserID(provider + "|1") {
+			t.Fatalf("%q is no user id", id)
+		}
+	}
+	for _, key := range []string{"user_id", "identities", "password_hash", "app_metadata", "user_metadata", "access_token"} {
+		if _, ok := p.Claims[key]; ok {
+			t.Fatalf("%s is a claim", key)
+		}
+	}
 }

@@ -51,16 +51,9 @@ func TestHostileAnswers(t *testing.T) {
 	var all sync.WaitGroup
 	workers := runtime.GOMAXPROCS(0)
 	for worker := range workers {
+		h := &hostile{pool: pool, rand: rand.New(rand.NewPCG(seed, uint64(worker)))}
+		client := h.client(t)
 		all.Go(func() {
-			h := &hostile{pool: pool, rand: rand.New(rand.NewPCG(seed, uint64(worker)))}
-			client, err := upstream.New(upstream.Options{
-				Issuer: issuer, BaseURL: "http://127.0.0.1", ClientID: clientID, ClientAuth: upstream.SecretPost(clientID, secret.New("client-secret")),
-				Scope: "openid", Timeout: time.Minute, Transport: h, Now: time.Now,
-			})
-			if err != nil {
-				t.Error(err)
-				return
-			}
 			for next.Add(1) <= int64(total) && !t.Failed() {
 				verdict := h.one(t, client)
 				if verdict == outcome.Match {
@@ -77,6 +70,19 @@ func TestHostileAnswers(t *testing.T) {
 	if matches.Load() == 0 || mismatches.Load() == 0 {
 		t.Error("the answers are too wild to mean anything")
 	}
+}
+
+// client asks an Auth0 whose answers are the hostile ones.
+func (h *hostile) client(t *testing.T) *upstream.Client {
+	t.Helper()
+	client, err := upstream.New(upstream.Options{
+		Issuer: issuer, BaseURL: "http://127.0.0.1", ClientID: clientID, ClientAuth: upstream.SecretPost(clientID, secret.New("client-secret")),
+		Scope: "openid", Timeout: time.Minute, Transport: h, Now: time.Now,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
 }
 
 // hostilePool is what answers are put together from.
