@@ -46,7 +46,8 @@ func template(email, password, identity string) string {
 
 const flowID = "9b7662a1-e42d-4e53-9d66-442a3891ef8c"
 
-// scenarios are all outcomes but locked, which nothing in ferry makes.
+// scenarios are all outcomes but locked, which nothing in ferry makes, and closed, which
+// every login has where the operator has ended the migration.
 func scenarios() map[string]scenario {
 	metadata := func(value any) func(*auth0sim.User, *kratostest.NewIdentity) {
 		return func(_ *auth0sim.User, i *kratostest.NewIdentity) { i.MetadataAdmin = value }
@@ -252,7 +253,7 @@ func testNoDifference(t *testing.T, s *stack, r record) {
 		}
 	}
 	for _, o := range outcome.All() {
-		if o != outcome.Locked && !seen[o.String()] {
+		if o != outcome.Locked && o != outcome.Closed && !seen[o.String()] {
 			t.Errorf("no call of the outcome %s was replayed", o)
 		}
 	}
