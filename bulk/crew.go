@@ -150,7 +150,7 @@ func (r *importer) patiently(ctx context.Context, ask func() error) error {
 			return ctx.Err() // what Kratos said last does not matter any more
 		case !errors.As(err, &fault), fault.Final(), isRows(fault.Status):
 			return err
-		case fault.Outcome == outcome.Garbled:
+		case fault.Outcome == outcome.InvalidResponse:
 			return fmt.Errorf("kratos answers in a way that cannot be read; nothing is lost, the same command goes on from here: %w", err)
 		case fault.Status == http.StatusUnauthorized, fault.Status == http.StatusForbidden:
 			return fmt.Errorf("kratos does not take ferry's token: %w", err)

@@ -141,10 +141,10 @@ func hasPassword(handles []mapping.Handle) bool {
 
 // finish makes the identity of a row that can have one.
 func (p *planner) finish(s sketch, profile mapping.Profile, mapped mapping.Identity, handles []mapping.Handle, social []kratos.Social) (sketch, error) {
-	identity := kratos.NewIdentity{
+	identity := kratos.CreateIdentity{
 		SchemaID: p.opts.SchemaID, Traits: mapped.Traits, MetadataPublic: mapped.MetadataPublic,
 		Inactive: profile.Blocked, Social: social,
-		Verified: verifiedAddresses(handles, p.opts.Rules.Believed(profile, mapped)),
+		Verified: verifiedAddresses(handles, p.opts.Rules.Trusted(profile, mapped)),
 	}
 	s.unaddressed = s.database && len(identity.Verified) == 0
 	if profile.OwnEmail {

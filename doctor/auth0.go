@@ -56,7 +56,7 @@ func (e *exam) auth0(ctx context.Context) []Check {
 
 // refusalOf is the reason and the HTTP status of a refusal; empty and 0: none.
 func refusalOf(err error) (reason string, status int) {
-	var refusal *upstream.Refusal
+	var refusal *upstream.LoginError
 	if !errors.As(err, &refusal) {
 		return "", 0
 	}
@@ -159,11 +159,11 @@ func (e *exam) checkGrant(ctx context.Context) Check {
 		realm = e.Settings.Realms[0]
 	}
 	trial := e.try(ctx, realm)
-	if trial.Refusal == nil {
+	if trial.Err == nil {
 		return fail("ask nobody in "+connection(realm)+" until it refuses what it does not know: a custom database script, perhaps",
 			"Auth0 accepted a user that cannot exist, with a made-up password: everybody could take over any pending identity")
 	}
-	if trial.Refusal.Outcome == outcome.Mismatch {
+	if trial.Err.Outcome == outcome.Mismatch {
 		return ok("Auth0 refused a user that cannot exist, as it should: client, its authentication, grant, %s, audience and scope are right. That was one failed login, counted against this machine's address",
 			connection(realm))
 	}
@@ -172,7 +172,7 @@ func (e *exam) checkGrant(ctx context.Context) Check {
 
 // try asks for a grant for a user that cannot exist: one failed login from this machine.
 func (e *exam) try(ctx context.Context, realm string) upstream.Trial {
-	return e.Auth0.Try(ctx, upstream.Question{
+	return e.Auth0.Try(ctx, upstream.Credentials{
 		Username: fmt.Sprintf(grantIdentity, e.ID()), Password: secret.New("no-" + e.ID()), Realm: realm,
 	})
 }

@@ -14,7 +14,7 @@ func (e *exam) refusedGrant(trial upstream.Trial, realm string) Check {
 			return fail(known.fix, "%s (%s)", known.detail, trial)
 		}
 	}
-	switch trial.Refusal.Outcome { //nolint:exhaustive // what is left may be anything, and is told as it is
+	switch trial.Err.Outcome { //nolint:exhaustive // what is left may be anything, and is told as it is
 	case outcome.Limited, outcome.Throttled:
 		return warn("wait, then run doctor again; see the checks management.brute_force and management.suspicious_ip, and let Auth0 see people's own addresses (FERRY_AUTH0_FORWARD_CLIENT_IP)",
 			"Auth0 refuses this machine for its limits: logins of pending people end in an error now (%s)", trial)

@@ -246,11 +246,11 @@ func (q *inquiry) grant(ctx context.Context, r kratos.Record) {
 	defer cancel()
 	realm := q.realm(r)
 	trial := q.try(ctx, realm)
-	if trial.Refusal == nil {
+	if trial.Err == nil {
 		q.note(name, fail("ask about nobody in "+connection(realm)+" until it refuses users that it does not have", "Auth0 accepted a user that cannot exist, with a made-up password"))
 		return
 	}
-	switch trial.Refusal.Outcome { //nolint:exhaustive // the rest is told as doctor tells it
+	switch trial.Err.Outcome { //nolint:exhaustive // the rest is told as doctor tells it
 	case outcome.Mismatch, outcome.Denied, outcome.Blocked, outcome.Leaked, outcome.MFARequired:
 		q.note(name, ok("Auth0 answers ferry, and takes its client and %s; asked for a user that cannot exist", connection(realm)))
 	case outcome.Unavailable:

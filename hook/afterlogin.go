@@ -13,10 +13,10 @@ import (
 	"ferry/strictjson"
 )
 
-// AfterLoginPath is where Kratos' web hook after a login posts to.
+// AfterLoginPath is the path of Kratos' web hook after a login.
 const AfterLoginPath = "/hooks/after-login"
 
-// afterLoginRequest is the shape that ferry's after-login template makes.
+// afterLoginRequest is the body that ferry's after-login template produces.
 type afterLoginRequest struct {
 	Identity struct {
 		ID         string `json:"id"`
@@ -28,26 +28,26 @@ type afterLoginRequest struct {
 		ID   string `json:"id"`
 		Type string `json:"type"`
 	} `json:"flow"`
-	// Response is parse where Kratos reads the answer, as kratos.yml has it.
+	// Response is "parse" if kratos.yml says that Kratos reads the answer.
 	Response string `json:"response"`
 }
 
-// responseParse is Kratos' word for a hook whose answer it reads.
+// responseParse is the Response of a hook whose answer Kratos reads.
 const responseParse = "parse"
 
-// AfterLoginOutcomes are what may come of a call of the after-login hook, as a recording
-// has it; the log leaves nothing_kept out.
+// AfterLoginOutcomes lists the outcomes of the after-login hook, as recordings have them.
+// The log leaves out nothing_kept.
 func AfterLoginOutcomes() []string {
 	return []string{
 		"written", "unchanged", "nothing_kept", "queued", "queue_full", "refused", "state_unavailable", "bad_request", "caller", "panic",
 	}
 }
 
-// afterLogin answers 204 without a body to everything but a bad key, whatever happens;
-// and 200 with a JSON object where Kratos reads it and there is something to say. In
-// Kratos' parse mode any other answer would keep the person out. Kratos 25.4 to 26.2
-// never close a body that they do not read, so there must not be one: each would cost
-// Kratos a connection for good. That goes for a bad key too.
+// afterLogin answers every call with a valid key, whatever happens, with 204 and no body,
+// or with 200 and a JSON object if Kratos reads it and there is something to say. In
+// Kratos' parse mode any other answer would fail the login. Kratos 25.4 to 26.2 never
+// close a body that they do not read, so every such body would leak a connection of
+// Kratos'. That is why the answer to a bad key has no body either.
 func (h *Handler) afterLogin(c echo.Context) error {
 	started := h.opts.Now()
 	e := &entry{}
@@ -57,7 +57,7 @@ func (h *Handler) afterLogin(c echo.Context) error {
 		h.sendNothing(c, status)
 		h.metrics.caller("after-login", status)
 		h.logTo(h.callers, c, zapcore.WarnLevel, "after-login", e, zap.String("outcome", result), zap.Int("status", status))
-		h.record(c, e, Call{Time: started, Route: "after-login", Status: status, Outcome: result, Took: h.opts.Now().Sub(started)})
+		h.record(c, e, Event{Time: started, Route: "after-login", Status: status, Outcome: result, Took: h.opts.Now().Sub(started)})
 		return nil
 	}
 	status := http.StatusNoContent
@@ -73,11 +73,11 @@ func (h *Handler) afterLogin(c echo.Context) error {
 	if result != "nothing_kept" {
 		h.log(c, zapcore.InfoLevel, "after-login", e, zap.String("outcome", result), zap.Duration("took", took))
 	}
-	h.record(c, e, Call{Time: started, Route: "after-login", Status: status, Outcome: result, Took: took})
+	h.record(c, e, Event{Time: started, Route: "after-login", Status: status, Outcome: result, Took: took})
 	return nil
 }
 
-// sendNothing answers without a body, at once.
+// sendNothing answers without a body, and flushes.
 func (h *Handler) sendNothing(c echo.Context, status int) {
 	c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
 	if status != http.StatusNoContent {
@@ -87,8 +87,8 @@ func (h *Handler) sendNothing(c echo.Context, status int) {
 	_ = http.NewResponseController(c.Response()).Flush()
 }
 
-// answerAfterLogin is the work; the second result names what came of it. The body is
-// nil where there is nothing to say.
+// answerAfterLogin handles a call and returns the body of the answer, nil for none, and
+// the outcome.
 func (h *Handler) answerAfterLogin(c echo.Context, e *entry) (body []byte, result string) {
 	defer func() {
 		if fault := recover(); fault != nil {
@@ -109,26 +109,26 @@ func (h *Handler) answerAfterLogin(c echo.Context, e *entry) (body []byte, resul
 		return nil, "bad_request"
 	}
 	e.identityID, e.flowID = onlyUUID(req.Identity.ID), req.Flow.ID
-	lease, kept, err := h.opts.Profiles.Take(c.Request().Context(), req.Identity.ID, req.Flow.ID)
+	lease, found, err := h.opts.Profiles.Lease(c.Request().Context(), req.Identity.ID, req.Flow.ID)
 	switch {
 	case err != nil:
 		h.metrics.stateFault("take")
 		return nil, "state_unavailable"
-	case !kept:
+	case !found:
 		return nil, "nothing_kept"
 	}
-	// What was taken is carried over even if Kratos stops waiting.
-	record, result := h.carrier.carry(context.WithoutCancel(c.Request().Context()), lease)
+	// The profile is written even if Kratos stops waiting.
+	record, result := h.syncer.sync(context.WithoutCancel(c.Request().Context()), lease)
 	if record == nil || req.Response != responseParse {
 		return nil, result
 	}
 	return loginResponse(record), result
 }
 
-// loginResponse is what Kratos takes into the identity of this login, in its parse
-// mode: the answer to the login shows it, and hooks that come after ferry's see it.
-// With the addresses as Auth0 verified them, require_verified_address lets the first
-// login in. Kratos stores none of it; the identity has it already.
+// loginResponse is the answer in Kratos' parse mode. Kratos merges it into the identity of
+// this login: the person and later hooks see the new profile. With the addresses marked as
+// verified, require_verified_address lets the first login in. Kratos does not store it;
+// the identity has been patched already.
 func loginResponse(record *kratos.Record) []byte {
 	identity := map[string]any{"traits": record.Traits}
 	if record.MetadataPublic != nil {

@@ -202,7 +202,7 @@ func TestAfterLoginNeverFails(t *testing.T) {
 		"wrong types":    {`{"identity":7}`, nil, nil},
 		"a form":         {"a=b", func(r *http.Request) { r.Header.Set("Content-Type", "application/x-www-form-urlencoded") }, nil},
 		"endless":        {`{"x":"` + strings.Repeat("x", 2<<20) + `"}`, nil, nil},
-		"refused":        {afterLoginBody("f"), nil, func(f *fakes) { f.records.errs = []error{&kratos.Error{Status: 409, Outcome: outcome.Garbled}} }},
+		"refused":        {afterLoginBody("f"), nil, func(f *fakes) { f.records.errs = []error{&kratos.Error{Status: 409, Outcome: outcome.InvalidResponse}} }},
 		"a panic":        {afterLoginBody("f"), nil, func(f *fakes) { f.records.read = func() { panic(canary) } }},
 		"kratos down":    {afterLoginBody("f"), nil, func(f *fakes) { f.records.errs = []error{&kratos.Error{Status: 503, Outcome: outcome.Unavailable}} }},
 		"still flag":     {afterLoginBody("f"), nil, func(f *fakes) { f.records.record.Pending = true }},
@@ -296,8 +296,8 @@ func TestPasswordChangedMeanwhile(t *testing.T) {
 // lossy is a store that is down.
 type lossy struct{}
 
-func (lossy) Keep(context.Context, state.Kept) error { return io.ErrClosedPipe }
-func (lossy) Take(context.Context, string, string) (state.Lease, bool, error) {
+func (lossy) Put(context.Context, state.Handoff) error { return io.ErrClosedPipe }
+func (lossy) Lease(context.Context, string, string) (state.Lease, bool, error) {
 	return state.Lease{}, false, io.ErrClosedPipe
 }
 
@@ -380,7 +380,7 @@ func (m told) MarkMigrated(ctx context.Context, userID, identityID string, _ tim
 func TestWriteBackIsNotWaitedFor(t *testing.T) {
 	f := withProfile()
 	auth0 := told{make(chan string, 1), make(chan struct{})}
-	h := start(t, f, func(o *hook.Options) { o.Carry.Marker = auth0 })
+	h := start(t, f, func(o *hook.Options) { o.Sync.WriteBack = auth0 })
 	h.post(t, login())
 	if got := h.afterLogin(t, afterLoginBody("f")); !got.silent() || f.records.patched() != 1 {
 		t.Fatalf("%+v", got)

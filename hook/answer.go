@@ -52,8 +52,8 @@ func answer(o outcome.Outcome) reply {
 		return reply{http.StatusFailedDependency, bodyUnavailable, zapcore.InfoLevel}
 	case outcome.Suspicious, outcome.Limited, outcome.Unavailable:
 		return reply{http.StatusFailedDependency, bodyUnavailable, zapcore.WarnLevel}
-	case outcome.Misconfigured, outcome.Garbled:
+	case outcome.Misconfigured, outcome.InvalidResponse:
 		return reply{http.StatusFailedDependency, bodyUnavailable, zapcore.ErrorLevel}
 	}
-	return answer(outcome.Garbled)
+	return answer(outcome.InvalidResponse)
 }

@@ -32,7 +32,7 @@ func TestAnswerTable(t *testing.T) {
 		outcome.Mismatch, outcome.MFARequired, outcome.Blocked, outcome.Denied, outcome.Leaked, outcome.Throttled, outcome.Locked,
 		outcome.SubjectMismatch, outcome.Unbound, outcome.Inactive, outcome.Oversize,
 	}
-	nobody := []outcome.Outcome{outcome.NotPending, outcome.Suspicious, outcome.Limited, outcome.Unavailable, outcome.Misconfigured, outcome.Garbled, 0, 200}
+	nobody := []outcome.Outcome{outcome.NotPending, outcome.Suspicious, outcome.Limited, outcome.Unavailable, outcome.Misconfigured, outcome.InvalidResponse, 0, 200}
 	want := map[outcome.Outcome]answer{}
 	for _, o := range person {
 		want[o] = answer{status: 403, body: noMatch}
@@ -51,7 +51,7 @@ func TestAnswerTable(t *testing.T) {
 	for o, want := range want {
 		t.Run(o.String(), func(t *testing.T) {
 			f := alice()
-			f.askErr = &upstream.Refusal{Outcome: o}
+			f.askErr = &upstream.LoginError{Outcome: o}
 			h := start(t, f)
 			req, err := retryablehttp.NewRequestWithContext(t.Context(), http.MethodPost, h.url+hook.MigrationPath, strings.NewReader(login()))
 			if err != nil {

@@ -28,37 +28,37 @@ const (
 	loginWindow = 100 * time.Second
 )
 
-// attempts see to it that a password reaches Auth0 once. Identical logins share one
-// question while it is asked. A delivery that Kratos makes again gets the outcome of
-// the first. Where deliveries have no name, an identical login may be a delivery made
-// again, and gets what Auth0 answered to the first.
+// attempts makes sure that a password reaches Auth0 once. Identical logins share one
+// verification while it is in flight. A delivery that Kratos repeats gets the outcome of
+// the first. Where deliveries have no id, an identical login may be a repeated delivery,
+// so it gets Auth0's answer to the first.
 type attempts struct {
-	ask verifier
-	log *zap.Logger
-	now func() time.Time
-	key [32]byte // of this process: what is kept tells nobody a password
-	// shared knows the deliveries of all replicas; nil where there is one alone.
+	verifier verifier
+	log      *zap.Logger
+	now      func() time.Time
+	key      [32]byte // of this process: stored hashes reveal no password
+	// shared knows the deliveries of all replicas; nil with a single replica.
 	shared *sharedDeliveries
 
 	mu       sync.Mutex
 	inFlight map[attemptKey]*attempt
 	known    map[attemptKey]*delivery
-	order    []*delivery // those that were ever known, by arrival
+	order    []*delivery // all deliveries, by arrival
 }
 
 type attemptKey [sha256.Size]byte
 
-// attempt is one question to Auth0. profile and err may be read once done is closed.
+// attempt is one verification at Auth0. profile and err may be read once done is closed.
 type attempt struct {
 	same    attemptKey // that of its login
 	done    chan struct{}
 	profile upstream.Profile
 	err     error
-	// deliveries are the ones that wait for it, the first of which runs it.
+	// deliveries are those that wait for the result. The first of them runs it.
 	deliveries []*delivery
 }
 
-// delivery is one call of Kratos', or several that cannot be told from one another.
+// delivery is one call from Kratos, or several that cannot be told apart.
 type delivery struct {
 	key attemptKey // of this process
 	// shared is the key on all replicas, where there are several.
@@ -69,7 +69,7 @@ type delivery struct {
 	attempt *attempt
 }
 
-// ends is when it may be forgotten.
+// ends is when the delivery expires.
 func (d *delivery) ends() time.Time {
 	if d.named {
 		return d.arrived.Add(deliveryWindow)
@@ -77,37 +77,36 @@ func (d *delivery) ends() time.Time {
 	return d.arrived.Add(loginWindow)
 }
 
-// keeps reports whether the outcome is for the same delivery made again. What is not
-// an answer of Auth0's is kept only where it is certain that it is the same one:
-// somebody who tries again after an outage asks anew.
+// keeps reports whether the outcome is reused when the same delivery arrives again. An
+// outcome that is not Auth0's decision is reused only if the delivery has an id: a person
+// who tries again after an outage is verified again.
 func (d *delivery) keeps(err error) bool { return d.named || settled(err) }
 
-// settled reports whether Auth0 has decided about the credentials: they are right, or
-// they are refused.
+// settled reports whether Auth0 has decided about the credentials: accepted or refused.
 func settled(err error) bool {
-	var refusal *upstream.Refusal
-	if !errors.As(err, &refusal) {
+	var loginErr *upstream.LoginError
+	if !errors.As(err, &loginErr) {
 		return err == nil
 	}
-	switch refusal.Outcome {
+	switch loginErr.Outcome {
 	case outcome.Mismatch, outcome.MFARequired, outcome.Blocked, outcome.Denied, outcome.Leaked, outcome.Throttled:
 		return true
 	case outcome.Match, outcome.Locked, outcome.SubjectMismatch, outcome.Unbound, outcome.Inactive, outcome.NotPending, outcome.Oversize, outcome.Closed,
-		outcome.Suspicious, outcome.Limited, outcome.Unavailable, outcome.Misconfigured, outcome.Garbled:
+		outcome.Suspicious, outcome.Limited, outcome.Unavailable, outcome.Misconfigured, outcome.InvalidResponse:
 	}
 	return false
 }
 
-func newAttempts(ask verifier, shared *sharedDeliveries, log *zap.Logger, now func() time.Time) *attempts {
-	a := &attempts{ask: ask, shared: shared, log: log, now: now, inFlight: map[attemptKey]*attempt{}, known: map[attemptKey]*delivery{}}
+func newAttempts(auth0 verifier, shared *sharedDeliveries, log *zap.Logger, now func() time.Time) *attempts {
+	a := &attempts{verifier: auth0, shared: shared, log: log, now: now, inFlight: map[attemptKey]*attempt{}, known: map[attemptKey]*delivery{}}
 	_, _ = rand.Read(a.key[:]) // it never fails: crypto/rand ends the process first
 	return a
 }
 
 // login is what makes two logins the same.
 type login struct {
-	identityID string
-	question   upstream.Question
+	identityID  string
+	credentials upstream.Credentials
 	// ip is the person's address, whether Auth0 is told or not.
 	ip netip.Addr
 	// delivery is Kratos' Ory-Webhook-Trigger-Id, the same when it sends again;
@@ -117,9 +116,9 @@ type login struct {
 	arrived time.Time
 }
 
-// Ask puts the question, or joins the one under way. A caller that leaves cancels
-// nobody's, not even its own: the question runs to its own deadline.
-func (a *attempts) Ask(ctx context.Context, l login) (upstream.Profile, error) {
+// Verify verifies the login at Auth0, or joins the attempt that is in flight. A caller
+// that goes away does not cancel the attempt, not even its own: it runs to its deadline.
+func (a *attempts) Verify(ctx context.Context, l login) (upstream.Profile, error) {
 	d, is := a.join(l)
 	switch lasting := context.WithoutCancel(ctx); is {
 	case first:
@@ -132,7 +131,7 @@ func (a *attempts) Ask(ctx context.Context, l login) (upstream.Profile, error) {
 	case <-d.attempt.done:
 		return d.attempt.profile, d.attempt.err
 	case <-ctx.Done():
-		return upstream.Profile{}, &upstream.Refusal{Outcome: outcome.Unavailable, Reason: "caller_gone"}
+		return upstream.Profile{}, &upstream.LoginError{Outcome: outcome.Unavailable, Reason: "caller_gone"}
 	}
 }
 
@@ -140,9 +139,9 @@ func (a *attempts) Ask(ctx context.Context, l login) (upstream.Profile, error) {
 type role int
 
 const (
-	again  role = iota // it was made before
-	joined             // it shares the question of another one
-	first              // it puts the question
+	again  role = iota // it arrived before
+	joined             // it shares the attempt of another delivery
+	first              // it runs the attempt
 )
 
 // join finds the attempt that this login is part of.
@@ -175,28 +174,28 @@ func (a *attempts) join(l login) (*delivery, role) {
 	return d, is
 }
 
-// run puts the question of the first delivery of an attempt.
+// run verifies the credentials of the first delivery of an attempt.
 func (a *attempts) run(ctx context.Context, d *delivery, l login) {
 	at, arrived := d.attempt, d.arrived
 	func() {
 		defer func() {
 			if fault := recover(); fault != nil {
 				logPanic(a.log, fault)
-				at.profile, at.err = upstream.Profile{}, &upstream.Refusal{Outcome: outcome.Garbled, Reason: "panic"}
+				at.profile, at.err = upstream.Profile{}, &upstream.LoginError{Outcome: outcome.InvalidResponse, Reason: "panic"}
 			}
 		}()
 		if a.shared == nil {
-			at.profile, at.err = a.ask.Ask(ctx, l.question)
+			at.profile, at.err = a.verifier.Verify(ctx, l.credentials)
 			return
 		}
-		at.profile, arrived, at.err = a.shared.ask(ctx, a.ask, l, d)
+		at.profile, arrived, at.err = a.shared.verify(ctx, a.verifier, l, d)
 	}()
 	a.end(at, arrived)
 	a.shared.tell(ctx, at)
 }
 
-// end lets those who wait have the outcome. No more of them join. The first delivery
-// may have arrived earlier, at another replica.
+// end gives the outcome to the deliveries that wait. No more of them join. The first
+// delivery may have arrived earlier, at another replica.
 func (a *attempts) end(at *attempt, arrived time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -210,8 +209,8 @@ func (a *attempts) end(at *attempt, arrived time.Time) {
 	close(at.done)
 }
 
-// forget drops what is over. Its order is that of arrival, so some are kept for a
-// little longer than they count.
+// forget drops expired deliveries. It goes in order of arrival, so some stay a little
+// longer than they are valid.
 func (a *attempts) forget() {
 	now, n := a.now(), 0
 	for n < len(a.order) && !now.Before(a.order[n].ends()) {
@@ -223,9 +222,9 @@ func (a *attempts) forget() {
 	a.order = a.order[n:]
 }
 
-// hash is a keyed hash of all that makes two logins the same.
+// hash is a keyed hash of everything that makes two logins the same.
 func (l login) hash(key []byte) attemptKey {
-	return keyedHash(key, l.identityID, l.question.Realm, l.question.Username, l.question.Password.Reveal(), addressKey(l.ip))
+	return keyedHash(key, l.identityID, l.credentials.Realm, l.credentials.Username, l.credentials.Password.Reveal(), addressKey(l.ip))
 }
 
 // named is the key of a login with the delivery that it came with.
@@ -233,9 +232,9 @@ func named(key []byte, same attemptKey, delivery string) attemptKey {
 	return keyedHash(key, string(same[:]), delivery)
 }
 
-// keyedHash is one of the parts, each with its length before it. They go through one
-// small buffer, which is cleared: the password is among them, and is copied nowhere
-// else.
+// keyedHash is the keyed hash of the parts, each prefixed with its length. The parts pass
+// through one small buffer that is cleared afterwards: the password is one of them, and
+// is copied nowhere else.
 func keyedHash(key []byte, parts ...string) attemptKey {
 	mac := hmac.New(sha256.New, key)
 	var buffer [sha256.BlockSize]byte

@@ -16,11 +16,11 @@ import (
 
 // patient is an Auth0 that answers when it is released.
 type patient struct {
-	asked   chan upstream.Question
+	asked   chan upstream.Credentials
 	release chan struct{}
 }
 
-func (p *patient) Ask(ctx context.Context, q upstream.Question) (upstream.Profile, error) {
+func (p *patient) Verify(ctx context.Context, q upstream.Credentials) (upstream.Profile, error) {
 	p.asked <- q
 	<-p.release
 	return upstream.Profile{Subject: "auth0|" + q.Username}, ctx.Err()
@@ -32,7 +32,7 @@ func TestSharing(t *testing.T) {
 	base := func() login {
 		return login{
 			identityID: "id-1", ip: netip.MustParseAddr("198.51.100.1"), delivery: "t-1",
-			question: upstream.Question{Username: "alice", Password: secret.New("pass"), Realm: "users"},
+			credentials: upstream.Credentials{Username: "alice", Password: secret.New("pass"), Realm: "users"},
 		}
 	}
 	for name, c := range map[string]struct {
@@ -42,16 +42,16 @@ func TestSharing(t *testing.T) {
 		"the same":           {func(*login) {}, true},
 		"another delivery":   {func(l *login) { l.delivery = "t-2" }, true},
 		"no delivery":        {func(l *login) { l.delivery = "" }, true},
-		"another password":   {func(l *login) { l.question.Password = secret.New("pass ") }, false},
-		"another identifier": {func(l *login) { l.question.Username = "alicep" }, false},
-		"another realm":      {func(l *login) { l.question.Realm = "legacy" }, false},
+		"another password":   {func(l *login) { l.credentials.Password = secret.New("pass ") }, false},
+		"another identifier": {func(l *login) { l.credentials.Username = "alicep" }, false},
+		"another realm":      {func(l *login) { l.credentials.Realm = "legacy" }, false},
 		"another identity":   {func(l *login) { l.identityID = "id-2" }, false},
 		"another address":    {func(l *login) { l.ip = netip.MustParseAddr("198.51.100.2") }, false},
 		"no address":         {func(l *login) { l.ip = netip.Addr{} }, false},
-		"shifted":            {func(l *login) { l.question.Username, l.question.Password = "alicep", secret.New("ass") }, false},
+		"shifted":            {func(l *login) { l.credentials.Username, l.credentials.Password = "alicep", secret.New("ass") }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			auth0 := &patient{make(chan upstream.Question, 2), make(chan struct{})}
+			auth0 := &patient{make(chan upstream.Credentials, 2), make(chan struct{})}
 			a := newAttempts(auth0, nil, zap.NewNop(), time.Now)
 			ctx, cancel := context.WithCancel(t.Context())
 			var running sync.WaitGroup
@@ -120,20 +120,20 @@ func TestAddressesOfOnePerson(t *testing.T) {
 
 // TestNothingIsKeptForLong: what is over takes no memory.
 func TestNothingIsKeptForLong(t *testing.T) {
-	auth0 := &patient{make(chan upstream.Question, 300), make(chan struct{})}
+	auth0 := &patient{make(chan upstream.Credentials, 300), make(chan struct{})}
 	close(auth0.release)
 	now := time.Now()
 	a := newAttempts(auth0, nil, zap.NewNop(), func() time.Time { return now })
 	for i := range 100 {
 		for _, l := range []login{{delivery: string(rune('a' + i))}, {identityID: string(rune('a' + i))}} {
 			l.arrived = now
-			if _, err := a.Ask(t.Context(), l); err != nil {
+			if _, err := a.Verify(t.Context(), l); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
 	now = now.Add(deliveryWindow)
-	if _, err := a.Ask(t.Context(), login{arrived: now}); err != nil {
+	if _, err := a.Verify(t.Context(), login{arrived: now}); err != nil {
 		t.Fatal(err)
 	}
 	a.mu.Lock()

@@ -50,7 +50,7 @@ func TestRedelivery(t *testing.T) {
 			t.Fatalf("%s: %+v, asked %d times, want %d", what, got, f.asked(), asked)
 		}
 	}
-	f.askErr = &upstream.Refusal{Outcome: outcome.Unavailable}
+	f.askErr = &upstream.LoginError{Outcome: outcome.Unavailable}
 	step("first", login(), "t-1", unavailable, 1)
 	f.askErr = nil
 	step("again", login(), "t-1", unavailable, 1)
@@ -85,17 +85,17 @@ func TestUnnamedRedelivery(t *testing.T) {
 		kept bool
 	}{
 		"match":         {nil, matched, true},
-		"mismatch":      {&upstream.Refusal{Outcome: outcome.Mismatch}, noMatch, true},
-		"mfa_required":  {&upstream.Refusal{Outcome: outcome.MFARequired}, noMatch, true},
-		"blocked":       {&upstream.Refusal{Outcome: outcome.Blocked}, noMatch, true},
-		"denied":        {&upstream.Refusal{Outcome: outcome.Denied}, noMatch, true},
-		"leaked":        {&upstream.Refusal{Outcome: outcome.Leaked}, noMatch, true},
-		"throttled":     {&upstream.Refusal{Outcome: outcome.Throttled}, noMatch, true},
-		"suspicious":    {&upstream.Refusal{Outcome: outcome.Suspicious}, unavailable, false},
-		"limited":       {&upstream.Refusal{Outcome: outcome.Limited}, unavailable, false},
-		"unavailable":   {&upstream.Refusal{Outcome: outcome.Unavailable}, unavailable, false},
-		"misconfigured": {&upstream.Refusal{Outcome: outcome.Misconfigured}, unavailable, false},
-		"garbled":       {&upstream.Refusal{Outcome: outcome.Garbled}, unavailable, false},
+		"mismatch":      {&upstream.LoginError{Outcome: outcome.Mismatch}, noMatch, true},
+		"mfa_required":  {&upstream.LoginError{Outcome: outcome.MFARequired}, noMatch, true},
+		"blocked":       {&upstream.LoginError{Outcome: outcome.Blocked}, noMatch, true},
+		"denied":        {&upstream.LoginError{Outcome: outcome.Denied}, noMatch, true},
+		"leaked":        {&upstream.LoginError{Outcome: outcome.Leaked}, noMatch, true},
+		"throttled":     {&upstream.LoginError{Outcome: outcome.Throttled}, noMatch, true},
+		"suspicious":    {&upstream.LoginError{Outcome: outcome.Suspicious}, unavailable, false},
+		"limited":       {&upstream.LoginError{Outcome: outcome.Limited}, unavailable, false},
+		"unavailable":   {&upstream.LoginError{Outcome: outcome.Unavailable}, unavailable, false},
+		"misconfigured": {&upstream.LoginError{Outcome: outcome.Misconfigured}, unavailable, false},
+		"garbled":       {&upstream.LoginError{Outcome: outcome.InvalidResponse}, unavailable, false},
 		"unknown error": {io.ErrUnexpectedEOF, unavailable, false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 	"ferry/upstream"
 )
 
-// decide takes one login to its outcome. Auth0 is asked at most once, and only
+// decide returns the outcome of one login. Auth0 is asked at most once, and only
 // about an identity that could match.
 func (h *Handler) decide(ctx context.Context, req migrationRequest, delivery string, e *entry) outcome.Outcome {
 	arrived := h.opts.Now()
@@ -38,29 +38,29 @@ func (h *Handler) decide(ctx context.Context, req migrationRequest, delivery str
 		return outcome.Misconfigured
 	}
 	ip := clientIP(req.Client.IP, h.opts.TrustedProxies)
-	question := upstream.Question{Username: h.username(identity, realm), Password: req.Password, Realm: realm}
+	credentials := upstream.Credentials{Username: h.username(identity, realm), Password: req.Password, Realm: realm}
 	if h.opts.ForwardClientIP {
-		question.ClientIP = ip
+		credentials.ClientIP = ip
 	}
-	e.sent = true
+	e.asked = true
 	started := h.opts.Now()
-	profile, err := h.attempts.Ask(ctx, login{identityID: identity.ID, question: question, ip: ip, delivery: delivery, arrived: arrived})
+	profile, err := h.attempts.Verify(ctx, login{identityID: identity.ID, credentials: credentials, ip: ip, delivery: delivery, arrived: arrived})
 	e.upstream = h.opts.Now().Sub(started)
 	if err != nil {
-		return e.refusal(err)
+		return e.loginError(err)
 	}
-	e.right = true
+	e.passwordConfirmed = true
 	o := h.judge(identity, profile, identifier)
 	if o == outcome.Match {
-		h.keep(ctx, identity, req, realm, profile)
+		h.putHandoff(ctx, identity, req, realm, profile)
 	}
 	return o
 }
 
-// keep leaves the profile for the hook after the login. A store that is down costs
-// the person nothing.
-func (h *Handler) keep(ctx context.Context, identity kratos.Identity, req migrationRequest, realm string, profile upstream.Profile) {
-	err := h.opts.Profiles.Keep(ctx, state.Kept{
+// putHandoff stores the profile for the after-login hook. The login goes on if the store
+// is down.
+func (h *Handler) putHandoff(ctx context.Context, identity kratos.Identity, req migrationRequest, realm string, profile upstream.Profile) {
+	err := h.opts.Profiles.Put(ctx, state.Handoff{
 		IdentityID: identity.ID, FlowID: req.Flow.ID, Subject: profile.Subject, Connection: realm,
 		Claims: []byte(profile.Claims), MatchedAt: h.opts.Now(),
 	})
@@ -70,13 +70,13 @@ func (h *Handler) keep(ctx context.Context, identity kratos.Identity, req migrat
 	}
 }
 
-// identity finds the identity, and refuses one that no answer of Auth0's could make
-// match. The outcome is zero where it may be asked about.
+// identity finds the identity, and refuses one that could not match whatever Auth0
+// answers. The outcome is zero if Auth0 may be asked about it.
 //
-// Kratos calls for an identity that it has just read as pending. What has changed since
-// then is not this person's doing, and the next try tells: those outcomes are an outage.
-// An identity that is deactivated or unbound was so when Kratos looked, or stays so: this
-// login must fail.
+// Kratos calls the hook for an identity that it has just read as pending. A change since
+// then is not the person's doing, and the next login settles it: those outcomes are an
+// outage. An identity that is deactivated or unbound was so when Kratos read it, or stays
+// so: this login must fail.
 func (h *Handler) identity(ctx context.Context, req migrationRequest, identifier string, e *entry) (kratos.Identity, outcome.Outcome) {
 	if identifier == "" || len(identifier) > maxIdentifierBytes {
 		e.reason = "identifier_length"
@@ -92,7 +92,7 @@ func (h *Handler) identity(ctx context.Context, req migrationRequest, identifier
 	switch {
 	case req.Identity.ID != "" && !strings.EqualFold(req.Identity.ID, identity.ID):
 		e.reason = "identity_differs"
-		return identity, outcome.Garbled
+		return identity, outcome.InvalidResponse
 	case !identity.Active:
 		return identity, outcome.Inactive
 	case req.Identity.State != "" && req.Identity.State != "active":
@@ -112,9 +112,9 @@ func (h *Handler) identity(ctx context.Context, req migrationRequest, identifier
 	return identity, 0
 }
 
-// lookUp asks Kratos once. Where Kratos says which identity it found, that one is
-// read, whatever form of the identifier it lists: the binding is the proof. Where it
-// does not, the identity is the one that lists the identifier exactly.
+// lookUp asks Kratos once. If the request names the identity, that one is read, whatever
+// form of the identifier it lists: the binding is the proof. Otherwise the identity is
+// the one that lists the identifier exactly.
 func (h *Handler) lookUp(ctx context.Context, req migrationRequest, identifier string) (kratos.Identity, error) {
 	if id := onlyUUID(req.Identity.ID); id != "" {
 		return h.opts.Identities.Get(ctx, id, identifier)
@@ -122,14 +122,13 @@ func (h *Handler) lookUp(ctx context.Context, req migrationRequest, identifier s
 	return h.opts.Identities.Find(ctx, identifier)
 }
 
-// judge is the only place that says match: the identity is active and pending, the
-// password was right, the subject is verified, and it is one that this identity was
-// imported from.
+// judge is the only place that returns Match: the identity is active and pending, the
+// password was right, the subject is verified, and this identity was imported from it.
 func (h *Handler) judge(identity kratos.Identity, profile upstream.Profile, identifier string) outcome.Outcome {
 	unbound := len(identity.Binding.Subjects) == 0
 	switch {
 	case !identity.Active || !identity.Pending || profile.Subject == "":
-		return outcome.Garbled
+		return outcome.InvalidResponse
 	case identity.Binding.Has(profile.Subject),
 		unbound && h.opts.TrustVerifiedIdentifier && identity.Lists && verifiedAs(profile, identifier):
 		return outcome.Match
@@ -139,17 +138,17 @@ func (h *Handler) judge(identity kratos.Identity, profile upstream.Profile, iden
 	return outcome.SubjectMismatch
 }
 
-// verifiedAs reports whether Auth0 verified that the user holds the identifier. Two
-// mailboxes that Kratos would look up as one, kim@ and the same with a Kelvin sign,
-// are two.
+// verifiedAs reports whether Auth0 verified that the user owns the identifier. Two
+// mailboxes that Kratos would look up as one, such as kim@ and the same with a Kelvin
+// sign, count as two.
 func verifiedAs(p upstream.Profile, identifier string) bool {
 	email := p.EmailVerified && p.Email != "" && mapping.Address{Value: p.Email, Via: mapping.ViaEmail}.Normalize().Value == identifier
 	phone := p.PhoneVerified && p.Phone != "" && upstreamUsername(kratos.NormalizeIdentifier(p.Phone)) == upstreamUsername(identifier)
 	return email || phone
 }
 
-// realm is the connection to ask about an identity: the one it records, if that may
-// be asked, else the first that may.
+// realm is the connection to send an identity's password to: the one it records, or the
+// first of the Realms. It is false if the recorded one is not among the Realms.
 func (h *Handler) realm(b kratos.Binding) (string, bool) {
 	switch {
 	case len(h.opts.Realms) == 0:
@@ -160,8 +159,8 @@ func (h *Handler) realm(b kratos.Binding) (string, bool) {
 	return b.Connection, slices.Contains(h.opts.Realms, b.Connection)
 }
 
-// username is what Auth0 is asked about: the identifier as Kratos stores it, or, in
-// a connection that may tell upper case from lower, as the identity's trait has it.
+// username is the username for Auth0: the identifier as Kratos stores it, or, in a
+// connection that may be case-sensitive, as the identity's trait has it.
 func (h *Handler) username(identity kratos.Identity, realm string) string {
 	identifier := identity.Identifier
 	if slices.Contains(h.opts.CustomRealms, realm) && identity.Trait != "" {
@@ -170,8 +169,8 @@ func (h *Handler) username(identity kratos.Identity, realm string) string {
 	return upstreamUsername(identifier)
 }
 
-// upstreamUsername is the identifier as Auth0 knows it: as Kratos stores it, but a
-// phone number in E.164, without the blanks and marks that people put into one.
+// upstreamUsername is the identifier as Auth0 knows it: as Kratos stores it, but a phone
+// number in E.164, without spaces and punctuation.
 func upstreamUsername(identifier string) string {
 	digits := strings.Map(func(r rune) rune {
 		if strings.ContainsRune(" -./()\u00a0", r) {
@@ -187,23 +186,23 @@ func upstreamUsername(identifier string) string {
 	return digits
 }
 
-// refusal notes what Auth0 answered.
-func (e *entry) refusal(err error) outcome.Outcome {
-	var r *upstream.Refusal
+// loginError notes what Auth0 answered.
+func (e *entry) loginError(err error) outcome.Outcome {
+	var r *upstream.LoginError
 	if !errors.As(err, &r) || r.Outcome == outcome.Match {
 		e.reason = "unknown_error"
-		return outcome.Garbled
+		return outcome.InvalidResponse
 	}
 	e.reason, e.upstreamStatus, e.upstreamCode = r.Reason, r.Status, r.Code
 	return r.Outcome
 }
 
-// lookupFailure notes why the identity could not be told.
+// lookupFailure notes why the identity could not be found.
 func (e *entry) lookupFailure(err error) outcome.Outcome {
 	var k *kratos.Error
 	if !errors.As(err, &k) || k.Outcome == outcome.Match {
 		e.reason = "unknown_error"
-		return outcome.Garbled
+		return outcome.InvalidResponse
 	}
 	e.reason = "kratos_" + k.Reason
 	return k.Outcome

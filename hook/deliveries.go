@@ -26,35 +26,35 @@ type Deliveries interface {
 	Unclaim(ctx context.Context, key [32]byte) error
 }
 
-// sharedDeliveries see to it that a delivery which Kratos makes again costs no second
+// sharedDeliveries makes sure that a delivery which Kratos repeats costs no second
 // attempt, whichever replica it reaches.
 type sharedDeliveries struct {
 	store Deliveries
-	// claimFor is how long one replica may ask for the others: a little longer than
-	// Auth0 may take.
+	// claimFor is how long one replica may hold a claim: a little longer than a
+	// verification at Auth0 may take.
 	claimFor time.Duration
 	metrics  *metrics
 	now      func() time.Time
 }
 
-// deliveryAnswer is what came of a question, as it is kept.
+// deliveryAnswer is the stored result of a verification.
 type deliveryAnswer struct {
 	// Arrived is when the first delivery did.
-	Arrived time.Time         `json:"arrived"`
-	Profile *upstream.Profile `json:"profile,omitempty"`
-	Refusal *upstream.Refusal `json:"refusal,omitempty"`
+	Arrived    time.Time            `json:"arrived"`
+	Profile    *upstream.Profile    `json:"profile,omitempty"`
+	LoginError *upstream.LoginError `json:"refusal,omitempty"`
 }
 
-// ask puts the question, unless another replica has, or is just doing it. It returns
-// when the first delivery arrived, wherever that was. A store that does not answer
-// keeps no one out.
-func (s *sharedDeliveries) ask(ctx context.Context, auth0 verifier, l login, d *delivery) (upstream.Profile, time.Time, error) {
+// verify verifies the credentials, unless another replica has done so or is doing so. It
+// also returns when the first delivery arrived, at whichever replica. If the store does
+// not answer, the login goes on without it.
+func (s *sharedDeliveries) verify(ctx context.Context, auth0 verifier, l login, d *delivery) (upstream.Profile, time.Time, error) {
 	tick := time.NewTicker(recallPoll)
 	defer tick.Stop()
 	ctx, cancel := context.WithTimeout(ctx, recallMost)
 	defer cancel()
 	for {
-		// The answer is there for longer than the claim: it comes first.
+		// The answer outlives the claim, so it is looked up first.
 		text, ok, err := s.store.Recall(ctx, d.shared)
 		if err != nil {
 			s.metrics.stateFault("recall")
@@ -67,21 +67,21 @@ func (s *sharedDeliveries) ask(ctx context.Context, auth0 verifier, l login, d *
 			s.metrics.stateFault("claim")
 		}
 		if won || err != nil {
-			profile, err := auth0.Ask(ctx, l.question)
+			profile, err := auth0.Verify(ctx, l.credentials)
 			s.remember(ctx, d, profile, err)
 			return profile, d.arrived, err
 		}
-		// Another replica asks. If it died meanwhile, its claim ends soon.
+		// Another replica is verifying. If it has died, its claim ends soon.
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return upstream.Profile{}, d.arrived, &upstream.Refusal{Outcome: outcome.Unavailable, Reason: "first_delivery_unanswered"}
+			return upstream.Profile{}, d.arrived, &upstream.LoginError{Outcome: outcome.Unavailable, Reason: "first_delivery_unanswered"}
 		}
 	}
 }
 
-// join claims a delivery that shares the question of another one, so that no replica
-// asks for it meanwhile. A nil s does nothing, here and in tell.
+// join claims a delivery that shares the attempt of another one, so that no other
+// replica verifies it. A nil s does nothing, here and in tell.
 func (s *sharedDeliveries) join(ctx context.Context, d *delivery) {
 	if s == nil {
 		return
@@ -91,8 +91,8 @@ func (s *sharedDeliveries) join(ctx context.Context, d *delivery) {
 	}
 }
 
-// tell leaves the outcome to the deliveries that shared the question of the first. It
-// has ended, so no more of them join.
+// tell stores the outcome for the deliveries that shared the attempt. The attempt has
+// ended, so no more of them join.
 func (s *sharedDeliveries) tell(ctx context.Context, at *attempt) {
 	if s == nil {
 		return
@@ -102,12 +102,12 @@ func (s *sharedDeliveries) tell(ctx context.Context, at *attempt) {
 	}
 }
 
-// remember keeps the outcome for the delivery made again, or lets the next one ask.
+// remember stores the outcome for a repeated delivery, or lets the next one verify.
 func (s *sharedDeliveries) remember(ctx context.Context, d *delivery, profile upstream.Profile, err error) {
 	answer, lasts := deliveryAnswer{Arrived: d.arrived}, d.ends().Sub(s.now())
 	if err == nil {
 		answer.Profile = &profile
-	} else if !errors.As(err, &answer.Refusal) {
+	} else if !errors.As(err, &answer.LoginError) {
 		lasts = 0
 	}
 	if !d.keeps(err) || lasts <= 0 {
@@ -136,10 +136,10 @@ func decodeAnswer(text []byte) (upstream.Profile, time.Time, error) {
 	var answer deliveryAnswer
 	switch {
 	case json.Unmarshal(text, &answer) != nil:
-	case answer.Refusal != nil:
-		return upstream.Profile{}, answer.Arrived, answer.Refusal
+	case answer.LoginError != nil:
+		return upstream.Profile{}, answer.Arrived, answer.LoginError
 	case answer.Profile != nil && answer.Profile.Subject != "":
 		return *answer.Profile, answer.Arrived, nil
 	}
-	return upstream.Profile{}, answer.Arrived, &upstream.Refusal{Outcome: outcome.Garbled, Reason: "state_garbled"}
+	return upstream.Profile{}, answer.Arrived, &upstream.LoginError{Outcome: outcome.InvalidResponse, Reason: "state_garbled"}
 }

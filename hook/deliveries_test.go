@@ -25,7 +25,7 @@ func TestRedeliveryToAnotherReplica(t *testing.T) {
 	trigger := func(r *http.Request) { r.Header.Set("Ory-Webhook-Trigger-Id", "t-1") }
 	f := alice()
 	first, second := start(t, f, replica), start(t, f, replica)
-	f.askErr = &upstream.Refusal{Outcome: outcome.Mismatch, Reason: "wrong_credentials"}
+	f.askErr = &upstream.LoginError{Outcome: outcome.Mismatch, Reason: "wrong_credentials"}
 	if got := first.post(t, login(), trigger); got.body != noMatch {
 		t.Fatalf("%+v", got)
 	}

@@ -118,15 +118,15 @@ type asker struct {
 	kept  *upstream.Client
 }
 
-func (a *asker) Ask(ctx context.Context, q upstream.Question) (upstream.Profile, error) {
+func (a *asker) Verify(ctx context.Context, q upstream.Credentials) (upstream.Profile, error) {
 	if !a.fresh {
-		return a.kept.Ask(ctx, q)
+		return a.kept.Verify(ctx, q)
 	}
 	client, err := upstream.New(a.opts)
 	if err != nil {
 		return upstream.Profile{}, err
 	}
-	return client.Ask(ctx, q)
+	return client.Verify(ctx, q)
 }
 
 // TestAnswersSentTwice: where answers are sent twice or lost, on any way that ferry's
@@ -175,7 +175,7 @@ func (c *crowd) hooks(t *testing.T, auth0, admin string, fresh bool) http.Handle
 	}
 	handler, err := hook.New(hook.Options{
 		Keys: []secret.String{secret.New(key)}, MaxPasswordBytes: 72, Realms: []string{"users"}, LogHashKey: secret.New("log-hash-key"),
-		Identities: identities, Profiles: state.NewMemory(state.Options{}), Carry: hook.CarryOptions{Records: newRecords(), Mapper: mapping.Default},
+		Identities: identities, Profiles: state.NewMemory(state.Options{}), Sync: hook.SyncOptions{Records: newRecords(), Mapper: mapping.Default},
 		Upstream: asks, Log: zap.NewNop(), Metrics: prometheus.NewRegistry(), Now: time.Now,
 	})
 	if err != nil {

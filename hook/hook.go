@@ -34,73 +34,73 @@ type identities interface {
 
 // verifier asks Auth0.
 type verifier interface {
-	// Ask returns the profile of the user whose password was right; everything else
-	// is an *upstream.Refusal.
-	Ask(ctx context.Context, q upstream.Question) (upstream.Profile, error)
+	// Verify returns the profile of the user whose password was right. Every error is
+	// an *upstream.LoginError.
+	Verify(ctx context.Context, q upstream.Credentials) (upstream.Profile, error)
 }
 
-// profiles keeps what Auth0 said of somebody until their login is done.
+// profiles keeps profiles from the migration hook to the after-login hook.
 type profiles interface {
-	// Keep replaces what is kept for the identity.
-	Keep(ctx context.Context, kept state.Kept) error
-	// Take gives it out once.
-	Take(ctx context.Context, identityID, flowID string) (state.Lease, bool, error)
+	// Put replaces the profile of the identity.
+	Put(ctx context.Context, handoff state.Handoff) error
+	// Lease gives it to one caller at a time.
+	Lease(ctx context.Context, identityID, flowID string) (state.Lease, bool, error)
 }
 
-// Options are what a Handler is made of. Required are Keys, MaxPasswordBytes,
-// LogHashKey, Profiles, Carry, Identities, Upstream, Log, Metrics and Now, and
-// ClaimFor where there are Deliveries.
+// Options configure a Handler. Keys, MaxPasswordBytes, LogHashKey, Profiles, Sync,
+// Identities, Upstream, Log, Metrics and Now are required. ClaimFor is required if
+// Deliveries is set.
 type Options struct {
 	// Keys are the one or two keys that a caller may present.
 	Keys []secret.String
-	// MaxPasswordBytes is the longest password that is asked about.
+	// MaxPasswordBytes is the longest password that is sent to Auth0.
 	MaxPasswordBytes int
-	// Realms are the connections that may be asked, the first by default. None: the
-	// tenant's default directory.
+	// Realms are the database connections that passwords may be sent to. The first is
+	// the default. If empty, the tenant's default directory is used.
 	Realms []string
-	// CustomRealms are those of them that may tell upper case from lower.
+	// CustomRealms are those of Realms whose identifiers may be case-sensitive.
 	CustomRealms []string
-	// TrustedProxies is how many proxies append to the forwarded addresses; 0:
-	// none is believed.
+	// TrustedProxies is how many proxies append to the forwarded addresses. If 0, no
+	// forwarded address is trusted.
 	TrustedProxies int
-	// ForwardClientIP tells Auth0 the person's address.
+	// ForwardClientIP sends the person's IP address to Auth0.
 	ForwardClientIP bool
 	// TrustVerifiedIdentifier lets an identity that records no Auth0 user match by
 	// the e-mail address or phone number that Auth0 verified.
 	TrustVerifiedIdentifier bool
-	// Closed ends the migration: every login is answered as outcome.Closed, and neither
-	// Kratos nor Auth0 is asked.
+	// Closed ends the migration: every login gets outcome.Closed, without a request to
+	// Kratos or Auth0.
 	Closed bool
 	// LogHashKey keys the hashes that stand for identifiers and Auth0 user ids in logs.
 	LogHashKey secret.String
 
-	// Profiles keeps what crosses between the two hooks, and Carry says how it is
-	// brought into the identity.
+	// Profiles keeps profiles between the two hooks. Sync says how they are written into
+	// identities.
 	Profiles profiles
-	Carry    CarryOptions
-	// Deliveries knows those of all replicas; nil where there is one alone.
+	Sync     SyncOptions
+	// Deliveries shares deliveries between replicas; nil with a single replica.
 	Deliveries Deliveries
-	// Recorder keeps every call; nil: none does.
+	// Recorder records every call; nil records nothing.
 	Recorder Recorder
-	// ClaimFor is a little longer than one question to Auth0 may take.
+	// ClaimFor is a little longer than one verification at Auth0 may take.
 	ClaimFor time.Duration
 
 	Identities identities
 	Upstream   verifier
 	Log        *zap.Logger
 	Metrics    prometheus.Registerer
-	// Now is the clock of the durations in the log.
+	// Now is the clock.
 	Now func() time.Time
 }
 
 // Handler answers Kratos' hooks. It is safe for concurrent use.
 type Handler struct {
 	opts     Options
-	hash     func(string) string // what stands for an identifier or a subject in the log
-	callers  *zap.Logger         // for calls that are refused for the caller's fault, sampled
+	hash     func(string) string // of an identifier or a subject, for the log
+	callers  *zap.Logger         // sampled, for calls with a caller's error
 	metrics  *metrics
 	attempts *attempts
-	carrier  *carrier
+	syncer   *profileSyncer
 }
 
 // New makes a Handler; the error names what is missing.
@@ -112,7 +112,7 @@ func New(opts Options) (*Handler, error) {
 		return nil, errors.New("hook: the longest password must be one byte or more")
 	case opts.Identities == nil || opts.Upstream == nil:
 		return nil, errors.New("hook: identities and upstream are required")
-	case opts.Profiles == nil || opts.Carry.Records == nil || opts.Carry.Mapper == nil:
+	case opts.Profiles == nil || opts.Sync.Records == nil || opts.Sync.Mapper == nil:
 		return nil, errors.New("hook: profiles, records and mapper are required")
 	case opts.Log == nil || opts.Metrics == nil || opts.Now == nil:
 		return nil, errors.New("hook: log, metrics and clock are required")
@@ -129,14 +129,14 @@ func New(opts Options) (*Handler, error) {
 	return &Handler{
 		opts: opts, hash: hash, callers: sampled(opts.Log), metrics: m,
 		attempts: newAttempts(opts.Upstream, shared, opts.Log, opts.Now),
-		carrier:  newCarrier(opts.Carry, opts.Log, hash, m, opts.Now),
+		syncer:   newProfileSyncer(opts.Sync, opts.Log, hash, m, opts.Now),
 	}, nil
 }
 
-// Drain lets profiles that wait for another try have it, once no more hooks come.
-func (h *Handler) Drain(ctx context.Context) { h.carrier.Drain(ctx) }
+// Drain retries the profiles in the queue one last time, after the hooks have stopped.
+func (h *Handler) Drain(ctx context.Context) { h.syncer.Drain(ctx) }
 
-// Echo is the server's handler: the hooks, and a problem report for all else.
+// Echo is the server's handler: the hooks, and an RFC 9457 problem for everything else.
 func (h *Handler) Echo() *echo.Echo {
 	e := echo.New()
 	e.HTTPErrorHandler = writeProblem
@@ -162,7 +162,7 @@ func (h *Handler) passwordMigration(c echo.Context, e *entry) (outcome.Outcome, 
 	}
 	e.shape = req.shape()
 	if h.opts.Recorder != nil {
-		e.asked = req
+		e.request = req
 	}
 	e.flowID = req.Flow.ID
 	return h.decide(c.Request().Context(), req, c.Request().Header.Get("Ory-Webhook-Trigger-Id"), e), nil

@@ -50,7 +50,7 @@ type fakes struct {
 	identifier []string
 	stored     string   // another form of it, in Get
 	ids        []string // that Get was asked for
-	questions  []upstream.Question
+	questions  []upstream.Credentials
 }
 
 func (f *fakes) Find(_ context.Context, identifier string) (kratos.Identity, error) {
@@ -78,7 +78,7 @@ func (f *fakes) Get(ctx context.Context, id, identifier string) (kratos.Identity
 	return found, err
 }
 
-func (f *fakes) Ask(_ context.Context, q upstream.Question) (upstream.Profile, error) {
+func (f *fakes) Verify(_ context.Context, q upstream.Credentials) (upstream.Profile, error) {
 	f.mu.Lock()
 	f.questions = append(f.questions, q)
 	ask := f.ask
@@ -124,7 +124,7 @@ func start(t *testing.T, f *fakes, change ...func(*hook.Options)) *harness {
 		LogHashKey:       secret.New("log-hash-key"),
 		Identities:       f,
 		Profiles:         state.NewMemory(state.Options{}),
-		Carry:            hook.CarryOptions{Records: f.records, Mapper: mapping.Default, Version: "v-test"},
+		Sync:             hook.SyncOptions{Records: f.records, Mapper: mapping.Default, Version: "v-test"},
 		Upstream:         f,
 		Log:              zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), sink, zap.DebugLevel)),
 		Metrics:          h.registry,
@@ -260,15 +260,15 @@ func TestTrustRules(t *testing.T) {
 		"unbound":                            {unbind, nil, "", outcome.Unbound, 0},
 		"bound to another":                   {func(f *fakes) { f.identity.Binding.Subjects = []string{"auth0|Alice"} }, nil, "", outcome.SubjectMismatch, 1},
 		"other subject":                      {func(f *fakes) { f.profile.Subject = "auth0|bob" }, nil, "", outcome.SubjectMismatch, 1},
-		"no subject":                         {func(f *fakes) { f.profile.Subject = "" }, nil, "", outcome.Garbled, 1},
+		"no subject":                         {func(f *fakes) { f.profile.Subject = "" }, nil, "", outcome.InvalidResponse, 1},
 		"linked account":                     {func(f *fakes) { f.identity.Binding.Subjects = []string{"google-oauth2|1", aliceSub} }, nil, "", outcome.Match, 1},
-		"mismatch":                           {func(f *fakes) { f.askErr = &upstream.Refusal{Outcome: outcome.Mismatch} }, nil, "", outcome.Mismatch, 1},
-		"unknown error":                      {func(f *fakes) { f.askErr = io.ErrUnexpectedEOF }, nil, "", outcome.Garbled, 1},
-		"refusal that is none":               {func(f *fakes) { f.askErr = &upstream.Refusal{} }, nil, "", outcome.Garbled, 1},
-		"refusal that matches":               {func(f *fakes) { f.askErr = &upstream.Refusal{Outcome: outcome.Match} }, nil, "", outcome.Garbled, 1},
-		"look-up that matches":               {func(f *fakes) { f.findErr = &kratos.Error{Outcome: outcome.Match} }, nil, "", outcome.Garbled, 0},
+		"mismatch":                           {func(f *fakes) { f.askErr = &upstream.LoginError{Outcome: outcome.Mismatch} }, nil, "", outcome.Mismatch, 1},
+		"unknown error":                      {func(f *fakes) { f.askErr = io.ErrUnexpectedEOF }, nil, "", outcome.InvalidResponse, 1},
+		"error without an outcome":           {func(f *fakes) { f.askErr = &upstream.LoginError{} }, nil, "", outcome.InvalidResponse, 1},
+		"error that says match":              {func(f *fakes) { f.askErr = &upstream.LoginError{Outcome: outcome.Match} }, nil, "", outcome.InvalidResponse, 1},
+		"look-up that matches":               {func(f *fakes) { f.findErr = &kratos.Error{Outcome: outcome.Match} }, nil, "", outcome.InvalidResponse, 0},
 		"look-up fails":                      {func(f *fakes) { f.findErr = &kratos.Error{Outcome: outcome.Unavailable} }, nil, "", outcome.Unavailable, 0},
-		"look-up odd error":                  {func(f *fakes) { f.findErr = io.ErrUnexpectedEOF }, nil, "", outcome.Garbled, 0},
+		"look-up odd error":                  {func(f *fakes) { f.findErr = io.ErrUnexpectedEOF }, nil, "", outcome.InvalidResponse, 0},
 		"recorded realm":                     {func(f *fakes) { f.identity.Binding.Connection = "legacy" }, nil, "", outcome.Match, 1},
 		"realm not listed":                   {func(f *fakes) { f.identity.Binding.Connection = "sms" }, nil, "", outcome.Misconfigured, 0},
 		"default directory":                  {func(f *fakes) { f.identity.Binding.Connection = "users" }, func(o *hook.Options) { o.Realms = nil }, "", outcome.Match, 1},
@@ -278,14 +278,14 @@ func TestTrustRules(t *testing.T) {
 		"endless identifier":                 {nil, nil, `{"identifier":"` + strings.Repeat("x", 1025) + `","password":"x"}`, outcome.Oversize, 0},
 		"endless request":                    {nil, nil, `{"identifier":"alice","password":"` + strings.Repeat("x", 5<<20) + `"}`, outcome.Oversize, 0},
 		"template, same identity":            {nil, nil, `{"identifier":"alice","password":"x","identity":{"id":"` + aliceID + `","state":"active"}}`, outcome.Match, 1},
-		"template, other identity":           {nil, nil, `{"identifier":"alice","password":"x","identity":{"id":"99bf8a02-aa5b-4351-ab7c-9f16e7e11a12"}}`, outcome.Garbled, 0},
+		"template, other identity":           {nil, nil, `{"identifier":"alice","password":"x","identity":{"id":"99bf8a02-aa5b-4351-ab7c-9f16e7e11a12"}}`, outcome.InvalidResponse, 0},
 		"template, activated meanwhile":      {nil, nil, `{"identifier":"alice","password":"x","identity":{"state":"inactive"}}`, outcome.Unavailable, 0},
 		"template, inactive":                 {func(f *fakes) { f.identity.Active = false }, nil, `{"identifier":"alice","password":"x","identity":{"id":"` + aliceID + `","state":"inactive"}}`, outcome.Inactive, 0},
 		"template, deactivated meanwhile":    {func(f *fakes) { f.identity.Active = false }, nil, `{"identifier":"alice","password":"x","identity":{"id":"` + aliceID + `","state":"active"}}`, outcome.Inactive, 0},
 		"template, not pending any more":     {func(f *fakes) { f.identity.Pending = false }, nil, `{"identifier":"alice","password":"x","identity":{"id":"` + aliceID + `","state":"active"}}`, outcome.NotPending, 0},
 		"template, another form":             {func(f *fakes) { f.stored = "fiona@example.org" }, nil, `{"identifier":"ﬁona@example.org","password":"x","identity":{"id":"` + aliceID + `"}}`, outcome.Match, 1},
 		"template, another form, unbound":    {func(f *fakes) { unbind(f); f.stored = stored }, verified, `{"identifier":"alice","password":"x","identity":{"id":"` + aliceID + `"}}`, outcome.Unavailable, 0},
-		"template, id that is none":          {nil, nil, `{"identifier":"alice","password":"x","identity":{"id":"../sessions"}}`, outcome.Garbled, 0},
+		"template, id that is none":          {nil, nil, `{"identifier":"alice","password":"x","identity":{"id":"../sessions"}}`, outcome.InvalidResponse, 0},
 		"template, nulls":                    {nil, nil, `{"identifier":"alice","password":"x","identity":{"id":null,"external_id":null,"state":null},"flow":null,"client":{"ip":null}}`, outcome.Match, 1},
 		"template, external id binds nobody": {unbind, nil, `{"identifier":"alice","password":"x","identity":{"external_id":"auth0|alice"}}`, outcome.Unbound, 0},
 		"verified e-mail":                    {unbind, verified, "", outcome.Match, 1},

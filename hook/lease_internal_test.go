@@ -47,8 +47,8 @@ func TestRetriesEndWithTheLease(t *testing.T) {
 				var tries []time.Duration
 				core, logs := observer.New(zapcore.ErrorLevel)
 				records := slowRecords{answers: answers, times: &tries, started: time.Now()}
-				c := newCarrier(CarryOptions{Records: records, Mapper: mapping.Default}, zap.New(core), func(string) string { return "#" }, m, time.Now)
-				if _, result := c.carry(t.Context(), state.Lease{Kept: state.Kept{IdentityID: "i", Subject: "auth0|1"}}); result != "queued" {
+				c := newProfileSyncer(SyncOptions{Records: records, Mapper: mapping.Default}, zap.New(core), func(string) string { return "#" }, m, time.Now)
+				if _, result := c.sync(t.Context(), state.Lease{Handoff: state.Handoff{IdentityID: "i", Subject: "auth0|1"}}); result != "queued" {
 					t.Fatal(result)
 				}
 				c.running.Wait()

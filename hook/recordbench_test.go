@@ -25,7 +25,7 @@ import (
 // written is a Writer of recordings that writes until the test is over.
 type written struct{ *recording.Writer }
 
-func (w written) Record(call hook.Call) { w.Writer.Record(recording.Served(call)) }
+func (w written) Record(call hook.Event) { w.Writer.Record(recording.Event(call)) }
 
 // startRecorder writes to dir; stop ends it when all is written.
 func startRecorder(tb testing.TB, dir string, key *[32]byte) (w written, stop func()) {

@@ -12,32 +12,32 @@ import (
 	"ferry/secret"
 )
 
-// Recorder keeps calls for a later look at them. It must not block.
+// Recorder records calls. It must not block.
 type Recorder interface {
-	// Redact is what may be kept of a body: nothing of it tells a password.
+	// Redact returns the part of a body that may be stored. It reveals no password.
 	Redact(body []byte) json.RawMessage
-	// Record keeps a call. It is called when Kratos has its answer.
-	Record(call Call)
+	// Record stores a call. It is called after Kratos has got its answer.
+	Record(event Event)
 }
 
-// Call is one call as a recorder gets it.
-type Call struct {
+// Event is one hook call and its answer, as a Recorder gets it.
+type Event struct {
 	Time  time.Time
 	Route string
 	Shape string
-	// Header is the whole of it, with the key.
+	// Header is the complete request header, including the key.
 	Header http.Header
-	// Body is what Redact made of it; none where it was not read.
+	// Body is what Redact returned; nil if the body was not read.
 	Body json.RawMessage
-	// Identifier and Password are as typed: none after a match, and no password where
-	// Auth0 found it right, or might have.
+	// Identifier and Password are as typed. Both are empty after a match, and Password is
+	// empty if Auth0 accepted it or may have accepted it.
 	Identifier string
 	Password   secret.String
-	// Status and Answer are what Kratos was told; no Answer where it tells of a person.
+	// Status and Answer are ferry's answer. Answer is empty if it holds personal data.
 	Status int
 	Answer string
 
-	// Outcome is the log line's word, and what follows are its fields.
+	// Outcome and the fields below are those of the log line.
 	Outcome        string
 	Reason         string
 	IdentityID     string
@@ -49,40 +49,40 @@ type Call struct {
 	UpstreamTook   time.Duration
 }
 
-// redact notes what may be recorded of the body. A fault of the recorder's is not
-// the login's.
+// redact notes the part of the body that may be recorded. A panic of the recorder does not
+// fail the login.
 func (h *Handler) redact(e *entry, body []byte) {
 	if h.opts.Recorder == nil {
 		return
 	}
-	defer h.survive()
+	defer h.recoverRecorder()
 	e.body = h.opts.Recorder.Redact(body)
 }
 
-// record keeps the call, once its answer has left.
-func (h *Handler) record(c echo.Context, e *entry, call Call) {
+// record records the call after its answer was sent.
+func (h *Handler) record(c echo.Context, e *entry, call Event) {
 	if h.opts.Recorder == nil {
 		return
 	}
-	defer h.survive()
+	defer h.recoverRecorder()
 	call.Header, call.Body, call.Shape = c.Request().Header, e.body, e.shape
 	call.Reason, call.IdentityID, call.IdentifierHash = e.reason, e.identityID, e.identifier
 	call.UpstreamStatus, call.UpstreamCode = e.upstreamStatus, e.upstreamCode
-	if e.right {
+	if e.passwordConfirmed {
 		call.UpstreamStatus = http.StatusOK
 	}
 	call.KratosTook, call.UpstreamTook = e.kratos, e.upstream
 	h.opts.Recorder.Record(call)
 }
 
-func (h *Handler) survive() {
+func (h *Handler) recoverRecorder() {
 	if fault := recover(); fault != nil {
 		logPanic(h.opts.Log, fault)
 	}
 }
 
-// send answers. Where calls are recorded the answer leaves at once: what recording
-// costs comes after it.
+// send sends the answer. If calls are recorded it also flushes it, so that recording does
+// not delay the answer.
 func (h *Handler) send(c echo.Context, status int, body []byte) error {
 	if h.opts.Recorder == nil {
 		return c.Blob(status, echo.MIMEApplicationJSON, body)
@@ -94,33 +94,33 @@ func (h *Handler) send(c echo.Context, status int, body []byte) error {
 	return http.NewResponseController(c.Response()).Flush()
 }
 
-// typed are the credentials of a login as far as they may be sealed. None after a
-// match; and a password only where it is certain that Auth0 did not find it right:
-// Auth0 was not asked, did not look, or said that it is wrong.
-func (e *entry) typed(o outcome.Outcome) (identifier string, password secret.String) {
+// sealable returns the credentials of a login that may be sealed: none after a match, and
+// a password only if Auth0 certainly did not accept it: Auth0 was not asked, did not check
+// it, or rejected it.
+func (e *entry) sealable(o outcome.Outcome) (identifier string, password secret.String) {
 	switch o {
 	case outcome.Match:
 		return "", secret.String{}
 	case outcome.Mismatch, outcome.Throttled, outcome.Locked, outcome.Inactive, outcome.Oversize, outcome.Closed,
 		outcome.Suspicious, outcome.Limited:
-		return e.asked.Identifier, e.asked.Password
+		return e.request.Identifier, e.request.Password
 	case outcome.MFARequired, outcome.Blocked, outcome.Denied, outcome.Leaked, outcome.SubjectMismatch:
 	case outcome.NotPending: // the login that was faster may have had the same password
-	case outcome.Unbound, outcome.Garbled:
-		if !e.sent {
-			return e.asked.Identifier, e.asked.Password
+	case outcome.Unbound, outcome.InvalidResponse:
+		if !e.asked {
+			return e.request.Identifier, e.request.Password
 		}
 	case outcome.Unavailable, outcome.Misconfigured:
-		if !e.sent || e.unheard(o) {
-			return e.asked.Identifier, e.asked.Password
+		if !e.asked || e.passwordUnread(o) {
+			return e.request.Identifier, e.request.Password
 		}
 	}
-	return e.asked.Identifier, secret.String{}
+	return e.request.Identifier, secret.String{}
 }
 
-// unheard reports whether the password reached nobody, or Auth0 refused ferry before
-// it looked.
-func (e *entry) unheard(o outcome.Outcome) bool {
+// passwordUnread reports whether the password was not sent, or Auth0 refused ferry itself
+// before it checked the password.
+func (e *entry) passwordUnread(o outcome.Outcome) bool {
 	switch e.reason {
 	case "dns", "dial", "tls", "client_assertion", "bad_base_url":
 		return true

@@ -46,7 +46,7 @@ func startRecorded(t *testing.T, f *fakes, change ...func(*hook.Options)) *recor
 
 // lines are what was recorded, in the order of the calls; nothing more is afterwards.
 // Nobody's name, password or key may be in it.
-func (r *recorded) lines(t *testing.T) (lines []recording.Line) {
+func (r *recorded) lines(t *testing.T) (lines []recording.Record) {
 	t.Helper()
 	r.close() // answers leave before their calls are recorded
 	r.stop()
@@ -66,19 +66,19 @@ func (r *recorded) lines(t *testing.T) (lines []recording.Line) {
 		}
 		scanner := bufio.NewScanner(bytes.NewReader(text))
 		for scanner.Scan() {
-			var line recording.Line
+			var line recording.Record
 			if err := json.Unmarshal(scanner.Bytes(), &line); err != nil {
 				t.Fatal(err)
 			}
 			lines = append(lines, line)
 		}
 	}
-	slices.SortFunc(lines, func(a, b recording.Line) int { return a.Time.Compare(b.Time) })
+	slices.SortFunc(lines, func(a, b recording.Record) int { return a.Time.Compare(b.Time) })
 	return lines
 }
 
 // one is the one line there must be.
-func (r *recorded) one(t *testing.T) recording.Line {
+func (r *recorded) one(t *testing.T) recording.Record {
 	t.Helper()
 	lines := r.lines(t)
 	if len(lines) != 1 {
@@ -92,7 +92,7 @@ func TestRecordedOutcomes(t *testing.T) {
 	const nothing, name, both = "", "identifier", "identifier and password"
 	refusal := func(o outcome.Outcome, status int, reason string) func(*fakes) {
 		return func(f *fakes) {
-			f.askErr = &upstream.Refusal{Outcome: o, Status: status, Reason: reason, Code: "invalid_grant"}
+			f.askErr = &upstream.LoginError{Outcome: o, Status: status, Reason: reason, Code: "invalid_grant"}
 		}
 	}
 	for label, c := range map[string]struct {
@@ -116,10 +116,10 @@ func TestRecordedOutcomes(t *testing.T) {
 		"whose it is not told":     {refusal(outcome.Unavailable, 500, "userinfo_refused"), outcome.Unavailable, name},
 		"ferry is refused":         {refusal(outcome.Misconfigured, 401, "client_refused"), outcome.Misconfigured, both},
 		"ferry cannot sign":        {refusal(outcome.Misconfigured, 0, "client_assertion"), outcome.Misconfigured, both},
-		"token of somebody else's": {refusal(outcome.Garbled, 200, "id_token_wrong_claims"), outcome.Garbled, name},
-		"unknown refusal":          {refusal(outcome.Garbled, 403, "unknown_answer"), outcome.Garbled, name},
-		"panic at auth0":           {func(f *fakes) { f.ask = func() { panic("boom") } }, outcome.Garbled, name},
-		"panic at kratos":          {func(f *fakes) { f.find = func() { panic("boom") } }, outcome.Garbled, both},
+		"token of somebody else's": {refusal(outcome.InvalidResponse, 200, "id_token_wrong_claims"), outcome.InvalidResponse, name},
+		"unknown refusal":          {refusal(outcome.InvalidResponse, 403, "unknown_answer"), outcome.InvalidResponse, name},
+		"panic at auth0":           {func(f *fakes) { f.ask = func() { panic("boom") } }, outcome.InvalidResponse, name},
+		"panic at kratos":          {func(f *fakes) { f.find = func() { panic("boom") } }, outcome.InvalidResponse, both},
 		"another subject":          {func(f *fakes) { f.profile.Subject = "auth0|bob" }, outcome.SubjectMismatch, name},
 		"unbound":                  {func(f *fakes) { f.identity.Binding.Subjects = nil }, outcome.Unbound, both},
 		"inactive":                 {func(f *fakes) { f.identity.Active = false }, outcome.Inactive, both},
@@ -157,7 +157,7 @@ func TestRecordedOutcomes(t *testing.T) {
 
 // checkBody: the password is a placeholder, the identifier the hash of the log line. A
 // right password has the status of Auth0's answer beside it.
-func checkBody(t *testing.T, line recording.Line) {
+func checkBody(t *testing.T, line recording.Record) {
 	t.Helper()
 	var body struct{ Identifier, Password string }
 	if err := json.Unmarshal(line.Body, &body); err != nil || body.Password != recording.PasswordPlaceholder ||
@@ -267,7 +267,7 @@ func TestRecordedAfterLogin(t *testing.T) {
 type badRecorder struct{}
 
 func (badRecorder) Redact([]byte) json.RawMessage { panic("redact") }
-func (badRecorder) Record(hook.Call)              { panic("record") }
+func (badRecorder) Record(hook.Event)             { panic("record") }
 
 // TestRecorderBreaks: that is nobody's login's fault.
 func TestRecorderBreaks(t *testing.T) {
@@ -291,7 +291,7 @@ type slowRecorder struct {
 
 func (slowRecorder) Redact([]byte) json.RawMessage { return nil }
 
-func (s slowRecorder) Record(hook.Call) {
+func (s slowRecorder) Record(hook.Event) {
 	select {
 	case <-s.release:
 	case <-time.After(10 * time.Second):

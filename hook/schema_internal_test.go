@@ -57,7 +57,7 @@ func testMissingSchema(t *testing.T, api *schemas, patient time.Duration, withou
 	t.Helper()
 	core, logs := observer.New(zapcore.WarnLevel)
 	now := time.Now()
-	c := newCarrier(CarryOptions{Records: api}, zap.New(core), strings.ToUpper, nil, func() time.Time { return now })
+	c := newProfileSyncer(SyncOptions{Records: api}, zap.New(core), strings.ToUpper, nil, func() time.Time { return now })
 	missing, gone := *api, 2
 	if without {
 		gone = 1
@@ -77,7 +77,7 @@ func testMissingSchema(t *testing.T, api *schemas, patient time.Duration, withou
 }
 
 // expectSchema reads it, and leaves time for what needs none.
-func expectSchema(t *testing.T, c *carrier, patient time.Duration, there, fine bool) {
+func expectSchema(t *testing.T, c *profileSyncer, patient time.Duration, there, fine bool) {
 	t.Helper()
 	ctx := t.Context()
 	if patient > 0 {

@@ -21,8 +21,8 @@ import (
 	"ferry/secret"
 )
 
-// entry gathers what the one log line of a request says. Nothing in it is a secret
-// or an identifier in clear, but for asked, which no line shows.
+// entry gathers the fields of a request's log line. It holds no secret and no identifier
+// in clear, except in request, which is not logged.
 type entry struct {
 	reason         string
 	shape          string
@@ -34,25 +34,25 @@ type entry struct {
 	kratos         time.Duration
 	upstream       time.Duration
 
-	body  json.RawMessage  // for the recording: redacted
-	asked migrationRequest // for the recording, see typed; empty where there is none
-	sent  bool             // Auth0 may have been asked about the password
-	right bool             // it said 200, and who it is: no other answer does
+	body              json.RawMessage  // for the recording: redacted
+	request           migrationRequest // for the recording, see sealable; empty without a Recorder
+	asked             bool             // the password may have reached Auth0
+	passwordConfirmed bool             // Auth0 answered 200 with a verified subject
 }
 
-// serve is the one place that authenticates, answers, counts and logs. A call ends
-// in an outcome, or in an error that is the caller's fault.
+// serve authenticates, answers, counts, logs and records a call. A call ends in an
+// outcome, or in an error of the caller.
 func (h *Handler) serve(route string, call func(echo.Context, *entry) (outcome.Outcome, error)) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		started := h.opts.Now()
 		e := &entry{}
-		o, err := h.guarded(c, e, call)
+		o, err := h.authenticated(c, e, call)
 		elapsed := h.opts.Now().Sub(started)
 		if err != nil {
 			status := writeCallerFault(c, err)
 			h.metrics.caller(route, status)
 			h.logTo(h.callers, c, zapcore.WarnLevel, route, e, zap.String("outcome", "caller"), zap.Int("status", status), zap.Duration("took", elapsed))
-			h.record(c, e, Call{Time: started, Route: route, Status: status, Outcome: "caller", Took: elapsed})
+			h.record(c, e, Event{Time: started, Route: route, Status: status, Outcome: "caller", Took: elapsed})
 			return nil
 		}
 		r := answer(o)
@@ -63,8 +63,8 @@ func (h *Handler) serve(route string, call func(echo.Context, *entry) (outcome.O
 			e.reason = "answer_not_taken"
 		}
 		h.log(c, r.level, route, e, zap.Stringer("outcome", o), zap.Int("status", r.status), zap.Duration("took", elapsed))
-		call := Call{Time: started, Route: route, Status: r.status, Answer: r.body, Outcome: o.String(), Took: elapsed}
-		call.Identifier, call.Password = e.typed(o)
+		call := Event{Time: started, Route: route, Status: r.status, Answer: r.body, Outcome: o.String(), Took: elapsed}
+		call.Identifier, call.Password = e.sealable(o)
 		h.record(c, e, call)
 		return nil
 	}
@@ -74,13 +74,13 @@ const challenge = `Bearer realm="ferry"`
 
 var errKey = echo.NewHTTPError(http.StatusUnauthorized, "the key is missing or wrong")
 
-// guarded lets only callers with the key through, and turns a panic into Garbled.
-func (h *Handler) guarded(c echo.Context, e *entry, call func(echo.Context, *entry) (outcome.Outcome, error)) (o outcome.Outcome, err error) {
+// authenticated rejects callers without the key, and turns a panic into InvalidResponse.
+func (h *Handler) authenticated(c echo.Context, e *entry, call func(echo.Context, *entry) (outcome.Outcome, error)) (o outcome.Outcome, err error) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			logPanic(h.opts.Log, fault)
 			e.reason = "panic"
-			o, err = outcome.Garbled, nil
+			o, err = outcome.InvalidResponse, nil
 		}
 	}()
 	if !h.authentic(c.Request()) {
@@ -90,15 +90,14 @@ func (h *Handler) guarded(c echo.Context, e *entry, call func(echo.Context, *ent
 	return call(c, e)
 }
 
-// logPanic says where it happened. The value is left out: it may quote what was
-// being worked on.
+// logPanic logs where a panic happened. It leaves out the value, which may quote personal
+// data.
 func logPanic(log *zap.Logger, fault any) {
 	log.Error("panic", zap.String("type", fmt.Sprintf("%T", fault)), zap.ByteString("stack", debug.Stack()))
 }
 
-// authentic reports whether the request carries one of the keys: as bearer token,
-// or as the password of basic authentication. Every key is compared, in constant
-// time.
+// authentic reports whether the request has one of the keys, as a bearer token or as the
+// password of basic authentication. It compares every key, in constant time.
 func (h *Handler) authentic(r *http.Request) bool {
 	headers := r.Header.Values(echo.HeaderAuthorization)
 	if len(headers) != 1 {
@@ -117,23 +116,24 @@ func (h *Handler) authentic(r *http.Request) bool {
 	return ok && match
 }
 
-// Hash stands for an identifier, or for an Auth0 user id, in the log: the same for the
-// same text under the same key. Without the key it tells nothing.
+// Hash returns the keyed hash that replaces an identifier or an Auth0 user id in the log.
+// It is the same for the same text and key, and reveals nothing without the key.
 func Hash(key secret.String, text string) string {
 	mac := hmac.New(sha256.New, []byte(key.Reveal()))
 	mac.Write([]byte(text))
 	return hex.EncodeToString(mac.Sum(nil)[:8])
 }
 
-// Calls that are refused for the caller's fault: so many lines are written in so much
-// time, then one in so many. Whoever reaches the port can make them, at any rate.
+// Calls that fail for the caller's fault are sampled: callerLines log lines in each
+// callerLinesTime, then one in callerLinesRest. Anyone who reaches the port can make such
+// calls, at any rate.
 const (
 	callerLines     = 10
 	callerLinesTime = 10 * time.Second
 	callerLinesRest = 1000
 )
 
-// sampled is the log with that bound. The metrics count every call.
+// sampled returns the log with that sampling. The metrics count every call.
 func sampled(log *zap.Logger) *zap.Logger {
 	return log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
 		return zapcore.NewSamplerWithOptions(core, callerLinesTime, callerLines, callerLinesRest)
@@ -172,7 +172,7 @@ func (h *Handler) logTo(log *zap.Logger, c echo.Context, level zapcore.Level, ro
 	log.Log(level, "answered", fields...)
 }
 
-// onlyUUID lets nothing into the log that is not the id it claims to be.
+// onlyUUID returns the UUID in its canonical form, or "" if the text is not a UUID.
 func onlyUUID(text string) string {
 	id, err := uuid.Parse(text)
 	if err != nil {
@@ -181,7 +181,7 @@ func onlyUUID(text string) string {
 	return id.String()
 }
 
-// problem is RFC 9457.
+// problem is a problem report (RFC 9457).
 type problem struct {
 	Type   string `json:"type"`
 	Title  string `json:"title"`
@@ -189,7 +189,7 @@ type problem struct {
 	Detail string `json:"detail,omitempty"`
 }
 
-// writeCallerFault answers what the caller must change, and returns the status.
+// writeCallerFault answers with a problem report, and returns the status.
 func writeCallerFault(c echo.Context, err error) int {
 	status, detail := http.StatusBadRequest, ""
 	var fault *echo.HTTPError
@@ -206,7 +206,7 @@ func writeCallerFault(c echo.Context, err error) int {
 	return status
 }
 
-// writeProblem answers what reached no hook: an unknown path or method.
+// writeProblem answers a request for an unknown path or method.
 func writeProblem(err error, c echo.Context) {
 	if !c.Response().Committed {
 		writeCallerFault(c, err)

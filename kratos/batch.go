@@ -71,7 +71,7 @@ func batchBody(bodies [][]byte, patchIDs []string) ([]byte, error) {
 	var out bytes.Buffer
 	for i, body := range bodies {
 		if value := jsontext.Value(body); value.Kind() != '{' || !value.IsValid() {
-			return nil, &Error{Outcome: outcome.Garbled, Reason: "batch_body"}
+			return nil, &Error{Outcome: outcome.InvalidResponse, Reason: "batch_body"}
 		}
 		before := `},{"create":`
 		if i == 0 {

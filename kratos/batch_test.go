@@ -58,7 +58,7 @@ func bodies(tb testing.TB, n int) [][]byte {
 	tb.Helper()
 	var all [][]byte
 	for i := range n {
-		body, err := kratos.NewIdentity{SchemaID: "person", Traits: map[string]any{"email": fmt.Sprintf("kim%d@example.org", i)}, Pending: true}.Body()
+		body, err := kratos.CreateIdentity{SchemaID: "person", Traits: map[string]any{"email": fmt.Sprintf("kim%d@example.org", i)}, Pending: true}.Body()
 		if err != nil {
 			tb.Fatal(err)
 		}
@@ -196,7 +196,7 @@ func TestBatchDoubt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			sent := bodies(t, 2)
 			got, err := dial(t, answering(t, sent, items)).CreateBatch(t.Context(), sent)
-			if fault := faultOf(t, err); fault == nil || got != nil || fault.Outcome != outcome.Garbled || fault.Final() {
+			if fault := faultOf(t, err); fault == nil || got != nil || fault.Outcome != outcome.InvalidResponse || fault.Final() {
 				t.Errorf("%+v, %v", got, err)
 			}
 		})
@@ -213,21 +213,21 @@ func TestBatchRefused(t *testing.T) {
 		want   outcome.Outcome
 		said   string
 	}{
-		"unknown field":        {400, `{"error":{"code":500,"message":"json: unknown field \"external_id\""}}`, outcome.Garbled, `json: unknown field "external_id"`},
-		"reason":               {400, `{"error":{"code":400,"reason":"identity state is not valid","message":"malformed"}}`, outcome.Garbled, "identity state is not valid"},
-		"long":                 {400, `{"error":{"reason":"` + long + `"}}`, outcome.Garbled, long[:299]},
-		"conflict of several":  {409, duplicate, outcome.Garbled, "exists already"},
-		"no JSON":              {413, `<html>`, outcome.Garbled, ""},
+		"unknown field":        {400, `{"error":{"code":500,"message":"json: unknown field \"external_id\""}}`, outcome.InvalidResponse, `json: unknown field "external_id"`},
+		"reason":               {400, `{"error":{"code":400,"reason":"identity state is not valid","message":"malformed"}}`, outcome.InvalidResponse, "identity state is not valid"},
+		"long":                 {400, `{"error":{"reason":"` + long + `"}}`, outcome.InvalidResponse, long[:299]},
+		"conflict of several":  {409, duplicate, outcome.InvalidResponse, "exists already"},
+		"no JSON":              {413, `<html>`, outcome.InvalidResponse, ""},
 		"wrong token":          {401, `{}`, outcome.Misconfigured, ""},
 		"elsewhere":            {307, ``, outcome.Unavailable, ""},
 		"not there":            {404, `404 page not found`, outcome.Unavailable, ""},
 		"too many requests":    {429, ``, outcome.Unavailable, ""},
-		"a proxy's patience":   {408, ``, outcome.Garbled, ""},
-		"a proxy's caller":     {499, ``, outcome.Garbled, ""},
+		"a proxy's patience":   {408, ``, outcome.InvalidResponse, ""},
+		"a proxy's caller":     {499, ``, outcome.InvalidResponse, ""},
 		"fault":                {500, `{"error":{"message":"kim"}}`, outcome.Unavailable, "kim"},
 		"gateway":              {504, ``, outcome.Unavailable, ""},
-		"no answer to a batch": {200, `<html>`, outcome.Garbled, ""},
-		"created, one":         {201, `{}`, outcome.Garbled, ""},
+		"no answer to a batch": {200, `<html>`, outcome.InvalidResponse, ""},
+		"created, one":         {201, `{}`, outcome.InvalidResponse, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := dial(t, func(w http.ResponseWriter, _ *http.Request) {

@@ -9,7 +9,7 @@ import (
 )
 
 // NewIdentity is what an import creates.
-type NewIdentity struct {
+type CreateIdentity struct {
 	// SchemaID empty is Kratos' default.
 	SchemaID string
 	// Traits are the only part that every identity has, if only empty.
@@ -91,7 +91,7 @@ var (
 // Body is the JSON that creates the identity, by itself or in a batch. The same identity
 // gives the same bytes. It holds the hash in clear: keep it as one keeps a secret. Its
 // errors hold nothing of the identity.
-func (n NewIdentity) Body() ([]byte, error) {
+func (n CreateIdentity) Body() ([]byte, error) {
 	body := newJSON{
 		ExternalID: n.ExternalID, MetadataAdmin: n.MetadataAdmin, MetadataPublic: n.MetadataPublic,
 		SchemaID: n.SchemaID, Traits: n.Traits,
@@ -115,7 +115,7 @@ func (n NewIdentity) Body() ([]byte, error) {
 	return marshal(body)
 }
 
-func (n NewIdentity) credentials() (*newCredentials, error) {
+func (n CreateIdentity) credentials() (*newCredentials, error) {
 	var credentials newCredentials
 	switch {
 	case n.Pending && !n.PasswordHash.Empty():

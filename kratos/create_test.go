@@ -14,28 +14,28 @@ import (
 
 func TestBody(t *testing.T) {
 	for name, c := range map[string]struct {
-		identity kratos.NewIdentity
+		identity kratos.CreateIdentity
 		want     string
 	}{
-		"nothing": {kratos.NewIdentity{}, `{"traits":{}}`},
+		"nothing": {kratos.CreateIdentity{}, `{"traits":{}}`},
 		"pending": {
-			kratos.NewIdentity{SchemaID: "person", Traits: map[string]any{"email": "Kim@example.org"}, Pending: true},
+			kratos.CreateIdentity{SchemaID: "person", Traits: map[string]any{"email": "Kim@example.org"}, Pending: true},
 			`{"credentials":{"password":{"config":{"use_password_migration_hook":true}}},"schema_id":"person","traits":{"email":"Kim@example.org"}}`,
 		},
 		"hash": {
-			kratos.NewIdentity{PasswordHash: secret.New("$2b$10$abc")},
+			kratos.CreateIdentity{PasswordHash: secret.New("$2b$10$abc")},
 			`{"credentials":{"password":{"config":{"hashed_password":"$2b$10$abc"}}},"traits":{}}`,
 		},
 		"social only": {
-			kratos.NewIdentity{Social: []kratos.Social{{Provider: "google", Subject: "A:1"}, {Provider: "gh", Subject: "2"}}},
+			kratos.CreateIdentity{Social: []kratos.Social{{Provider: "google", Subject: "A:1"}, {Provider: "gh", Subject: "2"}}},
 			`{"credentials":{"oidc":{"config":{"providers":[{"provider":"google","subject":"A:1"},{"provider":"gh","subject":"2"}]}}},"traits":{}}`,
 		},
 		"social and pending": {
-			kratos.NewIdentity{Social: []kratos.Social{{Provider: "google", Subject: "1"}}, Pending: true},
+			kratos.CreateIdentity{Social: []kratos.Social{{Provider: "google", Subject: "1"}}, Pending: true},
 			`{"credentials":{"oidc":{"config":{"providers":[{"provider":"google","subject":"1"}]}},"password":{"config":{"use_password_migration_hook":true}}},"traits":{}}`,
 		},
 		"the rest, sorted": {
-			kratos.NewIdentity{
+			kratos.CreateIdentity{
 				Traits: map[string]any{"z": json.Number("12345678901234567890"), "a": "<&>"}, MetadataPublic: map[string]any{},
 				MetadataAdmin: map[string]any{"b": nil, "a": []any{1.5, true}}, Inactive: true, ExternalID: "auth0|1",
 				Verified: []kratos.Address{{Value: "Kim@example.org", Via: "email"}, {Value: "+4915112345678", Via: "sms", Verified: true}},
@@ -54,7 +54,7 @@ func TestBody(t *testing.T) {
 }
 
 func TestBodyRefuses(t *testing.T) {
-	for name, n := range map[string]kratos.NewIdentity{
+	for name, n := range map[string]kratos.CreateIdentity{
 		"pending with a hash":      {Pending: true, PasswordHash: secret.New("kim-hash")},
 		"no provider":              {Social: []kratos.Social{{Subject: "kim"}}},
 		"no subject":               {Social: []kratos.Social{{Provider: "kim"}}},
@@ -91,7 +91,7 @@ func FuzzBody(f *testing.F) {
 				return // no JSON text holds it
 			}
 		}
-		n := kratos.NewIdentity{
+		n := kratos.CreateIdentity{
 			SchemaID: schema, Traits: map[string]any{"name": value, value: value}, MetadataAdmin: map[string]any{value: []any{value}},
 			ExternalID: externalID, Inactive: inactive, Pending: hash == "", PasswordHash: secret.New(hash),
 		}

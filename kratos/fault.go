@@ -18,7 +18,7 @@ import (
 // Error is why Kratos could not be asked, or what it refused. It holds no identifier,
 // except in Said.
 type Error struct {
-	// Outcome is Unavailable, Misconfigured or Garbled.
+	// Outcome is Unavailable, Misconfigured or InvalidResponse.
 	Outcome outcome.Outcome
 	// Status is Kratos' HTTP status, 0 where there was no answer.
 	Status int
@@ -49,12 +49,12 @@ func (e *Error) Final() bool {
 }
 
 func garbled(reason string) *Error {
-	return &Error{Outcome: outcome.Garbled, Status: http.StatusOK, Reason: reason}
+	return &Error{Outcome: outcome.InvalidResponse, Status: http.StatusOK, Reason: reason}
 }
 
 // refusal is an answer other than 200.
 func refusal(status int, body []byte) *Error {
-	e := &Error{Outcome: outcome.Garbled, Status: status, Reason: "unknown_answer", Said: said(body)}
+	e := &Error{Outcome: outcome.InvalidResponse, Status: status, Reason: "unknown_answer", Said: said(body)}
 	switch {
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
 		e.Outcome, e.Reason = outcome.Misconfigured, "ferry_refused"
@@ -88,11 +88,11 @@ func noAnswer(err error) *Error {
 	case errors.As(err, &certificate), errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		e.Reason, e.cause = "tls", err // nor was one made that can be trusted
 	case errors.As(err, &size):
-		e.Outcome, e.Reason = outcome.Garbled, "answer_too_large"
+		e.Outcome, e.Reason = outcome.InvalidResponse, "answer_too_large"
 	case errors.Is(err, transport.ErrSurplus):
-		e.Outcome, e.Reason = outcome.Garbled, "surplus_answer"
+		e.Outcome, e.Reason = outcome.InvalidResponse, "surplus_answer"
 	case errors.Is(err, transport.ErrSwitched):
-		e.Outcome, e.Reason = outcome.Garbled, "protocol_switch"
+		e.Outcome, e.Reason = outcome.InvalidResponse, "protocol_switch"
 	}
 	return e
 }

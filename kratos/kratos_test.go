@@ -134,16 +134,16 @@ func TestDoubt(t *testing.T) {
 		replace []string
 		want    outcome.Outcome
 	}{
-		"config not shown":       {[]string{`"config":`, `"x":`}, outcome.Garbled},
-		"config null":            {[]string{`{"hashed_password":"","use_password_migration_hook":true}`, `null`}, outcome.Garbled},
-		"no state":               {[]string{`"state":"active",`, ``}, outcome.Garbled},
-		"unknown state":          {[]string{`"active"`, `"asleep"`}, outcome.Garbled},
-		"flag as text":           {[]string{`_hook":true`, `_hook":"true"`}, outcome.Garbled},
-		"binding as number":      {[]string{`"auth0|kim"`, `7`}, outcome.Garbled},
-		"binding twice":          {[]string{`{"user_id":"auth0|kim"}`, `{"user_id":"auth0|kim","user_id":"auth0|x"}`}, outcome.Garbled},
-		"binding twice but case": {[]string{`{"user_id":"auth0|kim"}`, `{"user_id":"auth0|kim","User_ID":"auth0|x"}`}, outcome.Garbled},
-		"no id":                  {[]string{id, ``}, outcome.Garbled},
-		"cut":                    {[]string{`"credentials"`, ``}, outcome.Garbled},
+		"config not shown":       {[]string{`"config":`, `"x":`}, outcome.InvalidResponse},
+		"config null":            {[]string{`{"hashed_password":"","use_password_migration_hook":true}`, `null`}, outcome.InvalidResponse},
+		"no state":               {[]string{`"state":"active",`, ``}, outcome.InvalidResponse},
+		"unknown state":          {[]string{`"active"`, `"asleep"`}, outcome.InvalidResponse},
+		"flag as text":           {[]string{`_hook":true`, `_hook":"true"`}, outcome.InvalidResponse},
+		"binding as number":      {[]string{`"auth0|kim"`, `7`}, outcome.InvalidResponse},
+		"binding twice":          {[]string{`{"user_id":"auth0|kim"}`, `{"user_id":"auth0|kim","user_id":"auth0|x"}`}, outcome.InvalidResponse},
+		"binding twice but case": {[]string{`{"user_id":"auth0|kim"}`, `{"user_id":"auth0|kim","User_ID":"auth0|x"}`}, outcome.InvalidResponse},
+		"no id":                  {[]string{id, ``}, outcome.InvalidResponse},
+		"cut":                    {[]string{`"credentials"`, ``}, outcome.InvalidResponse},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := identity(id, c.replace...)
@@ -167,17 +167,17 @@ func TestDoubtfulAnswers(t *testing.T) {
 	}{
 		"none":                   {find, admin{list: "[]"}, outcome.Unavailable},
 		"only by another method": {find, admin{list: "[" + identity(id, `"password":{"type"`, `"oidc":{"type"`) + "]"}, outcome.Unavailable},
-		"several":                {find, admin{list: "[" + identity(id) + "," + identity(other) + "]"}, outcome.Garbled},
-		"list no JSON":           {find, admin{list: "<html>"}, outcome.Garbled},
-		"list cut":               {find, admin{list: one[:60]}, outcome.Garbled},
+		"several":                {find, admin{list: "[" + identity(id) + "," + identity(other) + "]"}, outcome.InvalidResponse},
+		"list no JSON":           {find, admin{list: "<html>"}, outcome.InvalidResponse},
+		"list cut":               {find, admin{list: one[:60]}, outcome.InvalidResponse},
 		"wrong token":            {find, admin{listStatus: 401, list: `{}`}, outcome.Misconfigured},
 		"forbidden":              {find, admin{listStatus: 403, list: `{}`}, outcome.Misconfigured},
 		"redirect":               {find, admin{listStatus: 307, list: ``}, outcome.Unavailable},
 		"fault of the list":      {find, admin{listStatus: 500, list: `{"error":{}}`}, outcome.Unavailable},
-		"odd status":             {find, admin{listStatus: 400, list: one}, outcome.Garbled},
+		"odd status":             {find, admin{listStatus: 400, list: one}, outcome.InvalidResponse},
 		"deleted meanwhile":      {get, admin{singleStatus: 404, single: `{"error":{"code":404}}`}, outcome.Unavailable},
-		"another identity":       {get, admin{single: identity(other)}, outcome.Garbled},
-		"single no JSON":         {get, admin{single: "<html>"}, outcome.Garbled},
+		"another identity":       {get, admin{single: identity(other)}, outcome.InvalidResponse},
+		"single no JSON":         {get, admin{single: "<html>"}, outcome.InvalidResponse},
 		"fault of the single":    {get, admin{singleStatus: 500, single: one}, outcome.Unavailable},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -88,7 +88,7 @@ func TestOwnersDoubt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := keeper(t, c.list, map[string]string{id: c.identity}).Owners(t.Context(), person)
-			if fault := faultOf(t, err); fault == nil || got != nil || fault.Outcome != outcome.Garbled || fault.Reason != c.reason {
+			if fault := faultOf(t, err); fault == nil || got != nil || fault.Outcome != outcome.InvalidResponse || fault.Reason != c.reason {
 				t.Errorf("%+v, %v; want %s", got, err, c.reason)
 			}
 		})
@@ -199,9 +199,9 @@ func TestExistDoubt(t *testing.T) {
 		body   string
 		want   outcome.Outcome
 	}{
-		"others":    {200, `[{"id":"` + other + `"}]`, outcome.Garbled},
-		"no list":   {200, `{}`, outcome.Garbled},
-		"bad id":    {400, `{"error":{"reason":"Invalid UUID value"}}`, outcome.Garbled},
+		"others":    {200, `[{"id":"` + other + `"}]`, outcome.InvalidResponse},
+		"no list":   {200, `{}`, outcome.InvalidResponse},
+		"bad id":    {400, `{"error":{"reason":"Invalid UUID value"}}`, outcome.InvalidResponse},
 		"fault":     {500, `{}`, outcome.Unavailable},
 		"forbidden": {403, `{}`, outcome.Misconfigured},
 	} {

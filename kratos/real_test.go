@@ -28,7 +28,7 @@ func dialReal(t *testing.T, k *kratostest.Kratos, alter func(*http.Request)) *kr
 }
 
 // create makes one identity, which must work.
-func create(t *testing.T, c *kratos.Client, n kratos.NewIdentity) string {
+func create(t *testing.T, c *kratos.Client, n kratos.CreateIdentity) string {
 	t.Helper()
 	body, err := n.Body()
 	if err != nil {
@@ -71,7 +71,7 @@ type realKratos struct {
 func (r realKratos) lookUp(t *testing.T) {
 	for _, pending := range []bool{true, false} {
 		email := fmt.Sprintf("look-up-%v@example.org", pending)
-		n := kratos.NewIdentity{
+		n := kratos.CreateIdentity{
 			SchemaID: "person", Traits: map[string]any{"email": strings.ToUpper(email)}, Pending: pending, Inactive: !pending,
 			MetadataAdmin: map[string]any{"auth0": map[string]any{"user_id": "auth0|look-up", "connection": "users"}},
 		}
@@ -94,7 +94,7 @@ func (r realKratos) lookUp(t *testing.T) {
 func (r realKratos) create(t *testing.T) {
 	c := r.client
 	const hash = "$2a$04$Ro0CUfOqk6cXEKf3dyaM7OhSCvnwM9s4wIX9JeLapehKK5YdLxKcm"
-	got, err := c.Read(t.Context(), create(t, c, kratos.NewIdentity{
+	got, err := c.Read(t.Context(), create(t, c, kratos.CreateIdentity{
 		SchemaID: "person", Traits: map[string]any{"email": "Kim@Example.org", "username": "Kim", "phone": "+4915112345678"}, Pending: true,
 		MetadataAdmin: map[string]any{"auth0": map[string]any{"user_id": "auth0|kim"}}, MetadataPublic: map[string]any{"a": "<&>"},
 		Verified: []kratos.Address{{Value: "Kim@Example.org", Via: "email"}},
@@ -110,17 +110,17 @@ func (r realKratos) create(t *testing.T) {
 			t.Errorf("%+v", address)
 		}
 	}
-	got, err = c.Read(t.Context(), create(t, c, kratos.NewIdentity{Traits: map[string]any{"email": "lee@example.org"}, PasswordHash: secret.New(hash), Inactive: true}))
+	got, err = c.Read(t.Context(), create(t, c, kratos.CreateIdentity{Traits: map[string]any{"email": "lee@example.org"}, PasswordHash: secret.New(hash), Inactive: true}))
 	if err != nil || got.Pending || !got.HasPassword || got.Active || got.State != "inactive" || got.SchemaID != "person" {
 		t.Errorf("hash: %+v, %v", got, err)
 	}
-	got, err = c.Read(t.Context(), create(t, c, kratos.NewIdentity{
+	got, err = c.Read(t.Context(), create(t, c, kratos.CreateIdentity{
 		Traits: map[string]any{"name": "Ann"}, Social: []kratos.Social{{Provider: "google", Subject: "A:1"}, {Provider: "github", Subject: "2"}},
 	}))
 	if err != nil || got.Pending || got.HasPassword || len(got.Identifiers) != 0 || !slices.Equal(got.Social, []string{"github:2", "google:A:1"}) {
 		t.Errorf("social only: %+v, %v", got, err)
 	}
-	got, err = c.Read(t.Context(), create(t, c, kratos.NewIdentity{
+	got, err = c.Read(t.Context(), create(t, c, kratos.CreateIdentity{
 		Traits: map[string]any{"email": "both@example.org"}, Social: []kratos.Social{{Provider: "google", Subject: "B"}},
 	}))
 	if err != nil || got.Pending || got.HasPassword || !slices.Equal(got.Identifiers, []string{"both@example.org"}) || !slices.Equal(got.Social, []string{"google:B"}) {
@@ -131,7 +131,7 @@ func (r realKratos) create(t *testing.T) {
 // refuse: what a run tells apart by what Kratos says.
 func (r realKratos) refuse(t *testing.T) {
 	c := r.client
-	body, err := kratos.NewIdentity{Traits: map[string]any{"email": "ext@example.org"}, ExternalID: "auth0|ext"}.Body()
+	body, err := kratos.CreateIdentity{Traits: map[string]any{"email": "ext@example.org"}, ExternalID: "auth0|ext"}.Body()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func (r realKratos) refuse(t *testing.T) {
 		t.Errorf("external id: %+v, %v", got, err)
 	}
 
-	bad, err := kratos.NewIdentity{Traits: map[string]any{"email": "bad@example.org"}, PasswordHash: secret.New("no such hash")}.Body()
+	bad, err := kratos.CreateIdentity{Traits: map[string]any{"email": "bad@example.org"}, PasswordHash: secret.New("no such hash")}.Body()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +157,7 @@ func (r realKratos) refuse(t *testing.T) {
 		t.Errorf("hash: %+v", fault)
 	}
 
-	bad, err = kratos.NewIdentity{Traits: map[string]any{"email": "not-an-address"}}.Body()
+	bad, err = kratos.CreateIdentity{Traits: map[string]any{"email": "not-an-address"}}.Body()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +170,7 @@ func (r realKratos) refuse(t *testing.T) {
 // conflict: who is told created beside a conflict may not be there.
 func (r realKratos) conflict(t *testing.T) {
 	c := r.client
-	taken, err := kratos.NewIdentity{Traits: map[string]any{"email": " KIM@example.org"}, Pending: true}.Body()
+	taken, err := kratos.CreateIdentity{Traits: map[string]any{"email": " KIM@example.org"}, Pending: true}.Body()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +233,7 @@ func (r realKratos) walk(t *testing.T) {
 	const many = 510
 	var sent [][]byte
 	for i := range many {
-		body, err := kratos.NewIdentity{Traits: map[string]any{"username": fmt.Sprint("walker-", i)}, Pending: true}.Body()
+		body, err := kratos.CreateIdentity{Traits: map[string]any{"username": fmt.Sprint("walker-", i)}, Pending: true}.Body()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -288,7 +288,7 @@ func (r realKratos) expired(t *testing.T) {
 // replace: a password is set and taken away, and nothing else of the identity changes.
 func (r realKratos) replace(t *testing.T) {
 	c := r.client
-	id := create(t, c, kratos.NewIdentity{
+	id := create(t, c, kratos.CreateIdentity{
 		SchemaID: "person", Traits: map[string]any{"email": "Replace@Example.org", "phone": "+4915112345699"}, Pending: true, Inactive: true,
 		MetadataAdmin: map[string]any{"auth0": map[string]any{"user_id": "auth0|replace"}}, MetadataPublic: map[string]any{"n": json.Number("12345678901234567890")},
 		Verified: []kratos.Address{{Value: "Replace@Example.org", Via: "email"}}, Social: []kratos.Social{{Provider: "google", Subject: "R"}},

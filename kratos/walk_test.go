@@ -215,7 +215,7 @@ func TestWalkDoubt(t *testing.T) {
 				_, _ = io.WriteString(w, c.body)
 			})
 			_, err := walk(t, client)
-			if fault := faultOf(t, err); fault == nil || fault.Outcome != outcome.Garbled || fault.Reason != c.want {
+			if fault := faultOf(t, err); fault == nil || fault.Outcome != outcome.InvalidResponse || fault.Reason != c.want {
 				t.Errorf("%v, want %s", err, c.want)
 			}
 		})

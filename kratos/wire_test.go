@@ -45,12 +45,12 @@ func TestEveryCallEnds(t *testing.T) {
 		fault faultyhttp.Fault
 		want  outcome.Outcome
 	}{
-		"101":                {faultyhttp.Switch, outcome.Garbled},
+		"101":                {faultyhttp.Switch, outcome.InvalidResponse},
 		"body without end":   {faultyhttp.EndlessBody, outcome.Unavailable},
 		"header without end": {faultyhttp.EndlessHeader, outcome.Unavailable},
 		"103 without end":    {faultyhttp.EndlessInformational, outcome.Unavailable},
 		"lost":               {faultyhttp.Lost, outcome.Unavailable},
-		"twice":              {faultyhttp.Twice, outcome.Garbled},
+		"twice":              {faultyhttp.Twice, outcome.InvalidResponse},
 	}
 	list := func(r *http.Request) bool { return r.URL.Path == "/admin/identities" }
 	get := func(r *http.Request) bool {

@@ -76,7 +76,7 @@ func reachable(from *jsonschema.Schema) []*jsonschema.Schema {
 func handles(s *jsonschema.Schema) bool {
 	return slices.ContainsFunc(s.Extensions, func(ext jsonschema.SchemaExt) bool {
 		e, ok := ext.(*extension)
-		return ok && e.guards()
+		return ok && e.protects()
 	})
 }
 
@@ -105,7 +105,7 @@ func (m former) form(s *jsonschema.Schema) *form {
 	f := &form{properties: map[string]forms{}}
 	m.made[s] = f
 	for _, ext := range s.Extensions {
-		if e, ok := ext.(*extension); ok && e.guards() {
+		if e, ok := ext.(*extension); ok && e.protects() {
 			f.handle = true
 			f.password = f.password || e.Credentials["password"].Identifier
 			f.via = cmp.Or(f.via, e.Verification.Via, e.Recovery.Via)

@@ -83,7 +83,7 @@ func TestHandlesAreGuarded(t *testing.T) {
 	for _, h := range schema.Handles(object(t, `{"email":"a@x.org","phone":"+4915199990001","username":"k","nickname":"kk","name":{"first":"K"}}`)) {
 		for _, trait := range schema.Traits() {
 			if value := map[string]string{"a@x.org": "email", "+4915199990001": "phone", "k": "username"}[h.Value]; value == "" || trait.Name() == value && !trait.Guarded() {
-				t.Errorf("%+v is a handle and its trait is not guarded", h)
+				t.Errorf("%+v is a handle and its trait is not protected", h)
 			}
 		}
 	}

@@ -105,7 +105,7 @@ type Rules struct {
 	ByTrait map[string]Policy
 	// TrustVerified says whether the source of the claims is believed when it says
 	// verified. The connection is empty where it is not known. Nil: databases are
-	// believed, and nothing else.
+	// trusted, and nothing else.
 	TrustVerified func(connection, provider string) bool
 }
 
@@ -118,7 +118,7 @@ func (r Rules) policy(path []string) Policy {
 	return Fill
 }
 
-// Verified are the addresses that Auth0 verified and that are believed, normalised.
+// Verified are the addresses that Auth0 verified and that are trusted, normalised.
 func (r Rules) Verified(p Profile) []Address {
 	source := p.source()
 	trusted := source.Provider == databases
@@ -131,18 +131,18 @@ func (r Rules) Verified(p Profile) []Address {
 	return claimedVerified(p)
 }
 
-// Believed are the mapper's verified addresses that the profile verifies too,
+// Trusted returns the mapper's verified addresses that the profile verifies too,
 // normalised, as the rules have it.
-func (r Rules) Believed(p Profile, mapped Identity) []Address {
-	var believed []Address
+func (r Rules) Trusted(p Profile, mapped Identity) []Address {
+	var trusted []Address
 	verified := r.Verified(p)
 	for _, address := range mapped.VerifiedAddresses {
 		address = address.Normalize()
-		if slices.Contains(verified, address) && !slices.Contains(believed, address) {
-			believed = append(believed, address)
+		if slices.Contains(verified, address) && !slices.Contains(trusted, address) {
+			trusted = append(trusted, address)
 		}
 	}
-	return believed
+	return trusted
 }
 
 // claimedVerified are the addresses that the claims call verified: with true, not
@@ -174,7 +174,7 @@ func (r Rules) Unverified(schema *Schema, p Profile, mapped Identity) []string {
 	var names []string
 	verified := r.Verified(p)
 	for _, leaf := range leaves(nil, mapped.Traits) {
-		if guarded, vias := schema.guarded(leaf.path); guarded && !isVerified(verified, leaf.value, vias) {
+		if isProtected, vias := schema.protected(leaf.path); isProtected && !isVerified(verified, leaf.value, vias) {
 			names = append(names, leaf.name())
 		}
 	}

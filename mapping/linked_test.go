@@ -14,7 +14,7 @@ func TestLinkedPassword(t *testing.T) {
 		`"identities":[{"provider":"google-oauth2","user_id":"1","connection":"google-oauth2"},{"provider":"auth0","user_id":"2","connection":"Customers"`
 	for profileData, want := range map[string]struct {
 		email    string
-		verified int // addresses that are believed
+		verified int // addresses that are trusted
 		own      bool
 		crosses  bool // with the profile's address
 	}{

@@ -44,7 +44,7 @@ type Result struct {
 // and the binding, metadata_admin.auth0.user_id and user_ids, never changes.
 //
 //   - Traits follow the rules' policies. Those that are identifiers or addresses are
-//     filled only with what is verified and believed, and never overwritten. The
+//     filled only with what is verified and trusted, and never overwritten. The
 //     result satisfies the schema: what does not is dropped, trait by trait.
 //   - The mapper's metadata is written over what is there, key by key; other keys stay.
 //   - app_metadata and user_metadata stand whole in metadata_admin.auth0, beside the
@@ -64,15 +64,15 @@ func Merge(schema *Schema, current Current, profile Profile, mapped Identity, ru
 	if err != nil {
 		return Result{}, fmt.Errorf("merge: %w", err)
 	}
-	admin, whole, err := adminMetadata(current.MetadataAdmin, profile, mapped.MetadataAdmin, marks)
+	admin, replaceWhole, err := adminMetadata(current.MetadataAdmin, profile, mapped.MetadataAdmin, marks)
 	if err != nil {
 		return Result{}, fmt.Errorf("merge: %w", err)
 	}
 	m.result.Ops = slices.Concat(
 		diff([]string{"traits"}, current.Traits, traits),
 		diff([]string{"metadata_public"}, current.MetadataPublic, overlay(current.MetadataPublic, mapped.MetadataPublic)),
-		diff([]string{"metadata_admin"}, current.MetadataAdmin, admin, whole...),
-		m.verify(rules.Believed(profile, mapped)),
+		diff([]string{"metadata_admin"}, current.MetadataAdmin, admin, replaceWhole...),
+		m.verify(rules.Trusted(profile, mapped)),
 	)
 	return m.result, nil
 }
@@ -142,11 +142,11 @@ func (m *merger) wanted(p proposal) bool {
 	if policy != Fill && policy != Overwrite {
 		return false
 	}
-	guarded, vias := m.schema.guarded(p.path)
-	if !empty(was) && (guarded || policy == Fill) {
+	isProtected, vias := m.schema.protected(p.path)
+	if !empty(was) && (isProtected || policy == Fill) {
 		return false
 	}
-	if guarded && !isVerified(m.verified, p.value, vias) {
+	if isProtected && !isVerified(m.verified, p.value, vias) {
 		m.result.Unverified = append(m.result.Unverified, p.name())
 		return false
 	}
@@ -264,9 +264,9 @@ func (m *merger) faults(proposals []proposal) []string {
 }
 
 // verify marks the addresses that are believed to be verified, where they are now.
-func (m *merger) verify(believed []Address) []Op {
+func (m *merger) verify(trusted []Address) []Op {
 	var ops []Op
-	for _, address := range believed {
+	for _, address := range trusted {
 		found := false
 		for i, has := range m.current.Addresses {
 			if (Address{Value: has.Value, Via: has.Via}).Normalize() != address {
@@ -290,8 +290,8 @@ func (m *merger) verify(believed []Address) []Op {
 // makes reports whether one of the traits to be filled is the address.
 func (m *merger) makes(address Address) bool {
 	return slices.ContainsFunc(m.filled, func(p proposal) bool {
-		guarded, _ := m.schema.guarded(p.path)
+		isProtected, _ := m.schema.protected(p.path)
 		text, _ := p.value.(string)
-		return guarded && (Address{Value: text, Via: address.Via}).Normalize() == address
+		return isProtected && (Address{Value: text, Via: address.Via}).Normalize() == address
 	})
 }

@@ -166,8 +166,8 @@ func TestMergeAddresses(t *testing.T) {
 		"the mapper does not say so": {claims: both, mapped: []mapping.Address{}},
 		"the mapper says another":    {claims: both, mapped: []mapping.Address{{Value: "old@example.org", Via: "email"}}},
 		"the mapper errs in the way": {claims: both, mapped: []mapping.Address{{Value: "kim@example.org", Via: "sms"}}},
-		"not believed":               {claims: both, trust: onlyGoogle},
-		"believed by connection":     {claims: both, trust: onlyDB, marked: "0 1"},
+		"not trusted":                {claims: both, trust: onlyGoogle},
+		"trusted by connection":      {claims: both, trust: onlyDB, marked: "0 1"},
 		"verified already":           {claims: both, current: []mapping.CurrentAddress{{Value: "kim@example.org", Via: "email", Verified: true}}},
 		"not there":                  {claims: both, current: []mapping.CurrentAddress{{Value: "old@example.org", Via: "email"}}},
 	} {

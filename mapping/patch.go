@@ -26,8 +26,8 @@ func pointer(path ...string) string {
 }
 
 // diff are the operations that make current into next, which has every key that
-// current has. whole names keys, by pointer, whose values are replaced as one.
-func diff(path []string, current, next map[string]any, whole ...string) []Op {
+// current has. replaceWhole names keys, by pointer, whose values are replaced as one.
+func diff(path []string, current, next map[string]any, replaceWhole ...string) []Op {
 	if current == nil {
 		if len(next) == 0 {
 			return nil
@@ -47,8 +47,8 @@ func diff(path []string, current, next map[string]any, whole ...string) []Op {
 		}
 		before, isObject := was.(map[string]any)
 		after, staysObject := next[name].(map[string]any)
-		if isObject && staysObject && before != nil && !slices.Contains(whole, pointer(at...)) {
-			ops = append(ops, diff(at, before, after, whole...)...)
+		if isObject && staysObject && before != nil && !slices.Contains(replaceWhole, pointer(at...)) {
+			ops = append(ops, diff(at, before, after, replaceWhole...)...)
 			continue
 		}
 		ops = append(ops, Op{Op: "replace", Path: pointer(at...), Value: next[name]})

@@ -134,11 +134,11 @@ func (s scene) checkTraits(t *rapid.T, after mapping.Current) {
 		if reflect.DeepEqual(was, is) {
 			continue
 		}
-		guarded := slices.Contains([]string{"email", "phone", "username"}, name)
-		if was != nil && was != "" && (guarded || name != "name" && s.rules.ByTrait[name] != mapping.Overwrite) {
+		isProtected := slices.Contains([]string{"email", "phone", "username"}, name)
+		if was != nil && was != "" && (isProtected || name != "name" && s.rules.ByTrait[name] != mapping.Overwrite) {
 			t.Fatalf("%s was %v and is %v", name, was, is)
 		}
-		if !guarded {
+		if !isProtected {
 			continue
 		}
 		claim := map[string]string{"email": "email", "phone": "phone_number"}[name]

@@ -15,7 +15,7 @@ var ErrMark = errors.New("a mark may not be user_id, user_ids, connection, app_m
 
 // adminMetadata is the next metadata_admin, and the pointers of the values in it that
 // are replaced as a whole.
-func adminMetadata(current map[string]any, p Profile, mapped, marks map[string]any) (next map[string]any, whole []string, err error) {
+func adminMetadata(current map[string]any, p Profile, mapped, marks map[string]any) (next map[string]any, replaceWhole []string, err error) {
 	was, isObject := current[keyAuth0].(map[string]any)
 	if !isObject && current[keyAuth0] != nil {
 		return nil, nil, errors.New("metadata_admin.auth0 is no object")
@@ -31,7 +31,7 @@ func adminMetadata(current map[string]any, p Profile, mapped, marks map[string]a
 	for name, value := range own {
 		if _, exists := auth0[name]; exists || !empty(value) {
 			auth0[name] = value
-			whole = append(whole, pointer("metadata_admin", keyAuth0, name))
+			replaceWhole = append(replaceWhole, pointer("metadata_admin", keyAuth0, name))
 		}
 	}
 	mapped = maps.Clone(mapped)
@@ -40,7 +40,7 @@ func adminMetadata(current map[string]any, p Profile, mapped, marks map[string]a
 	if len(auth0) > 0 {
 		next = with(next, []string{keyAuth0}, auth0)
 	}
-	return next, whole, nil
+	return next, replaceWhole, nil
 }
 
 // OverMetadata is a profile of a source that tells both kinds of metadata leaf by leaf, and

@@ -42,8 +42,8 @@ func benchmarkRow(b *testing.B, m mapping.Mapper) {
 		if err := schema.Validate(identity.Traits); err != nil {
 			b.Fatal(err)
 		}
-		if len((mapping.Rules{}).Believed(p, identity)) != 1 {
-			b.Fatal("the address is not believed to be verified")
+		if len((mapping.Rules{}).Trusted(p, identity)) != 1 {
+			b.Fatal("the address is not trusted as verified")
 		}
 		if _, err := mapping.Record(p, identity, marks); err != nil {
 			b.Fatal(err)

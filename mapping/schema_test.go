@@ -60,7 +60,7 @@ func TestGuarded(t *testing.T) {
 			p := profile(t, `{"email":"y","email_verified":false}`)
 			result, err := mapping.Merge(schema, mapping.Current{Traits: map[string]any{}}, p, mapped, mapping.Rules{}, nil)
 			if err != nil || len(result.Ops) > 0 || len(result.Unverified) != 1 {
-				t.Errorf("not guarded: %+v, %v", result, err)
+				t.Errorf("not protected: %+v, %v", result, err)
 			}
 			p = profile(t, `{"email":"y","email_verified":true}`)
 			result, err = mapping.Merge(schema, mapping.Current{Traits: map[string]any{}}, p, mapped, mapping.Rules{}, nil)

@@ -70,7 +70,7 @@ func compileExtension(_ *jsonschema.CompilerContext, obj map[string]any) (jsonsc
 	return e, nil
 }
 
-func (e *extension) guards() bool {
+func (e *extension) protects() bool {
 	return e.identifier() || e.Verification.Via != "" || e.Recovery.Via != ""
 }
 
@@ -101,7 +101,7 @@ type step struct {
 	any  bool
 }
 
-// guard is a place where a value is guarded: the path, and everything below it.
+// guard is a place where a value is protected: the path, and everything below it.
 type guard struct {
 	path []step
 	vias []string
@@ -117,16 +117,16 @@ func (g guard) touches(path []string) bool {
 	return true
 }
 
-// guarded reports whether a trait is guarded, and by which ways a value must have
+// protected reports whether a trait is protected, and by which ways a value must have
 // been verified to fill it.
-func (s *Schema) guarded(path []string) (guarded bool, vias []string) {
+func (s *Schema) protected(path []string) (isProtected bool, vias []string) {
 	for _, g := range s.guards {
 		if g.touches(path) {
-			guarded = true
+			isProtected = true
 			vias = append(vias, g.vias...)
 		}
 	}
-	return guarded, vias
+	return isProtected, vias
 }
 
 // Bounds of the survey, far beyond any schema that people write.
@@ -261,7 +261,7 @@ func (w *walker) note(s *jsonschema.Schema, at place) {
 	}
 	for _, ext := range s.Extensions {
 		e, ok := ext.(*extension)
-		if !ok || !e.guards() {
+		if !ok || !e.protects() {
 			continue
 		}
 		if e.rules.never != "" {

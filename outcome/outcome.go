@@ -1,10 +1,10 @@
-// Package outcome names what can come of one login: the vocabulary that the
+// Package outcome lists the outcomes of a login: the vocabulary that the
 // rooms, the logs, the metrics and the documentation share. What Kratos is told
 // for each is the answer table of package hook.
 package outcome
 
-// Outcome is what came of a login that Kratos asked about. The zero value is
-// none of the outcomes and is answered as Garbled.
+// Outcome is the outcome of a login that Kratos asked about. The zero value is
+// none of the outcomes and is answered as InvalidResponse.
 type Outcome uint8
 
 // The outcomes. Only Match lets anybody in; only Mismatch counts as a wrong
@@ -12,7 +12,7 @@ type Outcome uint8
 const (
 	// Match: every trust rule holds; Kratos may store this password.
 	Match Outcome = iota + 1
-	// Mismatch: Auth0 said that the identifier and the password do not go together.
+	// Mismatch: Auth0 rejected the identifier and password.
 	Mismatch
 	// MFARequired: Auth0 wants a second factor, so it gave no token and no subject.
 	MFARequired
@@ -33,12 +33,12 @@ const (
 	Unbound
 	// Inactive: the identity is deactivated in Kratos.
 	Inactive
-	// NotPending: the identity is not pending any more. Kratos calls for pending ones
-	// only, so it changed since: two clicks, as a rule, and the other one was faster.
+	// NotPending: the identity is no longer pending. Kratos calls the hook for pending
+	// identities only, so it has changed since, usually by a double click.
 	NotPending
-	// Oversize: the password, or the request, is longer than may be asked about.
+	// Oversize: the password or the request is too long.
 	Oversize
-	// Closed: the operator has ended the migration, so Auth0 is asked about nobody.
+	// Closed: the operator has ended the migration, so Auth0 is not asked.
 	Closed
 	// Suspicious: Auth0's bot detection wants a captcha, which a grant cannot solve.
 	Suspicious
@@ -48,21 +48,21 @@ const (
 	Unavailable
 	// Misconfigured: Auth0 or Kratos refused ferry itself, or a setting is wrong.
 	Misconfigured
-	// Garbled: an answer that no rule knows, or one that cannot be trusted.
-	Garbled
+	// InvalidResponse: an answer that no rule matches, or one that cannot be trusted.
+	InvalidResponse
 )
 
 // All lists every outcome in the order of the answer table.
 func All() []Outcome {
-	all := make([]Outcome, 0, Garbled)
-	for o := Match; o <= Garbled; o++ {
+	all := make([]Outcome, 0, InvalidResponse)
+	for o := Match; o <= InvalidResponse; o++ {
 		all = append(all, o)
 	}
 	return all
 }
 
 // String is the outcome's name in logs, metrics, recordings and documentation.
-// What is no outcome is named garbled, as it is answered.
+// An invalid Outcome is named like InvalidResponse, garbled.
 func (o Outcome) String() string {
 	switch o {
 	case Match:
@@ -101,7 +101,7 @@ func (o Outcome) String() string {
 		return "unavailable"
 	case Misconfigured:
 		return "misconfigured"
-	case Garbled:
+	case InvalidResponse:
 		return "garbled"
 	}
 	return "garbled"

@@ -65,7 +65,7 @@ func TestNewRefusesAKeyThatHidesNothing(t *testing.T) {
 // seal is what a line holds of a login that failed.
 func seal(t *testing.T, public *[32]byte, identifier, password string) string {
 	t.Helper()
-	lines := record(t, options(t, t.TempDir(), func(o *recording.Options) { o.Key = public }), recording.Served{
+	lines := record(t, options(t, t.TempDir(), func(o *recording.Options) { o.Key = public }), recording.Event{
 		Outcome: "mismatch", Identifier: identifier, Password: secret.New(password), Time: time.Now(),
 	})
 	return lines[0].Sealed

@@ -122,7 +122,7 @@ func TestFullDisk(t *testing.T) {
 		d.left.Store(1000)
 		w, log, metrics, stop := onDisk(t, d, dir)
 		defer stop()
-		call := Served{Outcome: "mismatch", Time: time.Now(), Reason: strings.Repeat("x", 200)}
+		call := Event{Outcome: "mismatch", Time: time.Now(), Reason: strings.Repeat("x", 200)}
 		for range 10 {
 			w.Record(call)
 			synctest.Wait()
@@ -186,7 +186,7 @@ func TestHangingDisk(t *testing.T) {
 		w, log, _, stop := onDisk(t, d, dir)
 		began := time.Now()
 		for range 2 * queued {
-			w.Record(Served{Outcome: "mismatch"})
+			w.Record(Event{Outcome: "mismatch"})
 		}
 		if took := time.Since(began); took != 0 {
 			t.Errorf("calls waited %v", took)
@@ -215,7 +215,7 @@ func TestDirectoryGone(t *testing.T) {
 		if err := os.WriteFile(dir, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		w.Record(Served{Outcome: "mismatch"})
+		w.Record(Event{Outcome: "mismatch"})
 		synctest.Wait()
 		if log.FilterMessageSnippet("recording stopped").Len() != 1 {
 			t.Errorf("the log: %v", log.All())

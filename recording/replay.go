@@ -39,7 +39,7 @@ type ReplayOptions struct {
 	// Restore gives back what a recording has replaced, for calls that need it; what
 	// is missing from the Login makes the call be left out. A reason to leave it out
 	// is not an error: an error ends the replay. nil: nothing is known.
-	Restore func(ctx context.Context, call Call) (login Login, skip string, err error)
+	Restore func(ctx context.Context, call ReplayCall) (login Login, skip string, err error)
 	// PerSecond bounds the calls; 0: as fast as they are answered.
 	PerSecond float64
 	// Concurrency is how many are under way at once; 0 is 1, which keeps the order, and
@@ -110,7 +110,7 @@ var ErrNobody = errors.New("replay: the target does not answer")
 // Replay makes the calls again, each with fresh ids: two calls that were one delivery
 // are one again. It returns when the last is answered. The error is of the replay as
 // a whole; what comes of a call is told to Each.
-func Replay(ctx context.Context, opts ReplayOptions, calls iter.Seq2[Call, error]) error {
+func Replay(ctx context.Context, opts ReplayOptions, calls iter.Seq2[ReplayCall, error]) error {
 	r := &replay{opts: opts, limit: rate.NewLimiter(rate.Inf, 1)}
 	if opts.PerSecond > 0 {
 		r.limit.SetLimit(rate.Limit(opts.PerSecond))
@@ -134,7 +134,7 @@ type replay struct {
 	failed int // in a row
 }
 
-func (r *replay) run(ctx context.Context, group *errgroup.Group, calls iter.Seq2[Call, error]) error {
+func (r *replay) run(ctx context.Context, group *errgroup.Group, calls iter.Seq2[ReplayCall, error]) error {
 	for call, err := range calls {
 		if err != nil {
 			r.fault(err)
@@ -168,9 +168,9 @@ func (r *replay) run(ctx context.Context, group *errgroup.Group, calls iter.Seq2
 }
 
 // prepare makes a call's body, or says why it is left out.
-func (r *replay) prepare(ctx context.Context, call Call) (made content, skip string, err error) {
+func (r *replay) prepare(ctx context.Context, call ReplayCall) (made content, skip string, err error) {
 	switch {
-	case len(r.opts.Only) > 0 && !slices.Contains(r.opts.Only, call.Line.Outcome):
+	case len(r.opts.Only) > 0 && !slices.Contains(r.opts.Only, call.Record.Outcome):
 		return content{}, SkippedOutcome, nil
 	case r.opts.Careful && !call.harmless():
 		return content{}, SkippedFailure, nil
@@ -185,7 +185,7 @@ func (r *replay) prepare(ctx context.Context, call Call) (made content, skip str
 }
 
 // make makes the call and compares. Only that nobody is there for the rest is an error.
-func (r *replay) make(ctx context.Context, call Call, made content) error {
+func (r *replay) make(ctx context.Context, call ReplayCall, made content) error {
 	result := newResult(call)
 	result.RequestID = uuid.NewString()
 	started := time.Now()
@@ -215,13 +215,13 @@ func compare(recorded *Facts, answered Facts) Verdict {
 	return VerdictSame
 }
 
-func (r *replay) send(ctx context.Context, call Call, made content, requestID string) (Facts, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, r.opts.Target+hooksPath+call.Line.Route, made.body)
+func (r *replay) send(ctx context.Context, call ReplayCall, made content, requestID string) (Facts, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, r.opts.Target+hooksPath+call.Record.Route, made.body)
 	if err != nil {
 		return Facts{}, errors.New("the target is no URL")
 	}
 	request.ContentLength = made.length
-	for name, value := range call.Line.Headers {
+	for name, value := range call.Record.Headers {
 		if replayedHeader(name) {
 			request.Header.Set(name, value)
 		}
@@ -269,12 +269,12 @@ func answerWord(body []byte) string {
 	return answer.Status
 }
 
-func newResult(call Call) Result {
-	result := Result{At: call.At, Route: call.Line.Route}
+func newResult(call ReplayCall) Result {
+	result := Result{At: call.At, Route: call.Record.Route}
 	if !call.Recorded() {
 		return result
 	}
-	line := call.Line
+	line := call.Record
 	result.Recorded = &Facts{
 		Status: line.Status, Answer: answerWord(line.Answer), Time: line.Time, Outcome: line.Outcome, Reason: line.Reason,
 		IdentityID: line.IdentityID, Identifier: line.Identifier,

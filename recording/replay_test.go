@@ -90,7 +90,7 @@ func (s *target) got() []got {
 }
 
 // replay makes the calls and returns the results in their order.
-func (s *target) replay(t *testing.T, calls []recording.Call, change ...func(*recording.ReplayOptions)) ([]recording.Result, error) {
+func (s *target) replay(t *testing.T, calls []recording.ReplayCall, change ...func(*recording.ReplayOptions)) ([]recording.Result, error) {
 	t.Helper()
 	var results []recording.Result
 	opts := recording.ReplayOptions{
@@ -99,7 +99,7 @@ func (s *target) replay(t *testing.T, calls []recording.Call, change ...func(*re
 			Transport:     &http.Transport{DisableKeepAlives: true},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-		Restore: func(context.Context, recording.Call) (recording.Login, string, error) {
+		Restore: func(context.Context, recording.ReplayCall) (recording.Login, string, error) {
 			return recording.Login{Identifier: "ada@example.org", Password: secret.New("canary")}, "", nil
 		},
 		Each: func(r recording.Result) { results = append(results, r) },
@@ -111,8 +111,8 @@ func (s *target) replay(t *testing.T, calls []recording.Call, change ...func(*re
 	return results, err
 }
 
-func all(calls []recording.Call) iter.Seq2[recording.Call, error] {
-	return func(yield func(recording.Call, error) bool) {
+func all(calls []recording.ReplayCall) iter.Seq2[recording.ReplayCall, error] {
+	return func(yield func(recording.ReplayCall, error) bool) {
 		for _, call := range calls {
 			if !yield(call, nil) {
 				return
@@ -122,15 +122,15 @@ func all(calls []recording.Call) iter.Seq2[recording.Call, error] {
 }
 
 // line is a recorded call of the migration hook, changed.
-func line(t *testing.T, change func(*recording.Line)) recording.Call {
+func line(t *testing.T, change func(*recording.Record)) recording.ReplayCall {
 	t.Helper()
 	calls, err := recording.ParseCalls([]byte(recorded))
 	if err != nil {
 		t.Fatal(err)
 	}
-	calls[0].Line.Headers = map[string]string{"Content-Type": "application/json"}
+	calls[0].Record.Headers = map[string]string{"Content-Type": "application/json"}
 	if change != nil {
-		change(&calls[0].Line)
+		change(&calls[0].Record)
 	}
 	return calls[0]
 }
@@ -142,7 +142,7 @@ func TestReplayCompares(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
-		call   recording.Call
+		call   recording.ReplayCall
 		answer string
 		want   recording.Verdict
 	}{
@@ -150,21 +150,21 @@ func TestReplayCompares(t *testing.T) {
 		"another status":       {line(t, nil), `424 {"status":"no_match"}`, recording.VerdictDiffers},
 		"another word":         {line(t, nil), `403 {"status":"nobody"}`, recording.VerdictDiffers},
 		"no word":              {line(t, nil), `403 <html>`, recording.VerdictDiffers},
-		"word not recorded":    {line(t, func(l *recording.Line) { l.Answer = nil }), `403 {"status":"nobody"}`, recording.VerdictSame},
+		"word not recorded":    {line(t, func(l *recording.Record) { l.Answer = nil }), `403 {"status":"nobody"}`, recording.VerdictSame},
 		"a redirect":           {line(t, nil), "307 x", recording.VerdictDiffers},
 		"a body":               {body[0], match, recording.VerdictAnswered},
-		"a problem report":     {line(t, func(l *recording.Line) { l.Status, l.Answer, l.Outcome = 400, nil, "caller" }), `400 {"status":400}`, recording.VerdictSame},
-		"the other hook":       {line(t, func(l *recording.Line) { l.Route, l.Status, l.Answer = "after-login", 200, []byte("{}") }), "200 {}", recording.VerdictSame},
-		"the other hook fails": {line(t, func(l *recording.Line) { l.Route, l.Status, l.Answer = "after-login", 200, []byte("{}") }), "502 {}", recording.VerdictDiffers},
+		"a problem report":     {line(t, func(l *recording.Record) { l.Status, l.Answer, l.Outcome = 400, nil, "caller" }), `400 {"status":400}`, recording.VerdictSame},
+		"the other hook":       {line(t, func(l *recording.Record) { l.Route, l.Status, l.Answer = "after-login", 200, []byte("{}") }), "200 {}", recording.VerdictSame},
+		"the other hook fails": {line(t, func(l *recording.Record) { l.Route, l.Status, l.Answer = "after-login", 200, []byte("{}") }), "502 {}", recording.VerdictDiffers},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newTarget(t, c.answer)
-			results, err := s.replay(t, []recording.Call{c.call})
+			results, err := s.replay(t, []recording.ReplayCall{c.call})
 			if err != nil || len(results) != 1 || results[0].Verdict != c.want {
 				t.Fatalf("got %+v, %v, want %s", results, err, c.want)
 			}
 			calls := s.got()
-			if len(calls) != 1 || calls[0].path != "/hooks/"+c.call.Line.Route || calls[0].key != "Bearer "+replayKey || calls[0].request != results[0].RequestID {
+			if len(calls) != 1 || calls[0].path != "/hooks/"+c.call.Record.Route || calls[0].key != "Bearer "+replayKey || calls[0].request != results[0].RequestID {
 				t.Errorf("sent %+v", calls)
 			}
 			shown, err := json.Marshal(results[0])
@@ -179,7 +179,7 @@ func TestReplayMakesTheBodyAnew(t *testing.T) {
 	template := []byte(`{"identifier":"#00","password":"[password]","identity":{"id":"old","state":"active"},"client":{"ip":"#1"}}`)
 	as := func(id string) func(*recording.ReplayOptions) {
 		return func(o *recording.ReplayOptions) {
-			o.Restore = func(context.Context, recording.Call) (recording.Login, string, error) {
+			o.Restore = func(context.Context, recording.ReplayCall) (recording.Login, string, error) {
 				return recording.Login{Identifier: "Ada ", Password: secret.New("<ö>"), IdentityID: id}, "", nil
 			}
 		}
@@ -192,28 +192,28 @@ func TestReplayMakesTheBodyAnew(t *testing.T) {
 		return all
 	}
 	for name, c := range map[string]struct {
-		line   func(*recording.Line)
+		line   func(*recording.Record)
 		id     string
 		body   map[string]any
 		length int64
 		key    string
 	}{
 		"fixed":                 {nil, "", typed, 0, replayKey},
-		"template":              {func(l *recording.Line) { l.Body = template }, "", with("old"), 0, replayKey},
-		"for another Kratos":    {func(l *recording.Line) { l.Body = template }, "new", with("new"), 0, replayKey},
+		"template":              {func(l *recording.Record) { l.Body = template }, "", with("old"), 0, replayKey},
+		"for another Kratos":    {func(l *recording.Record) { l.Body = template }, "new", with("new"), 0, replayKey},
 		"fixed, another Kratos": {nil, "new", typed, 0, replayKey},
-		"no body was kept":      {func(l *recording.Line) { l.Body = nil }, "", typed, 0, replayKey},
-		"without the key":       {func(l *recording.Line) { l.Body, l.Status, l.Outcome = nil, 401, "caller" }, "", nil, 0, ""},
-		"not JSON":              {func(l *recording.Line) { l.Body, l.Status, l.Outcome = nil, 400, "caller" }, "", nil, 0, replayKey},
-		"an empty identifier":   {func(l *recording.Line) { l.Body, l.Status, l.Outcome = []byte(`{"identifier":""}`), 400, "caller" }, "", map[string]any{"identifier": ""}, 0, replayKey},
-		"too long a request": {func(l *recording.Line) {
+		"no body was kept":      {func(l *recording.Record) { l.Body = nil }, "", typed, 0, replayKey},
+		"without the key":       {func(l *recording.Record) { l.Body, l.Status, l.Outcome = nil, 401, "caller" }, "", nil, 0, ""},
+		"not JSON":              {func(l *recording.Record) { l.Body, l.Status, l.Outcome = nil, 400, "caller" }, "", nil, 0, replayKey},
+		"an empty identifier":   {func(l *recording.Record) { l.Body, l.Status, l.Outcome = []byte(`{"identifier":""}`), 400, "caller" }, "", map[string]any{"identifier": ""}, 0, replayKey},
+		"too long a request": {func(l *recording.Record) {
 			l.Body, l.Outcome, l.Reason = nil, "oversize", "request_size"
 			l.Headers["Content-Length"] = "1048704"
 		}, "", nil, 1048704, replayKey},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newTarget(t, "403 x")
-			if _, err := s.replay(t, []recording.Call{line(t, c.line)}, as(c.id)); err != nil {
+			if _, err := s.replay(t, []recording.ReplayCall{line(t, c.line)}, as(c.id)); err != nil {
 				t.Fatal(err)
 			}
 			call := s.got()[0]
@@ -227,8 +227,8 @@ func TestReplayMakesTheBodyAnew(t *testing.T) {
 }
 
 func TestReplayLeavesOut(t *testing.T) {
-	reason := func(outcome, reason string) recording.Call {
-		return line(t, func(l *recording.Line) { l.Outcome, l.Reason = outcome, reason })
+	reason := func(outcome, reason string) recording.ReplayCall {
+		return line(t, func(l *recording.Record) { l.Outcome, l.Reason = outcome, reason })
 	}
 	plainCalls, err := recording.ParseCalls([]byte(plain))
 	if err != nil {
@@ -237,7 +237,7 @@ func TestReplayLeavesOut(t *testing.T) {
 	nothing := func(o *recording.ReplayOptions) { o.Restore = nil }
 	careful := func(o *recording.ReplayOptions) { o.Careful = true }
 	for name, c := range map[string]struct {
-		call   recording.Call
+		call   recording.ReplayCall
 		change func(*recording.ReplayOptions)
 		want   string // empty: it is made
 	}{
@@ -260,11 +260,11 @@ func TestReplayLeavesOut(t *testing.T) {
 		"careful: match":           {reason("match", ""), careful, ""},
 		"careful: second factor":   {reason("mfa_required", ""), careful, ""},
 		"careful: no form":         {reason("caller", ""), careful, ""},
-		"careful: the other hook":  {line(t, func(l *recording.Line) { l.Route = "after-login" }), careful, ""},
+		"careful: the other hook":  {line(t, func(l *recording.Record) { l.Route = "after-login" }), careful, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newTarget(t, "403 x")
-			results, err := s.replay(t, []recording.Call{c.call}, c.change)
+			results, err := s.replay(t, []recording.ReplayCall{c.call}, c.change)
 			if err != nil || len(results) != 1 {
 				t.Fatalf("got %+v, %v", results, err)
 			}
@@ -283,9 +283,9 @@ func TestReplayLeavesOut(t *testing.T) {
 // sends none.
 func TestReplayDeliveries(t *testing.T) {
 	const first, second = "9b7662a1-e42d-4e53-9d66-442a3891ef8c", "8cc613b9-7eff-41d9-a931-b40616bf2cbe"
-	var calls []recording.Call
+	var calls []recording.ReplayCall
 	for _, trigger := range []string{first, second, first, ""} {
-		calls = append(calls, line(t, func(l *recording.Line) {
+		calls = append(calls, line(t, func(l *recording.Record) {
 			if trigger != "" {
 				l.Headers["Ory-Webhook-Trigger-Id"] = trigger
 			}
@@ -314,7 +314,7 @@ func TestReplayDeliveries(t *testing.T) {
 // TestReplayAtOnce: as many calls at once as were asked for, and no more.
 func TestReplayAtOnce(t *testing.T) {
 	s := newTarget(t, "403 x")
-	calls := make([]recording.Call, 9)
+	calls := make([]recording.ReplayCall, 9)
 	s.hold, s.arrived = make(chan struct{}), make(chan struct{}, len(calls))
 	for i := range calls {
 		calls[i] = line(t, nil)
@@ -343,7 +343,7 @@ func TestReplayAtOnce(t *testing.T) {
 func TestReplayRate(t *testing.T) {
 	s := newTarget(t, "403 x")
 	started := time.Now()
-	if _, err := s.replay(t, []recording.Call{line(t, nil), line(t, nil), line(t, nil)}, func(o *recording.ReplayOptions) { o.PerSecond = 20 }); err != nil {
+	if _, err := s.replay(t, []recording.ReplayCall{line(t, nil), line(t, nil), line(t, nil)}, func(o *recording.ReplayOptions) { o.PerSecond = 20 }); err != nil {
 		t.Fatal(err)
 	}
 	if took := time.Since(started); took < 95*time.Millisecond {
@@ -355,7 +355,7 @@ func TestReplayRate(t *testing.T) {
 func TestReplayNobody(t *testing.T) {
 	s := newTarget(t, "403 x")
 	s.Close()
-	calls := make([]recording.Call, 100)
+	calls := make([]recording.ReplayCall, 100)
 	for i := range calls {
 		calls[i] = line(t, nil)
 	}
@@ -374,8 +374,8 @@ func TestReplayNobody(t *testing.T) {
 func TestReplayEnds(t *testing.T) {
 	s := newTarget(t, "403 x")
 	broken := errors.New("broken")
-	_, err := s.replay(t, []recording.Call{line(t, nil)}, func(o *recording.ReplayOptions) {
-		o.Restore = func(context.Context, recording.Call) (recording.Login, string, error) {
+	_, err := s.replay(t, []recording.ReplayCall{line(t, nil)}, func(o *recording.ReplayOptions) {
+		o.Restore = func(context.Context, recording.ReplayCall) (recording.Login, string, error) {
 			return recording.Login{}, "", broken
 		}
 	})
@@ -384,11 +384,11 @@ func TestReplayEnds(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	err = recording.Replay(ctx, recording.ReplayOptions{
-		Target: s.URL, Client: s.Client(), Restore: func(context.Context, recording.Call) (recording.Login, string, error) {
+		Target: s.URL, Client: s.Client(), Restore: func(context.Context, recording.ReplayCall) (recording.Login, string, error) {
 			return recording.Login{Identifier: "a", Password: secret.New("b")}, "", nil
 		},
 		Each: func(recording.Result) { cancel() },
-	}, all([]recording.Call{line(t, nil), line(t, nil)}))
+	}, all([]recording.ReplayCall{line(t, nil), line(t, nil)}))
 	if !errors.Is(err, context.Canceled) || len(s.got()) != 1 {
 		t.Errorf("got %v after %d calls", err, len(s.got()))
 	}

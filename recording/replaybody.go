@@ -56,8 +56,8 @@ type content struct {
 
 // content makes the body anew. Where the call cannot be made as it was, skip says
 // why not.
-func (c Call) content(login Login) (made content, skip string, err error) {
-	line := c.Line
+func (c ReplayCall) content(login Login) (made content, skip string, err error) {
+	line := c.Record
 	switch {
 	case c.refusedAtDoor():
 		// The key came first: what else was in the request is not known and mattered
@@ -96,18 +96,18 @@ func (c Call) content(login Login) (made content, skip string, err error) {
 }
 
 // refusedAtDoor reports whether ferry refused the request before it knew its body.
-func (c Call) refusedAtDoor() bool {
-	return c.Line.Outcome == OutcomeCaller && (c.Line.Status == http.StatusUnauthorized || len(c.Line.Body) == 0)
+func (c ReplayCall) refusedAtDoor() bool {
+	return c.Record.Outcome == OutcomeCaller && (c.Record.Status == http.StatusUnauthorized || len(c.Record.Body) == 0)
 }
 
-func (c Call) oversizeRequest() bool {
-	return c.Line.Outcome == outcome.Oversize.String() && c.Line.Reason == reasonRequestSize
+func (c ReplayCall) oversizeRequest() bool {
+	return c.Record.Outcome == outcome.Oversize.String() && c.Record.Reason == reasonRequestSize
 }
 
 // needsLogin reports whether the body has to be filled in. One that was refused for
 // its form is not: what Redact leaves of it has that form still.
-func (c Call) needsLogin() bool {
-	return c.Recorded() && c.Line.Route == RouteMigration && c.Line.Outcome != OutcomeCaller && !c.oversizeRequest()
+func (c ReplayCall) needsLogin() bool {
+	return c.Recorded() && c.Record.Route == RouteMigration && c.Record.Outcome != OutcomeCaller && !c.oversizeRequest()
 }
 
 var errFill = errors.New("the recorded body is no JSON object")
@@ -174,11 +174,11 @@ const (
 
 // harmless reports whether making the call again can be no failed attempt: Auth0 had
 // found the password right, or no password is sent.
-func (c Call) harmless() bool {
-	if c.Line.Route == RouteAfterLogin || c.oversizeRequest() || c.Line.Outcome == OutcomeCaller {
+func (c ReplayCall) harmless() bool {
+	if c.Record.Route == RouteAfterLogin || c.oversizeRequest() || c.Record.Outcome == OutcomeCaller {
 		return true
 	}
-	switch c.Line.Outcome {
+	switch c.Record.Outcome {
 	case outcome.Match.String(), outcome.MFARequired.String(), outcome.Denied.String(),
 		outcome.Leaked.String(), outcome.SubjectMismatch.String():
 		return true

@@ -7,25 +7,25 @@ import (
 	"strings"
 )
 
-// The routes, as lines name them, and where they are at ferry.
+// The routes, as records name them, and their path at ferry.
 const (
 	RouteMigration  = "password-migration"
 	RouteAfterLogin = "after-login"
 	hooksPath       = "/hooks/"
 )
 
-// Call is a call of a hook that can be made again: a line of a recording, or a body
-// of Kratos' that somebody kept.
-type Call struct {
-	// At is where it stands: the file, and its number in it.
+// ReplayCall is a hook call that can be sent again: a record, or a body that Kratos sent
+// to another server.
+type ReplayCall struct {
+	// At is its position: the file, and the line in it.
 	At string
-	// Line is the recorded call. Of a body alone only Route, Headers and Body are
-	// known, and Body holds what the person typed: it must not be shown.
-	Line Line
+	// Record is the recorded call. For a body alone it has only Route, Headers and Body,
+	// and Body holds what the person typed: it must not be shown.
+	Record Record
 }
 
-// Recorded reports whether it is known what came of the call.
-func (c Call) Recorded() bool { return c.Line.Version != 0 }
+// Recorded reports whether the outcome of the call is known.
+func (c ReplayCall) Recorded() bool { return c.Record.Version != 0 }
 
 var (
 	errNotCall   = errors.New("neither a line of a recording nor a body of Kratos'")
@@ -35,11 +35,10 @@ var (
 	errValueSize = errors.New("more than 16 MiB in one piece")
 )
 
-// ParseCalls reads the calls in one JSON value: a line of a recording; a body of
-// Kratos'; one with other things around it, such as method, url and header, as a test
-// server or a log keeps it; either as text, with its quotes escaped; or a list of such.
-// The error quotes nothing of the value.
-func ParseCalls(value []byte) ([]Call, error) {
+// ParseCalls reads the calls in one JSON value: a record; a body from Kratos; a body inside
+// a request with method, url and header, as test servers and logs write it; one of those as
+// a JSON string; or a list of them. The error quotes nothing of the value.
+func ParseCalls(value []byte) ([]ReplayCall, error) {
 	value = bytes.TrimSpace(bytes.TrimPrefix(value, []byte("\ufeff")))
 	var text string
 	if json.Unmarshal(value, &text) == nil && json.Valid([]byte(text)) {
@@ -53,13 +52,13 @@ func ParseCalls(value []byte) ([]Call, error) {
 		if err != nil {
 			return nil, err
 		}
-		return []Call{call}, nil
+		return []ReplayCall{call}, nil
 	}
 	var items []json.RawMessage
 	if err := json.Unmarshal(value, &items); err != nil {
 		return nil, errNotJSON
 	}
-	calls := make([]Call, 0, len(items))
+	calls := make([]ReplayCall, 0, len(items))
 	for _, item := range items {
 		call, err := parseCall(item)
 		if err != nil {
@@ -73,81 +72,81 @@ func ParseCalls(value []byte) ([]Call, error) {
 	return calls, nil
 }
 
-// parseCall reads one object; what tells the kinds apart are its keys.
-func parseCall(value []byte) (Call, error) {
+// parseCall reads one object. Its keys tell the kind.
+func parseCall(value []byte) (ReplayCall, error) {
 	var keys map[string]json.RawMessage
 	if json.Unmarshal(value, &keys) != nil {
-		return Call{}, errNotCall
+		return ReplayCall{}, errNotCall
 	}
 	switch {
 	case keys["v"] != nil && keys["route"] != nil:
-		return parseLine(value)
+		return parseRecord(value)
 	case keys["body"] != nil && keys["identifier"] == nil && keys["identity"] == nil:
 		return parseRequest(keys)
 	}
 	return parseBody(value, keys, "")
 }
 
-func parseLine(value []byte) (Call, error) {
+func parseRecord(value []byte) (ReplayCall, error) {
 	var version struct {
 		V int `json:"v"`
 	}
 	if json.Unmarshal(value, &version) != nil {
-		return Call{}, errNotCall
+		return ReplayCall{}, errNotCall
 	}
 	if version.V != Version {
-		return Call{}, errVersion
+		return ReplayCall{}, errVersion
 	}
-	var line Line
-	if json.Unmarshal(value, &line) != nil || line.Outcome == "" || line.Status == 0 {
-		return Call{}, errNotCall
+	var record Record
+	if json.Unmarshal(value, &record) != nil || record.Outcome == "" || record.Status == 0 {
+		return ReplayCall{}, errNotCall
 	}
-	if line.Route != RouteMigration && line.Route != RouteAfterLogin {
-		return Call{}, errRoute
+	if record.Route != RouteMigration && record.Route != RouteAfterLogin {
+		return ReplayCall{}, errRoute
 	}
-	return Call{Line: line}, nil
+	return ReplayCall{Record: record}, nil
 }
 
-// parseRequest reads a request that was kept whole; its body may be text.
-func parseRequest(keys map[string]json.RawMessage) (Call, error) {
+// parseRequest reads a complete request; its body may be a JSON string.
+func parseRequest(keys map[string]json.RawMessage) (ReplayCall, error) {
 	body, url, header := []byte(keys["body"]), "", map[string][]string{}
 	var text string
 	if json.Unmarshal(body, &text) == nil {
 		body = []byte(text)
 	}
 	if keys["url"] != nil && json.Unmarshal(keys["url"], &url) != nil {
-		return Call{}, errNotCall
+		return ReplayCall{}, errNotCall
 	}
 	if keys["header"] != nil && json.Unmarshal(keys["header"], &header) != nil {
-		return Call{}, errNotCall
+		return ReplayCall{}, errNotCall
 	}
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(body, &fields) != nil {
-		return Call{}, errNotCall
+		return ReplayCall{}, errNotCall
 	}
 	call, err := parseBody(body, fields, url)
 	if err != nil {
-		return Call{}, err
+		return ReplayCall{}, err
 	}
 	for name, values := range header {
 		if len(values) == 1 && replayedHeader(name) {
-			call.Line.Headers[name] = values[0]
+			call.Record.Headers[name] = values[0]
 		}
 	}
 	return call, nil
 }
 
-// parseBody tells which hook a body is for. A body for the migration hook has both
-// of what the person typed; one for the other hook names an identity or a flow.
-func parseBody(body []byte, keys map[string]json.RawMessage, url string) (Call, error) {
-	line := Line{Headers: map[string]string{"Content-Type": "application/json"}, Body: bytes.Clone(body)}
+// parseBody finds out which hook a body is for. A body for the migration hook has an
+// identifier and a password; one for the other hook names an identity or a flow.
+func parseBody(body []byte, keys map[string]json.RawMessage, url string) (ReplayCall, error) {
+	record := Record{Headers: map[string]string{"Content-Type": "application/json"}, Body: bytes.Clone(body)}
 	switch {
 	case keys["identifier"] != nil && keys["password"] != nil:
-		line.Route = RouteMigration
+		record.Route = RouteMigration
 	case strings.HasSuffix(url, "/"+RouteAfterLogin), keys["identity"] != nil && keys["flow"] != nil:
-		line.Route = RouteAfterLogin
+		record.Route = RouteAfterLogin
 	default:
-		return Call{}, errNotCall
+		return ReplayCall{}, errNotCall
 	}
-	return Call{Line: line}, nil
+	return ReplayCall{Record: record}, nil
 }

@@ -53,7 +53,7 @@ func TestParseCalls(t *testing.T) {
 			calls, err := recording.ParseCalls([]byte(c.text))
 			var routes []string
 			for _, call := range calls {
-				routes = append(routes, call.Line.Route)
+				routes = append(routes, call.Record.Route)
 			}
 			if got := strings.Join(routes, " "); got != c.routes {
 				t.Errorf("got %q, want %q", got, c.routes)
@@ -89,11 +89,11 @@ func FuzzParseCalls(f *testing.F) {
 			t.Fatalf("a long error may quote: %v", err)
 		}
 		for _, call := range calls {
-			if call.Line.Route != recording.RouteMigration && call.Line.Route != recording.RouteAfterLogin {
-				t.Fatalf("a call of %q", call.Line.Route)
+			if call.Record.Route != recording.RouteMigration && call.Record.Route != recording.RouteAfterLogin {
+				t.Fatalf("a call of %q", call.Record.Route)
 			}
-			if call.Recorded() && call.Line.Version != recording.Version {
-				t.Fatalf("a line of version %d", call.Line.Version)
+			if call.Recorded() && call.Record.Version != recording.Version {
+				t.Fatalf("a line of version %d", call.Record.Version)
 			}
 		}
 	})

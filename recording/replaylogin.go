@@ -78,13 +78,13 @@ func (l *Logins) hash(identifier string) string {
 
 // Restore is a ReplayOptions.Restore. What is sealed comes before what the file has:
 // it is what the person typed at that time.
-func (l *Logins) Restore(_ context.Context, call Call) (login Login, skip string, err error) {
+func (l *Logins) Restore(_ context.Context, call ReplayCall) (login Login, skip string, err error) {
 	if !call.needsLogin() {
 		return Login{}, "", nil
 	}
-	if call.Line.Sealed != "" && l.private != nil {
-		identifier, password, err := Open(call.Line.Sealed, l.private)
-		known, ok := l.byHash[call.Line.Identifier]
+	if call.Record.Sealed != "" && l.private != nil {
+		identifier, password, err := Open(call.Record.Sealed, l.private)
+		known, ok := l.byHash[call.Record.Identifier]
 		switch {
 		case err != nil && ok:
 			return known, "", nil //nolint:nilerr // the file has it
@@ -100,5 +100,5 @@ func (l *Logins) Restore(_ context.Context, call Call) (login Login, skip string
 		}
 		return login, "", nil
 	}
-	return l.byHash[call.Line.Identifier], "", nil
+	return l.byHash[call.Record.Identifier], "", nil
 }

@@ -37,14 +37,14 @@ func TestLogins(t *testing.T) {
 	key := secret.New("log-hash-key")
 	passwords := `{"identifier":" Ada@Example.org","password":"old"}` + "\n\n" +
 		`{"identifier":"ada@example.org","password":"canary"}` + "\n" + `{"identifier":"Bob","password":"bobs"}`
-	sealed := func(to *[32]byte, identifier, password string) func(*recording.Line) {
+	sealed := func(to *[32]byte, identifier, password string) func(*recording.Record) {
 		text := sealFor(t, to, identifier, password)
-		return func(l *recording.Line) { l.Sealed = text }
+		return func(l *recording.Record) { l.Sealed = text }
 	}
 	for name, c := range map[string]struct {
 		private              *[32]byte
 		hashKey              secret.String
-		line                 func(*recording.Line)
+		line                 func(*recording.Record)
 		identifier, password string
 		skip                 string
 	}{
@@ -52,13 +52,13 @@ func TestLogins(t *testing.T) {
 		"sealed, password proven":   {private, key, sealed(public, "BOB ", ""), "BOB ", "bobs", ""},
 		"sealed, not in the file":   {private, key, sealed(public, "eve", ""), "eve", "", ""},
 		"sealed for another":        {private, key, sealed(other, "Ada", "typed"), "", "", "sealed for another key"},
-		"sealed for another, known": {private, key, func(l *recording.Line) { sealed(other, "Ada", "typed")(l); l.Identifier = hash }, "ada@example.org", "canary", ""},
+		"sealed for another, known": {private, key, func(l *recording.Record) { sealed(other, "Ada", "typed")(l); l.Identifier = hash }, "ada@example.org", "canary", ""},
 		"sealed, no private key":    {nil, key, sealed(public, "Ada", "typed"), "", "", ""},
-		"by hash":                   {nil, key, func(l *recording.Line) { l.Identifier = hash }, "ada@example.org", "canary", ""},
-		"by hash, another key":      {nil, secret.New("other"), func(l *recording.Line) { l.Identifier = hash }, "", "", ""},
-		"by hash, no key":           {nil, secret.String{}, func(l *recording.Line) { l.Identifier = hash }, "", "", ""},
-		"unknown hash":              {nil, key, func(l *recording.Line) { l.Identifier = "00" }, "", "", ""},
-		"not needed":                {nil, key, func(l *recording.Line) { l.Identifier, l.Outcome = hash, "caller" }, "", "", ""},
+		"by hash":                   {nil, key, func(l *recording.Record) { l.Identifier = hash }, "ada@example.org", "canary", ""},
+		"by hash, another key":      {nil, secret.New("other"), func(l *recording.Record) { l.Identifier = hash }, "", "", ""},
+		"by hash, no key":           {nil, secret.String{}, func(l *recording.Record) { l.Identifier = hash }, "", "", ""},
+		"unknown hash":              {nil, key, func(l *recording.Record) { l.Identifier = "00" }, "", "", ""},
+		"not needed":                {nil, key, func(l *recording.Record) { l.Identifier, l.Outcome = hash, "caller" }, "", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			logins := recording.NewLogins(c.private, c.hashKey)

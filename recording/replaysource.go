@@ -112,11 +112,11 @@ func (p PassedOver) Error() string { return p.Path + ": holds no call of a hook"
 // value in memory. Where something cannot be read, the error says where, quotes
 // nothing of it, and the next follows. read, if not nil, is told the bytes as they
 // are used up.
-func (s *Source) Calls(read func(n int64)) iter.Seq2[Call, error] {
+func (s *Source) Calls(read func(n int64)) iter.Seq2[ReplayCall, error] {
 	if read == nil {
 		read = func(int64) {}
 	}
-	return func(yield func(Call, error) bool) {
+	return func(yield func(ReplayCall, error) bool) {
 		for _, file := range s.files {
 			if !file.calls(read, yield) {
 				return
@@ -125,10 +125,10 @@ func (s *Source) Calls(read func(n int64)) iter.Seq2[Call, error] {
 	}
 }
 
-func (f sourceFile) calls(read func(int64), yield func(Call, error) bool) bool {
+func (f sourceFile) calls(read func(int64), yield func(ReplayCall, error) bool) bool {
 	in, err := os.Open(f.path)
 	if err != nil {
-		return yield(Call{}, fmt.Errorf("read calls: %w", err))
+		return yield(ReplayCall{}, fmt.Errorf("read calls: %w", err))
 	}
 	defer func() { _ = in.Close() }() // it was only read
 	var bounded io.Reader = in
@@ -140,7 +140,7 @@ func (f sourceFile) calls(read func(int64), yield func(Call, error) bool) bool {
 	first, err := readValue(lines)
 	switch {
 	case err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, errValueSize):
-		return yield(Call{}, fmt.Errorf("%s: %w", f.path, err))
+		return yield(ReplayCall{}, fmt.Errorf("%s: %w", f.path, err))
 	case err != nil, json.Valid(first):
 		return f.lines(lines, first, err, yield)
 	}
@@ -149,12 +149,12 @@ func (f sourceFile) calls(read func(int64), yield func(Call, error) bool) bool {
 	whole := slices.Concat(first, rest)
 	switch {
 	case err != nil:
-		return yield(Call{}, fmt.Errorf("%s: %w", f.path, err))
+		return yield(ReplayCall{}, fmt.Errorf("%s: %w", f.path, err))
 	case !json.Valid(whole) && hasLines(rest):
 		again := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(rest), lines), 64<<10)
 		return f.lines(again, first, nil, yield)
 	case len(rest) > maxValueBytes:
-		return yield(Call{}, fmt.Errorf("%s: %w", f.path, errValueSize))
+		return yield(ReplayCall{}, fmt.Errorf("%s: %w", f.path, errValueSize))
 	}
 	return f.value(whole, 0, yield)
 }
@@ -170,15 +170,15 @@ func hasLines(text []byte) bool {
 }
 
 // lines reads a value a line. A line that cannot be read costs itself alone.
-func (f sourceFile) lines(lines *bufio.Reader, text []byte, err error, yield func(Call, error) bool) bool {
+func (f sourceFile) lines(lines *bufio.Reader, text []byte, err error, yield func(ReplayCall, error) bool) bool {
 	for number := 1; ; number++ {
 		switch {
 		case errors.Is(err, errValueSize):
-			if !yield(Call{}, fmt.Errorf("%s:%d: %w", f.path, number, err)) {
+			if !yield(ReplayCall{}, fmt.Errorf("%s:%d: %w", f.path, number, err)) {
 				return false
 			}
 		case err != nil && !errors.Is(err, io.EOF):
-			return yield(Call{}, fmt.Errorf("%s:%d: %w", f.path, number, err))
+			return yield(ReplayCall{}, fmt.Errorf("%s:%d: %w", f.path, number, err))
 		case len(bytes.TrimSpace(text)) > 0:
 			if !f.value(text, number, yield) {
 				return false
@@ -192,7 +192,7 @@ func (f sourceFile) lines(lines *bufio.Reader, text []byte, err error, yield fun
 }
 
 // value is the calls of one value; number is its line, 0 where it is the whole file.
-func (f sourceFile) value(text []byte, number int, yield func(Call, error) bool) bool {
+func (f sourceFile) value(text []byte, number int, yield func(ReplayCall, error) bool) bool {
 	at := f.path
 	if number > 0 {
 		at = fmt.Sprintf("%s:%d", f.path, number)
@@ -200,9 +200,9 @@ func (f sourceFile) value(text []byte, number int, yield func(Call, error) bool)
 	calls, err := ParseCalls(text)
 	switch {
 	case errors.Is(err, errNotCall) && f.found && !strings.HasSuffix(f.path, ".ndjson"):
-		return yield(Call{}, PassedOver{at})
+		return yield(ReplayCall{}, PassedOver{at})
 	case err != nil:
-		return yield(Call{}, fmt.Errorf("%s: %w", at, err))
+		return yield(ReplayCall{}, fmt.Errorf("%s: %w", at, err))
 	}
 	for i, call := range calls {
 		call.At = at

@@ -16,54 +16,52 @@ import (
 )
 
 const (
-	// queued lines wait for the disk; what comes on top of them is dropped.
+	// queued is how many records may wait for the disk. Further ones are dropped.
 	queued = 1024
-	// maxWrite is about how much is written at once.
+	// maxWrite is roughly how many bytes are written at once.
 	maxWrite = 64 << 10
-	// retryAfter is how long recording stays stopped after a fault of the disk.
+	// retryAfter is how long recording stays stopped after a disk error.
 	retryAfter = time.Minute
-	// drainMost is how long the end waits for what is still queued.
+	// drainMost is how long Run waits for the queue at the end.
 	drainMost = 5 * time.Second
-	// strangerBytes is more than the line of a call without the key can have.
-	strangerBytes = 2 << 10
+	// unauthenticatedBytes is more than the record of a call without the key can have.
+	unauthenticatedBytes = 2 << 10
 )
 
-// Options are what a Writer is made of. All are required but Key.
+// Options configure a Writer. All fields except Key are required.
 type Options struct {
-	// Dir is where the files are. It is made, mode 0700, if it is not there.
+	// Dir is the directory of the files. It is created with mode 0700 if it is missing.
 	Dir string
-	// Key seals what the owner of its private half may have back; nil: nothing is
-	// sealed.
+	// Key is the public key that credentials are sealed for. If nil, nothing is sealed.
 	Key *[32]byte
-	// Hash is the keyed hash of the log.
+	// Hash is the keyed hash that the log uses.
 	Hash func(string) string
-	// MaxBytes is how large a file grows. All files of the directory together hold at
-	// most 16 times as much: the oldest go first.
+	// MaxBytes is the size limit of a file. All files together hold at most 16 times as
+	// much: the oldest are deleted first.
 	MaxBytes int64
-	// Keep is how long a line is kept at most.
+	// Keep is how long a record is stored at most.
 	Keep    time.Duration
 	Log     *zap.Logger
 	Metrics prometheus.Registerer
 	Now     func() time.Time
 }
 
-// Writer records calls. A fault of the disk stops the recording for a minute, and
-// nothing else. It is safe for concurrent use.
+// Writer records events. A disk error stops the recording for a minute, and nothing else.
+// It is safe for concurrent use.
 type Writer struct {
 	opts    Options
 	metrics *writerMetrics
-	queue   chan Line
-	// strangers is what may be kept, in bytes, of calls without the key: in all of the
-	// time that a line is kept about one file's worth, of the 16 that there may be.
-	strangers *rate.Limiter
+	queue   chan Record
+	// unauthenticatedLimit limits the bytes that calls without the key may fill: within
+	// Options.Keep about one file, of the 16 that there may be.
+	unauthenticatedLimit *rate.Limiter
 	// stoppedUntil is when the disk is tried again, in nanoseconds since 1970.
 	stoppedUntil atomic.Int64
-	files        files         // Run's alone
-	text         *bytes.Buffer // Run's alone: lines that are written next
+	files        files         // used by Run only
+	text         *bytes.Buffer // used by Run only: the records to write next
 }
 
-// New makes a Writer and its directory; the error says what is wrong with either. A
-// disk that is full is no error.
+// New returns a Writer and creates its directory. It does not fail if the disk is full.
 func New(opts Options) (*Writer, error) {
 	switch {
 	case opts.Dir == "" || opts.Hash == nil || opts.MaxBytes <= 0 || opts.Keep <= 0:
@@ -84,23 +82,23 @@ func New(opts Options) (*Writer, error) {
 		return nil, err
 	}
 	return &Writer{
-		opts: opts, metrics: m, queue: make(chan Line, queued), text: &bytes.Buffer{}, strangers: forStrangers(opts),
+		opts: opts, metrics: m, queue: make(chan Record, queued), text: &bytes.Buffer{}, unauthenticatedLimit: newUnauthenticatedLimit(opts),
 		files: files{dir: opts.Dir, maxBytes: opts.MaxBytes, keep: opts.Keep, now: opts.Now, create: create},
 	}, nil
 }
 
-// forStrangers lets a few dozen calls be kept at once, more where files are larger.
-func forStrangers(opts Options) *rate.Limiter {
-	return rate.NewLimiter(rate.Limit(float64(opts.MaxBytes)/opts.Keep.Seconds()), int(max(opts.MaxBytes/maxFiles, strangerBytes)))
+// newUnauthenticatedLimit allows a burst of a few dozen calls, more if files are larger.
+func newUnauthenticatedLimit(opts Options) *rate.Limiter {
+	return rate.NewLimiter(rate.Limit(float64(opts.MaxBytes)/opts.Keep.Seconds()), int(max(opts.MaxBytes/maxFiles, unauthenticatedBytes)))
 }
 
-// Redact is what may be kept of a body, with the Writer's hash.
+// Redact returns the part of a body that may be recorded, with the Writer's hash.
 func (w *Writer) Redact(body []byte) json.RawMessage { return Redact(body, w.opts.Hash) }
 
-// Record keeps a call, or drops and counts it where the disk cannot follow, or where
-// there are so many without the key that they would push out the others. It seals
-// before it returns, and waits for nothing.
-func (w *Writer) Record(s Served) {
+// Record queues an event for the disk. It drops and counts the event if the queue is full,
+// or if there are so many calls without the key that they would displace the others. It
+// seals before it returns, and never blocks.
+func (w *Writer) Record(e Event) {
 	switch {
 	case w.opts.Now().UnixNano() < w.stoppedUntil.Load():
 		w.metrics.dropped.WithLabelValues(droppedStopped).Inc()
@@ -108,18 +106,18 @@ func (w *Writer) Record(s Served) {
 	case len(w.queue) == cap(w.queue): // spare the sealing
 		w.metrics.dropped.WithLabelValues(droppedQueue).Inc()
 		return
-	case s.Status == http.StatusUnauthorized && !w.strangers.AllowN(w.opts.Now(), strangerBytes):
-		w.metrics.dropped.WithLabelValues(droppedStranger).Inc()
+	case e.Status == http.StatusUnauthorized && !w.unauthenticatedLimit.AllowN(w.opts.Now(), unauthenticatedBytes):
+		w.metrics.dropped.WithLabelValues(droppedUnauthenticated).Inc()
 		return
 	}
 	select {
-	case w.queue <- s.line(w.opts.Key, w.opts.Hash):
+	case w.queue <- e.record(w.opts.Key, w.opts.Hash):
 	default:
 		w.metrics.dropped.WithLabelValues(droppedQueue).Inc()
 	}
 }
 
-// Run writes until ctx ends, and then what is queued, for five seconds at most.
+// Run writes until ctx ends. Then it writes what is queued, for five seconds at most.
 func (w *Writer) Run(ctx context.Context) {
 	ended := make(chan struct{})
 	go func() {
@@ -153,7 +151,7 @@ func (w *Writer) run(ctx context.Context) {
 	}
 }
 
-// drain writes what is queued and closes the file.
+// drain writes the queue and closes the file.
 func (w *Writer) drain() {
 	for line, ok := w.next(); ok; line, ok = w.next() {
 		w.write(line)
@@ -163,18 +161,18 @@ func (w *Writer) drain() {
 	}
 }
 
-// next is a line that waits; ok is false where none does.
-func (w *Writer) next() (line Line, ok bool) {
+// next returns a queued record; ok is false if there is none.
+func (w *Writer) next() (line Record, ok bool) {
 	select {
 	case line = <-w.queue:
 		return line, true
 	default:
-		return Line{}, false
+		return Record{}, false
 	}
 }
 
-// write writes a line, and those that wait behind it.
-func (w *Writer) write(line Line) {
+// write writes a record, and the queued ones behind it.
+func (w *Writer) write(line Record) {
 	w.text.Reset()
 	lines := 0
 	for more := true; more; {
@@ -201,8 +199,8 @@ func (w *Writer) write(line Line) {
 	}
 }
 
-// encode puts one line into the text.
-func (w *Writer) encode(line Line) bool {
+// encode appends one record to the text.
+func (w *Writer) encode(line Record) bool {
 	encoder := json.NewEncoder(w.text)
 	encoder.SetEscapeHTML(false)
 	before := w.text.Len()
@@ -214,8 +212,7 @@ func (w *Writer) encode(line Line) bool {
 	return true
 }
 
-// stopped lets nothing be written for a while. It says so once, however often the
-// disk is tried in vain.
+// stopped stops writing for a while. It logs the first of several errors in a row.
 func (w *Writer) stopped(err error) {
 	first := w.stoppedUntil.Swap(w.opts.Now().Add(retryAfter).UnixNano()) == 0
 	w.metrics.stopped.Set(1)

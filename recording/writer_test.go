@@ -63,7 +63,7 @@ func begin(tb testing.TB, opts recording.Options) running {
 }
 
 // record keeps the calls and gives their lines back.
-func record(t *testing.T, opts recording.Options, calls ...recording.Served) []recording.Line {
+func record(t *testing.T, opts recording.Options, calls ...recording.Event) []recording.Record {
 	t.Helper()
 	w := begin(t, opts)
 	for _, call := range calls {
@@ -87,7 +87,7 @@ func recordings(t *testing.T, dir string) []string {
 }
 
 // linesIn gives all lines of a directory, each of which must be whole.
-func linesIn(t *testing.T, dir string) (lines []recording.Line) {
+func linesIn(t *testing.T, dir string) (lines []recording.Record) {
 	t.Helper()
 	for _, name := range recordings(t, dir) {
 		text, err := os.ReadFile(name)
@@ -100,7 +100,7 @@ func linesIn(t *testing.T, dir string) (lines []recording.Line) {
 		scanner := bufio.NewScanner(bytes.NewReader(text))
 		scanner.Buffer(nil, 1<<20)
 		for scanner.Scan() {
-			var line recording.Line
+			var line recording.Record
 			if err := json.Unmarshal(scanner.Bytes(), &line); err != nil {
 				t.Fatalf("%s: %v", scanner.Text(), err)
 			}
@@ -110,8 +110,8 @@ func linesIn(t *testing.T, dir string) (lines []recording.Line) {
 	return lines
 }
 
-func failed() recording.Served {
-	return recording.Served{
+func failed() recording.Event {
+	return recording.Event{
 		Time: time.Date(2026, 11, 22, 1, 2, 3, 4, time.FixedZone("", 3600)), Route: "password-migration", Shape: "fixed",
 		Header: http.Header{
 			"Content-Type": {"application/json; charset=utf-8"}, "Content-Length": {"61"}, "User-Agent": {"Go-http-client/1.1"},
@@ -173,7 +173,7 @@ func TestCanary(t *testing.T) {
 func TestHeadersOfStrangers(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 10_000)
-	call := recording.Served{Outcome: "caller", Header: http.Header{
+	call := recording.Event{Outcome: "caller", Header: http.Header{
 		"Content-Type": {"text/" + long}, "Content-Length": {"-1"}, "User-Agent": {long}, "Traceparent": {long},
 		"Ory-Webhook-Request-Id": {"\xff"},
 	}}
@@ -200,7 +200,7 @@ func TestMediaTypes(t *testing.T) {
 		"application/json; canary":                  "#0123456789abcdef",
 		"canary@example.org":                        "#0123456789abcdef",
 	} {
-		call := recording.Served{Outcome: "caller", Header: http.Header{"Content-Type": {value}, "Content-Encoding": {"canary"}}}
+		call := recording.Event{Outcome: "caller", Header: http.Header{"Content-Type": {value}, "Content-Encoding": {"canary"}}}
 		got := record(t, options(t, t.TempDir()), call)[0].Headers
 		if got["Content-Type"] != want || got["Content-Encoding"] != "#0123456789abcdef" {
 			t.Errorf("%s: %v, want %s", value, got, want)

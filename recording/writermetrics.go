@@ -8,10 +8,10 @@ import (
 
 // Why a line was dropped.
 const (
-	droppedQueue    = "queue"    // calls come faster than the disk writes
-	droppedStopped  = "stopped"  // the disk takes nothing
-	droppedBroken   = "broken"   // the line cannot be JSON
-	droppedStranger = "stranger" // too many calls without the key
+	droppedQueue           = "queue"    // calls come faster than the disk writes
+	droppedStopped         = "stopped"  // the disk takes nothing
+	droppedBroken          = "broken"   // the line cannot be JSON
+	droppedUnauthenticated = "stranger" // too many calls without the key
 )
 
 type writerMetrics struct {
@@ -37,7 +37,7 @@ func newWriterMetrics(registerer prometheus.Registerer) (*writerMetrics, error) 
 			return nil, fmt.Errorf("recording: register metrics: %w", err)
 		}
 	}
-	for _, reason := range []string{droppedQueue, droppedStopped, droppedBroken, droppedStranger} {
+	for _, reason := range []string{droppedQueue, droppedStopped, droppedBroken, droppedUnauthenticated} {
 		m.dropped.WithLabelValues(reason)
 	}
 	return m, nil

@@ -10,8 +10,9 @@ const (
 	pauseTime       = time.Second
 )
 
-// breaker spares logins the wait for a Redis that does not answer: after a few
-// failures in a row it lets one call a second through, until one succeeds.
+// breaker is a circuit breaker, so that logins do not wait for a Redis that does not
+// answer. After failuresToPause failures in a row it allows one call in each pauseTime,
+// until one succeeds.
 type breaker struct {
 	mu       sync.Mutex
 	failures int

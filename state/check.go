@@ -10,10 +10,10 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Check tries everything that ferry does with Redis, with a profile of its own that it
-// removes again. It finds a Redis that cannot be reached, and a user who lacks a
-// permission. The refusal is Redis' own error code, such as NOPERM or WRONGPASS, and
-// empty where Redis gave no answer.
+// Check runs every operation that ferry needs, on a profile of its own that it deletes
+// again. It finds a Redis that cannot be reached, and a user without a permission. The
+// refusal is Redis' own error code, such as NOPERM or WRONGPASS, and empty if Redis did
+// not answer.
 func (r *Redis) Check(ctx context.Context) (refusal string, err error) {
 	err = r.check(ctx)
 	var answer redis.Error
@@ -28,17 +28,17 @@ func (r *Redis) check(ctx context.Context) error {
 		return err
 	}
 	id := "ferry-doctor-" + hex.EncodeToString(newGen())
-	if err := r.Keep(ctx, Kept{IdentityID: id, MatchedAt: r.opts.Now()}); err != nil {
+	if err := r.Put(ctx, Handoff{IdentityID: id, MatchedAt: r.opts.Now()}); err != nil {
 		return err
 	}
-	lease, err := r.taken(ctx, id)
+	lease, err := r.leaseChecked(ctx, id)
 	if err != nil {
 		return err
 	}
 	if err := lease.Release(ctx); err != nil {
 		return err
 	}
-	if lease, err = r.taken(ctx, id); err != nil {
+	if lease, err = r.leaseChecked(ctx, id); err != nil {
 		return err
 	}
 	if err := lease.Done(ctx); err != nil {
@@ -54,11 +54,11 @@ func (r *Redis) check(ctx context.Context) error {
 	})
 }
 
-// taken takes a profile that must be there.
-func (r *Redis) taken(ctx context.Context, id string) (Lease, error) {
-	lease, ok, err := r.Take(ctx, id, "")
+// leaseChecked leases a profile that must be there.
+func (r *Redis) leaseChecked(ctx context.Context, id string) (Lease, error) {
+	lease, ok, err := r.Lease(ctx, id, "")
 	if err == nil && !ok {
-		err = errors.New("state: take: what was just kept is not there")
+		err = errors.New("state: take: the profile just stored is missing")
 	}
 	return lease, err
 }

@@ -16,7 +16,7 @@ func TestTakeNothingIsOneGet(t *testing.T) {
 	s, raw := open(t, server, theKey, state.Options{}), client(t, server)
 	must(t, s.Ping(t.Context()))
 	must(t, raw.ConfigResetStat(t.Context()).Err())
-	take(t, s, identity, "flow", false)
+	mustLease(t, s, identity, "flow", false)
 	stats := raw.Info(t.Context(), "commandstats").Val()
 	if !strings.Contains(stats, "cmdstat_get:calls=1,") || strings.Contains(stats, "cmdstat_eval") {
 		t.Errorf("asked:\n%s", stats)
@@ -28,8 +28,8 @@ func TestLeaseRunsOutInRedis(t *testing.T) {
 	t.Parallel()
 	server := redistest.Run(t, redistest.Options{})
 	s, raw := open(t, server, theKey, state.Options{}), client(t, server)
-	keep(t, s, profile(""))
-	lost := take(t, s, identity, "", true)
+	put(t, s, profile(""))
+	lost := mustLease(t, s, identity, "", true)
 	name := raw.Keys(t.Context(), "*:lease:*").Val()[0]
 	if ttl := raw.PTTL(t.Context(), name).Val(); ttl <= 0 || ttl > state.LeaseTime {
 		t.Errorf("a lease of %v", ttl)
@@ -37,13 +37,13 @@ func TestLeaseRunsOutInRedis(t *testing.T) {
 	must(t, raw.PExpire(t.Context(), name, time.Millisecond).Err())
 	var second state.Lease
 	await(t, "its end", func() bool {
-		lease, ok, err := s.Take(t.Context(), identity, "")
+		lease, ok, err := s.Lease(t.Context(), identity, "")
 		second = lease
 		return ok && err == nil
 	})
 	must(t, lost.Release(t.Context())) // no longer its own
-	take(t, s, identity, "", false)
+	mustLease(t, s, identity, "", false)
 	must(t, lost.Done(t.Context())) // it was written after all
 	must(t, second.Release(t.Context()))
-	take(t, s, identity, "", false)
+	mustLease(t, s, identity, "", false)
 }

@@ -11,22 +11,22 @@ import (
 	"time"
 )
 
-// Memory keeps state in the process, as it is: nothing is encrypted that does not
-// leave. Run must be running, or what nobody comes for is never dropped. It is safe
-// for concurrent use; no method but Keep, Remember and Claim, given nonsense, ever fails.
+// Memory stores state in the process, unencrypted. Run must be running, or unclaimed
+// profiles are never dropped. It is safe for concurrent use. Only Put, Remember and Claim
+// return errors, for invalid arguments.
 type Memory struct {
 	opts Options
 	hash [32]byte
 
-	mu      sync.Mutex
-	last    uint64 // of the numbers that tell profiles and leases
-	kept    map[string]*profile
-	answers map[[32]byte]answer
-	claims  map[[32]byte]time.Time // when it ends
+	mu       sync.Mutex
+	last     uint64 // number of the newest profile or lease
+	handoffs map[string]*profile
+	answers  map[[32]byte]answer
+	claims   map[[32]byte]time.Time // when it ends
 }
 
 type profile struct {
-	kept    Kept
+	handoff Handoff
 	expires time.Time
 	gen     string
 	lease   string
@@ -38,41 +38,41 @@ type answer struct {
 	expires time.Time
 }
 
-// NewMemory makes an empty Memory.
+// NewMemory returns an empty Memory.
 func NewMemory(opts Options) *Memory {
 	m := &Memory{
-		opts:    opts.withDefaults(),
-		kept:    map[string]*profile{},
-		answers: map[[32]byte]answer{},
-		claims:  map[[32]byte]time.Time{},
+		opts:     opts.withDefaults(),
+		handoffs: map[string]*profile{},
+		answers:  map[[32]byte]answer{},
+		claims:   map[[32]byte]time.Time{},
 	}
 	_, _ = rand.Read(m.hash[:]) // it never fails: crypto/rand ends the process first
 	return m
 }
 
-// HashKey is the key with which callers hash what they Remember, Recall and Claim:
-// this process' own, made at random.
+// HashKey is the key with which callers hash the keys of Remember, Recall and Claim. It is
+// random for each process.
 func (m *Memory) HashKey() [32]byte { return m.hash }
 
-// Keep replaces what was kept for k.IdentityID. k.Claims are copied.
-func (m *Memory) Keep(_ context.Context, k Kept) error {
+// Put replaces the profile of k.IdentityID. It copies k.Claims.
+func (m *Memory) Put(_ context.Context, k Handoff) error {
 	if k.IdentityID == "" {
 		return errNoIdentity
 	}
 	k.Claims = bytes.Clone(k.Claims)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.kept[k.IdentityID] = &profile{kept: k, expires: m.opts.Now().Add(m.opts.TTL), gen: m.number()}
+	m.handoffs[k.IdentityID] = &profile{handoff: k, expires: m.opts.Now().Add(m.opts.TTL), gen: m.number()}
 	return nil
 }
 
-// Take gives the profile that is kept for the identity and the flow, on lease, where
-// there is one and nobody has it.
-func (m *Memory) Take(_ context.Context, identityID, flowID string) (Lease, bool, error) {
+// Lease leases the profile of the identity and the flow. It is false if there is none, or
+// if it is on lease.
+func (m *Memory) Lease(_ context.Context, identityID, flowID string) (Lease, bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	p := m.kept[identityID]
-	if p == nil || !p.kept.isFor(flowID) {
+	p := m.handoffs[identityID]
+	if p == nil || !p.handoff.isFor(flowID) {
 		return Lease{}, false, nil
 	}
 	now := m.opts.Now()
@@ -80,14 +80,14 @@ func (m *Memory) Take(_ context.Context, identityID, flowID string) (Lease, bool
 		return Lease{}, false, nil
 	}
 	p.lease, p.leased = m.number(), now.Add(LeaseTime)
-	return Lease{Kept: p.kept, from: m, ticket: ticket{place: identityID, gen: p.gen, lease: p.lease}}, true, nil
+	return Lease{Handoff: p.handoff, from: m, ticket: ticket{place: identityID, gen: p.gen, lease: p.lease}}, true, nil
 }
 
 func (m *Memory) done(_ context.Context, t ticket) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if p := m.kept[t.place]; p != nil && p.gen == t.gen {
-		delete(m.kept, t.place)
+	if p := m.handoffs[t.place]; p != nil && p.gen == t.gen {
+		delete(m.handoffs, t.place)
 	}
 	return nil
 }
@@ -95,13 +95,13 @@ func (m *Memory) done(_ context.Context, t ticket) error {
 func (m *Memory) release(_ context.Context, t ticket) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if p := m.kept[t.place]; p != nil && p.lease == t.lease {
+	if p := m.handoffs[t.place]; p != nil && p.lease == t.lease {
 		p.lease, p.leased = "", time.Time{}
 	}
 	return nil
 }
 
-// Remember keeps the answer to a delivery for ttl. The last one counts.
+// Remember stores the answer to a delivery for ttl. The last one wins.
 func (m *Memory) Remember(_ context.Context, key [32]byte, text []byte, ttl time.Duration) error {
 	if ttl <= 0 {
 		return errTime
@@ -112,7 +112,7 @@ func (m *Memory) Remember(_ context.Context, key [32]byte, text []byte, ttl time
 	return nil
 }
 
-// Recall gives the answer that was remembered.
+// Recall returns the remembered answer.
 func (m *Memory) Recall(_ context.Context, key [32]byte) (text []byte, ok bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -146,8 +146,8 @@ func (m *Memory) Unclaim(_ context.Context, key [32]byte) error {
 	return nil
 }
 
-// Run drops what has expired, and tells Options.Expired of profiles that nobody came
-// for, until ctx ends.
+// Run drops what has expired and reports unclaimed profiles to Options.Expired, until ctx
+// ends.
 func (m *Memory) Run(ctx context.Context) {
 	every(ctx, m.opts.sweepEvery(), func() {
 		for _, k := range m.sweep() {
@@ -157,34 +157,34 @@ func (m *Memory) Run(ctx context.Context) {
 }
 
 // sweep drops what has expired. A profile on lease may yet be Done.
-func (m *Memory) sweep() (lost []Kept) {
+func (m *Memory) sweep() (lost []Handoff) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.opts.Now()
 	maps.DeleteFunc(m.answers, func(_ [32]byte, a answer) bool { return !now.Before(a.expires) })
 	maps.DeleteFunc(m.claims, func(_ [32]byte, ends time.Time) bool { return !now.Before(ends) })
-	maps.DeleteFunc(m.kept, func(_ string, p *profile) bool {
+	maps.DeleteFunc(m.handoffs, func(_ string, p *profile) bool {
 		if now.Before(p.expires) || now.Before(p.leased) {
 			return false
 		}
-		lost = append(lost, p.kept)
+		lost = append(lost, p.handoff)
 		return true
 	})
 	return lost
 }
 
-// Ping is always well.
+// Ping does nothing.
 func (*Memory) Ping(context.Context) error { return nil }
 
-// Close tells Options.Expired of the profiles that are still there, for they end with
-// the process. End Run by its context first.
+// Close reports the remaining profiles to Options.Expired, for they are lost with the
+// process. End Run by its context first.
 func (m *Memory) Close() error {
 	m.mu.Lock()
-	left := slices.Collect(maps.Values(m.kept))
-	clear(m.kept)
+	left := slices.Collect(maps.Values(m.handoffs))
+	clear(m.handoffs)
 	m.mu.Unlock()
 	for _, p := range left {
-		m.opts.Expired(p.kept.IdentityID, p.kept.Subject)
+		m.opts.Expired(p.handoff.IdentityID, p.handoff.Subject)
 	}
 	return nil
 }

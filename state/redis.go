@@ -16,21 +16,21 @@ import (
 )
 
 const (
-	// linger bounds how long Redis remembers whom nobody came for, where no
-	// replica runs to tell.
-	linger = 24 * time.Hour
-	// sweepBatch is how many are told of at once.
+	// whoTTL bounds how long Redis stores whose profile expired unclaimed, if no replica
+	// runs to report it.
+	whoTTL = 24 * time.Hour
+	// sweepBatch is how many profiles one sweep reports.
 	sweepBatch = 100
 )
 
-// Redis keeps state in one Redis (5.0 or newer), for all replicas with the same URL
+// Redis stores state in one Redis (5.0 or newer), for all replicas with the same URL
 // and key. Values are sealed and names are keyed hashes: Redis learns no identity
 // id, subject or claim. It is safe for concurrent use.
 //
 // No call waits longer than Options.Timeout, none is repeated, and after some in a
 // row that got no answer most fail at once with ErrPaused, until one succeeds; so a
-// Redis that is down costs a login next to nothing. Each method's error is worth
-// counting, and no reason to turn anybody away.
+// Redis that is down costs a login almost nothing. Callers count errors, and let the
+// login go on.
 //
 // An ACL user needs
 //
@@ -39,11 +39,11 @@ const (
 //
 // and +select where the URL names a database.
 //
-// Names begin with a keyed hash too: stores with different keys share nothing. When
-// the key changes, what is under way is lost to the new one: a login between its two
-// hooks loses its profile, a delivery made again asks Auth0 again. Replicas that
-// still run with the old key tell of the profiles until they end, and after that
-// Redis drops them; a reconciliation finds those users.
+// Names begin with a keyed hash too: stores with different keys share nothing. A new key
+// cannot read what the old one wrote: a login between its two hooks loses its profile,
+// and a repeated delivery asks Auth0 again. Replicas that still run with the old key
+// report those profiles until they end. After that Redis drops them, and a reconciliation
+// finds those users.
 type Redis struct {
 	opts    Options
 	client  *redis.Client
@@ -53,12 +53,12 @@ type Redis struct {
 	breaker breaker
 }
 
-// NewRedis makes a Redis of redis://user:password@host:port/db, or rediss:// for TLS,
-// and a key of at least 32 bytes. It connects at the first call: a Redis that is
-// down now is no error. Its errors hold no part of the URL.
+// NewRedis returns a Redis for redis://user:password@host:port/db, or rediss:// for TLS,
+// and a key of at least 32 bytes. It connects at the first call, so it succeeds while
+// Redis is down. Its errors hold no part of the URL.
 //
-// It turns off the logger that go-redis has for the whole process, which writes past
-// ferry's own; all that matters comes back as errors.
+// It turns off go-redis' logger for the whole process, because it bypasses ferry's log.
+// Methods return everything that matters as errors.
 func NewRedis(address, key secret.String, opts Options) (*Redis, error) {
 	opts = opts.withDefaults()
 	conn, err := connection(address, opts)
@@ -77,8 +77,8 @@ func NewRedis(address, key secret.String, opts Options) (*Redis, error) {
 	}, nil
 }
 
-// connection reads the URL. Options in its query are refused: some would undo what
-// is promised here.
+// connection parses the URL. It refuses options in the query, some of which would break
+// Redis' promises.
 func connection(address secret.String, opts Options) (*redis.Options, error) {
 	u, err := url.Parse(address.Reveal())
 	if err != nil || u.Host == "" || (u.Scheme != "redis" && u.Scheme != "rediss") || u.RawQuery != "" || u.Fragment != "" {
@@ -101,28 +101,28 @@ func connection(address secret.String, opts Options) (*redis.Options, error) {
 	return conn, nil
 }
 
-// HashKey is the key with which callers hash what they Remember, Recall and Claim:
-// the same on all replicas, derived from the store's key.
+// HashKey is the key with which callers hash the keys of Remember, Recall and Claim. It is
+// derived from the store's key, so it is the same on all replicas.
 func (r *Redis) HashKey() [32]byte { return r.keys.hash }
 
-// Keep replaces what was kept for k.IdentityID. One that is replaced is not told of.
-func (r *Redis) Keep(ctx context.Context, k Kept) error {
+// Put replaces the profile of k.IdentityID. The replaced one is not reported as expired.
+func (r *Redis) Put(ctx context.Context, k Handoff) error {
 	if k.IdentityID == "" {
 		return errNoIdentity
 	}
 	place, gen, expires := r.keys.place("identity", []byte(k.IdentityID)), newGen(), r.opts.Now().Add(r.opts.TTL)
-	value := r.keys.seal("kept", place, gen, expires, packKept(&k))
+	value := r.keys.seal("kept", place, gen, expires, packHandoff(&k))
 	who := r.keys.seal("who", place, gen, expires, pack([]byte(k.IdentityID), []byte(k.Subject)))
 	return r.do(ctx, "keep", func(ctx context.Context) error {
-		return r.scripts.keep.Run(ctx, r.client, r.profileNames(place),
-			value, milliseconds(r.opts.TTL), place, who, milliseconds(max(linger, 2*r.opts.TTL))).Err()
+		return r.scripts.put.Run(ctx, r.client, r.profileNames(place),
+			value, milliseconds(r.opts.TTL), place, who, milliseconds(max(whoTTL, 2*r.opts.TTL))).Err()
 	})
 }
 
-// Take gives the profile that is kept for the identity and the flow, on lease, where
-// there is one and nobody has it. Where there is none it makes one GET. A value that
-// does not open is not there, and ErrUnreadable.
-func (r *Redis) Take(ctx context.Context, identityID, flowID string) (Lease, bool, error) {
+// Lease leases the profile of the identity and the flow. It is false if there is none,
+// which costs one GET, or if it is on lease. The error is ErrUnreadable for a value that
+// cannot be decrypted.
+func (r *Redis) Lease(ctx context.Context, identityID, flowID string) (Lease, bool, error) {
 	place := r.keys.place("identity", []byte(identityID))
 	value, err := r.get(ctx, "take", r.prefix+"kept:"+place)
 	if value == nil || err != nil {
@@ -132,26 +132,26 @@ func (r *Redis) Take(ctx context.Context, identityID, flowID string) (Lease, boo
 	if errors.Is(err, errExpired) {
 		return Lease{}, false, nil
 	}
-	var kept Kept
+	var handoff Handoff
 	if err == nil {
-		kept, err = unpackKept(text)
+		handoff, err = unpackHandoff(text)
 	}
-	if err != nil || kept.IdentityID != identityID {
+	if err != nil || handoff.IdentityID != identityID {
 		return Lease{}, false, fmt.Errorf("state: take: %w", ErrUnreadable)
 	}
-	if !kept.isFor(flowID) {
+	if !handoff.isFor(flowID) {
 		return Lease{}, false, nil
 	}
 	t := ticket{place: place, gen: string(gen), lease: hex.EncodeToString(newGen())}
 	won := 0
 	err = r.do(ctx, "take", func(ctx context.Context) (err error) {
-		won, err = r.scripts.take.Run(ctx, r.client, r.profileNames(place)[:3], t.gen, t.lease, milliseconds(LeaseTime), place).Int()
+		won, err = r.scripts.lease.Run(ctx, r.client, r.profileNames(place)[:3], t.gen, t.lease, milliseconds(LeaseTime), place).Int()
 		return err
 	})
 	if err != nil || won == 0 {
 		return Lease{}, false, err
 	}
-	return Lease{Kept: kept, from: r, ticket: t}, true, nil
+	return Lease{Handoff: handoff, from: r, ticket: t}, true, nil
 }
 
 func (r *Redis) done(ctx context.Context, t ticket) error {
@@ -166,7 +166,7 @@ func (r *Redis) release(ctx context.Context, t ticket) error {
 	})
 }
 
-// Remember keeps the answer to a delivery for ttl. The last one counts.
+// Remember stores the answer to a delivery for ttl. The last one wins.
 func (r *Redis) Remember(ctx context.Context, key [32]byte, text []byte, ttl time.Duration) error {
 	if ttl <= 0 {
 		return errTime
@@ -178,8 +178,8 @@ func (r *Redis) Remember(ctx context.Context, key [32]byte, text []byte, ttl tim
 	})
 }
 
-// Recall gives the answer that any replica remembered. A value that does not open is
-// not there, and ErrUnreadable.
+// Recall returns the answer that any replica remembered. The error is ErrUnreadable for a
+// value that cannot be decrypted.
 func (r *Redis) Recall(ctx context.Context, key [32]byte) (text []byte, ok bool, err error) {
 	place := r.keys.place("answer", key[:])
 	value, err := r.get(ctx, "recall", r.prefix+"answer:"+place)
@@ -196,8 +196,8 @@ func (r *Redis) Recall(ctx context.Context, key [32]byte) (text []byte, ok bool,
 	return text, true, nil
 }
 
-// Claim is won by the first of those, on all replicas, who claim the same key within
-// ttl. After an error nobody knows who won.
+// Claim is won by the first caller, on all replicas, that claims the key within ttl. After
+// an error the winner is not known.
 func (r *Redis) Claim(ctx context.Context, key [32]byte, ttl time.Duration) (won bool, err error) {
 	if ttl <= 0 {
 		return false, errTime
@@ -223,10 +223,9 @@ func (r *Redis) claimName(key [32]byte) string {
 	return r.prefix + "claim:" + r.keys.place("claim", key[:])
 }
 
-// Run tells Options.Expired of profiles that nobody came for, until ctx ends. Each is
-// told by one of the replicas that run, once: it is gone from Redis before it is
-// told, so a replica that is killed in between tells nobody. Each time it tells
-// Options.Beat whether Redis answered.
+// Run reports profiles that expired unclaimed to Options.Expired, until ctx ends. Each is
+// reported once, by one replica: it is deleted from Redis first, so it is not reported at
+// all if that replica is killed in between. After each sweep Run calls Options.Beat.
 func (r *Redis) Run(ctx context.Context) {
 	every(ctx, r.opts.sweepEvery(), func() {
 		for ctx.Err() == nil {
@@ -241,8 +240,8 @@ func (r *Redis) Run(ctx context.Context) {
 	})
 }
 
-// sweep takes some of those that are due out of Redis, tells of them and says how
-// many they were. Its error is that Redis did not answer.
+// sweep deletes some of the due profiles from Redis, reports them, and returns how many
+// they were. It fails only if Redis did not answer.
 func (r *Redis) sweep(ctx context.Context) (int, error) {
 	var lost []string
 	err := r.do(ctx, "sweep", func(ctx context.Context) (err error) {
@@ -267,7 +266,7 @@ func (r *Redis) sweep(ctx context.Context) (int, error) {
 	return len(lost) / 2, nil
 }
 
-// Ping asks whether Redis is there and takes ferry's credentials.
+// Ping checks that Redis answers and accepts ferry's credentials.
 func (r *Redis) Ping(ctx context.Context) error {
 	return r.do(ctx, "ping", func(ctx context.Context) error { return r.client.Ping(ctx).Err() })
 }
@@ -280,7 +279,7 @@ func (r *Redis) Close() error {
 	return nil
 }
 
-// get reads one value; nil is none.
+// get reads one value; nil if there is none.
 func (r *Redis) get(ctx context.Context, op, name string) (value []byte, err error) {
 	err = r.do(ctx, op, func(ctx context.Context) (err error) {
 		value, err = r.client.Get(ctx, name).Bytes()
@@ -292,8 +291,8 @@ func (r *Redis) get(ctx context.Context, op, name string) (value []byte, err err
 	return value, err
 }
 
-// do makes one call within the time that one may take. A refusal is an answer; a
-// caller that left says nothing about Redis.
+// do makes one call within Options.Timeout. An error reply counts as an answer; a canceled
+// caller says nothing about Redis.
 func (r *Redis) do(ctx context.Context, op string, call func(context.Context) error) error {
 	if !r.breaker.allow(r.opts.Now()) {
 		return fmt.Errorf("state: %s: %w", op, ErrPaused)
@@ -311,7 +310,7 @@ func (r *Redis) do(ctx context.Context, op string, call func(context.Context) er
 	return nil
 }
 
-// profileNames are the names of what a profile is made of, in the scripts' order.
+// profileNames are the Redis keys of a profile, in the scripts' order.
 func (r *Redis) profileNames(place string) []string {
 	return []string{r.prefix + "kept:" + place, r.prefix + "lease:" + place, r.prefix + "due", r.prefix + "who"}
 }

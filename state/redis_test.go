@@ -27,8 +27,8 @@ func everything(t *testing.T, s store) map[string]func() error {
 	t.Helper()
 	ctx, key := t.Context(), [32]byte{9}
 	return map[string]func() error{
-		"keep":     func() error { return s.Keep(ctx, profile("")) },
-		"take":     func() error { _, _, err := s.Take(ctx, identity, ""); return err },
+		"keep":     func() error { return s.Put(ctx, profile("")) },
+		"take":     func() error { _, _, err := s.Lease(ctx, identity, ""); return err },
 		"unclaim":  func() error { return s.Unclaim(ctx, key) },
 		"remember": func() error { return s.Remember(ctx, key, []byte("x"), time.Minute) },
 		"recall":   func() error { _, _, err := s.Recall(ctx, key); return err },
@@ -42,12 +42,12 @@ func TestTwoReplicas(t *testing.T) {
 	server := redistest.Run(t, redistest.Options{})
 	a, b := open(t, server, theKey, state.Options{}), open(t, server, theKey, state.Options{})
 
-	keep(t, a, profile("flow-1"))
-	lease := take(t, b, identity, "flow-1", true)
-	take(t, a, identity, "flow-1", false)
+	put(t, a, profile("flow-1"))
+	lease := mustLease(t, b, identity, "flow-1", true)
+	mustLease(t, a, identity, "flow-1", false)
 	must(t, lease.Release(t.Context()))
-	must(t, take(t, a, identity, "flow-1", true).Done(t.Context()))
-	take(t, b, identity, "flow-1", false)
+	must(t, mustLease(t, a, identity, "flow-1", true).Done(t.Context()))
+	mustLease(t, b, identity, "flow-1", false)
 
 	must(t, a.Remember(t.Context(), [32]byte{1}, []byte("answer"), time.Minute))
 	recall(t, b, [32]byte{1}, "answer")
@@ -69,7 +69,7 @@ func TestEachIsToldOnce(t *testing.T) {
 	}
 	want := ids(250)
 	for i, id := range want {
-		keep(t, replicas[i%3], state.Kept{IdentityID: id, Subject: subject})
+		put(t, replicas[i%3], state.Handoff{IdentityID: id, Subject: subject})
 		want[i] += " " + subject
 	}
 	stop := run(t, replicas...)
@@ -89,7 +89,7 @@ func TestExpiresInRedis(t *testing.T) {
 	t.Parallel()
 	server := redistest.Run(t, redistest.Options{})
 	s := open(t, server, theKey, state.Options{TTL: 50 * time.Millisecond})
-	keep(t, s, profile(""))
+	put(t, s, profile(""))
 	raw := client(t, server)
 	names := func(kind string) []string { return raw.Keys(t.Context(), "ferry:*:"+kind).Val() }
 	await(t, "the profile's end", func() bool { return len(names("kept:*")) == 0 })
@@ -115,13 +115,13 @@ func TestTLSAndACL(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	keep(t, s, profile(""))
-	lease := take(t, s, identity, "", true)
+	put(t, s, profile(""))
+	lease := mustLease(t, s, identity, "", true)
 	must(t, lease.Release(t.Context()))
-	must(t, take(t, s, identity, "", true).Done(t.Context()))
-	keep(t, s, profile(""))
+	must(t, mustLease(t, s, identity, "", true).Done(t.Context()))
+	put(t, s, profile(""))
 	run(t, s)
-	await(t, "the one nobody came for", func() bool { return len(l.List()) == 1 })
+	await(t, "the unclaimed one", func() bool { return len(l.List()) == 1 })
 
 	for name, test := range map[string]struct{ url, want string }{
 		"wrong password":     {strings.Replace(server.URL(), "canary", "wrong-canary", 1), "WRONGPASS"},
@@ -183,8 +183,8 @@ func TestRedisDown(t *testing.T) {
 			up.Add(1)
 		}
 	}})
-	keep(t, s, profile(""))
-	lease := take(t, s, identity, "", true)
+	put(t, s, profile(""))
+	lease := mustLease(t, s, identity, "", true)
 	must(t, server.Stop())
 
 	calls := everything(t, s)
@@ -199,8 +199,8 @@ func TestRedisDown(t *testing.T) {
 	await(t, "looks that fail, each of them told", func() bool { return down.Load() > 1 })
 	must(t, server.Restart(t.Context()))
 	await(t, "a look that succeeds", func() bool { return up.Load() > 0 })
-	await(t, "it to come back", func() bool { return s.Keep(t.Context(), profile("")) == nil })
-	take(t, s, identity, "", true)
+	await(t, "it to come back", func() bool { return s.Put(t.Context(), profile("")) == nil })
+	mustLease(t, s, identity, "", true)
 	for name, call := range everything(t, s) {
 		if err := call(); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -219,7 +219,7 @@ func TestRedisFrozen(t *testing.T) {
 	paused := 0
 	begin := time.Now()
 	for range 50 {
-		if err := fast(t, func() error { _, _, err := s.Take(t.Context(), identity, ""); return err }); errors.Is(err, state.ErrPaused) {
+		if err := fast(t, func() error { _, _, err := s.Lease(t.Context(), identity, ""); return err }); errors.Is(err, state.ErrPaused) {
 			paused++
 		} else if err == nil {
 			t.Error("an answer from nobody")
@@ -229,8 +229,8 @@ func TestRedisFrozen(t *testing.T) {
 		t.Errorf("%d of 50 did not wait, all together %v", paused, took)
 	}
 	must(t, syscall.Kill(server.Pid(), syscall.SIGCONT))
-	await(t, "it to come back", func() bool { return s.Keep(t.Context(), profile("")) == nil })
-	take(t, s, identity, "", true)
+	await(t, "it to come back", func() bool { return s.Put(t.Context(), profile("")) == nil })
+	mustLease(t, s, identity, "", true)
 }
 
 // TestCallerGone: that a caller leaves says nothing about Redis.
@@ -240,11 +240,11 @@ func TestCallerGone(t *testing.T) {
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	for range 10 {
-		if err := s.Keep(gone, profile("")); !errors.Is(err, context.Canceled) {
+		if err := s.Put(gone, profile("")); !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)
 		}
 	}
-	keep(t, s, profile(""))
+	put(t, s, profile(""))
 }
 
 func fast(t *testing.T, call func() error) error {
@@ -262,8 +262,8 @@ func TestNothingReadable(t *testing.T) {
 	t.Parallel()
 	server := redistest.Run(t, redistest.Options{})
 	s := open(t, server, theKey, state.Options{})
-	keep(t, s, profile("canary-5f3a-flow"))
-	take(t, s, identity, "", true)
+	put(t, s, profile("canary-5f3a-flow"))
+	mustLease(t, s, identity, "", true)
 	key := [32]byte([]byte("canary-5f3a-key-of-32-bytes-long"))
 	must(t, s.Remember(t.Context(), key, []byte("canary-5f3a-answer"), time.Minute))
 	claim(t, s, key, time.Minute, true)
@@ -307,18 +307,18 @@ func TestTampered(t *testing.T) {
 			s := open(t, server, theKey+name, state.Options{})
 			must(t, raw.FlushAll(t.Context()).Err())
 			k := profile("")
-			keep(t, s, k)
+			put(t, s, k)
 			mine := keptName(t, raw)
 			k.IdentityID = other
 			must(t, raw.Rename(t.Context(), mine, "aside").Err())
-			keep(t, s, k)
+			put(t, s, k)
 			others := keptName(t, raw)
 			value := tamper(raw.Get(t.Context(), "aside").Val(), raw.Get(t.Context(), others).Val())
 			must(t, raw.Set(t.Context(), mine, value, time.Minute).Err())
-			if _, ok, err := s.Take(t.Context(), identity, ""); ok || !errors.Is(err, state.ErrUnreadable) {
+			if _, ok, err := s.Lease(t.Context(), identity, ""); ok || !errors.Is(err, state.ErrUnreadable) {
 				t.Errorf("got %v, %v", ok, err)
 			}
-			take(t, s, other, "", true)
+			mustLease(t, s, other, "", true)
 		})
 	}
 }
@@ -352,12 +352,12 @@ func TestTamperedWho(t *testing.T) {
 			unreadable.Add(1)
 		}
 	}})
-	keep(t, s, state.Kept{IdentityID: "a", Subject: subject})
+	put(t, s, state.Handoff{IdentityID: "a", Subject: subject})
 	who := raw.Keys(t.Context(), "*:who").Val()[0]
 	for place := range raw.HGetAll(t.Context(), who).Val() {
 		must(t, raw.HSet(t.Context(), who, place, "x").Err())
 	}
-	keep(t, s, state.Kept{IdentityID: "b", Subject: subject})
+	put(t, s, state.Handoff{IdentityID: "b", Subject: subject})
 	run(t, s)
 	await(t, "both", func() bool { return unreadable.Load() == 1 && len(l.List()) == 1 })
 	if got := l.List()[0]; got != "b "+subject {
@@ -371,16 +371,16 @@ func TestEvicted(t *testing.T) {
 	server := redistest.Run(t, redistest.Options{})
 	raw := client(t, server)
 	s := open(t, server, theKey, state.Options{})
-	keep(t, s, profile(""))
-	lease := take(t, s, identity, "", true)
+	put(t, s, profile(""))
+	lease := mustLease(t, s, identity, "", true)
 	must(t, raw.Del(t.Context(), raw.Keys(t.Context(), "*:who").Val()...).Err())
 	must(t, lease.Done(t.Context()))
 	if left := raw.Keys(t.Context(), "*:kept:*").Val(); len(left) != 0 {
 		t.Errorf("%v is there after it was done", left)
 	}
-	keep(t, s, profile(""))
+	put(t, s, profile(""))
 	must(t, lease.Done(t.Context()))
-	take(t, s, identity, "", true)
+	mustLease(t, s, identity, "", true)
 }
 
 // TestAnotherKey shares nothing, and disturbs nothing.
@@ -391,9 +391,9 @@ func TestAnotherKey(t *testing.T) {
 	var before, after told
 	old := open(t, server, theKey, state.Options{TTL: 300 * time.Millisecond, Expired: before.Expired, Fault: fault})
 	changed := open(t, server, theKey+"!", state.Options{TTL: 300 * time.Millisecond, Expired: after.Expired, Fault: fault})
-	keep(t, old, profile(""))
+	put(t, old, profile(""))
 	must(t, old.Remember(t.Context(), [32]byte{1}, []byte("answer"), time.Minute))
-	take(t, changed, identity, "", false)
+	mustLease(t, changed, identity, "", false)
 	recall(t, changed, [32]byte{1}, "")
 	if old.HashKey() == changed.HashKey() {
 		t.Error("two keys hash the same")

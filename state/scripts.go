@@ -2,24 +2,24 @@ package state
 
 import "github.com/redis/go-redis/v9"
 
-// What must happen at once in Redis, as Lua. Time is Redis' own, in ms: replicas
-// agree on it. A profile is four things:
+// The Lua scripts for operations that must be atomic. Time is Redis' own, in ms, so that
+// replicas agree on it. A profile has four keys:
 //
 //	kept:PLACE   the sealed profile, until it expires
-//	lease:PLACE  the token of who has taken it, for the time of the lease
-//	due          a sorted set: PLACE by the time at which nobody came for it
-//	who          a hash: PLACE to sealed identity id and subject, for that moment
+//	lease:PLACE  the token of the lease, while it lasts
+//	due          a sorted set: PLACE by the time at which it expires unclaimed
+//	who          a hash: PLACE to sealed identity id and subject, for the report
 //
-// so that the claims go when their time is over, whoever runs, and what is needed to
-// tell of them stays until somebody tells, for at most a day. kept and who begin
-// with the same version and gen.
+// The claims expire on time, whether or not a replica runs. What the report needs stays
+// until a replica has reported it, for a day at most. kept and who begin with the same
+// version and gen.
 const (
 	clock = `
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 `
 	// KEYS kept lease due who; ARGV value, its time, PLACE, who, the day.
-	keepScript = clock + `
+	putScript = clock + `
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 redis.call('DEL', KEYS[2])
 redis.call('ZADD', KEYS[3], now + ARGV[2], ARGV[3])
@@ -28,9 +28,9 @@ redis.call('PEXPIRE', KEYS[3], ARGV[5])
 redis.call('PEXPIRE', KEYS[4], ARGV[5])
 return 1
 `
-	// KEYS kept lease due; ARGV gen, token, the lease's time, PLACE. Nobody is
-	// told of a profile while it is on lease.
-	takeScript = clock + `
+	// KEYS kept lease due; ARGV gen, token, the lease's time, PLACE. A profile on lease
+	// is not reported.
+	leaseScript = clock + `
 if redis.call('GETRANGE', KEYS[1], 1, 16) ~= ARGV[1] then return 0 end
 if not redis.call('SET', KEYS[2], ARGV[2], 'NX', 'PX', ARGV[3]) then return 0 end
 local ends = now + ARGV[3]
@@ -57,7 +57,7 @@ if redis.call('ZSCORE', KEYS[3], ARGV[2]) then
 end
 return 1
 `
-	// KEYS due who; ARGV how many at most. Whoever asks first gets each, once.
+	// KEYS due who; ARGV how many at most. Each is returned once.
 	sweepScript = clock + `
 local lost = {}
 for _, place in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])) do
@@ -70,11 +70,11 @@ return lost
 `
 )
 
-type scripts struct{ keep, take, done, release, sweep *redis.Script }
+type scripts struct{ put, lease, done, release, sweep *redis.Script }
 
 func newScripts() scripts {
 	return scripts{
-		keep: redis.NewScript(keepScript), take: redis.NewScript(takeScript), done: redis.NewScript(doneScript),
+		put: redis.NewScript(putScript), lease: redis.NewScript(leaseScript), done: redis.NewScript(doneScript),
 		release: redis.NewScript(releaseScript), sweep: redis.NewScript(sweepScript),
 	}
 }

@@ -18,7 +18,7 @@ import (
 	"ferry/secret"
 )
 
-// minKey is the shortest key that is taken, in bytes.
+// minKey is the length of the shortest valid key, in bytes.
 const minKey = 32
 
 // A stored value is a header and what XChaCha20-Poly1305 makes of the text:
@@ -36,7 +36,7 @@ const (
 	headLen  = boundLen + chacha20poly1305.NonceSizeX
 )
 
-// errExpired is a value that Redis, or somebody, has kept for too long.
+// errExpired is a stored value past its expiry.
 var errExpired = errors.New("stored value has expired")
 
 // keys are made of the one key of the settings (HKDF, RFC 5869), one for each use.
@@ -67,8 +67,8 @@ func newKeys(key secret.String) (*keys, error) {
 	return &keys{aead: aead, name: name, hash: [32]byte(hash)}, nil
 }
 
-// place names where something is stored: a keyed hash, so that neither an identity
-// id nor a hash of credentials can be read there or tried out.
+// place is the name under which a value is stored: a keyed hash, so that it reveals
+// neither an identity id nor a hash of credentials, even by guessing.
 func (k *keys) place(kind string, what []byte) string {
 	mac := hmac.New(sha256.New, k.name)
 	mac.Write([]byte(kind))
@@ -83,7 +83,7 @@ func newGen() []byte {
 	return gen
 }
 
-// seal makes a stored value, which opens in its place only.
+// seal encrypts a value. It can be decrypted only in its place.
 func (k *keys) seal(kind, place string, gen []byte, expires time.Time, text []byte) []byte {
 	value := make([]byte, 0, headLen+len(text)+chacha20poly1305.Overhead)
 	value = append(append(value, version), gen...)
@@ -94,8 +94,8 @@ func (k *keys) seal(kind, place string, gen []byte, expires time.Time, text []by
 	return k.aead.Seal(append(value, nonce...), nonce, text, bound)
 }
 
-// open gives gen and text of a stored value. ErrUnreadable and errExpired are its
-// errors; gen and text are right with the latter too.
+// open decrypts a stored value and returns its gen and text. The error is ErrUnreadable or
+// errExpired; with errExpired gen and text are valid.
 func (k *keys) open(kind, place string, value []byte, now time.Time) (gen, text []byte, err error) {
 	if len(value) < headLen || value[0] != version {
 		return nil, nil, ErrUnreadable
@@ -126,7 +126,7 @@ func pack(parts ...[]byte) []byte {
 	return text
 }
 
-// unpack fills parts from what pack wrote of as many.
+// unpack reads as many parts as pack wrote.
 func unpack(text []byte, parts ...*[]byte) error {
 	for _, part := range parts {
 		if len(text) < 8 {
@@ -145,25 +145,25 @@ func unpack(text []byte, parts ...*[]byte) error {
 	return nil
 }
 
-func packKept(k *Kept) []byte {
+func packHandoff(k *Handoff) []byte {
 	at := binary.BigEndian.AppendUint64(nil, uint64(k.MatchedAt.Unix()))     //nolint:gosec // read back the same way
 	at = binary.BigEndian.AppendUint32(at, uint32(k.MatchedAt.Nanosecond())) //nolint:gosec // below 1e9
 	return pack([]byte(k.IdentityID), []byte(k.FlowID), []byte(k.Subject), []byte(k.Connection), k.Claims, at)
 }
 
-func unpackKept(text []byte) (Kept, error) {
+func unpackHandoff(text []byte) (Handoff, error) {
 	var id, flow, subject, connection, claims, at []byte
 	if err := unpack(text, &id, &flow, &subject, &connection, &claims, &at); err != nil {
-		return Kept{}, err
+		return Handoff{}, err
 	}
 	if len(at) != 12 {
-		return Kept{}, ErrUnreadable
+		return Handoff{}, ErrUnreadable
 	}
 	sec, nsec := binary.BigEndian.Uint64(at), binary.BigEndian.Uint32(at[8:])
 	if nsec >= 1e9 {
-		return Kept{}, ErrUnreadable
+		return Handoff{}, ErrUnreadable
 	}
-	return Kept{
+	return Handoff{
 		IdentityID: string(id), FlowID: string(flow), Subject: string(subject), Connection: string(connection),
 		Claims: claims, MatchedAt: time.Unix(int64(sec), int64(nsec)).UTC(), //nolint:gosec // as it was written
 	}, nil

@@ -75,7 +75,7 @@ func TestBreaker(t *testing.T) {
 // FuzzOpen: nothing opens that seal did not make, and nothing breaks.
 func FuzzOpen(f *testing.F) {
 	k, at := testKeys(f), time.Unix(1_700_000_000, 0)
-	value := k.seal("kept", "here", newGen(), at.Add(time.Minute), packKept(&Kept{IdentityID: "id"}))
+	value := k.seal("kept", "here", newGen(), at.Add(time.Minute), packHandoff(&Handoff{IdentityID: "id"}))
 	f.Add(value[:headLen])
 	f.Add(value[:len(value)-1])
 	f.Add([]byte{})
@@ -91,20 +91,20 @@ func FuzzOpen(f *testing.F) {
 
 // FuzzUnpackKept: what unpacks is what pack writes, to the byte.
 func FuzzUnpackKept(f *testing.F) {
-	f.Add(packKept(&Kept{IdentityID: "id", FlowID: "flow", Subject: "auth0|a", Connection: "people", Claims: []byte(`{}`), MatchedAt: time.Unix(1, 2)}))
-	f.Add(packKept(&Kept{}))
+	f.Add(packHandoff(&Handoff{IdentityID: "id", FlowID: "flow", Subject: "auth0|a", Connection: "people", Claims: []byte(`{}`), MatchedAt: time.Unix(1, 2)}))
+	f.Add(packHandoff(&Handoff{}))
 	f.Add([]byte{0, 0, 0, 0, 0, 0, 0, 1})
 	f.Add(bytes.Repeat([]byte{0xff}, 8))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		kept, err := unpackKept(text)
+		handoff, err := unpackHandoff(text)
 		if err != nil {
 			if !errors.Is(err, ErrUnreadable) {
 				t.Errorf("got %v", err)
 			}
 			return
 		}
-		if !bytes.Equal(packKept(&kept), text) {
-			t.Errorf("%x unpacks to %+v", text, kept)
+		if !bytes.Equal(packHandoff(&handoff), text) {
+			t.Errorf("%x unpacks to %+v", text, handoff)
 		}
 	})
 }

@@ -1,17 +1,16 @@
-// Package state keeps what outlives one call of Kratos, for minutes: the profile of
-// a user who was just let in, from the migration hook to the after-login hook, and
-// the answer to a delivery that Kratos may make again. [Memory] keeps it in the
-// process, [Redis] for all replicas; both keep the same promises:
+// Package state stores what outlives one call of Kratos, for minutes: the profile of a
+// user who has just logged in, from the migration hook to the after-login hook, and the
+// answer to a delivery that Kratos may repeat. [Memory] stores it in the process, [Redis]
+// for all replicas. Both make the same promises:
 //
-//   - A profile is kept for one identity, for [TTL]. A later one takes its place.
-//   - It is taken once: while one caller has it on lease nobody else gets it, it is
-//     gone when that caller says Done, and there again when it says Release or says
-//     nothing for [LeaseTime].
-//   - One that nobody came for is told once, by identity id and subject, to
+//   - A profile is stored for one identity, for [TTL]. A later one replaces it.
+//   - It is leased to one caller at a time. Done deletes it. After Release, or after
+//     [LeaseTime], it can be leased again.
+//   - A profile that expires unclaimed is reported once, by identity id and subject, to
 //     Options.Expired of a store whose Run is running.
 //
-// None of it is ever the reason why somebody cannot log in: what is lost here is a
-// profile that a reconciliation brings later, or one more question to Auth0.
+// A store that fails never fails a login. The loss is a profile that a reconciliation
+// writes later, or one more verification at Auth0.
 package state
 
 import (
@@ -22,61 +21,60 @@ import (
 )
 
 const (
-	// TTL is how long a profile waits for its after-login hook, where Options
-	// name no other time.
+	// TTL is how long a profile waits for its after-login hook, by default.
 	TTL = 2 * time.Minute
-	// LeaseTime is how long a taken profile is nobody else's.
+	// LeaseTime is how long a lease lasts.
 	LeaseTime = 30 * time.Second
 )
 
 var (
-	// ErrUnreadable is a stored value that does not open: written with another
-	// key, changed, or moved from where it belongs. It counts as not there.
+	// ErrUnreadable is a stored value that cannot be decrypted: it was written with
+	// another key, changed, or moved. It counts as missing.
 	ErrUnreadable = errors.New("stored value cannot be opened")
-	// ErrPaused is a call that was not made because those before it failed.
+	// ErrPaused is a call that was not made because earlier calls failed.
 	ErrPaused = errors.New("redis does not answer, not asked for a moment")
 )
 
-// Kept is what the migration hook leaves for the after-login hook.
-type Kept struct {
-	// IdentityID is the Kratos identity that it is kept for; never empty.
+// Handoff is what the migration hook hands to the after-login hook.
+type Handoff struct {
+	// IdentityID is the Kratos identity that it is for; never empty.
 	IdentityID string
-	// FlowID is the login flow, empty where Kratos sends none (1.3.1).
+	// FlowID is the login flow, empty if Kratos sends none (1.3.1).
 	FlowID string
 	// Subject is the Auth0 user id.
 	Subject string
 	// Connection is the Auth0 connection that answered.
 	Connection string
-	// Claims are what Auth0 says of the user, JSON, kept byte for byte.
+	// Claims are the user's claims from Auth0, JSON, stored byte for byte.
 	Claims []byte
 	// MatchedAt is when the password matched.
 	MatchedAt time.Time
 }
 
-// isFor reports whether the hook of that flow may have it. Either side may not know
-// the flow.
-func (k *Kept) isFor(flowID string) bool {
+// isFor reports whether the hook of that flow may have it. An empty flow, on either side,
+// matches every flow.
+func (k *Handoff) isFor(flowID string) bool {
 	return k.FlowID == "" || flowID == "" || k.FlowID == flowID
 }
 
-// Options are what a store is made of. The zero value is usable.
+// Options configure a store. The zero value is usable.
 type Options struct {
-	// TTL is how long a profile is kept; 0 is the package's TTL.
+	// TTL is how long a profile is stored; 0 is the package's TTL.
 	TTL time.Duration
 	// Now is the clock; nil is time.Now. Replicas' clocks must agree within
 	// seconds.
 	Now func() time.Time
-	// Expired is told of each profile that nobody came for, by Run, and by Close of
-	// a Memory.
+	// Expired is called for each profile that expires unclaimed, by Run and by a Memory's
+	// Close.
 	Expired func(identityID, subject string)
-	// Fault is told of each value that Run could not read, and drops. Unused by Memory.
+	// Fault is called for each value that Run could not read and drops. Unused by Memory.
 	Fault func(error)
-	// Beat is told each time that Run has looked, every few seconds, whether the store
-	// answered: nil, or why it did not. Unused by Memory.
+	// Beat is called after each sweep of Run, every few seconds, with nil or the error of
+	// the store. Unused by Memory.
 	Beat func(error)
 	// Timeout bounds each call of Redis, dialling included; 0 is 250 ms.
 	Timeout time.Duration
-	// RootCAs are who may vouch for a rediss:// server; nil is the system's.
+	// RootCAs verify a rediss:// server; nil is the system's.
 	RootCAs *x509.CertPool
 }
 
@@ -102,22 +100,22 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// sweepEvery is how often Run looks for what nobody came for.
+// sweepEvery is how often Run looks for expired profiles.
 func (o Options) sweepEvery() time.Duration {
 	return min(max(o.TTL/4, 10*time.Millisecond), 5*time.Second)
 }
 
-// Lease is a profile that was taken. Its holder writes it to Kratos and says Done,
-// or Release where that failed. The zero Lease is nobody's, and both do nothing.
+// Lease is a leased profile. Its holder writes it to Kratos and calls Done, or Release if
+// that failed. Both do nothing on the zero Lease.
 type Lease struct {
-	// Kept is the profile.
-	Kept Kept
+	// Handoff is the profile.
+	Handoff Handoff
 
 	from   lessor
 	ticket ticket
 }
 
-// ticket tells one lease, and one profile among those of an identity.
+// ticket identifies a lease, and a profile among those of an identity.
 type ticket struct {
 	place string // the identity id in memory, its keyed hash in Redis
 	gen   string // of this profile
@@ -129,8 +127,8 @@ type lessor interface {
 	release(ctx context.Context, t ticket) error
 }
 
-// Done deletes the profile: it is where it belongs. One that was kept meanwhile for
-// the same identity stays. It holds even where the lease has run out.
+// Done deletes the profile, even after the lease has expired. A newer profile of the same
+// identity stays.
 func (l Lease) Done(ctx context.Context) error {
 	if l.from == nil {
 		return nil
@@ -138,8 +136,8 @@ func (l Lease) Done(ctx context.Context) error {
 	return l.from.done(ctx, l.ticket)
 }
 
-// Release gives the profile back for another try until it expires. A lease that has
-// run out changes nothing.
+// Release ends the lease, so that the profile can be leased again until it expires. It does
+// nothing after the lease has expired.
 func (l Lease) Release(ctx context.Context) error {
 	if l.from == nil {
 		return nil
@@ -151,7 +149,7 @@ var errNoIdentity = errors.New("state: keep: an identity id is required")
 
 var errTime = errors.New("state: a positive time is required")
 
-// every calls sweep now and then until ctx ends.
+// every calls sweep at once and then in each interval, until ctx ends.
 func every(ctx context.Context, interval time.Duration, sweep func()) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()

@@ -27,8 +27,8 @@ const (
 
 // store is what Memory and Redis both are.
 type store interface {
-	Keep(ctx context.Context, k state.Kept) error
-	Take(ctx context.Context, identityID, flowID string) (state.Lease, bool, error)
+	Put(ctx context.Context, k state.Handoff) error
+	Lease(ctx context.Context, identityID, flowID string) (state.Lease, bool, error)
 	Remember(ctx context.Context, key [32]byte, answer []byte, ttl time.Duration) error
 	Unclaim(ctx context.Context, key [32]byte) error
 	Recall(ctx context.Context, key [32]byte) ([]byte, bool, error)
@@ -74,23 +74,23 @@ func open(tb testing.TB, server *redistest.Server, key string, opts state.Option
 	return r
 }
 
-func profile(flow string) state.Kept {
-	return state.Kept{
+func profile(flow string) state.Handoff {
+	return state.Handoff{
 		IdentityID: identity, FlowID: flow, Subject: subject, Connection: "people",
 		Claims: []byte(`{"email": "canary-5f3a@example.org"}`), MatchedAt: time.Now(),
 	}
 }
 
-func keep(t *testing.T, s store, k state.Kept) {
+func put(t *testing.T, s store, k state.Handoff) {
 	t.Helper()
-	if err := s.Keep(t.Context(), k); err != nil {
+	if err := s.Put(t.Context(), k); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func take(t *testing.T, s store, id, flow string, want bool) state.Lease {
+func mustLease(t *testing.T, s store, id, flow string, want bool) state.Lease {
 	t.Helper()
-	lease, ok, err := s.Take(t.Context(), id, flow)
+	lease, ok, err := s.Lease(t.Context(), id, flow)
 	if err != nil || ok != want {
 		t.Fatalf("take: %v, %v; want %v", ok, err, want)
 	}
@@ -137,13 +137,13 @@ func behaviours() []behaviour {
 func keepingBehaviours() []behaviour {
 	return []behaviour{
 		{"nothing kept", func(t on) {
-			take(t.T, t.store, identity, "", false)
+			mustLease(t.T, t.store, identity, "", false)
 			must(t.T, t.store.Ping(t.Context()))
 		}},
 		{"what was kept comes back whole", func(t on) {
 			k := profile("flow-1")
-			keep(t.T, t.store, k)
-			got := take(t.T, t.store, identity, "flow-1", true).Kept
+			put(t.T, t.store, k)
+			got := mustLease(t.T, t.store, identity, "flow-1", true).Handoff
 			if got.IdentityID != identity || got.FlowID != "flow-1" || got.Subject != subject || got.Connection != "people" ||
 				string(got.Claims) != string(k.Claims) || !got.MatchedAt.Equal(k.MatchedAt) {
 				t.Errorf("got %+v", got)
@@ -151,54 +151,54 @@ func keepingBehaviours() []behaviour {
 		}},
 		{"the claims are copied", func(t on) {
 			k := profile("")
-			keep(t.T, t.store, k)
+			put(t.T, t.store, k)
 			k.Claims[2] = 'X'
-			if got := take(t.T, t.store, identity, "", true).Kept; !strings.HasPrefix(string(got.Claims), `{"email"`) {
+			if got := mustLease(t.T, t.store, identity, "", true).Handoff; !strings.HasPrefix(string(got.Claims), `{"email"`) {
 				t.Errorf("got %s", got.Claims)
 			}
 		}},
 		{"the zero profile but for its id", func(t on) {
-			keep(t.T, t.store, state.Kept{IdentityID: identity})
-			if got := take(t.T, t.store, identity, "", true).Kept; !got.MatchedAt.IsZero() || len(got.Claims) != 0 {
+			put(t.T, t.store, state.Handoff{IdentityID: identity})
+			if got := mustLease(t.T, t.store, identity, "", true).Handoff; !got.MatchedAt.IsZero() || len(got.Claims) != 0 {
 				t.Errorf("got %+v", got)
 			}
 		}},
 		{"no identity id", func(t on) {
-			if err := t.store.Keep(t.Context(), state.Kept{Subject: subject}); err == nil || strings.Contains(err.Error(), subject) {
+			if err := t.store.Put(t.Context(), state.Handoff{Subject: subject}); err == nil || strings.Contains(err.Error(), subject) {
 				t.Errorf("got %v", err)
 			}
-			take(t.T, t.store, "", "", false)
+			mustLease(t.T, t.store, "", "", false)
 		}},
 		{"another identity", func(t on) {
-			keep(t.T, t.store, profile(""))
-			take(t.T, t.store, "99bf8a02-aa5b-4351-ab7c-9f16e7e11a12", "", false)
-			take(t.T, t.store, identity, "", true)
+			put(t.T, t.store, profile(""))
+			mustLease(t.T, t.store, "99bf8a02-aa5b-4351-ab7c-9f16e7e11a12", "", false)
+			mustLease(t.T, t.store, identity, "", true)
 		}},
 		{"another flow", func(t on) {
-			keep(t.T, t.store, profile("flow-1"))
-			take(t.T, t.store, identity, "flow-2", false)
-			take(t.T, t.store, identity, "flow-1", true)
+			put(t.T, t.store, profile("flow-1"))
+			mustLease(t.T, t.store, identity, "flow-2", false)
+			mustLease(t.T, t.store, identity, "flow-1", true)
 		}},
 		{"a hook that knows no flow", func(t on) {
-			keep(t.T, t.store, profile("flow-1"))
-			take(t.T, t.store, identity, "", true)
+			put(t.T, t.store, profile("flow-1"))
+			mustLease(t.T, t.store, identity, "", true)
 		}},
 		{"a profile that knows no flow", func(t on) {
-			keep(t.T, t.store, profile(""))
-			take(t.T, t.store, identity, "flow-1", true)
+			put(t.T, t.store, profile(""))
+			mustLease(t.T, t.store, identity, "flow-1", true)
 		}},
 		{"the last one counts", func(t on) {
-			keep(t.T, t.store, profile("flow-1"))
-			keep(t.T, t.store, profile("flow-2"))
-			take(t.T, t.store, identity, "flow-1", false)
-			take(t.T, t.store, identity, "flow-2", true)
+			put(t.T, t.store, profile("flow-1"))
+			put(t.T, t.store, profile("flow-2"))
+			mustLease(t.T, t.store, identity, "flow-1", false)
+			mustLease(t.T, t.store, identity, "flow-2", true)
 		}},
 		{"it expires", func(t on) {
-			keep(t.T, t.store, profile(""))
+			put(t.T, t.store, profile(""))
 			t.clock.Advance(state.TTL - time.Second)
-			must(t.T, take(t.T, t.store, identity, "", true).Release(t.Context()))
+			must(t.T, mustLease(t.T, t.store, identity, "", true).Release(t.Context()))
 			t.clock.Advance(time.Second)
-			take(t.T, t.store, identity, "", false)
+			mustLease(t.T, t.store, identity, "", false)
 		}},
 	}
 }
@@ -206,43 +206,43 @@ func keepingBehaviours() []behaviour {
 func leaseBehaviours() []behaviour {
 	return []behaviour{
 		{"taken once", func(t on) {
-			keep(t.T, t.store, profile(""))
-			lease := take(t.T, t.store, identity, "", true)
-			take(t.T, t.store, identity, "", false)
+			put(t.T, t.store, profile(""))
+			lease := mustLease(t.T, t.store, identity, "", true)
+			mustLease(t.T, t.store, identity, "", false)
 			must(t.T, lease.Done(t.Context()))
-			take(t.T, t.store, identity, "", false)
+			mustLease(t.T, t.store, identity, "", false)
 			must(t.T, lease.Done(t.Context()))
 			must(t.T, lease.Release(t.Context()))
-			take(t.T, t.store, identity, "", false)
+			mustLease(t.T, t.store, identity, "", false)
 		}},
 		{"released", func(t on) {
-			keep(t.T, t.store, profile(""))
-			first := take(t.T, t.store, identity, "", true)
+			put(t.T, t.store, profile(""))
+			first := mustLease(t.T, t.store, identity, "", true)
 			must(t.T, first.Release(t.Context()))
-			take(t.T, t.store, identity, "", true)
+			mustLease(t.T, t.store, identity, "", true)
 			must(t.T, first.Release(t.Context())) // no longer its own
-			take(t.T, t.store, identity, "", false)
+			mustLease(t.T, t.store, identity, "", false)
 		}},
 		{"kept again while on lease", func(t on) {
-			keep(t.T, t.store, profile("flow-1"))
-			old := take(t.T, t.store, identity, "flow-1", true)
-			keep(t.T, t.store, profile("flow-2"))
+			put(t.T, t.store, profile("flow-1"))
+			old := mustLease(t.T, t.store, identity, "flow-1", true)
+			put(t.T, t.store, profile("flow-2"))
 			must(t.T, old.Done(t.Context()))
 			must(t.T, old.Release(t.Context()))
-			must(t.T, take(t.T, t.store, identity, "flow-2", true).Done(t.Context()))
-			take(t.T, t.store, identity, "", false)
+			must(t.T, mustLease(t.T, t.store, identity, "flow-2", true).Done(t.Context()))
+			mustLease(t.T, t.store, identity, "", false)
 		}},
 		{"the zero lease", func(t on) {
 			must(t.T, state.Lease{}.Done(t.Context()))
 			must(t.T, state.Lease{}.Release(t.Context()))
 		}},
 		{"one of many", func(t on) {
-			keep(t.T, t.store, profile(""))
+			put(t.T, t.store, profile(""))
 			var won atomic.Int32
 			var all sync.WaitGroup
 			for range 16 {
 				all.Go(func() {
-					if _, ok, err := t.store.Take(t.Context(), identity, ""); err != nil {
+					if _, ok, err := t.store.Lease(t.Context(), identity, ""); err != nil {
 						t.Error(err)
 					} else if ok {
 						won.Add(1)
@@ -384,15 +384,15 @@ func TestNobodyCame(t *testing.T) {
 			var l told
 			s := newStore(t, state.Options{TTL: 2 * time.Second, Expired: l.Expired, Fault: func(err error) { t.Error(err) }})
 			for _, id := range []string{"done", "replaced", "replaced", "released", "leased", "left"} {
-				keep(t, s, state.Kept{IdentityID: id, Subject: "auth0|" + id})
+				put(t, s, state.Handoff{IdentityID: id, Subject: "auth0|" + id})
 			}
-			must(t, take(t, s, "done", "", true).Done(t.Context()))
-			must(t, take(t, s, "released", "", true).Release(t.Context()))
-			lease := take(t, s, "leased", "", true)
+			must(t, mustLease(t, s, "done", "", true).Done(t.Context()))
+			must(t, mustLease(t, s, "released", "", true).Release(t.Context()))
+			lease := mustLease(t, s, "leased", "", true)
 			run(t, s)
 			await(t, "the expired ones", func() bool { return len(l.List()) >= 3 })
 			must(t, lease.Done(t.Context())) // late, and in time
-			keep(t, s, state.Kept{IdentityID: "zz-last", Subject: "auth0|last"})
+			put(t, s, state.Handoff{IdentityID: "zz-last", Subject: "auth0|last"})
 			await(t, "the last one", func() bool { return slices.Contains(l.List(), "zz-last auth0|last") })
 			want := "left auth0|left, released auth0|released, replaced auth0|replaced, zz-last auth0|last"
 			if got := strings.Join(l.List(), ", "); got != want {
@@ -409,12 +409,12 @@ func TestLeaseRunsOut(t *testing.T) {
 	var l told
 	c := &clock{}
 	m := state.NewMemory(state.Options{TTL: time.Minute, Now: c.Now, Expired: l.Expired})
-	keep(t, m, profile(""))
-	lost := take(t, m, identity, "", true)
+	put(t, m, profile(""))
+	lost := mustLease(t, m, identity, "", true)
 	c.Advance(state.LeaseTime)
-	second := take(t, m, identity, "", true)
+	second := mustLease(t, m, identity, "", true)
 	must(t, lost.Release(t.Context()))
-	take(t, m, identity, "", false)
+	mustLease(t, m, identity, "", false)
 	must(t, lost.Done(t.Context())) // it was written after all
 	c.Advance(time.Hour)
 	run(t, m)()
@@ -430,10 +430,10 @@ func TestEndsWithTheProcess(t *testing.T) {
 	var l told
 	m := state.NewMemory(state.Options{Expired: l.Expired})
 	for _, id := range []string{"done", "left", "leased"} {
-		keep(t, m, state.Kept{IdentityID: id, Subject: "auth0|" + id})
+		put(t, m, state.Handoff{IdentityID: id, Subject: "auth0|" + id})
 	}
-	must(t, take(t, m, "done", "", true).Done(t.Context()))
-	take(t, m, "leased", "", true)
+	must(t, mustLease(t, m, "done", "", true).Done(t.Context()))
+	mustLease(t, m, "leased", "", true)
 	must(t, m.Close())
 	must(t, m.Close())
 	if got := strings.Join(l.List(), ", "); got != "leased auth0|leased, left auth0|left" {
@@ -470,7 +470,7 @@ func benchTake(b *testing.B, s store) {
 	ctx := b.Context()
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, ok, err := s.Take(ctx, identity, "flow"); ok || err != nil {
+		if _, ok, err := s.Lease(ctx, identity, "flow"); ok || err != nil {
 			b.Fatal(ok, err)
 		}
 	}
@@ -479,8 +479,8 @@ func benchTake(b *testing.B, s store) {
 // TestTakeNothingCostsNothing: it is what nearly every login does.
 func TestTakeNothingCostsNothing(t *testing.T) {
 	m := state.NewMemory(state.Options{})
-	keep(t, m, state.Kept{IdentityID: "somebody"})
-	if n := testing.AllocsPerRun(100, func() { _, _, _ = m.Take(t.Context(), identity, "flow") }); n != 0 {
+	put(t, m, state.Handoff{IdentityID: "somebody"})
+	if n := testing.AllocsPerRun(100, func() { _, _, _ = m.Lease(t.Context(), identity, "flow") }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

@@ -42,14 +42,14 @@ func FuzzAnswer(f *testing.F) {
 			w.WriteHeader(status)
 			_, _ = w.Write(body)
 		}
-		_, refusal := ask(t, client)
-		if refusal == nil {
+		_, loginErr := ask(t, client)
+		if loginErr == nil {
 			t.Fatal("vouched for without a subject")
 		}
-		if refusal.Outcome == outcome.Match || refusal.Outcome == 0 {
-			t.Fatalf("outcome %d", refusal.Outcome)
+		if loginErr.Outcome == outcome.Match || loginErr.Outcome == 0 {
+			t.Fatalf("outcome %d", loginErr.Outcome)
 		}
-		if refusal.Outcome == outcome.Mismatch && status != http.StatusUnauthorized && status != http.StatusForbidden {
+		if loginErr.Outcome == outcome.Mismatch && status != http.StatusUnauthorized && status != http.StatusForbidden {
 			t.Fatalf("a mismatch with status %d", status)
 		}
 		if n := tn.count("/oauth/token"); n != 1 {
@@ -73,8 +73,8 @@ func FuzzIDToken(f *testing.F) {
 	f.Fuzz(func(t *testing.T, claims []byte) {
 		tn, client := newTenant(t)
 		tn.token = sendJSON(http.StatusOK, tokens(sign(t, jose.RS256, "k1", key(), string(claims))))
-		profile, refusal := ask(t, client)
-		if refusal != nil {
+		profile, loginErr := ask(t, client)
+		if loginErr != nil {
 			return
 		}
 		var read struct {

@@ -37,7 +37,7 @@ type tokenResponse struct {
 	Error       any    `json:"error,case:ignore"`
 }
 
-// reply is an HTTP answer, read whole.
+// reply is an HTTP answer with its complete body.
 type reply struct {
 	status int
 	header http.Header
@@ -46,42 +46,42 @@ type reply struct {
 }
 
 // grant sends the password and reads the answer.
-func (c *Client) grant(ctx context.Context, q Question) (tokenResponse, *Refusal) {
-	answer, refusal := c.send(ctx, q)
-	if refusal != nil {
-		return tokenResponse{}, refusal
+func (c *Client) grant(ctx context.Context, q Credentials) (tokenResponse, *LoginError) {
+	answer, loginErr := c.send(ctx, q)
+	if loginErr != nil {
+		return tokenResponse{}, loginErr
 	}
 	if answer.status != http.StatusOK {
 		return tokenResponse{}, classify(answer)
 	}
 	var tokens tokenResponse
-	garbled := func(reason string) (tokenResponse, *Refusal) {
-		return tokenResponse{}, &Refusal{Outcome: outcome.Garbled, Status: answer.status, Reason: reason}
+	invalid := func(reason string) (tokenResponse, *LoginError) {
+		return tokenResponse{}, &LoginError{Outcome: outcome.InvalidResponse, Status: answer.status, Reason: reason}
 	}
 	switch {
 	case !answer.isJSON:
-		return garbled("not_json")
+		return invalid("not_json")
 	case strictjson.Unmarshal(answer.body, &tokens) != nil:
-		return garbled("malformed")
+		return invalid("malformed")
 	case tokens.Error != nil:
-		return garbled("error_with_200")
+		return invalid("error_with_200")
 	case tokens.AccessToken == "":
-		return garbled("no_access_token")
+		return invalid("no_access_token")
 	}
 	return tokens, nil
 }
 
-// send posts the grant. It tries again only while no connection to Auth0 was had,
-// so that nothing of the request can have left.
-func (c *Client) send(ctx context.Context, q Question) (reply, *Refusal) {
+// send posts the grant. It retries only as long as there was no connection to Auth0, so
+// nothing of the request can have been sent.
+func (c *Client) send(ctx context.Context, q Credentials) (reply, *LoginError) {
 	form, header, err := c.request(q)
 	if err != nil {
-		return reply{}, &Refusal{Outcome: outcome.Misconfigured, Reason: "client_assertion"}
+		return reply{}, &LoginError{Outcome: outcome.Misconfigured, Reason: "client_assertion"}
 	}
 	for try := 1; ; try++ {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.opts.BaseURL+"/oauth/token", strings.NewReader(form))
 		if err != nil {
-			return reply{}, &Refusal{Outcome: outcome.Misconfigured, Reason: "bad_base_url"}
+			return reply{}, &LoginError{Outcome: outcome.Misconfigured, Reason: "bad_base_url"}
 		}
 		req.Header = header
 		answer, err := c.http.roundTrip(req)
@@ -96,7 +96,7 @@ func (c *Client) send(ctx context.Context, q Question) (reply, *Refusal) {
 }
 
 // request is the body and the header of the grant (contract, 1.1).
-func (c *Client) request(q Question) (string, http.Header, error) {
+func (c *Client) request(q Credentials) (string, http.Header, error) {
 	form := url.Values{
 		"grant_type": {grantPassword},
 		"username":   {q.Username},
@@ -176,19 +176,19 @@ func isPermanent(err error) bool {
 	return errors.As(err, &certificate) || errors.As(err, &unknown) || errors.As(err, &host)
 }
 
-// noAnswer is a request without an answer that could be read, or be believed.
-func noAnswer(answer reply, err error) *Refusal {
-	refusal := &Refusal{Outcome: outcome.Unavailable, Status: answer.status, Reason: transportReason(err)}
+// noAnswer is the error of a request without an answer that could be read and trusted.
+func noAnswer(answer reply, err error) *LoginError {
+	loginErr := &LoginError{Outcome: outcome.Unavailable, Status: answer.status, Reason: transportReason(err)}
 	if errors.Is(err, transport.ErrSurplus) || errors.Is(err, transport.ErrSwitched) {
-		refusal.Outcome = outcome.Garbled
+		loginErr.Outcome = outcome.InvalidResponse
 	}
-	return refusal
+	return loginErr
 }
 
 const reasonTLS = "tls"
 
-// transportReason is a word for the fault. The error's own text may quote what the
-// other side sent, and that may echo the request.
+// transportReason is one word for a transport error. The error's own text may quote the
+// other side, which may echo the request.
 func transportReason(err error) string {
 	var dns *net.DNSError
 	var op *net.OpError

@@ -17,9 +17,9 @@ import (
 
 func TestTheRequest(t *testing.T) {
 	tn, c := newTenant(t)
-	profile, refusal := ask(t, c)
-	if refusal != nil {
-		t.Fatal(refusal)
+	profile, loginErr := ask(t, c)
+	if loginErr != nil {
+		t.Fatal(loginErr)
 	}
 	if !strings.Contains(profile.Claims, `"sub":"auth0|alice"`) {
 		t.Errorf("claims %s", profile.Claims)
@@ -37,7 +37,7 @@ func TestTheRequest(t *testing.T) {
 
 func TestWithoutRealmTheDefaultDirectoryIsAsked(t *testing.T) {
 	tn, c := newTenant(t)
-	if _, err := c.Ask(t.Context(), upstream.Question{Username: "alice"}); err != nil {
+	if _, err := c.Verify(t.Context(), upstream.Credentials{Username: "alice"}); err != nil {
 		t.Fatal(err)
 	}
 	if tn.form.Get("grant_type") != "password" || tn.form.Has("realm") {
@@ -62,15 +62,15 @@ func TestAnswers(t *testing.T) {
 		{"wrong password, custom text", oauth(403, "invalid_grant", "Falsches Passwort"), outcome.Mismatch},
 		{"wrong password, no text", sendJSON(403, `{"error":"invalid_grant"}`), outcome.Mismatch},
 		{"wrong password, unknown keys", sendJSON(403, `{"error":"invalid_grant","error_description":"Wrong email or password.","x":{"y":[1]}}`), outcome.Mismatch},
-		{"wrong password, text of another type", sendJSON(403, `{"error":"invalid_grant","error_description":{"a":1}}`), outcome.Garbled},
-		{"wrong password, key twice", sendJSON(403, `{"error":"invalid_grant","error":"invalid_grant"}`), outcome.Garbled},
-		{"wrong password, key twice but for case", sendJSON(403, `{"error":"invalid_grant","Error":"x"}`), outcome.Garbled},
-		{"wrong password, key in another case", sendJSON(403, `{"Error":"invalid_grant"}`), outcome.Garbled},
-		{"wrong password as text", send(403, "text/plain", `{"error":"invalid_grant","error_description":"Wrong email or password."}`), outcome.Garbled},
-		{"wrong password with 400", oauth(400, "invalid_grant", "Wrong email or password."), outcome.Garbled},
+		{"wrong password, text of another type", sendJSON(403, `{"error":"invalid_grant","error_description":{"a":1}}`), outcome.InvalidResponse},
+		{"wrong password, key twice", sendJSON(403, `{"error":"invalid_grant","error":"invalid_grant"}`), outcome.InvalidResponse},
+		{"wrong password, key twice but for case", sendJSON(403, `{"error":"invalid_grant","Error":"x"}`), outcome.InvalidResponse},
+		{"wrong password, key in another case", sendJSON(403, `{"Error":"invalid_grant"}`), outcome.InvalidResponse},
+		{"wrong password as text", send(403, "text/plain", `{"error":"invalid_grant","error_description":"Wrong email or password."}`), outcome.InvalidResponse},
+		{"wrong password with 400", oauth(400, "invalid_grant", "Wrong email or password."), outcome.InvalidResponse},
 		{"wrong password with 500", oauth(500, "invalid_grant", "Wrong email or password."), outcome.Unavailable},
-		{"wrong password with 200", oauth(200, "invalid_grant", "Wrong email or password."), outcome.Garbled},
-		{"tokens and an error in another case", sendJSON(200, `{"access_token":"at-1","Error":0}`), outcome.Garbled},
+		{"wrong password with 200", oauth(200, "invalid_grant", "Wrong email or password."), outcome.InvalidResponse},
+		{"tokens and an error in another case", sendJSON(200, `{"access_token":"at-1","Error":0}`), outcome.InvalidResponse},
 		{"user blocked", oauth(401, "unauthorized", "user is blocked"), outcome.Blocked},
 		{"user blocked as invalid_grant", oauth(403, "invalid_grant", "user is blocked"), outcome.Blocked},
 		{"brute force", oauth(429, "too_many_attempts", blockedText), outcome.Throttled},
@@ -102,44 +102,44 @@ func TestAnswers(t *testing.T) {
 		{"bot detection", oauth(401, "requires_verification", "Suspicious request requires verification"), outcome.Suspicious},
 		{"bot detection, other spelling", oauth(401, "requires_validation", ""), outcome.Suspicious},
 		{"passwordless realm", oauth(403, "invalid_grant", "Wrong email or verification code."), outcome.Misconfigured},
-		{"another grant's code", oauth(403, "invalid_grant", "Invalid authorization code"), outcome.Garbled},
-		{"another grant's refresh token", oauth(403, "invalid_grant", "Unknown or invalid refresh token."), outcome.Garbled},
-		{"another grant's mfa", oauth(403, "invalid_grant", "Malformed mfa_token"), outcome.Garbled},
-		{"mfa rejected", oauth(400, "access_denied", "MFA Authorization rejected."), outcome.Garbled},
+		{"another grant's code", oauth(403, "invalid_grant", "Invalid authorization code"), outcome.InvalidResponse},
+		{"another grant's refresh token", oauth(403, "invalid_grant", "Unknown or invalid refresh token."), outcome.InvalidResponse},
+		{"another grant's mfa", oauth(403, "invalid_grant", "Malformed mfa_token"), outcome.InvalidResponse},
+		{"mfa rejected", oauth(400, "access_denied", "MFA Authorization rejected."), outcome.InvalidResponse},
 		{"down for a moment", oauth(503, "temporarily_unavailable", ""), outcome.Unavailable},
-		{"unknown code", oauth(403, "teapot", "Wrong email or password."), outcome.Garbled},
+		{"unknown code", oauth(403, "teapot", "Wrong email or password."), outcome.InvalidResponse},
 		{"unknown code with 5xx", oauth(503, "teapot", ""), outcome.Unavailable},
 		{"gateway page", send(502, "text/html", "<html>502</html>"), outcome.Unavailable},
-		{"firewall page", send(403, "text/html", "<html>denied</html>"), outcome.Garbled},
-		{"not JSON at all", sendJSON(403, "Wrong email or password."), outcome.Garbled},
-		{"JSON of another kind", sendJSON(403, `["invalid_grant"]`), outcome.Garbled},
-		{"null", sendJSON(403, "null"), outcome.Garbled},
-		{"empty", sendJSON(403, ""), outcome.Garbled},
-		{"empty 200", sendJSON(200, ""), outcome.Garbled},
-		{"204", send(204, "application/json", ""), outcome.Garbled},
-		{"201 with tokens", sendJSON(201, tokens("x")), outcome.Garbled},
-		{"200 as HTML", send(200, "text/html", tokens("x")), outcome.Garbled},
-		{"200 without media type", send(200, "", `{"access_token":"a"}`), outcome.Garbled},
-		{"200 with an error beside the token", sendJSON(200, `{"access_token":"a","error":"x"}`), outcome.Garbled},
-		{"200 with an empty error", sendJSON(200, `{"access_token":"a","error":""}`), outcome.Garbled},
-		{"200 without access token", sendJSON(200, `{"id_token":"x"}`), outcome.Garbled},
-		{"200 with empty access token", sendJSON(200, `{"access_token":"","id_token":"x"}`), outcome.Garbled},
-		{"200 with access token of another type", sendJSON(200, `{"access_token":1,"id_token":"x"}`), outcome.Garbled},
-		{"200 with the access token twice", sendJSON(200, `{"access_token":"a","access_token":"b"}`), outcome.Garbled},
-		{"200 with trailing text", sendJSON(200, `{"access_token":"a"} {}`), outcome.Garbled},
-		{"200 cut", sendJSON(200, `{"access_token":"a`), outcome.Garbled},
+		{"firewall page", send(403, "text/html", "<html>denied</html>"), outcome.InvalidResponse},
+		{"not JSON at all", sendJSON(403, "Wrong email or password."), outcome.InvalidResponse},
+		{"JSON of another kind", sendJSON(403, `["invalid_grant"]`), outcome.InvalidResponse},
+		{"null", sendJSON(403, "null"), outcome.InvalidResponse},
+		{"empty", sendJSON(403, ""), outcome.InvalidResponse},
+		{"empty 200", sendJSON(200, ""), outcome.InvalidResponse},
+		{"204", send(204, "application/json", ""), outcome.InvalidResponse},
+		{"201 with tokens", sendJSON(201, tokens("x")), outcome.InvalidResponse},
+		{"200 as HTML", send(200, "text/html", tokens("x")), outcome.InvalidResponse},
+		{"200 without media type", send(200, "", `{"access_token":"a"}`), outcome.InvalidResponse},
+		{"200 with an error beside the token", sendJSON(200, `{"access_token":"a","error":"x"}`), outcome.InvalidResponse},
+		{"200 with an empty error", sendJSON(200, `{"access_token":"a","error":""}`), outcome.InvalidResponse},
+		{"200 without access token", sendJSON(200, `{"id_token":"x"}`), outcome.InvalidResponse},
+		{"200 with empty access token", sendJSON(200, `{"access_token":"","id_token":"x"}`), outcome.InvalidResponse},
+		{"200 with access token of another type", sendJSON(200, `{"access_token":1,"id_token":"x"}`), outcome.InvalidResponse},
+		{"200 with the access token twice", sendJSON(200, `{"access_token":"a","access_token":"b"}`), outcome.InvalidResponse},
+		{"200 with trailing text", sendJSON(200, `{"access_token":"a"} {}`), outcome.InvalidResponse},
+		{"200 cut", sendJSON(200, `{"access_token":"a`), outcome.InvalidResponse},
 		{"redirect", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
-		}, outcome.Garbled},
+		}, outcome.InvalidResponse},
 		{"oversized", sendJSON(200, `{"access_token":"a","x":"`+strings.Repeat("x", 2<<20)+`"}`), outcome.Unavailable},
 		{"reset", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, outcome.Unavailable},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			tn, client := newTenant(t)
 			tn.token = c.answer
-			_, refusal := ask(t, client)
-			if refusal == nil || refusal.Outcome != c.want {
-				t.Fatalf("%v, want %s", refusal, c.want)
+			_, loginErr := ask(t, client)
+			if loginErr == nil || loginErr.Outcome != c.want {
+				t.Fatalf("%v, want %s", loginErr, c.want)
 			}
 			if n := tn.count("/oauth/token"); n != 1 {
 				t.Errorf("the password was sent %d times", n)
@@ -147,8 +147,8 @@ func TestAnswers(t *testing.T) {
 			if tn.count("/elsewhere") != 0 {
 				t.Error("a redirect was followed")
 			}
-			if strings.Contains(refusal.Error(), canary) || refusal.Reason == "" {
-				t.Errorf("refusal %v", refusal)
+			if strings.Contains(loginErr.Error(), canary) || loginErr.Reason == "" {
+				t.Errorf("error %v", loginErr)
 			}
 		})
 	}
@@ -159,9 +159,9 @@ func TestHangEndsAtTheTimeout(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hold }))
 	defer srv.Close()
 	defer close(hold)
-	_, refusal := ask(t, newClient(t, srv.URL, upstream.NewTransport(), 100*time.Millisecond))
-	if refusal == nil || refusal.Outcome != outcome.Unavailable || refusal.Reason != "timeout" {
-		t.Fatalf("%v", refusal)
+	_, loginErr := ask(t, newClient(t, srv.URL, upstream.NewTransport(), 100*time.Millisecond))
+	if loginErr == nil || loginErr.Outcome != outcome.Unavailable || loginErr.Reason != "timeout" {
+		t.Fatalf("%v", loginErr)
 	}
 }
 
@@ -171,9 +171,9 @@ func TestCallerGone(t *testing.T) {
 	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { cancel(); <-hold }))
 	defer srv.Close()
 	defer close(hold)
-	_, refusal := askContext(ctx, t, newClient(t, srv.URL, upstream.NewTransport(), time.Minute))
-	if refusal == nil || refusal.Reason != "caller_gone" {
-		t.Fatalf("%v", refusal)
+	_, loginErr := askContext(ctx, t, newClient(t, srv.URL, upstream.NewTransport(), time.Minute))
+	if loginErr == nil || loginErr.Reason != "caller_gone" {
+		t.Fatalf("%v", loginErr)
 	}
 }
 
@@ -184,9 +184,9 @@ func TestNothingThere(t *testing.T) {
 	}
 	address := listener.Addr().String()
 	_ = listener.Close()
-	_, refusal := ask(t, newClient(t, "http://"+address, upstream.NewTransport(), 5*time.Second))
-	if refusal == nil || refusal.Outcome != outcome.Unavailable || refusal.Reason != "dial" {
-		t.Fatalf("%v", refusal)
+	_, loginErr := ask(t, newClient(t, "http://"+address, upstream.NewTransport(), 5*time.Second))
+	if loginErr == nil || loginErr.Outcome != outcome.Unavailable || loginErr.Reason != "dial" {
+		t.Fatalf("%v", loginErr)
 	}
 }
 
@@ -202,8 +202,8 @@ func TestDialIsTriedAgain(t *testing.T) {
 		}
 		return new(net.Dialer).DialContext(ctx, network, address)
 	}})
-	if _, refusal := ask(t, newClient(t, srv.URL, wire, 5*time.Second)); refusal != nil {
-		t.Fatal(refusal)
+	if _, loginErr := ask(t, newClient(t, srv.URL, wire, 5*time.Second)); loginErr != nil {
+		t.Fatal(loginErr)
 	}
 	if dials < 3 || tn.count("/oauth/token") != 1 {
 		t.Errorf("%d dials, %d requests", dials, tn.count("/oauth/token"))
@@ -216,8 +216,8 @@ func TestUntrustedCertificate(t *testing.T) {
 	srv.Config.ErrorLog = discardLog()
 	srv.StartTLS()
 	defer srv.Close()
-	_, refusal := ask(t, newClient(t, srv.URL, upstream.NewTransport(), 5*time.Second))
-	if refusal == nil || refusal.Outcome != outcome.Unavailable || refusal.Reason != "tls" || tn.count("/oauth/token") != 0 {
-		t.Fatalf("%v", refusal)
+	_, loginErr := ask(t, newClient(t, srv.URL, upstream.NewTransport(), 5*time.Second))
+	if loginErr == nil || loginErr.Outcome != outcome.Unavailable || loginErr.Reason != "tls" || tn.count("/oauth/token") != 0 {
+		t.Fatalf("%v", loginErr)
 	}
 }

@@ -152,7 +152,7 @@ func (h *hostile) one(t *testing.T, client *upstream.Client) outcome.Outcome {
 	h.grants = 0
 	h.token, h.said = h.answer()
 	h.userinfo, h.saidOfWhose = h.answer()
-	profile, err := client.Ask(context.Background(), upstream.Question{Username: "alice", Password: secret.New("x"), Realm: "users"}) //nolint:usetesting // costs too much a million times
+	profile, err := client.Verify(context.Background(), upstream.Credentials{Username: "alice", Password: secret.New("x"), Realm: "users"}) //nolint:usetesting // costs too much a million times
 	if h.grants != 1 {
 		t.Errorf("the password was sent %d times", h.grants)
 	}
@@ -163,15 +163,15 @@ func (h *hostile) one(t *testing.T, client *upstream.Client) outcome.Outcome {
 		}
 		return outcome.Match
 	}
-	var refusal *upstream.Refusal
-	if !errors.As(err, &refusal) || refusal.Outcome == 0 || refusal.Outcome == outcome.Match {
+	var loginErr *upstream.LoginError
+	if !errors.As(err, &loginErr) || loginErr.Outcome == 0 || loginErr.Outcome == outcome.Match {
 		t.Errorf("%v", err)
-		return outcome.Garbled
+		return outcome.InvalidResponse
 	}
-	if refusal.Outcome == outcome.Mismatch && !h.calledWrong() {
+	if loginErr.Outcome == outcome.Mismatch && !h.calledWrong() {
 		t.Errorf("a mismatch by status %d, %q", h.token.StatusCode, h.said)
 	}
-	return refusal.Outcome
+	return loginErr.Outcome
 }
 
 // answer makes one up, or changes one of Auth0's.

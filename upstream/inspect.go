@@ -12,8 +12,8 @@ import (
 	"ferry/strictjson"
 )
 
-// Tenant asks the endpoints of an Auth0 tenant that are open to everybody. It is for
-// finding out what is wrong, and has no part in a login.
+// Tenant reads the public endpoints of an Auth0 tenant. It is for diagnosis, and has no
+// part in a login.
 type Tenant struct {
 	base string
 	http httpClient
@@ -28,26 +28,26 @@ func NewTenant(baseURL string, transport http.RoundTripper) (*Tenant, error) {
 	return &Tenant{base: baseURL, http: newHTTP(transport)}, nil
 }
 
-// Discovery is what a tenant says of itself (OpenID Connect Discovery, 3).
+// Discovery is a tenant's metadata (OpenID Connect Discovery, 3).
 type Discovery struct {
 	// Issuer is the iss of its ID tokens.
 	Issuer string
-	// Date is Auth0's clock, by the second; zero where it sent none.
+	// Date is Auth0's clock, to the second; zero if Auth0 sent none.
 	Date time.Time
 }
 
-// Discovery reads the tenant's discovery document. Every error is a *Refusal, which
-// names why the tenant was not reached: dns, dial, tls, timeout.
+// Discovery reads the tenant's discovery document. Every error is a *LoginError, whose
+// Reason says why the tenant was not reached: dns, dial, tls, timeout.
 func (t *Tenant) Discovery(ctx context.Context) (Discovery, error) {
-	answer, refusal := t.get(ctx, "/.well-known/openid-configuration")
-	if refusal != nil {
-		return Discovery{}, refusal
+	answer, loginErr := t.get(ctx, "/.well-known/openid-configuration")
+	if loginErr != nil {
+		return Discovery{}, loginErr
 	}
 	var said struct {
 		Issuer string `json:"issuer"`
 	}
 	if !answer.isJSON || strictjson.Unmarshal(answer.body, &said) != nil || said.Issuer == "" {
-		return Discovery{}, &Refusal{Outcome: outcome.Garbled, Status: answer.status, Reason: "malformed"}
+		return Discovery{}, &LoginError{Outcome: outcome.InvalidResponse, Status: answer.status, Reason: "malformed"}
 	}
 	d := Discovery{Issuer: said.Issuer}
 	if date, err := http.ParseTime(answer.header.Get("Date")); err == nil {
@@ -57,35 +57,35 @@ func (t *Tenant) Discovery(ctx context.Context) (Discovery, error) {
 }
 
 // SigningKeys counts the published keys that can verify an ID token. Every error is a
-// *Refusal.
+// *LoginError.
 func (t *Tenant) SigningKeys(ctx context.Context) (int, error) {
-	answer, refusal := t.get(ctx, "/.well-known/jwks.json")
-	if refusal != nil {
-		return 0, refusal
+	answer, loginErr := t.get(ctx, "/.well-known/jwks.json")
+	if loginErr != nil {
+		return 0, loginErr
 	}
 	return len(parseKeys(answer.body)), nil
 }
 
-func (t *Tenant) get(ctx context.Context, path string) (reply, *Refusal) {
+func (t *Tenant) get(ctx context.Context, path string) (reply, *LoginError) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, t.base+path, nil)
 	if err != nil {
-		return reply{}, &Refusal{Outcome: outcome.Misconfigured, Reason: "bad_base_url"}
+		return reply{}, &LoginError{Outcome: outcome.Misconfigured, Reason: "bad_base_url"}
 	}
 	answer, err := t.http.roundTrip(req)
 	switch {
 	case err != nil:
-		refusal := noAnswer(answer, err)
-		if refusal.Reason == reasonTLS {
-			refusal.cause = err
+		loginErr := noAnswer(answer, err)
+		if loginErr.Reason == reasonTLS {
+			loginErr.cause = err
 		}
-		return reply{}, refusal
+		return reply{}, loginErr
 	case answer.status != http.StatusOK:
-		return reply{}, &Refusal{Outcome: outcome.Unavailable, Status: answer.status, Reason: "refused"}
+		return reply{}, &LoginError{Outcome: outcome.Unavailable, Status: answer.status, Reason: "refused"}
 	}
 	return answer, nil
 }
 
-// The causes that a trial can name beside the reasons of Contract's rows.
+// Causes of a Trial, in addition to the reasons of Contract's rows.
 const (
 	CauseGrantNotAllowed    = "grant_not_allowed"
 	CauseUnknownClient      = "unknown_client"
@@ -95,32 +95,32 @@ const (
 	CauseAudienceNotEnabled = "audience_not_enabled"
 )
 
-// Trial is what came of a grant that nobody waits for.
+// Trial is the result of a grant sent for diagnosis.
 type Trial struct {
-	// Refusal is Auth0's answer; nil: it gave tokens.
-	Refusal *Refusal
-	// Cause is the refusal's reason, or one of the causes above where Auth0's words
+	// Err is Auth0's answer; nil if it gave tokens.
+	Err *LoginError
+	// Cause is the error's reason, or one of the causes above where Auth0's words
 	// say more than the reason does.
 	Cause string
 }
 
-// Try sends one grant, as Ask does, and reads the answer more closely, for people who
-// set ferry up. Tokens are dropped unread.
-func (c *Client) Try(ctx context.Context, q Question) Trial {
+// Try sends one grant, as Verify does, and classifies the answer in more detail, for
+// people who set ferry up. It discards tokens unread.
+func (c *Client) Try(ctx context.Context, q Credentials) Trial {
 	ctx, cancel := context.WithTimeout(ctx, c.opts.Timeout)
 	defer cancel()
-	answer, refusal := c.send(ctx, q)
+	answer, loginErr := c.send(ctx, q)
 	switch {
-	case refusal != nil:
-		return Trial{Refusal: refusal, Cause: refusal.Reason}
+	case loginErr != nil:
+		return Trial{Err: loginErr, Cause: loginErr.Reason}
 	case answer.status == http.StatusOK:
 		return Trial{}
 	}
-	refusal = classify(answer)
-	return Trial{Refusal: refusal, Cause: cause(refusal.Reason, answer)}
+	loginErr = classify(answer)
+	return Trial{Err: loginErr, Cause: cause(loginErr.Reason, answer)}
 }
 
-// cause tells apart what one row of the contract holds together.
+// cause tells apart the cases of one contract row.
 func cause(reason string, answer reply) string {
 	var said errorResponse
 	if !answer.isJSON || strictjson.Unmarshal(answer.body, &said) != nil {
@@ -149,7 +149,7 @@ func cause(reason string, answer reply) string {
 // tokens are refused.
 const LeewayOfTokens = leeway
 
-// GrantType is the grant that a question in this realm is put with.
+// GrantType is the grant type for credentials in this realm.
 func GrantType(realm string) string {
 	if realm == "" {
 		return grantPassword
@@ -157,14 +157,14 @@ func GrantType(realm string) string {
 	return grantPasswordRealm
 }
 
-// String is the trial for reports, without anything of the person's.
+// String describes the trial for reports. It holds no personal data.
 func (t Trial) String() string {
-	if t.Refusal == nil {
+	if t.Err == nil {
 		return "tokens"
 	}
-	text := fmt.Sprintf("status %d", t.Refusal.Status)
-	if t.Refusal.Code != "" {
-		text += " " + t.Refusal.Code
+	text := fmt.Sprintf("status %d", t.Err.Status)
+	if t.Err.Code != "" {
+		text += " " + t.Err.Code
 	}
 	return strings.TrimPrefix(text+", "+t.Cause, "status 0, ")
 }

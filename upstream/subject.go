@@ -16,15 +16,15 @@ import (
 // leeway is how far the clocks of Auth0 and ferry may be apart.
 const leeway = 5 * time.Minute
 
-// Why an ID token is not believed; a word each for the log.
+// Why an ID token is not trusted, one word each for the log.
 var (
 	errMalformed = errors.New("malformed")
 	errSignature = errors.New("untrusted")
 	errClaims    = errors.New("wrong_claims")
 )
 
-// unverifiableError: the token says it is ours, but its signature cannot be
-// checked here: its key cannot be had, or it is the shared secret's (HS256).
+// unverifiableError is the error of a token whose claims are right but whose signature
+// cannot be checked: its key cannot be fetched, or it is the shared secret (HS256).
 type unverifiableError struct{ subject string }
 
 func (*unverifiableError) Error() string { return "unverifiable" }
@@ -38,9 +38,9 @@ type idTokens struct {
 	keys     *keySet
 }
 
-// claims are those of an ID token or of /userinfo that ferry reads. What only
-// describes the person may have any type: an odd e-mail is no reason to disbelieve
-// the subject, and a flag that is not true is false.
+// claims are the claims of an ID token or of /userinfo that ferry reads. Claims that only
+// describe the person may have any type: an unusual e-mail does not invalidate the
+// subject, and a flag that is not true is false.
 type claims struct {
 	Issuer        string   `json:"iss"`
 	Subject       string   `json:"sub"`
@@ -57,7 +57,7 @@ type claims struct {
 // audience is one name or a list of them (RFC 7519, 4.1.3).
 type audience []string
 
-// UnmarshalJSON takes either form.
+// UnmarshalJSON accepts either form.
 func (a *audience) UnmarshalJSON(text []byte) error {
 	var one string
 	if strictjson.Unmarshal(text, &one) == nil {
@@ -77,8 +77,8 @@ func (c claims) profile(text []byte) Profile {
 	return p
 }
 
-// verify returns the profile of a token that holds in everything. The error is an
-// *unverifiableError where only the signature is left open.
+// verify returns the profile of a valid token. The error is an *unverifiableError if only
+// the signature could not be checked.
 func (v *idTokens) verify(ctx context.Context, raw string) (Profile, error) {
 	jws, err := jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{v.alg, jose.HS256})
 	if err != nil {
@@ -159,7 +159,7 @@ func (v *idTokens) unverifiable(jws *jose.JSONWebSignature) error {
 // opaqueClaims may hold whatever a person or an operator put there.
 func opaqueClaims() []string { return []string{"user_metadata", "app_metadata"} }
 
-// rawJSON takes a value as it stands.
+// rawJSON keeps a value as it is.
 type rawJSON []byte
 
 func (r *rawJSON) UnmarshalJSON(text []byte) error {
@@ -167,11 +167,11 @@ func (r *rawJSON) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// userinfo asks Auth0 whose access token this is (contract, 3). Whatever fails here
-// is unavailable or garbled: the password was right, but for whom could not be told.
+// userinfo asks Auth0 whose access token this is (contract, 3). Every failure is
+// Unavailable or InvalidResponse: the password was right, but its user is not known.
 func (c *Client) userinfo(ctx context.Context, accessToken string) (Profile, error) {
 	refuse := func(status int, reason string) (Profile, error) {
-		return Profile{}, &Refusal{Outcome: outcome.Unavailable, Status: status, Reason: "userinfo_" + reason}
+		return Profile{}, &LoginError{Outcome: outcome.Unavailable, Status: status, Reason: "userinfo_" + reason}
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.opts.BaseURL+"/userinfo", nil)
 	if err != nil {
@@ -180,9 +180,9 @@ func (c *Client) userinfo(ctx context.Context, accessToken string) (Profile, err
 	req.Header.Set("Authorization", "Bearer "+accessToken)
 	answer, err := c.http.roundTrip(req)
 	if err != nil {
-		refusal := noAnswer(answer, err)
-		refusal.Reason = "userinfo_" + refusal.Reason
-		return Profile{}, refusal
+		loginErr := noAnswer(answer, err)
+		loginErr.Reason = "userinfo_" + loginErr.Reason
+		return Profile{}, loginErr
 	}
 	var who claims
 	switch {

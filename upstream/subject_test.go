@@ -72,12 +72,12 @@ func TestIDTokens(t *testing.T) {
 			tn.token = sendJSON(http.StatusOK, tokens(c.token))
 			// /userinfo would vouch: no broken token may be rescued by it.
 			tn.userinfo = sendJSON(http.StatusOK, fmt.Sprintf(`{"sub":%q}`, alice))
-			profile, refusal := ask(t, client)
-			if c.match != (refusal == nil) {
-				t.Fatalf("profile %+v, refusal %v", profile, refusal)
+			profile, loginErr := ask(t, client)
+			if c.match != (loginErr == nil) {
+				t.Fatalf("profile %+v, error %v", profile, loginErr)
 			}
-			if refusal != nil && refusal.Outcome != outcome.Garbled {
-				t.Errorf("outcome %s, want garbled", refusal.Outcome)
+			if loginErr != nil && loginErr.Outcome != outcome.InvalidResponse {
+				t.Errorf("outcome %s, want garbled", loginErr.Outcome)
 			}
 			if tn.count("/userinfo") != 0 {
 				t.Error("/userinfo was asked")
@@ -98,9 +98,9 @@ func TestUserinfo(t *testing.T) {
 		"no ID token":             {`{"access_token":"at-1"}`, sendJSON(200, `{"sub":"auth0|alice","email":"a@b","email_verified":true}`), 0},
 		"null ID token":           {`{"access_token":"at-1","id_token":null}`, sendJSON(200, `{"sub":"auth0|alice"}`), 0},
 		"HS256":                   {tokens(hs256), sendJSON(200, `{"sub":"auth0|alice"}`), 0},
-		"HS256, other subject":    {tokens(hs256), sendJSON(200, `{"sub":"auth0|bob"}`), outcome.Garbled},
-		"HS256, other audience":   {tokens(sign(t, jose.HS256, "", hmac, payload(t, map[string]any{"aud": "x"}))), sendJSON(200, `{"sub":"auth0|alice"}`), outcome.Garbled},
-		"ID token of other type":  {`{"access_token":"at-1","id_token":1}`, sendJSON(200, `{"sub":"auth0|alice"}`), outcome.Garbled},
+		"HS256, other subject":    {tokens(hs256), sendJSON(200, `{"sub":"auth0|bob"}`), outcome.InvalidResponse},
+		"HS256, other audience":   {tokens(sign(t, jose.HS256, "", hmac, payload(t, map[string]any{"aud": "x"}))), sendJSON(200, `{"sub":"auth0|alice"}`), outcome.InvalidResponse},
+		"ID token of other type":  {`{"access_token":"at-1","id_token":1}`, sendJSON(200, `{"sub":"auth0|alice"}`), outcome.InvalidResponse},
 		"userinfo refuses":        {`{"access_token":"at-1"}`, sendJSON(401, `{"sub":"auth0|alice"}`), outcome.Unavailable},
 		"userinfo limited":        {`{"access_token":"at-1"}`, sendJSON(429, `{"sub":"auth0|alice"}`), outcome.Unavailable},
 		"userinfo without sub":    {`{"access_token":"at-1"}`, sendJSON(200, `{"email":"a@b"}`), outcome.Unavailable},
@@ -115,12 +115,12 @@ func TestUserinfo(t *testing.T) {
 			tn, client := newTenant(t)
 			tn.token = sendJSON(http.StatusOK, c.answer)
 			tn.userinfo = c.userinfo
-			profile, refusal := ask(t, client)
+			profile, loginErr := ask(t, client)
 			switch {
-			case c.want == 0 && (refusal != nil || profile.Subject != alice):
-				t.Fatalf("%+v, %v", profile, refusal)
-			case c.want != 0 && (refusal == nil || refusal.Outcome != c.want):
-				t.Fatalf("%v, want %s", refusal, c.want)
+			case c.want == 0 && (loginErr != nil || profile.Subject != alice):
+				t.Fatalf("%+v, %v", profile, loginErr)
+			case c.want != 0 && (loginErr == nil || loginErr.Outcome != c.want):
+				t.Fatalf("%v, want %s", loginErr, c.want)
 			}
 			if tn.count("/oauth/token") != 1 || tn.count("/userinfo") > 1 || tn.count("/elsewhere") != 0 {
 				t.Errorf("calls %v", tn.calls)
@@ -136,28 +136,28 @@ func TestKeysThatCannotBeHad(t *testing.T) {
 	tn, client := newTenant(t)
 	tn.jwks = send(503, "text/html", "down")
 	tn.userinfo = sendJSON(200, `{"sub":"auth0|alice"}`)
-	if profile, refusal := ask(t, client); refusal != nil || profile.Subject != alice {
-		t.Fatalf("%+v, %v", profile, refusal)
+	if profile, loginErr := ask(t, client); loginErr != nil || profile.Subject != alice {
+		t.Fatalf("%+v, %v", profile, loginErr)
 	}
 	tn.userinfo = sendJSON(500, `{}`)
-	if _, refusal := ask(t, client); refusal == nil || refusal.Outcome != outcome.Unavailable {
-		t.Fatalf("%v", refusal)
+	if _, loginErr := ask(t, client); loginErr == nil || loginErr.Outcome != outcome.Unavailable {
+		t.Fatalf("%v", loginErr)
 	}
 	tn.token = sendJSON(200, tokens(idToken(t, map[string]any{"iss": "https://other.example/"})))
 	tn.userinfo = sendJSON(200, `{"sub":"auth0|alice"}`)
-	if _, refusal := ask(t, client); refusal == nil || refusal.Outcome != outcome.Garbled {
-		t.Fatalf("a token that is not ours: %v", refusal)
+	if _, loginErr := ask(t, client); loginErr == nil || loginErr.Outcome != outcome.InvalidResponse {
+		t.Fatalf("a token that is not ours: %v", loginErr)
 	}
 }
 
 func TestKeysAreServedStale(t *testing.T) {
 	tn, client := newTenant(t)
-	if _, refusal := ask(t, client); refusal != nil {
-		t.Fatal(refusal)
+	if _, loginErr := ask(t, client); loginErr != nil {
+		t.Fatal(loginErr)
 	}
 	tn.jwks = send(503, "text/html", "down")
-	if _, refusal := ask(t, client); refusal != nil {
-		t.Fatal(refusal)
+	if _, loginErr := ask(t, client); loginErr != nil {
+		t.Fatal(loginErr)
 	}
 	if n := tn.count("/userinfo"); n != 0 {
 		t.Errorf("/userinfo was asked %d times", n)
@@ -166,14 +166,14 @@ func TestKeysAreServedStale(t *testing.T) {
 
 func TestKeysRotate(t *testing.T) {
 	tn, client := newTenant(t)
-	if _, refusal := ask(t, client); refusal != nil {
-		t.Fatal(refusal)
+	if _, loginErr := ask(t, client); loginErr != nil {
+		t.Fatal(loginErr)
 	}
 	for _, kid := range []string{"k2", "k1"} { // a new key, then one under the old name
 		tn.jwks = sendJSON(200, keySet(kid, foreignKey()))
 		tn.token = sendJSON(200, tokens(sign(t, jose.RS256, kid, foreignKey(), payload(t, nil))))
-		if _, refusal := ask(t, client); refusal != nil {
-			t.Fatalf("%s: %v", kid, refusal)
+		if _, loginErr := ask(t, client); loginErr != nil {
+			t.Fatalf("%s: %v", kid, loginErr)
 		}
 	}
 }
@@ -181,8 +181,8 @@ func TestKeysRotate(t *testing.T) {
 func TestKeySetWithStrangers(t *testing.T) {
 	tn, client := newTenant(t)
 	tn.jwks = sendJSON(200, strings.Replace(keySet("k1", key()), `[`, `[{"kty":"XYZ"},{"kty":"RSA","n":"!"},7,`, 1))
-	if _, refusal := ask(t, client); refusal != nil {
-		t.Fatal(refusal)
+	if _, loginErr := ask(t, client); loginErr != nil {
+		t.Fatal(loginErr)
 	}
 }
 
@@ -190,7 +190,7 @@ func TestUnknownKeysDoNotHammerAuth0(t *testing.T) {
 	tn, client := newTenant(t)
 	tn.token = sendJSON(200, tokens(sign(t, jose.RS256, "k9", foreignKey(), payload(t, nil))))
 	for range 30 {
-		if _, refusal := ask(t, client); refusal == nil {
+		if _, loginErr := ask(t, client); loginErr == nil {
 			t.Fatal("matched")
 		}
 	}

@@ -99,11 +99,11 @@ func credentialRows() []Row {
 		{"brute_force", refused(), wrong, Text{Contains: "account has been blocked"}, outcome.Throttled, "RPT"},
 		{"passwordless_phone", refused(), wrong, Text{Is: "Wrong phone number or verification code"}, outcome.Misconfigured, "SDK"},
 		{"passwordless_email", refused(), wrong, Text{Is: "Wrong email or verification code"}, outcome.Misconfigured, "SDK"},
-		{"other_grant_code", refused(), wrong, Text{Is: "Invalid authorization code"}, outcome.Garbled, "REC"},
-		{"other_grant_refresh", refused(), wrong, Text{Contains: "refresh token"}, outcome.Garbled, "RPT"},
-		{"other_grant_refresh", refused(), wrong, Text{Begins: "The refresh_token was"}, outcome.Garbled, "SDK"},
-		{"other_grant_mfa", refused(), wrong, Text{Contains: "mfa_token"}, outcome.Garbled, "SDK"},
-		{"other_grant_mfa", refused(), wrong, Text{Is: "Invalid otp_code"}, outcome.Garbled, "SDK"},
+		{"other_grant_code", refused(), wrong, Text{Is: "Invalid authorization code"}, outcome.InvalidResponse, "REC"},
+		{"other_grant_refresh", refused(), wrong, Text{Contains: "refresh token"}, outcome.InvalidResponse, "RPT"},
+		{"other_grant_refresh", refused(), wrong, Text{Begins: "The refresh_token was"}, outcome.InvalidResponse, "SDK"},
+		{"other_grant_mfa", refused(), wrong, Text{Contains: "mfa_token"}, outcome.InvalidResponse, "SDK"},
+		{"other_grant_mfa", refused(), wrong, Text{Is: "Invalid otp_code"}, outcome.InvalidResponse, "SDK"},
 		{"realm_no_passwords", []int{any4xx}, nil, Text{Is: "invalid connection specified for password grant"}, outcome.Misconfigured, "RPT"},
 		{"realm_no_passwords", []int{any4xx}, nil, Text{Is: "specified strategy does not support requested operation"}, outcome.Misconfigured, "OLDDOC"},
 		{"wrong_credentials", refused(), wrong, Text{}, outcome.Mismatch, "RPT, OLDDOC"},
@@ -156,8 +156,8 @@ func clientRows() []Row {
 func lastRows() []Row {
 	return []Row{
 		{"server_fault", []int{any5xx}, nil, Text{}, outcome.Unavailable, "OLDDOC, RULE"},
-		{"redirect", []int{any3xx}, nil, Text{}, outcome.Garbled, "RULE"},
-		{"unknown_answer", []int{any2xx, any4xx}, nil, Text{}, outcome.Garbled, "RULE"},
+		{"redirect", []int{any3xx}, nil, Text{}, outcome.InvalidResponse, "RULE"},
+		{"unknown_answer", []int{any2xx, any4xx}, nil, Text{}, outcome.InvalidResponse, "RULE"},
 	}
 }
 
@@ -170,19 +170,19 @@ type errorResponse struct {
 // classify reads an answer that is not 200 by the contract. Another media type,
 // malformed or ambiguous JSON, no error or one that is no text: an answer without
 // a code.
-func classify(answer reply) *Refusal {
+func classify(answer reply) *LoginError {
 	var said errorResponse
 	if !answer.isJSON || strictjson.Unmarshal(answer.body, &said) != nil || said.Error == "" {
 		said = errorResponse{}
 	}
 	for _, row := range Contract() {
 		if row.fits(answer.status, said.Error, said.Description) {
-			r := &Refusal{Outcome: row.Outcome, Status: answer.status, Reason: row.Reason}
+			r := &LoginError{Outcome: row.Outcome, Status: answer.status, Reason: row.Reason}
 			if slices.Contains(row.Codes, said.Error) {
 				r.Code = said.Error // one of ours: Auth0's own word may be anything
 			}
 			return r
 		}
 	}
-	return &Refusal{Outcome: outcome.Garbled, Status: answer.status, Reason: "unknown_answer"}
+	return &LoginError{Outcome: outcome.InvalidResponse, Status: answer.status, Reason: "unknown_answer"}
 }

@@ -182,26 +182,26 @@ func keySet(kid string, k *rsa.PrivateKey) string {
 	return string(text)
 }
 
-func ask(t *testing.T, c *upstream.Client) (upstream.Profile, *upstream.Refusal) {
+func ask(t *testing.T, c *upstream.Client) (upstream.Profile, *upstream.LoginError) {
 	t.Helper()
 	return askContext(t.Context(), t, c)
 }
 
-func askContext(ctx context.Context, t *testing.T, c *upstream.Client) (upstream.Profile, *upstream.Refusal) {
+func askContext(ctx context.Context, t *testing.T, c *upstream.Client) (upstream.Profile, *upstream.LoginError) {
 	t.Helper()
-	profile, err := c.Ask(ctx, upstream.Question{Username: "alice@example.org", Password: secret.New(canary), Realm: "users"})
+	profile, err := c.Verify(ctx, upstream.Credentials{Username: "alice@example.org", Password: secret.New(canary), Realm: "users"})
 	if err == nil {
 		if profile.Subject == "" {
 			t.Fatal("no error and no subject")
 		}
 		return profile, nil
 	}
-	var refusal *upstream.Refusal
-	if !errors.As(err, &refusal) {
-		t.Fatalf("the error is no Refusal: %v", err)
+	var loginErr *upstream.LoginError
+	if !errors.As(err, &loginErr) {
+		t.Fatalf("the error is not a LoginError: %v", err)
 	}
 	if profile != (upstream.Profile{}) {
-		t.Fatalf("a refusal with a profile: %+v", profile)
+		t.Fatalf("an error with a profile: %+v", profile)
 	}
-	return upstream.Profile{}, refusal
+	return upstream.Profile{}, loginErr
 }

@@ -1,6 +1,6 @@
-// Package upstream asks Auth0 whether a password is right and whose it is. It
-// sends one grant a question, reads the answer by Auth0's status, error code and
-// text together, and believes only a subject that it verified.
+// Package upstream verifies credentials at Auth0. It sends one grant for each
+// verification, classifies the answer by status, error code and text together, and
+// trusts only a subject that it verified.
 package upstream
 
 import (
@@ -19,24 +19,24 @@ import (
 	"ferry/transport"
 )
 
-// Question is one password to verify. It is asked once, or not at all.
-type Question struct {
-	// Username in the form that Auth0 is to see.
+// Credentials are a username and password to verify. They are sent at most once.
+type Credentials struct {
+	// Username is in Auth0's form.
 	Username string
-	// Password, byte for byte as it was typed.
+	// Password is byte for byte as typed.
 	Password secret.String
-	// Realm is the database connection; empty asks the tenant's default directory.
+	// Realm is the database connection. If empty, the tenant's default directory is used.
 	Realm string
-	// ClientIP is the person's address; the zero value says nothing about it.
+	// ClientIP is the person's address. The zero value is not sent.
 	ClientIP netip.Addr
 }
 
-// Profile is what Auth0 says of the user whose password was right. It comes from
+// Profile is Auth0's profile of the user whose password was right. It comes from
 // the verified ID token, or from /userinfo.
 type Profile struct {
 	// Subject is the Auth0 user id, such as auth0|5f7c…; never empty without an error.
 	Subject string
-	// Email and Phone are to be believed only where Auth0 verified them.
+	// Email and Phone may be trusted only if Auth0 verified them.
 	Email         string
 	EmailVerified bool
 	Phone         string
@@ -46,30 +46,30 @@ type Profile struct {
 	Claims string
 }
 
-// Refusal is the error of a question that ended without a verified subject. It
-// holds nothing that the person typed and no text of Auth0's.
-type Refusal struct {
-	// Outcome is why; never Match.
+// LoginError is the error of a verification that ended without a verified subject. It
+// holds nothing that the person typed, and no text from Auth0.
+type LoginError struct {
+	// Outcome is never Match.
 	Outcome outcome.Outcome
-	// Status is Auth0's HTTP status, 0 where there was no answer.
+	// Status is Auth0's HTTP status, 0 without an answer.
 	Status int
-	// Code is Auth0's error code where the contract lists it, else empty.
+	// Code is Auth0's error code if the contract lists it, else empty.
 	Code string
-	// Reason is the row or the fault that decided, a word for logs.
+	// Reason is the contract row or the fault that decided, as one word for logs.
 	Reason string
 
-	cause error // of a Tenant's "tls" alone
+	cause error // only for a Tenant's "tls"
 }
 
-// Unwrap is why there is no TLS, of a Tenant's refusal; its text may quote Auth0.
-func (r *Refusal) Unwrap() error { return r.cause }
+// Unwrap returns the TLS error behind a Tenant's LoginError; its text may quote Auth0.
+func (e *LoginError) Unwrap() error { return e.cause }
 
 // Error names the outcome and what decided it.
-func (r *Refusal) Error() string {
-	return fmt.Sprintf("auth0: %s (%s, status %d)", r.Outcome, r.Reason, r.Status)
+func (e *LoginError) Error() string {
+	return fmt.Sprintf("auth0: %s (%s, status %d)", e.Outcome, e.Reason, e.Status)
 }
 
-// Options are what a Client is made of.
+// Options configure a Client. Audience and IDTokenAlg are optional, the rest is required.
 type Options struct {
 	// Issuer is the iss that ID tokens must carry: https://DOMAIN/.
 	Issuer string
@@ -81,16 +81,16 @@ type Options struct {
 	ClientAuth ClientAuth
 	// Scope of the grant, openid among it.
 	Scope string
-	// Audience is the API that the access token is for; empty: none.
+	// Audience is the API that the access token is for. It may be empty.
 	Audience string
-	// IDTokenAlg is what ID tokens are signed with: RS256 where it is empty, or PS256.
+	// IDTokenAlg is the signature algorithm of ID tokens: RS256, the default, or PS256.
 	IDTokenAlg string
-	// Timeout is the whole time that one question may take.
+	// Timeout bounds one verification.
 	Timeout time.Duration
 	// Transport sends the requests. It must not follow redirects by itself, send a
 	// request twice, or take one request's answer for another's; NewTransport makes one.
 	Transport http.RoundTripper
-	// Now is the clock that ID tokens are held against.
+	// Now is the clock that ID tokens are checked against.
 	Now func() time.Time
 }
 
@@ -138,18 +138,18 @@ func NewTransport() *transport.Transport {
 	return transport.New(transport.Options{Proxy: http.ProxyFromEnvironment})
 }
 
-// Run keeps the tenant's signing keys fresh until ctx ends. Questions may be asked
-// before, and while the keys cannot be had.
+// Run keeps the tenant's signing keys fresh until ctx ends. Verify works before Run, and
+// while the keys cannot be fetched.
 func (c *Client) Run(ctx context.Context) { c.tokens.keys.run(ctx) }
 
-// Ask puts one question to Auth0 and returns the profile of the user whose
-// password it is. Every other end is a *Refusal. The password is sent at most once.
-func (c *Client) Ask(ctx context.Context, q Question) (Profile, error) {
+// Verify sends the credentials to Auth0 and returns the profile of their user. Every error
+// is a *LoginError. The password is sent at most once.
+func (c *Client) Verify(ctx context.Context, q Credentials) (Profile, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.opts.Timeout)
 	defer cancel()
-	tokens, refusal := c.grant(ctx, q)
-	if refusal != nil {
-		return Profile{}, refusal
+	tokens, loginErr := c.grant(ctx, q)
+	if loginErr != nil {
+		return Profile{}, loginErr
 	}
 	profile, err := c.subject(ctx, tokens)
 	if err != nil {
@@ -158,9 +158,8 @@ func (c *Client) Ask(ctx context.Context, q Question) (Profile, error) {
 	return profile, nil
 }
 
-// subject finds out whose tokens these are: from the ID token, or from /userinfo
-// where the ID token cannot be verified. Both must agree where both speak
-// (OpenID Connect Core, 5.3.2).
+// subject returns the profile from the ID token, or from /userinfo if the ID token cannot
+// be verified. If both name a subject they must agree (OpenID Connect Core, 5.3.2).
 func (c *Client) subject(ctx context.Context, tokens tokenResponse) (Profile, error) {
 	if tokens.IDToken == "" {
 		return c.userinfo(ctx, tokens.AccessToken)
@@ -171,14 +170,14 @@ func (c *Client) subject(ctx context.Context, tokens tokenResponse) (Profile, er
 	}
 	var unverifiable *unverifiableError
 	if !errors.As(err, &unverifiable) {
-		return Profile{}, &Refusal{Outcome: outcome.Garbled, Status: http.StatusOK, Reason: "id_token_" + err.Error()}
+		return Profile{}, &LoginError{Outcome: outcome.InvalidResponse, Status: http.StatusOK, Reason: "id_token_" + err.Error()}
 	}
 	profile, err = c.userinfo(ctx, tokens.AccessToken)
 	if err != nil {
 		return Profile{}, err
 	}
 	if profile.Subject != unverifiable.subject {
-		return Profile{}, &Refusal{Outcome: outcome.Garbled, Status: http.StatusOK, Reason: "userinfo_other_subject"}
+		return Profile{}, &LoginError{Outcome: outcome.InvalidResponse, Status: http.StatusOK, Reason: "userinfo_other_subject"}
 	}
 	return profile, nil
 }

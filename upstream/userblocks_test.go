@@ -34,7 +34,7 @@ func TestUserBlocks(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		client.Try(t.Context(), upstream.Question{Username: "ada@example.test", Password: secret.New("wrong"), Realm: auth0sim.DemoConnection})
+		client.Try(t.Context(), upstream.Credentials{Username: "ada@example.test", Password: secret.New("wrong"), Realm: auth0sim.DemoConnection})
 	}
 	want := []upstream.UserBlock{{Identifier: "ada@example.test", IP: "127.0.0.1", Connection: auth0sim.DemoConnection}}
 	if blocks, err := m.UserBlocks(t.Context(), ada); err != nil || !reflect.DeepEqual(blocks, want) {

@@ -36,12 +36,12 @@ func endings() map[string]struct {
 		fault faultyhttp.Fault
 		want  outcome.Outcome
 	}{
-		"101":                {faultyhttp.Switch, outcome.Garbled},
+		"101":                {faultyhttp.Switch, outcome.InvalidResponse},
 		"body without end":   {faultyhttp.EndlessBody, outcome.Unavailable},
 		"header without end": {faultyhttp.EndlessHeader, outcome.Unavailable},
 		"103 without end":    {faultyhttp.EndlessInformational, outcome.Unavailable},
 		"lost":               {faultyhttp.Lost, outcome.Unavailable},
-		"twice":              {faultyhttp.Twice, outcome.Garbled},
+		"twice":              {faultyhttp.Twice, outcome.InvalidResponse},
 	}
 }
 
@@ -58,9 +58,9 @@ func TestEveryLoginEnds(t *testing.T) {
 					tn.token = sendJSON(http.StatusOK, `{"access_token":"at-1"}`)
 					tn.userinfo = sendJSON(http.StatusOK, `{"sub":"auth0|alice"}`)
 				}
-				_, refusal := ask(t, newClient(t, srv.URL, upstream.NewTransport(), 200*time.Millisecond))
-				if refusal == nil || refusal.Outcome != c.want {
-					t.Errorf("%v, want %s", refusal, c.want)
+				_, loginErr := ask(t, newClient(t, srv.URL, upstream.NewTransport(), 200*time.Millisecond))
+				if loginErr == nil || loginErr.Outcome != c.want {
+					t.Errorf("%v, want %s", loginErr, c.want)
 				}
 				if n := tn.count("/oauth/token"); n != 1 {
 					t.Errorf("the password was sent %d times", n)
@@ -87,15 +87,15 @@ func TestKeysWithAFault(t *testing.T) {
 				return faultyhttp.None
 			})
 			client := newClient(t, srv.URL, upstream.NewTransport(), 8*time.Second)
-			if profile, refusal := ask(t, client); refusal != nil || profile.Subject != alice {
-				t.Fatalf("%+v, %v", profile, refusal)
+			if profile, loginErr := ask(t, client); loginErr != nil || profile.Subject != alice {
+				t.Fatalf("%+v, %v", profile, loginErr)
 			}
 			if n := tn.count("/userinfo"); n != 1 {
 				t.Errorf("/userinfo was asked %d times", n)
 			}
 			fault = faultyhttp.None
-			if _, refusal := ask(t, client); refusal != nil || tn.count("/userinfo") != 1 {
-				t.Errorf("%v, /userinfo was asked %d times", refusal, tn.count("/userinfo"))
+			if _, loginErr := ask(t, client); loginErr != nil || tn.count("/userinfo") != 1 {
+				t.Errorf("%v, /userinfo was asked %d times", loginErr, tn.count("/userinfo"))
 			}
 		})
 	}
@@ -133,14 +133,14 @@ func TestUnknownKeysAreNoMatch(t *testing.T) {
 	t.Parallel()
 	tn, client := newTenant(t)
 	tn.userinfo = sendJSON(http.StatusOK, `{"sub":"auth0|alice"}`)
-	if _, refusal := ask(t, client); refusal != nil {
-		t.Fatal(refusal)
+	if _, loginErr := ask(t, client); loginErr != nil {
+		t.Fatal(loginErr)
 	}
 	for i := range 50 {
 		tn.token = sendJSON(http.StatusOK, tokens(sign(t, jose.RS256, fmt.Sprint("nobody's ", i), foreignKey(), payload(t, nil))))
-		_, refusal := ask(t, client)
-		if refusal == nil || refusal.Outcome != outcome.Garbled || refusal.Reason != "id_token_untrusted" {
-			t.Fatalf("%d: %v", i, refusal)
+		_, loginErr := ask(t, client)
+		if loginErr == nil || loginErr.Outcome != outcome.InvalidResponse || loginErr.Reason != "id_token_untrusted" {
+			t.Fatalf("%d: %v", i, loginErr)
 		}
 	}
 	if n := tn.count("/userinfo"); n != 0 {
@@ -150,7 +150,7 @@ func TestUnknownKeysAreNoMatch(t *testing.T) {
 		t.Errorf("the keys were fetched %d times", n)
 	}
 	tn.token = sendJSON(http.StatusOK, tokens(idToken(t, nil)))
-	if _, refusal := ask(t, client); refusal != nil {
-		t.Errorf("the tenant's own key: %v", refusal)
+	if _, loginErr := ask(t, client); loginErr != nil {
+		t.Errorf("the tenant's own key: %v", loginErr)
 	}
 }

@@ -58,23 +58,23 @@ func (c *conjurer) prepare(ctx context.Context) error {
 }
 
 // restore makes whoever a call needs: a recording.ReplayOptions.Restore.
-func (c *conjurer) restore(ctx context.Context, call recording.Call) (recording.Login, string, error) {
+func (c *conjurer) restore(ctx context.Context, call recording.ReplayCall) (recording.Login, string, error) {
 	c.expected = ""
-	named := identityOf(call.Line)
+	named := identityOf(call.Record)
 	switch {
-	case call.Line.Route == recording.RouteAfterLogin:
+	case call.Record.Route == recording.RouteAfterLogin:
 		return recording.Login{IdentityID: c.identities[named]}, "", nil
 	case !call.Recorded():
-		return c.body(ctx, call.Line.Body, named)
-	case call.Line.Outcome == recording.OutcomeCaller:
+		return c.body(ctx, call.Record.Body, named)
+	case call.Record.Outcome == recording.OutcomeCaller:
 		return recording.Login{}, "", nil
 	}
 	const trigger = "Ory-Webhook-Trigger-Id"
-	delivery := call.Line.Headers[trigger] + " " + call.Line.Identifier
-	if login, again := c.deliveries[delivery]; again && call.Line.Headers[trigger] != "" {
+	delivery := call.Record.Headers[trigger] + " " + call.Record.Identifier
+	if login, again := c.deliveries[delivery]; again && call.Record.Headers[trigger] != "" {
 		return login, "", nil
 	}
-	login, skip, err := c.recorded(ctx, call.Line, named)
+	login, skip, err := c.recorded(ctx, call.Record, named)
 	if skip == "" && err == nil {
 		c.deliveries[delivery] = login
 	}
@@ -82,7 +82,7 @@ func (c *conjurer) restore(ctx context.Context, call recording.Call) (recording.
 }
 
 // identityOf is the id in a body's identity; empty where it names none.
-func identityOf(line recording.Line) string {
+func identityOf(line recording.Record) string {
 	var body struct {
 		Identity struct {
 			ID string `json:"id"`
@@ -103,7 +103,7 @@ type scene struct {
 }
 
 // recorded makes somebody for a line of a recording.
-func (c *conjurer) recorded(ctx context.Context, line recording.Line, named string) (recording.Login, string, error) {
+func (c *conjurer) recorded(ctx context.Context, line recording.Record, named string) (recording.Login, string, error) {
 	c.made++
 	email, subject := fmt.Sprintf("person%d@replay.test", c.made), fmt.Sprintf("auth0|replay%d", c.made)
 	password := rand.Text()
@@ -155,7 +155,7 @@ func binding(subject, connection string) map[string]any {
 
 // arrange changes the scene so that the line's outcome must come of it; false: no
 // scene has it.
-func (s *scene) arrange(line recording.Line) bool {
+func (s *scene) arrange(line recording.Record) bool {
 	switch line.Outcome {
 	case outcome.Match.String():
 	case outcome.SubjectMismatch.String():
@@ -183,7 +183,7 @@ func (s *scene) oversize(reason string) {
 }
 
 // refuse is what Auth0, or ferry about a setting, said no to.
-func (s *scene) refuse(line recording.Line) bool {
+func (s *scene) refuse(line recording.Record) bool {
 	switch line.Reason {
 	case "realm_not_listed":
 		s.identity.MetadataAdmin = binding(s.user.ID, "another-connection")
@@ -207,14 +207,14 @@ func (s *scene) refuse(line recording.Line) bool {
 }
 
 // answersSo reports whether an answer of the recorded status and code fits a row.
-func answersSo(row upstream.Row, line recording.Line) bool {
+func answersSo(row upstream.Row, line recording.Record) bool {
 	status := slices.Contains(row.Statuses, line.UpstreamStatus) || slices.Contains(row.Statuses, line.UpstreamStatus/100)
 	return status && (len(row.Codes) == 0 || slices.Contains(row.Codes, line.UpstreamCode))
 }
 
 // answerOf is Auth0's answer: the recorded status and code where they fit the row,
 // and words of which the row's text holds.
-func answerOf(row upstream.Row, line recording.Line, user string) *auth0sim.Fault {
+func answerOf(row upstream.Row, line recording.Record, user string) *auth0sim.Fault {
 	status, code, text := row.Statuses[0], "recorded_without_a_code", "recorded without its words"
 	if status < 10 {
 		status = status*100 + 3 // 403 and 503 are plain refusals; 203 and 303 no answer at all

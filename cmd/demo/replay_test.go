@@ -59,12 +59,12 @@ func TestArrange(t *testing.T) {
 	}
 	for _, o := range outcome.All() {
 		s := fresh()
-		if ok := s.arrange(recording.Line{Outcome: o.String()}); ok != (o != outcome.Locked && o != outcome.Closed) {
+		if ok := s.arrange(recording.Record{Outcome: o.String()}); ok != (o != outcome.Locked && o != outcome.Closed) {
 			t.Errorf("%s: %v", o, ok)
 		}
 	}
 	for _, row := range upstream.Contract() {
-		line := recording.Line{Outcome: row.Outcome.String(), Reason: row.Reason, UpstreamStatus: row.Statuses[0]}
+		line := recording.Record{Outcome: row.Outcome.String(), Reason: row.Reason, UpstreamStatus: row.Statuses[0]}
 		if line.UpstreamStatus < 10 {
 			line.UpstreamStatus = line.UpstreamStatus*100 + 17
 		}
@@ -97,7 +97,7 @@ func TestArrangeReasons(t *testing.T) {
 			"identifier_length": "oversize", "timeout": "unavailable",
 		}[reason]
 		var s scene
-		if !s.arrange(recording.Line{Outcome: word, Reason: reason}) || !holds(s) {
+		if !s.arrange(recording.Record{Outcome: word, Reason: reason}) || !holds(s) {
 			t.Errorf("%s: %+v", reason, s)
 		}
 	}

@@ -122,13 +122,13 @@ func newProbe(cfg *config.Config, steps *stopwatch) (*login, error) {
 	if err != nil {
 		return nil, err
 	}
-	carry, err := carryOptions(cfg, identities)
+	carry, err := syncOptions(cfg, identities)
 	if err != nil {
 		return nil, err
 	}
 	l := &login{key: cfg.HookKeys[0], log: &bytes.Buffer{}}
 	hooks, err := hook.New(hook.Options{
-		Profiles: nowhere{}, Carry: carry, Keys: cfg.HookKeys,
+		Profiles: nowhere{}, Sync: carry, Keys: cfg.HookKeys,
 		MaxPasswordBytes: cfg.MaxPasswordBytes, Realms: cfg.Auth0Realms, CustomRealms: cfg.Auth0CustomRealms,
 		TrustVerifiedIdentifier: cfg.Binding == config.BindingVerifiedIdentifier, LogHashKey: logHashKey(cfg),
 		Identities: identities, Upstream: auth0,
@@ -197,9 +197,9 @@ func (u *unheard) WriteHeader(int)             {}
 // nowhere keeps nothing: no login follows.
 type nowhere struct{}
 
-func (nowhere) Keep(context.Context, state.Kept) error { return nil }
+func (nowhere) Put(context.Context, state.Handoff) error { return nil }
 
-func (nowhere) Take(context.Context, string, string) (state.Lease, bool, error) {
+func (nowhere) Lease(context.Context, string, string) (state.Lease, bool, error) {
 	return state.Lease{}, false, nil
 }
 

@@ -132,7 +132,7 @@ func printIdentity(stdout io.Writer, profile mapping.Profile, identity mapping.I
 	if err != nil {
 		return err
 	}
-	identity.VerifiedAddresses = mapping.Rules{}.Believed(profile, identity)
+	identity.VerifiedAddresses = mapping.Rules{}.Trusted(profile, identity)
 	identity.MetadataAdmin = admin
 	enc := json.NewEncoder(stdout)
 	enc.SetEscapeHTML(false)

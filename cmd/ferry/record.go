@@ -78,7 +78,7 @@ func keygen(path string, stdout, stderr io.Writer) error {
 type recorder struct{ *recording.Writer }
 
 // Record gives a call to the Writer.
-func (r recorder) Record(call hook.Call) { r.Writer.Record(recording.Served(call)) }
+func (r recorder) Record(call hook.Event) { r.Writer.Record(recording.Event(call)) }
 
 // forHooks is nil where nothing is recorded.
 func (r recorder) forHooks() hook.Recorder {

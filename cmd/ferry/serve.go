@@ -94,7 +94,7 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	carry, err := carryOptions(cfg, identities)
+	sync, err := syncOptions(cfg, identities)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +104,7 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 	}
 	hooks, err := hook.New(hook.Options{
 		Profiles:                store,
-		Carry:                   carry,
+		Sync:                    sync,
 		Deliveries:              deliveries(store),
 		ClaimFor:                cfg.Auth0Timeout + time.Second,
 		Keys:                    cfg.HookKeys,

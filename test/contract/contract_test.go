@@ -222,14 +222,14 @@ func (tn tenant) outcomes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			profile, err := client.Ask(t.Context(), upstream.Question{Username: tn.Username, Password: secret.New(c.password), Realm: c.realm})
+			profile, err := client.Verify(t.Context(), upstream.Credentials{Username: tn.Username, Password: secret.New(c.password), Realm: c.realm})
 			if c.want == 0 {
 				if err != nil || profile.Subject == "" {
 					t.Fatalf("%+v, %v", profile, err)
 				}
 				return
 			}
-			refusal, ok := err.(*upstream.Refusal) //nolint:errorlint // Ask returns nothing else
+			refusal, ok := err.(*upstream.LoginError) //nolint:errorlint // Ask returns nothing else
 			if !ok || refusal.Outcome != c.want {
 				t.Errorf("%v, want %s", err, c.want)
 			}

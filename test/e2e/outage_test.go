@@ -69,7 +69,7 @@ func testDrain(t *testing.T, s *stack) {
 	if log := s.ferry.Logs(); strings.Index(log, `"msg":"draining"`) > strings.LastIndex(log, `"outcome":"match"`) {
 		t.Errorf("it was not under way when ferry was stopped: %s", log)
 	}
-	if log := s.ferry.Logs(); !strings.Contains(log, `"msg":"profile that nobody came for","identity_id":"`+p.identity+`"`) {
+	if log := s.ferry.Logs(); !strings.Contains(log, `"msg":"profile expired unclaimed","identity_id":"`+p.identity+`"`) {
 		t.Errorf("nothing says whose profile ended with ferry: %s", log)
 	}
 	s.startFerry()

@@ -64,7 +64,7 @@ func TestRecording(t *testing.T) {
 		{"subject_mismatch", other.email, "", 403, 1},
 		{recording.OutcomeCaller, "", "", 401, 1},
 	} {
-		of := slices.DeleteFunc(slices.Clone(lines), func(l recording.Line) bool { return l.Outcome != want.outcome })
+		of := slices.DeleteFunc(slices.Clone(lines), func(l recording.Record) bool { return l.Outcome != want.outcome })
 		if len(of) != want.calls || of[0].Status != want.status || of[0].Route != recording.RouteMigration {
 			t.Errorf("%s: %+v", want.outcome, of)
 			continue
@@ -79,7 +79,7 @@ func TestRecording(t *testing.T) {
 			t.Errorf("%s: sealed are %q and %q", want.outcome, identifier, password)
 		}
 	}
-	if !slices.ContainsFunc(lines, func(l recording.Line) bool {
+	if !slices.ContainsFunc(lines, func(l recording.Record) bool {
 		return l.Route == recording.RouteAfterLogin && l.IdentityID == p.identity && l.Sealed == "" && l.Body != nil
 	}) {
 		t.Error("the hook after the login is not recorded")
@@ -89,7 +89,7 @@ func TestRecording(t *testing.T) {
 }
 
 // recorded are all lines of a directory, searched for whom they must not tell of.
-func recorded(t *testing.T, dir string) (lines []recording.Line) {
+func recorded(t *testing.T, dir string) (lines []recording.Record) {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(dir, "ferry-*.ndjson"))
 	if err != nil || len(names) == 0 {
@@ -103,7 +103,7 @@ func recorded(t *testing.T, dir string) (lines []recording.Line) {
 		scanner := bufio.NewScanner(bytes.NewReader(text))
 		scanner.Buffer(nil, 1<<20)
 		for scanner.Scan() {
-			var line recording.Line
+			var line recording.Record
 			if err := json.Unmarshal(scanner.Bytes(), &line); err != nil {
 				t.Fatal(err)
 			}

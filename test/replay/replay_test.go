@@ -86,8 +86,8 @@ func scenarios() map[string]scenario {
 		}},
 		"ferry refused":     {want: outcome.Misconfigured, fault: answer(auth0sim.AnswerUnknownClient)},
 		"another realm":     {want: outcome.Misconfigured, change: metadata(map[string]any{"auth0": map[string]any{"user_id": "x", "connection": "other"}})},
-		"half an answer":    {want: outcome.Garbled, fault: auth0sim.Fault{Name: auth0sim.FaultCutJSON}},
-		"a forged ID token": {want: outcome.Garbled, fault: auth0sim.Fault{Name: auth0sim.FaultIDTokenWrongIssuer}},
+		"half an answer":    {want: outcome.InvalidResponse, fault: auth0sim.Fault{Name: auth0sim.FaultCutJSON}},
+		"a forged ID token": {want: outcome.InvalidResponse, fault: auth0sim.Fault{Name: auth0sim.FaultIDTokenWrongIssuer}},
 		"another identity": {want: outcome.Unavailable, body: func(email, password, _ string) string {
 			return template(email, password, "99bf8a02-aa5b-4351-ab7c-9f16e7e11a12")
 		}},

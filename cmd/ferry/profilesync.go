@@ -22,8 +22,8 @@ import (
 
 // store is what state.Memory and state.Redis both are.
 type store interface {
-	Keep(ctx context.Context, kept state.Kept) error
-	Take(ctx context.Context, identityID, flowID string) (state.Lease, bool, error)
+	Put(ctx context.Context, handoff state.Handoff) error
+	Lease(ctx context.Context, identityID, flowID string) (state.Lease, bool, error)
 	Run(ctx context.Context)
 	Close() error
 }
@@ -31,7 +31,7 @@ type store interface {
 func newStore(cfg *config.Config, hashKey secret.String, log *zap.Logger, metrics prometheus.Registerer) (store, error) {
 	opts := state.Options{
 		Expired: func(identityID, subject string) {
-			log.Warn("profile that nobody came for", zap.String("identity_id", identityID), zap.String("subject_hash", hook.Hash(hashKey, subject)))
+			log.Warn("profile expired unclaimed", zap.String("identity_id", identityID), zap.String("subject_hash", hook.Hash(hashKey, subject)))
 		},
 		Fault: func(err error) { log.Warn("state", zap.Error(err)) },
 	}
@@ -54,15 +54,15 @@ func deliveries(s store) hook.Deliveries {
 	return nil
 }
 
-func carryOptions(cfg *config.Config, records *kratos.Client) (hook.CarryOptions, error) {
+func syncOptions(cfg *config.Config, records *kratos.Client) (hook.SyncOptions, error) {
 	mapper, err := newMapper(cfg)
 	if err != nil {
-		return hook.CarryOptions{}, config.Faults{{Name: config.Prefix + "MAPPER", Problem: err.Error()}}
+		return hook.SyncOptions{}, config.Faults{{Name: config.Prefix + "MAPPER", Problem: err.Error()}}
 	}
-	opts := hook.CarryOptions{Records: records, Mapper: mapper, Rules: mappingRules(cfg), Version: buildVersion()}
+	opts := hook.SyncOptions{Records: records, Mapper: mapper, Rules: mappingRules(cfg), Version: buildVersion()}
 	if cfg.WriteBack {
-		if opts.Marker, err = newManagement(cfg); err != nil {
-			return hook.CarryOptions{}, err
+		if opts.WriteBack, err = newManagement(cfg); err != nil {
+			return hook.SyncOptions{}, err
 		}
 	}
 	return opts, nil

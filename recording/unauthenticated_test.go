@@ -14,8 +14,8 @@ import (
 )
 
 // stranger is a call without the key, with as much in its headers as is kept.
-func stranger() recording.Served {
-	return recording.Served{
+func stranger() recording.Event {
+	return recording.Event{
 		Time: time.Now(), Route: "password-migration", Status: http.StatusUnauthorized, Outcome: recording.OutcomeCaller,
 		Took: time.Hour, Header: http.Header{
 			"Content-Type": {"application/json; charset=utf-8"}, "Content-Encoding": {"x"}, "Content-Length": {"1099511627776"},

@@ -37,18 +37,18 @@ func (m toldOf) MarkMigrated(_ context.Context, userID, _ string, _ time.Time) e
 	return nil
 }
 
-// crowded is a carrier with no place for one more profile, and what it carries.
-func crowded(t *testing.T, records records, auth0 marker, expired func(string, string)) (*carrier, *state.Memory, *observer.ObservedLogs) {
+// fullSyncer returns a profileSyncer whose queue is full, its store and its log.
+func fullSyncer(t *testing.T, records records, auth0 writeBack, expired func(string, string)) (*profileSyncer, *state.Memory, *observer.ObservedLogs) {
 	t.Helper()
 	m, err := newMetrics(prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
 	core, logs := observer.New(zapcore.WarnLevel)
-	c := newCarrier(CarryOptions{Records: records, Mapper: mapping.Default, Marker: auth0}, zap.New(core), strings.ToUpper, m, time.Now)
-	c.waiting = make(chan struct{})
+	c := newProfileSyncer(SyncOptions{Records: records, Mapper: mapping.Default, WriteBack: auth0}, zap.New(core), strings.ToUpper, m, time.Now)
+	c.queue = make(chan struct{})
 	store := state.NewMemory(state.Options{Expired: expired})
-	if err := store.Keep(t.Context(), state.Kept{IdentityID: "i", Subject: "auth0|1", Claims: []byte(`{"sub":"auth0|1"}`), MatchedAt: time.Now()}); err != nil {
+	if err := store.Put(t.Context(), state.Handoff{IdentityID: "i", Subject: "auth0|1", Claims: []byte(`{"sub":"auth0|1"}`), MatchedAt: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
 	return c, store, logs
@@ -56,7 +56,7 @@ func crowded(t *testing.T, records records, auth0 marker, expired func(string, s
 
 func take(t *testing.T, store *state.Memory) state.Lease {
 	t.Helper()
-	lease, ok, err := store.Take(t.Context(), "i", "f")
+	lease, ok, err := store.Lease(t.Context(), "i", "f")
 	if !ok || err != nil {
 		t.Fatal(ok, err)
 	}
@@ -65,8 +65,8 @@ func take(t *testing.T, store *state.Memory) state.Lease {
 
 // TestNoPlaceToWait: the profile is lost, and that is told once.
 func TestNoPlaceToWait(t *testing.T) {
-	c, store, logs := crowded(t, oneRecord{errors.New("down")}, nil, func(string, string) { t.Error("told again") })
-	if _, result := c.carry(t.Context(), take(t, store)); result != "queue_full" {
+	c, store, logs := fullSyncer(t, oneRecord{errors.New("down")}, nil, func(string, string) { t.Error("told again") })
+	if _, result := c.sync(t.Context(), take(t, store)); result != "queue_full" {
 		t.Error(result)
 	}
 	if n := logs.FilterMessage("profile not written").Len(); n != 1 {
@@ -81,8 +81,8 @@ func TestNoPlaceToWait(t *testing.T) {
 // profiles do.
 func TestNotesTakeNoPlace(t *testing.T) {
 	auth0 := make(toldOf, 1)
-	c, store, _ := crowded(t, oneRecord{}, auth0, nil)
-	if _, result := c.carry(t.Context(), take(t, store)); result != "written" {
+	c, store, _ := fullSyncer(t, oneRecord{}, auth0, nil)
+	if _, result := c.sync(t.Context(), take(t, store)); result != "written" {
 		t.Error(result)
 	}
 	c.Drain(t.Context())

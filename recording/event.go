@@ -14,20 +14,20 @@ import (
 	"ferry/secret"
 )
 
-// Served is one call of a hook as it was answered.
-type Served struct {
+// Event is one hook call and its answer.
+type Event struct {
 	Time  time.Time
 	Route string
 	Shape string
-	// Header is the whole of it; what is not whitelisted is left out.
+	// Header is the complete request header. Only HeaderNames are recorded.
 	Header http.Header
-	// Body is what Redact left of it.
+	// Body is the redacted body.
 	Body json.RawMessage
-	// Identifier and Password are as typed, to be sealed; empty where they must not
-	// be. They go no further than Record.
+	// Identifier and Password are as typed, to be sealed. They are empty if they must not
+	// be sealed. They go no further than Writer.Record.
 	Identifier string
 	Password   secret.String
-	// Status and Answer are what was answered; no Answer where it tells of a person.
+	// Status and Answer are ferry's answer. Answer is empty if it holds personal data.
 	Status int
 	Answer string
 
@@ -42,34 +42,34 @@ type Served struct {
 	UpstreamTook   time.Duration
 }
 
-// line is what is kept of the call, with what may be sealed sealed for key.
-func (s Served) line(key *[32]byte, hash func(string) string) Line {
-	l := Line{
-		Version: Version, Time: s.Time.UTC(), Route: s.Route, Shape: s.Shape, Headers: headers(s.Header, hash), Body: s.Body,
-		Status: s.Status, Outcome: s.Outcome, Reason: s.Reason, IdentityID: s.IdentityID, Identifier: s.IdentifierHash,
-		UpstreamStatus: s.UpstreamStatus, UpstreamCode: s.UpstreamCode, Took: map[string]float64{"total": milliseconds(s.Took)},
+// record returns the record of the event, with the credentials sealed for key.
+func (e Event) record(key *[32]byte, hash func(string) string) Record {
+	r := Record{
+		Version: Version, Time: e.Time.UTC(), Route: e.Route, Shape: e.Shape, Headers: headers(e.Header, hash), Body: e.Body,
+		Status: e.Status, Outcome: e.Outcome, Reason: e.Reason, IdentityID: e.IdentityID, Identifier: e.IdentifierHash,
+		UpstreamStatus: e.UpstreamStatus, UpstreamCode: e.UpstreamCode, Took: map[string]float64{"total": milliseconds(e.Took)},
 	}
-	if s.Answer != "" {
-		l.Answer = json.RawMessage(s.Answer)
+	if e.Answer != "" {
+		r.Answer = json.RawMessage(e.Answer)
 	}
-	if s.KratosTook > 0 {
-		l.Took["kratos"] = milliseconds(s.KratosTook)
+	if e.KratosTook > 0 {
+		r.Took["kratos"] = milliseconds(e.KratosTook)
 	}
-	if s.UpstreamTook > 0 {
-		l.Took["auth0"] = milliseconds(s.UpstreamTook)
+	if e.UpstreamTook > 0 {
+		r.Took["auth0"] = milliseconds(e.UpstreamTook)
 	}
-	if key != nil && s.Identifier != "" && s.Outcome != outcome.Match.String() {
-		l.Sealed = seal(key, s.Identifier, s.Password)
+	if key != nil && e.Identifier != "" && e.Outcome != outcome.Match.String() {
+		r.Sealed = seal(key, e.Identifier, e.Password)
 	}
-	return l
+	return r
 }
 
 func milliseconds(d time.Duration) float64 {
 	return float64(d.Round(time.Microsecond)) / float64(time.Millisecond)
 }
 
-// The headers that are kept. Of all but the browser's name only what they are meant
-// to hold: a caller without the key is recorded, too.
+// The recorded headers. Except for User-Agent, only valid values are recorded, because
+// calls without the key are recorded too.
 const (
 	headerContentType     = "Content-Type"
 	headerContentEncoding = "Content-Encoding"
@@ -80,7 +80,7 @@ const (
 	headerTraceparent     = "Traceparent"
 )
 
-// HeaderNames are the headers that a Line may have.
+// HeaderNames are the headers that a Record may have.
 func HeaderNames() []string {
 	return []string{
 		headerContentType, headerContentEncoding, headerContentLength, headerUserAgent, headerRequestID, headerTriggerID, headerTraceparent,
@@ -95,7 +95,7 @@ var (
 
 const maxUserAgent = 256
 
-// headers are what is kept of a header.
+// headers returns the recorded part of a header.
 func headers(header http.Header, hash func(string) string) map[string]string {
 	kept := map[string]string{}
 	for _, name := range HeaderNames() {
@@ -125,8 +125,8 @@ func headers(header http.Header, hash func(string) string) map[string]string {
 	return kept
 }
 
-// mediaType is a media type without what does not matter: blanks, and parameters but
-// the charset. What is none stays as it is.
+// mediaType returns a media type in canonical form, without parameters except charset. An
+// invalid one is returned as it is.
 func mediaType(value string) string {
 	media, params, err := mime.ParseMediaType(value)
 	if err != nil {
@@ -142,8 +142,8 @@ func mediaType(value string) string {
 	return value
 }
 
-// onlyWhere is the value where it is sound, else its hash, which still tells equal
-// ones.
+// onlyWhere returns the value if it is valid, else its hash, by which equal values can
+// still be recognized.
 func onlyWhere(sound bool, value string, hash func(string) string) string {
 	if sound {
 		return value
@@ -151,7 +151,7 @@ func onlyWhere(sound bool, value string, hash func(string) string) string {
 	return HashMark + hash(value)
 }
 
-// roundedUp hides how long a password is, as padding what is sealed does.
+// roundedUp rounds a length up, to hide the length of the password.
 func roundedUp(length string) string {
 	n, err := strconv.ParseInt(length, 10, 64)
 	if err != nil || n < 0 || n > 1<<40 {

@@ -1,0 +1,339 @@
+package hook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"ferry/kratos"
+	"ferry/mapping"
+	"ferry/state"
+)
+
+const (
+	// carryTries and carryPause: half a second, one, two, … but never more than
+	// carryPauseMost.
+	syncTries     = 6
+	retryPause    = 500 * time.Millisecond
+	maxRetryPause = 8 * time.Second
+	// syncTime bounds all tries together. They end before the lease does, so no other
+	// replica writes the same profile at the same time.
+	syncTime = state.LeaseTime - 2*time.Second
+	// firstTryTime is how long a login may wait for the first try, in Kratos' parse mode.
+	firstTryTime = 2 * time.Second
+	// syncQueueSize is how many profiles may wait for a retry, and how many write-backs
+	// to Auth0 may be in flight.
+	syncQueueSize = 1000
+	// databaseProvider is the provider of users in Auth0's databases.
+	databaseProvider = "auth0"
+)
+
+// records reads and writes identities.
+type records interface {
+	Read(ctx context.Context, id string) (kratos.Record, error)
+	Patch(ctx context.Context, id string, ops []kratos.Op) (kratos.Record, error)
+	Schema(ctx context.Context, schemaID string) ([]byte, error)
+}
+
+// writeBack records at Auth0 that a user has migrated.
+type writeBack interface {
+	MarkMigrated(ctx context.Context, userID, identityID string, at time.Time) error
+}
+
+// SyncOptions say how a profile is written into an identity. Records, Mapper and Version
+// are required.
+type SyncOptions struct {
+	// Records reads and patches identities.
+	Records records
+	// Mapper returns the mapper for an identity schema.
+	Mapper func(*mapping.Schema) mapping.Mapper
+	// Rules decide which value wins, and which addresses count as verified.
+	Rules mapping.Rules
+	// WriteBack records migrations at Auth0; nil records none.
+	WriteBack writeBack
+	// Version is this ferry's, recorded in the identity.
+	Version string
+}
+
+// profileSyncer writes profiles into identities: each after a fresh read, in one patch,
+// with retries after a temporary error.
+type profileSyncer struct {
+	SyncOptions
+	log     *zap.Logger
+	hash    func(string) string // of an Auth0 user id, for the log
+	metrics *metrics
+	now     func() time.Time
+
+	queue      chan struct{} // a slot for each profile that waits for a retry
+	writeBacks chan struct{} // a slot for each write-back in flight
+	drain      chan struct{}
+	stop       sync.Once
+	running    sync.WaitGroup
+
+	mu      sync.Mutex
+	schemas map[string]cachedSchema
+}
+
+func newProfileSyncer(opts SyncOptions, log *zap.Logger, hash func(string) string, m *metrics, now func() time.Time) *profileSyncer {
+	return &profileSyncer{
+		SyncOptions: opts, log: log, hash: hash, metrics: m, now: now,
+		queue: make(chan struct{}, syncQueueSize), writeBacks: make(chan struct{}, syncQueueSize), drain: make(chan struct{}), schemas: map[string]cachedSchema{},
+	}
+}
+
+// errNotMigrated: the identity is still pending, or pending again. A match is not a migration.
+var errNotMigrated = errors.New("the identity is still pending")
+
+// errRebound: the identity records another Auth0 user than the profile's.
+var errRebound = errors.New("the identity was bound to another user meanwhile")
+
+// sync writes the profile, or queues it for a retry, and returns the result word. The
+// record is nil if nothing is written yet.
+func (s *profileSyncer) sync(ctx context.Context, lease state.Lease) (*kratos.Record, string) {
+	leased, cancel := context.WithTimeout(ctx, syncTime)
+	record, changed, err := s.firstTry(leased, lease.Handoff)
+	queued := false
+	defer func() {
+		if !queued {
+			cancel()
+		}
+	}()
+	switch {
+	case err == nil:
+		s.done(ctx, lease)
+		if !changed {
+			return &record, "unchanged"
+		}
+		return &record, "written"
+	case isFinal(err):
+		s.logLost(lease, err)
+		s.done(ctx, lease)
+		return nil, "refused"
+	}
+	s.log.Warn("profile not written yet", zap.String("identity_id", lease.Handoff.IdentityID), zap.String("reason", reasonOf(err)))
+	select {
+	case s.queue <- struct{}{}:
+		queued = true
+		s.running.Go(func() {
+			defer func() { <-s.queue }()
+			defer cancel()
+			s.retry(leased, lease, err)
+		})
+		return nil, "queued"
+	default:
+		s.logLost(lease, err)
+		s.done(ctx, lease)
+		return nil, "queue_full"
+	}
+}
+
+// firstTry is the try that a person may be waiting for, so its time is short.
+func (s *profileSyncer) firstTry(ctx context.Context, handoff state.Handoff) (kratos.Record, bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, firstTryTime)
+	defer cancel()
+	return s.write(ctx, handoff)
+}
+
+// retry tries until it succeeds, fails finally, reaches syncTries, or ctx ends. When ferry
+// stops it tries one last time, at once.
+func (s *profileSyncer) retry(ctx context.Context, lease state.Lease, err error) {
+	pause := retryPause
+	for range syncTries {
+		last := s.waitRetry(pause)
+		pause = min(2*pause, maxRetryPause)
+		if ctx.Err() != nil {
+			break
+		}
+		if _, _, err = s.write(ctx, lease.Handoff); err == nil {
+			s.metrics.afterLogin("written_later", 0)
+			s.done(context.WithoutCancel(ctx), lease)
+			return
+		}
+		if last || isFinal(err) {
+			break
+		}
+	}
+	s.metrics.afterLogin("lost", 0)
+	s.logLost(lease, err)
+	s.done(context.WithoutCancel(ctx), lease)
+}
+
+// waitRetry waits for the next try. It returns early, with true, when ferry stops.
+func (s *profileSyncer) waitRetry(pause time.Duration) (draining bool) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return false
+	case <-s.drain:
+		return true
+	}
+}
+
+// Drain retries queued profiles one last time. It returns when all is done or ctx ends.
+func (s *profileSyncer) Drain(ctx context.Context) {
+	s.stop.Do(func() { close(s.drain) })
+	ended := make(chan struct{})
+	go func() { s.running.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		s.log.Error("profiles were still being written", zap.Int("count", len(s.queue)), zap.Int("notes_for_auth0", len(s.writeBacks)))
+	}
+}
+
+// logLost writes the one log line that reconcile needs: whose profile is missing.
+func (s *profileSyncer) logLost(lease state.Lease, err error) {
+	s.log.Error("profile not written", zap.String("identity_id", lease.Handoff.IdentityID), zap.String("subject_hash", s.hash(lease.Handoff.Subject)), zap.String("reason", reasonOf(err)))
+}
+
+func (s *profileSyncer) done(ctx context.Context, lease state.Lease) {
+	if err := lease.Done(ctx); err != nil {
+		s.metrics.stateFault("done")
+	}
+}
+
+// write writes one profile into its identity; changed is false if it was complete.
+func (s *profileSyncer) write(ctx context.Context, handoff state.Handoff) (record kratos.Record, changed bool, err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			logPanic(s.log, fault)
+			err = errPanic
+		}
+	}()
+	before, err := s.Records.Read(ctx, handoff.IdentityID)
+	switch {
+	case err != nil:
+		return kratos.Record{}, false, err
+	case before.Pending, !before.HasPassword:
+		return kratos.Record{}, false, errNotMigrated
+	case len(before.Binding.Subjects) > 0 && !before.Binding.Has(handoff.Subject):
+		return kratos.Record{}, false, errRebound
+	}
+	record, changed, err = s.patch(ctx, before, handoff)
+	if err != nil {
+		return kratos.Record{}, false, err
+	}
+	s.reportMigrated(ctx, before, record, handoff)
+	return record, changed, nil
+}
+
+// patch sends one patch, and a second one if the first gave the identity an address:
+// Kratos lists an address, so that it can be marked as verified, only after that.
+func (s *profileSyncer) patch(ctx context.Context, before kratos.Record, handoff state.Handoff) (record kratos.Record, changed bool, err error) {
+	record = before
+	for range 2 {
+		result, err := s.changes(ctx, record, handoff)
+		if err != nil {
+			return kratos.Record{}, false, err
+		}
+		if len(result.Ops) == 0 {
+			break
+		}
+		ops := make([]kratos.Op, len(result.Ops))
+		for i, op := range result.Ops {
+			ops[i] = kratos.Op{Op: op.Op, Path: op.Path, Value: op.Value}
+		}
+		if record, err = s.Records.Patch(ctx, handoff.IdentityID, ops); err != nil {
+			return kratos.Record{}, false, err
+		}
+		changed = true
+		if len(result.Unmarked) == 0 {
+			break
+		}
+	}
+	return record, changed, nil
+}
+
+// changes returns what the profile adds to the identity as it was just read.
+func (s *profileSyncer) changes(ctx context.Context, before kratos.Record, handoff state.Handoff) (mapping.Result, error) {
+	schema, err := s.schema(ctx, before.SchemaID)
+	if err != nil {
+		return mapping.Result{}, err
+	}
+	profile, err := mapping.ReadClaims(handoff.Claims)
+	if err != nil {
+		return mapping.Result{}, unmappable(err)
+	}
+	profile.Connection = handoff.Connection
+	if profile.Source.Provider == databaseProvider {
+		profile.Source.Connection = handoff.Connection
+	}
+	mapped, err := s.Mapper(schema).Map(profile)
+	if err != nil {
+		return mapping.Result{}, unmappable(err)
+	}
+	marks := map[string]any{"ferry": s.Version, "migrated_at": handoff.MatchedAt.UTC().Format(time.RFC3339)}
+	result, err := mapping.Merge(schema, current(before), profile, mapped, s.Rules, marks)
+	if err != nil {
+		return mapping.Result{}, unmappable(err)
+	}
+	return result, nil
+}
+
+func current(r kratos.Record) mapping.Current {
+	c := mapping.Current{Traits: r.Traits, MetadataPublic: r.MetadataPublic, MetadataAdmin: r.MetadataAdmin}
+	for _, a := range r.Addresses {
+		c.Addresses = append(c.Addresses, mapping.CurrentAddress{Value: a.Value, Via: a.Via, Verified: a.Verified})
+	}
+	return c
+}
+
+// reportMigrated counts and logs a migration that Kratos shows, and writes it back to Auth0.
+func (s *profileSyncer) reportMigrated(ctx context.Context, before, after kratos.Record, handoff state.Handoff) {
+	if after.PasswordDigest != before.PasswordDigest || after.Pending {
+		// Kratos' patch also writes the credentials as it read them: a password that was
+		// changed at this moment may be lost.
+		s.metrics.passwordChanged()
+		s.log.Error("password changed while the profile was written: ask the person to try the new one",
+			zap.String("identity_id", handoff.IdentityID), zap.Bool("pending_again", after.Pending))
+	}
+	s.metrics.migration()
+	s.log.Info("migrated", zap.String("identity_id", handoff.IdentityID), zap.String("subject_hash", s.hash(handoff.Subject)), zap.Time("matched_at", handoff.MatchedAt))
+	if s.WriteBack == nil {
+		return
+	}
+	ctx = context.WithoutCancel(ctx) // no one waits for it
+	select {
+	case s.writeBacks <- struct{}{}:
+		s.running.Go(func() {
+			defer func() { <-s.writeBacks }()
+			if err := s.WriteBack.MarkMigrated(ctx, handoff.Subject, handoff.IdentityID, handoff.MatchedAt); err != nil {
+				s.metrics.writeBackFailed()
+				s.log.Warn("auth0 was not told", zap.String("identity_id", handoff.IdentityID), zap.Error(err))
+			}
+		})
+	default:
+		s.metrics.writeBackFailed()
+	}
+}
+
+var (
+	errMapping = errors.New("the profile cannot be mapped")
+	errPanic   = errors.New("panic")
+)
+
+// unmappable wraps a mapping error, which holds no personal data.
+func unmappable(err error) error { return fmt.Errorf("%w: %w", errMapping, err) }
+
+// isFinal reports whether a retry with the same profile cannot help.
+func isFinal(err error) bool {
+	var k *kratos.Error
+	if errors.As(err, &k) {
+		return k.Final()
+	}
+	return errors.Is(err, errMapping) || errors.Is(err, errNotMigrated) || errors.Is(err, errRebound) || errors.Is(err, errPanic)
+}
+
+// reasonOf is the reason for the log. It holds nothing of the profile.
+func reasonOf(err error) string {
+	var k *kratos.Error
+	if errors.As(err, &k) {
+		return "kratos_" + k.Reason
+	}
+	return err.Error()
+}
