@@ -6,6 +6,7 @@ package strictjson
 
 import (
 	"bytes"
+	stdjson "encoding/json"
 	"errors"
 	"io"
 	"slices"
@@ -30,83 +31,123 @@ var errMalformed = errors.New("not the JSON expected")
 // The keys of an object below one of the opaque names are free to differ in case
 // only: they are somebody's data (Auth0's user_metadata, say), never a protocol.
 func Unmarshal(data []byte, v any, opaque ...string) error {
-	if err := checkKeys(data, opaque); err != nil {
+	if _, err := Value(data, opaque...); err != nil {
 		return err
 	}
-	if err := json.Unmarshal(data, v, jsontext.AllowDuplicateNames(true)); err != nil { // checkKeys found none
+	if err := json.Unmarshal(data, v, jsontext.AllowDuplicateNames(true)); err != nil { // Value found none
 		return errMalformed
 	}
 	return nil
 }
 
-// object is one open object or array: the keys seen so far, folded, the first few
-// in a list, because most objects have no more.
-type object struct {
-	few    []string
-	many   map[string]struct{}
-	opaque bool
+// Value decodes the one JSON value in data, whatever it is: objects become
+// map[string]any, lists []any, and numbers [encoding/json.Number], digit for digit.
+// It accepts what [Unmarshal] accepts and has the same errors.
+func Value(data []byte, opaque ...string) (any, error) {
+	r := reader{dec: jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true)), opaque: opaque} // add finds them
+	value, err := r.value(false)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := r.dec.ReadToken(); !errors.Is(err, io.EOF) {
+		return nil, errMalformed
+	}
+	return value, nil
+}
+
+// reader reads values token by token. The decoder refuses text that is not UTF-8 and
+// bounds the depth of nesting.
+type reader struct {
+	dec    *jsontext.Decoder
+	opaque []string
+}
+
+// value reads the next value. within says that it lies below an opaque name.
+func (r reader) value(within bool) (any, error) {
+	token, err := r.dec.ReadToken()
+	if err != nil {
+		return nil, errMalformed
+	}
+	switch token.Kind() {
+	case '{':
+		return r.object(within)
+	case '[':
+		return r.list(within)
+	case '"':
+		return token.String(), nil
+	case '0':
+		return stdjson.Number(token.String()), nil
+	case 't', 'f':
+		return token.Bool(), nil
+	default:
+		return nil, nil
+	}
+}
+
+func (r reader) object(within bool) (any, error) {
+	seen := keys{exact: within}
+	out := map[string]any{}
+	for r.dec.PeekKind() != '}' {
+		token, err := r.dec.ReadToken()
+		if err != nil {
+			return nil, errMalformed
+		}
+		key := token.String()
+		if err := seen.add(key); err != nil {
+			return nil, err
+		}
+		if out[key], err = r.value(within || slices.Contains(r.opaque, key)); err != nil {
+			return nil, err
+		}
+	}
+	return out, r.end()
+}
+
+func (r reader) list(within bool) (any, error) {
+	out := []any{}
+	for r.dec.PeekKind() != ']' {
+		element, err := r.value(within)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, element)
+	}
+	return out, r.end()
+}
+
+// end reads the end of an object or a list.
+func (r reader) end() error {
+	if _, err := r.dec.ReadToken(); err != nil {
+		return errMalformed
+	}
+	return nil
+}
+
+// keys are those of one open object, the first few in a list, because most objects
+// have no more. Keys that differ only in case are the same unless exact.
+type keys struct {
+	few   []string
+	many  map[string]struct{}
+	exact bool
 }
 
 const few = 16
 
-// checkKeys walks data once. jsontext itself refuses bad UTF-8 and nesting without
-// end.
-func checkKeys(data []byte, opaque []string) error {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true)) // add finds them
-	var open []object
-	nextOpaque := false
-	for {
-		tok, err := dec.ReadToken()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return errMalformed
-		}
-		switch tok.Kind() {
-		case '{', '[':
-			within := len(open) > 0 && open[len(open)-1].opaque
-			open = append(open, object{opaque: within || nextOpaque})
-			nextOpaque = false
-		case '}', ']':
-			open = open[:len(open)-1]
-		case '"':
-			if !isKey(dec) {
-				nextOpaque = false
-				continue
-			}
-			key := tok.String()
-			if err := open[len(open)-1].add(key); err != nil {
-				return err
-			}
-			nextOpaque = slices.Contains(opaque, key)
-		default:
-			nextOpaque = false
-		}
-	}
-}
-
-// isKey reports whether the string that was just read is an object's key.
-func isKey(dec *jsontext.Decoder) bool {
-	kind, length := dec.StackIndex(dec.StackDepth())
-	return kind == '{' && length%2 == 1
-}
-
-func (o *object) add(key string) error {
-	if !o.opaque {
+func (k *keys) add(key string) error {
+	if !k.exact {
 		key = fold(key)
 	}
-	if _, twice := o.many[key]; twice || slices.Contains(o.few, key) {
+	if _, twice := k.many[key]; twice || slices.Contains(k.few, key) {
 		return ErrAmbiguous
 	}
-	if len(o.few) < few {
-		o.few = append(o.few, key)
+	if len(k.few) < few {
+		k.few = append(k.few, key)
 		return nil
 	}
-	if o.many == nil {
-		o.many = map[string]struct{}{}
+	if k.many == nil {
+		k.many = map[string]struct{}{}
 	}
-	o.many[key] = struct{}{}
+	k.many[key] = struct{}{}
 	return nil
 }
 
