@@ -42,30 +42,8 @@ func isEmail(text string) bool {
 	if at < 0 || at > maxLocalPart || len(text) > maxEmail || !isHostname(text[at+1:]) {
 		return false
 	}
-	if isPlainLocal(text[:at]) && !strings.HasSuffix(text, ".") {
-		return true
-	}
 	_, err := mail.ParseAddress(text)
 	return err == nil
-}
-
-// isPlainLocal reports whether a local part is what most are, of which
-// [mail.ParseAddress] is known to take every one: letters, digits, and few signs in
-// between.
-func isPlainLocal(local string) bool {
-	dot := true // as if one stood before
-	for i := range len(local) {
-		c := local[i]
-		switch {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '_', c == '-', c == '+':
-			dot = false
-		case c == '.' && !dot:
-			dot = true
-		default:
-			return false
-		}
-	}
-	return !dot
 }
 
 func isHostname(name string) bool {

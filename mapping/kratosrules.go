@@ -15,8 +15,6 @@ type kratosRules struct {
 	email, phone bool
 }
 
-func (r kratosRules) any() bool { return r.never != "" || r.email || r.phone }
-
 // rulesOf are the rules of the keyword in a schema with this format.
 func (e *extension) rulesOf(format any) kratosRules {
 	text, isText := format.(string)

@@ -14,7 +14,6 @@ import (
 // Schema is a Kratos identity schema. It is safe for concurrent use.
 type Schema struct {
 	compiled *jsonschema.Schema
-	quick    *quick
 	traits   []Trait
 	guards   []guard
 	refused  []Violation
@@ -48,7 +47,7 @@ func ParseSchema(text []byte) (*Schema, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read identity schema: %w", err)
 	}
-	s := &Schema{compiled: compiled, quick: quickTraits(compiled)}
+	s := &Schema{compiled: compiled}
 	if err := s.survey(); err != nil {
 		return nil, fmt.Errorf("read identity schema: %w", err)
 	}
@@ -70,14 +69,6 @@ func (s *Schema) Validate(traits map[string]any) error {
 	if traits == nil {
 		traits = map[string]any{}
 	}
-	if s.quick.allows(traits) {
-		return nil
-	}
-	return s.explain(traits)
-}
-
-// explain says what is wrong with traits, or nil where nothing is.
-func (s *Schema) explain(traits map[string]any) error {
 	err := s.compiled.Validate(map[string]any{"traits": traits})
 	if err == nil {
 		return nil
