@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -76,11 +77,11 @@ func (noImporter) Import(string, string) (jsonnet.Contents, string, error) {
 // Map implements [Mapper].
 func (m *jsonnetMapper) Map(p Profile) (Identity, error) {
 	claims := kratosClaims(p)
-	node, err := nodeOf(claims)
+	extVar, err := json.Marshal(claims)
 	if err != nil {
-		return Identity{}, fmt.Errorf("map with %s: %w", m.name, err)
+		return Identity{}, fmt.Errorf("map with %s: %w", m.name, errClaims)
 	}
-	text, err := m.bounded(node)
+	text, err := m.bounded(string(extVar))
 	if err != nil {
 		failed := m.fault(err)
 		failed.Public = failed.Public || m.isPublic(failed, claims)
@@ -93,10 +94,13 @@ func (m *jsonnetMapper) Map(p Profile) (Identity, error) {
 	return identity, nil
 }
 
-var errEndless = errors.New("it does not end in time")
+var (
+	errClaims  = errors.New("the claims are no JSON")
+	errEndless = errors.New("it does not end in time")
+)
 
 // bounded runs the program, as long as it may take.
-func (m *jsonnetMapper) bounded(claims ast.Node) (text string, err error) {
+func (m *jsonnetMapper) bounded(claims string) (text string, err error) {
 	if m.left.Load() >= maxLeft {
 		return "", errEndless
 	}
@@ -119,28 +123,20 @@ func (m *jsonnetMapper) bounded(claims ast.Node) (text string, err error) {
 	}
 }
 
-func (m *jsonnetMapper) run(claims ast.Node) (string, error) {
+func (m *jsonnetMapper) run(claims string) (string, error) {
 	vm, ok := m.vms.Get().(*jsonnet.VM)
 	if !ok {
 		vm = newVM()
 	}
 	defer m.vms.Put(vm)
-	vm.ExtNode("claims", claims)
-	vm.ExtNode("identity", nobody())
+	vm.ExtCode("claims", claims)
+	vm.ExtCode("identity", noIdentity)
 	defer vm.ExtReset() // a VM in the pool keeps nobody's claims
 	return vm.Evaluate(m.node)
 }
 
-// nobody is what Kratos tells a mapper of somebody who has no identity yet.
-func nobody() ast.Node {
-	object := &ast.DesugaredObject{}
-	for _, name := range [...]string{keyTraits, keyMetadataPublic, keyMetadataAdmin} {
-		object.Fields = append(object.Fields, ast.DesugaredObjectField{
-			Name: &ast.LiteralString{Value: name, Kind: ast.StringDouble}, Body: &ast.DesugaredObject{}, Hide: ast.ObjectFieldInherit,
-		})
-	}
-	return object
-}
+// noIdentity is what Kratos tells a mapper about a person who has no identity yet.
+const noIdentity = `{"traits": {}, "metadata_public": {}, "metadata_admin": {}}`
 
 // The keys of what a mapper answers below identity.
 const (

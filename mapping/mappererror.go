@@ -78,11 +78,11 @@ func (m *jsonnetMapper) isPublic(e *MapperError, claims map[string]any) bool {
 		}
 	}
 	another, _ := anotherValue(claims).(map[string]any)
-	node, err := nodeOf(another)
+	extVar, err := json.Marshal(another)
 	if err != nil {
 		return false
 	}
-	_, err = m.bounded(node)
+	_, err = m.bounded(string(extVar))
 	return err != nil && m.fault(err).Message == e.Message
 }
 
