@@ -173,9 +173,6 @@ func (m *Memory) sweep() (lost []Handoff) {
 	return lost
 }
 
-// Ping does nothing.
-func (*Memory) Ping(context.Context) error { return nil }
-
 // Close reports the remaining profiles to Options.Expired, for they are lost with the
 // process. End Run by its context first.
 func (m *Memory) Close() error {

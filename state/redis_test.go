@@ -23,7 +23,7 @@ const rules = "~ferry:* +get +set +del +getrange +pttl +pexpire +time +eval +eva
 	"+hset +hget +hdel +zadd +zscore +zrem +zrangebyscore +ping"
 
 // everything calls each method that asks Redis.
-func everything(t *testing.T, s store) map[string]func() error {
+func everything(t *testing.T, s *state.Redis) map[string]func() error {
 	t.Helper()
 	ctx, key := t.Context(), [32]byte{9}
 	return map[string]func() error{

@@ -34,7 +34,6 @@ type store interface {
 	Recall(ctx context.Context, key [32]byte) ([]byte, bool, error)
 	Claim(ctx context.Context, key [32]byte, ttl time.Duration) (bool, error)
 	HashKey() [32]byte
-	Ping(ctx context.Context) error
 	Run(ctx context.Context)
 	Close() error
 }
@@ -138,7 +137,6 @@ func keepingBehaviours() []behaviour {
 	return []behaviour{
 		{"nothing kept", func(t on) {
 			mustLease(t.T, t.store, identity, "", false)
-			must(t.T, t.store.Ping(t.Context()))
 		}},
 		{"what was kept comes back whole", func(t on) {
 			k := profile("flow-1")
