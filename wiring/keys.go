@@ -21,16 +21,16 @@ func Fingerprint(key secret.String) string {
 // the operator's own tools.
 const variablePrefix = "${"
 
-// Variable is the environment variable by which Kratos takes the value at a path of
+// variable is the environment variable by which Kratos takes the value at a path of
 // its configuration; the steps through lists are indexes.
-func Variable(path ...string) string { return strings.ToUpper(strings.Join(path, "_")) }
+func variable(path ...string) string { return strings.ToUpper(strings.Join(path, "_")) }
 
 // KeyVariables are the variables from which Kratos takes the key with what Fragment
 // prints.
 func KeyVariables() []string {
 	return []string{
-		Variable(migratePath("config", "auth", "config", "value")...),
-		Variable(afterPath("password", "hooks", "0", "config", "auth", "config", "value")...),
+		variable(migratePath("config", "auth", "config", "value")...),
+		variable(afterPath("password", "hooks", "0", "config", "auth", "config", "value")...),
 	}
 }
 
@@ -38,7 +38,7 @@ func KeyVariables() []string {
 // name of the variable from which Kratos takes it.
 func (o Options) keyValue(auth ...string) string {
 	if o.KeyFromEnvironment {
-		return variablePrefix + Variable(append(auth[:len(auth):len(auth)], "config", "value")...) + "}"
+		return variablePrefix + variable(append(auth[:len(auth):len(auth)], "config", "value")...) + "}"
 	}
 	return o.bearer()
 }

@@ -252,7 +252,7 @@ func (m *merger) apiKey(path ...string) error {
 	below := func(step string) []string { return append(path[:len(path):len(path)], step) }
 	value, _ := m.get(below("value")...).(string)
 	want := m.o.keyValue(path[:len(path)-1]...)
-	own := strings.HasPrefix(value, variablePrefix+Variable(afterPath()...))
+	own := strings.HasPrefix(value, variablePrefix+variable(afterPath()...))
 	switch {
 	case own: // its index may have changed
 		fromEnvironment := Options{KeyFromEnvironment: true}
