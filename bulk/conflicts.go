@@ -4,18 +4,18 @@ import (
 	"context"
 )
 
-// Conflicts that the census did not know are rare, unless somebody else writes to Kratos
-// as well. To look up who is in the way takes Kratos longer than to create an identity.
-// So rows in conflict wait for the next pass over the plan: where they are many, another
-// census finds all who are in the way at once.
+// Conflicts that the scan did not predict are rare, unless another program writes to Kratos
+// too. Looking up the owner of an identifier takes Kratos longer than creating an identity.
+// So rows in conflict wait for the next pass over the plan. If there are many, another scan
+// finds all owners at once.
 
 const (
 	// maxPasses bounds how often rows wait; in the last pass each row is looked up.
 	maxPasses = 4
-	// fewConflicts are looked up one by one, however few identities there are.
+	// fewConflicts or fewer rows are always looked up one by one.
 	fewConflicts = 8
-	// identitiesPerConflict is how many identities a census reads in the time that it
-	// takes to look up one row.
+	// identitiesPerConflict is how many identities a scan reads in the time of one
+	// look-up.
 	identitiesPerConflict = 1000
 )
 
@@ -25,8 +25,9 @@ type waiting struct {
 	last bool // there is no next pass
 }
 
-// conflicts deals with rows that Kratos would not create because somebody is in the way.
-func (r *importer) conflicts(ctx context.Context, rows []planned) error {
+// handleConflicts handles rows that Kratos refused with a conflict: they wait for the next
+// pass, or in the last pass are looked up one by one.
+func (r *importer) handleConflicts(ctx context.Context, rows []planRow) error {
 	r.mu.Lock()
 	wait := !r.waiting.last
 	if wait {
@@ -37,15 +38,15 @@ func (r *importer) conflicts(ctx context.Context, rows []planned) error {
 		return nil
 	}
 	for _, row := range rows {
-		if err := r.conflict(ctx, row); err != nil {
+		if err := r.resolveByLookup(ctx, row); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// carryOut does what the plan says: all of it, then what had to wait.
-func (r *importer) carryOut(ctx context.Context) error {
+// execute runs the plan: first all rows, then those that had to wait.
+func (r *importer) execute(ctx context.Context) error {
 	what := "import"
 	if r.DryRun {
 		what = "dry run"
@@ -55,10 +56,10 @@ func (r *importer) carryOut(ctx context.Context) error {
 	}
 	for pass := 2; r.waiting.rows > 0; pass++ {
 		rows := r.waiting.rows
-		few := rows <= max(fewConflicts, r.census.size/identitiesPerConflict)
+		few := rows <= max(fewConflicts, r.existing.size/identitiesPerConflict)
 		r.waiting = waiting{last: few || pass >= maxPasses}
 		if !few {
-			if err := r.lookAgain(ctx); err != nil {
+			if err := r.rescan(ctx); err != nil {
 				return err
 			}
 		}
@@ -69,24 +70,24 @@ func (r *importer) carryOut(ctx context.Context) error {
 	return nil
 }
 
-// lookAgain takes another census.
-func (r *importer) lookAgain(ctx context.Context) error {
-	next, err := takeCensus(ctx, r)
+// rescan scans the identities in Kratos again.
+func (r *importer) rescan(ctx context.Context) error {
+	next, err := scanIdentities(ctx, r)
 	if err != nil {
 		return err
 	}
-	before := r.census
-	r.census = next
+	before := r.existing
+	r.existing = next
 	return before.close()
 }
 
-// pass goes once through the plan, leaving out what is done.
+// pass goes through the plan once and skips rows that have a result.
 func (r *importer) pass(ctx context.Context, what string, rows int, first bool) error {
 	r.Progress.Start(what, int64(rows))
 	defer r.Progress.Done()
-	crew := r.newCrew(ctx)
-	planErr := r.plan.each(func(p planned) error {
-		if err := crew.ctx.Err(); err != nil {
+	sender := r.newSender(ctx)
+	planErr := r.plan.each(func(p planRow) error {
+		if err := sender.ctx.Err(); err != nil {
 			return err
 		}
 		if r.results.has(p.Line) {
@@ -95,13 +96,13 @@ func (r *importer) pass(ctx context.Context, what string, rows int, first bool) 
 			}
 			return nil
 		}
-		return r.dispatch(crew, p)
+		return r.dispatch(sender, p)
 	})
 	if planErr == nil {
-		planErr = crew.flush()
+		planErr = sender.flush()
 	}
-	if err := crew.wait(); err != nil {
-		return err // it is why the plan stopped, if it did
+	if err := sender.wait(); err != nil {
+		return err // this error stopped the plan
 	}
 	return planErr
 }

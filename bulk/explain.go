@@ -12,11 +12,11 @@ const maxExplained = 500
 
 // explain asks Kratos for its reason where it refused a row of a batch without one, as
 // 1.3.1 does: a request of the row's own tells it. That request may create the identity.
-func (r *importer) explain(ctx context.Context, row planned, item kratos.Created) (kratos.Created, error) {
+func (r *importer) explain(ctx context.Context, row planRow, item kratos.Created) (kratos.Created, error) {
 	if !item.Vague || item.Status != http.StatusBadRequest || !r.mayExplain() {
 		return item, nil
 	}
-	err := r.patiently(ctx, func() error {
+	err := r.retry(ctx, func() error {
 		told, err := r.Kratos.CreateOne(ctx, row.body(r.external()))
 		if err == nil {
 			item = told

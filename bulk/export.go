@@ -85,7 +85,7 @@ func Export(ctx context.Context, opts ExportOptions) (Exported, error) {
 	if x.Out != stdoutName {
 		dir = filepath.Dir(x.Out)
 	}
-	raw, err := nameless(dir) // before the job, which is in vain where nothing can be written
+	raw, err := newUnlinkedFile(dir) // before the job, which is in vain where nothing can be written
 	switch {
 	case err != nil && dir == "":
 		return Exported{}, fmt.Errorf("export: %w; with --out FILE it lies beside FILE", err)

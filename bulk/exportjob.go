@@ -54,7 +54,7 @@ func (x *exporting) completed(ctx context.Context) (upstream.Job, error) {
 		default:
 			return job, fmt.Errorf("ask for the job: %w", explained(err))
 		}
-		if err := rest(ctx, wait); err != nil {
+		if err := sleep(ctx, wait); err != nil {
 			return job, err
 		}
 	}
@@ -70,7 +70,7 @@ func (x *exporting) withinLimits(ctx context.Context, ask func() error) error {
 		if faults == 0 {
 			x.Progress.Say("Auth0's rate limit is reached, waiting for it")
 		}
-		if err := rest(ctx, exportPollMost); err != nil {
+		if err := sleep(ctx, exportPollMost); err != nil {
 			return err
 		}
 	}
@@ -96,8 +96,8 @@ func pollAfter(left, last time.Duration) time.Duration {
 	return min(max(left, exportPollLeast), exportPollMost)
 }
 
-// rest waits; the error is that of ctx.
-func rest(ctx context.Context, d time.Duration) error {
+// sleep waits for d, or returns the error of ctx.
+func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -142,7 +142,7 @@ func (x *exporting) fetch(ctx context.Context) (users int64, err error) {
 			return 0, err
 		}
 		x.Progress.Say("once more: " + err.Error())
-		if err := rest(ctx, time.Duration(try)*time.Second); err != nil {
+		if err := sleep(ctx, time.Duration(try)*time.Second); err != nil {
 			return 0, err
 		}
 	}

@@ -39,7 +39,7 @@ type Finding struct {
 	// Reason says why the user is unmapped, in the words of an import's results.
 	Reason string `json:"reason,omitempty"`
 	Detail string `json:"detail,omitempty"`
-	// Fixed says that the reconciliation mended it.
+	// Fixed says that the reconciliation fixed it.
 	Fixed bool `json:"fixed"`
 }
 
@@ -56,7 +56,7 @@ type Reconciled struct {
 	Native     int `json:"native"`
 	// Kinds says how the users can log in to Kratos, each counted once.
 	Kinds map[Kind]int `json:"kinds"`
-	// Findings and Fixed count what was found and what of it was mended.
+	// Findings and Fixed count what was found and how many of them were fixed.
 	Findings map[Found]int `json:"findings"`
 	Fixed    map[Found]int `json:"fixed"`
 	// Blocked are inactive identities of users who are blocked at Auth0 too.
@@ -78,7 +78,7 @@ func (r Reconciled) NeedVerified() (all int) {
 	return all
 }
 
-// Open is how many findings were not mended.
+// Open is how many findings were not fixed.
 func (r Reconciled) Open() int {
 	open := 0
 	for found, n := range r.Findings {

@@ -124,7 +124,7 @@ func (f *finisher) do(ctx context.Context) error {
 	}
 	if left := f.Wait - f.Now().Sub(started); left > 0 {
 		f.Progress.Say("waiting " + left.Round(time.Second).String() + " for logins that Kratos may still be storing")
-		if err := rest(ctx, left); err != nil {
+		if err := sleep(ctx, left); err != nil {
 			return err
 		}
 	}

@@ -50,7 +50,7 @@ func (f *finisher) change(ctx context.Context, id string) (FinishResult, error) 
 		case fault.Outcome != outcome.Unavailable, f.Now().Sub(started)+wait > f.RetryFor:
 			return result, fmt.Errorf("write the identity %s: %w", id, err)
 		}
-		if err := rest(ctx, wait); err != nil {
+		if err := sleep(ctx, wait); err != nil {
 			return result, err
 		}
 	}

@@ -130,13 +130,13 @@ func (o *ImportOptions) complete() error {
 type importer struct {
 	ImportOptions
 
-	plan    *spool
-	claims  claims
-	folded  claims  // identifiers in the form of the next Kratos, where that is another
-	creates lineSet // rows that the plan makes identities of
-	census  *census
-	results results
-	pace    *pace
+	plan        *planFile
+	identifiers identifierIndex
+	folded      identifierIndex // identifiers in the form of the next Kratos, where that is another
+	creates     lineSet         // rows that the plan makes identities of
+	existing    *existingIdentities
+	results     results
+	limiter     *limiter
 
 	mu         sync.Mutex
 	noExternal bool // this Kratos takes no external_id
@@ -155,7 +155,7 @@ func Import(ctx context.Context, opts ImportOptions) (Summary, error) {
 		return Summary{}, err
 	}
 	started := opts.Now()
-	run := &importer{ImportOptions: opts, results: results{to: opts.Journal.out}, pace: newPace(opts.InFlight), warned: map[string]bool{}}
+	run := &importer{ImportOptions: opts, results: results{to: opts.Journal.out}, limiter: newLimiter(opts.InFlight), warned: map[string]bool{}}
 	err := run.do(ctx)
 	summary := run.results.total()
 	summary.DryRun = opts.DryRun
@@ -170,28 +170,28 @@ func (r *importer) do(ctx context.Context) (err error) {
 	if err := r.checkTenant(); err != nil {
 		return err
 	}
-	if r.plan, err = newSpool(r.TempDir); err != nil {
+	if r.plan, err = newPlanFile(r.TempDir); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.plan.close()) }()
-	if err := r.makePlan(ctx); err != nil {
+	if err := r.planPass(ctx); err != nil {
 		return err
 	}
-	if err := r.Journal.confirm(r.checkpoint()); err != nil {
+	if err := r.Journal.checkInputs(r.checkpoint()); err != nil {
 		return err
 	}
-	r.claims.settle()
-	r.foretell()
+	r.identifiers.resolve()
+	r.warnAboutFile()
 	if r.Kratos != nil {
-		if r.census, err = takeCensus(ctx, r); err != nil {
+		if r.existing, err = scanIdentities(ctx, r); err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, r.census.close()) }() // the last one
-		if len(r.results.created) > 0 && !r.DryRun && !r.census.created {
+		defer func() { err = errors.Join(err, r.existing.close()) }() // the last one
+		if len(r.results.created) > 0 && !r.DryRun && !r.existing.created {
 			return fmt.Errorf("%w: this Kratos has none of the identities that were created; name the Kratos that has, or another results file for a new run", ErrOtherRun)
 		}
 	}
-	err = r.carryOut(ctx)
+	err = r.execute(ctx)
 	return errors.Join(err, r.writeRetry(ctx))
 }
 
@@ -217,24 +217,24 @@ func (r *importer) checkTenant() error {
 	return nil
 }
 
-// dispatch reports a row that is settled already, and sends the others on.
-func (r *importer) dispatch(crew *crew, p planned) error {
-	if loss, lost := r.claims.lost(p.Line); lost && (p.creates() || loss.user) {
-		return r.report(p.result(Failed, "", lostTo(loss)))
+// dispatch reports a row whose outcome is known and passes the others to the sender.
+func (r *importer) dispatch(sender *sender, p planRow) error {
+	if collision, lost := r.identifiers.collisionOf(p.Line); lost && (p.creates() || collision.user) {
+		return r.report(p.result(Failed, "", collisionCause(collision)))
 	}
 	if !p.creates() {
 		return r.report(p.result(p.Outcome, "", p.Reason))
 	}
-	seen := r.census.of(p.Line)
+	found := r.existing.of(p.Line)
 	switch {
-	case seen.kind == none && r.DryRun:
+	case found.owner == noOwner && r.DryRun:
 		return r.report(p.result(p.Outcome, "", p.Reason))
-	case seen.kind == none:
-		return crew.create(p)
-	case seen.kind == theirs:
-		return r.report(p.result(Failed, seen.id, because(reasonOther)))
+	case found.owner == noOwner:
+		return sender.create(p)
+	case found.owner == ownedByOther:
+		return r.report(p.result(Failed, found.id, because(reasonOther)))
 	}
-	return crew.settle(p, seen)
+	return sender.resolveConflict(p, found)
 }
 
 func (r *importer) report(all ...Result) error {

@@ -104,7 +104,7 @@ func TestImportConflicts(t *testing.T) {
 		"identifier, on 1.3.1": {other: fakePerson{Traits: map[string]any{"email": "b@x.test"}}, v131: true},
 	} {
 		for _, late := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s, after the census %v", name, late), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s, after the scan %v", name, late), func(t *testing.T) {
 				t.Parallel()
 				f := newFake(t)
 				f.v131 = c.v131
@@ -199,7 +199,7 @@ func TestImportEnds(t *testing.T) {
 		"gone":                     {"batch", drops, "the same command goes on from here"},
 		"refuses ferry":            {"batch", refuses403, "kratos does not take ferry's token"},
 		"breaks at everything":     {"batch", refuses500, "the same command goes on from here"},
-		"gone at the census":       {"page", drops, "read the identities in Kratos"},
+		"gone during the scan":     {"page", drops, "read the identities in Kratos"},
 		"answers something else":   {"batch", misreads, "in a way that cannot be read"},
 		"gone while looking twice": {"ids", drops, "the same command goes on from here"},
 	} {
@@ -214,12 +214,12 @@ func (c ending) ends(t *testing.T) {
 	t.Helper()
 	f := newFake(t)
 	f.v131 = true
-	var mended atomic.Bool
+	var repaired atomic.Bool
 	f.on = func(kind string, _ int) fault {
-		if kind == "batch" && !mended.Load() && c.kind == "ids" {
+		if kind == "batch" && !repaired.Load() && c.kind == "ids" {
 			f.have(fakePerson{ID: "00000000-0000-4000-8000-000000000001", Traits: map[string]any{"email": "u2@x.test"}})
 		}
-		if kind == c.kind && !mended.Load() {
+		if kind == c.kind && !repaired.Load() {
 			return c.wrong
 		}
 		return well
@@ -239,7 +239,7 @@ func (c ending) ends(t *testing.T) {
 	if err := im.opts.Journal.Close(); err != nil {
 		t.Fatal(err)
 	}
-	mended.Store(true)
+	repaired.Store(true)
 	im = start()
 	summary, _ := im.must()
 	if err := im.opts.Journal.Close(); err != nil {

@@ -106,7 +106,7 @@ func (j *Journal) load(into *results) error {
 }
 
 // confirm notes what the run is about, or checks that it is still about the same.
-func (j *Journal) confirm(now checkpoint) error {
+func (j *Journal) checkInputs(now checkpoint) error {
 	if j.file == nil {
 		return nil
 	}

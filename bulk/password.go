@@ -11,7 +11,7 @@ import (
 
 // password says how the person proves his password to Kratos: by the hash that Auth0
 // exported, or through the hook.
-func (p *planner) password(s *sketch, identity *kratos.CreateIdentity, profile mapping.Profile, mark map[string]any, crosses bool) error {
+func (p *planner) password(s *draft, identity *kratos.CreateIdentity, profile mapping.Profile, mark map[string]any, crosses bool) error {
 	found, why, err := p.hash(profile)
 	if err != nil {
 		return err
@@ -37,7 +37,7 @@ func (p *planner) password(s *sketch, identity *kratos.CreateIdentity, profile m
 
 // linkedElsewhere is a row whose password the hook cannot verify: Auth0 takes it with the
 // names of a linked account only, and none of them is an identifier of the identity.
-func linkedElsewhere(s *sketch, identity *kratos.CreateIdentity) {
+func linkedElsewhere(s *draft, identity *kratos.CreateIdentity) {
 	s.Outcome = Skipped
 	if len(identity.Social) > 0 {
 		s.Outcome = CreatedSocial

@@ -17,11 +17,11 @@ type planner struct {
 	run  string
 }
 
-// sketch is the plan of a row, and what it claims.
-type sketch struct {
-	planned
+// draft is the plan of a row with the keys for the index.
+type draft struct {
+	planRow
 
-	claims        []sketchClaim
+	keys          []indexKey
 	mfaDropped    bool
 	socialLeftOut int
 	phonesLeftOut int
@@ -34,23 +34,23 @@ type sketch struct {
 	note          string   // more for the detail of the result
 }
 
-type sketchClaim struct {
+type indexKey struct {
 	value string
 	rank  uint32
 	// folded is the form that the next Kratos gives the identifier, if it is another.
 	folded string
 }
 
-func (s sketch) refuse(outcome Outcome, word, detail string) sketch {
+func (s draft) refuse(outcome Outcome, word, detail string) draft {
 	s.Outcome, s.Reason = outcome, cause{word, detail}
 	return s
 }
 
-// plan says what the row becomes, as far as the row alone tells. Whatever becomes of
-// it, it claims what it can: a row that is left out still stands in the way of
-// somebody else who calls himself the same.
-func (p *planner) plan(line int, row []byte, fault error) (sketch, error) {
-	s := sketch{planned: planned{Line: line}}
+// plan decides what the row becomes, as far as the row alone tells. The draft always has
+// the identifiers of the row, also if the row is skipped or fails: they can still collide
+// with those of another user.
+func (p *planner) plan(line int, row []byte, fault error) (draft, error) {
+	s := draft{planRow: planRow{Line: line}}
 	if fault != nil {
 		return s.refuse(Failed, reasonUnreadable, fault.Error()), nil
 	}
@@ -59,15 +59,15 @@ func (p *planner) plan(line int, row []byte, fault error) (sketch, error) {
 		return s.refuse(Failed, reasonUnreadable, err.Error()), nil
 	}
 	s.UserID = profile.UserID
-	s.claim(profile.UserID, user)
+	s.addKey(profile.UserID, rankUser)
 	mapped, err := p.opts.Mapper.Map(profile)
 	if err != nil {
-		s.claimProfile(profile)
+		s.addProfileKeys(profile)
 		return s.refuse(Failed, reasonInvalid, err.Error()), nil
 	}
 	invalid := p.validate(&s, profile, &mapped)
 	handles := p.opts.Schema.Handles(mapped.Traits)
-	s.claimHandles(handles, p.opts.Rules.Verified(profile))
+	s.addHandleKeys(handles, p.opts.Rules.Verified(profile))
 	s.database, s.connection, s.notes = profile.HasPassword(), profile.Connection, mapped.Notes
 	social := p.social(profile, &s)
 	if len(profile.Factors) > 0 {
@@ -98,7 +98,7 @@ func (p *planner) plan(line int, row []byte, fault error) (sketch, error) {
 // validate checks the traits. Optional phone numbers that Kratos would refuse, and that
 // Auth0 did not verify, are left out of them where that makes them valid: the person
 // must not be lost for them.
-func (p *planner) validate(s *sketch, profile mapping.Profile, mapped *mapping.Identity) error {
+func (p *planner) validate(s *draft, profile mapping.Profile, mapped *mapping.Identity) error {
 	err := p.opts.Schema.Validate(mapped.Traits)
 	if err == nil {
 		return nil
@@ -140,7 +140,7 @@ func hasPassword(handles []mapping.Handle) bool {
 }
 
 // finish makes the identity of a row that can have one.
-func (p *planner) finish(s sketch, profile mapping.Profile, mapped mapping.Identity, handles []mapping.Handle, social []kratos.Social) (sketch, error) {
+func (p *planner) finish(s draft, profile mapping.Profile, mapped mapping.Identity, handles []mapping.Handle, social []kratos.Social) (draft, error) {
 	identity := kratos.CreateIdentity{
 		SchemaID: p.opts.SchemaID, Traits: mapped.Traits, MetadataPublic: mapped.MetadataPublic,
 		Inactive: profile.Blocked, Social: social,
@@ -189,7 +189,7 @@ func (p *planner) finish(s sketch, profile mapping.Profile, mapped mapping.Ident
 
 // social are the linked accounts that become credentials: those whose provider is
 // named, and only where the primary e-mail address is verified, or there is nothing else.
-func (p *planner) social(profile mapping.Profile, s *sketch) []kratos.Social {
+func (p *planner) social(profile mapping.Profile, s *draft) []kratos.Social {
 	var credentials []kratos.Social
 	believed, _ := profile.Claims["email_verified"].(bool)
 	believed = believed || !slices.ContainsFunc(profile.Accounts, isLocal)
@@ -204,7 +204,7 @@ func (p *planner) social(profile mapping.Profile, s *sketch) []kratos.Social {
 			s.socialLeftOut++
 		case !slices.Contains(credentials, credential):
 			credentials = append(credentials, credential)
-			s.claim(name+":"+credential.Subject, unproven)
+			s.addKey(name+":"+credential.Subject, rankUnverified)
 		}
 	}
 	return credentials
@@ -216,31 +216,31 @@ func isLocal(account mapping.Account) bool {
 	return account.HasPassword() || account.Provider == "email" || account.Provider == "sms"
 }
 
-func (s *sketch) claim(value string, rank uint32) {
-	s.claims = append(s.claims, sketchClaim{value: value, rank: rank})
+func (s *draft) addKey(value string, rank uint32) {
+	s.keys = append(s.keys, indexKey{value: value, rank: rank})
 }
 
-func (s *sketch) claimHandles(handles []mapping.Handle, verified []mapping.Address) {
+func (s *draft) addHandleKeys(handles []mapping.Handle, verified []mapping.Address) {
 	for _, handle := range handles {
-		rank := unproven
+		rank := rankUnverified
 		if slices.ContainsFunc(verified, func(a mapping.Address) bool {
 			return (mapping.Address{Value: handle.Value, Via: a.Via}).Normalize() == a
 		}) {
-			rank = proven
+			rank = rankVerified
 		}
-		s.claim(kratos.NormalizeIdentifier(handle.Value), rank)
-		claim := &s.claims[len(s.claims)-1]
-		if folded := mapping.Fold(claim.value); folded != claim.value {
-			claim.folded = folded
+		s.addKey(kratos.NormalizeIdentifier(handle.Value), rank)
+		key := &s.keys[len(s.keys)-1]
+		if folded := mapping.Fold(key.value); folded != key.value {
+			key.folded = folded
 		}
 	}
 }
 
-// claimProfile claims what a mapper that failed would most likely have made of it.
-func (s *sketch) claimProfile(profile mapping.Profile) {
+// addProfileKeys adds the identifiers that the failed mapper would most likely have set.
+func (s *draft) addProfileKeys(profile mapping.Profile) {
 	for _, claim := range []string{"email", "preferred_username", "phone_number"} {
 		if value, _ := profile.Claims[claim].(string); value != "" {
-			s.claim(kratos.NormalizeIdentifier(value), unproven)
+			s.addKey(kratos.NormalizeIdentifier(value), rankUnverified)
 		}
 	}
 }

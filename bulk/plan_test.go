@@ -211,7 +211,7 @@ func golden(t *testing.T, name, body string) {
 	}
 }
 
-// A row that is not taken over claims what it can all the same.
+// The identifiers of a row that is not taken over collide all the same.
 func TestPlanClaims(t *testing.T) {
 	t.Parallel()
 	mfa := with{"multifactor": []any{"guardian"}}
@@ -221,17 +221,17 @@ func TestPlanClaims(t *testing.T) {
 		opts func(*bulk.ImportOptions)
 		want string
 	}{
-		"nobody proven":         {[]string{auth0User("1", "a@x.test"), auth0User("2", "a@x.test")}, nil, "1:failed:identifier_twice 2:failed:identifier_twice"},
+		"none verified":         {[]string{auth0User("1", "a@x.test"), auth0User("2", "a@x.test")}, nil, "1:failed:identifier_twice 2:failed:identifier_twice"},
 		"case":                  {[]string{auth0User("1", "a@x.test"), auth0User("2", " A@X.test")}, nil, "1:failed:identifier_twice 2:failed:identifier_twice"},
-		"the second proven":     {[]string{auth0User("1", "A@x.test"), verified("2", "a@x.test")}, nil, "1:failed:identifier_twice 2:created_pending:no_hash"},
-		"both proven":           {[]string{verified("1", "a@x.test"), verified("2", "a@x.test")}, nil, "1:created_pending:no_hash 2:failed:identifier_twice"},
+		"the second verified":   {[]string{auth0User("1", "A@x.test"), verified("2", "a@x.test")}, nil, "1:failed:identifier_twice 2:created_pending:no_hash"},
+		"both verified":         {[]string{verified("1", "a@x.test"), verified("2", "a@x.test")}, nil, "1:created_pending:no_hash 2:failed:identifier_twice"},
 		"a Kelvin twin":         {[]string{verified("1", "\u212aim@x.test"), verified("2", "kim@x.test")}, nil, "1:failed:identifier_twice 2:created_pending:no_hash"},
 		"a Kelvin twin alone":   {[]string{verified("1", "\u212aim@x.test"), auth0User("2", "kim@x.test")}, nil, "1:failed:identifier_twice 2:failed:identifier_twice"},
 		"a name as an address":  {[]string{verified("1", "a@x.test"), auth0User("2", "b@x.test", with{"username": "A@x.test"})}, nil, "1:created_pending:no_hash 2:failed:identifier_twice"},
 		"a user twice":          {[]string{verified("1", "a@x.test"), verified("1", "b@x.test")}, nil, "1:created_pending:no_hash 2:failed:duplicate_user"},
 		"a user twice, skipped": {[]string{verified("1", "a@x.test", mfa), verified("1", "b@x.test")}, nil, "1:skipped:mfa 2:failed:duplicate_user"},
-		"skipped, proven":       {[]string{verified("1", "a@x.test", mfa), auth0User("2", "a@x.test")}, nil, "1:skipped:mfa 2:failed:identifier_twice"},
-		"skipped, unproven":     {[]string{auth0User("1", "a@x.test", mfa), auth0User("2", "a@x.test")}, nil, "1:skipped:mfa 2:failed:identifier_twice"},
+		"skipped, verified":     {[]string{verified("1", "a@x.test", mfa), auth0User("2", "a@x.test")}, nil, "1:skipped:mfa 2:failed:identifier_twice"},
+		"skipped, unverified":   {[]string{auth0User("1", "a@x.test", mfa), auth0User("2", "a@x.test")}, nil, "1:skipped:mfa 2:failed:identifier_twice"},
 		"no method":             {[]string{social("github", "1", with{"email": "a@x.test"}), auth0User("2", "a@x.test")}, nil, "1:skipped:no_login_method 2:failed:identifier_twice"},
 		"invalid":               {[]string{verified("1", "a@x.test", with{"nickname": strings.Repeat("n", 31)}), auth0User("2", "a@x.test")}, nil, "1:failed:invalid 2:failed:identifier_twice"},
 		"mapper":                {[]string{verified("1", "a@x.test"), auth0User("2", "a@x.test"), verified("3", "c@x.test")}, func(o *bulk.ImportOptions) { o.Mapper = grumpyWith{"auth0|1", o.Mapper} }, "1:failed:invalid 2:failed:identifier_twice 3:created_pending:no_hash"},
@@ -320,7 +320,7 @@ func TestHashFileOfAnother(t *testing.T) {
 	}{
 		"tenant":     {[]string{other}, func(o *bulk.ImportOptions) { o.Tenant = "canary" }, `of the tenant "other", not of "canary"`},
 		"two":        {[]string{other, hashLine("1", bcryptHash, setAt)}, nil, "of several tenants"},
-		"not one":    {[]string{other}, nil, "not one hash is of a user"},
+		"not one":    {[]string{other}, nil, "no hash belongs to a user"},
 		"no hashes":  {[]string{many(1)[0], "canary"}, nil, "not one of the 2 entries of the hash file is a hash"},
 		"nothing":    {[]string{""}, nil, ""},
 		"this one":   {[]string{hashLine("1", bcryptHash, setAt)}, func(o *bulk.ImportOptions) { o.Tenant = "canary" }, ""},

@@ -60,11 +60,11 @@ func refused(status int, said string) cause {
 	return cause{reasonKratos, text}
 }
 
-// lostTo is the cause of a row that did not get what it claims.
-func lostTo(l loss) cause {
+// collisionCause is the cause of a row whose user id or identifier another row gets.
+func collisionCause(c collision) cause {
 	word := reasonTwice
-	if l.user {
+	if c.user {
 		word = reasonDuplicateUser
 	}
-	return cause{word, fmt.Sprintf("line %d has it too", l.against)}
+	return cause{word, fmt.Sprintf("line %d has it too", c.against)}
 }

@@ -52,7 +52,7 @@ func Rebind(ctx context.Context, identities *kratos.Client, r Rebinding, progres
 	if !IsSubject(r.Subject) {
 		return Rebound{}, errors.New("the subject is an Auth0 user id such as auth0|5f7c8ec7c33c6c004bbafe82")
 	}
-	if err := unclaimed(ctx, identities, r, progress); err != nil {
+	if err := checkUnbound(ctx, identities, r, progress); err != nil {
 		return Rebound{}, err
 	}
 	before, err := identities.Read(ctx, r.IdentityID)
@@ -93,8 +93,8 @@ func users(record kratos.Record) []string {
 	return users
 }
 
-// unclaimed makes sure that nobody else is bound to the user.
-func unclaimed(ctx context.Context, identities *kratos.Client, r Rebinding, progress Progress) error {
+// checkUnbound makes sure that nobody else is bound to the user.
+func checkUnbound(ctx context.Context, identities *kratos.Client, r Rebinding, progress Progress) error {
 	progress.Start("identities in Kratos", 0)
 	defer progress.Done()
 	err := identities.Walk(ctx, func(record kratos.Record) error {

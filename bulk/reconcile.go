@@ -25,7 +25,7 @@ type ReconcileOptions struct {
 	Mapper    mapping.Mapper
 	Rules     mapping.Rules
 	Providers Providers
-	// Fix mends what is safe to, by the same rules as an import that updates.
+	// Fix fixes what is safe to fix, by the same rules as an import that updates.
 	Fix     bool
 	HookOff bool
 	// PasswordsNeedVerified and SocialNeedsVerified say that Kratos lets nobody without a
@@ -42,11 +42,11 @@ type ReconcileOptions struct {
 type reconciler struct {
 	ReconcileOptions
 
-	users  *userStore
-	claims claims
-	seen   lineSet
-	result Reconciled
-	out    *json.Encoder
+	users       *userStore
+	identifiers identifierIndex
+	seen        lineSet
+	result      Reconciled
+	out         *json.Encoder
 }
 
 // Reconcile compares Auth0's users with Kratos' identities: one pass over the file, one
@@ -64,7 +64,7 @@ func Reconcile(ctx context.Context, opts ReconcileOptions) (result Reconciled, e
 	if err := r.readUsers(ctx); err != nil {
 		return r.result, err
 	}
-	r.claims.settle()
+	r.identifiers.resolve()
 	if err := r.walk(ctx); err != nil {
 		return r.result, err
 	}
@@ -87,14 +87,14 @@ func (r *reconciler) readUsers(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for _, claim := range s.claims {
-			if err := r.claims.add(claim.value, s.Line, claim.rank); err != nil {
+		for _, key := range s.keys {
+			if err := r.identifiers.add(key.value, s.Line, key.rank); err != nil {
 				return err
 			}
 		}
 		r.result.Users++
 		s.User = slices.Clone(row.JSON)
-		if err := r.users.put(s.planned); err != nil {
+		if err := r.users.put(s.planRow); err != nil {
 			return err
 		}
 		now := r.Users.Offset()
@@ -125,7 +125,7 @@ func (r *reconciler) identity(ctx context.Context, record kratos.Record) error {
 		r.result.Native++
 		return nil
 	}
-	lines := r.claims.lines(subject, user)
+	lines := r.identifiers.lines(subject, rankUser)
 	if len(lines) == 0 {
 		return r.found(Finding{UserID: subject, IdentityID: record.ID, Finding: Extra, Detail: "no such user in the file"})
 	}
@@ -160,8 +160,9 @@ func (r *reconciler) identity(ctx context.Context, record kratos.Record) error {
 	return r.compare(ctx, row, record, profile, kind, against)
 }
 
-// compare finds what is stale and what is different, and mends it where it may.
-func (r *reconciler) compare(ctx context.Context, row planned, record kratos.Record, profile mapping.Profile, kind Kind, against hindrance) error {
+// compare finds what is stale and what is different, and fixes it if Fix is set and it is
+// safe.
+func (r *reconciler) compare(ctx context.Context, row planRow, record kratos.Record, profile mapping.Profile, kind Kind, against hindrance) error {
 	finding := Finding{Line: row.Line, UserID: row.UserID, IdentityID: record.ID}
 	var found []Finding
 	if why := staleSince(record, profile); why != "" {
@@ -196,7 +197,7 @@ func (r *reconciler) compare(ctx context.Context, row planned, record kratos.Rec
 		}
 	}
 	if r.Fix && (different || blocked) {
-		change, err := editor.bringAgain(ctx, row.UserID, row.User, record.ID)
+		change, err := editor.applyWithRetry(ctx, row.UserID, row.User, record.ID)
 		var fault *kratos.Error
 		switch {
 		case change.why.Word == reasonUnchanged:
@@ -210,12 +211,12 @@ func (r *reconciler) compare(ctx context.Context, row planned, record kratos.Rec
 		if blocked && change.outcome == Updated {
 			r.result.deactivated(kind, against)
 		}
-		mend(found, change)
+		markFixed(found, change)
 	}
 	return r.found(found...)
 }
 
-// detailBlocked is the one stale thing that can be mended.
+// detailBlocked is the detail of the only Stale finding that ferry can fix.
 const detailBlocked = "blocked at Auth0, and active in Kratos"
 
 // deactivated counts an identity anew that the reconciliation has just switched off.
@@ -226,15 +227,15 @@ func (r *Reconciled) deactivated(was Kind, against hindrance) {
 	r.hinder(was, against, -1)
 }
 
-// mend notes what became of the findings that a change was to mend.
-func mend(found []Finding, change change) {
+// markFixed records on the findings whether a change fixed them.
+func markFixed(found []Finding, change change) {
 	for i := range found {
 		if found[i].Finding == Stale && found[i].Detail != detailBlocked {
-			continue // nobody but the person can mend a password
+			continue // only the person can change a password
 		}
 		switch found[i].Fixed = change.outcome == Updated; {
 		case !found[i].Fixed:
-			found[i].Detail += " (not mended: " + change.why.String() + ")"
+			found[i].Detail += " (not fixed: " + change.why.String() + ")"
 		case change.why != cause{}:
 			found[i].Detail += " (" + change.why.String() + ")"
 		}
@@ -297,10 +298,10 @@ func (r *reconciler) missing() error {
 			return err
 		}
 		finding := Finding{Line: line, UserID: row.UserID, Finding: Missing}
-		loss, lost := r.claims.lost(line)
+		collision, lost := r.identifiers.collisionOf(line)
 		switch {
-		case lost && (loss.user || row.creates()):
-			finding.unmapped(lostTo(loss))
+		case lost && (collision.user || row.creates()):
+			finding.unmapped(collisionCause(collision))
 		case !row.creates():
 			finding.unmapped(row.Reason)
 		}

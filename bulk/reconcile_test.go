@@ -15,7 +15,7 @@ import (
 )
 
 // reconciling runs a reconciliation of the rows, and returns its findings as
-// line:finding:first word of the detail, with ! where it was mended.
+// line:finding:first word of the detail, with ! where it was fixed.
 func reconciling(t *testing.T, f *fakeKratos, rows []string, change func(*bulk.ReconcileOptions)) (bulk.Reconciled, string, []bulk.Finding) {
 	t.Helper()
 	s := schema(t)
@@ -93,12 +93,12 @@ func TestReconcile(t *testing.T) {
 		"native":              {people: []fakePerson{{Traits: map[string]any{"email": "n@x.test"}}}, kinds: "map[]"},
 		"duplicate":           {rows: []string{one}, people: []fakePerson{bound("auth0|1", "a@x.test"), bound("auth0|1", "b@x.test")}, want: "1:duplicate", detail: "another identity", kinds: "map[imported_hash:1]"},
 		"different":           {rows: []string{auth0User("1", "a@x.test", with{"locale": "de"})}, people: []fakePerson{bound("auth0|1", "a@x.test")}, want: "1:different", detail: "[/traits/locale]", kinds: "map[imported_hash:1]"},
-		"different, mended":   {rows: []string{auth0User("1", "a@x.test", with{"locale": "de"})}, people: []fakePerson{bound("auth0|1", "a@x.test")}, fix: true, want: "1:different!", kinds: "map[imported_hash:1]"},
+		"different, fixed":    {rows: []string{auth0User("1", "a@x.test", with{"locale": "de"})}, people: []fakePerson{bound("auth0|1", "a@x.test")}, fix: true, want: "1:different!", kinds: "map[imported_hash:1]"},
 		"different, pending":  {rows: []string{auth0User("1", "a@x.test", with{"locale": "de"})}, people: []fakePerson{pendingOf("auth0|1", "a@x.test")}, fix: true, kinds: "map[pending:1]"},
 		"pending, hook off":   {rows: []string{auth0User("1", "a@x.test", with{"locale": "de"})}, people: []fakePerson{pendingOf("auth0|1", "a@x.test")}, fix: true, want: "1:different!", kinds: "map[pending:1]", change: func(o *bulk.ReconcileOptions) { o.HookOff = true }},
 		"blocked":             {rows: []string{auth0User("1", "a@x.test", with{"blocked": true})}, people: []fakePerson{bound("auth0|1", "a@x.test")}, want: "1:stale", detail: "blocked at Auth0", kinds: "map[imported_hash:1]"},
-		"blocked, mended":     {rows: []string{auth0User("1", "a@x.test", with{"blocked": true})}, people: []fakePerson{bound("auth0|1", "a@x.test")}, fix: true, want: "1:stale!", kinds: "map[imported_hash:0 inactive:1]"},
-		"blocked, pending":    {rows: []string{auth0User("1", "a@x.test", with{"blocked": true})}, people: []fakePerson{pendingOf("auth0|1", "a@x.test")}, fix: true, want: "1:stale", detail: "not mended: pending", kinds: "map[pending:1]"},
+		"blocked, fixed":      {rows: []string{auth0User("1", "a@x.test", with{"blocked": true})}, people: []fakePerson{bound("auth0|1", "a@x.test")}, fix: true, want: "1:stale!", kinds: "map[imported_hash:0 inactive:1]"},
+		"blocked, pending":    {rows: []string{auth0User("1", "a@x.test", with{"blocked": true})}, people: []fakePerson{pendingOf("auth0|1", "a@x.test")}, fix: true, want: "1:stale", detail: "not fixed: pending", kinds: "map[pending:1]"},
 		"blocked on both":     {rows: []string{auth0User("1", "a@x.test", with{"blocked": true})}, people: []fakePerson{inactive(bound("auth0|1", "a@x.test"))}, kinds: "map[inactive:1]"},
 		"inactive here only":  {rows: []string{one}, people: []fakePerson{inactive(bound("auth0|1", "a@x.test"))}, fix: true, kinds: "map[inactive:1]"},
 		"reset since":         {rows: []string{auth0User("1", "a@x.test", reset("2024-05-01T10:00:01Z"))}, people: []fakePerson{marked(bound("auth0|1", "a@x.test"), asHash)}, fix: true, want: "1:stale", detail: "after the hash was exported", kinds: "map[imported_hash:1]"},
@@ -152,7 +152,7 @@ func (c reconciled) isFound(t *testing.T) {
 	}
 	if c.fix {
 		if _, again, _ := reconciling(t, f, c.rows, c.change); strings.Contains(got, "!") && again != "" {
-			t.Errorf("mended, there is still %s", again)
+			t.Errorf("fixed, there is still %s", again)
 		}
 	}
 }

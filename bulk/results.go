@@ -105,8 +105,8 @@ func (r *results) note(result Result) bool {
 	return true
 }
 
-// sketched notes what the plan of a row tells for the summary.
-func (r *results) sketched(s sketch) {
+// addDraft notes what the plan of a row tells for the summary.
+func (r *results) addDraft(s draft) {
 	r.summary.SocialLeftOut += s.socialLeftOut
 	r.summary.PhonesLeftOut += s.phonesLeftOut
 	if s.mfaDropped {

@@ -159,7 +159,7 @@ func FuzzResume(f *testing.F) {
 
 func TestPace(t *testing.T) {
 	t.Parallel()
-	p := newPace(4)
+	p := newLimiter(4)
 	p.answered(49, time.Second)
 	if p.size() != 50 {
 		t.Errorf("a batch that was not full made it %d", p.size())
@@ -179,7 +179,7 @@ func TestPace(t *testing.T) {
 		t.Errorf("a slow one made it %d", p.size())
 	}
 	for range 20 {
-		p.troubled()
+		p.failed()
 	}
 	if p.size() != 10 || p.limit != 1 {
 		t.Errorf("trouble made it %d, %d at once", p.size(), p.limit)

@@ -103,7 +103,7 @@ func (s straggler) row() []string {
 		utc(s.importedAt), utc(s.lastLogin), s.locale, s.name,
 	}
 	for i := range row {
-		row[i] = harmless(row[i])
+		row[i] = escapeCSVCell(row[i])
 	}
 	return row
 }
@@ -136,9 +136,9 @@ func nameIn(values map[string]any) string {
 // plainNumber is a phone number, which a spreadsheet takes for no more than a number.
 var plainNumber = regexp.MustCompile(`^\+[0-9 ]+$`)
 
-// harmless puts a quote before a cell that a spreadsheet would compute: people choose
+// escapeCSVCell puts a quote before a cell that a spreadsheet would compute: people choose
 // their names and addresses themselves, and operators open such a file.
-func harmless(cell string) string {
+func escapeCSVCell(cell string) string {
 	if cell != "" && strings.ContainsRune("=+-@\t\r\n", rune(cell[0])) && !plainNumber.MatchString(cell) {
 		return "'" + cell
 	}

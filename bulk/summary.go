@@ -27,8 +27,7 @@ type Summary struct {
 	// NoVerifiedAddress are identities with a password and without a verified address:
 	// Kratos' require_verified_address keeps them out.
 	NoVerifiedAddress int `json:"no_verified_address"`
-	// Shared are rows of the file that claim an identifier or address which another row
-	// claims too, and get nothing therefore.
+	// Shared is how many rows fail because another row has the same identifier or address.
 	Shared int `json:"identifiers_shared"`
 	// Folding are identifiers that the next Kratos would take for one and the same,
 	// though they are of several users; FoldingLines are the lines of the first of them.

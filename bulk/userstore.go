@@ -8,7 +8,7 @@ import (
 	"os"
 )
 
-// userStore keeps planned rows in nameless files, to be found by their lines: the rows
+// userStore keeps plan rows in unlinked files, to be found by their lines: the rows
 // one after the other, and where each begins.
 type userStore struct {
 	rows, index *os.File
@@ -17,11 +17,11 @@ type userStore struct {
 }
 
 func newUserStore(dir string) (*userStore, error) {
-	rows, err := nameless(dir)
+	rows, err := newUnlinkedFile(dir)
 	if err != nil {
 		return nil, err
 	}
-	index, err := nameless(dir)
+	index, err := newUnlinkedFile(dir)
 	if err != nil {
 		return nil, errors.Join(err, rows.Close())
 	}
@@ -30,7 +30,7 @@ func newUserStore(dir string) (*userStore, error) {
 
 const placeBytes = 16 // offset and length
 
-func (s *userStore) put(p planned) error {
+func (s *userStore) put(p planRow) error {
 	text, err := json.Marshal(p)
 	if err != nil {
 		return fmt.Errorf("write a temporary file: %w", err)
@@ -49,9 +49,9 @@ func (s *userStore) put(p planned) error {
 	return nil
 }
 
-func (s *userStore) get(line int) (planned, error) {
+func (s *userStore) get(line int) (planRow, error) {
 	var place [placeBytes]byte
-	var p planned
+	var p planRow
 	if _, err := s.index.ReadAt(place[:], int64(line)*placeBytes); err != nil {
 		return p, fmt.Errorf("read a temporary file: %w", err)
 	}

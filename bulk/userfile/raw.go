@@ -73,7 +73,7 @@ func gzipFault(err error) error {
 // openFile gives a file that can be read at any place, and its size.
 func openFile(ctx context.Context, name string, stdin io.Reader, dir string) (*os.File, int64, error) {
 	if name == "-" {
-		return spool(ctx, stdin, dir)
+		return copyToUnlinkedFile(ctx, stdin, dir)
 	}
 	file, err := os.Open(name)
 	if err != nil {
@@ -89,12 +89,12 @@ func openFile(ctx context.Context, name string, stdin io.Reader, dir string) (*o
 		return file, info.Size(), nil
 	}
 	defer file.Close() //nolint:errcheck // a pipe or a device that was only read
-	return spool(ctx, file, dir)
+	return copyToUnlinkedFile(ctx, file, dir)
 }
 
-// spool copies a stream to a file that has no name. The copy runs beside, because a
+// copyToUnlinkedFile copies a stream to a file that has no name. The copy runs beside, because a
 // terminal that says nothing cannot be interrupted; closing the file ends it.
-func spool(ctx context.Context, in io.Reader, dir string) (*os.File, int64, error) {
+func copyToUnlinkedFile(ctx context.Context, in io.Reader, dir string) (*os.File, int64, error) {
 	file, err := unnamed(dir)
 	if err != nil {
 		return nil, 0, err

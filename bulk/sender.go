@@ -14,78 +14,78 @@ import (
 	"ferry/outcome"
 )
 
-// crew makes the requests of a run, several at once.
-type crew struct {
+// sender makes the requests of a run, several at a time.
+type sender struct {
 	run   *importer
 	ctx   context.Context //nolint:containedctx // it ends with the first error of the group below
 	group *errgroup.Group
 
-	batch []planned
+	batch []planRow
 	bytes int
 }
 
-func (r *importer) newCrew(ctx context.Context) *crew {
+func (r *importer) newSender(ctx context.Context) *sender {
 	group, ctx := errgroup.WithContext(ctx)
-	return &crew{run: r, ctx: ctx, group: group}
+	return &sender{run: r, ctx: ctx, group: group}
 }
 
 // create puts a row into the next batch.
-func (c *crew) create(p planned) error {
-	if c.bytes+len(p.Body) > maxBatchBytes && len(c.batch) > 0 {
-		if err := c.flush(); err != nil {
+func (s *sender) create(p planRow) error {
+	if s.bytes+len(p.Body) > maxBatchBytes && len(s.batch) > 0 {
+		if err := s.flush(); err != nil {
 			return err
 		}
 	}
-	c.batch = append(c.batch, p)
-	c.bytes += len(p.Body)
-	if len(c.batch) >= c.run.pace.size() {
-		return c.flush()
+	s.batch = append(s.batch, p)
+	s.bytes += len(p.Body)
+	if len(s.batch) >= s.run.limiter.size() {
+		return s.flush()
 	}
 	return nil
 }
 
 // flush sends what there is.
-func (c *crew) flush() error {
-	rows := c.batch
-	c.batch, c.bytes = nil, 0
+func (s *sender) flush() error {
+	rows := s.batch
+	s.batch, s.bytes = nil, 0
 	if len(rows) == 0 {
 		return nil
 	}
-	return c.start(func(ctx context.Context) error { return c.run.create(ctx, rows) })
+	return s.start(func(ctx context.Context) error { return s.run.create(ctx, rows) })
 }
 
-// settle deals with a row whose user has an identity.
-func (c *crew) settle(p planned, s seen) error {
-	if s.kind != ours || c.run.OnConflict != ConflictUpdate {
-		return c.run.settle(c.ctx, p, s) // it asks nobody
+// resolveConflict handles a row whose user has an identity.
+func (s *sender) resolveConflict(p planRow, found existingIdentity) error {
+	if found.owner != ownedByUser || s.run.OnConflict != ConflictUpdate {
+		return s.run.resolveConflict(s.ctx, p, found) // makes no request
 	}
-	return c.start(func(ctx context.Context) error { return c.run.settle(ctx, p, s) })
+	return s.start(func(ctx context.Context) error { return s.run.resolveConflict(ctx, p, found) })
 }
 
 // start does a piece of work when it is its turn.
-func (c *crew) start(work func(context.Context) error) error {
-	if err := c.run.pace.enter(c.ctx); err != nil {
+func (s *sender) start(work func(context.Context) error) error {
+	if err := s.run.limiter.acquire(s.ctx); err != nil {
 		return err
 	}
-	c.group.Go(func() error {
-		defer c.run.pace.leave()
-		return work(c.ctx)
+	s.group.Go(func() error {
+		defer s.run.limiter.release()
+		return work(s.ctx)
 	})
 	return nil
 }
 
-func (c *crew) wait() error { return c.group.Wait() }
+func (s *sender) wait() error { return s.group.Wait() }
 
 // create makes identities of the rows, in as many requests as it takes. Its error is
 // one that ends the run; the rows without a result then are the next run's.
-func (r *importer) create(ctx context.Context, rows []planned) error {
+func (r *importer) create(ctx context.Context, rows []planRow) error {
 	for len(rows) > 0 {
 		req := r.request(rows)
 		created, err := r.send(ctx, req.bodies)
 		if isBroken(err) {
-			return r.sieve(ctx, rows, err)
+			return r.bisect(ctx, rows, err)
 		}
-		if rows, err = r.deal(ctx, req, created, err); err != nil {
+		if rows, err = r.handleAnswer(ctx, req, created, err); err != nil {
 			return err
 		}
 	}
@@ -94,12 +94,12 @@ func (r *importer) create(ctx context.Context, rows []planned) error {
 
 // request is what makes identities of rows.
 type request struct {
-	rows     []planned
+	rows     []planRow
 	bodies   [][]byte
 	external bool // with external ids
 }
 
-func (r *importer) request(rows []planned) request {
+func (r *importer) request(rows []planRow) request {
 	req := request{rows: rows, bodies: make([][]byte, len(rows)), external: r.external()}
 	for i, row := range rows {
 		req.bodies[i] = row.body(req.external)
@@ -107,12 +107,12 @@ func (r *importer) request(rows []planned) request {
 	return req
 }
 
-// deal reports what came of a request, and returns the rows that must be sent again.
-func (r *importer) deal(ctx context.Context, req request, created []kratos.Created, err error) (again []planned, _ error) {
+// handleAnswer reports the results of a request and returns the rows to send again.
+func (r *importer) handleAnswer(ctx context.Context, req request, created []kratos.Created, err error) (again []planRow, _ error) {
 	var fault *kratos.Error
 	switch {
 	case err == nil:
-		return r.sort(ctx, req.rows, created)
+		return r.handleCreated(ctx, req.rows, created)
 	case !errors.As(err, &fault) || !isRows(fault.Status):
 		return nil, err
 	case req.external && strings.Contains(fault.Said, `unknown field "external_id"`):
@@ -126,19 +126,19 @@ func (r *importer) deal(ctx context.Context, req request, created []kratos.Creat
 // send makes one request, and again while Kratos does not answer. Rows that a request
 // without an answer created all the same are found as conflicts with themselves.
 func (r *importer) send(ctx context.Context, bodies [][]byte) (created []kratos.Created, err error) {
-	err = r.patiently(ctx, func() error {
+	err = r.retry(ctx, func() error {
 		started := r.Now()
 		created, err = r.Kratos.CreateBatch(ctx, bodies)
 		if err == nil {
-			r.pace.answered(len(bodies), r.Now().Sub(started))
+			r.limiter.answered(len(bodies), r.Now().Sub(started))
 		}
 		return err
 	})
 	return created, err
 }
 
-// patiently asks again what Kratos did not answer, for as long as the run has patience.
-func (r *importer) patiently(ctx context.Context, ask func() error) error {
+// retry repeats a request that Kratos did not answer, for up to RetryFor.
+func (r *importer) retry(ctx context.Context, ask func() error) error {
 	started := r.Now()
 	for wait := firstWait; ; wait = min(2*wait, longestWait) {
 		err := ask()
@@ -157,7 +157,7 @@ func (r *importer) patiently(ctx context.Context, ask func() error) error {
 		case r.Now().Sub(started)+wait > r.RetryFor:
 			return fmt.Errorf("kratos does not answer; nothing is lost, the same command goes on from here: %w", err)
 		}
-		r.pace.troubled()
+		r.limiter.failed()
 		r.warn("Kratos does not answer as it should: trying again for up to " + r.RetryFor.String())
 		timer := time.NewTimer(wait)
 		select {
@@ -186,11 +186,11 @@ func isRows(status int) bool {
 
 // split deals with a request that was refused as a whole: one row of it is enough for
 // that, so halves are sent until the bad ones are alone.
-func (r *importer) split(ctx context.Context, rows []planned, fault *kratos.Error) error {
+func (r *importer) split(ctx context.Context, rows []planRow, fault *kratos.Error) error {
 	switch {
 	case len(rows) > 1:
 	case fault.Status == http.StatusConflict: // in words that are not Kratos' own
-		return r.conflict(ctx, rows[0])
+		return r.resolveByLookup(ctx, rows[0])
 	default:
 		return r.report(rows[0].result(Failed, "", refused(fault.Status, fault.Said)))
 	}
@@ -217,19 +217,19 @@ func (r *importer) dropExternalID() {
 }
 
 // body is what creates the row's identity, with its external id or without.
-func (p planned) body(external bool) []byte {
+func (p planRow) body(external bool) []byte {
 	if external {
 		return p.Body
 	}
 	return kratos.WithoutExternalID(p.Body)
 }
 
-// sort reports what became of the rows of a batch. It returns those that must be sent
-// again: Kratos 1.3.1 undoes the whole batch where there is one conflict in it, and
-// calls the others created all the same.
-func (r *importer) sort(ctx context.Context, rows []planned, created []kratos.Created) (again []planned, err error) {
+// handleCreated reports the results of a batch and returns the rows to send again. Kratos
+// 1.3.1 rolls back the whole batch if one row is in conflict, and still reports the other
+// rows as created.
+func (r *importer) handleCreated(ctx context.Context, rows []planRow, created []kratos.Created) (again []planRow, err error) {
 	var results []Result
-	var conflicts []planned
+	var conflicts []planRow
 	var ids []string
 	for i := range created {
 		item, err := r.explain(ctx, rows[i], created[i])
@@ -262,7 +262,7 @@ func (r *importer) sort(ctx context.Context, rows []planned, created []kratos.Cr
 	if err := r.report(results...); err != nil {
 		return nil, err
 	}
-	return again, r.conflicts(ctx, conflicts)
+	return again, r.handleConflicts(ctx, conflicts)
 }
 
 // verify asks which of the identities are there, where there is reason to doubt it;
@@ -271,7 +271,7 @@ func (r *importer) verify(ctx context.Context, ids []string, doubt bool) (there 
 	if !doubt || len(ids) == 0 {
 		return nil, nil
 	}
-	err = r.patiently(ctx, func() error {
+	err = r.retry(ctx, func() error {
 		there, err = r.Kratos.Exist(ctx, ids)
 		return err
 	})

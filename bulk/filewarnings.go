@@ -13,10 +13,10 @@ const (
 	toldFoldings = 10
 )
 
-// foretell warns about what the whole file tells, before anything is written.
-func (r *importer) foretell() {
+// warnAboutFile warns about what the whole file tells, before anything is written.
+func (r *importer) warnAboutFile() {
 	summary := &r.results.summary
-	summary.Shared = r.claims.shared(r.creates)
+	summary.Shared = r.identifiers.shared(r.creates)
 	if summary.Shared > 0 {
 		r.warn(fmt.Sprintf("%d rows have an identifier or address that another row has too, and Kratos lets one identity have it: they fail as %s. "+
 			"Auth0 lets users share an e-mail address; a schema whose one identifier is the username, and that neither verifies the e-mail address nor recovers by it, takes them all",
@@ -38,9 +38,9 @@ func (r *importer) foretell() {
 }
 
 // shared counts the lines among creates that lost an identifier.
-func (c *claims) shared(creates lineSet) int {
+func (c *identifierIndex) shared(creates lineSet) int {
 	var lines lineSet
-	for _, l := range c.losses {
+	for _, l := range c.collisions {
 		if !l.user && creates.has(int(l.line)) {
 			lines.add(int(l.line))
 		}
@@ -51,7 +51,7 @@ func (c *claims) shared(creates lineSet) int {
 // foldings are the groups of lines whose identifiers the next Kratos would take for one.
 // Rows that get no identity anyway are not among them.
 func (r *importer) foldings() (count int, groups [][]int) {
-	r.folded.settle()
+	r.folded.resolve()
 	for i := range r.folded.buckets {
 		bucket := r.folded.buckets[i]
 		for start := 0; start < len(bucket); {
@@ -59,14 +59,14 @@ func (r *importer) foldings() (count int, groups [][]int) {
 			for end < len(bucket) && same(bucket[start], bucket[end]) {
 				end++
 			}
-			lines := r.claims.linesOf(byte(i), bucket[start].high, bucket[start].low)
+			lines := r.identifiers.linesOf(byte(i), bucket[start].high, bucket[start].low)
 			for _, c := range bucket[start:end] {
 				lines = append(lines, int(c.line()))
 			}
 			start = end
 			slices.Sort(lines)
 			lines = slices.DeleteFunc(slices.Compact(lines), func(line int) bool {
-				_, lost := r.claims.lost(line)
+				_, lost := r.identifiers.collisionOf(line)
 				return lost || !r.creates.has(line)
 			})
 			if len(lines) < 2 {

@@ -11,70 +11,70 @@ import (
 	"ferry/outcome"
 )
 
-// conflict finds out who stands in the way of a row that Kratos would not create.
-func (r *importer) conflict(ctx context.Context, row planned) error {
-	found := seen{kind: theirs}
+// resolveByLookup looks up the owners of a row's identifiers after Kratos refused the row
+// with a conflict, then resolves the conflict.
+func (r *importer) resolveByLookup(ctx context.Context, row planRow) error {
+	found := existingIdentity{owner: ownedByOther}
 	for _, identifier := range row.Identifiers {
 		var owners []kratos.Record
-		err := r.patiently(ctx, func() (err error) {
+		err := r.retry(ctx, func() (err error) {
 			owners, err = r.Kratos.Owners(ctx, identifier)
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		for _, owner := range owners {
-			s := seen{r.standing(owner, row), owner.ID}
-			if s.kind == theirs {
-				return r.settle(ctx, row, s)
+		for _, record := range owners {
+			found = existingIdentity{r.ownerOf(record, row), record.ID}
+			if found.owner == ownedByOther {
+				return r.resolveConflict(ctx, row, found)
 			}
-			found = s
 		}
 	}
-	return r.settle(ctx, row, found)
+	return r.resolveConflict(ctx, row, found)
 }
 
-// standing is whose an identity is, seen from a row.
-func (r *importer) standing(record kratos.Record, row planned) standing {
+// ownerOf returns whose an identity is from the view of a row.
+func (r *importer) ownerOf(record kratos.Record, row planRow) owner {
 	switch {
 	case row.UserID == "" || primary(record) != row.UserID:
-		return theirs
+		return ownedByOther
 	case originOf(record).Run == r.Journal.run:
-		return created
+		return createdByRun
 	}
-	return ours
+	return ownedByUser
 }
 
-// settle reports a row whose place is taken, and updates its own user's identity where
-// that is wanted.
-func (r *importer) settle(ctx context.Context, row planned, s seen) error {
+// resolveConflict reports a row that is in conflict with an identity. It updates the
+// identity if it is the same user's and OnConflict says so.
+func (r *importer) resolveConflict(ctx context.Context, row planRow, found existingIdentity) error {
 	switch {
-	case s.kind == created:
-		// An earlier part of this run made it, and was cut off before it could say so.
-		return r.report(row.result(row.Outcome, s.id, row.Reason))
-	case s.kind == theirs:
-		return r.report(row.result(Failed, s.id, because(reasonOther)))
+	case found.owner == createdByRun:
+		// This run created it and was interrupted before it wrote the result.
+		return r.report(row.result(row.Outcome, found.id, row.Reason))
+	case found.owner == ownedByOther:
+		return r.report(row.result(Failed, found.id, because(reasonOther)))
 	case r.OnConflict == ConflictFail:
-		return r.report(row.result(Failed, s.id, because(reasonExists)))
+		return r.report(row.result(Failed, found.id, because(reasonExists)))
 	case r.OnConflict != ConflictUpdate:
-		return r.report(row.result(Skipped, s.id, because(reasonExists)))
+		return r.report(row.result(Skipped, found.id, because(reasonExists)))
 	}
-	result, err := r.update(ctx, row, s.id)
+	result, err := r.update(ctx, row, found.id)
 	if err != nil {
 		return err
 	}
 	return r.report(result)
 }
 
-// update brings what is new of the row into its identity. Its error ends the run.
-func (r *importer) update(ctx context.Context, row planned, id string) (Result, error) {
+// update applies the profile of the row to its identity. An error ends the run.
+func (r *importer) update(ctx context.Context, row planRow, id string) (Result, error) {
 	editor := editor{
 		kratos: r.Kratos, rules: r.Rules, mapper: r.Mapper, schema: r.Schema, schemaID: r.SchemaID,
 		leaves: r.Users.Format() == userfile.CSV, hookOff: r.HookOff, dryRun: r.DryRun,
 	}
 	var change change
-	err := r.patiently(ctx, func() (err error) {
-		change, err = editor.bring(ctx, row.UserID, row.User, id)
+	err := r.retry(ctx, func() (err error) {
+		change, err = editor.apply(ctx, row.UserID, row.User, id)
 		return err
 	})
 	var fault *kratos.Error
@@ -108,10 +108,11 @@ type change struct {
 	why     cause
 }
 
-// bring reads the identity, and writes what Auth0 knows better: the profile by the
-// rules of a login, and that the user is blocked. What an operator switched off stays
-// off. It writes once, and once more only to mark an address that the first made.
-func (e editor) bring(ctx context.Context, userID string, user []byte, id string) (change, error) {
+// apply reads the identity and writes what Auth0 knows better: the profile, by the same
+// rules as a login, and that the user is blocked. It does not activate an identity that an
+// operator deactivated. It writes once, and a second time only to mark an address verified
+// that the first write added.
+func (e editor) apply(ctx context.Context, userID string, user []byte, id string) (change, error) {
 	profile, err := mapping.FromUser(user)
 	if err != nil {
 		return change{Failed, cause{reasonUnreadable, err.Error()}}, nil
@@ -160,16 +161,16 @@ func (e editor) bring(ctx context.Context, userID string, user []byte, id string
 	return change{Updated, cause{}}, nil
 }
 
-// bringAgain is bring, tried again for some seconds while Kratos does not answer: each time
-// from a fresh read.
-func (e editor) bringAgain(ctx context.Context, userID string, user []byte, id string) (change, error) {
+// applyWithRetry calls apply again for some seconds while Kratos does not answer. Each
+// attempt starts with a fresh read.
+func (e editor) applyWithRetry(ctx context.Context, userID string, user []byte, id string) (change, error) {
 	for wait := firstWait; ; wait *= 2 {
-		done, err := e.bring(ctx, userID, user, id)
+		done, err := e.apply(ctx, userID, user, id)
 		var fault *kratos.Error
 		if !errors.As(err, &fault) || fault.Outcome != outcome.Unavailable || fault.Final() || wait > longestWait {
 			return done, err
 		}
-		if err := rest(ctx, wait); err != nil {
+		if err := sleep(ctx, wait); err != nil {
 			return change{}, err
 		}
 	}

@@ -12,36 +12,36 @@ import (
 	"ferry/bulk/userfile"
 )
 
-// planRows is how many rows a worker plans in one go.
-const planRows = 256
+// chunkRows is how many rows a worker plans at a time.
+const chunkRows = 256
 
-// portion is some rows that follow each other, and their plans once done is closed.
-type portion struct {
-	rows     []userfile.Row
-	text     []byte
-	sketches []sketch
-	done     chan struct{}
+// chunk is some consecutive rows. Their drafts are ready when done is closed.
+type chunk struct {
+	rows   []userfile.Row
+	text   []byte
+	drafts []draft
+	done   chan struct{}
 }
 
-// makePlan reads the whole file, so that nothing is written for a file that is broken,
-// and so that who calls himself the same is known before anybody is created.
-func (r *importer) makePlan(ctx context.Context) error {
+// planPass reads the whole file and plans every row. Nothing is written to Kratos before
+// it ends, so a broken file changes nothing, and all rows with the same identifier are known.
+func (r *importer) planPass(ctx context.Context) error {
 	r.Progress.Start("plan, bytes", r.Users.Size())
 	defer r.Progress.Done()
 	group, ctx := errgroup.WithContext(ctx)
 	workers := runtime.GOMAXPROCS(0)
-	todo := make(chan *portion, workers)
-	inOrder := make(chan *portion, 2*workers)
+	todo := make(chan *chunk, workers)
+	inOrder := make(chan *chunk, 2*workers)
 	group.Go(func() error {
 		defer close(todo)
 		defer close(inOrder)
-		return r.readPortions(ctx, func(p *portion) error {
+		return r.readChunks(ctx, func(p *chunk) error {
 			select {
 			case inOrder <- p:
 			case <-ctx.Done():
 				return ctx.Err()
 			}
-			todo <- p // its workers take whatever comes
+			todo <- p // the workers drain it, also after an error
 			return nil
 		})
 	})
@@ -51,18 +51,18 @@ func (r *importer) makePlan(ctx context.Context) error {
 			var failed error
 			for p := range todo {
 				if failed == nil {
-					failed = planner.portion(p)
+					failed = planner.planChunk(p)
 				}
 				close(p.done)
 			}
 			return failed
 		})
 	}
-	tally := tally{connections: connections{}}
+	counts := counts{connections: connections{}}
 	group.Go(func() error {
 		for p := range inOrder {
 			<-p.done
-			if err := r.take(p, &tally); err != nil {
+			if err := r.addChunk(p, &counts); err != nil {
 				return err
 			}
 		}
@@ -71,12 +71,12 @@ func (r *importer) makePlan(ctx context.Context) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	return r.judge(tally)
+	return r.checkCounts(counts)
 }
 
-// readPortions copies the rows, which the source lends for a moment only.
-func (r *importer) readPortions(ctx context.Context, send func(*portion) error) error {
-	next := &portion{done: make(chan struct{})}
+// readChunks copies the rows into chunks, because the source reuses their memory.
+func (r *importer) readChunks(ctx context.Context, send func(*chunk) error) error {
+	next := &chunk{done: make(chan struct{})}
 	var read int64
 	flush := func() error {
 		if len(next.rows) == 0 {
@@ -86,7 +86,7 @@ func (r *importer) readPortions(ctx context.Context, send func(*portion) error) 
 		r.Progress.Add(now - read)
 		read = now
 		err := send(next)
-		next = &portion{done: make(chan struct{}), text: make([]byte, 0, cap(next.text))}
+		next = &chunk{done: make(chan struct{}), text: make([]byte, 0, cap(next.text))}
 		return err
 	}
 	for row, err := range r.Users.Rows(ctx) {
@@ -97,7 +97,7 @@ func (r *importer) readPortions(ctx context.Context, send func(*portion) error) 
 		next.text = append(next.text, row.JSON...)
 		row.JSON = next.text[start:len(next.text):len(next.text)]
 		next.rows = append(next.rows, row)
-		if len(next.rows) == planRows || len(next.text) > maxPortion {
+		if len(next.rows) == chunkRows || len(next.text) > maxChunkBytes {
 			if err := flush(); err != nil {
 				return err
 			}
@@ -106,11 +106,11 @@ func (r *importer) readPortions(ctx context.Context, send func(*portion) error) 
 	return flush()
 }
 
-// maxPortion is about how many bytes of rows wait for one worker.
-const maxPortion = 4 << 20
+// maxChunkBytes is the approximate size of a chunk.
+const maxChunkBytes = 4 << 20
 
-func (p *planner) portion(rows *portion) error {
-	rows.sketches = make([]sketch, 0, len(rows.rows))
+func (p *planner) planChunk(rows *chunk) error {
+	rows.drafts = make([]draft, 0, len(rows.rows))
 	for _, row := range rows.rows {
 		s, err := p.plan(row.Line, row.JSON, row.Err)
 		if err != nil {
@@ -119,20 +119,20 @@ func (p *planner) portion(rows *portion) error {
 		if p.opts.OnConflict == ConflictUpdate && s.creates() {
 			s.User = slices.Clone(row.JSON)
 		}
-		rows.sketches = append(rows.sketches, s)
+		rows.drafts = append(rows.drafts, s)
 	}
 	return nil
 }
 
-// tally is what the whole file tells.
-type tally struct {
+// counts are totals of the whole file.
+type counts struct {
 	rows, databases, hashed int
 	connections             connections
 }
 
-// take puts what was planned into the spool, and the claims into their index.
-func (r *importer) take(p *portion, t *tally) error {
-	for _, s := range p.sketches {
+// addChunk writes the rows of a chunk to the plan and their keys to the index.
+func (r *importer) addChunk(p *chunk, t *counts) error {
+	for _, s := range p.drafts {
 		t.rows++
 		if s.database {
 			t.databases++
@@ -146,7 +146,7 @@ func (r *importer) take(p *portion, t *tally) error {
 		for _, note := range s.notes {
 			r.warn(note)
 		}
-		if err := r.claim(s); err != nil {
+		if err := r.index(s); err != nil {
 			return err
 		}
 		if s.creates() {
@@ -155,33 +155,33 @@ func (r *importer) take(p *portion, t *tally) error {
 		if s.Line%r.Shards != r.Shard {
 			continue
 		}
-		r.results.sketched(s)
-		if err := r.plan.add(s.planned); err != nil {
+		r.results.addDraft(s)
+		if err := r.plan.add(s.planRow); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// claim notes what a row claims.
-func (r *importer) claim(s sketch) error {
-	for _, claim := range s.claims {
-		if err := r.claims.add(claim.value, s.Line, claim.rank); err != nil {
+// index adds the identifiers of a row to the index.
+func (r *importer) index(s draft) error {
+	for _, key := range s.keys {
+		if err := r.identifiers.add(key.value, s.Line, key.rank); err != nil {
 			return err
 		}
-		if claim.folded == "" {
+		if key.folded == "" {
 			continue
 		}
-		if err := r.folded.add(claim.folded, s.Line, unproven); err != nil {
+		if err := r.folded.add(key.folded, s.Line, rankUnverified); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// judge warns of users whom no realm knows, and refuses a hash file of which nothing is
-// about anybody in the users file.
-func (r *importer) judge(t tally) error {
+// checkCounts warns of users in connections that the hook does not ask, and refuses a hash
+// file that has no hash of any user in the users file.
+func (r *importer) checkCounts(t counts) error {
 	for _, text := range t.connections.warnings(r.Realms) {
 		r.warn(text)
 	}
@@ -190,7 +190,7 @@ func (r *importer) judge(t tally) error {
 	}
 	r.results.summary.HashesTotal, r.results.summary.HashesUsed = r.Hashes.Len(), t.hashed
 	if r.Hashes.Len() > 0 && t.databases > 0 && t.hashed == 0 && r.Mode != ModeHook {
-		return errors.New("not one hash is of a user of the users file: the two are not of the same tenant; nothing was written")
+		return errors.New("no hash belongs to a user in the users file: the two files are from different tenants; nothing was written")
 	}
 	return nil
 }

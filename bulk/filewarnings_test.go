@@ -120,15 +120,15 @@ func TestReasonOfKratos(t *testing.T) {
 func TestReconcileHindrances(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
-	proven := func(p fakePerson) fakePerson {
+	withVerified := func(p fakePerson) fakePerson {
 		email, _ := p.Traits["email"].(string)
 		p.Addresses = append(p.Addresses, kratos.Address{Value: email, Via: "email", Verified: true})
 		return p
 	}
-	f.have(proven(pendingOf("auth0|1", "a@x.test")))
+	f.have(withVerified(pendingOf("auth0|1", "a@x.test")))
 	f.have(pendingOf("auth0|2", "b@x.test"))
 	f.have(bound("auth0|3", "c@x.test"))
-	f.have(proven(pendingOf("google-oauth2|4", "d@x.test")))
+	f.have(withVerified(pendingOf("google-oauth2|4", "d@x.test")))
 	rows := []string{
 		verified("1", "a@x.test"), auth0User("2", "b@x.test"), auth0User("3", "c@x.test"),
 		auth0User("4", "d@x.test", with{"user_id": "google-oauth2|4", "identities": []any{
