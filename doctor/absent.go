@@ -10,7 +10,7 @@ import (
 )
 
 // absent is somebody whom Kratos does not know by this identifier.
-func (q *inquiry) absent(ctx context.Context) {
+func (q *userCheck) absent(ctx context.Context) {
 	const detail = "no identity in Kratos has this identifier: Kratos does not call the hook for whom it does not know"
 	if q.Management == nil || !strings.Contains(q.identifier, "@") {
 		q.note("not_in_kratos", fail("import the person: `ferry import`; or they registered with another identifier, or mistyped it", detail))
@@ -36,7 +36,7 @@ func (q *inquiry) absent(ctx context.Context) {
 
 // otherwise looks for an identity that is bound to one of these users of Auth0 and has
 // another of their identifiers: its id, and what kind of identifier that is.
-func (q *inquiry) otherwise(ctx context.Context, users [][]byte) (id, kind string) {
+func (q *userCheck) otherwise(ctx context.Context, users [][]byte) (id, kind string) {
 	for _, text := range users {
 		user, err := mapping.FromUser(text)
 		if err != nil {

@@ -12,7 +12,7 @@ import (
 
 // attackProtection looks at what Auth0 counts failed logins by. That is what a
 // migration runs into first: all of its logins come from one address.
-func (e *exam) attackProtection(ctx context.Context, s *series, app upstream.Application) {
+func (e *doctor) attackProtection(ctx context.Context, s *checkGroup, app upstream.Application) {
 	var brute, address upstream.AttackProtection
 	var err error
 	bruteKnown := s.run(ctx, nameBruteForce, func(ctx context.Context) Check {
@@ -62,7 +62,7 @@ func suspiciousIP(p upstream.AttackProtection) Check {
 }
 
 // forwarded is ok where Auth0 counts people by their own addresses, else unforwarded.
-func (e *exam) forwarded(ctx context.Context, app upstream.Application, unforwarded Check) Check {
+func (e *doctor) forwarded(ctx context.Context, app upstream.Application, unforwarded Check) Check {
 	const trust = "Applications > yours > Advanced Settings > OAuth: switch on Trust Token Endpoint IP Header"
 	switch {
 	case e.takesNoTemplate(ctx):
@@ -80,7 +80,7 @@ func (e *exam) forwarded(ctx context.Context, app upstream.Application, unforwar
 }
 
 // counted says what becomes of a deployment whose logins all come from one address.
-func (e *exam) counted(brute, address upstream.AttackProtection) Check {
+func (e *doctor) counted(brute, address upstream.AttackProtection) Check {
 	blocks := address.Enabled && address.Blocks
 	if !blocks && (!brute.Enabled || !brute.Blocks) {
 		return ok("Auth0 takes every login for this machine's, but blocks no address")
@@ -106,7 +106,7 @@ func (e *exam) counted(brute, address upstream.AttackProtection) Check {
 
 // allowlisted reports whether every address of this machine is on the list, where it
 // is needed there.
-func (e *exam) allowlisted(p upstream.AttackProtection, needed bool) bool {
+func (e *doctor) allowlisted(p upstream.AttackProtection, needed bool) bool {
 	for _, ip := range e.Egress {
 		if needed && !onList(ip, p.Allowlist) {
 			return false

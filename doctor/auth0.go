@@ -25,8 +25,8 @@ const (
 )
 
 // auth0 looks at what the tenant tells everybody, and asks for one grant.
-func (e *exam) auth0(ctx context.Context) []Check {
-	s := series{exam: e}
+func (e *doctor) auth0(ctx context.Context) []Check {
+	s := checkGroup{doctor: e}
 	if e.Tenant == nil {
 		s.skip("FERRY_AUTH0_DOMAIN is not set", nameDNS, nameTLS, nameIssuer, nameClock, nameKeys, nameGrant)
 		return s.checks
@@ -64,7 +64,7 @@ func refusalOf(err error) (reason string, status int) {
 }
 
 // reached is about the way to Auth0, up to its first answer of any kind.
-func (e *exam) reached(err error) Check {
+func (e *doctor) reached(err error) Check {
 	reason, status := refusalOf(err)
 	switch {
 	case err == nil, status != 0, reason == "tls":
@@ -80,7 +80,7 @@ func (e *exam) reached(err error) Check {
 		"%s takes no connection (%s): every login of a pending person ends in an error", e.Settings.BaseURL, reason)
 }
 
-func (e *exam) encrypted(err error) Check {
+func (e *doctor) encrypted(err error) Check {
 	reason, _ := refusalOf(err)
 	switch {
 	case reason == "tls":
@@ -101,7 +101,7 @@ func passing(status int) bool {
 	return status == http.StatusTooManyRequests || status >= http.StatusInternalServerError
 }
 
-func (e *exam) checkIssuer(tenant upstream.Discovery, err error) Check {
+func (e *doctor) checkIssuer(tenant upstream.Discovery, err error) Check {
 	const fix = "set FERRY_AUTH0_DOMAIN to the domain as it stands in the issuer of your ID tokens (a custom domain where you use one)"
 	reason, status := refusalOf(err)
 	switch {
@@ -116,7 +116,7 @@ func (e *exam) checkIssuer(tenant upstream.Discovery, err error) Check {
 	return ok("ID tokens are issued by %s", e.Settings.Issuer)
 }
 
-func (e *exam) checkClock(tenant upstream.Discovery) Check {
+func (e *doctor) checkClock(tenant upstream.Discovery) Check {
 	const fix = "set this machine's clock: run NTP or chrony"
 	if tenant.Date.IsZero() {
 		return skipped("Auth0 sent no date to compare with")
@@ -131,7 +131,7 @@ func (e *exam) checkClock(tenant upstream.Discovery) Check {
 	return ok("this machine's clock and Auth0's agree to a minute")
 }
 
-func (e *exam) checkKeys(ctx context.Context) Check {
+func (e *doctor) checkKeys(ctx context.Context) Check {
 	const fix = "see that https://DOMAIN/.well-known/jwks.json can be read from here, and that FERRY_AUTH0_DOMAIN is the tenant's"
 	keys, err := e.Tenant.SigningKeys(ctx)
 	reason, status := refusalOf(err)
@@ -147,7 +147,7 @@ func (e *exam) checkKeys(ctx context.Context) Check {
 }
 
 // checkGrant asks for the one grant of an examination, for a user that cannot exist.
-func (e *exam) checkGrant(ctx context.Context) Check {
+func (e *doctor) checkGrant(ctx context.Context) Check {
 	switch {
 	case e.NoGrant:
 		return skipped("--no-grant: the client's credentials, the grant, the realm and the audience are not tried")
@@ -171,7 +171,7 @@ func (e *exam) checkGrant(ctx context.Context) Check {
 }
 
 // try asks for a grant for a user that cannot exist: one failed login from this machine.
-func (e *exam) try(ctx context.Context, realm string) upstream.Trial {
+func (e *doctor) try(ctx context.Context, realm string) upstream.Trial {
 	return e.Auth0.Try(ctx, upstream.Credentials{
 		Username: fmt.Sprintf(grantIdentity, e.ID()), Password: secret.New("no-" + e.ID()), Realm: realm,
 	})

@@ -125,8 +125,8 @@ type Options struct {
 // checkTimeout bounds one check.
 const checkTimeout = 10 * time.Second
 
-// exam is one examination.
-type exam struct {
+// doctor is one run of the checks.
+type doctor struct {
 	Options
 
 	config      *kratosConfig // nil: not named, or not readable
@@ -137,7 +137,7 @@ type exam struct {
 // Examine runs every check and reports every check. It takes a minute at most where
 // everything hangs, some seconds as a rule.
 func Examine(ctx context.Context, o Options) Report {
-	e := newExam(o)
+	e := newDoctor(o)
 	parts := []func(context.Context) []Check{
 		e.settings, e.state, e.auth0, e.management, e.kratos, e.kratosConfig, e.roundTrips,
 	}
@@ -154,24 +154,24 @@ func Examine(ctx context.Context, o Options) Report {
 	return report
 }
 
-func newExam(o Options) *exam {
-	e := &exam{Options: o, timeout: checkTimeout}
+func newDoctor(o Options) *doctor {
+	e := &doctor{Options: o, timeout: checkTimeout}
 	if o.KratosConfig != nil {
 		e.config, e.configFault = parseKratosConfig(o.KratosConfig)
 	}
 	return e
 }
 
-// series gathers the checks of a part, one after another, each within its time.
-type series struct {
-	exam   *exam
+// checkGroup runs the checks of a part one after another, each with a timeout.
+type checkGroup struct {
+	doctor *doctor
 	checks []Check
 }
 
 // run makes one check, and reports whether what it looked at is usable: what depends
 // on it may be looked at too.
-func (s *series) run(ctx context.Context, name string, check func(context.Context) Check) bool {
-	ctx, cancel := context.WithTimeout(ctx, s.exam.timeout)
+func (s *checkGroup) run(ctx context.Context, name string, check func(context.Context) Check) bool {
+	ctx, cancel := context.WithTimeout(ctx, s.doctor.timeout)
 	defer cancel()
 	found := check(ctx)
 	found.Name = name
@@ -180,7 +180,7 @@ func (s *series) run(ctx context.Context, name string, check func(context.Contex
 }
 
 // skip reports checks that cannot be made.
-func (s *series) skip(why string, names ...string) {
+func (s *checkGroup) skip(why string, names ...string) {
 	for _, name := range names {
 		s.checks = append(s.checks, Check{Name: name, Status: Skip, Detail: why})
 	}

@@ -21,7 +21,7 @@ func FuzzKratosConfig(f *testing.F) {
 	f.Add("selfservice: [1, 2]\nclients: {http: 7}")
 	f.Add("a: &a [*a]")
 	f.Fuzz(func(t *testing.T, text string) {
-		e := newExam(Options{KratosConfig: []byte(text), Settings: Settings{HookKeys: []secret.String{secret.New(key)}}, ID: func() string { return "id" }})
+		e := newDoctor(Options{KratosConfig: []byte(text), Settings: Settings{HookKeys: []secret.String{secret.New(key)}}, ID: func() string { return "id" }})
 		checks := e.kratosConfig(t.Context())
 		if len(checks) != 10 {
 			t.Fatalf("%d checks", len(checks))

@@ -8,7 +8,7 @@ import (
 )
 
 // refusedGrant says what stands behind an answer that is not about the user.
-func (e *exam) refusedGrant(trial upstream.Trial, realm string) Check {
+func (e *doctor) refusedGrant(trial upstream.Trial, realm string) Check {
 	for _, known := range e.grantFaults(realm) {
 		if slices.Contains(known.causes, trial.Cause) {
 			return fail(known.fix, "%s (%s)", known.detail, trial)
@@ -37,7 +37,7 @@ type grantFault struct {
 	detail, fix string
 }
 
-func (e *exam) grantFaults(realm string) []grantFault {
+func (e *doctor) grantFaults(realm string) []grantFault {
 	grant := upstream.GrantType(realm)
 	return []grantFault{
 		{

@@ -28,8 +28,8 @@ const (
 // schemas are those that Kratos has and that can be read, by their ids.
 type schemas map[string]*mapping.Schema
 
-func (e *exam) kratos(ctx context.Context) []Check {
-	s := series{exam: e}
+func (e *doctor) kratos(ctx context.Context) []Check {
+	s := checkGroup{doctor: e}
 	if e.Kratos == nil {
 		s.skip("FERRY_KRATOS_ADMIN_URL is not set, or cannot be used", nameAdmin, nameSchema, nameMapper, namePending, nameUnverified)
 		return s.checks
@@ -54,7 +54,7 @@ func (e *exam) kratos(ctx context.Context) []Check {
 	return s.checks
 }
 
-func (e *exam) checkAdmin(ctx context.Context) Check {
+func (e *doctor) checkAdmin(ctx context.Context) Check {
 	version, err := e.Kratos.Version(ctx)
 	if err != nil {
 		return e.kratosFault(err)
@@ -78,13 +78,13 @@ const fixAddress = "run Kratos 25.4 or later; or unset FERRY_AUTH0_FORWARD_CLIEN
 
 // takesNoTemplate reports whether the Kratos that runs, 1.3.1, is known to take none for
 // the migration hook.
-func (e *exam) takesNoTemplate(ctx context.Context) bool {
+func (e *doctor) takesNoTemplate(ctx context.Context) bool {
 	can, known := e.abilities(ctx)
 	return known && !can.ExternalIDs
 }
 
 // abilities are those of the Kratos that runs, where it can be asked.
-func (e *exam) abilities(ctx context.Context) (can kratos.Abilities, known bool) {
+func (e *doctor) abilities(ctx context.Context) (can kratos.Abilities, known bool) {
 	if e.Kratos == nil {
 		return can, false
 	}
@@ -95,7 +95,7 @@ func (e *exam) abilities(ctx context.Context) (can kratos.Abilities, known bool)
 }
 
 // kratosFault is why Kratos' admin API cannot be used.
-func (e *exam) kratosFault(err error) Check {
+func (e *doctor) kratosFault(err error) Check {
 	var public *kratos.PublicError
 	if errors.As(err, &public) {
 		return fail(fixPublicURL, "%s", schemaFault(public))
@@ -131,7 +131,7 @@ func schemaFault(public *kratos.PublicError) string {
 	return fmt.Sprintf("the identity schemas cannot be read: %s gives none (%v). Passwords cross, but no trait of a profile is written, and import and reconcile need --schema", at, errors.Unwrap(public))
 }
 
-func (e *exam) readSchemas(ctx context.Context, into schemas) Check {
+func (e *doctor) readSchemas(ctx context.Context, into schemas) Check {
 	ids, err := e.Kratos.Schemas(ctx)
 	if err != nil {
 		return e.kratosFault(err)
@@ -213,7 +213,7 @@ func sampleUser(connection string) []byte {
 }
 
 // checkMapper maps a made-up user for every schema.
-func (e *exam) checkMapper(all schemas) Check {
+func (e *doctor) checkMapper(all schemas) Check {
 	switch {
 	case e.MapperFault != nil:
 		return fail("mend the file of FERRY_MAPPER; `ferry map --mapper FILE --user FILE` tries it", "the mapper cannot be used, and serve does not start: %v", e.MapperFault)
@@ -255,7 +255,7 @@ type tally struct {
 }
 
 // checkPending looks at a sample of those who are still to come.
-func (e *exam) checkPending(ctx context.Context, all schemas, t *tally) Check {
+func (e *doctor) checkPending(ctx context.Context, all schemas, t *tally) Check {
 	err := e.Kratos.Walk(ctx, func(r kratos.Record) error {
 		if t.read++; t.read > walkSize || t.pending >= sampleSize {
 			return errEnough
@@ -288,7 +288,7 @@ func countIdentities(n int) string {
 	return fmt.Sprintf("%d identities", n)
 }
 
-func (e *exam) weigh(t *tally, r kratos.Record, all schemas) {
+func (e *doctor) weigh(t *tally, r kratos.Record, all schemas) {
 	note := func(counter *int, fault string) {
 		*counter++
 		if t.example[fault] == "" {

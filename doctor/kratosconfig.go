@@ -30,8 +30,8 @@ const fixMerge = "`ferry kratos-config --merge FILE` puts it in"
 // kratosConfig looks at kratos.yml. What is not in it may come from Kratos'
 // environment, so it is a warning; only where nothing is there of the migration hook it
 // is a fault.
-func (e *exam) kratosConfig(ctx context.Context) []Check {
-	s := series{exam: e}
+func (e *doctor) kratosConfig(ctx context.Context) []Check {
+	s := checkGroup{doctor: e}
 	names := []string{nameHook, nameURL, nameKey, nameTemplate, nameAfter, nameResponse, nameShadowed, nameClients, nameLog}
 	if e.KratosConfig == nil {
 		s.skip("name Kratos' configuration with --kratos-config FILE", append([]string{nameFile}, names...)...)
@@ -57,7 +57,7 @@ func (e *exam) kratosConfig(ctx context.Context) []Check {
 	return s.checks
 }
 
-func (e *exam) checkHook() Check {
+func (e *doctor) checkHook() Check {
 	enabled := e.config.get(hookPath("enabled")...)
 	switch {
 	case e.config.get("selfservice", "methods", "password", "enabled") == false:
@@ -77,7 +77,7 @@ func (e *exam) checkHook() Check {
 	return ok("the migration hook is on")
 }
 
-func (e *exam) checkURL() Check {
+func (e *doctor) checkURL() Check {
 	address := e.config.migration().url
 	u, err := url.Parse(address)
 	switch {
@@ -86,9 +86,9 @@ func (e *exam) checkURL() Check {
 	case unresolved(address):
 		return warn("run doctor with the file as Kratos gets it", "the hook's url is filled in later: it cannot be looked at")
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		return fail("write http://HOST:PORT"+wiring.MigratePath+", or https", "the hook's url is no URL that Kratos can call")
-	case strings.TrimRight(u.Path, "/") != wiring.MigratePath || u.Path != wiring.MigratePath:
-		return fail("make its path "+wiring.MigratePath, "the migration hook calls %s, where ferry does not answer: logins of pending people end in a 502", shown(address))
+		return fail("write http://HOST:PORT"+wiring.MigrationPath+", or https", "the hook's url is no URL that Kratos can call")
+	case strings.TrimRight(u.Path, "/") != wiring.MigrationPath || u.Path != wiring.MigrationPath:
+		return fail("make its path "+wiring.MigrationPath, "the migration hook calls %s, where ferry does not answer: logins of pending people end in a 502", shown(address))
 	case e.config.migration().method != "" && e.config.migration().method != "POST":
 		return fail("set the method to POST", "the migration hook is not sent by POST: Kratos does not start so")
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
@@ -104,7 +104,7 @@ func isLoopback(host string) bool {
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
-func (e *exam) checkKey() Check {
+func (e *doctor) checkKey() Check {
 	if e.config.get(hookPath("config")...) == nil {
 		return warn(fixMerge, "the migration hook is not in the file, nor the key that it sends")
 	}
@@ -112,7 +112,7 @@ func (e *exam) checkKey() Check {
 }
 
 // keyOf looks at what a hook is called with.
-func (e *exam) keyOf(c call, hook, consequence string) Check {
+func (e *doctor) keyOf(c call, hook, consequence string) Check {
 	text := func(name string) string {
 		text, _ := lookup(c.auth, "config", name).(string)
 		return text
@@ -148,7 +148,7 @@ func (e *exam) keyOf(c call, hook, consequence string) Check {
 	return ok("%s sends a key of FERRY_HOOK_KEYS, where Kratos does not log it", hook)
 }
 
-func (e *exam) checkAfterLogin() Check {
+func (e *doctor) checkAfterLogin() Check {
 	hooks := e.config.afterLogin()
 	ours := ferrys(hooks)
 	switch {
@@ -176,7 +176,7 @@ func (e *exam) checkAfterLogin() Check {
 	return key
 }
 
-func (e *exam) checkResponse() Check {
+func (e *doctor) checkResponse() Check {
 	hooks := e.config.afterLogin()
 	ours := ferrys(hooks)
 	const fix = "set response: {ignore: true}; `ferry kratos-config --merge FILE --response ignore`"
@@ -195,7 +195,7 @@ func (e *exam) checkResponse() Check {
 	return fail(fix, "Kratos waits for ferry after every login, and fails the login where ferry does: nobody should be kept out for that")
 }
 
-func (e *exam) checkShadowed() Check {
+func (e *doctor) checkShadowed() Check {
 	own, global := e.config.list(afterPath("password", "hooks")...), e.config.list(afterPath("hooks")...)
 	if len(own) == 0 {
 		return ok("no list of hooks hides another")
@@ -208,7 +208,7 @@ func (e *exam) checkShadowed() Check {
 }
 
 // checkClients looks at which addresses Kratos calls at all.
-func (e *exam) checkClients() Check {
+func (e *doctor) checkClients() Check {
 	address := e.config.migration().url
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || unresolved(address) {
@@ -245,7 +245,7 @@ func (e *exam) checkClients() Check {
 	return fail(fix, "clients.http.disallow_private_ip_ranges is true: Kratos does not call ferry, it looks like an outage of ferry, a 502 after three seconds")
 }
 
-func (e *exam) checkLog() Check {
+func (e *doctor) checkLog() Check {
 	level := e.config.text("log", "level")
 	switch {
 	case e.config.get("log", "leak_sensitive_values") == true:

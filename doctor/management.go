@@ -39,8 +39,8 @@ func managed() []string {
 }
 
 // management looks at how the tenant is set up.
-func (e *exam) management(ctx context.Context) []Check {
-	s := series{exam: e}
+func (e *doctor) management(ctx context.Context) []Check {
+	s := checkGroup{doctor: e}
 	if e.Management == nil {
 		s.skip("FERRY_AUTH0_MGMT_CLIENT_ID and FERRY_AUTH0_MGMT_CLIENT_SECRET are not set: doctor cannot look into the tenant", managed()...)
 		return s.checks
@@ -89,7 +89,7 @@ func checkToken(err error) Check {
 		"Auth0 gives no token for the Management API: export and write-back fail (%v)", err)
 }
 
-func (e *exam) checkScopes(scopes []string, known bool) Check {
+func (e *doctor) checkScopes(scopes []string, known bool) Check {
 	if !known {
 		return skipped("Auth0 does not say which scopes the token has")
 	}
@@ -121,7 +121,7 @@ func unread(err error, scope, what string) Check {
 }
 
 // application reads ferry's own, and looks at its grants.
-func (e *exam) application(ctx context.Context) (upstream.Application, Check) {
+func (e *doctor) application(ctx context.Context) (upstream.Application, Check) {
 	if e.Settings.ClientID == "" {
 		return upstream.Application{}, skipped("FERRY_AUTH0_CLIENT_ID is not set")
 	}
@@ -156,7 +156,7 @@ func (e *exam) application(ctx context.Context) (upstream.Application, Check) {
 	return app, ok("the application may ask for passwords")
 }
 
-func (e *exam) checkClientAuth(app upstream.Application) Check {
+func (e *doctor) checkClientAuth(app upstream.Application) Check {
 	switch {
 	case app.AuthMethod == "":
 		return skipped("Auth0 does not say how the application authenticates")
@@ -170,7 +170,7 @@ func (e *exam) checkClientAuth(app upstream.Application) Check {
 	return ok("both sides say %s", app.AuthMethod)
 }
 
-func (e *exam) checkAlgorithm(app upstream.Application) Check {
+func (e *doctor) checkAlgorithm(app upstream.Application) Check {
 	switch app.IDTokenAlg {
 	case "":
 		return skipped("Auth0 does not say how ID tokens are signed")
@@ -186,7 +186,7 @@ func (e *exam) checkAlgorithm(app upstream.Application) Check {
 
 // checkRealms looks at every connection that may be asked, where the one grant tries
 // only the first.
-func (e *exam) checkRealms(ctx context.Context) Check {
+func (e *doctor) checkRealms(ctx context.Context) Check {
 	if len(e.Settings.Realms) == 0 {
 		return e.checkDefaultDirectory(ctx)
 	}
@@ -225,7 +225,7 @@ func (e *exam) checkRealms(ctx context.Context) Check {
 	return ok("%s there, for passwords and for this application", count(len(e.Settings.Realms), "connection"))
 }
 
-func (e *exam) connectionFault(c upstream.Connection, enabled bool) (problem, fix string) {
+func (e *doctor) connectionFault(c upstream.Connection, enabled bool) (problem, fix string) {
 	custom := slices.Contains(e.Settings.CustomRealms, c.Name)
 	switch {
 	case !slices.Contains([]string{"auth0", "ad", "adfs", "waad"}, c.Strategy):
@@ -240,7 +240,7 @@ func (e *exam) connectionFault(c upstream.Connection, enabled bool) (problem, fi
 	return "", ""
 }
 
-func (e *exam) checkDefaultDirectory(ctx context.Context) Check {
+func (e *doctor) checkDefaultDirectory(ctx context.Context) Check {
 	directory, err := e.Management.DefaultDirectory(ctx)
 	switch {
 	case err != nil:

@@ -25,12 +25,12 @@ const (
 
 // roundTrips calls ferry's own hooks as Kratos would, for a person that nobody has: it
 // never gets as far as Auth0.
-func (e *exam) roundTrips(ctx context.Context) []Check {
-	s := series{exam: e}
+func (e *doctor) roundTrips(ctx context.Context) []Check {
+	s := checkGroup{doctor: e}
 	migration := e.config.migration()
 	assumed := migration.url == ""
 	if assumed && e.Settings.HookURL != "" && len(e.Settings.HookKeys) > 0 {
-		migration = bearer(e.Settings.HookURL+wiring.MigratePath, e.Settings.HookKeys[0])
+		migration = bearer(e.Settings.HookURL+wiring.MigrationPath, e.Settings.HookKeys[0])
 	}
 	if migration.url == "" && e.Settings.HookURL != "" {
 		s.skip("FERRY_HOOK_KEYS is not set: there is no key to call ferry with", nameTrip, nameAfterTrip)
@@ -70,7 +70,7 @@ type hookAnswer struct {
 }
 
 // send calls a hook once: no redirect is followed, nothing is sent again.
-func (e *exam) send(ctx context.Context, c call, body []byte) (hookAnswer, error) {
+func (e *doctor) send(ctx context.Context, c call, body []byte) (hookAnswer, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(body))
 	if err != nil {
 		return hookAnswer{}, errors.New("the url is none")
@@ -98,7 +98,7 @@ func (a hookAnswer) says(status string) bool {
 	return a.json && strictjson.Unmarshal(a.body, &said) == nil && said.Status == status
 }
 
-func (e *exam) migrationTrip(ctx context.Context, c call, p probe, assumed bool) Check {
+func (e *doctor) migrationTrip(ctx context.Context, c call, p probe, assumed bool) Check {
 	body, err := json.Marshal(map[string]string{"identifier": p.identifier, "password": p.password})
 	if err != nil {
 		return skipped("the call cannot be made")
@@ -124,7 +124,7 @@ func (e *exam) migrationTrip(ctx context.Context, c call, p probe, assumed bool)
 }
 
 // noTrip is a call that got no answer.
-func (e *exam) noTrip(c call, err error, assumed bool) Check {
+func (e *doctor) noTrip(c call, err error, assumed bool) Check {
 	var dns *net.DNSError
 	var op *net.OpError
 	address := shown(c.url)
@@ -152,7 +152,7 @@ func refusedTrip(c call, answer hookAnswer) Check {
 		return fail("make both the same: a key of the FERRY_HOOK_KEYS that the running ferry has, behind \"Bearer \" in kratos.yml; restart ferry after a change",
 			"%s refuses the key (401): logins of pending people end in a 502", address)
 	case answer.status == http.StatusNotFound, answer.status == http.StatusMethodNotAllowed:
-		return fail("make the path "+wiring.MigratePath+", and the port that of FERRY_LISTEN, not of FERRY_ADMIN_LISTEN",
+		return fail("make the path "+wiring.MigrationPath+", and the port that of FERRY_LISTEN, not of FERRY_ADMIN_LISTEN",
 			"there is no hook at %s (%d): logins of pending people end in a 502", address, answer.status)
 	case answer.status >= 300 && answer.status < 400:
 		return fail("name the address where ferry itself answers", "%s redirects (%d): Kratos would send the password wherever that leads", address, answer.status)
@@ -163,7 +163,7 @@ func refusedTrip(c call, answer hookAnswer) Check {
 }
 
 // afterLoginTrip tells ferry of a login that never was: ferry keeps nothing for it.
-func (e *exam) afterLoginTrip(ctx context.Context, c call, p probe) Check {
+func (e *doctor) afterLoginTrip(ctx context.Context, c call, p probe) Check {
 	body, err := json.Marshal(map[string]any{"identity": map[string]any{"id": p.identityID}, "flow": map[string]any{"id": p.flowID}})
 	if err != nil {
 		return skipped("the call cannot be made")
@@ -188,6 +188,6 @@ func (e *exam) afterLoginTrip(ctx context.Context, c call, p probe) Check {
 	}
 	check := refusedTrip(c, answer)
 	check.Detail = strings.ReplaceAll(check.Detail, "logins of pending people end in a 502", "nothing of a profile is brought along")
-	check.Fix = strings.ReplaceAll(check.Fix, wiring.MigratePath, wiring.AfterLoginPath)
+	check.Fix = strings.ReplaceAll(check.Fix, wiring.MigrationPath, wiring.AfterLoginPath)
 	return check
 }

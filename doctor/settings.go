@@ -10,8 +10,8 @@ import (
 // ones, and compare only the beginning of them.
 const bcryptBytes = 72
 
-func (e *exam) settings(ctx context.Context) []Check {
-	s := series{exam: e}
+func (e *doctor) settings(ctx context.Context) []Check {
+	s := checkGroup{doctor: e}
 	s.run(ctx, "settings", func(context.Context) Check {
 		faults := e.Settings.Faults
 		if len(faults) == 0 {
@@ -30,7 +30,7 @@ func (e *exam) settings(ctx context.Context) []Check {
 
 // checkPasswordLength holds FERRY_MAX_PASSWORD_BYTES against Kratos' hasher, as far as
 // kratos.yml tells of it.
-func (e *exam) checkPasswordLength(context.Context) Check {
+func (e *doctor) checkPasswordLength(context.Context) Check {
 	longest := e.Settings.MaxPasswordBytes
 	hasher := e.config.text("hashers", "algorithm")
 	if hasher == "" {

@@ -8,13 +8,13 @@ const nameState = "state"
 const redisRules = "~ferry:* +get +set +del +getrange +pttl +pexpire +time +eval +evalsha +hset +hget +hdel +zadd +zscore +zrem +zrangebyscore +ping, and +select where the URL names a database"
 
 // state looks at where what crosses between the two hooks is kept.
-func (e *exam) state(ctx context.Context) []Check {
-	s := series{exam: e}
+func (e *doctor) state(ctx context.Context) []Check {
+	s := checkGroup{doctor: e}
 	s.run(ctx, nameState, e.checkState)
 	return s.checks
 }
 
-func (e *exam) checkState(ctx context.Context) Check {
+func (e *doctor) checkState(ctx context.Context) Check {
 	switch {
 	case e.State != nil:
 	case e.Settings.StateInMemory:

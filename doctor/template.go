@@ -54,7 +54,7 @@ var errElsewhere = errors.New("it cannot be read here")
 
 // source is the text of a template as kratos.yml names it: inline, or in a file. The
 // error is errElsewhere where there is nothing to look at.
-func (e *exam) source(body string) ([]byte, error) {
+func (e *doctor) source(body string) ([]byte, error) {
 	if text, ok := strings.CutPrefix(body, inline); ok {
 		source, err := base64.StdEncoding.DecodeString(text)
 		if err != nil {
@@ -75,7 +75,7 @@ func (e *exam) source(body string) ([]byte, error) {
 
 // templateBody is what Kratos would send: the template's output for a login of the
 // probe.
-func (e *exam) templateBody(body string, p probe) ([]byte, error) {
+func (e *doctor) templateBody(body string, p probe) ([]byte, error) {
 	source, err := e.source(body)
 	if err != nil {
 		return nil, err
@@ -114,7 +114,7 @@ func (e *exam) templateBody(body string, p probe) ([]byte, error) {
 }
 
 // checkTemplate runs the migration hook's template on a made-up login.
-func (e *exam) checkTemplate(ctx context.Context) Check {
+func (e *doctor) checkTemplate(ctx context.Context) Check {
 	can, known := e.abilities(ctx)
 	if known && !can.ExternalIDs {
 		return e.checkNoTemplate()
@@ -161,7 +161,7 @@ func (e *exam) checkTemplate(ctx context.Context) Check {
 }
 
 // checkNoTemplate sees that there is none for a Kratos that takes none.
-func (e *exam) checkNoTemplate() Check {
+func (e *doctor) checkNoTemplate() Check {
 	switch {
 	case e.config.get(hookPath("config", "body")...) != nil:
 		return fail("take the body out of "+strings.Join(hookPath("config"), ".")+"; `ferry kratos-config --kratos-version 1.3.1 --merge FILE` names its line",
@@ -183,7 +183,7 @@ func unreadTemplate(hook, body string) Check {
 }
 
 // checkAfterTemplate runs the template of the hook after a login on a made-up one.
-func (e *exam) checkAfterTemplate(body string) Check {
+func (e *doctor) checkAfterTemplate(body string) Check {
 	p := probe{"person@kratos.invalid", "a made-up password", e.ID(), e.ID()}
 	out, err := e.templateBody(body, p)
 	var made struct {

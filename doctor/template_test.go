@@ -41,7 +41,7 @@ func TestUpgradedWithoutTemplate(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			e := newExam(Options{Kratos: admin, KratosConfig: []byte(without)})
+			e := newDoctor(Options{Kratos: admin, KratosConfig: []byte(without)})
 			if got := e.checkTemplate(t.Context()); got.Status != c.want || !strings.Contains(got.Detail, c.detail) || (got.Fix == "") != (c.want == OK) {
 				t.Errorf("%+v", got)
 			}

@@ -40,7 +40,7 @@ func (k *kratosConfig) linksAutomatically() []string {
 }
 
 // checkUnverified is about people whose address Auth0 has not verified.
-func (e *exam) checkUnverified(t tally) Check {
+func (e *doctor) checkUnverified(t tally) Check {
 	count := fmt.Sprintf("%d of %s from Auth0 that were looked at have no verified address", t.unverified, countIdentities(t.imported))
 	if t.imported == 0 || t.unverified == 0 {
 		return ok("%s", count)

@@ -48,9 +48,9 @@ type Findings struct {
 // Good reports whether everything was looked at and nothing is in the way.
 func (f Findings) Good() bool { return f.Verdict == Works || f.Verdict == Crosses }
 
-// inquiry gathers findings about one person.
-type inquiry struct {
-	*exam
+// userCheck gathers findings about one person.
+type userCheck struct {
+	*doctor
 
 	identifier string  // as Kratos stores it
 	trips      []Check // to ferry's hooks; nil: not made yet
@@ -66,7 +66,7 @@ const maxIdentifierBytes = 1024
 // asks Auth0 for one grant, for a user that cannot exist. It never tries a login of the
 // person's.
 func Why(ctx context.Context, o Options, identifier string) Findings {
-	q := &inquiry{exam: newExam(o), identifier: kratos.NormalizeIdentifier(identifier)}
+	q := &userCheck{doctor: newDoctor(o), identifier: kratos.NormalizeIdentifier(identifier)}
 	ctx, cancel := context.WithTimeout(ctx, 4*q.timeout)
 	defer cancel()
 	if q.HashIdentifier != nil && q.identifier != "" {
@@ -90,7 +90,7 @@ func weight(f Finding) int {
 }
 
 // verdict is what the findings come to.
-func (q *inquiry) verdict(r kratos.Record) Verdict {
+func (q *userCheck) verdict(r kratos.Record) Verdict {
 	switch {
 	case q.failed():
 		return InTheWay
@@ -105,12 +105,12 @@ func (q *inquiry) verdict(r kratos.Record) Verdict {
 }
 
 // failed reports whether something keeps the person out.
-func (q *inquiry) failed() bool {
+func (q *userCheck) failed() bool {
 	return slices.ContainsFunc(q.out.Findings, func(f Finding) bool { return f.Status == Fail })
 }
 
 // note takes what was found under its name.
-func (q *inquiry) note(name string, f Finding) {
+func (q *userCheck) note(name string, f Finding) {
 	f.Name = name
 	switch f.Status {
 	case Fail, Warn:
@@ -128,13 +128,13 @@ func unseen(fix, detail string) Finding {
 }
 
 // skip notes something that could not be read as not looked at.
-func (q *inquiry) skip(name string, f Finding) {
+func (q *userCheck) skip(name string, f Finding) {
 	f.Status = Skip
 	q.note(name, f)
 }
 
 // find looks the identity up that the identifier logs in to.
-func (q *inquiry) find(ctx context.Context) (kratos.Record, bool) {
+func (q *userCheck) find(ctx context.Context) (kratos.Record, bool) {
 	switch {
 	case q.identifier == "":
 		q.note("identifier", fail("name an e-mail address, a username or a phone number", "the identifier is empty"))
@@ -155,7 +155,7 @@ func (q *inquiry) find(ctx context.Context) (kratos.Record, bool) {
 }
 
 // holder is the one identity that the identifier logs in to with a password.
-func (q *inquiry) holder(ctx context.Context, owners []kratos.Record) (kratos.Record, bool) {
+func (q *userCheck) holder(ctx context.Context, owners []kratos.Record) (kratos.Record, bool) {
 	if len(owners) == 0 {
 		q.absent(ctx)
 		return kratos.Record{}, false
@@ -176,7 +176,7 @@ func (q *inquiry) holder(ctx context.Context, owners []kratos.Record) (kratos.Re
 }
 
 // examine follows the login of an identity through everything that decides it.
-func (q *inquiry) examine(ctx context.Context, r kratos.Record) {
+func (q *userCheck) examine(ctx context.Context, r kratos.Record) {
 	q.identity(r)
 	if r.Pending {
 		q.hook(ctx)

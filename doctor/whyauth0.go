@@ -17,7 +17,7 @@ import (
 
 // atAuth0 looks at the users that the identity is bound to. It reports whether Auth0 has
 // verified the e-mail address of the one who logs in.
-func (q *inquiry) atAuth0(ctx context.Context, r kratos.Record) (verified bool) {
+func (q *userCheck) atAuth0(ctx context.Context, r kratos.Record) (verified bool) {
 	switch {
 	case len(r.Binding.Subjects) == 0:
 		return false // nobody to look at
@@ -122,7 +122,7 @@ func digits(text string) string {
 }
 
 // realm is the connection that ferry asks about the identity.
-func (q *inquiry) realm(r kratos.Record) string {
+func (q *userCheck) realm(r kratos.Record) string {
 	if r.Binding.Connection == "" && len(q.Settings.Realms) > 0 {
 		return q.Settings.Realms[0]
 	}
@@ -130,7 +130,7 @@ func (q *inquiry) realm(r kratos.Record) string {
 }
 
 // users looks for the account that ferry asks about, and at the user who has it.
-func (q *inquiry) users(ctx context.Context, users []auth0User, r kratos.Record) (verified bool) {
+func (q *userCheck) users(ctx context.Context, users []auth0User, r kratos.Record) (verified bool) {
 	realm, before := q.realm(r), len(q.out.Findings)
 	user, one := users[0], account{}
 	passwords, found, known := false, false, false
@@ -164,7 +164,7 @@ func (q *inquiry) users(ctx context.Context, users []auth0User, r kratos.Record)
 }
 
 // otherIdentifier is an account that Auth0 does not know by what the person types.
-func (q *inquiry) otherIdentifier(a account, realm string) Finding {
+func (q *userCheck) otherIdentifier(a account, realm string) Finding {
 	id := plain(a.Provider + "|" + a.UserID)
 	switch {
 	case slices.Contains(q.Settings.CustomRealms, realm):
@@ -179,7 +179,7 @@ func (q *inquiry) otherIdentifier(a account, realm string) Finding {
 }
 
 // state looks at what Auth0 holds against the user.
-func (q *inquiry) state(ctx context.Context, u auth0User, realm string) {
+func (q *userCheck) state(ctx context.Context, u auth0User, realm string) {
 	if u.Blocked {
 		q.note("blocked_at_auth0", fail("unblock the user at Auth0 (Users > the user > Actions > Unblock), if they are to log in",
 			"an administrator has blocked the user at Auth0: ferry refuses every password"))
@@ -195,7 +195,7 @@ func (q *inquiry) state(ctx context.Context, u auth0User, realm string) {
 const mostAddresses = 3
 
 // bruteForce looks at Auth0's blocks after too many wrong passwords.
-func (q *inquiry) bruteForce(ctx context.Context, u auth0User, realm string) {
+func (q *userCheck) bruteForce(ctx context.Context, u auth0User, realm string) {
 	blocks, err := q.Management.UserBlocks(ctx, u.UserID)
 	if err != nil {
 		q.skip("auth0_blocks", unread(err, scopeUsers, "whether Auth0 blocks the person after too many wrong passwords"))
@@ -228,7 +228,7 @@ func (q *inquiry) bruteForce(ctx context.Context, u auth0User, realm string) {
 // grant asks Auth0 for a grant for a user that cannot exist: the client, the connection
 // and Auth0 itself have to be in order. It is one failed login, so it comes last, and only
 // where nothing else keeps the person out.
-func (q *inquiry) grant(ctx context.Context, r kratos.Record) {
+func (q *userCheck) grant(ctx context.Context, r kratos.Record) {
 	const name = "auth0_grant"
 	switch {
 	case q.failed():

@@ -10,7 +10,7 @@ import (
 const fixNameConfig = "name the kratos.yml that Kratos runs with: --kratos-config FILE"
 
 // hook looks at whether Kratos calls ferry, and whether ferry answers.
-func (q *inquiry) hook(ctx context.Context) {
+func (q *userCheck) hook(ctx context.Context) {
 	trip := q.tripTo(ctx, nameTrip)
 	if trip.Status == Fail && !q.callsFerry() {
 		trip.Status = Warn // it is not known that Kratos calls there, and with this key
@@ -38,7 +38,7 @@ func (q *inquiry) hook(ctx context.Context) {
 }
 
 // noteAs takes a check under one name where it is in order, and else under another.
-func (q *inquiry) noteAs(fine, fault string, check Check) {
+func (q *userCheck) noteAs(fine, fault string, check Check) {
 	if check.Status == Fail || check.Status == Warn {
 		fine = fault
 	}
@@ -46,14 +46,14 @@ func (q *inquiry) noteAs(fine, fault string, check Check) {
 }
 
 // callsFerry reports whether kratos.yml says where Kratos calls the hook.
-func (q *inquiry) callsFerry() bool {
+func (q *userCheck) callsFerry() bool {
 	address := q.config.migration().url
 	return address != "" && !unresolved(address)
 }
 
 // explain notes why the hook does not answer: what is wrong in kratos.yml, or else what
 // came of the call.
-func (q *inquiry) explain(trip Check) {
+func (q *userCheck) explain(trip Check) {
 	found := false
 	for _, part := range []struct {
 		name  string
@@ -76,7 +76,7 @@ func (q *inquiry) explain(trip Check) {
 }
 
 // tripTo is what came of calling one of ferry's hooks.
-func (q *inquiry) tripTo(ctx context.Context, name string) Check {
+func (q *userCheck) tripTo(ctx context.Context, name string) Check {
 	if q.trips == nil {
 		q.trips = q.roundTrips(ctx)
 	}
@@ -90,7 +90,7 @@ func (q *inquiry) tripTo(ctx context.Context, name string) Check {
 
 // afterLogin looks at what Kratos does after a password was right. verified: Auth0 has
 // verified the person's address.
-func (q *inquiry) afterLogin(ctx context.Context, r kratos.Record, verified bool) {
+func (q *userCheck) afterLogin(ctx context.Context, r kratos.Record, verified bool) {
 	has := slices.ContainsFunc(r.Addresses, func(a kratos.Address) bool { return a.Verified })
 	if q.config == nil {
 		if r.HasPassword && !has {
@@ -118,7 +118,7 @@ func (q *inquiry) afterLogin(ctx context.Context, r kratos.Record, verified bool
 }
 
 // unverified looks for what keeps out a person without a verified address.
-func (q *inquiry) unverified(r kratos.Record, verifiedAtAuth0 bool) {
+func (q *userCheck) unverified(r kratos.Record, verifiedAtAuth0 bool) {
 	hooks := q.config.afterLogin()
 	required := slices.IndexFunc(hooks, func(hook any) bool { return lookup(hook, "hook") == "require_verified_address" })
 	if required < 0 {

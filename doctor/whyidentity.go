@@ -11,7 +11,7 @@ import (
 )
 
 // identity looks at the state of the identity and of its password.
-func (q *inquiry) identity(r kratos.Record) {
+func (q *userCheck) identity(r kratos.Record) {
 	switch {
 	case r.HasPassword:
 		q.password(r)
@@ -32,7 +32,7 @@ func (q *inquiry) identity(r kratos.Record) {
 }
 
 // password says where the password comes from that Kratos has.
-func (q *inquiry) password(r kratos.Record) {
+func (q *userCheck) password(r kratos.Record) {
 	const form = "2006-01-02 15:04 MST"
 	at, crossed := r.MigratedAt()
 	end, finished := r.FinishedAt()
@@ -65,7 +65,7 @@ func providersOf(social []string) string {
 }
 
 // bound looks at whose password may open the identity, and where it is asked for.
-func (q *inquiry) bound(r kratos.Record) {
+func (q *userCheck) bound(r kratos.Record) {
 	switch {
 	case r.Foreign:
 		q.note("foreign", fail("make metadata_admin and traits objects", "ferry cannot read the identity's metadata: every login ends in an error"))
@@ -86,7 +86,7 @@ func (q *inquiry) bound(r kratos.Record) {
 
 // fits holds the traits against the schema as it is now. Kratos does so too, when it
 // stores the password.
-func (q *inquiry) fits(ctx context.Context, r kratos.Record) {
+func (q *userCheck) fits(ctx context.Context, r kratos.Record) {
 	if r.Foreign {
 		return
 	}

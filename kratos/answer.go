@@ -68,7 +68,7 @@ func (a answer) decode(err error, into any, foreign ...string) error {
 		return err
 	}
 	if strictjson.Unmarshal(a.body, into, append(opaque(), foreign...)...) != nil {
-		return garbled("answer_malformed")
+		return invalidResponse("answer_malformed")
 	}
 	return nil
 }

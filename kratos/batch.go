@@ -100,15 +100,15 @@ func created(text []byte, asked []string) ([]Created, error) {
 		Identities []itemJSON `json:"identities"`
 	}
 	if strictjson.Unmarshal(text, &answer) != nil {
-		return nil, garbled("answer_malformed")
+		return nil, invalidResponse("answer_malformed")
 	}
 	if len(answer.Identities) != len(asked) {
-		return nil, garbled("batch_length")
+		return nil, invalidResponse("batch_length")
 	}
 	all := make([]Created, len(asked))
 	for i, item := range answer.Identities {
 		if item.PatchID != asked[i] {
-			return nil, garbled("batch_order")
+			return nil, invalidResponse("batch_order")
 		}
 		switch {
 		case item.Action == "create" && item.Error == nil && uuid.Validate(item.Identity) == nil:
@@ -116,7 +116,7 @@ func created(text []byte, asked []string) ([]Created, error) {
 		case item.Action == "error" && item.Error != nil && item.Identity == "" && item.Error.Code >= http.StatusBadRequest:
 			all[i] = Created{Status: item.Error.Code, Reason: item.Error.text(), Vague: item.Error.Reason == "" || item.Error.Reason == item.Error.Message}
 		default:
-			return nil, garbled("batch_item")
+			return nil, invalidResponse("batch_item")
 		}
 	}
 	return all, nil

@@ -20,13 +20,13 @@ func (c *Client) CreateOne(ctx context.Context, body []byte) (Created, error) {
 		if id := idOf(got.body); id != "" {
 			return Created{ID: id}, nil
 		}
-		return Created{}, garbled("identity_id")
+		return Created{}, invalidResponse("identity_id")
 	}
 	err = got.fault(err)
 	var fault *Error
 	switch {
 	case err == nil:
-		return Created{}, garbled("unknown_answer")
+		return Created{}, invalidResponse("unknown_answer")
 	case errors.As(err, &fault) && fault.Final() && fault.Status != http.StatusNotFound:
 		return Created{Status: fault.Status, Reason: fault.Said}, nil
 	}

@@ -48,7 +48,7 @@ func (e *Error) Final() bool {
 	return false
 }
 
-func garbled(reason string) *Error {
+func invalidResponse(reason string) *Error {
 	return &Error{Outcome: outcome.InvalidResponse, Status: http.StatusOK, Reason: reason}
 }
 

@@ -38,7 +38,7 @@ func (c *Client) Find(ctx context.Context, identifier string) (Identity, error) 
 		// What others may have in metadata_admin is no reason to turn this person away.
 		var core coreJSON
 		if strictjson.Unmarshal(item, &core, append(opaque(), "metadata_admin")...) != nil {
-			return Identity{}, garbled("answer_malformed")
+			return Identity{}, invalidResponse("answer_malformed")
 		}
 		if core.lists(identifier) {
 			listing = append(listing, item)
@@ -50,7 +50,7 @@ func (c *Client) Find(ctx context.Context, identifier string) (Identity, error) 
 	case 0:
 		return Identity{}, &Error{Outcome: outcome.Unavailable, Status: http.StatusOK, Reason: "no_identity"}
 	default:
-		return Identity{}, garbled("several_identities")
+		return Identity{}, invalidResponse("several_identities")
 	}
 }
 
@@ -69,17 +69,17 @@ func (c *Client) Get(ctx context.Context, id, identifier string) (Identity, erro
 func readIdentity(text []byte, id, identifier string) (Identity, error) {
 	var found identityJSON
 	if strictjson.Unmarshal(text, &found, opaque()...) != nil {
-		return Identity{}, garbled("answer_malformed")
+		return Identity{}, invalidResponse("answer_malformed")
 	}
 	switch credential := found.Credentials.Password; {
 	case found.ID == "":
-		return Identity{}, garbled("identity_id")
+		return Identity{}, invalidResponse("identity_id")
 	case id != "" && !strings.EqualFold(found.ID, id):
-		return Identity{}, garbled("identity_changed")
+		return Identity{}, invalidResponse("identity_changed")
 	case !found.hasState():
-		return Identity{}, garbled("identity_state")
+		return Identity{}, invalidResponse("identity_state")
 	case credential != nil && (!credential.Config.shown || credential.Config.null):
-		return Identity{}, garbled("no_credential_config")
+		return Identity{}, invalidResponse("no_credential_config")
 	}
 	identity := Identity{
 		ID:      found.ID,

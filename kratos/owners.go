@@ -32,7 +32,7 @@ func (c *Client) Owners(ctx context.Context, identifier string) ([]Record, error
 		return nil, err
 	}
 	if len(list) > maxOwners {
-		return nil, garbled("too_many_owners")
+		return nil, invalidResponse("too_many_owners")
 	}
 	var owners []Record
 	for _, id := range list {
@@ -49,7 +49,7 @@ func (c *Client) Owners(ctx context.Context, identifier string) ([]Record, error
 			return nil, err
 		}
 		if owner.ID != id {
-			return nil, garbled("identity_changed")
+			return nil, invalidResponse("identity_changed")
 		}
 		owners = append(owners, owner)
 	}
@@ -73,7 +73,7 @@ func (c *Client) Exist(ctx context.Context, ids []string) (map[string]bool, erro
 		}
 		for _, id := range found {
 			if !slices.Contains(some, id) {
-				return nil, garbled("ids_ignored")
+				return nil, invalidResponse("ids_ignored")
 			}
 			there[id] = true
 		}
@@ -95,7 +95,7 @@ func (c *Client) list(ctx context.Context, call func(context.Context) error) ([]
 	ids := make([]string, len(items))
 	for i, item := range items {
 		if ids[i] = idOf(item); ids[i] == "" {
-			return nil, garbled("identity_id")
+			return nil, invalidResponse("identity_id")
 		}
 	}
 	return ids, nil

@@ -73,7 +73,7 @@ func (c *Client) Read(ctx context.Context, id string) (Record, error) {
 	}
 	record, err := strictRecord(text)
 	if err == nil && record.ID != id {
-		err = garbled("identity_changed")
+		err = invalidResponse("identity_changed")
 	}
 	if err != nil {
 		return Record{}, err
@@ -150,7 +150,7 @@ func strictRecord(text []byte) (Record, error) {
 		MetadataAdmin  own[map[string]any] `json:"metadata_admin"`
 	}
 	if strictjson.Unmarshal(text, &login, opaque()...) != nil || strictjson.Unmarshal(text, &rest, opaque()...) != nil {
-		return Record{}, garbled("answer_malformed")
+		return Record{}, invalidResponse("answer_malformed")
 	}
 	record, err := login.record(rest.recordJSON)
 	if err != nil {
@@ -172,7 +172,7 @@ func anyRecord(text []byte) (Record, error) {
 		recordJSON
 	}
 	if strictjson.Unmarshal(text, &foreign, append(opaque(), "metadata_admin")...) != nil {
-		return Record{}, garbled("answer_malformed")
+		return Record{}, invalidResponse("answer_malformed")
 	}
 	record, err := foreign.record(foreign.recordJSON)
 	record.Foreign = true
@@ -183,9 +183,9 @@ func anyRecord(text []byte) (Record, error) {
 func (c coreJSON) record(rest recordJSON) (Record, error) {
 	switch {
 	case c.ID == "":
-		return Record{}, garbled("identity_id")
+		return Record{}, invalidResponse("identity_id")
 	case !c.hasState():
-		return Record{}, garbled("identity_state")
+		return Record{}, invalidResponse("identity_state")
 	}
 	record := Record{
 		Identity: Identity{ID: c.ID, Active: c.State == active},
@@ -195,7 +195,7 @@ func (c coreJSON) record(rest recordJSON) (Record, error) {
 	var hash secret.String
 	if credential := c.Credentials.Password; credential != nil {
 		if !credential.Config.shown {
-			return Record{}, garbled("no_credential_config")
+			return Record{}, invalidResponse("no_credential_config")
 		}
 		hash = credential.Config.hashedPassword
 		record.Identifiers, record.Pending = credential.Identifiers, credential.Config.pending()

@@ -73,7 +73,7 @@ func (c *Client) Version(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if about.Version == "" {
-		return "", garbled("no_version")
+		return "", invalidResponse("no_version")
 	}
 	return bounded(about.Version), nil
 }

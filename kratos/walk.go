@@ -50,7 +50,7 @@ func (c *Client) Walk(ctx context.Context, each func(Record) error) error {
 		case next == "":
 			return nil
 		case asked[next]:
-			return garbled("page_again") // it would never end
+			return invalidResponse("page_again") // it would never end
 		}
 		token = next
 	}
@@ -106,7 +106,7 @@ func (c *Client) page(ctx context.Context, token string) (items []jsontext.Value
 	case err != nil:
 		return nil, "", err
 	case !linked && len(items) >= pageSize:
-		return nil, "", garbled("no_link") // lost on the way: there may be more
+		return nil, "", invalidResponse("no_link") // lost on the way: there may be more
 	}
 	return items, next, nil
 }
@@ -115,7 +115,7 @@ func (c *Client) page(ctx context.Context, token string) (items []jsontext.Value
 func elements(text []byte) ([]jsontext.Value, error) {
 	var items []jsontext.Value
 	if json.Unmarshal(text, &items, jsontext.AllowDuplicateNames(true)) != nil || items == nil {
-		return nil, garbled("answer_malformed")
+		return nil, invalidResponse("answer_malformed")
 	}
 	return items, nil
 }
@@ -148,7 +148,7 @@ func nextToken(headers []string) (token string, linked bool, err error) {
 		}
 		to, err := url.Parse(link[1])
 		if err != nil || to.Query().Get("page_token") == "" || token != "" {
-			return "", true, garbled("page_link")
+			return "", true, invalidResponse("page_link")
 		}
 		token = to.Query().Get("page_token")
 	}

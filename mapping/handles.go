@@ -24,14 +24,14 @@ type Handle struct {
 // blanks alone are none, for Kratos refuses them.
 func (s *Schema) Handles(traits map[string]any) []Handle {
 	var found []Handle
-	s.forms.collect(traits, &found)
+	s.handleNodes.collect(traits, &found)
 	return found
 }
 
-// forms are all that may hold of one value.
-type forms []*form
+// handleNodes are the nodes that may apply to one value.
+type handleNodes []*handleNode
 
-func (all forms) collect(value any, into *[]Handle) {
+func (all handleNodes) collect(value any, into *[]Handle) {
 	if len(all) == 0 {
 		return
 	}
@@ -55,8 +55,8 @@ func (all forms) collect(value any, into *[]Handle) {
 	}
 }
 
-// add notes a value that is a handle by one of the forms.
-func (all forms) add(value string, into *[]Handle) {
+// add appends the value if a node says that it is a handle.
+func (all handleNodes) add(value string, into *[]Handle) {
 	handle, is := Handle{Value: value}, false
 	for _, f := range all {
 		is = is || f.handle
@@ -77,18 +77,18 @@ func (all forms) add(value string, into *[]Handle) {
 
 // names are those of the object, in their order. Where only some can lead to handles,
 // it is those, and the object need not have them.
-func (all forms) names(object map[string]any) []string {
+func (all handleNodes) names(object map[string]any) []string {
 	if len(all) == 1 && len(all[0].patterns) == 0 && len(all[0].others) == 0 {
 		return all[0].names
 	}
 	return slices.Sorted(maps.Keys(object))
 }
 
-func (all forms) ofProperty(name string) forms {
+func (all handleNodes) ofProperty(name string) handleNodes {
 	if len(all) == 1 && len(all[0].patterns) == 0 && len(all[0].others) == 0 {
 		return all[0].properties[name]
 	}
-	var out forms
+	var out handleNodes
 	for _, f := range all {
 		of, named := f.properties[name]
 		out = out.with(of)
@@ -107,11 +107,11 @@ func (all forms) ofProperty(name string) forms {
 
 // ofElement is what holds of an element of a list. What the list itself is, its
 // elements are.
-func (all forms) ofElement(i int) forms {
-	var out forms
+func (all handleNodes) ofElement(i int) handleNodes {
+	var out handleNodes
 	for _, f := range all {
 		if f.handle {
-			out = out.with(forms{{handle: true, password: f.password, via: f.via}})
+			out = out.with(handleNodes{{handle: true, password: f.password, via: f.via}})
 		}
 		out = out.with(f.elements)
 		if i < len(f.places) {
@@ -124,7 +124,7 @@ func (all forms) ofElement(i int) forms {
 }
 
 // with is the union.
-func (all forms) with(more forms) forms {
+func (all handleNodes) with(more handleNodes) handleNodes {
 	for _, f := range more {
 		if !slices.Contains(all, f) {
 			all = append(all[:len(all):len(all)], f)

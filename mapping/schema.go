@@ -13,11 +13,11 @@ import (
 
 // Schema is a Kratos identity schema. It is safe for concurrent use.
 type Schema struct {
-	compiled *jsonschema.Schema
-	traits   []Trait
-	guards   []guard
-	refused  []Violation
-	forms    forms
+	compiled    *jsonschema.Schema
+	traits      []Trait
+	guards      []guard
+	refused     []Violation
+	handleNodes handleNodes
 }
 
 // location names the schema where it has no $id; references are relative to it.
@@ -51,7 +51,7 @@ func ParseSchema(text []byte) (*Schema, error) {
 	if err := s.survey(); err != nil {
 		return nil, fmt.Errorf("read identity schema: %w", err)
 	}
-	s.forms = traitForms(compiled)
+	s.handleNodes = traitHandles(compiled)
 	return s, nil
 }
 

@@ -42,7 +42,7 @@ func checkFragment(t *testing.T, text, url, response, key string, body any) {
 	got := at(values(t, []byte(text)), "selfservice")
 	hook := at(got, "methods", "password", "config", "migrate_hook")
 	base := strings.TrimSuffix(url, "/")
-	if at(hook, "enabled") != true || at(hook, "config", "url") != base+wiring.MigratePath || at(hook, "config", "body") != body {
+	if at(hook, "enabled") != true || at(hook, "config", "url") != base+wiring.MigrationPath || at(hook, "config", "body") != body {
 		t.Errorf("migration hook: %v", hook)
 	}
 	hooks, ok := at(got, "flows", "login", "after", "password", "hooks").([]any)

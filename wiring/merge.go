@@ -146,7 +146,7 @@ func (m *merger) migrateHook() error {
 	case empty(hook):
 		m.keyUnknown()
 		return m.put(m.o.migrateNode(), migratePath()...)
-	case address != "" && !strings.HasSuffix(address, MigratePath):
+	case address != "" && !strings.HasSuffix(address, MigrationPath):
 		at, _, err := m.locate(migratePath("config", "url")...)
 		if err != nil {
 			return err

@@ -109,7 +109,7 @@ func checkRemoved(t *testing.T, name string, before, merged []byte) {
 	switch {
 	case err != nil:
 		t.Errorf("taken out again: %v", err)
-	case strings.Contains(string(before), wiring.MigratePath):
+	case strings.Contains(string(before), wiring.MigrationPath):
 		golden(t, name+".removed.yml", left.Text)
 	case string(left.Text) != string(before):
 		t.Errorf("taken out again: %s", left.Diff)

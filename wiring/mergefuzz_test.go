@@ -68,7 +68,7 @@ func undoes(t *testing.T, file, merged []byte) {
 		}
 		return
 	}
-	if bytes.Contains(after.Text, []byte(wiring.MigratePath)) && !bytes.Contains(file, []byte(wiring.MigratePath)) {
+	if bytes.Contains(after.Text, []byte(wiring.MigrationPath)) && !bytes.Contains(file, []byte(wiring.MigrationPath)) {
 		t.Fatalf("something of ferry's is left:\n%s", after.Text)
 	}
 	if errBefore == nil && before.Diff == "" && !bytes.Contains(file, []byte("migrate_hook")) && string(after.Text) != string(file) {

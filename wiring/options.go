@@ -12,7 +12,7 @@ import (
 
 // The paths at which ferry answers Kratos' hooks.
 const (
-	MigratePath    = "/hooks/password-migration"
+	MigrationPath  = "/hooks/password-migration"
 	AfterLoginPath = "/hooks/after-login"
 )
 
@@ -100,7 +100,7 @@ func (o Options) template() (takes, known bool) {
 	return later, later || major == 1 && minor == 3
 }
 
-func (o Options) migrateURL() string    { return strings.TrimRight(o.URL, "/") + MigratePath }
+func (o Options) migrateURL() string    { return strings.TrimRight(o.URL, "/") + MigrationPath }
 func (o Options) afterLoginURL() string { return strings.TrimRight(o.URL, "/") + AfterLoginPath }
 
 // bearer is the value of the Authorization header.

@@ -55,7 +55,7 @@ type remover struct{ merger }
 func (r *remover) migrateHook() error {
 	address, _ := r.get(migratePath("config", "url")...).(string)
 	switch {
-	case strings.HasSuffix(address, MigratePath):
+	case strings.HasSuffix(address, MigrationPath):
 		r.note("whoever logs in for the first time after this gets an error 500 from Kratos, for as long as their identity waits for its password: " +
 			"`ferry status` counts those people, and `ferry finish` takes the flag away from them")
 		return r.drop(migratePath()...)
@@ -224,7 +224,7 @@ func (r *remover) verify(before map[string]any) error {
 	}
 	hook, left := r.of(before, migratePath()...), r.get(migratePath()...)
 	address, _ := lookup(hook, "config", "url")
-	if text, ok := address.(string); ok && strings.HasSuffix(text, MigratePath) {
+	if text, ok := address.(string); ok && strings.HasSuffix(text, MigrationPath) {
 		hook = nil
 	}
 	if same := reflect.DeepEqual(hook, left) || empty(hook) && empty(left); !same {
@@ -274,7 +274,7 @@ var errNotAlone = errors.New("it cannot be edited without changing something els
 func (r *remover) advise() {
 	excepted, _ := r.get("clients", "http", "private_ip_exception_urls").([]any)
 	for _, one := range excepted {
-		if text, ok := one.(string); ok && (strings.HasSuffix(text, MigratePath) || strings.HasSuffix(text, AfterLoginPath)) {
+		if text, ok := one.(string); ok && (strings.HasSuffix(text, MigrationPath) || strings.HasSuffix(text, AfterLoginPath)) {
 			r.note("clients.http.private_ip_exception_urls still names ferry's hooks: take them out")
 			return
 		}

@@ -116,29 +116,29 @@ func newCommand(o options) *cobra.Command {
 
 // run tells the story.
 func run(ctx context.Context, o options) error {
-	return onStage(ctx, o, func(ctx context.Context, s *stage, n *narrator) error { return perform(ctx, s, n, o.keep) })
+	return withStack(ctx, o, func(ctx context.Context, s *stack, n *narrator) error { return perform(ctx, s, n, o.keep) })
 }
 
-// onStage raises the stage, plays on it, and strikes it however that went.
-func onStage(ctx context.Context, o options, play func(context.Context, *stage, *narrator) error) error {
+// withStack starts the stack, runs play with it, and stops it in any case.
+func withStack(ctx context.Context, o options, play func(context.Context, *stack, *narrator) error) error {
 	n := &narrator{out: o.stdout, colours: o.colours}
-	s, err := raise(ctx, o.stderr, n)
+	s, err := startStack(ctx, o.stderr, n)
 	if err == nil {
 		err = play(ctx, s, n)
 	}
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		err = context.Cause(ctx) // which signal; what it broke off is of no interest
 	}
-	return errors.Join(err, s.strike())
+	return errors.Join(err, s.stop())
 }
 
-// perform tells the story, and with keep leaves the stage to the audience until ctx
+// perform tells the story. With keep it leaves the stack running until ctx
 // ends. That end is a good one.
-func perform(ctx context.Context, s *stage, n *narrator, keep bool) error {
-	t := &story{stage: s, say: n}
+func perform(ctx context.Context, s *stack, n *narrator, keep bool) error {
+	t := &story{stack: s, say: n}
 	err := t.tell(ctx)
 	if err == nil && keep {
-		err = linger(ctx, s, n)
+		err = keepRunning(ctx, s, n)
 	}
 	if err == nil && t.wrong > 0 {
 		err = fmt.Errorf("%d facts were not as expected; the end of ferry's log:\n%s", t.wrong, tail(s.ferry.Logs()))

@@ -26,7 +26,7 @@ type reading struct {
 	answers map[string]int
 }
 
-func (s *stage) read(ctx context.Context) (reading, error) {
+func (s *stack) read(ctx context.Context) (reading, error) {
 	counters, err := s.sim.control.Counters(ctx)
 	if err != nil {
 		return reading{}, err
@@ -117,7 +117,7 @@ type credential struct {
 }
 
 // credential asks Kratos' admin API.
-func (s *stage) credential(ctx context.Context, identity string) (credential, error) {
+func (s *stack) credential(ctx context.Context, identity string) (credential, error) {
 	body, err := s.get(ctx, identityURL(s.kratos.AdminURL(), identity))
 	if err != nil {
 		return credential{}, err
@@ -184,7 +184,7 @@ func (c credential) shown() string {
 	return string(text)
 }
 
-func (s *stage) get(ctx context.Context, address string) ([]byte, error) {
+func (s *stack) get(ctx context.Context, address string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, err

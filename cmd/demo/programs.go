@@ -13,7 +13,7 @@ import (
 // findPrograms finds ferry and the simulator in the folder of this program. `go run`
 // puts this program somewhere of its own, with nothing beside it: within ferry's
 // sources they are built of these.
-func (s *stage) findPrograms(ctx context.Context, stderr io.Writer) (ferry, auth0 string, err error) {
+func (s *stack) findPrograms(ctx context.Context, stderr io.Writer) (ferry, auth0 string, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return "", "", fmt.Errorf("find this program: %w", err)
@@ -37,7 +37,7 @@ func withinSources(ctx context.Context) bool {
 	return err == nil && strings.TrimSpace(string(module)) == "ferry"
 }
 
-func (s *stage) buildPrograms(ctx context.Context, stderr io.Writer) (string, error) {
+func (s *stack) buildPrograms(ctx context.Context, stderr io.Writer) (string, error) {
 	folder, err := os.MkdirTemp("", "ferry-demo-")
 	if err != nil {
 		return "", fmt.Errorf("build ferry: %w", err)

@@ -24,7 +24,7 @@ const shownCalls = 200
 func replayCommand(o options) *cobra.Command {
 	return &cobra.Command{
 		Use:   "replay FILE…",
-		Short: "Make recorded hook calls again, on people conjured to fit",
+		Short: "Make recorded hook calls again, on people made to fit",
 		Long: "Makes recorded hook calls again: a FILE is a recording (FERRY_RECORD_DIR), a body that Kratos sent, or a folder\n" +
 			"of both. For every call a user at the simulated Auth0 and an identity in the real Kratos are made up so that what\n" +
 			"was recorded must come of it; no keys and no passwords are needed. Of a body alone the password is right.",
@@ -39,8 +39,8 @@ func replayCommand(o options) *cobra.Command {
 			if err != nil {
 				return err // a name that nothing is found under is wrong usage
 			}
-			err = onStage(cmd.Context(), o, func(ctx context.Context, s *stage, n *narrator) error {
-				r := &rerun{stage: s, say: n, conjurer: newConjurer(s), left: map[string]int{}}
+			err = withStack(cmd.Context(), o, func(ctx context.Context, s *stack, n *narrator) error {
+				r := &rerun{stack: s, say: n, fixtures: newFixtures(s), left: map[string]int{}}
 				return r.tell(ctx, source)
 			})
 			if err != nil {
@@ -51,11 +51,11 @@ func replayCommand(o options) *cobra.Command {
 	}
 }
 
-// rerun is a recording that is played on the stage.
+// rerun is the replay of a recording on the stack.
 type rerun struct {
-	stage    *stage
+	stack    *stack
 	say      *narrator
-	conjurer *conjurer
+	fixtures *fixtures
 
 	calls, right, wrong int
 	passed              int            // files without a call
@@ -64,21 +64,21 @@ type rerun struct {
 
 // tell makes the calls one after the other.
 func (r *rerun) tell(ctx context.Context, source *recording.Source) error {
-	if err := r.conjurer.prepare(ctx); err != nil {
+	if err := r.fixtures.prepare(ctx); err != nil {
 		return err
 	}
-	r.stage.witness.watch()
+	r.stack.logWatch.watch()
 	r.say.step("The recorded calls are made again, as Kratos made them.",
 		"For each one a user and an identity are made up, of whom the same must come.")
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	client := &http.Client{
-		Timeout: callLimit, Transport: r.stage.http.Transport,
+		Timeout: callLimit, Transport: r.stack.http.Transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	err := recording.Replay(ctx, recording.ReplayOptions{
-		Target: r.stage.ferry.HooksURL(), Key: secret.New(r.stage.hookKey), Client: client,
-		Restore: r.conjurer.restore,
+		Target: r.stack.ferry.HooksURL(), Key: secret.New(r.stack.hookKey), Client: client,
+		Restore: r.fixtures.restore,
 		Each: func(result recording.Result) {
 			if err := errors.Join(r.look(ctx, result), r.say.err); err != nil {
 				cancel(err)
@@ -95,7 +95,7 @@ func (r *rerun) tell(ctx context.Context, source *recording.Source) error {
 // look holds what came of a call against what must come of it. The answer alone
 // does not tell the outcomes apart: ferry's log does.
 func (r *rerun) look(ctx context.Context, result recording.Result) error {
-	expected, migration := r.conjurer.expected, result.Route == recording.RouteMigration
+	expected, migration := r.fixtures.expected, result.Route == recording.RouteMigration
 	switch result.Verdict {
 	case recording.VerdictSkipped:
 		r.left[result.Reason]++
@@ -109,7 +109,7 @@ func (r *rerun) look(ctx context.Context, result recording.Result) error {
 		want = expectedAnswer(expected)
 	}
 	if migration {
-		said, err := r.stage.witness.of(ctx, result.RequestID)
+		said, err := r.stack.logWatch.of(ctx, result.RequestID)
 		if err != nil {
 			return err
 		}
@@ -181,7 +181,7 @@ func (r *rerun) sumUp() error {
 	switch {
 	case r.wrong > 0:
 		r.say.printf("\n%s\n", r.say.paint(red, "NOT AS EXPECTED: "+line))
-		return fmt.Errorf("%d calls or files were not as they must be; the end of ferry's log:\n%s", r.wrong, tail(r.stage.ferry.Logs()))
+		return fmt.Errorf("%d calls or files were not as they must be; the end of ferry's log:\n%s", r.wrong, tail(r.stack.ferry.Logs()))
 	case r.calls == 0:
 		return errors.New("nothing was replayed")
 	}

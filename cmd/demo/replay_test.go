@@ -17,7 +17,7 @@ import (
 
 func TestWitness(t *testing.T) {
 	t.Parallel()
-	w := newWitness()
+	w := newLogWatch()
 	write := func(text string) {
 		if n, err := w.Write([]byte(text)); n != len(text) || err != nil {
 			t.Errorf("wrote %d, %v", n, err)

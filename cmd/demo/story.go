@@ -11,7 +11,7 @@ import (
 
 // story is the steps, and what came of them.
 type story struct {
-	stage *stage
+	stack *stack
 	say   *narrator
 
 	logins  int
@@ -38,7 +38,7 @@ type facts struct {
 // or done; what was measured and is wrong is counted, and the story goes on.
 func (t *story) tell(ctx context.Context) error {
 	t.crossed = map[string]bool{}
-	before, err := t.stage.read(ctx)
+	before, err := t.stack.read(ctx)
 	if err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func (t *story) tell(ctx context.Context) error {
 	if err := t.grace(ctx); err != nil {
 		return err
 	}
-	after, err := t.stage.read(ctx)
+	after, err := t.stack.read(ctx)
 	if err != nil {
 		return err
 	}
@@ -60,11 +60,11 @@ func (t *story) tell(ctx context.Context) error {
 func (t *story) ada(ctx context.Context) error {
 	t.say.step("Ada is imported into Kratos: without a password, bound to her user at Auth0.",
 		"Her credential says that ferry is to be asked at her first login.")
-	ada, err := t.stage.invite(ctx, demoUser(auth0sim.DemoAdaID))
+	ada, err := t.stack.invite(ctx, demoUser(auth0sim.DemoAdaID))
 	if err != nil {
 		return err
 	}
-	c, err := t.stage.credential(ctx, ada.identity)
+	c, err := t.stack.credential(ctx, ada.identity)
 	if err != nil {
 		return err
 	}
@@ -103,11 +103,11 @@ func (t *story) ada(ctx context.Context) error {
 
 // grace meets an outage, and crosses after it.
 func (t *story) grace(ctx context.Context) error {
-	grace, err := t.stage.invite(ctx, demoUser(auth0sim.DemoGraceID))
+	grace, err := t.stack.invite(ctx, demoUser(auth0sim.DemoGraceID))
 	if err != nil {
 		return err
 	}
-	control := t.stage.sim.control
+	control := t.stack.sim.control
 	fault, err := control.SetFault(ctx, outage())
 	if err != nil {
 		return err
@@ -134,19 +134,19 @@ func outage() auth0sim.Fault {
 
 // login logs in as a browser does, and compares what was measured around it.
 func (t *story) login(ctx context.Context, p person, password string, want facts) error {
-	before, err := t.stage.read(ctx)
+	before, err := t.stack.read(ctx)
 	if err != nil {
 		return err
 	}
-	seen, err := t.stage.kratos.LoginBrowser(ctx, p.user.Email, password)
+	seen, err := t.stack.kratos.LoginBrowser(ctx, p.user.Email, password)
 	if err != nil {
 		return err
 	}
-	after, err := t.stage.read(ctx)
+	after, err := t.stack.read(ctx)
 	if err != nil {
 		return err
 	}
-	c, err := t.stage.credential(ctx, p.identity)
+	c, err := t.stack.credential(ctx, p.identity)
 	if err != nil {
 		return err
 	}
@@ -197,7 +197,7 @@ func demoUser(id string) auth0sim.User {
 }
 
 // invite imports a user of Auth0's into Kratos: pending, and bound.
-func (s *stage) invite(ctx context.Context, user auth0sim.User) (person, error) {
+func (s *stack) invite(ctx context.Context, user auth0sim.User) (person, error) {
 	given, _, _ := strings.Cut(user.Name, " ")
 	p := person{name: given, user: user}
 	var err error

@@ -116,7 +116,7 @@ func hookProbe(cfg *config.Config, base *url.URL) (bulk.HookProbe, error) {
 		}
 	}
 	return bulk.HookProbe{
-		URL: address + wiring.MigratePath, Key: cfg.HookKeys[0],
+		URL: address + wiring.MigrationPath, Key: cfg.HookKeys[0],
 		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true},
 	}, nil
 }

@@ -225,12 +225,12 @@ func brokenSetUps() map[string]struct {
 			wrong{"auth0.grant", doctor.Fail, "what ferry does not know", "log"},
 		},
 		"a wrong path": {
-			func(u *setup) { u.edit(wiring.MigratePath, "/migrate") },
-			wrong{"kratos_config.url", doctor.Fail, "where ferry does not answer", wiring.MigratePath},
+			func(u *setup) { u.edit(wiring.MigrationPath, "/migrate") },
+			wrong{"kratos_config.url", doctor.Fail, "where ferry does not answer", wiring.MigrationPath},
 		},
 		"a wrong path, tried": {
-			func(u *setup) { u.edit(wiring.MigratePath, "/migrate") },
-			wrong{"hook.round_trip", doctor.Fail, "(404)", wiring.MigratePath},
+			func(u *setup) { u.edit(wiring.MigrationPath, "/migrate") },
+			wrong{"hook.round_trip", doctor.Fail, "(404)", wiring.MigrationPath},
 		},
 		"another key": {
 			func(u *setup) { u.edit(hookKey, "canary-stale-key-0123456789abcdef012345") },
@@ -331,7 +331,7 @@ func brokenSetUps() map[string]struct {
 			u.edit(u.ferry.HooksURL(), srv.URL)
 		}, wrong{"hook.round_trip", doctor.Warn, "the migration is closed", "FERRY_MIGRATION_CLOSED"}},
 		"something in between that redirects": {func(u *setup) {
-			srv := httptest.NewServer(http.RedirectHandler(u.ferry.HooksURL()+wiring.MigratePath, http.StatusTemporaryRedirect))
+			srv := httptest.NewServer(http.RedirectHandler(u.ferry.HooksURL()+wiring.MigrationPath, http.StatusTemporaryRedirect))
 			u.t.Cleanup(srv.Close)
 			u.edit(u.ferry.HooksURL(), srv.URL)
 		}, wrong{"hook.round_trip", doctor.Fail, "redirects (307)", "ferry itself"}},

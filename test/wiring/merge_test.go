@@ -39,7 +39,7 @@ func startHooks(t *testing.T) *hooks {
 	t.Helper()
 	h := &hooks{logins: make(chan string, 8)}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST "+wiring.MigratePath, func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("POST "+wiring.MigrationPath, func(w http.ResponseWriter, r *http.Request) {
 		var asked struct {
 			Password string
 			Identity struct{ ID string }

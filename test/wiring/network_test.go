@@ -159,7 +159,7 @@ func TestNetworkPage(t *testing.T) {
 		t.Errorf("rotated: %s", rotated)
 	}
 	removed := patched(t, rotated, pasted(t, commands[1])[3:])
-	for _, gone := range []string{wiring.MigratePath, wiring.AfterLoginPath, "migrate_hook", "web_hook"} {
+	for _, gone := range []string{wiring.MigrationPath, wiring.AfterLoginPath, "migrate_hook", "web_hook"} {
 		if bytes.Contains(removed, []byte(gone)) {
 			t.Errorf("%s is left: %s", gone, removed)
 		}

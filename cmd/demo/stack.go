@@ -29,28 +29,28 @@ const (
 
 var errPortTaken = errors.New("somebody else took ferry's port")
 
-// stage is the three programs, running. Each listens on free ports of 127.0.0.1,
+// stack is the three running programs. Each listens on free ports of 127.0.0.1,
 // in a process group of its own.
-type stage struct {
+type stack struct {
 	sim     *simulator
 	kratos  *kratostest.Kratos
 	ferry   *ferrytest.Ferry
 	hookKey string
 	http    *http.Client
 	// ferryLog passes ferry's log on, once it is open.
-	ferryLog *curtain
-	// witness reads ferry's log.
-	witness *witness
-	built   string // folder of programs made for this run; empty: none
+	ferryLog *gatedWriter
+	// logWatch reads ferry's log.
+	logWatch *logWatch
+	built    string // folder of programs made for this run; empty: none
 }
 
-// raise starts the three. The stage is never nil and has to be struck, error or not.
-func raise(ctx context.Context, stderr io.Writer, n *narrator) (*stage, error) {
-	s := &stage{
+// startStack starts the three. The stack is never nil and must be stopped, error or not.
+func startStack(ctx context.Context, stderr io.Writer, n *narrator) (*stack, error) {
+	s := &stack{
 		hookKey:  rand.Text() + rand.Text(), // 52 characters
 		http:     &http.Client{Timeout: callLimit, Transport: &http.Transport{}},
-		ferryLog: &curtain{to: stderr},
-		witness:  newWitness(),
+		ferryLog: &gatedWriter{to: stderr},
+		logWatch: newLogWatch(),
 	}
 	ferry, auth0, err := s.findPrograms(ctx, stderr)
 	if err != nil {
@@ -66,7 +66,7 @@ func raise(ctx context.Context, stderr io.Writer, n *narrator) (*stage, error) {
 		return s, err
 	}
 	for try := 1; ; try++ {
-		err = s.raisePair(ctx, kratos, ferry)
+		err = s.startPair(ctx, kratos, ferry)
 		if !errors.Is(err, errPortTaken) || try == portTries {
 			break
 		}
@@ -78,10 +78,10 @@ func raise(ctx context.Context, stderr io.Writer, n *narrator) (*stage, error) {
 	return s, n.err
 }
 
-// raisePair starts Kratos and ferry. Each must be told where the other is, so ferry's
+// startPair starts Kratos and ferry. Each must be told where the other is, so ferry's
 // port is chosen first and held until ferry is about to take it. Where somebody was
 // faster the error is errPortTaken, and Kratos, which knows a wrong port, is gone.
-func (s *stage) raisePair(ctx context.Context, kratos, ferry string) error {
+func (s *stack) startPair(ctx context.Context, kratos, ferry string) error {
 	held, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("choose ferry's port: %w", err)
@@ -97,7 +97,7 @@ func (s *stage) raisePair(ctx context.Context, kratos, ferry string) error {
 	if err := errors.Join(err, held.Close()); err != nil {
 		return err
 	}
-	s.ferry, err = ferrytest.Start(ctx, ferrytest.Options{Binary: ferry, Env: s.settings(address), Output: io.MultiWriter(s.ferryLog, s.witness)})
+	s.ferry, err = ferrytest.Start(ctx, ferrytest.Options{Binary: ferry, Env: s.settings(address), Output: io.MultiWriter(s.ferryLog, s.logWatch)})
 	if err != nil && strings.Contains(err.Error(), portIsTaken) {
 		err = errors.Join(errPortTaken, err, s.kratos.Stop())
 		s.kratos = nil
@@ -106,7 +106,7 @@ func (s *stage) raisePair(ctx context.Context, kratos, ferry string) error {
 }
 
 // settings are ferry's, as an operator would set them.
-func (s *stage) settings(address string) []string {
+func (s *stack) settings(address string) []string {
 	return []string{
 		"FERRY_LISTEN=" + address,
 		"FERRY_ADMIN_LISTEN=127.0.0.1:0",
@@ -120,9 +120,9 @@ func (s *stage) settings(address string) []string {
 	}
 }
 
-// strike stops whatever runs, ferry first so that it finds Auth0 and Kratos there to
-// the end. That one had ended by itself is an error.
-func (s *stage) strike() error {
+// stop stops the running programs, ferry first, so that it can reach Auth0 and Kratos to
+// the end. It fails if a program had ended by itself.
+func (s *stack) stop() error {
 	var errs []error
 	if s.ferry != nil {
 		errs = append(errs, s.ferry.Stop())
@@ -141,7 +141,7 @@ func (s *stage) strike() error {
 }
 
 // awaitEnd returns nil when ctx ends, and names the program that ended before.
-func (s *stage) awaitEnd(ctx context.Context) error {
+func (s *stack) awaitEnd(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return nil
@@ -154,13 +154,13 @@ func (s *stage) awaitEnd(ctx context.Context) error {
 	}
 }
 
-// curtain hides what is written to it until it is open.
-type curtain struct {
+// gatedWriter discards what is written to it until it is open.
+type gatedWriter struct {
 	open atomic.Bool
 	to   io.Writer
 }
 
-func (c *curtain) Write(p []byte) (int, error) {
+func (c *gatedWriter) Write(p []byte) (int, error) {
 	if !c.open.Load() {
 		return len(p), nil
 	}

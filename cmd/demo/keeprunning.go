@@ -8,7 +8,7 @@ import (
 	"ferry/test/auth0sim"
 )
 
-// katherine is left to the audience.
+// katherine is left for the reader to log in.
 func katherine() auth0sim.User {
 	return auth0sim.User{
 		ID: "auth0|5f7c8ec7c33c6c004bbafe86", Connection: auth0sim.DemoConnection,
@@ -17,9 +17,9 @@ func katherine() auth0sim.User {
 	}
 }
 
-// linger leaves everything running until ctx ends, and says how to play with it.
+// keepRunning leaves everything running until ctx ends, and prints what to try.
 // ferry's log is shown from then on.
-func linger(ctx context.Context, s *stage, n *narrator) error {
+func keepRunning(ctx context.Context, s *stack, n *narrator) error {
 	user, err := s.sim.control.AddUser(ctx, katherine())
 	if err != nil {
 		return err
@@ -65,7 +65,7 @@ type recipe struct {
 	lines []string
 }
 
-func (s *stage) recipes(guest person) ([]recipe, error) {
+func (s *stack) recipes(guest person) ([]recipe, error) {
 	const asJSON = "-H 'Content-Type: application/json' "
 	question := map[string]string{"identifier": guest.user.Email, "password": guest.user.Password}
 	hook, err := json.Marshal(question)

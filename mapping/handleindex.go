@@ -8,36 +8,36 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// form is what one schema says of handles: whether a value is one, and what is below
-// it. It leads to handles, or it is left out of everything that holds forms.
-type form struct {
+// handleNode is the part of the handle index for one schema: whether a value is a handle,
+// and which handles are below it. Schemas without handles have no node.
+type handleNode struct {
 	handle, password bool
 	via              string
 
-	properties map[string]forms
+	properties map[string]handleNodes
 	names      []string // of the properties that lead to handles, in their order
-	patterns   []namedForms
-	others     forms // of properties that have no name above
+	patterns   []patternNodes
+	others     handleNodes // of properties that have no name above
 
-	places   []forms // of a list's elements, one by one
-	rest     forms   // of those behind
-	elements forms   // of all of them
+	places   []handleNodes // of a list's elements, one by one
+	rest     handleNodes   // of those behind
+	elements handleNodes   // of all of them
 }
 
-type namedForms struct {
+type patternNodes struct {
 	names jsonschema.Regexp
-	of    forms
+	of    handleNodes
 }
 
-// former makes the forms of a schema, each once: schemas may contain themselves.
-type former struct {
-	made  map[*jsonschema.Schema]*form
+// handleIndexer makes the nodes of a schema, each once: schemas may contain themselves.
+type handleIndexer struct {
+	made  map[*jsonschema.Schema]*handleNode
 	leads map[*jsonschema.Schema]bool
 }
 
-// traitForms are those of the traits, in the schema of an identity.
-func traitForms(identity *jsonschema.Schema) forms {
-	m := former{made: map[*jsonschema.Schema]*form{}, leads: map[*jsonschema.Schema]bool{}}
+// traitHandles returns the nodes of the traits in an identity schema.
+func traitHandles(identity *jsonschema.Schema) handleNodes {
+	m := handleIndexer{made: map[*jsonschema.Schema]*handleNode{}, leads: map[*jsonschema.Schema]bool{}}
 	all := reachable(identity)
 	for again := true; again; {
 		again = false
@@ -47,7 +47,7 @@ func traitForms(identity *jsonschema.Schema) forms {
 			}
 		}
 	}
-	return m.forms(identity).ofProperty("traits")
+	return m.nodes(identity).ofProperty("traits")
 }
 
 // children are all schemas that a schema is made of.
@@ -80,9 +80,9 @@ func handles(s *jsonschema.Schema) bool {
 	})
 }
 
-// forms are those of everything that may hold of the value that the schemas are about.
-func (m former) forms(schemas ...*jsonschema.Schema) forms {
-	var out forms
+// nodes returns the nodes that may apply to a value of the schemas.
+func (m handleIndexer) nodes(schemas ...*jsonschema.Schema) handleNodes {
+	var out handleNodes
 	pending := slices.Clone(schemas)
 	seen := map[*jsonschema.Schema]bool{}
 	for len(pending) > 0 {
@@ -92,17 +92,17 @@ func (m former) forms(schemas ...*jsonschema.Schema) forms {
 			continue
 		}
 		seen[s] = true
-		out = append(out, m.form(s))
+		out = append(out, m.node(s))
 		pending = append(pending, alternatives(s)...)
 	}
 	return out
 }
 
-func (m former) form(s *jsonschema.Schema) *form {
+func (m handleIndexer) node(s *jsonschema.Schema) *handleNode {
 	if f := m.made[s]; f != nil {
 		return f
 	}
-	f := &form{properties: map[string]forms{}}
+	f := &handleNode{properties: map[string]handleNodes{}}
 	m.made[s] = f
 	for _, ext := range s.Extensions {
 		if e, ok := ext.(*extension); ok && e.protects() {
@@ -112,33 +112,33 @@ func (m former) form(s *jsonschema.Schema) *form {
 		}
 	}
 	for name, property := range s.Properties {
-		f.properties[name] = m.forms(property)
+		f.properties[name] = m.nodes(property)
 		if m.leads[property] {
 			f.names = append(f.names, name)
 		}
 	}
 	slices.Sort(f.names)
 	for names, property := range s.PatternProperties {
-		f.patterns = append(f.patterns, namedForms{names, m.forms(property)})
+		f.patterns = append(f.patterns, patternNodes{names, m.nodes(property)})
 	}
-	slices.SortFunc(f.patterns, func(a, b namedForms) int { return cmp.Compare(a.names.String(), b.names.String()) })
+	slices.SortFunc(f.patterns, func(a, b patternNodes) int { return cmp.Compare(a.names.String(), b.names.String()) })
 	additional, _ := s.AdditionalProperties.(*jsonschema.Schema)
-	f.others = m.forms(additional, s.UnevaluatedProperties)
-	m.list(f, s)
+	f.others = m.nodes(additional, s.UnevaluatedProperties)
+	m.listNodes(f, s)
 	return f
 }
 
-// list fills in what a schema says of the elements of a list.
-func (m former) list(f *form, s *jsonschema.Schema) {
+// listNodes fills in the nodes of a list's elements.
+func (m handleIndexer) listNodes(f *handleNode, s *jsonschema.Schema) {
 	places := s.PrefixItems
 	every, _ := s.Items.(*jsonschema.Schema)
 	if tuple, ok := s.Items.([]*jsonschema.Schema); ok {
 		places = tuple
 	}
 	for _, place := range places {
-		f.places = append(f.places, m.forms(place))
+		f.places = append(f.places, m.nodes(place))
 	}
 	behind, _ := s.AdditionalItems.(*jsonschema.Schema)
-	f.rest = m.forms(behind, s.Items2020)
-	f.elements = m.forms(every, s.Contains, s.UnevaluatedItems)
+	f.rest = m.nodes(behind, s.Items2020)
+	f.elements = m.nodes(every, s.Contains, s.UnevaluatedItems)
 }

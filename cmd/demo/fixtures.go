@@ -25,40 +25,40 @@ const longestPassword = 72
 // longestIdentifier is what ferry looks up at most.
 const longestIdentifier = 1024
 
-// conjurer makes up people, of whom that must come which was recorded.
-type conjurer struct {
-	stage *stage
+// fixtures creates people for whom the recorded outcomes must come true.
+type fixtures struct {
+	stack *stack
 	made  int
 	// deliveries are the people of deliveries, so that one made again is of the same.
 	deliveries map[string]recording.Login
 	// people are those with an identifier of their own: of bodies.
-	people map[string]conjured
+	people map[string]fixture
 	// identities are the made up ones, by the recorded id.
 	identities map[string]string
 	// expected is the outcome that must come of the latest body; empty: none.
 	expected string
 }
 
-type conjured struct {
+type fixture struct {
 	user     string
 	identity string
 }
 
-func newConjurer(s *stage) *conjurer {
-	return &conjurer{stage: s, deliveries: map[string]recording.Login{}, people: map[string]conjured{}, identities: map[string]string{}}
+func newFixtures(s *stack) *fixtures {
+	return &fixtures{stack: s, deliveries: map[string]recording.Login{}, people: map[string]fixture{}, identities: map[string]string{}}
 }
 
 // prepare empties the simulated tenant, and takes its limits off.
-func (c *conjurer) prepare(ctx context.Context) error {
-	if err := c.stage.sim.control.SetTenant(ctx, emptyTenant()); err != nil {
+func (c *fixtures) prepare(ctx context.Context) error {
+	if err := c.stack.sim.control.SetTenant(ctx, emptyTenant()); err != nil {
 		return err
 	}
-	_, err := c.stage.sim.control.PatchSettings(ctx, relaxed())
+	_, err := c.stack.sim.control.PatchSettings(ctx, relaxed())
 	return err
 }
 
-// restore makes whoever a call needs: a recording.ReplayOptions.Restore.
-func (c *conjurer) restore(ctx context.Context, call recording.ReplayCall) (recording.Login, string, error) {
+// restore creates the person that a call needs: a recording.ReplayOptions.Restore.
+func (c *fixtures) restore(ctx context.Context, call recording.ReplayCall) (recording.Login, string, error) {
 	c.expected = ""
 	named := identityOf(call.Record)
 	switch {
@@ -94,7 +94,7 @@ func identityOf(line recording.Record) string {
 	return body.Identity.ID
 }
 
-// scene is what has to be so before a call.
+// scene is the state that must exist before a call.
 type scene struct {
 	login    recording.Login
 	user     auth0sim.User
@@ -102,8 +102,8 @@ type scene struct {
 	fault    *auth0sim.Fault // what Auth0 answers about this user, once
 }
 
-// recorded makes somebody for a line of a recording.
-func (c *conjurer) recorded(ctx context.Context, line recording.Record, named string) (recording.Login, string, error) {
+// recorded creates a person for a record.
+func (c *fixtures) recorded(ctx context.Context, line recording.Record, named string) (recording.Login, string, error) {
 	c.made++
 	email, subject := fmt.Sprintf("person%d@replay.test", c.made), fmt.Sprintf("auth0|replay%d", c.made)
 	password := rand.Text()
@@ -118,7 +118,7 @@ func (c *conjurer) recorded(ctx context.Context, line recording.Record, named st
 		return recording.Login{}, "nobody can be made up for " + line.Outcome, nil
 	}
 	if s.fault != nil {
-		if _, err := c.stage.sim.control.SetFault(ctx, *s.fault); err != nil {
+		if _, err := c.stack.sim.control.SetFault(ctx, *s.fault); err != nil {
 			return recording.Login{}, "", err
 		}
 	}
@@ -136,13 +136,13 @@ func (c *conjurer) recorded(ctx context.Context, line recording.Record, named st
 }
 
 // enter puts the user into the simulator and the identity into Kratos.
-func (c *conjurer) enter(ctx context.Context, s scene) (conjured, error) {
-	user, err := c.stage.sim.control.AddUser(ctx, s.user)
+func (c *fixtures) enter(ctx context.Context, s scene) (fixture, error) {
+	user, err := c.stack.sim.control.AddUser(ctx, s.user)
 	if err != nil {
-		return conjured{}, err
+		return fixture{}, err
 	}
-	identity, err := c.stage.kratos.CreateIdentity(ctx, s.identity)
-	return conjured{user.ID, identity}, err
+	identity, err := c.stack.kratos.CreateIdentity(ctx, s.identity)
+	return fixture{user.ID, identity}, err
 }
 
 func binding(subject, connection string) map[string]any {
@@ -153,8 +153,8 @@ func binding(subject, connection string) map[string]any {
 	return map[string]any{"auth0": auth0}
 }
 
-// arrange changes the scene so that the line's outcome must come of it; false: no
-// scene has it.
+// arrange changes the scene so that it leads to the line's outcome. It is false if no
+// scene does.
 func (s *scene) arrange(line recording.Record) bool {
 	switch line.Outcome {
 	case outcome.Match.String():
@@ -182,7 +182,7 @@ func (s *scene) oversize(reason string) {
 	s.login.Password = secret.New(strings.Repeat("x", longestPassword+1))
 }
 
-// refuse is what Auth0, or ferry about a setting, said no to.
+// refuse arranges a refusal by Auth0, or by one of ferry's settings.
 func (s *scene) refuse(line recording.Record) bool {
 	switch line.Reason {
 	case "realm_not_listed":
@@ -247,8 +247,8 @@ func answerOf(row upstream.Row, line recording.Record, user string) *auth0sim.Fa
 	}
 }
 
-// body makes somebody whose identifier and password a body has: they are right.
-func (c *conjurer) body(ctx context.Context, text []byte, named string) (recording.Login, string, error) {
+// body creates a person with the identifier and password of a body.
+func (c *fixtures) body(ctx context.Context, text []byte, named string) (recording.Login, string, error) {
 	var typed struct{ Identifier, Password string }
 	if json.Unmarshal(text, &typed) != nil || strings.TrimSpace(typed.Identifier) == "" || typed.Password == "" {
 		return recording.Login{}, "identifier and password are no texts", nil
@@ -261,7 +261,7 @@ func (c *conjurer) body(ctx context.Context, text []byte, named string) (recordi
 	}
 	made, known := c.people[identifier]
 	if known {
-		_, err := c.stage.sim.control.PatchUser(ctx, made.user, map[string]any{"password": typed.Password})
+		_, err := c.stack.sim.control.PatchUser(ctx, made.user, map[string]any{"password": typed.Password})
 		return c.as(named, made), "", err
 	}
 	c.made++
@@ -270,7 +270,7 @@ func (c *conjurer) body(ctx context.Context, text []byte, named string) (recordi
 	made, err := c.enter(ctx, s)
 	if errors.Is(err, kratostest.ErrRefused) { // as a username everything short passes for one
 		s.identity.Traits = map[string]any{"username": identifier}
-		made.identity, err = c.stage.kratos.CreateIdentity(ctx, s.identity)
+		made.identity, err = c.stack.kratos.CreateIdentity(ctx, s.identity)
 	}
 	switch {
 	case errors.Is(err, kratostest.ErrRefused):
@@ -283,7 +283,7 @@ func (c *conjurer) body(ctx context.Context, text []byte, named string) (recordi
 }
 
 // as replaces the identity that a body names.
-func (c *conjurer) as(named string, made conjured) recording.Login {
+func (c *fixtures) as(named string, made fixture) recording.Login {
 	if named != "" {
 		c.identities[named] = made.identity
 	}

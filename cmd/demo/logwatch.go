@@ -9,21 +9,20 @@ import (
 	"time"
 )
 
-// witnessWait is how long a log line may come after the answer that it is about.
-const witnessWait = 10 * time.Second
+// logWatchWait is how long a log line may be written after its answer.
+const logWatchWait = 10 * time.Second
 
 var errNotLogged = errors.New("ferry's log says nothing of the call")
 
-// logged is what a line of ferry's log says of a call.
+// logged is a line of ferry's log about a call.
 type logged struct {
 	RequestID string `json:"request_id"`
 	Outcome   string `json:"outcome"`
 	Reason    string `json:"reason"`
 }
 
-// witness reads ferry's log as it is written, and keeps what it says of the calls
-// that are watched.
-type witness struct {
+// logWatch reads ferry's log as it is written, and keeps the lines about watched calls.
+type logWatch struct {
 	mu      sync.Mutex
 	partial []byte
 	watched bool
@@ -31,16 +30,16 @@ type witness struct {
 	news    chan struct{} // closed, and made anew, when something was said
 }
 
-func newWitness() *witness { return &witness{said: map[string]logged{}, news: make(chan struct{})} }
+func newLogWatch() *logWatch { return &logWatch{said: map[string]logged{}, news: make(chan struct{})} }
 
-// watch begins: from now on every line is kept until it is asked for.
-func (w *witness) watch() {
+// watch starts keeping every line until it is read.
+func (w *logWatch) watch() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.watched = true
 }
 
-func (w *witness) Write(p []byte) (int, error) {
+func (w *logWatch) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.watched {
@@ -62,9 +61,9 @@ func (w *witness) Write(p []byte) (int, error) {
 	}
 }
 
-// of waits for what the log says of a call, and forgets it.
-func (w *witness) of(ctx context.Context, requestID string) (logged, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, witnessWait, errNotLogged)
+// of waits for the log line of a call, and removes it.
+func (w *logWatch) of(ctx context.Context, requestID string) (logged, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, logWatchWait, errNotLogged)
 	defer cancel()
 	for {
 		w.mu.Lock()
