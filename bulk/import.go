@@ -87,7 +87,7 @@ type ImportOptions struct {
 	RetryFor time.Duration
 
 	// Inputs are further things that decide what becomes of a row, such as the digest of
-	// the mapper, by name: a run is gone on with only if they are the same.
+	// the mapper, by name: a run is resumed only if they are the same.
 	Inputs map[string]string
 	// Journal takes a line for each row, and makes the run resumable.
 	Journal *Journal

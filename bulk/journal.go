@@ -21,10 +21,10 @@ type Journal struct {
 	out        io.Writer // nil: nobody wants results
 	file       *os.File  // nil: a stream
 	checkpoint string
-	started    *checkpoint // of the run that is gone on with; nil: a new one
+	started    *checkpoint // of the run to resume; nil: a new one
 }
 
-// ErrOtherRun is why the same command would not go on with the run of a results file.
+// ErrOtherRun is the error if the results file belongs to another run.
 var ErrOtherRun = errors.New("the results file is of another run")
 
 // checkpoint says which run a results file is of.
@@ -37,10 +37,10 @@ type checkpoint struct {
 	Options map[string]string `json:"options"`
 }
 
-// StreamJournal writes results to w, if it is not nil. The run cannot be gone on with.
+// StreamJournal writes results to w, if it is not nil. The run cannot be resumed.
 func StreamJournal(w io.Writer) *Journal { return &Journal{run: uuid.NewString(), out: w} }
 
-// OpenJournal opens the results file of a run, to go on with it, or makes a new one.
+// OpenJournal opens the results file of a run, to resume it, or creates a new one.
 // Going on with a run that has come to its end finds nothing left to do. Nobody else
 // can open the journal until it is closed.
 func OpenJournal(path string) (_ *Journal, err error) {
@@ -71,7 +71,7 @@ func (j *Journal) begin(path string) error {
 	case err == nil:
 		j.started = &checkpoint{}
 		if json.Unmarshal(text, j.started) != nil || j.started.Run == "" {
-			return fmt.Errorf("%s is no checkpoint of an import: remove it and %s, or name another results file", j.checkpoint, path)
+			return fmt.Errorf("%s is not a checkpoint of an import: remove it and %s, or name another results file", j.checkpoint, path)
 		}
 		j.run = j.started.Run
 	case !errors.Is(err, os.ErrNotExist):
@@ -84,7 +84,7 @@ func (j *Journal) begin(path string) error {
 	return err
 }
 
-// Resumed reports whether the journal goes on with an earlier run.
+// Resumed reports whether the journal resumes an earlier run.
 func (j *Journal) Resumed() bool { return j.started != nil }
 
 // load reads what the earlier part of the run wrote, and cuts off half a line.
@@ -97,10 +97,10 @@ func (j *Journal) load(into *results) error {
 		return err
 	}
 	if err := j.file.Truncate(whole); err != nil {
-		return fmt.Errorf("go on with results: %w", err)
+		return fmt.Errorf("resume from results: %w", err)
 	}
 	if _, err := j.file.Seek(whole, io.SeekStart); err != nil {
-		return fmt.Errorf("go on with results: %w", err)
+		return fmt.Errorf("resume from results: %w", err)
 	}
 	return nil
 }

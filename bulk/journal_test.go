@@ -179,8 +179,8 @@ func TestJournalOfNoImport(t *testing.T) {
 	const mine, point = "the only copy of my thesis", `{"run":"1","users_sha256":"","options":{}}`
 	for name, c := range map[string]struct{ results, checkpoint, says string }{
 		"another file":              {mine, "", "has no checkpoint"},
-		"another checkpoint":        {"", mine, "is no checkpoint of an import"},
-		"an empty checkpoint":       {"", "{}", "is no checkpoint of an import"},
+		"another checkpoint":        {"", mine, "is not a checkpoint of an import"},
+		"an empty checkpoint":       {"", "{}", "is not a checkpoint of an import"},
 		"another file beside a run": {mine + "\n", point, "a line that no import wrote"},
 	} {
 		t.Run(name, func(t *testing.T) {

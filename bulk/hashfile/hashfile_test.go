@@ -237,7 +237,7 @@ func TestFatal(t *testing.T) {
 		"gzip cut at once": {packed[:5], "the gzip file ends too early at line 1: it was not copied whole"},
 		"gzip, wrong sum":  {string(wrongSum), "the gzip file is damaged at line 2001: copy it again, and check it with gzip -t"},
 		"gzip, damaged":    {string(damaged), "the gzip file is damaged at line"},
-		"gzip and more":    {packed + "more and more", "the gzip file goes on with what is no gzip at line 2001: copy it again, and check it with gzip -t"},
+		"gzip and more":    {packed + "more and more", "the gzip file has other data after its end at line 2001: copy it again, and check it with gzip -t"},
 		"encrypted":        {"\x85\x02\x0c\x03", "the file is not text at line 1: Auth0 delivers it encrypted: decrypt it with gpg first"},
 		"array cut":        {"[" + strings.TrimSuffix(user("1", "canary", ""), "\n") + ",", "the array or an object is not closed at entry 2: the file was not copied whole"},
 		"array, syntax":    {"[" + user("1", "canary", "") + "canary]", "the array or an object is not JSON at entry 2: decrypt and copy the file again"},

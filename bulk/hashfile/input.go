@@ -19,7 +19,7 @@ func (f *fault) Error() string { return f.what + ": " + f.advice }
 var (
 	errShort     = &fault{"the gzip file ends too early", "it was not copied whole"}
 	errDamaged   = &fault{"the gzip file is damaged", "copy it again, and check it with gzip -t"}
-	errTrailing  = &fault{"the gzip file goes on with what is no gzip", "copy it again, and check it with gzip -t"}
+	errTrailing  = &fault{"the gzip file has other data after its end", "copy it again, and check it with gzip -t"}
 	errShrunk    = &fault{"the file became shorter while it was read", "import a copy that nobody writes to"}
 	errEncrypted = &fault{"the file is not text", "Auth0 delivers it encrypted: decrypt it with gpg first"}
 	errCut       = &fault{"the array or an object is not closed", "the file was not copied whole"}

@@ -18,7 +18,7 @@ const databases = "auth0|"
 var (
 	errNoID   = errors.New("there is neither an alt_id nor an _id")
 	errNoHash = errors.New("there is no passwordHash")
-	errDate   = errors.New("password_set_date is no date")
+	errDate   = errors.New("password_set_date is not a date")
 )
 
 // line is one of the file. Ory's guide shows the id as _ID; a line with both is refused

@@ -12,7 +12,7 @@ import (
 // Copy passes once over the file and writes the rows that keep takes, by their line, as
 // they stand and in the file's own format: lines, an array, objects, CSV under its
 // header. The users of pages become an array. Rows
-// that cannot be read are copied like all others, so that they can be mended there.
+// that cannot be read are copied like all others, so that they can be fixed there.
 //
 // What it writes is not packed. Where the pass ends early, what was kept until then is
 // written all the same, and the error is that of Rows.

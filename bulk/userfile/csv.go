@@ -10,7 +10,7 @@ import (
 )
 
 var (
-	errHeader = &fault{"the header is no CSV", "a file of users begins with {, with [ or with the names of its columns"}
+	errHeader = &fault{"the header is not valid CSV", "a file of users begins with {, with [ or with the names of its columns"}
 	errQuote  = &fault{"a quote is opened and never closed", "close it, or double it where it belongs to the cell"}
 )
 

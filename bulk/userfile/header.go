@@ -189,13 +189,13 @@ func (c *column) appendCell(dst []byte, cell string) ([]byte, error) {
 		return c.appendTruth(dst, cell)
 	case number:
 		if value := jsontext.Value(cell); value.Kind() != '0' || !value.IsValid() {
-			return dst, fmt.Errorf("column %s is no number", c.name)
+			return dst, fmt.Errorf("column %s is not a number", c.name)
 		}
 		return append(dst, cell...), nil
 	case whole:
 		if cell[0] == '{' || cell[0] == '[' {
 			if !jsontext.Value(cell).IsValid() {
-				return dst, fmt.Errorf("column %s begins as JSON does and is none", c.name)
+				return dst, fmt.Errorf("column %s begins like JSON but is not valid JSON", c.name)
 			}
 			return append(dst, cell...), nil
 		}

@@ -103,7 +103,7 @@ func TestFatal(t *testing.T) {
 		"gzip cut at once":          {packed[:5], "the gzip file ends too early at row 1: it was not copied whole"},
 		"gzip, wrong sum":           {string(wrongSum), "the gzip file is damaged at row 5001: copy it again, and check it with gzip -t"},
 		"gzip, damaged":             {string(damaged), "the gzip file is damaged at row N: copy it again, and check it with gzip -t"},
-		"gzip and more":             {packed + "more and more", "the gzip file goes on with what is no gzip at row 5001: copy it again, and check it with gzip -t"},
+		"gzip and more":             {packed + "more and more", "the gzip file has other data after its end at row 5001: copy it again, and check it with gzip -t"},
 		"gzip and half of the next": {packed + packed[:11], "the gzip file ends too early at row 5001: it was not copied whole"},
 		"gzipped array cut":         {pack(t, "["+strings.Repeat("{},", 9))[:20], "the gzip file ends too early at row N: it was not copied whole"},
 		"gzipped csv cut":           {pack(t, "user_id,name\n"+text.String())[:500], "the gzip file ends too early at row N: it was not copied whole"},
@@ -127,7 +127,7 @@ func TestFatal(t *testing.T) {
 		"zstd":                      {"\x28\xb5\x2f\xfd", "the file is a zstd file at row 1: unpack it first"},
 		"a link that expired":       {"<?xml version=\"1.0\"?><Error>", "the file is HTML or XML at row 1: look into it: it may be an error page, of an expired link for instance"},
 		"csv, quote not closed":     {"user_id,name\nauth0|1,x\nauth0|2,\"canary\nauth0|3,x\n", "a quote is opened and never closed at row 3: close it, or double it where it belongs to the cell"},
-		"csv, header no csv":        {"canary\"user_id\nauth0|1", "the header is no CSV at row 1: a file of users begins with {, with [ or with the names of its columns"},
+		"csv, header no csv":        {"canary\"user_id\nauth0|1", "the header is not valid CSV at row 1: a file of users begins with {, with [ or with the names of its columns"},
 		"utf-16":                    {"\xff\xfe{\x00", "the file is UTF-16 at row 1: save it as UTF-8"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -25,7 +25,7 @@ func exportCommand(stdout, stderr io.Writer) *cobra.Command {
 		Use:   "export --out FILE",
 		Short: "Have Auth0 export its users to a file.",
 		Long: "Has Auth0 export its users and writes them to a file, a JSON object a line. The file appears only\n" +
-			"once it is whole and checked. An export that was broken off goes on with --job, for a day.\n" +
+			"once it is whole and checked. An interrupted export continues with --job, for up to a day.\n" +
 			"Exit 0: written, 1: not, 2: wrong usage.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -40,7 +40,7 @@ func exportCommand(stdout, stderr io.Writer) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&flags.out, "out", "", "`FILE` to write: gzip where its name ends in .gz, else NDJSON; - for standard output")
 	cmd.Flags().StringVar(&flags.connection, "connection", "", "`NAME` or id of the connection whose users are exported; without it, all users of the tenant")
-	cmd.Flags().StringVar(&flags.job, "job", "", "`ID` of a job that was begun before, to go on with")
+	cmd.Flags().StringVar(&flags.job, "job", "", "`ID` of an earlier job to continue")
 	cmd.Flags().BoolVar(&flags.force, "force", false, "replace FILE where it is there already")
 	cmd.Flags().BoolVar(&flags.json, "json", false, "print a summary on standard output, as JSON")
 	return cmd
@@ -54,7 +54,7 @@ func (f exportFlags) check() error {
 	case f.json && f.out == "-":
 		return errors.New("--json prints on standard output, where --out - writes the users: leave one out")
 	case f.job != "" && f.connection != "":
-		return errors.New("--job goes on with what was asked for when it began: leave --connection out")
+		return errors.New("--job continues an earlier export with its own connection: leave --connection out")
 	case f.job != "" && !upstream.IsJobID(f.job):
 		return errors.New("--job wants the id that `ferry export` printed: job_ and 16 letters or digits")
 	}

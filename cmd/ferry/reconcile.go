@@ -60,7 +60,7 @@ func reconcileCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command 
 		},
 	}
 	cmd.Flags().StringVar(&flags.users, "users", "", "users `FILE` of a fresh export, in a format that `ferry import` reads; - for standard input")
-	cmd.Flags().BoolVar(&flags.fix, "fix", false, "mend what is safe to mend")
+	cmd.Flags().BoolVar(&flags.fix, "fix", false, "fix what is safe to fix")
 	cmd.Flags().BoolVar(&flags.hookOff, "hook-off", false, "the migration hook is switched off in Kratos, so pending identities may be written")
 	cmd.Flags().StringArrayVar(&flags.providers, "provider", nil, "`AUTH0=KRATOS`, as for import")
 	cmd.Flags().StringVar(&flags.findings, "findings", "", "`FILE` for a line about each finding, NDJSON; - for standard output")
@@ -176,7 +176,7 @@ func printReconciled(w io.Writer, r bulk.Reconciled) {
 	for _, found := range []bulk.Found{bulk.Missing, bulk.Unmapped, bulk.Stranded, bulk.Stale, bulk.Different, bulk.Duplicate, bulk.Extra} {
 		fixed := ""
 		if n := r.Fixed[found]; n > 0 {
-			fixed = fmt.Sprintf(", %d mended", n)
+			fixed = fmt.Sprintf(", %d fixed", n)
 		}
 		line("%9d %s%s", r.Findings[found], found, fixed)
 	}
