@@ -31,7 +31,7 @@ type Created struct {
 }
 
 // CreateBatch creates up to MaxBatch identities with one request; each body is one that
-// NewIdentity.Body made. The result has an entry for each, in the same order.
+// CreateIdentity.Body made. The result has an entry for each, in the same order.
 //
 // An *Error means that the request was refused as a whole, and its Said why, which may
 // be the fault of a single body; or that it was not answered, and then Kratos may have

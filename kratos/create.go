@@ -8,7 +8,7 @@ import (
 	"ferry/secret"
 )
 
-// NewIdentity is what an import creates.
+// CreateIdentity is an identity that an import creates.
 type CreateIdentity struct {
 	// SchemaID empty is Kratos' default.
 	SchemaID string
@@ -140,7 +140,7 @@ func (n CreateIdentity) credentials() (*newCredentials, error) {
 
 // WithoutExternalID is the body of the same identity without an external id, for a
 // Kratos that knows no such field and refuses the whole request. What is no body that
-// NewIdentity made is returned as it is.
+// CreateIdentity made is returned as it is.
 func WithoutExternalID(body []byte) []byte {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(body, &fields) != nil || fields["external_id"] == nil {

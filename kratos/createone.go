@@ -7,7 +7,7 @@ import (
 )
 
 // CreateOne creates an identity with a request of its own; the body is one that
-// NewIdentity.Body made. Kratos 1.3.1 says of an identity that it refuses why, which it
+// CreateIdentity.Body made. Kratos 1.3.1 says of an identity that it refuses why, which it
 // does not in the answer to a batch.
 //
 // An *Error means that the request was not answered; Kratos may have created the identity
