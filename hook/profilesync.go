@@ -215,20 +215,24 @@ func (s *profileSyncer) write(ctx context.Context, handoff state.Handoff) (recor
 		return kratos.Record{}, false, errRebound
 	}
 	record, changed, err = s.patch(ctx, before, handoff)
-	if err != nil {
-		return kratos.Record{}, false, err
+	switch {
+	case err == nil:
+		s.reportMigrated(ctx, before, record, handoff)
+		return record, changed, nil
+	case isFinal(err):
+		s.reportMigrated(ctx, before, before, handoff) // the password has crossed, even without the profile
 	}
-	s.reportMigrated(ctx, before, record, handoff)
-	return record, changed, nil
+	return kratos.Record{}, false, err
 }
 
 // patch sends one patch, and a second one if the first gave the identity an address:
 // Kratos lists an address, so that it can be marked as verified, only after that.
 func (s *profileSyncer) patch(ctx context.Context, before kratos.Record, handoff state.Handoff) (record kratos.Record, changed bool, err error) {
 	record = before
+	var without error
 	for range 2 {
-		result, err := s.changes(ctx, record, handoff)
-		if err != nil {
+		var result mapping.Result
+		if result, without, err = s.changes(ctx, record, handoff); err != nil {
 			return kratos.Record{}, false, err
 		}
 		if len(result.Ops) == 0 {
@@ -239,6 +243,9 @@ func (s *profileSyncer) patch(ctx context.Context, before kratos.Record, handoff
 			ops[i] = kratos.Op{Op: op.Op, Path: op.Path, Value: op.Value}
 		}
 		if record, err = s.Records.Patch(ctx, handoff.IdentityID, ops); err != nil {
+			if without != nil && isFinal(err) {
+				err = fmt.Errorf("%w; %w", err, without)
+			}
 			return kratos.Record{}, false, err
 		}
 		changed = true
@@ -246,18 +253,22 @@ func (s *profileSyncer) patch(ctx context.Context, before kratos.Record, handoff
 			break
 		}
 	}
+	if without != nil {
+		s.log.Error("traits not written: only metadata and verified addresses are", zap.String("identity_id", handoff.IdentityID), zap.String("subject_hash", s.hash(handoff.Subject)), zap.String("reason", reasonOf(without)))
+	}
 	return record, changed, nil
 }
 
-// changes returns what the profile adds to the identity as it was just read.
-func (s *profileSyncer) changes(ctx context.Context, before kratos.Record, handoff state.Handoff) (mapping.Result, error) {
+// changes returns what the profile adds to the identity as it was just read. If the
+// traits cannot be mapped, without says why, and the changes contain no traits.
+func (s *profileSyncer) changes(ctx context.Context, before kratos.Record, handoff state.Handoff) (result mapping.Result, without, err error) {
 	schema, err := s.schema(ctx, before.SchemaID)
 	if err != nil {
-		return mapping.Result{}, err
+		return mapping.Result{}, nil, err
 	}
 	profile, err := mapping.ReadClaims(handoff.Claims)
 	if err != nil {
-		return mapping.Result{}, unmappable(err)
+		return mapping.Result{}, nil, unmappable(err)
 	}
 	profile.Connection = handoff.Connection
 	if profile.Source.Provider == databaseProvider {
@@ -265,14 +276,20 @@ func (s *profileSyncer) changes(ctx context.Context, before kratos.Record, hando
 	}
 	mapped, err := s.Mapper(schema).Map(profile)
 	if err != nil {
-		return mapping.Result{}, unmappable(err)
+		without = unmappable(err)
+		mapped, schema = mapping.Identity{VerifiedAddresses: s.Rules.Verified(profile)}, nil
 	}
 	marks := map[string]any{"ferry": s.Version, "migrated_at": handoff.MatchedAt.UTC().Format(time.RFC3339)}
-	result, err := mapping.Merge(schema, current(before), profile, mapped, s.Rules, marks)
-	if err != nil {
-		return mapping.Result{}, unmappable(err)
+	result, err = mapping.Merge(schema, current(before), profile, mapped, s.Rules, marks)
+	var invalid *mapping.InvalidError
+	if errors.As(err, &invalid) { // the identity's own traits no longer fit the schema
+		without = unmappable(err)
+		result, err = mapping.Merge(nil, current(before), profile, mapped, s.Rules, marks)
 	}
-	return result, nil
+	if err != nil {
+		return mapping.Result{}, nil, unmappable(err)
+	}
+	return result, without, nil
 }
 
 func current(r kratos.Record) mapping.Current {
@@ -332,8 +349,11 @@ func isFinal(err error) bool {
 // reasonOf is the reason for the log. It holds nothing of the profile.
 func reasonOf(err error) string {
 	var k *kratos.Error
-	if errors.As(err, &k) {
-		return "kratos_" + k.Reason
+	switch {
+	case !errors.As(err, &k):
+		return err.Error()
+	case errors.Is(err, errMapping):
+		return "kratos_" + k.Reason + "; the traits do not fit the identity schema"
 	}
-	return err.Error()
+	return "kratos_" + k.Reason
 }
