@@ -53,10 +53,10 @@ func (e *doctor) checkUnverified(t tally) Check {
 	switch providers := e.config.linksAutomatically(); {
 	case len(providers) > 0:
 		problems = append(problems, "account_linking_mode of "+strings.Join(providers, ", ")+" is automatic, which Ory Network obeys: whoever registered somebody else's address at Auth0 keeps a password for the account that a social login is linked to")
-		fixes = append(fixes, "set account_linking_mode to confirm_with_existing_credential, or do not import users with an unverified address")
+		fixes = append(fixes, "set account_linking_mode to confirm_with_existing_credential, or import with `ferry import --unverified skip`, which leaves these people out; `ferry import --dry-run` counts them")
 	case e.config == nil && e.Settings.OryNetwork:
 		problems = append(problems, "Kratos is Ory Network: if a social provider there has account_linking_mode: automatic, whoever registered somebody else's address at Auth0 keeps a password for the account that a social login is linked to")
-		fixes = append(fixes, "run doctor with --kratos-config and the project's identity configuration (`ory get identity-config`)")
+		fixes = append(fixes, "run doctor with --kratos-config and the project's identity configuration (`ory get identity-config`); `ferry import --unverified skip` leaves these people out, `ferry import --dry-run` counts them")
 	}
 	switch {
 	case len(problems) > 0:

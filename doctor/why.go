@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"ferry/kratos"
+	"ferry/mapping"
 )
 
 // Finding is one thing about a person's login. Status is Fail where it keeps them out,
@@ -160,7 +161,12 @@ func (q *userCheck) holder(ctx context.Context, owners []kratos.Record) (kratos.
 		q.absent(ctx)
 		return kratos.Record{}, false
 	}
-	holders := slices.DeleteFunc(slices.Clone(owners), func(r kratos.Record) bool { return !slices.Contains(r.Identifiers, q.identifier) })
+	holders := listing(owners, func(listed string) bool { return listed == q.identifier })
+	if len(holders) == 0 {
+		// A later Kratos finds an identity by another form of its identifier too.
+		folded := mapping.Fold(q.identifier)
+		holders = listing(owners, func(listed string) bool { return mapping.Fold(listed) == folded })
+	}
 	switch len(holders) {
 	case 1:
 		return holders[0], true
@@ -173,6 +179,11 @@ func (q *userCheck) holder(ctx context.Context, owners []kratos.Record) (kratos.
 	q.note("several_identities", fail("keep one of them: delete the others, or take the identifier out of their traits",
 		"%d identities list it for their password, %s and %s among them: ferry cannot tell whose login it is", len(holders), holders[0].ID, holders[1].ID))
 	return kratos.Record{}, false
+}
+
+// listing are the owners with an identifier for their password that is the right one.
+func listing(owners []kratos.Record, right func(listed string) bool) []kratos.Record {
+	return slices.DeleteFunc(slices.Clone(owners), func(r kratos.Record) bool { return !slices.ContainsFunc(r.Identifiers, right) })
 }
 
 // examine follows the login of an identity through everything that decides it.

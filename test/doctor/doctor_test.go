@@ -292,11 +292,11 @@ func brokenSetUps() map[string]struct {
 		"people without a verified address, linked automatically": {func(u *setup) {
 			u.person(u.t, "linked", nil)
 			u.edit("  methods:\n    password:\n", "  methods:\n    oidc:\n      config:\n        providers:\n          - {id: google, account_linking_mode: automatic}\n          - {id: apple}\n    password:\n")
-		}, wrong{"kratos.unverified", doctor.Warn, "account_linking_mode of google is automatic", "confirm_with_existing_credential"}},
+		}, wrong{"kratos.unverified", doctor.Warn, "account_linking_mode of google is automatic", "confirm_with_existing_credential, or import with `ferry import --unverified skip`"}},
 		"people without a verified address, on Ory Network": {func(u *setup) {
 			u.person(u.t, "network", nil)
 			u.noConfig, u.opts.Settings.OryNetwork = true, true
-		}, wrong{"kratos.unverified", doctor.Warn, "Kratos is Ory Network", "ory get identity-config"}},
+		}, wrong{"kratos.unverified", doctor.Warn, "Kratos is Ory Network", "`ory get identity-config`); `ferry import --unverified skip`"}},
 		"a file with the key that everybody reads": {
 			func(u *setup) { u.opts.KratosConfigMode = 0o644 },
 			wrong{"kratos_config.file", doctor.Warn, "every user of this machine", "chmod o-r"},
