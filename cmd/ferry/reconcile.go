@@ -213,6 +213,7 @@ func verdict(r bulk.Reconciled) string {
 			text string
 		}{
 			{r.Blocked + r.Refused, "are blocked at Auth0 too"},
+			{r.Kinds[bulk.KindFinished], "have to recover their account first (finished)"},
 			{r.Stranded, "have a password of a linked account with another e-mail address"},
 			{r.NeedVerified(), "have no verified address, which require_verified_address asks for"},
 		} {
