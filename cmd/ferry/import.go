@@ -217,8 +217,11 @@ func (f *importFlags) journal(stdout io.Writer) (*bulk.Journal, error) {
 // conclude prints the summary. Its error says that the run was cut off, or that rows
 // failed.
 func (f *importFlags) conclude(summary bulk.Summary, cut error, stdout, stderr io.Writer) error {
-	if errors.Is(cut, bulk.ErrOtherRun) || cut != nil && summary.Rows == 0 {
-		return f.resumable(cut) // there is nothing to sum up
+	switch { // there is nothing to sum up
+	case errors.Is(cut, bulk.ErrOtherRun), cut != nil && summary.Rows == 0 && !errors.Is(cut, context.Canceled):
+		return cut
+	case cut != nil && summary.Rows == 0:
+		return f.resumable(cut)
 	}
 	if f.json {
 		enc := json.NewEncoder(stdout)
@@ -239,10 +242,7 @@ func (f *importFlags) conclude(summary bulk.Summary, cut error, stdout, stderr i
 
 // resumable adds to the error of a run that was cut off how to go on.
 func (f *importFlags) resumable(cut error) error {
-	switch {
-	case errors.Is(cut, bulk.ErrOtherRun):
-		return cut
-	case f.results != "":
+	if f.results != "" {
 		return resumableError{cut, "to continue where the run stopped, run the same command again"}
 	}
 	return resumableError{cut, "run the same command again: it skips users who have an identity; with --results FILE it would continue where it stopped"}
