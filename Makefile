@@ -66,7 +66,7 @@ hostile: ## HOSTILE (1000000) made-up answers of Auth0's: none may become a matc
 bench: ## all benchmarks
 	$(GO) test -run='^$$' -bench=. -benchmem ./...
 
-readme: ## write what is made from the code: the README's settings, docs/answers.md
+readme: ## write what is made from the code: docs/settings.md, docs/answers.md
 	$(GO) test ./config ./test/docs ./wiring -run 'TestReadme|TestAnswers|TestExample' -update
 
 clean: ## remove build/

@@ -8,21 +8,21 @@ import (
 	"testing"
 )
 
-// TestReadmeReasons: whoever reads a results file finds its words in the README.
+// TestReadmeReasons checks that docs/import.md explains every word of a results file.
 func TestReadmeReasons(t *testing.T) {
 	t.Parallel()
-	readme, err := os.ReadFile("../README.md")
+	page, err := os.ReadFile("../docs/import.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for outcome, words := range reasonsByOutcome() {
 		// The rows of an outcome begin with it; those after the first leave it out.
-		_, rows, _ := strings.Cut(string(readme), "\n| `"+string(outcome)+"` |")
+		_, rows, _ := strings.Cut(string(page), "\n| `"+string(outcome)+"` |")
 		rows, _, _ = strings.Cut(rows, "\n\n")
 		rows, _, _ = strings.Cut(rows, "\n| `")
 		for _, word := range words {
 			if !strings.Contains(rows, "`"+word+"`") {
-				t.Errorf("the README does not say what %s: %s is", outcome, word)
+				t.Errorf("docs/import.md does not say what %s: %s is", outcome, word)
 			}
 		}
 	}

@@ -2,7 +2,7 @@ package bulk
 
 import "fmt"
 
-// The words that say why a row became what it became. README lists them.
+// The words that say why a row became what it became. docs/import.md lists them.
 const (
 	reasonUnreadable    = "unreadable"
 	reasonDuplicateUser = "duplicate_user"

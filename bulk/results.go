@@ -39,7 +39,7 @@ type Result struct {
 	// IdentityID is the Kratos identity that the row became or was, or the one that is in
 	// its way.
 	IdentityID string `json:"identity_id,omitempty"`
-	// Reason is one of a few words, listed in the README.
+	// Reason is one of a few words, listed in docs/import.md.
 	Reason string `json:"reason,omitempty"`
 	// Detail says more about the reason, or about what was left out. It may quote what
 	// Kratos said of the person's data: it is for the operator, not for a log.

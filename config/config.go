@@ -33,7 +33,7 @@ const (
 )
 
 // Config is every setting, one field each; field order is the order of the
-// README's table. A field's name gives the variable's (HookKeys is
+// table of docs/settings.md. A field's name gives the variable's (HookKeys is
 // FERRY_HOOK_KEYS); a field of a secret type can also be read from the file that
 // the variable NAME_FILE names. The tag required lists the parts that cannot do
 // without it.

@@ -302,27 +302,27 @@ func TestPrintShowsNoPasswordOfAnAddress(t *testing.T) {
 	}
 }
 
-var update = flag.Bool("update", false, "write the README's settings table anew")
+var update = flag.Bool("update", false, "write the table of docs/settings.md")
 
-// TestReadmeSettings keeps the README's table what the struct says.
+// TestReadmeSettings keeps the table in docs/settings.md the same as config.Config.
 func TestReadmeSettings(t *testing.T) {
-	const readme, from, to = "../README.md", "<!-- settings: made by `make readme` -->\n", "<!-- end of settings -->\n"
-	text, err := os.ReadFile(readme)
+	const page, from, to = "../docs/settings.md", "<!-- settings: made by `make readme` -->\n", "<!-- end of settings -->\n"
+	text, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
 	}
 	head, rest, ok := strings.Cut(string(text), from)
 	table, tail, ok2 := strings.Cut(rest, to)
 	if !ok || !ok2 {
-		t.Fatalf("the README has no %q … %q", from, to)
+		t.Fatalf("docs/settings.md has no %q … %q", from, to)
 	}
 	if table == config.Table() {
 		return
 	}
 	if !*update {
-		t.Fatal("the README's settings table is not what config.Config says: run `make readme`")
+		t.Fatal("the table in docs/settings.md differs from config.Config: run `make readme`")
 	}
-	if err := os.WriteFile(readme, []byte(head+from+config.Table()+to+tail), 0o600); err != nil {
+	if err := os.WriteFile(page, []byte(head+from+config.Table()+to+tail), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -65,7 +65,7 @@ func isAddress(name string) bool {
 	return strings.HasSuffix(name, "_URL") || strings.HasSuffix(name, "_DOMAIN")
 }
 
-// Table is the settings table of the README, in Markdown.
+// Table is the settings table of docs/settings.md, in Markdown.
 func Table() string {
 	var out strings.Builder
 	out.WriteString("| Setting | Default | Meaning |\n| --- | --- | --- |\n")

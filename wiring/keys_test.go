@@ -54,7 +54,7 @@ func TestMergeSaysWhichKeyIsSent(t *testing.T) {
 	}
 }
 
-// TestFingerprint is what the README's command prints.
+// TestFingerprint is what the command in docs/kratos-wiring.md prints.
 func TestFingerprint(t *testing.T) {
 	// printf %s 0123456789abcdef0123456789abcdef | sha256sum | cut -c1-8
 	if got := wiring.Fingerprint(secret.New(testKey)); got != "3eb1bd43" {

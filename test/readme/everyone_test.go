@@ -9,11 +9,56 @@ import (
 
 	"ferry/test/auth0sim"
 	"ferry/test/kratostest"
+	"ferry/test/process"
 )
 
-// everyone follows "Move everyone" with two users at the simulator, one of them with a
-// hash, and a Kratos of its own.
+// everyone follows docs/import.md with one of two users in the hash file.
 func everyone(t *testing.T, block string) {
+	t.Helper()
+	dir, log := moved(t, block)
+	for _, text := range []string{
+		"verdict: 2 of Auth0's 2 users (100.0 %) can log in to Kratos today: 1 with the imported hash, 1 only while Auth0 answers (pending)",
+		"1 pending",
+	} {
+		if !log.Contains(text) {
+			t.Errorf("it does not say %q: %s", text, log.String())
+		}
+	}
+	list, err := os.ReadFile(filepath.Join(dir, "mail.csv"))
+	if err != nil || !strings.Contains(string(list), "kim@example.org,true,") {
+		t.Errorf("the stragglers are %q (%v)", list, err)
+	}
+}
+
+// pending follows the README's import, which has no hashes.
+func pending(t *testing.T, block string) {
+	t.Helper()
+	dir, _ := moved(t, block)
+	results, err := os.ReadFile(filepath.Join(dir, "results.ndjson"))
+	if err != nil || strings.Count(string(results), `"created_pending"`) != 2 {
+		t.Errorf("the results are %q (%v)", results, err)
+	}
+}
+
+// status asks a Kratos with one pending identity.
+func status(t *testing.T, block string) {
+	t.Helper()
+	kratos := kratostest.Run(t, kratostest.Options{})
+	_, err := kratos.CreateIdentity(t.Context(), kratostest.NewIdentity{
+		Traits: map[string]any{"email": "kim@example.org"}, Pending: true,
+		MetadataAdmin: map[string]any{"auth0": map[string]any{"user_id": "auth0|kim"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if log := operate(t, block, 0, "FERRY_KRATOS_ADMIN_URL="+kratos.AdminURL()); !log.Contains("1 pending") {
+		t.Errorf("it prints %s", log.String())
+	}
+}
+
+// moved runs a block with two users at the simulator, a hash file for one of them, and a
+// Kratos of its own. It returns the directory that the block ran in, and what it printed.
+func moved(t *testing.T, block string) (string, *process.Log) {
 	t.Helper()
 	dir := t.TempDir()
 	sim := auth0sim.Run(t, auth0sim.Config{Tenant: &auth0sim.Tenant{
@@ -36,18 +81,7 @@ func everyone(t *testing.T, block string) {
 	if p.Err() != nil {
 		t.Fatalf("%v: %s", p.Err(), log.String())
 	}
-	for _, text := range []string{
-		"verdict: 2 of Auth0's 2 users (100.0 %) can log in to Kratos today: 1 with the imported hash, 1 only while Auth0 answers (pending)",
-		"1 pending",
-	} {
-		if !log.Contains(text) {
-			t.Errorf("it does not say %q: %s", text, log.String())
-		}
-	}
-	list, err := os.ReadFile(filepath.Join(dir, "mail.csv"))
-	if err != nil || !strings.Contains(string(list), "kim@example.org,true,") {
-		t.Errorf("the stragglers are %q (%v)", list, err)
-	}
+	return dir, log
 }
 
 func pack(t *testing.T, path, text string) {

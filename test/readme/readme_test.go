@@ -1,4 +1,5 @@
-// Package readme runs the commands that the README shows, as its reader would.
+// Package readme runs the commands that the README and pages of docs show, as a reader
+// would, and checks their links.
 package readme
 
 import (
@@ -6,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -22,21 +24,33 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const root = "../.."
 
-// blocks are the README's shell blocks, in order.
-func blocks(t *testing.T) []string {
+// pages are what TestCommands runs. Other pages have tests of their own:
+// kratos-wiring.md and ory-network.md here and in test/wiring, plan.md and finish.md in
+// test/finish, import-files.md in test/cases, login-fails.md in cmd/ferry.
+func pages() []string {
+	return []string{
+		"README.md", "docs/settings.md", "docs/hooks.md", "docs/import.md", "docs/profile-mapping.md",
+		"docs/troubleshooting.md", "docs/recording.md", "docs/performance.md", "docs/design.md",
+	}
+}
+
+// blocks returns the shell blocks of a page, in order.
+func blocks(t *testing.T, page string) []string {
 	t.Helper()
-	text, err := os.ReadFile(root + "/README.md")
+	var found []string
+	for _, match := range regexp.MustCompile("(?ms)^```sh\n(.*?)^```$").FindAllStringSubmatch(read(t, page), -1) {
+		found = append(found, match[1])
+	}
+	return found
+}
+
+func read(t *testing.T, page string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, page))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var found []string
-	for _, match := range regexp.MustCompile("(?ms)^```sh\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
-		found = append(found, match[1])
-	}
-	if len(found) < 3 {
-		t.Fatalf("only %d shell blocks in the README", len(found))
-	}
-	return found
+	return string(text)
 }
 
 // run gives a script to sh in the repository's root, with as little environment as
@@ -72,41 +86,70 @@ func await(t *testing.T, p *process.Process) {
 	}
 }
 
-// TestCommands runs every shell block. `make demo` and `make test` are asked what
-// they would do: the one is run by test/demo, the other is running.
+// TestCommands runs every shell block of the pages. `make demo` and `go test` are not
+// run as they stand: test/demo runs the one, and the other is a benchmark.
 func TestCommands(t *testing.T) {
-	for _, block := range blocks(t) {
-		name, _, _ := strings.Cut(block, "\n")
-		t.Run(name, func(t *testing.T) {
-			switch {
-			case strings.Contains(block, "build/ferry serve"):
-				serve(t, block)
-			case strings.Contains(block, "build/ferry export"):
-				everyone(t, block)
-			case strings.Contains(block, "build/ferry kratos-config"):
-				log := operate(t, block, 0)
-				if !log.Contains("/hooks/password-migration") || !log.Contains("+") {
-					t.Errorf("it prints %s", log.String())
-				}
-			case strings.Contains(block, "build/ferry doctor why"):
-				why(t, block)
-			case strings.Contains(block, "build/ferry doctor"):
-				// Without settings it reports all the same.
-				if log := operate(t, block, 2); !log.Contains("FAIL") || !log.Contains("kratos_config") {
-					t.Errorf("it prints %s", log.String())
-				}
-			default:
-				p, log := run(t, strings.ReplaceAll(block, "make ", "make -n "))
-				await(t, p)
-				if p.Err() != nil || log.String() == "" {
-					t.Errorf("%v: %s", p.Err(), log.String())
-				}
-			}
-		})
+	var ran int
+	for _, page := range pages() {
+		for _, block := range blocks(t, page) {
+			ran++
+			name, _, _ := strings.Cut(block, "\n")
+			t.Run(page+": "+name, func(t *testing.T) { command(t, block) })
+		}
+	}
+	if ran < 13 {
+		t.Fatalf("only %d shell blocks", ran)
 	}
 }
 
-// serve follows "Run ferry": on free ports, with a binary of this test's own.
+func command(t *testing.T, block string) {
+	t.Helper()
+	switch {
+	case strings.Contains(block, "build/ferry config"):
+		// Its settings are those that the next case starts ferry with.
+	case strings.Contains(block, "build/ferry serve"):
+		serve(t, settings(t)+block)
+	case strings.Contains(block, "build/ferry export") && strings.Contains(block, "--hashes"):
+		everyone(t, block)
+	case strings.Contains(block, "build/ferry export"):
+		pending(t, block)
+	case strings.HasPrefix(block, "build/ferry status"):
+		status(t, block)
+	case strings.Contains(block, "build/ferry kratos-config"):
+		log := operate(t, block, 0)
+		if !log.Contains("[hidden, key 3eb1bd43]") || !log.Contains("+") {
+			t.Errorf("it prints %s", log.String())
+		}
+	case strings.Contains(block, "build/ferry doctor why"):
+		why(t, block)
+	case strings.Contains(block, "build/ferry doctor"):
+		// Without settings it reports all the same.
+		if log := operate(t, block, 2); !log.Contains("FAIL") || !log.Contains("kratos_config") {
+			t.Errorf("it prints %s", log.String())
+		}
+	default:
+		root := strings.ReplaceAll(block, "make ", "make -n ")
+		p, log := run(t, strings.ReplaceAll(root, "-bench . -benchtime 1x", "-list Benchmark"))
+		await(t, p)
+		if p.Err() != nil || log.String() == "" {
+			t.Errorf("%v: %s", p.Err(), log.String())
+		}
+	}
+}
+
+// settings returns the README's block that builds ferry and sets its environment.
+func settings(t *testing.T) string {
+	t.Helper()
+	for _, block := range blocks(t, "README.md") {
+		if strings.Contains(block, "build/ferry config") {
+			return block
+		}
+	}
+	t.Fatal("the README sets nothing")
+	return ""
+}
+
+// serve starts ferry as the quick start does: on free ports, with a binary of this test's own.
 func serve(t *testing.T, block string) {
 	t.Helper()
 	binary := t.TempDir() + "/ferry"
@@ -130,7 +173,7 @@ func serve(t *testing.T, block string) {
 	}
 }
 
-// why asks about the README's person, whom Kratos has deactivated.
+// why asks about the user of the page, whom Kratos has deactivated.
 func why(t *testing.T, block string) {
 	t.Helper()
 	kratos := kratostest.Run(t, kratostest.Options{})
@@ -151,27 +194,12 @@ func why(t *testing.T, block string) {
 
 // TestEveryBlockSaysWhatItIs: a block that is not run says so by its language.
 func TestEveryBlockSaysWhatItIs(t *testing.T) {
-	text, err := os.ReadFile(root + "/README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	fences := regexp.MustCompile("(?m)^```(.*)$").FindAllStringSubmatch(string(text), -1)
-	for i := 0; i < len(fences); i += 2 {
-		if !slices.Contains([]string{"", "sh", "json", "yaml"}, fences[i][1]) {
-			t.Errorf("a block of the kind %q is neither run nor known", fences[i][1])
-		}
-	}
-}
-
-// TestLinks: what the README points to in the repository is there.
-func TestLinks(t *testing.T) {
-	text, err := os.ReadFile(root + "/README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, match := range regexp.MustCompile(`\]\(([^):#]+)\)`).FindAllStringSubmatch(string(text), -1) {
-		if _, err := os.Stat(root + "/" + match[1]); err != nil {
-			t.Errorf("the README links to %s: %v", match[1], err)
+	for _, page := range pages() {
+		fences := regexp.MustCompile("(?m)^```(.*)$").FindAllStringSubmatch(read(t, page), -1)
+		for i := 0; i < len(fences); i += 2 {
+			if !slices.Contains([]string{"", "sh", "json", "yaml"}, fences[i][1]) {
+				t.Errorf("%s: a block of the kind %q is neither run nor known", page, fences[i][1])
+			}
 		}
 	}
 }
