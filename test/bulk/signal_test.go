@@ -3,6 +3,8 @@ package bulk
 import (
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -11,6 +13,11 @@ import (
 
 // SIGHUP, as when a terminal goes, ends an import in order, and it says how to continue.
 func TestHangup(t *testing.T) {
+	// Under nohup this process ignores hangups, and so would its children: once it
+	// catches them itself, they do not.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(hangups) })
 	arrived := make(chan struct{})
 	kratos := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		close(arrived)

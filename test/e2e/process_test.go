@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"os/signal"
 	"strconv"
 	"strings"
 	"syscall"
@@ -60,6 +62,11 @@ func (s *stack) namesDeliveries(t *testing.T) bool {
 // TestHangup: a terminal that closes ends ferry as SIGTERM does, with the login under
 // way answered.
 func TestHangup(t *testing.T) {
+	// Under nohup this process ignores hangups, and so would its children: once it
+	// catches them itself, they do not.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(hangups) })
 	s := start(t)
 	p := s.person(t, nil)
 	id, err := s.sim.SetFault(auth0sim.Fault{Name: auth0sim.FaultLatency, Delay: time.Minute, Times: 1})
