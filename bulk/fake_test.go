@@ -269,11 +269,11 @@ func (f *fakeKratos) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	f.mu.Lock()
 	f.asked[kind]++
-	n := f.asked[kind]
+	n, on := f.asked[kind], f.on
 	f.mu.Unlock()
 	wrong := well
-	if f.on != nil {
-		wrong = f.on(kind, n)
+	if on != nil {
+		wrong = on(kind, n)
 	}
 	if f.breaks(w, r, wrong) {
 		return
@@ -292,6 +292,13 @@ func (f *fakeKratos) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 	}
 	writeAnswer(w, status, answer)
+}
+
+// endFaults ends all faults. A request of a run that was cut short may still be served.
+func (f *fakeKratos) endFaults() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.on = nil
 }
 
 // breaks answers a request that nothing is done about.

@@ -344,7 +344,7 @@ func TestFinishResultsFile(t *testing.T) {
 		t.Errorf("the error is %v", err)
 	}
 	appendTo(t, path, `{"identity_id":"half`)
-	f.on = nil
+	f.endFaults()
 	if _, err := run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
