@@ -103,8 +103,14 @@ func TestWriteBack(t *testing.T) {
 		t.Fatalf("%s, %v", got.Sees(), err)
 	}
 	p.arrived(t, marked)
-	p.arrived(t, func(kratostest.Identity) bool { return s.sim.UserWrites(p.subject) == 1 })
-	user, _ := s.sim.User(p.subject)
+	var user auth0sim.User
+	p.arrived(t, func(kratostest.Identity) bool { // the simulator counts a write before it carries it out
+		user, _ = s.sim.User(p.subject)
+		return user.AppMetadata["ferry"] != nil
+	})
+	if n := s.sim.UserWrites(p.subject); n != 1 {
+		t.Errorf("%d writes", n)
+	}
 	note := fmt.Sprint(user.AppMetadata["ferry"])
 	if !strings.Contains(note, p.identity) || user.AppMetadata["plan"] != "gold" {
 		t.Errorf("app_metadata %v", user.AppMetadata)
