@@ -20,9 +20,7 @@ import (
 // are lost. No identity gets a password that is not its person's, and nobody's right
 // password is called wrong.
 func TestAnswersSentTwice(t *testing.T) {
-	// Patches that are made again and again while people log in are more writers than
-	// SQLite takes: the logins alone matter here.
-	s := startOn(t, func(k *kratostest.Options) { k.AfterLoginURL = "" })
+	s := start(t)
 	var faulty atomic.Bool
 	s.restartFerry(t, "FERRY_AUTH0_BASE_URL="+faultyWay(t, s.sim.URL(), &faulty), "FERRY_KRATOS_ADMIN_URL="+faultyWay(t, s.admin, &faulty))
 	var people []*person

@@ -228,9 +228,13 @@ func (b *boot) makeFolder() error {
 
 func (b *boot) file(name string) string { return filepath.Join(b.dir, name) }
 
-// dsn is the one that survives concurrent logins: WAL and a busy timeout.
+// dsn opens a SQLite database for concurrent logins. Kratos' database layer, ory/pop, by
+// default creates rows under a mutex of its own. A transaction that holds SQLite's write
+// lock and waits for that mutex, and a goroutine that holds the mutex and waits for the
+// write lock, block each other until the busy timeout: "database is locked" after 10 s.
+// lock=false turns the mutex off; immediate transactions take the write lock at once.
 func (b *boot) dsn() string {
-	return "sqlite://" + b.file("kratos.sqlite") + "?_fk=true&mode=rwc&_busy_timeout=10000&_journal_mode=WAL"
+	return "sqlite://" + b.file("kratos.sqlite") + "?_fk=true&mode=rwc&_busy_timeout=10000&_journal_mode=WAL&_txlock=immediate&lock=false"
 }
 
 func (b *boot) start(ctx context.Context) (*Kratos, error) {

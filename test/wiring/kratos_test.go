@@ -61,7 +61,7 @@ func (p program) command(args ...string) process.Command {
 		Path: p.path, Args: append(args, "-c", p.file), Dir: p.dir, Output: p.log,
 		Env: append([]string{
 			"HOME=" + p.dir, "TMPDIR=" + p.dir,
-			"DSN=sqlite://" + filepath.Join(p.dir, "kratos.sqlite") + "?_fk=true&mode=rwc&_busy_timeout=10000&_journal_mode=WAL",
+			"DSN=sqlite://" + filepath.Join(p.dir, "kratos.sqlite") + "?_fk=true&mode=rwc&_busy_timeout=10000&_journal_mode=WAL&_txlock=immediate&lock=false",
 			"SERVE_PUBLIC_PORT=" + strconv.Itoa(p.public), "SERVE_ADMIN_PORT=" + strconv.Itoa(p.admin),
 			fmt.Sprintf("SERVE_PUBLIC_BASE_URL=http://127.0.0.1:%d/", p.public), fmt.Sprintf("SERVE_ADMIN_BASE_URL=http://127.0.0.1:%d/", p.admin),
 		}, p.env...),
