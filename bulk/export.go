@@ -201,7 +201,7 @@ func explained(err error) error {
 	switch {
 	case refusal.Code == "insufficient_scope":
 		return fmt.Errorf("%w: the Management API application needs the scope read:users, and read:connections to find a connection by its name", err)
-	case refusal.Reason == "no_such_connection":
+	case refusal.Reason == upstream.ReasonNoSuchConnection:
 		return fmt.Errorf("%w: the tenant has none of that name", err)
 	case strings.HasPrefix(refusal.Reason, "token_") && !refusal.Temporary:
 		return fmt.Errorf("%w: check the Management API application's id and secret, and that it is authorized for that API", err)

@@ -49,7 +49,7 @@ func (x *exporting) completed(ctx context.Context) (upstream.Job, error) {
 			wait = exportPollMost
 		case isStatus(err, http.StatusNotFound):
 			return job, fmt.Errorf("%w: Auth0 does not know it, or no more, for it forgets jobs after a day: %w", errJobOver, err)
-		case isReason(err, "another_job"):
+		case isReason(err, upstream.ReasonAnotherJob):
 			return job, fmt.Errorf("%w: %w", errAnotherJob, err)
 		default:
 			return job, fmt.Errorf("ask for the job: %w", explained(err))

@@ -38,12 +38,12 @@ func (e *doctor) auth0(ctx context.Context) []Check {
 		return e.reached(err)
 	})
 	reason, status := refusalOf(err)
-	if status == 0 && err != nil && reason != "tls" {
+	if status == 0 && err != nil && reason != upstream.ReasonTLS {
 		s.skip("Auth0 was not reached", nameTLS, nameIssuer, nameClock, nameKeys, nameGrant)
 		return s.checks
 	}
 	s.run(ctx, nameTLS, func(context.Context) Check { return e.encrypted(err) })
-	if reason == "tls" {
+	if reason == upstream.ReasonTLS {
 		s.skip("there is no connection to trust", nameIssuer, nameClock, nameKeys, nameGrant)
 		return s.checks
 	}
@@ -67,12 +67,12 @@ func refusalOf(err error) (reason string, status int) {
 func (e *doctor) reached(err error) Check {
 	reason, status := refusalOf(err)
 	switch {
-	case err == nil, status != 0, reason == "tls":
+	case err == nil, status != 0, reason == upstream.ReasonTLS:
 		return ok("%s is found and answers", e.Settings.BaseURL)
-	case reason == "dns":
+	case reason == upstream.ReasonDNS:
 		return fail("mend FERRY_AUTH0_DOMAIN (or FERRY_AUTH0_BASE_URL), or this machine's DNS",
 			"%s has no address: no login can be asked about", e.Settings.BaseURL)
-	case reason == "timeout":
+	case reason == upstream.ReasonTimeout:
 		return fail("let this machine out to Auth0 on port 443: firewall, egress rules, proxy (HTTPS_PROXY)",
 			"%s does not answer in time: every login of a pending person ends in an error", e.Settings.BaseURL)
 	}
@@ -83,7 +83,7 @@ func (e *doctor) reached(err error) Check {
 func (e *doctor) encrypted(err error) Check {
 	reason, _ := refusalOf(err)
 	switch {
-	case reason == "tls":
+	case reason == upstream.ReasonTLS:
 		detail, fix := certificateFault(e.Settings.BaseURL, "FERRY_AUTH0_DOMAIN (or FERRY_AUTH0_BASE_URL)", err, e.Now(),
 			"install the certificate authority that signs what answers there (a proxy that looks into TLS?), or mend FERRY_AUTH0_DOMAIN")
 		return fail(fix, "%s: ferry sends no password over such a connection", detail)

@@ -205,7 +205,7 @@ func (e *doctor) checkRealms(ctx context.Context) Check {
 			}
 		}
 		switch {
-		case errors.As(err, &fault) && fault.Reason == "no_such_connection":
+		case errors.As(err, &fault) && fault.Reason == upstream.ReasonNoSuchConnection:
 			problem, fix = "does not exist", "mend its name in FERRY_AUTH0_REALMS"
 		case err != nil:
 			return unread(err, scopeConnections, "the connections of FERRY_AUTH0_REALMS")

@@ -10,6 +10,7 @@ import (
 
 	"ferry/outcome"
 	"ferry/secret"
+	"ferry/upstream"
 )
 
 // Recorder records calls. It must not block.
@@ -122,7 +123,7 @@ func (e *entry) sealable(o outcome.Outcome) (identifier string, password secret.
 // before it checked the password.
 func (e *entry) passwordUnread(o outcome.Outcome) bool {
 	switch e.reason {
-	case "dns", "dial", "tls", "client_assertion", "bad_base_url":
+	case upstream.ReasonDNS, upstream.ReasonDial, upstream.ReasonTLS, upstream.ReasonClientAssertion, upstream.ReasonBadBaseURL:
 		return true
 	}
 	return o == outcome.Misconfigured && e.upstreamStatus >= http.StatusBadRequest

@@ -44,5 +44,5 @@ func (m *Management) ConnectionID(ctx context.Context, nameOrID string) (string,
 		}
 		return connection.ID, nil
 	}
-	return "", &ManagementError{Status: answer.status, Reason: "no_such_connection"}
+	return "", &ManagementError{Status: answer.status, Reason: ReasonNoSuchConnection}
 }

@@ -112,7 +112,7 @@ func (d *Download) stop() {
 func (d *Download) broken(err error) *ManagementError {
 	fault := brokenCall(reply{status: d.status}, err)
 	if errors.Is(d.cause(), errIdle) {
-		fault.Reason = "timeout"
+		fault.Reason = ReasonTimeout
 	}
 	if gone := d.ended(); gone != nil {
 		fault.Reason, fault.cause = transportReason(gone), gone

@@ -112,7 +112,7 @@ func (m *Management) Job(ctx context.Context, id string) (Job, error) {
 	}
 	job, err := parseJob(answer)
 	if err == nil && job.ID != id {
-		return Job{}, &ManagementError{Status: answer.status, Reason: "another_job"}
+		return Job{}, &ManagementError{Status: answer.status, Reason: ReasonAnotherJob}
 	}
 	return job, err
 }
@@ -136,7 +136,7 @@ func parseJob(answer reply) (Job, error) {
 		return fail("malformed")
 	}
 	if said.Type != exportType || (said.Format != exportFormat && said.Format != "") {
-		return fail("another_job")
+		return fail(ReasonAnotherJob)
 	}
 	words, _ := said.Details.(string)
 	job := Job{

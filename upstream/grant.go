@@ -76,12 +76,12 @@ func (c *Client) grant(ctx context.Context, q Credentials) (tokenResponse, *Logi
 func (c *Client) send(ctx context.Context, q Credentials) (reply, *LoginError) {
 	form, header, err := c.request(q)
 	if err != nil {
-		return reply{}, &LoginError{Outcome: outcome.Misconfigured, Reason: "client_assertion"}
+		return reply{}, &LoginError{Outcome: outcome.Misconfigured, Reason: ReasonClientAssertion}
 	}
 	for try := 1; ; try++ {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.opts.BaseURL+"/oauth/token", strings.NewReader(form))
 		if err != nil {
-			return reply{}, &LoginError{Outcome: outcome.Misconfigured, Reason: "bad_base_url"}
+			return reply{}, &LoginError{Outcome: outcome.Misconfigured, Reason: ReasonBadBaseURL}
 		}
 		req.Header = header
 		answer, err := c.http.roundTrip(req)
@@ -185,8 +185,6 @@ func noAnswer(answer reply, err error) *LoginError {
 	return loginErr
 }
 
-const reasonTLS = "tls"
-
 // transportReason is one word for a transport error. The error's own text may quote the
 // other side, which may echo the request.
 func transportReason(err error) string {
@@ -198,7 +196,7 @@ func transportReason(err error) string {
 	case errors.Is(err, context.Canceled):
 		return "caller_gone"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
-		return "timeout"
+		return ReasonTimeout
 	case errors.Is(err, errTooLarge):
 		return "answer_too_large"
 	case errors.Is(err, transport.ErrSurplus):
@@ -206,11 +204,11 @@ func transportReason(err error) string {
 	case errors.Is(err, transport.ErrSwitched):
 		return "protocol_switch"
 	case errors.As(err, &dns):
-		return "dns"
+		return ReasonDNS
 	case isPermanent(err), errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
-		return reasonTLS
+		return ReasonTLS
 	case errors.As(err, &op) && op.Op == "dial":
-		return "dial"
+		return ReasonDial
 	}
 	return "connection_broken"
 }

@@ -69,13 +69,13 @@ func (t *Tenant) SigningKeys(ctx context.Context) (int, error) {
 func (t *Tenant) get(ctx context.Context, path string) (reply, *LoginError) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, t.base+path, nil)
 	if err != nil {
-		return reply{}, &LoginError{Outcome: outcome.Misconfigured, Reason: "bad_base_url"}
+		return reply{}, &LoginError{Outcome: outcome.Misconfigured, Reason: ReasonBadBaseURL}
 	}
 	answer, err := t.http.roundTrip(req)
 	switch {
 	case err != nil:
 		loginErr := noAnswer(answer, err)
-		if loginErr.Reason == reasonTLS {
+		if loginErr.Reason == ReasonTLS {
 			loginErr.cause = err
 		}
 		return reply{}, loginErr

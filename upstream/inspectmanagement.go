@@ -28,7 +28,7 @@ func (m *Management) Scopes(ctx context.Context) (scopes []string, known bool, e
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.url, strings.NewReader(form.Encode()))
 	if err != nil {
-		return fail(&ManagementError{Reason: "bad_base_url"})
+		return fail(&ManagementError{Reason: ReasonBadBaseURL})
 	}
 	req.Header = header
 	asked := t.now()
@@ -132,7 +132,7 @@ func (m *Management) Connection(ctx context.Context, name string) (Connection, e
 			return connection, nil
 		}
 	}
-	return Connection{}, &ManagementError{Status: http.StatusOK, Reason: "no_such_connection"}
+	return Connection{}, &ManagementError{Status: http.StatusOK, Reason: ReasonNoSuchConnection}
 }
 
 const (

@@ -99,7 +99,7 @@ func (t *machineToken) fetch(ctx context.Context) (secret.String, *ManagementErr
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.url, strings.NewReader(form.Encode()))
 	if err != nil {
-		return fail(&ManagementError{Reason: "bad_base_url"})
+		return fail(&ManagementError{Reason: ReasonBadBaseURL})
 	}
 	req.Header = header
 	asked := t.now()

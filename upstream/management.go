@@ -209,7 +209,7 @@ func (m *Management) try(ctx context.Context, method, path string, body []byte) 
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, m.base+path, bytes.NewReader(body))
 	if err != nil {
-		return reply{}, &ManagementError{Reason: "bad_base_url"}
+		return reply{}, &ManagementError{Reason: ReasonBadBaseURL}
 	}
 	if len(body) > 0 {
 		req.Header.Set("Content-Type", "application/json")

@@ -175,7 +175,7 @@ func (c *Client) userinfo(ctx context.Context, accessToken string) (Profile, err
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.opts.BaseURL+"/userinfo", nil)
 	if err != nil {
-		return refuse(0, "bad_base_url")
+		return refuse(0, ReasonBadBaseURL)
 	}
 	req.Header.Set("Authorization", "Bearer "+accessToken)
 	answer, err := c.http.roundTrip(req)
