@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"ferry/bulk/tempfile"
 	"ferry/kratos"
 )
 
@@ -46,7 +47,7 @@ const existingRecordSize = 1 + len(uuid.UUID{})
 // Kratos cannot search, and so also those who changed their address. This costs less than
 // one conflict for each row.
 func scanIdentities(ctx context.Context, r *importer) (*existingIdentities, error) {
-	file, err := newUnlinkedFile(r.TempDir)
+	file, err := tempfile.New(r.TempDir)
 	if err != nil {
 		return nil, err
 	}

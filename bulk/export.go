@@ -10,23 +10,10 @@ import (
 	"regexp"
 	"strings"
 
+	"ferry/bulk/progress"
+	"ferry/bulk/tempfile"
 	"ferry/upstream"
 )
-
-// Progress is told how far a run is, by several goroutines at once. What it does
-// with it must take next to no time.
-type Progress interface {
-	// Start begins a phase, and ends the one before. what says what is counted, and
-	// ends in ", bytes" or ", percent" where that is the unit; total is how many there
-	// are, 0 or less where nobody knows.
-	Start(what string, total int64)
-	// Add counts n more; 0 is a sign of life.
-	Add(n int64)
-	// Say passes a line on to people, without a line break.
-	Say(line string)
-	// Done ends the phase.
-	Done()
-}
 
 // stdoutName is what standard output is called where a file is asked for.
 const stdoutName = "-"
@@ -48,7 +35,7 @@ type ExportOptions struct {
 	// Stdout is required where Out is "-".
 	Stdout io.Writer
 
-	Progress Progress
+	Progress progress.Reporter
 }
 
 // Exported is an export that was written whole.
@@ -85,7 +72,7 @@ func Export(ctx context.Context, opts ExportOptions) (Exported, error) {
 	if x.Out != stdoutName {
 		dir = filepath.Dir(x.Out)
 	}
-	raw, err := newUnlinkedFile(dir) // before the job, which is in vain where nothing can be written
+	raw, err := tempfile.New(dir) // before the job, which is in vain where nothing can be written
 	switch {
 	case err != nil && dir == "":
 		return Exported{}, fmt.Errorf("export: %w; with --out FILE it lies beside FILE", err)

@@ -10,6 +10,8 @@ import (
 	"io"
 	"strings"
 
+	"ferry/bulk/tempfile"
+
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -107,7 +109,7 @@ func (x *exporting) write(ctx context.Context) (written int64, err error) {
 	if x.Out == stdoutName {
 		return x.unpack(ctx, x.Stdout)
 	}
-	err = ReplaceFile(x.Out, func(to io.Writer) error {
+	err = tempfile.Replace(x.Out, func(to io.Writer) error {
 		if strings.HasSuffix(x.Out, ".gz") {
 			written, err = x.copyRaw(to)
 		} else {

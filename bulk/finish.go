@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"ferry/bulk/progress"
 	"ferry/kratos"
 )
 
@@ -49,7 +50,7 @@ type FinishOptions struct {
 	RetryFor time.Duration
 	// Results receives a line for each identity; nil: no results.
 	Results  *FinishResults
-	Progress Progress
+	Progress progress.Reporter
 	Now      func() time.Time
 }
 

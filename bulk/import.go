@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"ferry/bulk/hashfile"
+	"ferry/bulk/progress"
+	"ferry/bulk/tempfile"
 	"ferry/bulk/userfile"
 	"ferry/kratos"
 	"ferry/mapping"
@@ -96,7 +98,7 @@ type ImportOptions struct {
 	// TempDir is where the plan is kept meanwhile; empty: the system's.
 	TempDir string
 
-	Progress Progress
+	Progress progress.Reporter
 	// Warn says what the operator should know; several goroutines may call it at once.
 	Warn func(string)
 	Now  func() time.Time
@@ -258,7 +260,7 @@ func (r *importer) writeRetry(ctx context.Context) error {
 	if r.RetryFile == "" {
 		return nil
 	}
-	err := ReplaceFile(r.RetryFile, func(w io.Writer) error {
+	err := tempfile.Replace(r.RetryFile, func(w io.Writer) error {
 		return r.Users.Copy(context.WithoutCancel(ctx), w, r.results.failed.has)
 	})
 	if err != nil {

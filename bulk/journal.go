@@ -7,9 +7,10 @@ import (
 	"io"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
+
+	"ferry/bulk/tempfile"
 
 	"github.com/google/uuid"
 )
@@ -138,7 +139,7 @@ func (j *Journal) save(now checkpoint) error {
 	if err != nil {
 		return fmt.Errorf("write checkpoint: %w", err)
 	}
-	if err := ReplaceFile(j.checkpoint, func(w io.Writer) error {
+	if err := tempfile.Replace(j.checkpoint, func(w io.Writer) error {
 		_, err := w.Write(append(text, '\n'))
 		return err
 	}); err != nil {
@@ -153,21 +154,4 @@ func (j *Journal) Close() error {
 		return nil
 	}
 	return errors.Join(j.file.Sync(), j.file.Close())
-}
-
-// ReplaceFile writes a file under another name first, so that there is never half of
-// it under its own. Its mode is 0600.
-func ReplaceFile(path string, write func(io.Writer) error) (err error) {
-	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	err = errors.Join(write(file), file.Sync(), file.Close())
-	if err == nil {
-		err = os.Rename(file.Name(), path)
-	}
-	if err != nil {
-		err = errors.Join(err, os.Remove(file.Name()))
-	}
-	return err
 }

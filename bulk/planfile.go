@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"ferry/bulk/tempfile"
 )
 
 // planRow is one row of the plan: what it becomes, and with what data.
@@ -42,25 +44,12 @@ type planFile struct {
 }
 
 func newPlanFile(dir string) (*planFile, error) {
-	file, err := newUnlinkedFile(dir)
+	file, err := tempfile.New(dir)
 	if err != nil {
 		return nil, err
 	}
 	buf := bufio.NewWriterSize(file, 1<<18)
 	return &planFile{file: file, buf: buf, enc: gob.NewEncoder(buf)}, nil
-}
-
-// newUnlinkedFile creates a temporary file and removes its name. Only this process can
-// read it.
-func newUnlinkedFile(dir string) (*os.File, error) {
-	file, err := os.CreateTemp(dir, "ferry-*")
-	if err != nil {
-		return nil, fmt.Errorf("create a temporary file: %w", err)
-	}
-	if err := os.Remove(file.Name()); err != nil {
-		return nil, errors.Join(fmt.Errorf("create a temporary file: %w", err), file.Close())
-	}
-	return file, nil
 }
 
 func (s *planFile) add(p planRow) error {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"ferry/bulk/progress"
 	"ferry/kratos"
 )
 
@@ -48,7 +49,7 @@ type Rebound struct {
 // bound to before, when, why and by whom. An Auth0 user whom another identity is bound to is
 // refused: two identities for one user are two accounts for one password. (All
 // identities are read for that.) Linked users of the old binding go with it.
-func Rebind(ctx context.Context, identities *kratos.Client, r Rebinding, progress Progress, now time.Time) (Rebound, error) {
+func Rebind(ctx context.Context, identities *kratos.Client, r Rebinding, progress progress.Reporter, now time.Time) (Rebound, error) {
 	if !IsSubject(r.Subject) {
 		return Rebound{}, errors.New("the subject is an Auth0 user id such as auth0|5f7c8ec7c33c6c004bbafe82")
 	}
@@ -94,7 +95,7 @@ func users(record kratos.Record) []string {
 }
 
 // checkUnbound makes sure that nobody else is bound to the user.
-func checkUnbound(ctx context.Context, identities *kratos.Client, r Rebinding, progress Progress) error {
+func checkUnbound(ctx context.Context, identities *kratos.Client, r Rebinding, progress progress.Reporter) error {
 	progress.Start("identities in Kratos", 0)
 	defer progress.Done()
 	err := identities.Walk(ctx, func(record kratos.Record) error {

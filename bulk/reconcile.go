@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"ferry/bulk/progress"
 	"ferry/bulk/userfile"
 	"ferry/kratos"
 	"ferry/mapping"
@@ -34,7 +35,7 @@ type ReconcileOptions struct {
 	// Findings takes a line for each, NDJSON; nil: nobody wants them.
 	Findings io.Writer
 	TempDir  string
-	Progress Progress
+	Progress progress.Reporter
 	Now      func() time.Time
 }
 

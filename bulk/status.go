@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"ferry/bulk/progress"
 	"ferry/bulk/userfile"
 	"ferry/kratos"
 )
@@ -51,7 +52,7 @@ type StatusOptions struct {
 	// Users is an export of Auth0's users. The list has each straggler's last login,
 	// locale and name from there. Nil: no last login, and the others from the traits.
 	Users    *userfile.Source
-	Progress Progress
+	Progress progress.Reporter
 	Now      func() time.Time
 }
 

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"ferry/bulk/progress"
 	"ferry/bulk/userfile"
 	"ferry/kratos"
 	"ferry/mapping"
@@ -47,7 +48,7 @@ func (s *stragglers) add(record kratos.Record) {
 
 // complete adds what a users file knows: the last login, and the locale and the name
 // where the traits have none.
-func (s *stragglers) complete(ctx context.Context, users *userfile.Source, progress Progress) error {
+func (s *stragglers) complete(ctx context.Context, users *userfile.Source, progress progress.Reporter) error {
 	if !s.wanted || users == nil {
 		return nil
 	}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+
+	"ferry/bulk/tempfile"
 )
 
 // userStore keeps plan rows in unlinked files, to be found by their lines: the rows
@@ -17,11 +19,11 @@ type userStore struct {
 }
 
 func newUserStore(dir string) (*userStore, error) {
-	rows, err := newUnlinkedFile(dir)
+	rows, err := tempfile.New(dir)
 	if err != nil {
 		return nil, err
 	}
-	index, err := newUnlinkedFile(dir)
+	index, err := tempfile.New(dir)
 	if err != nil {
 		return nil, errors.Join(err, rows.Close())
 	}

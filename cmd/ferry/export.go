@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ferry/bulk"
+	"ferry/bulk/progress"
 	"ferry/config"
 	"ferry/upstream"
 )
@@ -70,10 +71,10 @@ func export(ctx context.Context, flags exportFlags, stdout, stderr io.Writer) er
 	if err != nil {
 		return err
 	}
-	progress := newProgress(stderr)
+	reporter := progress.NewTerminal(stderr)
 	done, err := bulk.Export(ctx, bulk.ExportOptions{
 		Auth0: auth0, Connection: flags.connection, Job: flags.job,
-		Out: flags.out, Force: flags.force, Stdout: stdout, Progress: progress,
+		Out: flags.out, Force: flags.force, Stdout: stdout, Progress: reporter,
 	})
 	if err != nil {
 		return err
@@ -81,6 +82,6 @@ func export(ctx context.Context, flags exportFlags, stdout, stderr io.Writer) er
 	if flags.json {
 		return json.NewEncoder(stdout).Encode(done)
 	}
-	progress.Say("exported " + grouped(done.Users) + " users, " + sized(done.Bytes) + ", to " + done.Path)
+	reporter.Say("exported " + progress.Grouped(done.Users) + " users, " + progress.Size(done.Bytes) + ", to " + done.Path)
 	return nil
 }

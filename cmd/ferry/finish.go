@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ferry/bulk"
+	"ferry/bulk/progress"
 	"ferry/config"
 	"ferry/wiring"
 )
@@ -77,7 +78,7 @@ func (f *finishFlags) run(ctx context.Context, hook *url.URL, stdout, stderr io.
 	if err != nil {
 		return err
 	}
-	opts := bulk.FinishOptions{Write: f.yes, Undo: f.undo, Progress: newProgress(stderr), Now: time.Now}
+	opts := bulk.FinishOptions{Write: f.yes, Undo: f.undo, Progress: progress.NewTerminal(stderr), Now: time.Now}
 	if !f.undo {
 		opts.Wait = f.wait
 	}

@@ -16,6 +16,7 @@ import (
 
 	"ferry/bulk"
 	"ferry/bulk/hashfile"
+	"ferry/bulk/progress"
 	"ferry/bulk/userfile"
 	"ferry/config"
 )
@@ -54,7 +55,7 @@ func importCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 			for _, text := range warnings {
 				warn(text)
 			}
-			opts.Warn, opts.Progress = warn, newProgress(stderr)
+			opts.Warn, opts.Progress = warn, progress.NewTerminal(stderr)
 			return work(func(ctx context.Context) error { return flags.run(ctx, opts, stdin, stdout, stderr) })(cmd, args)
 		},
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ferry/bulk"
+	"ferry/bulk/progress"
 	"ferry/config"
 	"ferry/upstream"
 )
@@ -70,7 +71,7 @@ func rebind(ctx context.Context, rebinding bulk.Rebinding, stdout, stderr io.Wri
 	if err != nil {
 		return err
 	}
-	done, err := bulk.Rebind(ctx, identities, rebinding, newProgress(stderr), time.Now())
+	done, err := bulk.Rebind(ctx, identities, rebinding, progress.NewTerminal(stderr), time.Now())
 	if err != nil {
 		return walked(ctx, err)
 	}

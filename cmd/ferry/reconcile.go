@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ferry/bulk"
+	"ferry/bulk/progress"
 	"ferry/bulk/userfile"
 	"ferry/config"
 	"ferry/doctor"
@@ -82,7 +83,7 @@ func (f *reconcileFlags) run(ctx context.Context, providers bulk.Providers, stdi
 		return err
 	}
 	opts := bulk.ReconcileOptions{
-		Rules: mappingRules(cfg), Providers: providers, Fix: f.fix, HookOff: f.hookOff, TempDir: tmpDir, Progress: newProgress(stderr), Now: time.Now,
+		Rules: mappingRules(cfg), Providers: providers, Fix: f.fix, HookOff: f.hookOff, TempDir: tmpDir, Progress: progress.NewTerminal(stderr), Now: time.Now,
 	}
 	if err := f.readKratosConfig(&opts); err != nil {
 		return err

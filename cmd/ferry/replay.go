@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ferry/bulk/progress"
 	"ferry/config"
 	"ferry/hook"
 	"ferry/outcome"
@@ -76,7 +77,7 @@ type replayRun struct {
 	source *recording.Source
 	logins *recording.Logins
 
-	progress *progress
+	progress *progress.Terminal
 	out      io.Writer
 	printed  error // the first that printing met
 	summary  replaySummary
@@ -170,7 +171,7 @@ func (f replayFlags) logins(cfg *config.Config) (*recording.Logins, error) {
 }
 
 func (r *replayRun) do(ctx context.Context, stdout, stderr io.Writer) error {
-	r.out, r.progress = stdout, newProgress(stderr)
+	r.out, r.progress = stdout, progress.NewTerminal(stderr)
 	if err := r.target.check(ctx, r.source, r.flags.production); err != nil {
 		return err
 	}

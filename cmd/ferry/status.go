@@ -13,6 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"ferry/bulk"
+	"ferry/bulk/progress"
+	"ferry/bulk/tempfile"
 	"ferry/bulk/userfile"
 	"ferry/config"
 )
@@ -71,7 +73,7 @@ func (f *statusFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 	}
 	read := func() (bulk.Status, error) {
 		return f.read(func(to io.Writer) (bulk.Status, error) {
-			return f.status(ctx, bulk.StatusOptions{Kratos: identities, Stragglers: to, Progress: newProgress(stderr), Now: time.Now})
+			return f.status(ctx, bulk.StatusOptions{Kratos: identities, Stragglers: to, Progress: progress.NewTerminal(stderr), Now: time.Now})
 		})
 	}
 	for first := true; ; first = false {
@@ -124,7 +126,7 @@ func (f *statusFlags) read(read func(io.Writer) (bulk.Status, error)) (status bu
 		return err
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode().IsRegular() {
-		err = bulk.ReplaceFile(path, write)
+		err = tempfile.Replace(path, write)
 		return status, err
 	}
 	pipe, err := os.OpenFile(path, os.O_WRONLY, 0)

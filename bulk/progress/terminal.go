@@ -1,4 +1,4 @@
-package main
+package progress
 
 import (
 	"fmt"
@@ -22,9 +22,9 @@ const (
 	barColumns = 80
 )
 
-// progress shows people how far a run is: with a bar where it writes to a terminal,
-// else with a line now and then. It implements bulk.Progress.
-type progress struct {
+// Terminal is a Reporter that writes for people: a bar if it writes to a terminal that is
+// wide enough, else a line every few seconds.
+type Terminal struct {
 	to  io.Writer
 	now func() time.Time
 
@@ -39,11 +39,12 @@ type progress struct {
 	told    time.Time // when the last line was printed
 }
 
-func newProgress(to io.Writer) *progress {
-	return &progress{to: to, now: time.Now, columns: func() int { return columnsOf(to) }}
+// NewTerminal returns a Reporter that writes to to, usually standard error.
+func NewTerminal(to io.Writer) *Terminal {
+	return &Terminal{to: to, now: time.Now, columns: func() int { return columnsOf(to) }}
 }
 
-// columnsOf is how wide a terminal is, 0 where the writer is not a terminal.
+// columnsOf returns the width of a terminal, 0 if the writer is not a terminal.
 func columnsOf(to io.Writer) int {
 	file, ok := to.(*os.File)
 	if !ok {
@@ -59,8 +60,8 @@ func columnsOf(to io.Writer) int {
 	return columns
 }
 
-// Start implements bulk.Progress.
-func (p *progress) Start(what string, total int64) {
+// Start implements Reporter.
+func (p *Terminal) Start(what string, total int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.end()
@@ -72,8 +73,8 @@ func (p *progress) Start(what string, total int64) {
 	}
 }
 
-// Add implements bulk.Progress.
-func (p *progress) Add(n int64) {
+// Add implements Reporter.
+func (p *Terminal) Add(n int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.phase == "" {
@@ -98,16 +99,16 @@ func (p *progress) Add(n int64) {
 	}
 }
 
-// clearLine empties the line of the terminal, and goes to its beginning.
+// clearLine empties the line of the terminal and returns to its start.
 const clearLine = "\x1b[2K\r"
 
-// shortened is as much of an ASCII text as fits into the columns.
+// shortened cuts an ASCII text to a number of columns.
 func shortened(text string, columns int) string {
 	return text[:min(len(text), max(columns, 0))]
 }
 
-// clear removes what stands on the terminal's line.
-func (p *progress) clear() {
+// clear removes the bar or the text from the terminal's line.
+func (p *Terminal) clear() {
 	switch {
 	case p.bar != nil:
 		_ = p.bar.Clear()
@@ -116,23 +117,23 @@ func (p *progress) clear() {
 	}
 }
 
-// Say implements bulk.Progress.
-func (p *progress) Say(line string) {
+// Say implements Reporter.
+func (p *Terminal) Say(line string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.clear()
 	_, _ = fmt.Fprintln(p.to, line)
 }
 
-// Done implements bulk.Progress.
-func (p *progress) Done() {
+// Done implements Reporter.
+func (p *Terminal) Done() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.end()
 }
 
-// end prints what a phase came to.
-func (p *progress) end() {
+// end prints the total of the phase.
+func (p *Terminal) end() {
 	if p.phase == "" {
 		return
 	}
@@ -155,7 +156,7 @@ const (
 	percent
 )
 
-// unitOf takes the unit off what bulk.Progress is told is counted.
+// unitOf splits the argument of Start into the phase and its unit.
 func unitOf(what string) (phase string, _ unit) {
 	if phase, found := strings.CutSuffix(what, ", bytes"); found {
 		return phase, bytesRead
@@ -166,8 +167,8 @@ func unitOf(what string) (phase string, _ unit) {
 	return what, things
 }
 
-// line is how far the phase is: "users: 12,000 of 100,000 (12%), 2,400/s, 37s left".
-func (p *progress) line(took time.Duration) string {
+// line describes the phase so far: "users: 12,000 of 100,000 (12%), 2,400/s, 37s left".
+func (p *Terminal) line(took time.Duration) string {
 	text := p.phase + ": " + p.amount(p.count)
 	if p.total > 0 && p.unit != percent {
 		text += fmt.Sprintf(" of %s (%d%%)", p.amount(p.total), min(p.count*100/p.total, 100))
@@ -180,8 +181,8 @@ func (p *progress) line(took time.Duration) string {
 	return text
 }
 
-// rate is how much is done in a second, where there is something to tell.
-func (p *progress) rate(took time.Duration) string {
+// rate describes how much is done in a second; empty if it is too early to tell.
+func (p *Terminal) rate(took time.Duration) string {
 	if p.count == 0 || took < time.Second || p.unit == percent {
 		return ""
 	}
@@ -192,18 +193,18 @@ func (p *progress) rate(took time.Duration) string {
 	return ", " + p.amount(int64(perSecond)) + "/s"
 }
 
-func (p *progress) amount(n int64) string {
+func (p *Terminal) amount(n int64) string {
 	switch p.unit {
 	case bytesRead:
-		return sized(n)
+		return Size(n)
 	case percent:
-		return grouped(n) + "%"
+		return Grouped(n) + "%"
 	case things:
 	}
-	return grouped(n)
+	return Grouped(n)
 }
 
-// newBar makes a bar that starts no goroutine.
+// newBar returns a bar that starts no goroutine.
 func newBar(to io.Writer, what string, total int64, counted unit) *progressbar.ProgressBar {
 	if total == 0 {
 		total = -1 // unknown
@@ -229,8 +230,8 @@ func newBar(to io.Writer, what string, total int64, counted unit) *progressbar.P
 	return bar
 }
 
-// grouped is a number with its thousands apart.
-func grouped(n int64) string {
+// Grouped formats a number with commas between thousands.
+func Grouped(n int64) string {
 	text := strconv.FormatInt(n, 10)
 	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
 		text = text[:i] + "," + text[i:]
@@ -238,8 +239,8 @@ func grouped(n int64) string {
 	return text
 }
 
-// sized is a number of bytes for people.
-func sized(n int64) string {
+// Size formats a number of bytes, such as 1.2 MB.
+func Size(n int64) string {
 	if n < 1000 {
 		return strconv.FormatInt(n, 10) + " bytes"
 	}

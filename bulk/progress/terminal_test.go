@@ -1,4 +1,4 @@
-package main
+package progress
 
 import (
 	"bytes"
@@ -6,11 +6,9 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"ferry/bulk"
 )
 
-var _ bulk.Progress = (*progress)(nil)
+var _ Reporter = (*Terminal)(nil)
 
 // clockAt is a clock that a test moves.
 type clockAt struct{ time.Time }
@@ -21,7 +19,7 @@ func TestProgressWithoutATerminal(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	clock := &clockAt{time.Unix(1_700_000_000, 0)}
-	p := newProgress(&out)
+	p := NewTerminal(&out)
 	p.now = clock.now
 	after := func(d time.Duration, n int64) {
 		clock.Time = clock.Add(d)
@@ -75,7 +73,7 @@ func TestProgressWithoutATerminal(t *testing.T) {
 func TestProgressOnATerminal(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	p := newProgress(&out)
+	p := NewTerminal(&out)
 	p.columns = func() int { return 80 }
 	for _, phase := range []struct {
 		what  string
@@ -124,7 +122,7 @@ func TestProgressOnANarrowTerminal(t *testing.T) {
 	const columns = 40
 	var out bytes.Buffer
 	clock := &clockAt{time.Unix(1_700_000_000, 0)}
-	p := newProgress(&out)
+	p := NewTerminal(&out)
 	p.now, p.columns = clock.now, func() int { return columns }
 	p.Start("identities in Kratos", 1_000_000)
 	for range 30 {
@@ -150,13 +148,13 @@ func TestProgressOnANarrowTerminal(t *testing.T) {
 func TestFigures(t *testing.T) {
 	t.Parallel()
 	for n, want := range map[int64]string{0: "0", 7: "7", 999: "999", 1000: "1,000", 12345: "12,345", 1234567: "1,234,567", -999: "-999", -1000: "-1,000"} {
-		if got := grouped(n); got != want {
-			t.Errorf("grouped(%d) = %s", n, got)
+		if got := Grouped(n); got != want {
+			t.Errorf("Grouped(%d) = %s", n, got)
 		}
 	}
 	for n, want := range map[int64]string{0: "0 bytes", 999: "999 bytes", 1000: "1.0 kB", 999_949: "999.9 kB", 999_950: "1.0 MB", 5_600_000: "5.6 MB", 7e9: "7.0 GB", 1e15: "1000.0 TB"} {
-		if got := sized(n); got != want {
-			t.Errorf("sized(%d) = %s", n, got)
+		if got := Size(n); got != want {
+			t.Errorf("Size(%d) = %s", n, got)
 		}
 	}
 }
