@@ -12,6 +12,7 @@ import (
 	"ferry/bulk"
 	"ferry/secret"
 	"ferry/test/auth0sim"
+	"ferry/test/bulktest"
 	"ferry/upstream"
 )
 
@@ -47,7 +48,7 @@ func simulated(t *testing.T, reads int) (*auth0sim.Server, bulk.ExportOptions) {
 func userIDs(t *testing.T, path string) []string {
 	t.Helper()
 	var ids []string
-	for line := range strings.Lines(read(t, path)) {
+	for line := range strings.Lines(bulktest.ReadFile(t, path)) {
 		var user struct {
 			ID         string           `json:"user_id"`
 			Email      string           `json:"email"`
@@ -111,7 +112,7 @@ func TestExportThroughFaults(t *testing.T) {
 			done, err := bulk.Export(t.Context(), opts)
 			switch {
 			case want != "":
-				if err == nil || !strings.Contains(err.Error(), want) || len(files(t, filepath.Dir(opts.Out))) != 0 {
+				if err == nil || !strings.Contains(err.Error(), want) || len(bulktest.Files(t, filepath.Dir(opts.Out))) != 0 {
 					t.Errorf("%v", err)
 				}
 			case err != nil || int(done.Users) != len(userIDs(t, opts.Out)) || done.Users == 0:

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"ferry/bulk"
+	"ferry/test/bulktest"
 )
 
 const (
@@ -24,29 +25,6 @@ const (
 	exportUsers      = `{"user_id":"auth0|1","email":"ö@example.test"}` + "\n" + `{"user_id":"auth0|2","user_metadata":{"a":1,"A":2}}` + "\n"
 	exportHint       = "; Auth0 keeps the job for a day: ferry export --job " + exportJob + " --out "
 )
-
-// files are the names in a directory.
-func files(t *testing.T, dir string) []string {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	names := []string{}
-	for _, entry := range entries {
-		names = append(names, entry.Name())
-	}
-	return names
-}
-
-func read(t *testing.T, path string) string {
-	t.Helper()
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
 
 func TestExport(t *testing.T) {
 	t.Parallel()
@@ -80,9 +58,9 @@ func (b exportBubble) exportsTo(name string) {
 		want = string(gzipped(exportUsers))
 	}
 	if name != "-" {
-		got = read(b.T, b.opts.Out)
-		if info, err := os.Stat(b.opts.Out); err != nil || info.Mode() != 0o600 || !reflect.DeepEqual(files(b.T, dir), []string{name}) {
-			b.Errorf("%v, %v, %v", info.Mode(), files(b.T, dir), err)
+		got = bulktest.ReadFile(b.T, b.opts.Out)
+		if info, err := os.Stat(b.opts.Out); err != nil || info.Mode() != 0o600 || !reflect.DeepEqual(bulktest.Files(b.T, dir), []string{name}) {
+			b.Errorf("%v, %v, %v", info.Mode(), bulktest.Files(b.T, dir), err)
 		}
 	}
 	if got != want || done != (bulk.Exported{JobID: exportJob, Users: 2, Bytes: int64(len(want)), Path: b.opts.Out}) {
@@ -207,7 +185,7 @@ func (b exportBubble) goesWrong(c wrong) {
 		b.Errorf("%d starts, %d downloads", len(b.tenant.starts), b.tenant.downloads)
 	}
 	if c.err == "" {
-		if err != nil || done.Users != 2 || read(b.T, b.opts.Out) != exportUsers {
+		if err != nil || done.Users != 2 || bulktest.ReadFile(b.T, b.opts.Out) != exportUsers {
 			b.Errorf("%+v, %v", done, err)
 		}
 		return
@@ -218,7 +196,7 @@ func (b exportBubble) goesWrong(c wrong) {
 	if resumable := strings.Contains(err.Error(), exportHint+b.opts.Out); resumable != c.resumable {
 		b.Errorf("resumable %t: %v", resumable, err)
 	}
-	if left := files(b.T, dir); len(left) != 0 || done != (bulk.Exported{}) {
+	if left := bulktest.Files(b.T, dir); len(left) != 0 || done != (bulk.Exported{}) {
 		b.Errorf("left %v, %+v", left, done)
 	}
 }
@@ -232,7 +210,7 @@ func TestExportResumes(t *testing.T) {
 		defer cancel()
 		b.opts.Out = filepath.Join(b.TempDir(), "users.ndjson")
 		_, err := bulk.Export(ctx, b.opts)
-		if !errors.Is(err, context.DeadlineExceeded) || !strings.HasSuffix(err.Error(), exportHint+b.opts.Out) || len(files(b.T, filepath.Dir(b.opts.Out))) != 0 {
+		if !errors.Is(err, context.DeadlineExceeded) || !strings.HasSuffix(err.Error(), exportHint+b.opts.Out) || len(bulktest.Files(b.T, filepath.Dir(b.opts.Out))) != 0 {
 			b.Fatalf("got %v", err)
 		}
 		b.progress.lines = nil
@@ -273,13 +251,13 @@ func TestExportOverFiles(t *testing.T) {
 			}
 		})
 	}
-	if read(t, there) != "old" || len(files(t, dir)) != 2 {
-		t.Errorf("left %v", files(t, dir))
+	if bulktest.ReadFile(t, there) != "old" || len(bulktest.Files(t, dir)) != 2 {
+		t.Errorf("left %v", bulktest.Files(t, dir))
 	}
 	tn := &exportTenant{jobs: []exportAnswer{completed()}, files: []http.HandlerFunc{sends(gzipped(exportUsers))}}
 	inExport(t, tn, func(b exportBubble) {
 		b.opts.Out, b.opts.Force = there, true
-		if _, err := bulk.Export(b.Context(), b.opts); err != nil || read(b.T, there) != exportUsers || !strings.HasSuffix(b.progress.lines[0], " --force") {
+		if _, err := bulk.Export(b.Context(), b.opts); err != nil || bulktest.ReadFile(b.T, there) != exportUsers || !strings.HasSuffix(b.progress.lines[0], " --force") {
 			b.Errorf("%v, %q", err, b.progress.lines)
 		}
 	})
@@ -299,8 +277,8 @@ func TestExportOvertaken(t *testing.T) {
 	inExport(t, tn, func(b exportBubble) {
 		b.opts.Out = out
 		_, err := bulk.Export(b.Context(), b.opts)
-		if err == nil || !strings.Contains(err.Error(), "exists") || read(b.T, out) != "theirs" || len(files(b.T, dir)) != 1 {
-			b.Errorf("%v, %v", err, files(b.T, dir))
+		if err == nil || !strings.Contains(err.Error(), "exists") || bulktest.ReadFile(b.T, out) != "theirs" || len(bulktest.Files(b.T, dir)) != 1 {
+			b.Errorf("%v, %v", err, bulktest.Files(b.T, dir))
 		}
 	})
 }

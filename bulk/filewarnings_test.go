@@ -8,6 +8,7 @@ import (
 	"ferry/bulk"
 	"ferry/kratos"
 	"ferry/mapping"
+	"ferry/test/bulktest"
 )
 
 // usernameSchema lets several people have the same e-mail address.
@@ -21,49 +22,49 @@ const usernameSchema = `{"type":"object","properties":{"traits":{"type":"object"
 func TestSharedEmail(t *testing.T) {
 	t.Parallel()
 	rows := []string{
-		verified("1", "family@x.test", with{"username": "ann"}),
-		auth0User("2", "family@x.test", with{"username": "bea"}),
-		auth0User("3", "cyd@x.test", with{"username": "cyd"}),
-		auth0User("4", "family@x.test", with{"username": "dan", "multifactor": []any{"sms"}}),
+		bulktest.Verified("1", "family@x.test", bulktest.With{"username": "ann"}),
+		bulktest.User("2", "family@x.test", bulktest.With{"username": "bea"}),
+		bulktest.User("3", "cyd@x.test", bulktest.With{"username": "cyd"}),
+		bulktest.User("4", "family@x.test", bulktest.With{"username": "dan", "multifactor": []any{"sms"}}),
 	}
-	im := newImport(t, newFake(t), rows...)
+	im := newImport(t, bulktest.NewKratos(t), rows...)
 	summary, results := im.must()
 	if got := words(results); got != "1:created_pending:no_hash 2:failed:identifier_twice 3:created_pending:no_hash 4:skipped:mfa" {
 		t.Errorf("got %s", got)
 	}
-	if summary.Shared != 1 || !slices.ContainsFunc(im.told.warned, func(text string) bool {
+	if summary.Shared != 1 || !slices.ContainsFunc(im.told.Warned, func(text string) bool {
 		return strings.HasPrefix(text, "1 rows have an identifier or address that another row has too")
 	}) {
-		t.Errorf("%d are shared, and it warns of %q", summary.Shared, im.told.warned)
+		t.Errorf("%d are shared, and it warns of %q", summary.Shared, im.told.Warned)
 	}
 
 	s, err := mapping.ParseSchema([]byte(usernameSchema))
 	if err != nil {
 		t.Fatal(err)
 	}
-	im = newImport(t, newFake(t), rows[:3]...)
+	im = newImport(t, bulktest.NewKratos(t), rows[:3]...)
 	im.opts.Schema, im.opts.Mapper, im.opts.DryRun, im.opts.Kratos = s, mapping.Default(s), true, nil
 	summary, results = im.must()
-	if got := words(results); got != "1:created_pending:no_hash 2:created_pending:no_hash 3:created_pending:no_hash" || summary.Shared != 0 || len(im.told.warned) > 0 {
-		t.Errorf("got %s, %d are shared, and it warns of %q", got, summary.Shared, im.told.warned)
+	if got := words(results); got != "1:created_pending:no_hash 2:created_pending:no_hash 3:created_pending:no_hash" || summary.Shared != 0 || len(im.told.Warned) > 0 {
+		t.Errorf("got %s, %d are shared, and it warns of %q", got, summary.Shared, im.told.Warned)
 	}
 }
 
 // Identifiers that the next Kratos takes for one are listed; today they are two.
 func TestFolding(t *testing.T) {
 	t.Parallel()
-	f := newFake(t)
+	f := bulktest.NewKratos(t)
 	im := newImport(t, f,
-		verified("1", "a@x.test", with{"username": "finn"}),
-		verified("2", "b@x.test", with{"username": "ﬁnn"}),
-		verified("3", "c@x.test", with{"username": "jose\u0301"}),
-		verified("4", "d@x.test", with{"username": "josé"}),
-		verified("5", "e@x.test", with{"phone_number": "+49 151 99990001"}),
-		verified("6", "f@x.test", with{"phone_number": "+4915199990001"}),
-		verified("7", "g@x.test", with{"username": "g\u200bg"}),                         // alone
-		verified("8", "h@x.test", with{"username": "ﬁnn", "multifactor": []any{"sms"}}), // no identity
-		verified("9", "k@x.test", with{"username": "ſam"}),
-		verified("10", "l@x.test", with{"username": "sa\u00adm"}),
+		bulktest.Verified("1", "a@x.test", bulktest.With{"username": "finn"}),
+		bulktest.Verified("2", "b@x.test", bulktest.With{"username": "ﬁnn"}),
+		bulktest.Verified("3", "c@x.test", bulktest.With{"username": "jose\u0301"}),
+		bulktest.Verified("4", "d@x.test", bulktest.With{"username": "josé"}),
+		bulktest.Verified("5", "e@x.test", bulktest.With{"phone_number": "+49 151 99990001"}),
+		bulktest.Verified("6", "f@x.test", bulktest.With{"phone_number": "+4915199990001"}),
+		bulktest.Verified("7", "g@x.test", bulktest.With{"username": "g\u200bg"}),                         // alone
+		bulktest.Verified("8", "h@x.test", bulktest.With{"username": "ﬁnn", "multifactor": []any{"sms"}}), // no identity
+		bulktest.Verified("9", "k@x.test", bulktest.With{"username": "ſam"}),
+		bulktest.Verified("10", "l@x.test", bulktest.With{"username": "sa\u00adm"}),
 	)
 	summary, results := im.must()
 	if n := summary.Created(); n != 6 || len(results) != 10 { // those that are the same today lose
@@ -72,10 +73,10 @@ func TestFolding(t *testing.T) {
 	if summary.Folding != 2 || len(summary.FoldingLines) != 2 || !slices.Equal(summary.FoldingLines[0], []int{3, 4}) || !slices.Equal(summary.FoldingLines[1], []int{9, 10}) {
 		t.Errorf("%d fold: %v", summary.Folding, summary.FoldingLines)
 	}
-	if !slices.ContainsFunc(im.told.warned, func(text string) bool {
+	if !slices.ContainsFunc(im.told.Warned, func(text string) bool {
 		return strings.HasPrefix(text, "2 identifiers of several users would become one") && strings.HasSuffix(text, ": lines 3 and 4, 9 and 10")
 	}) {
-		t.Errorf("it warns of %q", im.told.warned)
+		t.Errorf("it warns of %q", im.told.Warned)
 	}
 }
 
@@ -83,12 +84,12 @@ func TestFolding(t *testing.T) {
 func TestUnverified(t *testing.T) {
 	t.Parallel()
 	rows := []string{
-		verified("1", "a@x.test"),
-		auth0User("2", "b@x.test"),
-		auth0User("3", "", with{"email": nil, "username": "cyd"}),
-		verified("4", "d@x.test", with{"multifactor": []any{"sms"}}),
+		bulktest.Verified("1", "a@x.test"),
+		bulktest.User("2", "b@x.test"),
+		bulktest.User("3", "", bulktest.With{"email": nil, "username": "cyd"}),
+		bulktest.Verified("4", "d@x.test", bulktest.With{"multifactor": []any{"sms"}}),
 	}
-	im := newImport(t, newFake(t), rows...)
+	im := newImport(t, bulktest.NewKratos(t), rows...)
 	summary, results := im.must()
 	if got := words(results); got != "1:created_pending:no_hash 2:created_pending:no_hash 3:created_pending:no_hash 4:skipped:mfa" {
 		t.Errorf("got %s", got)
@@ -96,7 +97,7 @@ func TestUnverified(t *testing.T) {
 	if summary.Unverified != 1 || summary.NoVerifiedAddress != 2 {
 		t.Errorf("%d are unverified, %d have no verified address", summary.Unverified, summary.NoVerifiedAddress)
 	}
-	im = newImport(t, newFake(t), rows...)
+	im = newImport(t, bulktest.NewKratos(t), rows...)
 	im.opts.SkipUnverified = true
 	summary, results = im.must()
 	if got := words(results); got != "1:created_pending:no_hash 2:skipped:unverified 3:created_pending:no_hash 4:skipped:mfa" || summary.Unverified != 0 || summary.NoVerifiedAddress != 1 {
@@ -107,9 +108,9 @@ func TestUnverified(t *testing.T) {
 // Kratos' own reason stands in the results, also where it gives none to a batch.
 func TestReasonOfKratos(t *testing.T) {
 	t.Parallel()
-	f := newFake(t)
-	f.v131 = true
-	im := newImport(t, f, verified("1", "a@x.test", with{"nickname": refusedNickname}), verified("2", "b@x.test"))
+	f := bulktest.NewKratos(t)
+	f.V131 = true
+	im := newImport(t, f, bulktest.Verified("1", "a@x.test", bulktest.With{"nickname": bulktest.RefusedNickname}), bulktest.Verified("2", "b@x.test"))
 	if _, results := im.must(); results[0].Detail != "it refuses the identity with 400: Kratos minds the nickname" || results[1].Outcome != bulk.CreatedPending {
 		t.Errorf("%+v", results)
 	}
@@ -119,19 +120,19 @@ func TestReasonOfKratos(t *testing.T) {
 // counted as able.
 func TestReconcileHindrances(t *testing.T) {
 	t.Parallel()
-	f := newFake(t)
-	withVerified := func(p fakePerson) fakePerson {
+	f := bulktest.NewKratos(t)
+	withVerified := func(p bulktest.Identity) bulktest.Identity {
 		email, _ := p.Traits["email"].(string)
 		p.Addresses = append(p.Addresses, kratos.Address{Value: email, Via: "email", Verified: true})
 		return p
 	}
-	f.have(withVerified(pendingOf("auth0|1", "a@x.test")))
-	f.have(pendingOf("auth0|2", "b@x.test"))
-	f.have(bound("auth0|3", "c@x.test"))
-	f.have(withVerified(pendingOf("google-oauth2|4", "d@x.test")))
+	f.Add(withVerified(bulktest.Pending("auth0|1", "a@x.test")))
+	f.Add(bulktest.Pending("auth0|2", "b@x.test"))
+	f.Add(bulktest.Bound("auth0|3", "c@x.test"))
+	f.Add(withVerified(bulktest.Pending("google-oauth2|4", "d@x.test")))
 	rows := []string{
-		verified("1", "a@x.test"), auth0User("2", "b@x.test"), auth0User("3", "c@x.test"),
-		auth0User("4", "d@x.test", with{"user_id": "google-oauth2|4", "identities": []any{
+		bulktest.Verified("1", "a@x.test"), bulktest.User("2", "b@x.test"), bulktest.User("3", "c@x.test"),
+		bulktest.User("4", "d@x.test", bulktest.With{"user_id": "google-oauth2|4", "identities": []any{
 			map[string]any{"connection": "google-oauth2", "provider": "google-oauth2", "user_id": "4"},
 			map[string]any{"connection": "users", "provider": "auth0", "user_id": "44", "profileData": map[string]any{"email": "own@x.test", "email_verified": true}},
 		}}),
@@ -145,7 +146,7 @@ func TestReconcileHindrances(t *testing.T) {
 		t.Errorf("%d are able: %+v", result.Able(), result)
 	}
 	// Whoever is blocked is counted once, also after --fix has deactivated the identity.
-	rows[2] = auth0User("3", "c@x.test", with{"blocked": true})
+	rows[2] = bulktest.User("3", "c@x.test", bulktest.With{"blocked": true})
 	result, _, _ = reconciling(t, f, rows, func(o *bulk.ReconcileOptions) { o.PasswordsNeedVerified, o.Fix = true, true })
 	if result.Able() != 1 || result.NeedVerified() != 1 || result.Blocked != 1 {
 		t.Errorf("%d are able: %+v", result.Able(), result)

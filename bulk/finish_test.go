@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,35 +15,8 @@ import (
 	"time"
 
 	"ferry/bulk"
+	"ferry/test/bulktest"
 )
-
-// put replaces an identity as Kratos does: what the body leaves out is deleted, except
-// credentials.
-func (f *fakeKratos) put(id string, body []byte) (int, any) {
-	p := f.people[id]
-	if p == nil {
-		return said(http.StatusNotFound, "Unable to locate the resource")
-	}
-	var create fakeCreate
-	if err := strict(body, &create); err != nil || create.Credentials.OIDC != nil || create.Addresses != nil || create.Credentials.Password == nil {
-		f.t.Errorf("a put of %s: %v", body, err)
-		return said(http.StatusBadRequest, "no body")
-	}
-	if create.Traits["nickname"] == refusedNickname {
-		return said(http.StatusBadRequest, "the traits do not match the schema")
-	}
-	next, refused := create.person(f.v131)
-	if refused != "" {
-		return said(http.StatusBadRequest, refused)
-	}
-	next.ID, next.Social, next.Addresses = id, p.Social, p.Addresses
-	next.derive()
-	f.people[id] = next
-	if f.meanwhile != nil {
-		f.meanwhile(next)
-	}
-	return http.StatusOK, next.answer(false)
-}
 
 // finishing is a call of Finish that a test is about.
 type finishing struct {
@@ -54,11 +26,11 @@ type finishing struct {
 	results bytes.Buffer
 }
 
-func newFinish(t *testing.T, f *fakeKratos) *finishing {
+func newFinish(t *testing.T, f *bulktest.Kratos) *finishing {
 	t.Helper()
 	x := &finishing{T: t}
 	x.opts = bulk.FinishOptions{
-		Kratos: f.client(), Write: true, RetryFor: 20 * time.Second, Progress: &quiet{}, Now: func() time.Time { return statusNow },
+		Kratos: f.Client(), Write: true, RetryFor: 20 * time.Second, Progress: &bulktest.Quiet{}, Now: func() time.Time { return statusNow },
 		Results: bulk.StreamFinishResults(&x.results),
 	}
 	return x
@@ -86,7 +58,7 @@ func finishWords(t *testing.T, text string) map[string]string {
 	words := map[string]string{}
 	for line := range strings.Lines(text) {
 		var r bulk.FinishResult
-		if err := strict([]byte(line), &r); err != nil || r.IdentityID == "" {
+		if err := bulktest.Strict([]byte(line), &r); err != nil || r.IdentityID == "" {
 			t.Fatalf("result %q: %v", line, err)
 		}
 		if _, twice := words[r.UserID]; twice {
@@ -98,40 +70,40 @@ func finishWords(t *testing.T, text string) map[string]string {
 }
 
 // crowd is one identity of each kind that Finish tells apart.
-func crowd(f *fakeKratos) {
-	f.have(pendingOf("auth0|pending", "pending@x.test"))
-	linked := marked(pendingOf("auth0|linked", "linked@x.test"), with{"user_ids": []any{"auth0|linked", "google-oauth2|1"}, "app_metadata": map[string]any{"n": 1}})
+func crowd(f *bulktest.Kratos) {
+	f.Add(bulktest.Pending("auth0|pending", "pending@x.test"))
+	linked := bulktest.Marked(bulktest.Pending("auth0|linked", "linked@x.test"), bulktest.With{"user_ids": []any{"auth0|linked", "google-oauth2|1"}, "app_metadata": map[string]any{"n": 1}})
 	linked.Social, linked.Public, linked.ExternalID = []string{"google:1"}, map[string]any{"a": "b"}, "auth0|linked"
-	f.have(linked)
-	f.have(inactive(pendingOf("auth0|inactive", "inactive@x.test")))
-	f.have(fakePerson{Traits: map[string]any{"email": "native@x.test"}, Hook: true, ExternalID: "auth0|native"})
-	f.have(migrated(1, statusNow))
-	f.have(fakePerson{Traits: map[string]any{"email": "own@x.test"}, Hash: bcryptHash})
+	f.Add(linked)
+	f.Add(bulktest.Inactive(bulktest.Pending("auth0|inactive", "inactive@x.test")))
+	f.Add(bulktest.Identity{Traits: map[string]any{"email": "native@x.test"}, Hook: true, ExternalID: "auth0|native"})
+	f.Add(migrated(1, statusNow))
+	f.Add(bulktest.Identity{Traits: map[string]any{"email": "own@x.test"}, Hash: bulktest.BcryptHash})
 }
 
 func TestFinish(t *testing.T) {
 	t.Parallel()
-	f := newFake(t)
+	f := bulktest.NewKratos(t)
 	crowd(f)
-	before := f.all()
+	before := f.All()
 	x := newFinish(t, f)
 	wants := map[string]string{"auth0|pending": "finished", "auth0|linked": "finished", "auth0|inactive": "finished", "auth0|native": "skipped:not_imported"}
 
 	x.opts.Write = false
 	summary, words := x.must()
-	if !maps.Equal(words, wants) || !summary.DryRun || summary.Pending != 4 || summary.Remaining != 1 || summary.Identities != 6 || f.count("put") != 0 {
-		t.Errorf("a dry run: %v, %+v, %d writes", words, summary, f.count("put"))
+	if !maps.Equal(words, wants) || !summary.DryRun || summary.Pending != 4 || summary.Remaining != 1 || summary.Identities != 6 || f.Count("put") != 0 {
+		t.Errorf("a dry run: %v, %+v, %d writes", words, summary, f.Count("put"))
 	}
 
 	x.opts.Write = true
 	summary, words = x.must()
-	if !maps.Equal(words, wants) || summary.DryRun || summary.Pending != 4 || summary.Remaining != 1 || f.count("put") != 3 {
+	if !maps.Equal(words, wants) || summary.DryRun || summary.Pending != 4 || summary.Remaining != 1 || f.Count("put") != 3 {
 		t.Errorf("%v, %+v", words, summary)
 	}
 	hashes := map[string]bool{}
-	for i, p := range f.all() {
+	for i, p := range f.All() {
 		was := before[i]
-		if wants[p.userID()] != "finished" {
+		if wants[p.UserID()] != "finished" {
 			if fmt.Sprint(p) != fmt.Sprint(was) {
 				t.Errorf("%+v became %+v", was, p)
 			}
@@ -152,8 +124,8 @@ func TestFinish(t *testing.T) {
 	}
 
 	again, words := x.must()
-	if words["auth0|pending"] != "skipped:finished_earlier" || f.count("put") != 3 || again.Remaining != 1 {
-		t.Errorf("again: %v, %+v, %d writes", words, again, f.count("put"))
+	if words["auth0|pending"] != "skipped:finished_earlier" || f.Count("put") != 3 || again.Remaining != 1 {
+		t.Errorf("again: %v, %+v, %d writes", words, again, f.Count("put"))
 	}
 	s, csv := status(t, f)
 	if s.Kinds[bulk.KindFinished] != 2 || s.Kinds[bulk.KindPending] != 1 || strings.Contains(csv, "auth0|pending") {
@@ -173,13 +145,13 @@ func asText(t *testing.T, v any) string {
 // Undo makes those pending again whom Finish ended, unless they have chosen a password.
 func TestFinishUndo(t *testing.T) {
 	t.Parallel()
-	f := newFake(t)
+	f := bulktest.NewKratos(t)
 	crowd(f)
-	before := f.all()
+	before := f.All()
 	x := newFinish(t, f)
 	x.must()
-	recovered := f.of("auth0|linked").ID
-	f.people[recovered].Hash = bcryptHash
+	recovered := f.Of("auth0|linked").ID
+	f.People[recovered].Hash = bulktest.BcryptHash
 	x.opts.Undo, x.opts.Write = true, false
 	wants := map[string]string{"auth0|pending": "restored", "auth0|linked": "skipped:own_password", "auth0|inactive": "restored"}
 	if summary, words := x.must(); !maps.Equal(words, wants) || summary.Remaining != 3 || !summary.Undo {
@@ -189,9 +161,9 @@ func TestFinishUndo(t *testing.T) {
 	if summary, words := x.must(); !maps.Equal(words, wants) || summary.Pending != 1 || summary.Remaining != 3 {
 		t.Errorf("%v, %+v", words, summary)
 	}
-	for i, p := range f.all() {
+	for i, p := range f.All() {
 		switch {
-		case p.ID == recovered && (p.Hook || p.Hash != bcryptHash):
+		case p.ID == recovered && (p.Hook || p.Hash != bulktest.BcryptHash):
 			t.Errorf("the password is lost: %+v", p)
 		case p.ID != recovered && asText(t, p) != asText(t, before[i]):
 			t.Errorf("%s became %s", asText(t, before[i]), asText(t, p))
@@ -210,33 +182,33 @@ func TestFinishMeanwhile(t *testing.T) {
 	t.Parallel()
 	const own = "$2a$04$Ro0CUfOqk6cXEKf3dyaM7OhSCvnwM9s4wIX9JeLapehKK5YdLxKcm"
 	for name, c := range map[string]struct {
-		before func(f *fakeKratos, id string)
-		after  func(p *fakePerson)
+		before func(f *bulktest.Kratos, id string)
+		after  func(p *bulktest.Identity)
 		want   string
 		hash   string
 		hook   bool
 	}{
-		"crossed":       {before: func(f *fakeKratos, id string) { f.people[id].Hash, f.people[id].Hook = own, false }, want: "skipped:not_pending", hash: own},
-		"deleted":       {before: func(f *fakeKratos, id string) { delete(f.people, id) }, want: "skipped:deleted"},
-		"unbound":       {before: func(f *fakeKratos, id string) { f.people[id].Admin = nil }, want: "skipped:not_imported", hook: true},
-		"recovers":      {after: func(p *fakePerson) { p.Hash = own }, want: "skipped:password_changed_meanwhile", hash: own},
-		"pending again": {after: func(p *fakePerson) { p.Hash, p.Hook = "", true }, want: "failed:pending", hook: true},
+		"crossed":       {before: func(f *bulktest.Kratos, id string) { f.People[id].Hash, f.People[id].Hook = own, false }, want: "skipped:not_pending", hash: own},
+		"deleted":       {before: func(f *bulktest.Kratos, id string) { delete(f.People, id) }, want: "skipped:deleted"},
+		"unbound":       {before: func(f *bulktest.Kratos, id string) { f.People[id].Admin = nil }, want: "skipped:not_imported", hook: true},
+		"recovers":      {after: func(p *bulktest.Identity) { p.Hash = own }, want: "skipped:password_changed_meanwhile", hash: own},
+		"pending again": {after: func(p *bulktest.Identity) { p.Hash, p.Hook = "", true }, want: "failed:pending", hook: true},
 		"does not fit the schema": {
-			before: func(f *fakeKratos, id string) { f.people[id].Traits["nickname"] = refusedNickname }, want: "failed:kratos", hook: true,
+			before: func(f *bulktest.Kratos, id string) { f.People[id].Traits["nickname"] = bulktest.RefusedNickname }, want: "failed:kratos", hook: true,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFake(t)
-			id := f.have(pendingOf("auth0|1", "a@x.test"))
-			f.meanwhile = c.after
-			f.on = func(kind string, n int) fault {
+			f := bulktest.NewKratos(t)
+			id := f.Add(bulktest.Pending("auth0|1", "a@x.test"))
+			f.Meanwhile = c.after
+			f.On = func(kind string, n int) bulktest.Fault {
 				if kind == "read" && n == 1 && c.before != nil {
-					f.mu.Lock()
-					defer f.mu.Unlock()
+					f.Mu.Lock()
+					defer f.Mu.Unlock()
 					c.before(f, id)
 				}
-				return well
+				return bulktest.Well
 			}
 			x := newFinish(t, f)
 			summary, words := x.must()
@@ -244,7 +216,7 @@ func TestFinishMeanwhile(t *testing.T) {
 			if got := slices.Collect(maps.Values(words)); len(got) != 1 || got[0] != c.want || summary.Remaining != remaining || summary.Pending != 1 {
 				t.Errorf("%v, %+v", words, summary)
 			}
-			if p := f.people[id]; p != nil && (p.Hash != c.hash || p.Hook != c.hook) {
+			if p := f.People[id]; p != nil && (p.Hash != c.hash || p.Hook != c.hook) {
 				t.Errorf("%+v", p)
 			}
 		})
@@ -256,36 +228,36 @@ func TestFinishFaults(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		kind  string
-		fault fault
+		fault bulktest.Fault
 		fails string
 	}{
-		"the answer is lost":   {"put", lost, ""},
-		"it crashes":           {"put", crashes, ""},
-		"it drops the request": {"put", drops, ""},
-		"it is too busy":       {"put", refuses429, ""},
-		"no read":              {"read", refuses503, ""},
-		"no token":             {"put", refuses403, "write the identity"},
-		"no list":              {"page", refuses403, "read the identities"},
+		"the answer is lost":   {"put", bulktest.Lost, ""},
+		"it crashes":           {"put", bulktest.Crashes, ""},
+		"it drops the request": {"put", bulktest.Drops, ""},
+		"it is too busy":       {"put", bulktest.Refuses429, ""},
+		"no read":              {"read", bulktest.Refuses503, ""},
+		"no token":             {"put", bulktest.Refuses403, "write the identity"},
+		"no list":              {"page", bulktest.Refuses403, "read the identities"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFake(t)
-			f.have(pendingOf("auth0|1", "a@x.test"))
-			f.on = func(kind string, n int) fault {
+			f := bulktest.NewKratos(t)
+			f.Add(bulktest.Pending("auth0|1", "a@x.test"))
+			f.On = func(kind string, n int) bulktest.Fault {
 				if kind == c.kind && n == 1 {
 					return c.fault
 				}
-				return well
+				return bulktest.Well
 			}
 			x := newFinish(t, f)
 			summary, words, err := x.run()
 			if c.fails != "" {
-				if err == nil || !strings.Contains(err.Error(), c.fails) || f.count("put") > 1 {
+				if err == nil || !strings.Contains(err.Error(), c.fails) || f.Count("put") > 1 {
 					t.Errorf("the error is %v", err)
 				}
 				return
 			}
-			if err != nil || words["auth0|1"] != "finished" || summary.Remaining != 0 || f.of("auth0|1").Hook {
+			if err != nil || words["auth0|1"] != "finished" || summary.Remaining != 0 || f.Of("auth0|1").Hook {
 				t.Errorf("%v, %+v, %v", words, summary, err)
 			}
 		})
@@ -295,14 +267,14 @@ func TestFinishFaults(t *testing.T) {
 // Nothing is written before the check, and nothing more after it fails.
 func TestFinishCheck(t *testing.T) {
 	t.Parallel()
-	f := newFake(t)
+	f := bulktest.NewKratos(t)
 	for i := range 120 {
-		f.have(pendingOf(fmt.Sprintf("auth0|%d", i), fmt.Sprintf("p%d@x.test", i)))
+		f.Add(bulktest.Pending(fmt.Sprintf("auth0|%d", i), fmt.Sprintf("p%d@x.test", i)))
 	}
 	x := newFinish(t, f)
 	open := errors.New("the migration is open")
 	x.opts.Check = func(context.Context) error { return open }
-	if _, words, err := x.run(); !errors.Is(err, open) || len(words) != 0 || f.count("page") != 0 {
+	if _, words, err := x.run(); !errors.Is(err, open) || len(words) != 0 || f.Count("page") != 0 {
 		t.Errorf("%v, %v", words, err)
 	}
 	calls := 0
@@ -313,8 +285,8 @@ func TestFinishCheck(t *testing.T) {
 		return nil
 	}
 	summary, words, err := x.run()
-	if !errors.Is(err, open) || len(words) != 50 || f.count("put") != 50 || summary.Remaining != 70 {
-		t.Errorf("%d results, %d writes, %v, %+v", len(words), f.count("put"), err, summary)
+	if !errors.Is(err, open) || len(words) != 50 || f.Count("put") != 50 || summary.Remaining != 70 {
+		t.Errorf("%d results, %d writes, %v, %+v", len(words), f.Count("put"), err, summary)
 	}
 	x.opts.Write = false // needs no check
 	if _, words := x.must(); len(words) != 120 {
@@ -325,26 +297,26 @@ func TestFinishCheck(t *testing.T) {
 // A results file has everybody whom Finish ended once, whatever ended the runs before.
 func TestFinishResultsFile(t *testing.T) {
 	t.Parallel()
-	f := newFake(t)
+	f := bulktest.NewKratos(t)
 	for i := range 4 {
-		f.have(pendingOf(fmt.Sprintf("auth0|%d", i), fmt.Sprintf("p%d@x.test", i)))
+		f.Add(bulktest.Pending(fmt.Sprintf("auth0|%d", i), fmt.Sprintf("p%d@x.test", i)))
 	}
 	path := filepath.Join(t.TempDir(), "finish.ndjson")
 	x := newFinish(t, f)
 	ctx, cancel := context.WithCancel(t.Context())
 	run := func(ctx context.Context) (bulk.FinishSummary, error) { return x.runInto(ctx, path) }
-	f.on = func(kind string, n int) fault {
+	f.On = func(kind string, n int) bulktest.Fault {
 		if kind == "put" && n == 3 {
 			cancel()
-			return lost
+			return bulktest.Lost
 		}
-		return well
+		return bulktest.Well
 	}
 	if _, err := run(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("the error is %v", err)
 	}
 	appendTo(t, path, `{"identity_id":"half`)
-	f.endFaults()
+	f.EndFaults()
 	if _, err := run(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -11,71 +11,72 @@ import (
 	"time"
 
 	"ferry/bulk"
+	"ferry/test/bulktest"
 )
 
 // many are so many verified users.
 func many(n int) []string {
 	rows := make([]string, n)
 	for i := range rows {
-		rows[i] = verified(fmt.Sprint(i+1), fmt.Sprintf("u%d@x.test", i+1))
+		rows[i] = bulktest.Verified(fmt.Sprint(i+1), fmt.Sprintf("u%d@x.test", i+1))
 	}
 	return rows
 }
 
 // checkThere makes sure that the results tell what there is: no identity that is not
 // reported, none reported that is not there, and no user twice.
-func (f *fakeKratos) checkThere(results []bulk.Result, before int) {
-	f.t.Helper()
-	people := f.all()
+func checkThere(t *testing.T, f *bulktest.Kratos, results []bulk.Result, before int) {
+	t.Helper()
+	people := f.All()
 	created := 0
 	for _, r := range results {
 		if !strings.HasPrefix(string(r.Outcome), "created") {
 			continue
 		}
 		created++
-		if !slices.ContainsFunc(people, func(p fakePerson) bool { return p.ID == r.IdentityID && p.userID() == r.UserID }) {
-			f.t.Errorf("line %d is reported as %s, which is not there", r.Line, r.IdentityID)
+		if !slices.ContainsFunc(people, func(p bulktest.Identity) bool { return p.ID == r.IdentityID && p.UserID() == r.UserID }) {
+			t.Errorf("line %d is reported as %s, which is not there", r.Line, r.IdentityID)
 		}
 	}
 	if len(people) != before+created {
-		f.t.Errorf("%d identities are there, %d were reported and %d were before", len(people), created, before)
+		t.Errorf("%d identities are there, %d were reported and %d were before", len(people), created, before)
 	}
 }
 
 func TestImportWhatKratosRefuses(t *testing.T) {
 	t.Parallel()
-	refused, poison, breaks := with{"nickname": refusedNickname}, with{"nickname": poisonNickname}, with{"nickname": breaksNickname}
+	refused, poison, breaks := bulktest.With{"nickname": bulktest.RefusedNickname}, bulktest.With{"nickname": bulktest.PoisonNickname}, bulktest.With{"nickname": bulktest.BreaksNickname}
 	for name, c := range map[string]struct {
 		rows []string
 		want string
 	}{
 		"nobody":     {nil, ""},
 		"one row":    {many(1), "1:created_pending:no_hash"},
-		"one of all": {[]string{many(1)[0], verified("2", "b@x.test", refused), verified("3", "c@x.test")}, "1:created_pending:no_hash 2:failed:kratos 3:created_pending:no_hash"},
+		"one of all": {[]string{many(1)[0], bulktest.Verified("2", "b@x.test", refused), bulktest.Verified("3", "c@x.test")}, "1:created_pending:no_hash 2:failed:kratos 3:created_pending:no_hash"},
 		"a bad row that has the whole batch refused": {
-			[]string{many(1)[0], verified("2", "b@x.test"), verified("3", "c@x.test", poison), verified("4", "d@x.test"), verified("5", "e@x.test", poison)},
+			[]string{many(1)[0], bulktest.Verified("2", "b@x.test"), bulktest.Verified("3", "c@x.test", poison), bulktest.Verified("4", "d@x.test"), bulktest.Verified("5", "e@x.test", poison)},
 			"1:created_pending:no_hash 2:created_pending:no_hash 3:failed:kratos 4:created_pending:no_hash 5:failed:kratos",
 		},
-		"all bad":     {[]string{verified("1", "a@x.test", poison), verified("2", "b@x.test", poison)}, "1:failed:kratos 2:failed:kratos"},
-		"one bad row": {[]string{verified("1", "a@x.test", refused)}, "1:failed:kratos"},
+		"all bad":     {[]string{bulktest.Verified("1", "a@x.test", poison), bulktest.Verified("2", "b@x.test", poison)}, "1:failed:kratos 2:failed:kratos"},
+		"one bad row": {[]string{bulktest.Verified("1", "a@x.test", refused)}, "1:failed:kratos"},
 		"rows at which it breaks": {
-			[]string{verified("1", "a@x.test", breaks), verified("2", "b@x.test"), verified("3", "c@x.test", poison), verified("4", "d@x.test"), verified("5", "e@x.test", breaks)},
+			[]string{bulktest.Verified("1", "a@x.test", breaks), bulktest.Verified("2", "b@x.test"), bulktest.Verified("3", "c@x.test", poison), bulktest.Verified("4", "d@x.test"), bulktest.Verified("5", "e@x.test", breaks)},
 			"1:failed:kratos 2:created_pending:no_hash 3:failed:kratos 4:created_pending:no_hash 5:failed:kratos",
 		},
-		"both at once": {[]string{verified("1", "a@x.test", refused), verified("2", "b@x.test", poison)}, "1:failed:kratos 2:failed:kratos"},
+		"both at once": {[]string{bulktest.Verified("1", "a@x.test", refused), bulktest.Verified("2", "b@x.test", poison)}, "1:failed:kratos 2:failed:kratos"},
 	} {
 		for _, v131 := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, 1.3.1 %v", name, v131), func(t *testing.T) {
 				t.Parallel()
-				f := newFake(t)
-				f.v131 = v131
+				f := bulktest.NewKratos(t)
+				f.V131 = v131
 				im := newImport(t, f, c.rows...)
 				im.opts.RetryFor = time.Millisecond
 				summary, results := im.must()
 				if got := words(results); got != c.want {
 					t.Errorf("got  %s\nwant %s", got, c.want)
 				}
-				f.checkThere(results, 0)
+				checkThere(t, f, results, 0)
 				if summary.Rows != len(c.rows) || summary.Created()+summary.Failed() != len(c.rows) {
 					t.Errorf("the summary is %+v", summary)
 				}
@@ -87,45 +88,45 @@ func TestImportWhatKratosRefuses(t *testing.T) {
 // others are identities that are in the way of row 2, whose number is +4915100000.
 func TestImportConflicts(t *testing.T) {
 	t.Parallel()
-	google := with{"identities": []any{
+	google := bulktest.With{"identities": []any{
 		map[string]any{"connection": "users", "provider": "auth0", "user_id": "2"},
 		map[string]any{"connection": "google-oauth2", "provider": "google-oauth2", "user_id": "117"},
 	}}
-	row := verified("2", "b@x.test", google, with{"phone_number": "+4915100000", "username": "Bee"})
+	row := bulktest.Verified("2", "b@x.test", google, bulktest.With{"phone_number": "+4915100000", "username": "Bee"})
 	for name, c := range map[string]struct {
-		other fakePerson
+		other bulktest.Identity
 		v131  bool
 	}{
-		"identifier":           {other: fakePerson{Traits: map[string]any{"email": "B@x.test"}}},
-		"username":             {other: fakePerson{Traits: map[string]any{"username": "bee"}}},
-		"address":              {other: fakePerson{Traits: map[string]any{"phone": "+4915100000"}}},
-		"social login":         {other: fakePerson{Social: []string{"google:117"}}},
-		"external id":          {other: fakePerson{ExternalID: "auth0|2", Admin: map[string]any{"auth0": map[string]any{"user_id": "auth0|9"}}}},
-		"identifier, on 1.3.1": {other: fakePerson{Traits: map[string]any{"email": "b@x.test"}}, v131: true},
+		"identifier":           {other: bulktest.Identity{Traits: map[string]any{"email": "B@x.test"}}},
+		"username":             {other: bulktest.Identity{Traits: map[string]any{"username": "bee"}}},
+		"address":              {other: bulktest.Identity{Traits: map[string]any{"phone": "+4915100000"}}},
+		"social login":         {other: bulktest.Identity{Social: []string{"google:117"}}},
+		"external id":          {other: bulktest.Identity{ExternalID: "auth0|2", Admin: map[string]any{"auth0": map[string]any{"user_id": "auth0|9"}}}},
+		"identifier, on 1.3.1": {other: bulktest.Identity{Traits: map[string]any{"email": "b@x.test"}}, v131: true},
 	} {
 		for _, late := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, after the scan %v", name, late), func(t *testing.T) {
 				t.Parallel()
-				f := newFake(t)
-				f.v131 = c.v131
+				f := bulktest.NewKratos(t)
+				f.V131 = c.v131
 				if !late {
-					f.have(c.other)
+					f.Add(c.other)
 				} else {
-					f.on = func(kind string, n int) fault {
+					f.On = func(kind string, n int) bulktest.Fault {
 						if kind == "batch" && n == 1 {
-							f.have(c.other)
+							f.Add(c.other)
 						}
-						return well
+						return bulktest.Well
 					}
 				}
-				im := newImport(t, f, many(1)[0], row, verified("3", "c@x.test"))
+				im := newImport(t, f, many(1)[0], row, bulktest.Verified("3", "c@x.test"))
 				im.opts.ExternalID = !c.v131
 				im.opts.Providers = bulk.Providers{"google-oauth2": "google"}
 				_, results := im.must()
 				if got, want := words(results), "1:created_pending:no_hash 2:failed:identifier belongs to another user 3:created_pending:no_hash"; got != want {
 					t.Errorf("got  %s\nwant %s", got, want)
 				}
-				f.checkThere(results, 1)
+				checkThere(t, f, results, 1)
 			})
 		}
 	}
@@ -134,52 +135,52 @@ func TestImportConflicts(t *testing.T) {
 // A single row whose 409 is in a proxy's words is looked up all the same.
 func TestImportConflictInAProxysWords(t *testing.T) {
 	t.Parallel()
-	f := newFake(t)
-	f.on = func(kind string, n int) fault {
+	f := bulktest.NewKratos(t)
+	f.On = func(kind string, n int) bulktest.Fault {
 		switch {
 		case kind == "batch" && n == 1:
-			return lost
+			return bulktest.Lost
 		case kind == "batch":
-			return plain409
+			return bulktest.Plain409
 		}
-		return well
+		return bulktest.Well
 	}
 	_, results := newImport(t, f, many(1)...).must()
 	if got := words(results); got != "1:created_pending:no_hash" {
 		t.Error(got)
 	}
-	f.checkThere(results, 0)
+	checkThere(t, f, results, 0)
 }
 
 func TestImportThroughFaults(t *testing.T) {
 	t.Parallel()
-	for name, wrong := range map[string]fault{
-		"503": refuses503, "429": refuses429, "the connection breaks": drops, "no answer": hangs,
-		"500 after it was done": crashes, "the connection breaks after it was done": lost,
-		"no answer after it was done": late,
+	for name, wrong := range map[string]bulktest.Fault{
+		"503": bulktest.Refuses503, "429": bulktest.Refuses429, "the connection breaks": bulktest.Drops, "no answer": bulktest.Hangs,
+		"500 after it was done": bulktest.Crashes, "the connection breaks after it was done": bulktest.Lost,
+		"no answer after it was done": bulktest.Late,
 	} {
 		for _, v131 := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, 1.3.1 %v", name, v131), func(t *testing.T) {
 				t.Parallel()
-				f := newFake(t)
-				f.v131 = v131
-				f.on = func(kind string, n int) fault {
-					if kind == "batch" && n == 1 || kind == "find" && n == 2 && wrong != late && wrong != hangs {
+				f := bulktest.NewKratos(t)
+				f.V131 = v131
+				f.On = func(kind string, n int) bulktest.Fault {
+					if kind == "batch" && n == 1 || kind == "find" && n == 2 && wrong != bulktest.Late && wrong != bulktest.Hangs {
 						return wrong
 					}
-					return well
+					return bulktest.Well
 				}
 				im := newImport(t, f, many(4)...)
-				im.opts.Kratos = f.impatient()
+				im.opts.Kratos = f.Impatient()
 				im.opts.OnConflict = bulk.ConflictFail // none of these is one
 				_, results := im.must()
 				want := "1:created_pending:no_hash 2:created_pending:no_hash 3:created_pending:no_hash 4:created_pending:no_hash"
 				if got := words(results); got != want {
 					t.Errorf("got  %s\nwant %s", got, want)
 				}
-				f.checkThere(results, 0)
-				if len(im.told.warned) != 1 {
-					t.Errorf("warned %q, want once", im.told.warned)
+				checkThere(t, f, results, 0)
+				if len(im.told.Warned) != 1 {
+					t.Errorf("warned %q, want once", im.told.Warned)
 				}
 			})
 		}
@@ -189,19 +190,19 @@ func TestImportThroughFaults(t *testing.T) {
 // ending is how a run comes to its end before the rows do.
 type ending struct {
 	kind  string
-	wrong fault
+	wrong bulktest.Fault
 	says  string
 }
 
 func TestImportEnds(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]ending{
-		"gone":                     {"batch", drops, "the same command goes on from here"},
-		"refuses ferry":            {"batch", refuses403, "kratos does not take ferry's token"},
-		"breaks at everything":     {"batch", refuses500, "the same command goes on from here"},
-		"gone during the scan":     {"page", drops, "read the identities in Kratos"},
-		"answers something else":   {"batch", misreads, "in a way that cannot be read"},
-		"gone while looking twice": {"ids", drops, "the same command goes on from here"},
+		"gone":                     {"batch", bulktest.Drops, "the same command goes on from here"},
+		"refuses ferry":            {"batch", bulktest.Refuses403, "kratos does not take ferry's token"},
+		"breaks at everything":     {"batch", bulktest.Refuses500, "the same command goes on from here"},
+		"gone during the scan":     {"page", bulktest.Drops, "read the identities in Kratos"},
+		"answers something else":   {"batch", bulktest.Misreads, "in a way that cannot be read"},
+		"gone while looking twice": {"ids", bulktest.Drops, "the same command goes on from here"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -212,17 +213,17 @@ func TestImportEnds(t *testing.T) {
 
 func (c ending) ends(t *testing.T) {
 	t.Helper()
-	f := newFake(t)
-	f.v131 = true
+	f := bulktest.NewKratos(t)
+	f.V131 = true
 	var repaired atomic.Bool
-	f.on = func(kind string, _ int) fault {
+	f.On = func(kind string, _ int) bulktest.Fault {
 		if kind == "batch" && !repaired.Load() && c.kind == "ids" {
-			f.have(fakePerson{ID: "00000000-0000-4000-8000-000000000001", Traits: map[string]any{"email": "u2@x.test"}})
+			f.Add(bulktest.Identity{ID: "00000000-0000-4000-8000-000000000001", Traits: map[string]any{"email": "u2@x.test"}})
 		}
 		if kind == c.kind && !repaired.Load() {
 			return c.wrong
 		}
-		return well
+		return bulktest.Well
 	}
 	path := t.TempDir() + "/results.ndjson"
 	start := func() *importing {
@@ -245,12 +246,12 @@ func (c ending) ends(t *testing.T) {
 	if err := im.opts.Journal.Close(); err != nil {
 		t.Fatal(err)
 	}
-	results := parseResults(t, read(t, path))
+	results := parseResults(t, bulktest.ReadFile(t, path))
 	others := 0
 	if c.kind == "ids" {
 		others = 1
 	}
-	f.checkThere(results, others)
+	checkThere(t, f, results, others)
 	if summary.Rows != 3 || summary.Created() != 3-others {
 		t.Errorf("the summary is %+v", summary)
 	}
@@ -261,18 +262,18 @@ func (c ending) ends(t *testing.T) {
 func TestImportBrokenKratos(t *testing.T) {
 	t.Parallel()
 	for rows, says := range map[int]string{1: "line 1 is alone", 40: "the same command goes on from here"} {
-		f := newFake(t)
-		f.on = func(kind string, _ int) fault {
+		f := bulktest.NewKratos(t)
+		f.On = func(kind string, _ int) bulktest.Fault {
 			if kind == "batch" {
-				return refuses500
+				return bulktest.Refuses500
 			}
-			return well
+			return bulktest.Well
 		}
 		im := newImport(t, f, many(rows)...)
 		im.opts.RetryFor = time.Millisecond
 		summary, _, err := im.run()
-		if err == nil || !strings.Contains(err.Error(), says) || summary.Failed() != 0 || f.asked["batch"] > 20 {
-			t.Errorf("%d rows: %v, %+v, %d requests", rows, err, summary, f.asked["batch"])
+		if err == nil || !strings.Contains(err.Error(), says) || summary.Failed() != 0 || f.Count("batch") > 20 {
+			t.Errorf("%d rows: %v, %+v, %d requests", rows, err, summary, f.Count("batch"))
 		}
 	}
 }
@@ -284,23 +285,23 @@ func TestImportKratosComesBack(t *testing.T) {
 	t.Parallel()
 	const sound = "1:created_pending:no_hash 2:created_pending:no_hash"
 	for name, c := range map[string]struct {
-		wrong []fault // of the first requests
+		wrong []bulktest.Fault // of the first requests
 		want  string
 	}{
-		"after a row":         {[]fault{refuses500, refuses500, refuses500}, sound},
-		"between rows":        {[]fault{refuses500, refuses500, well, refuses503}, sound},
-		"a moment":            {[]fault{refuses500, refuses500, refuses503}, sound},
-		"it breaks at a row":  {[]fault{refuses500, refuses500, well, refuses500, refuses500}, "1:created_pending:no_hash 2:failed:kratos"},
-		"a break, and a drop": {[]fault{refuses500, refuses500, refuses500, drops}, sound},
+		"after a row":         {[]bulktest.Fault{bulktest.Refuses500, bulktest.Refuses500, bulktest.Refuses500}, sound},
+		"between rows":        {[]bulktest.Fault{bulktest.Refuses500, bulktest.Refuses500, bulktest.Well, bulktest.Refuses503}, sound},
+		"a moment":            {[]bulktest.Fault{bulktest.Refuses500, bulktest.Refuses500, bulktest.Refuses503}, sound},
+		"it breaks at a row":  {[]bulktest.Fault{bulktest.Refuses500, bulktest.Refuses500, bulktest.Well, bulktest.Refuses500, bulktest.Refuses500}, "1:created_pending:no_hash 2:failed:kratos"},
+		"a break, and a drop": {[]bulktest.Fault{bulktest.Refuses500, bulktest.Refuses500, bulktest.Refuses500, bulktest.Drops}, sound},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFake(t)
-			f.on = func(kind string, n int) fault {
+			f := bulktest.NewKratos(t)
+			f.On = func(kind string, n int) bulktest.Fault {
 				if kind == "batch" && n <= len(c.wrong) {
 					return c.wrong[n-1]
 				}
-				return well
+				return bulktest.Well
 			}
 			im := newImport(t, f, many(2)...)
 			at := time.Now()
@@ -310,7 +311,7 @@ func TestImportKratosComesBack(t *testing.T) {
 			if got := words(results); got != c.want {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
-			f.checkThere(results, 0)
+			checkThere(t, f, results, 0)
 		})
 	}
 }
@@ -318,36 +319,36 @@ func TestImportKratosComesBack(t *testing.T) {
 // A run that a split takes to its end ends there: no half is tried after.
 func TestImportEndsOnce(t *testing.T) {
 	t.Parallel()
-	f := newFake(t)
-	f.on = func(kind string, n int) fault {
+	f := bulktest.NewKratos(t)
+	f.On = func(kind string, n int) bulktest.Fault {
 		switch {
 		case kind == "batch" && n <= 2:
-			return unknownID // of the first two halves of sixteen
+			return bulktest.UnknownID // of the first two halves of sixteen
 		case kind == "batch":
-			return drops
+			return bulktest.Drops
 		}
-		return well
+		return bulktest.Well
 	}
 	im := newImport(t, f, many(16)...)
 	im.opts.RetryFor = time.Millisecond
 	if _, results, err := im.run(); err == nil || len(results) > 0 {
 		t.Errorf("%v and the results %v", err, results)
 	}
-	if n := f.count("batch"); n != 3 {
+	if n := f.Count("batch"); n != 3 {
 		t.Errorf("%d requests, want three", n)
 	}
 }
 
 func TestImportIsCancelled(t *testing.T) {
 	t.Parallel()
-	f := newFake(t)
+	f := bulktest.NewKratos(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	f.on = func(kind string, n int) fault {
+	f.On = func(kind string, n int) bulktest.Fault {
 		if kind != "batch" || n > 1 {
-			return well
+			return bulktest.Well
 		}
 		cancel()
-		return late
+		return bulktest.Late
 	}
 	path := t.TempDir() + "/results.ndjson"
 	im := newImport(t, f, many(3)...)
@@ -364,11 +365,11 @@ func TestImportIsCancelled(t *testing.T) {
 	if err := im.opts.Journal.Close(); err != nil {
 		t.Fatal(err)
 	}
-	results := parseResults(t, read(t, path))
+	results := parseResults(t, bulktest.ReadFile(t, path))
 	if got := words(results); got != "1:created_pending:no_hash 2:created_pending:no_hash 3:created_pending:no_hash" {
 		t.Error(got)
 	}
-	f.checkThere(results, 0)
+	checkThere(t, f, results, 0)
 }
 
 func TestImportExternalID(t *testing.T) {
@@ -385,14 +386,14 @@ func TestImportExternalID(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFake(t)
-			f.v131 = c.v131
+			f := bulktest.NewKratos(t)
+			f.V131 = c.v131
 			im := newImport(t, f, many(230)...)
 			im.opts.ExternalID = c.wanted
 			summary, results := im.must()
-			f.checkThere(results, 0)
-			if summary.Created() != 230 || f.of("auth0|1").ExternalID != c.id || len(im.told.warned) != c.warnings {
-				t.Errorf("%+v, external id %q, warned %q", summary, f.of("auth0|1").ExternalID, im.told.warned)
+			checkThere(t, f, results, 0)
+			if summary.Created() != 230 || f.Of("auth0|1").ExternalID != c.id || len(im.told.Warned) != c.warnings {
+				t.Errorf("%+v, external id %q, warned %q", summary, f.Of("auth0|1").ExternalID, im.told.Warned)
 			}
 		})
 	}
@@ -402,12 +403,12 @@ func TestImportExternalID(t *testing.T) {
 func TestImportExternalIDForEver(t *testing.T) {
 	t.Parallel()
 	for _, wanted := range []bool{false, true} {
-		f := newFake(t)
-		f.on = func(kind string, _ int) fault {
+		f := bulktest.NewKratos(t)
+		f.On = func(kind string, _ int) bulktest.Fault {
 			if kind == "batch" {
-				return unknownID
+				return bulktest.UnknownID
 			}
-			return well
+			return bulktest.Well
 		}
 		im := newImport(t, f, many(2)...)
 		im.opts.ExternalID = wanted
@@ -420,14 +421,14 @@ func TestImportExternalIDForEver(t *testing.T) {
 // Batches grow while Kratos is quick.
 func TestImportBatches(t *testing.T) {
 	t.Parallel()
-	f := newFake(t)
-	f.page = 7
+	f := bulktest.NewKratos(t)
+	f.Page = 7
 	im := newImport(t, f, many(400)...)
 	im.opts.InFlight = 1
 	_, results := im.must()
-	f.checkThere(results, 0)
-	if grown := slices.Max(f.batches); f.batches[0] != 50 || grown <= 50 {
-		t.Errorf("the batches were %v", f.batches)
+	checkThere(t, f, results, 0)
+	if grown := slices.Max(f.Batches); f.Batches[0] != 50 || grown <= 50 {
+		t.Errorf("the batches were %v", f.Batches)
 	}
 }
 
@@ -436,9 +437,9 @@ func TestImportDryRun(t *testing.T) {
 	for name, ask := range map[string]bool{"asking Kratos": true, "asking nobody": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFake(t)
-			f.have(fakePerson{Traits: map[string]any{"email": "b@x.test"}})
-			im := newImport(t, f, many(1)[0], verified("2", "b@x.test"), verified("3", "c@x.test", with{"multifactor": []any{"guardian"}}))
+			f := bulktest.NewKratos(t)
+			f.Add(bulktest.Identity{Traits: map[string]any{"email": "b@x.test"}})
+			im := newImport(t, f, many(1)[0], bulktest.Verified("2", "b@x.test"), bulktest.Verified("3", "c@x.test", bulktest.With{"multifactor": []any{"guardian"}}))
 			im.opts.DryRun = true
 			second := "failed:identifier belongs to another user"
 			if !ask {
@@ -448,7 +449,7 @@ func TestImportDryRun(t *testing.T) {
 			if got, want := words(results), "1:created_pending:no_hash 2:"+second+" 3:skipped:mfa"; got != want || !summary.DryRun {
 				t.Errorf("got  %s\nwant %s", got, want)
 			}
-			if len(f.all()) != 1 || f.count("batch") > 0 {
+			if len(f.All()) != 1 || f.Count("batch") > 0 {
 				t.Error("something was written")
 			}
 		})
@@ -474,13 +475,13 @@ func TestImportWithoutWhatItNeeds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFake(t)
+			f := bulktest.NewKratos(t)
 			im := newImport(t, f, many(1)...)
 			c.change(&im.opts)
 			if _, err := bulk.Import(t.Context(), im.opts); err == nil || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("the error is %v", err)
 			}
-			if len(f.all()) > 0 {
+			if len(f.All()) > 0 {
 				t.Error("something was written")
 			}
 		})

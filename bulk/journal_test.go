@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"ferry/bulk"
+	"ferry/test/bulktest"
 )
 
 // into imports into a results file, as its own run of the program.
@@ -24,33 +25,26 @@ func (im *importing) into(path string) (bulk.Summary, error) {
 	return summary, err
 }
 
-func write(t *testing.T, path, text string) {
-	t.Helper()
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // Wherever the results file is torn, the next part of the run completes it: each row
 // has one result, and each user one identity.
 func TestJournalIsTorn(t *testing.T) {
 	t.Parallel()
-	f := newFake(t)
+	f := bulktest.NewKratos(t)
 	path := filepath.Join(t.TempDir(), "results.ndjson")
-	rows := append(many(4), verified("5", "u1@x.test"))
+	rows := append(many(4), bulktest.Verified("5", "u1@x.test"))
 	if _, err := newImport(t, f, rows...).into(path); err != nil {
 		t.Fatal(err)
 	}
-	whole := read(t, path)
+	whole := bulktest.ReadFile(t, path)
 	want := words(parseResults(t, whole))
 	for cut := 0; cut <= len(whole); cut += 1 + len(whole)/23 {
-		write(t, path, whole[:cut])
+		bulktest.WriteFile(t, path, whole[:cut])
 		summary, err := newImport(t, f, rows...).into(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		results := parseResults(t, read(t, path))
-		f.checkThere(results, 0)
+		results := parseResults(t, bulktest.ReadFile(t, path))
+		checkThere(t, f, results, 0)
 		if got := words(results); got != want || summary.Rows != 5 || summary.Resumed != strings.Count(whole[:cut], "\n") {
 			t.Fatalf("cut at %d: %s\nwant %s; %+v", cut, got, want, summary)
 		}
@@ -63,7 +57,7 @@ func TestJournalIsTorn(t *testing.T) {
 // A run that has come to its end has nothing left to do.
 func TestJournalOfAllDone(t *testing.T) {
 	t.Parallel()
-	f := newFake(t)
+	f := bulktest.NewKratos(t)
 	path := filepath.Join(t.TempDir(), "results.ndjson")
 	for part := range 2 {
 		im := newImport(t, f, many(3)...)
@@ -72,7 +66,7 @@ func TestJournalOfAllDone(t *testing.T) {
 			t.Errorf("part %d: %+v, %v", part, summary, err)
 		}
 	}
-	if n := f.count("batch"); n != 1 {
+	if n := f.Count("batch"); n != 1 {
 		t.Errorf("%d batches, want one", n)
 	}
 }
@@ -87,7 +81,7 @@ func TestJournalOfAnotherRun(t *testing.T) {
 		"users": {many(3), nil, "another users file"},
 		"hashes": {nil, func(t *testing.T, o *bulk.ImportOptions) {
 			t.Helper()
-			o.Hashes = hashesFile(t, hashLine("1", bcryptHash, setAt))
+			o.Hashes = bulktest.HashesFile(t, bulktest.HashLine("1", bulktest.BcryptHash, bulktest.SetAt))
 		}, "another hash file"},
 		"mode":        {nil, func(_ *testing.T, o *bulk.ImportOptions) { o.Mode = bulk.ModeHook }, `(--mode was "auto")`},
 		"on-conflict": {nil, func(_ *testing.T, o *bulk.ImportOptions) { o.OnConflict = bulk.ConflictFail }, `(--on-conflict was "skip")`},
@@ -103,12 +97,12 @@ func TestJournalOfAnotherRun(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFake(t)
+			f := bulktest.NewKratos(t)
 			path := filepath.Join(t.TempDir(), "results.ndjson")
 			if _, err := newImport(t, f, many(2)...).into(path); err != nil {
 				t.Fatal(err)
 			}
-			before := read(t, path) + read(t, path+".checkpoint")
+			before := bulktest.ReadFile(t, path) + bulktest.ReadFile(t, path+".checkpoint")
 			rows := c.rows
 			if rows == nil {
 				rows = many(2)
@@ -121,7 +115,7 @@ func TestJournalOfAnotherRun(t *testing.T) {
 			if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
 				t.Errorf("the error is %v", err)
 			}
-			if read(t, path)+read(t, path+".checkpoint") != before || len(f.all()) != 2 {
+			if bulktest.ReadFile(t, path)+bulktest.ReadFile(t, path+".checkpoint") != before || len(f.All()) != 2 {
 				t.Error("something was written")
 			}
 		})
@@ -132,15 +126,15 @@ func TestJournalOfAnotherRun(t *testing.T) {
 func TestJournalOfAnotherKratos(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "results.ndjson")
-	if _, err := newImport(t, newFake(t), many(3)...).into(path); err != nil {
+	if _, err := newImport(t, bulktest.NewKratos(t), many(3)...).into(path); err != nil {
 		t.Fatal(err)
 	}
-	before, f := read(t, path), newFake(t)
+	before, f := bulktest.ReadFile(t, path), bulktest.NewKratos(t)
 	_, err := newImport(t, f, many(3)...).into(path)
 	if err == nil || !strings.Contains(err.Error(), "this Kratos has none of the identities") {
 		t.Errorf("the error is %v", err)
 	}
-	if read(t, path) != before || len(f.all()) != 0 {
+	if bulktest.ReadFile(t, path) != before || len(f.All()) != 0 {
 		t.Error("something was written")
 	}
 }
@@ -185,11 +179,11 @@ func TestJournalOfNoImport(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFake(t)
+			f := bulktest.NewKratos(t)
 			path := filepath.Join(t.TempDir(), "results.ndjson")
-			write(t, path, c.results)
+			bulktest.WriteFile(t, path, c.results)
 			if c.checkpoint != "" {
-				write(t, path+".checkpoint", c.checkpoint)
+				bulktest.WriteFile(t, path+".checkpoint", c.checkpoint)
 			}
 			journal, err := bulk.OpenJournal(path)
 			if err == nil {
@@ -203,34 +197,24 @@ func TestJournalOfNoImport(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("the error is %v", err)
 			}
-			if read(t, path) != c.results || len(f.all()) > 0 {
+			if bulktest.ReadFile(t, path) != c.results || len(f.All()) > 0 {
 				t.Error("something was written")
 			}
 		})
 	}
 }
 
-// brokenWriter fails once so many writes were made.
-type brokenWriter struct{ left int }
-
-func (b *brokenWriter) Write(text []byte) (int, error) {
-	if b.left--; b.left < 0 {
-		return 0, io.ErrShortWrite
-	}
-	return len(text), nil
-}
-
 // Without a place for results nothing more is created.
 func TestJournalDiskIsFull(t *testing.T) {
 	t.Parallel()
-	f := newFake(t)
+	f := bulktest.NewKratos(t)
 	im := newImport(t, f, many(1000)...)
-	im.opts.Journal, im.opts.InFlight = bulk.StreamJournal(&brokenWriter{left: 1}), 1
+	im.opts.Journal, im.opts.InFlight = bulk.StreamJournal(&bulktest.BrokenWriter{Left: 1}), 1
 	_, _, err := im.run()
 	if err == nil || err.Error() != "write results: short write" {
 		t.Errorf("the error is %v", err)
 	}
-	if n := len(f.all()); n == 1000 || n == 0 {
+	if n := len(f.All()); n == 1000 || n == 0 {
 		t.Errorf("%d identities were created", n)
 	}
 }
@@ -238,10 +222,10 @@ func TestJournalDiskIsFull(t *testing.T) {
 // Shards are parts of the whole that have nothing in common.
 func TestShards(t *testing.T) {
 	t.Parallel()
-	rows := append(many(9), auth0User("10", "twin@x.test"), auth0User("11", "twin@x.test"), verified("12", "u1@x.test"))
-	whole := newFake(t)
+	rows := append(many(9), bulktest.User("10", "twin@x.test"), bulktest.User("11", "twin@x.test"), bulktest.Verified("12", "u1@x.test"))
+	whole := bulktest.NewKratos(t)
 	_, want := newImport(t, whole, rows...).must()
-	parts := newFake(t)
+	parts := bulktest.NewKratos(t)
 	var got []bulk.Result
 	for shard := range 3 {
 		im := newImport(t, parts, rows...)
@@ -261,13 +245,13 @@ func TestShards(t *testing.T) {
 	if words(got) != words(want) {
 		t.Errorf("the shards: %s\nthe whole:  %s", words(got), words(want))
 	}
-	parts.checkThere(got, 0)
+	checkThere(t, parts, got, 0)
 }
 
 // The retry file has the rows that failed, as they stand.
 func TestRetryFile(t *testing.T) {
 	t.Parallel()
-	good, bad, worse := verified("1", "a@x.test"), verified("2", "b@x.test", with{"nickname": refusedNickname}), `{"user_id":`
+	good, bad, worse := bulktest.Verified("1", "a@x.test"), bulktest.Verified("2", "b@x.test", bulktest.With{"nickname": bulktest.RefusedNickname}), `{"user_id":`
 	header := "user_id,email,email_verified,nickname\n"
 	packed := new(strings.Builder)
 	zip := gzip.NewWriter(packed)
@@ -279,16 +263,16 @@ func TestRetryFile(t *testing.T) {
 		"NDJSON, packed": {packed.String(), bad + "\n"},
 		"array":          {"[" + good + ",\n" + bad + "]", "[\n" + bad + "\n]\n"},
 		"CSV": {
-			header + "auth0|1,a@x.test,true,\n" + `auth0|2,b@x.test,true,"` + refusedNickname + "\"\n",
-			header + `auth0|2,b@x.test,true,"` + refusedNickname + "\"\n",
+			header + "auth0|1,a@x.test,true,\n" + `auth0|2,b@x.test,true,"` + bulktest.RefusedNickname + "\"\n",
+			header + `auth0|2,b@x.test,true,"` + bulktest.RefusedNickname + "\"\n",
 		},
 		"none failed": {good + "\n", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFake(t)
+			f := bulktest.NewKratos(t)
 			im := newImport(t, f)
-			im.opts.Users = usersFile(t, c.users)
+			im.opts.Users = bulktest.UsersFile(t, c.users)
 			im.opts.RetryFile = filepath.Join(t.TempDir(), "retry")
 			summary, _ := im.must()
 			if summary.Created() != 1 {
@@ -303,8 +287,8 @@ func TestRetryFile(t *testing.T) {
 			}
 			// Mended, it goes in.
 			again := newImport(t, f)
-			again.opts.Users = usersFile(t, strings.ReplaceAll(string(got), refusedNickname, "Kratos likes"))
-			if summary, _ := again.must(); summary.Created() != 1 || len(f.all()) != 2 {
+			again.opts.Users = bulktest.UsersFile(t, strings.ReplaceAll(string(got), bulktest.RefusedNickname, "Kratos likes"))
+			if summary, _ := again.must(); summary.Created() != 1 || len(f.All()) != 2 {
 				t.Errorf("then the summary is %+v", summary)
 			}
 		})
@@ -313,7 +297,7 @@ func TestRetryFile(t *testing.T) {
 
 func TestRetryFileHasNoPlace(t *testing.T) {
 	t.Parallel()
-	f := newFake(t)
+	f := bulktest.NewKratos(t)
 	im := newImport(t, f, `{}`)
 	im.opts.RetryFile = filepath.Join(t.TempDir(), "nowhere", "retry")
 	summary, results, err := im.run()

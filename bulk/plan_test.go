@@ -15,12 +15,13 @@ import (
 
 	"ferry/bulk"
 	"ferry/mapping"
+	"ferry/test/bulktest"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // linked are a user's identities: connection, provider and id, with spaces between.
-func linked(all ...string) with {
+func linked(all ...string) bulktest.With {
 	var identities []any
 	for _, one := range all {
 		var connection, provider, id string
@@ -29,19 +30,17 @@ func linked(all ...string) with {
 		}
 		identities = append(identities, map[string]any{"connection": connection, "provider": provider, "user_id": id})
 	}
-	return with{"identities": identities}
+	return bulktest.With{"identities": identities}
 }
 
 // social is a user without a password.
-func social(provider, id string, changes ...with) string {
-	all := []with{{"user_id": provider + "|" + id}, linked(provider + " " + provider + " " + id)}
-	return auth0User(id, "s@x.test", append(all, changes...)...)
+func social(provider, id string, changes ...bulktest.With) string {
+	all := []bulktest.With{{"user_id": provider + "|" + id}, linked(provider + " " + provider + " " + id)}
+	return bulktest.User(id, "s@x.test", append(all, changes...)...)
 }
 
-const setAt = "2024-05-01T10:00:00Z"
-
 // reset is when Auth0 says that the password was reset.
-func reset(at any) with { return with{"last_password_reset": at} }
+func reset(at any) bulktest.With { return bulktest.With{"last_password_reset": at} }
 
 // planned is one row of a plan, and what becomes of it.
 type planned struct {
@@ -67,71 +66,71 @@ func providers(pairs ...string) func(*bulk.ImportOptions) {
 func dropMFA(o *bulk.ImportOptions) { o.DropMFA = true }
 
 func plans() map[string]planned {
-	fresh := []string{hashLine("1", bcryptHash, setAt)}
-	mfa := with{"multifactor": []any{"guardian"}}
+	fresh := []string{bulktest.HashLine("1", bulktest.BcryptHash, bulktest.SetAt)}
+	mfa := bulktest.With{"multifactor": []any{"guardian"}}
 	return map[string]planned{
-		"pending":               {row: verified("1", "a@x.test"), want: "created_pending:no_hash", body: "pending"},
-		"pending by mode":       {row: verified("1", "a@x.test"), hashes: fresh, opts: mode(bulk.ModeHook), want: "created_pending", body: "pending"},
-		"unverified":            {row: auth0User("1", "A@x.test"), want: "created_pending:no_hash", body: "unverified"},
-		"verified as a text":    {row: auth0User("1", "a@x.test", with{"email_verified": "true"}), want: "created_pending:no_hash", body: "pending"},
-		"unverified as a text":  {row: auth0User("1", "A@x.test", with{"email_verified": "false"}), want: "created_pending:no_hash", body: "unverified"},
-		"a hash":                {row: verified("1", "a@x.test"), hashes: fresh, want: "created_hash", body: "hash"},
-		"a hash by mode":        {row: verified("1", "a@x.test"), hashes: fresh, opts: mode(bulk.ModeHash), want: "created_hash", body: "hash"},
-		"a hash without a date": {row: verified("1", "a@x.test"), hashes: []string{hashLine("1", bcryptHash, "")}, want: "created_hash"},
-		"a hash of the reset":   {row: verified("1", "a@x.test", reset(setAt)), hashes: fresh, want: "created_hash"},
-		"a newer hash":          {row: verified("1", "a@x.test", reset(with{"$date": "2024-05-01T09:59:59.999Z"})), hashes: fresh, want: "created_hash"},
-		"an older hash":         {row: verified("1", "a@x.test", reset("2024-05-01T10:00:00.001Z")), hashes: fresh, want: "created_pending:stale_hash"},
-		"an older hash by mode": {row: verified("1", "a@x.test", reset("2024-05-01T10:00:00.001Z")), hashes: fresh, opts: mode(bulk.ModeHash), want: "failed:stale_hash"},
+		"pending":               {row: bulktest.Verified("1", "a@x.test"), want: "created_pending:no_hash", body: "pending"},
+		"pending by mode":       {row: bulktest.Verified("1", "a@x.test"), hashes: fresh, opts: mode(bulk.ModeHook), want: "created_pending", body: "pending"},
+		"unverified":            {row: bulktest.User("1", "A@x.test"), want: "created_pending:no_hash", body: "unverified"},
+		"verified as a text":    {row: bulktest.User("1", "a@x.test", bulktest.With{"email_verified": "true"}), want: "created_pending:no_hash", body: "pending"},
+		"unverified as a text":  {row: bulktest.User("1", "A@x.test", bulktest.With{"email_verified": "false"}), want: "created_pending:no_hash", body: "unverified"},
+		"a hash":                {row: bulktest.Verified("1", "a@x.test"), hashes: fresh, want: "created_hash", body: "hash"},
+		"a hash by mode":        {row: bulktest.Verified("1", "a@x.test"), hashes: fresh, opts: mode(bulk.ModeHash), want: "created_hash", body: "hash"},
+		"a hash without a date": {row: bulktest.Verified("1", "a@x.test"), hashes: []string{bulktest.HashLine("1", bulktest.BcryptHash, "")}, want: "created_hash"},
+		"a hash of the reset":   {row: bulktest.Verified("1", "a@x.test", reset(bulktest.SetAt)), hashes: fresh, want: "created_hash"},
+		"a newer hash":          {row: bulktest.Verified("1", "a@x.test", reset(bulktest.With{"$date": "2024-05-01T09:59:59.999Z"})), hashes: fresh, want: "created_hash"},
+		"an older hash":         {row: bulktest.Verified("1", "a@x.test", reset("2024-05-01T10:00:00.001Z")), hashes: fresh, want: "created_pending:stale_hash"},
+		"an older hash by mode": {row: bulktest.Verified("1", "a@x.test", reset("2024-05-01T10:00:00.001Z")), hashes: fresh, opts: mode(bulk.ModeHash), want: "failed:stale_hash"},
 		"a reset, and a hash without a date": {
-			row: verified("1", "a@x.test", reset("2020-05-01T10:00:00Z")), hashes: []string{hashLine("1", bcryptHash, "")}, want: "created_pending:stale_hash",
+			row: bulktest.Verified("1", "a@x.test", reset("2020-05-01T10:00:00Z")), hashes: []string{bulktest.HashLine("1", bulktest.BcryptHash, "")}, want: "created_pending:stale_hash",
 		},
-		"a reset in seconds":                 {row: verified("1", "a@x.test", reset(1714557600)), hashes: fresh, want: "created_pending:stale_hash"},
-		"a reset in milliseconds":            {row: verified("1", "a@x.test", reset(1714557600000-1)), hashes: fresh, want: "created_hash"},
-		"a reset of which nobody knows when": {row: verified("1", "a@x.test", reset("yesterday")), hashes: fresh, want: "created_pending:stale_hash"},
-		"a hash of no known form":            {row: verified("1", "a@x.test"), hashes: []string{hashLine("1", "$argon2id$canary", setAt)}, want: "created_pending:unusable_hash"},
-		"a hash at no cost":                  {row: verified("1", "a@x.test"), hashes: []string{hashLine("1", strings.Replace(bcryptHash, "10", "03", 1), setAt)}, want: "created_pending:unusable_hash"},
+		"a reset in seconds":                 {row: bulktest.Verified("1", "a@x.test", reset(1714557600)), hashes: fresh, want: "created_pending:stale_hash"},
+		"a reset in milliseconds":            {row: bulktest.Verified("1", "a@x.test", reset(1714557600000-1)), hashes: fresh, want: "created_hash"},
+		"a reset of which nobody knows when": {row: bulktest.Verified("1", "a@x.test", reset("yesterday")), hashes: fresh, want: "created_pending:stale_hash"},
+		"a hash of no known form":            {row: bulktest.Verified("1", "a@x.test"), hashes: []string{bulktest.HashLine("1", "$argon2id$canary", bulktest.SetAt)}, want: "created_pending:unusable_hash"},
+		"a hash at no cost":                  {row: bulktest.Verified("1", "a@x.test"), hashes: []string{bulktest.HashLine("1", strings.Replace(bulktest.BcryptHash, "10", "03", 1), bulktest.SetAt)}, want: "created_pending:unusable_hash"},
 		"two hashes of one date": {
-			row: verified("1", "a@x.test"), hashes: []string{hashLine("1", bcryptHash, setAt), hashLine("1", strings.Replace(bcryptHash, "a", "b", 1), setAt)},
+			row: bulktest.Verified("1", "a@x.test"), hashes: []string{bulktest.HashLine("1", bulktest.BcryptHash, bulktest.SetAt), bulktest.HashLine("1", strings.Replace(bulktest.BcryptHash, "a", "b", 1), bulktest.SetAt)},
 			want: "created_pending:unusable_hash",
 		},
-		"no hash":         {row: verified("1", "a@x.test"), hashes: []string{hashLine("2", bcryptHash, setAt)}, opts: mode(bulk.ModeHook), want: "created_pending"},
-		"no hash by mode": {row: verified("1", "a@x.test"), opts: mode(bulk.ModeHash), want: "failed:no_hash"},
+		"no hash":         {row: bulktest.Verified("1", "a@x.test"), hashes: []string{bulktest.HashLine("2", bulktest.BcryptHash, bulktest.SetAt)}, opts: mode(bulk.ModeHook), want: "created_pending"},
+		"no hash by mode": {row: bulktest.Verified("1", "a@x.test"), opts: mode(bulk.ModeHash), want: "failed:no_hash"},
 		"a hash of a linked account": {
-			row: verified("9", "a@x.test", with{"user_id": "google-oauth2|9"}, linked("google-oauth2 google-oauth2 9", "users auth0 1")), hashes: fresh, want: "created_hash",
+			row: bulktest.Verified("9", "a@x.test", bulktest.With{"user_id": "google-oauth2|9"}, linked("google-oauth2 google-oauth2 9", "users auth0 1")), hashes: fresh, want: "created_hash",
 		},
-		"blocked":        {row: verified("1", "a@x.test", with{"blocked": true}), want: "created_pending:no_hash", body: "blocked"},
-		"a number":       {row: verified("1", "a@x.test", with{"phone_number": "+49 151 23456789", "phone_verified": true}), want: "created_pending:no_hash", body: "number"},
-		"another number": {row: verified("1", "a@x.test", with{"phone_number": "0151 23456789", "phone_verified": true}), want: "created_pending:no_hash"},
-		"metadata":       {row: verified("1", "a@x.test", with{"app_metadata": with{"plan": "pro"}, "user_metadata": with{"colour": "green"}}), want: "created_pending:no_hash", body: "metadata"},
-		"an external id": {row: verified("1", "a@x.test"), opts: func(o *bulk.ImportOptions) { o.ExternalID = true }, want: "created_pending:no_hash", body: "external"},
+		"blocked":        {row: bulktest.Verified("1", "a@x.test", bulktest.With{"blocked": true}), want: "created_pending:no_hash", body: "blocked"},
+		"a number":       {row: bulktest.Verified("1", "a@x.test", bulktest.With{"phone_number": "+49 151 23456789", "phone_verified": true}), want: "created_pending:no_hash", body: "number"},
+		"another number": {row: bulktest.Verified("1", "a@x.test", bulktest.With{"phone_number": "0151 23456789", "phone_verified": true}), want: "created_pending:no_hash"},
+		"metadata":       {row: bulktest.Verified("1", "a@x.test", bulktest.With{"app_metadata": bulktest.With{"plan": "pro"}, "user_metadata": bulktest.With{"colour": "green"}}), want: "created_pending:no_hash", body: "metadata"},
+		"an external id": {row: bulktest.Verified("1", "a@x.test"), opts: func(o *bulk.ImportOptions) { o.ExternalID = true }, want: "created_pending:no_hash", body: "external"},
 
-		"a second factor":         {row: verified("1", "a@x.test", mfa), want: "skipped:mfa"},
-		"a second factor dropped": {row: verified("1", "a@x.test", mfa), opts: dropMFA, want: "created_pending:no_hash", body: "pending"},
+		"a second factor":         {row: bulktest.Verified("1", "a@x.test", mfa), want: "skipped:mfa"},
+		"a second factor dropped": {row: bulktest.Verified("1", "a@x.test", mfa), opts: dropMFA, want: "created_pending:no_hash", body: "pending"},
 		"a factor and no method":  {row: social("github", "1", mfa), opts: dropMFA, want: "skipped:no_login_method"},
 
 		"social":                  {row: social("github", "1"), opts: providers("github=gh"), want: "created_social", body: "social"},
 		"social, not named":       {row: social("github", "1"), opts: providers("google-oauth2=google"), want: "skipped:no_login_method"},
-		"linked":                  {row: verified("1", "a@x.test", linked("users auth0 1", "google-oauth2 google-oauth2 117", "gh github 4242")), opts: providers("google-oauth2=google"), want: "created_pending:no_hash", body: "linked"},
-		"linked, unverified":      {row: auth0User("1", "a@x.test", linked("users auth0 1", "google-oauth2 google-oauth2 117")), opts: providers("google-oauth2=google"), want: "created_pending:no_hash", body: "linkedunverified"},
-		"linked twice":            {row: verified("1", "a@x.test", linked("users auth0 1", "google-oauth2 google-oauth2 117", "google-oauth2 google-oauth2 117", "gh github 4242")), opts: providers("google-oauth2=google"), want: "created_pending:no_hash", body: "linked"},
-		"linked to codes":         {row: auth0User("1", "a@x.test", with{"user_id": "sms|1"}, linked("sms sms 1", "google-oauth2 google-oauth2 117")), opts: providers("google-oauth2=google"), want: "skipped:no_login_method"},
-		"codes, verified":         {row: verified("1", "a@x.test", with{"user_id": "email|1"}, linked("email email 1", "google-oauth2 google-oauth2 117")), opts: providers("google-oauth2=google"), want: "created_social"},
-		"no subject":              {row: auth0User("1", "a@x.test", with{"user_id": "waad|1"}, linked("corp waad corp|")), opts: providers("corp=azure"), want: "skipped:no_login_method"},
-		"a user without an id":    {row: auth0User("1", "a@x.test", with{"user_id": "github|", "identities": nil}), opts: providers("github=gh"), want: "failed:unreadable"},
-		"blocked as a text":       {row: verified("1", "a@x.test", with{"blocked": "true"}), want: "created_pending:no_hash", body: "blocked"},
-		"blocked as another text": {row: verified("1", "a@x.test", with{"blocked": "yes"}), want: "failed:unreadable"},
-		"enterprise":              {row: auth0User("1", "a@x.test", with{"user_id": "waad|1"}, linked("corp waad corp|Raw:Subject")), opts: providers("corp=azure"), want: "created_social", body: "enterprise"},
-		"enterprise, of another":  {row: auth0User("1", "a@x.test", with{"user_id": "waad|1"}, linked("corp waad corp|x")), opts: providers("other=azure"), want: "skipped:no_login_method"},
-		"no identifier":           {row: auth0User("1", "", with{"email": nil}), want: "failed:no_identifier"},
-		"invalid":                 {row: verified("1", "a@x.test", with{"locale": "de", "nickname": strings.Repeat("n", 31)}), want: "failed:invalid"},
-		"no address":              {row: verified("1", "not an address"), want: "failed:invalid"},
+		"linked":                  {row: bulktest.Verified("1", "a@x.test", linked("users auth0 1", "google-oauth2 google-oauth2 117", "gh github 4242")), opts: providers("google-oauth2=google"), want: "created_pending:no_hash", body: "linked"},
+		"linked, unverified":      {row: bulktest.User("1", "a@x.test", linked("users auth0 1", "google-oauth2 google-oauth2 117")), opts: providers("google-oauth2=google"), want: "created_pending:no_hash", body: "linkedunverified"},
+		"linked twice":            {row: bulktest.Verified("1", "a@x.test", linked("users auth0 1", "google-oauth2 google-oauth2 117", "google-oauth2 google-oauth2 117", "gh github 4242")), opts: providers("google-oauth2=google"), want: "created_pending:no_hash", body: "linked"},
+		"linked to codes":         {row: bulktest.User("1", "a@x.test", bulktest.With{"user_id": "sms|1"}, linked("sms sms 1", "google-oauth2 google-oauth2 117")), opts: providers("google-oauth2=google"), want: "skipped:no_login_method"},
+		"codes, verified":         {row: bulktest.Verified("1", "a@x.test", bulktest.With{"user_id": "email|1"}, linked("email email 1", "google-oauth2 google-oauth2 117")), opts: providers("google-oauth2=google"), want: "created_social"},
+		"no subject":              {row: bulktest.User("1", "a@x.test", bulktest.With{"user_id": "waad|1"}, linked("corp waad corp|")), opts: providers("corp=azure"), want: "skipped:no_login_method"},
+		"a user without an id":    {row: bulktest.User("1", "a@x.test", bulktest.With{"user_id": "github|", "identities": nil}), opts: providers("github=gh"), want: "failed:unreadable"},
+		"blocked as a text":       {row: bulktest.Verified("1", "a@x.test", bulktest.With{"blocked": "true"}), want: "created_pending:no_hash", body: "blocked"},
+		"blocked as another text": {row: bulktest.Verified("1", "a@x.test", bulktest.With{"blocked": "yes"}), want: "failed:unreadable"},
+		"enterprise":              {row: bulktest.User("1", "a@x.test", bulktest.With{"user_id": "waad|1"}, linked("corp waad corp|Raw:Subject")), opts: providers("corp=azure"), want: "created_social", body: "enterprise"},
+		"enterprise, of another":  {row: bulktest.User("1", "a@x.test", bulktest.With{"user_id": "waad|1"}, linked("corp waad corp|x")), opts: providers("other=azure"), want: "skipped:no_login_method"},
+		"no identifier":           {row: bulktest.User("1", "", bulktest.With{"email": nil}), want: "failed:no_identifier"},
+		"invalid":                 {row: bulktest.Verified("1", "a@x.test", bulktest.With{"locale": "de", "nickname": strings.Repeat("n", 31)}), want: "failed:invalid"},
+		"no address":              {row: bulktest.Verified("1", "not an address"), want: "failed:invalid"},
 		"no JSON":                 {row: `{"user_id":"auth0|1",`, want: "failed:unreadable"},
 		"no user":                 {row: `{}`, want: "failed:unreadable"},
 		"a key twice":             {row: `{"user_id":"auth0|1","email":"a@x.test","email":"b@x.test"}`, want: "failed:unreadable"},
-		"a mapper that refuses":   {row: verified("1", "a@x.test"), opts: func(o *bulk.ImportOptions) { o.Mapper = grumpy{} }, want: "failed:invalid"},
-		"a believed source":       {row: auth0User("1", "a@x.test", with{"user_id": "waad|1", "email_verified": true}, linked("corp waad 1")), opts: corp(true), want: "created_social", body: "believed"},
-		"a source not believed":   {row: auth0User("1", "a@x.test", with{"user_id": "waad|1", "email_verified": true}, linked("corp waad 1")), opts: corp(false), want: "created_social", body: "notbelieved"},
-		"a Kelvin sign, verified": {row: verified("1", "\u212aim@x.test"), want: "created_pending:no_hash", body: "kelvin"},
+		"a mapper that refuses":   {row: bulktest.Verified("1", "a@x.test"), opts: func(o *bulk.ImportOptions) { o.Mapper = grumpy{} }, want: "failed:invalid"},
+		"a believed source":       {row: bulktest.User("1", "a@x.test", bulktest.With{"user_id": "waad|1", "email_verified": true}, linked("corp waad 1")), opts: corp(true), want: "created_social", body: "believed"},
+		"a source not believed":   {row: bulktest.User("1", "a@x.test", bulktest.With{"user_id": "waad|1", "email_verified": true}, linked("corp waad 1")), opts: corp(false), want: "created_social", body: "notbelieved"},
+		"a Kelvin sign, verified": {row: bulktest.Verified("1", "\u212aim@x.test"), want: "created_pending:no_hash", body: "kelvin"},
 	}
 }
 
@@ -162,11 +161,11 @@ func TestPlan(t *testing.T) {
 
 func (c planned) becomes(t *testing.T, name string) {
 	t.Helper()
-	f := newFake(t)
+	f := bulktest.NewKratos(t)
 	im := newImport(t, f, c.row)
 	im.opts.Now = func() time.Time { return time.Date(2026, 11, 22, 1, 2, 3, 0, time.UTC) }
 	if len(c.hashes) > 0 {
-		im.opts.Hashes = hashesFile(t, c.hashes...)
+		im.opts.Hashes = bulktest.HashesFile(t, c.hashes...)
 	}
 	if c.opts != nil {
 		c.opts(&im.opts)
@@ -178,15 +177,15 @@ func (c planned) becomes(t *testing.T, name string) {
 	if dropped := summary.MFADropped > 0; dropped != (name == "a second factor dropped") {
 		t.Errorf("%d factors were dropped", summary.MFADropped)
 	}
-	said := fmt.Sprint(results, im.told.warned)
+	said := fmt.Sprint(results, im.told.Warned)
 	if strings.Contains(said, "$") || strings.Contains(said, "x.test") {
 		t.Errorf("said %s", said)
 	}
-	if created := strings.HasPrefix(c.want, "created"); created != (len(f.bodies) == 1) {
-		t.Fatalf("created %q", f.bodies)
+	if created := strings.HasPrefix(c.want, "created"); created != (len(f.Bodies) == 1) {
+		t.Fatalf("created %q", f.Bodies)
 	}
 	if c.body != "" {
-		golden(t, "bodies/"+c.body+".json", f.bodies[0])
+		golden(t, "bodies/"+c.body+".json", f.Bodies[0])
 	}
 }
 
@@ -206,7 +205,7 @@ func golden(t *testing.T, name, body string) {
 			t.Fatal(err)
 		}
 	}
-	if want := read(t, path); out.String() != want {
+	if want := bulktest.ReadFile(t, path); out.String() != want {
 		t.Errorf("%s:\n%s\nwant\n%s", name, out.String(), want)
 	}
 }
@@ -214,34 +213,34 @@ func golden(t *testing.T, name, body string) {
 // The identifiers of a row that is not taken over collide all the same.
 func TestPlanClaims(t *testing.T) {
 	t.Parallel()
-	mfa := with{"multifactor": []any{"guardian"}}
-	google := func(id string) with { return linked("users auth0 "+id, "google-oauth2 google-oauth2 117") }
+	mfa := bulktest.With{"multifactor": []any{"guardian"}}
+	google := func(id string) bulktest.With { return linked("users auth0 "+id, "google-oauth2 google-oauth2 117") }
 	for name, c := range map[string]struct {
 		rows []string
 		opts func(*bulk.ImportOptions)
 		want string
 	}{
-		"none verified":         {[]string{auth0User("1", "a@x.test"), auth0User("2", "a@x.test")}, nil, "1:failed:identifier_twice 2:failed:identifier_twice"},
-		"case":                  {[]string{auth0User("1", "a@x.test"), auth0User("2", " A@X.test")}, nil, "1:failed:identifier_twice 2:failed:identifier_twice"},
-		"the second verified":   {[]string{auth0User("1", "A@x.test"), verified("2", "a@x.test")}, nil, "1:failed:identifier_twice 2:created_pending:no_hash"},
-		"both verified":         {[]string{verified("1", "a@x.test"), verified("2", "a@x.test")}, nil, "1:created_pending:no_hash 2:failed:identifier_twice"},
-		"a Kelvin twin":         {[]string{verified("1", "\u212aim@x.test"), verified("2", "kim@x.test")}, nil, "1:failed:identifier_twice 2:created_pending:no_hash"},
-		"a Kelvin twin alone":   {[]string{verified("1", "\u212aim@x.test"), auth0User("2", "kim@x.test")}, nil, "1:failed:identifier_twice 2:failed:identifier_twice"},
-		"a name as an address":  {[]string{verified("1", "a@x.test"), auth0User("2", "b@x.test", with{"username": "A@x.test"})}, nil, "1:created_pending:no_hash 2:failed:identifier_twice"},
-		"a user twice":          {[]string{verified("1", "a@x.test"), verified("1", "b@x.test")}, nil, "1:created_pending:no_hash 2:failed:duplicate_user"},
-		"a user twice, skipped": {[]string{verified("1", "a@x.test", mfa), verified("1", "b@x.test")}, nil, "1:skipped:mfa 2:failed:duplicate_user"},
-		"skipped, verified":     {[]string{verified("1", "a@x.test", mfa), auth0User("2", "a@x.test")}, nil, "1:skipped:mfa 2:failed:identifier_twice"},
-		"skipped, unverified":   {[]string{auth0User("1", "a@x.test", mfa), auth0User("2", "a@x.test")}, nil, "1:skipped:mfa 2:failed:identifier_twice"},
-		"no method":             {[]string{social("github", "1", with{"email": "a@x.test"}), auth0User("2", "a@x.test")}, nil, "1:skipped:no_login_method 2:failed:identifier_twice"},
-		"invalid":               {[]string{verified("1", "a@x.test", with{"nickname": strings.Repeat("n", 31)}), auth0User("2", "a@x.test")}, nil, "1:failed:invalid 2:failed:identifier_twice"},
-		"mapper":                {[]string{verified("1", "a@x.test"), auth0User("2", "a@x.test"), verified("3", "c@x.test")}, func(o *bulk.ImportOptions) { o.Mapper = grumpyWith{"auth0|1", o.Mapper} }, "1:failed:invalid 2:failed:identifier_twice 3:created_pending:no_hash"},
-		"hash mode":             {[]string{verified("1", "a@x.test"), auth0User("2", "a@x.test")}, mode(bulk.ModeHash), "1:failed:no_hash 2:failed:no_hash"},
-		"social":                {[]string{verified("1", "a@x.test", google("1")), verified("2", "b@x.test", google("2"))}, providers("google-oauth2=google"), "1:failed:identifier_twice 2:failed:identifier_twice"},
-		"social, skipped":       {[]string{verified("1", "a@x.test", google("1"), mfa), verified("2", "b@x.test", google("2"))}, providers("google-oauth2=google"), "1:skipped:mfa 2:failed:identifier_twice"},
+		"none verified":         {[]string{bulktest.User("1", "a@x.test"), bulktest.User("2", "a@x.test")}, nil, "1:failed:identifier_twice 2:failed:identifier_twice"},
+		"case":                  {[]string{bulktest.User("1", "a@x.test"), bulktest.User("2", " A@X.test")}, nil, "1:failed:identifier_twice 2:failed:identifier_twice"},
+		"the second verified":   {[]string{bulktest.User("1", "A@x.test"), bulktest.Verified("2", "a@x.test")}, nil, "1:failed:identifier_twice 2:created_pending:no_hash"},
+		"both verified":         {[]string{bulktest.Verified("1", "a@x.test"), bulktest.Verified("2", "a@x.test")}, nil, "1:created_pending:no_hash 2:failed:identifier_twice"},
+		"a Kelvin twin":         {[]string{bulktest.Verified("1", "\u212aim@x.test"), bulktest.Verified("2", "kim@x.test")}, nil, "1:failed:identifier_twice 2:created_pending:no_hash"},
+		"a Kelvin twin alone":   {[]string{bulktest.Verified("1", "\u212aim@x.test"), bulktest.User("2", "kim@x.test")}, nil, "1:failed:identifier_twice 2:failed:identifier_twice"},
+		"a name as an address":  {[]string{bulktest.Verified("1", "a@x.test"), bulktest.User("2", "b@x.test", bulktest.With{"username": "A@x.test"})}, nil, "1:created_pending:no_hash 2:failed:identifier_twice"},
+		"a user twice":          {[]string{bulktest.Verified("1", "a@x.test"), bulktest.Verified("1", "b@x.test")}, nil, "1:created_pending:no_hash 2:failed:duplicate_user"},
+		"a user twice, skipped": {[]string{bulktest.Verified("1", "a@x.test", mfa), bulktest.Verified("1", "b@x.test")}, nil, "1:skipped:mfa 2:failed:duplicate_user"},
+		"skipped, verified":     {[]string{bulktest.Verified("1", "a@x.test", mfa), bulktest.User("2", "a@x.test")}, nil, "1:skipped:mfa 2:failed:identifier_twice"},
+		"skipped, unverified":   {[]string{bulktest.User("1", "a@x.test", mfa), bulktest.User("2", "a@x.test")}, nil, "1:skipped:mfa 2:failed:identifier_twice"},
+		"no method":             {[]string{social("github", "1", bulktest.With{"email": "a@x.test"}), bulktest.User("2", "a@x.test")}, nil, "1:skipped:no_login_method 2:failed:identifier_twice"},
+		"invalid":               {[]string{bulktest.Verified("1", "a@x.test", bulktest.With{"nickname": strings.Repeat("n", 31)}), bulktest.User("2", "a@x.test")}, nil, "1:failed:invalid 2:failed:identifier_twice"},
+		"mapper":                {[]string{bulktest.Verified("1", "a@x.test"), bulktest.User("2", "a@x.test"), bulktest.Verified("3", "c@x.test")}, func(o *bulk.ImportOptions) { o.Mapper = grumpyWith{"auth0|1", o.Mapper} }, "1:failed:invalid 2:failed:identifier_twice 3:created_pending:no_hash"},
+		"hash mode":             {[]string{bulktest.Verified("1", "a@x.test"), bulktest.User("2", "a@x.test")}, mode(bulk.ModeHash), "1:failed:no_hash 2:failed:no_hash"},
+		"social":                {[]string{bulktest.Verified("1", "a@x.test", google("1")), bulktest.Verified("2", "b@x.test", google("2"))}, providers("google-oauth2=google"), "1:failed:identifier_twice 2:failed:identifier_twice"},
+		"social, skipped":       {[]string{bulktest.Verified("1", "a@x.test", google("1"), mfa), bulktest.Verified("2", "b@x.test", google("2"))}, providers("google-oauth2=google"), "1:skipped:mfa 2:failed:identifier_twice"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFake(t)
+			f := bulktest.NewKratos(t)
 			im := newImport(t, f, c.rows...)
 			if c.opts != nil {
 				c.opts(&im.opts)
@@ -250,7 +249,7 @@ func TestPlanClaims(t *testing.T) {
 			if got := words(results); got != c.want {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
-			f.checkThere(results, 0)
+			checkThere(t, f, results, 0)
 		})
 	}
 }
@@ -260,10 +259,10 @@ func TestNoLoginMethod(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ row, says string }{
 		{social("github", "1", linked("github github 1", "github github 2")), "no password at Auth0, and no provider named for github"},
-		{auth0User("1", "a@x.test", with{"user_id": "sms|1"}, linked("sms sms 1", "g google-oauth2 117")), "no password at Auth0, and no provider named for sms; the others count only with a verified e-mail address"},
-		{auth0User("1", "a@x.test", with{"user_id": "google-oauth2|g|"}, linked("g google-oauth2 g|")), "no password at Auth0, and the accounts have no subject"},
+		{bulktest.User("1", "a@x.test", bulktest.With{"user_id": "sms|1"}, linked("sms sms 1", "g google-oauth2 117")), "no password at Auth0, and no provider named for sms; the others count only with a verified e-mail address"},
+		{bulktest.User("1", "a@x.test", bulktest.With{"user_id": "google-oauth2|g|"}, linked("g google-oauth2 g|")), "no password at Auth0, and the accounts have no subject"},
 	} {
-		im := newImport(t, newFake(t), c.row)
+		im := newImport(t, bulktest.NewKratos(t), c.row)
 		providers("google-oauth2=google")(&im.opts)
 		if _, results := im.must(); results[0].Outcome != bulk.Skipped || results[0].Detail != c.says {
 			t.Errorf("%+v, want %s", results[0], c.says)
@@ -274,12 +273,12 @@ func TestNoLoginMethod(t *testing.T) {
 // Only users who get an identity lose their second factor, in every part of a run.
 func TestFactorsDropped(t *testing.T) {
 	t.Parallel()
-	f := newFake(t)
-	mfa := with{"multifactor": []any{"guardian"}}
-	f.have(fakePerson{Traits: map[string]any{"email": "c@x.test"}})
+	f := bulktest.NewKratos(t)
+	mfa := bulktest.With{"multifactor": []any{"guardian"}}
+	f.Add(bulktest.Identity{Traits: map[string]any{"email": "c@x.test"}})
 	rows := []string{
-		verified("1", "a@x.test", mfa), auth0User("2", "a@x.test", mfa), verified("3", "c@x.test", mfa),
-		verified("4", "d@x.test", mfa), verified("5", "e@x.test"),
+		bulktest.Verified("1", "a@x.test", mfa), bulktest.User("2", "a@x.test", mfa), bulktest.Verified("3", "c@x.test", mfa),
+		bulktest.Verified("4", "d@x.test", mfa), bulktest.Verified("5", "e@x.test"),
 	}
 	path := filepath.Join(t.TempDir(), "results.ndjson")
 	for part := range 2 {
@@ -312,25 +311,25 @@ func (g grumpyWith) Map(p mapping.Profile) (mapping.Identity, error) {
 
 func TestHashFileOfAnother(t *testing.T) {
 	t.Parallel()
-	other := strings.Replace(hashLine("2", bcryptHash, setAt), "canary", "other", 1)
+	other := strings.Replace(bulktest.HashLine("2", bulktest.BcryptHash, bulktest.SetAt), "canary", "other", 1)
 	for name, c := range map[string]struct {
 		hashes []string
 		opts   func(*bulk.ImportOptions)
 		says   string
 	}{
 		"tenant":     {[]string{other}, func(o *bulk.ImportOptions) { o.Tenant = "canary" }, `of the tenant "other", not of "canary"`},
-		"two":        {[]string{other, hashLine("1", bcryptHash, setAt)}, nil, "of several tenants"},
+		"two":        {[]string{other, bulktest.HashLine("1", bulktest.BcryptHash, bulktest.SetAt)}, nil, "of several tenants"},
 		"not one":    {[]string{other}, nil, "no hash belongs to a user"},
 		"no hashes":  {[]string{many(1)[0], "canary"}, nil, "not one of the 2 entries of the hash file is a hash"},
 		"nothing":    {[]string{""}, nil, ""},
-		"this one":   {[]string{hashLine("1", bcryptHash, setAt)}, func(o *bulk.ImportOptions) { o.Tenant = "canary" }, ""},
+		"this one":   {[]string{bulktest.HashLine("1", bulktest.BcryptHash, bulktest.SetAt)}, func(o *bulk.ImportOptions) { o.Tenant = "canary" }, ""},
 		"not needed": {[]string{other}, mode(bulk.ModeHook), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFake(t)
+			f := bulktest.NewKratos(t)
 			im := newImport(t, f, many(1)...)
-			im.opts.Hashes = hashesFile(t, c.hashes...)
+			im.opts.Hashes = bulktest.HashesFile(t, c.hashes...)
 			if c.opts != nil {
 				c.opts(&im.opts)
 			}
@@ -338,7 +337,7 @@ func TestHashFileOfAnother(t *testing.T) {
 			if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
 				t.Errorf("the error is %v", err)
 			}
-			if (len(f.all()) == 0) != (err != nil) {
+			if (len(f.All()) == 0) != (err != nil) {
 				t.Error("something was written, or nothing")
 			}
 		})
@@ -347,12 +346,12 @@ func TestHashFileOfAnother(t *testing.T) {
 
 func TestUnreadableHashesAreTold(t *testing.T) {
 	t.Parallel()
-	f := newFake(t)
+	f := bulktest.NewKratos(t)
 	im := newImport(t, f, many(1)...)
-	im.opts.Hashes = hashesFile(t, hashLine("1", bcryptHash, setAt), "canary", "canary")
+	im.opts.Hashes = bulktest.HashesFile(t, bulktest.HashLine("1", bulktest.BcryptHash, bulktest.SetAt), "canary", "canary")
 	summary, _ := im.must()
-	if want := "[2 entries of the hash file cannot be read, the first is number 2]"; fmt.Sprint(im.told.warned) != want {
-		t.Errorf("warned %q", im.told.warned)
+	if want := "[2 entries of the hash file cannot be read, the first is number 2]"; fmt.Sprint(im.told.Warned) != want {
+		t.Errorf("warned %q", im.told.Warned)
 	}
 	if summary.HashesTotal != 1 || summary.HashesUsed != 1 {
 		t.Errorf("the summary is %+v", summary)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -12,17 +11,18 @@ import (
 
 	"ferry/bulk"
 	"ferry/mapping"
+	"ferry/test/bulktest"
 )
 
 // reconciling runs a reconciliation of the rows, and returns its findings as
 // line:finding:first word of the detail, with ! where it was fixed.
-func reconciling(t *testing.T, f *fakeKratos, rows []string, change func(*bulk.ReconcileOptions)) (bulk.Reconciled, string, []bulk.Finding) {
+func reconciling(t *testing.T, f *bulktest.Kratos, rows []string, change func(*bulk.ReconcileOptions)) (bulk.Reconciled, string, []bulk.Finding) {
 	t.Helper()
-	s := schema(t)
+	s := bulktest.Schema(t)
 	var out bytes.Buffer
 	opts := bulk.ReconcileOptions{
-		Users: usersFile(t, strings.Join(rows, "\n")+"\n"), Kratos: f.client(), Schema: s, Mapper: mapping.Default(s),
-		Findings: &out, TempDir: t.TempDir(), Progress: &quiet{}, Now: time.Now,
+		Users: bulktest.UsersFile(t, strings.Join(rows, "\n")+"\n"), Kratos: f.Client(), Schema: s, Mapper: mapping.Default(s),
+		Findings: &out, TempDir: t.TempDir(), Progress: &bulktest.Quiet{}, Now: time.Now,
 	}
 	if change != nil {
 		change(&opts)
@@ -34,9 +34,9 @@ func reconciling(t *testing.T, f *fakeKratos, rows []string, change func(*bulk.R
 	var all []string
 	var findings []bulk.Finding
 	for line := range strings.Lines(out.String()) {
-		documented(t, "findings", line)
+		bulktest.Documented(t, "../docs/findings.schema.json", line)
 		var finding bulk.Finding
-		if err := strict([]byte(line), &finding); err != nil {
+		if err := bulktest.Strict([]byte(line), &finding); err != nil {
 			t.Fatal(err)
 		}
 		text := fmt.Sprintf("%d:%s", finding.Line, finding.Finding)
@@ -45,36 +45,17 @@ func reconciling(t *testing.T, f *fakeKratos, rows []string, change func(*bulk.R
 		}
 		all, findings = append(all, text), append(findings, finding)
 	}
-	if left := files(t, opts.TempDir); len(left) > 0 {
+	if left := bulktest.Files(t, opts.TempDir); len(left) > 0 {
 		t.Errorf("temporary files were left: %v", left)
 	}
 	slices.Sort(all)
 	return result, strings.Join(all, " "), findings
 }
 
-// marked changes what is noted below metadata_admin.auth0 of an identity.
-func marked(p fakePerson, marks with) fakePerson {
-	auth0 := maps.Clone(p.Admin["auth0"].(map[string]any))
-	maps.Copy(auth0, marks)
-	p.Admin = map[string]any{"auth0": auth0}
-	return p
-}
-
-func pendingOf(userID, email string) fakePerson {
-	p := bound(userID, email)
-	p.Hash, p.Hook = "", true
-	return marked(p, with{"import": map[string]any{"as": "created_pending"}})
-}
-
-func inactive(p fakePerson) fakePerson {
-	p.State = "inactive"
-	return p
-}
-
 // reconciled is what is found of the rows and the people.
 type reconciled struct {
 	rows   []string
-	people []fakePerson
+	people []bulktest.Identity
 	fix    bool
 	want   string
 	detail string
@@ -84,38 +65,38 @@ type reconciled struct {
 
 func TestReconcile(t *testing.T) {
 	t.Parallel()
-	one := auth0User("1", "a@x.test")
-	asHash := with{"import": map[string]any{"as": "created_hash", "password_set_at": setAt}}
+	one := bulktest.User("1", "a@x.test")
+	asHash := bulktest.With{"import": map[string]any{"as": "created_hash", "password_set_at": bulktest.SetAt}}
 	for name, c := range map[string]reconciled{
-		"as it should be":     {rows: []string{one}, people: []fakePerson{bound("auth0|1", "a@x.test")}, kinds: "map[imported_hash:1]"},
+		"as it should be":     {rows: []string{one}, people: []bulktest.Identity{bulktest.Bound("auth0|1", "a@x.test")}, kinds: "map[imported_hash:1]"},
 		"missing":             {rows: []string{one}, want: "1:missing", kinds: "map[]"},
-		"extra":               {people: []fakePerson{bound("auth0|1", "a@x.test")}, want: "0:extra", detail: "no such user", kinds: "map[]"},
-		"native":              {people: []fakePerson{{Traits: map[string]any{"email": "n@x.test"}}}, kinds: "map[]"},
-		"duplicate":           {rows: []string{one}, people: []fakePerson{bound("auth0|1", "a@x.test"), bound("auth0|1", "b@x.test")}, want: "1:duplicate", detail: "another identity", kinds: "map[imported_hash:1]"},
-		"different":           {rows: []string{auth0User("1", "a@x.test", with{"locale": "de"})}, people: []fakePerson{bound("auth0|1", "a@x.test")}, want: "1:different", detail: "[/traits/locale]", kinds: "map[imported_hash:1]"},
-		"different, fixed":    {rows: []string{auth0User("1", "a@x.test", with{"locale": "de"})}, people: []fakePerson{bound("auth0|1", "a@x.test")}, fix: true, want: "1:different!", kinds: "map[imported_hash:1]"},
-		"different, pending":  {rows: []string{auth0User("1", "a@x.test", with{"locale": "de"})}, people: []fakePerson{pendingOf("auth0|1", "a@x.test")}, fix: true, kinds: "map[pending:1]"},
-		"pending, hook off":   {rows: []string{auth0User("1", "a@x.test", with{"locale": "de"})}, people: []fakePerson{pendingOf("auth0|1", "a@x.test")}, fix: true, want: "1:different!", kinds: "map[pending:1]", change: func(o *bulk.ReconcileOptions) { o.HookOff = true }},
-		"blocked":             {rows: []string{auth0User("1", "a@x.test", with{"blocked": true})}, people: []fakePerson{bound("auth0|1", "a@x.test")}, want: "1:stale", detail: "blocked at Auth0", kinds: "map[imported_hash:1]"},
-		"blocked, fixed":      {rows: []string{auth0User("1", "a@x.test", with{"blocked": true})}, people: []fakePerson{bound("auth0|1", "a@x.test")}, fix: true, want: "1:stale!", kinds: "map[imported_hash:0 inactive:1]"},
-		"blocked, pending":    {rows: []string{auth0User("1", "a@x.test", with{"blocked": true})}, people: []fakePerson{pendingOf("auth0|1", "a@x.test")}, fix: true, want: "1:stale", detail: "not fixed: pending", kinds: "map[pending:1]"},
-		"blocked on both":     {rows: []string{auth0User("1", "a@x.test", with{"blocked": true})}, people: []fakePerson{inactive(bound("auth0|1", "a@x.test"))}, kinds: "map[inactive:1]"},
-		"inactive here only":  {rows: []string{one}, people: []fakePerson{inactive(bound("auth0|1", "a@x.test"))}, fix: true, kinds: "map[inactive:1]"},
-		"reset since":         {rows: []string{auth0User("1", "a@x.test", reset("2024-05-01T10:00:01Z"))}, people: []fakePerson{marked(bound("auth0|1", "a@x.test"), asHash)}, fix: true, want: "1:stale", detail: "after the hash was exported", kinds: "map[imported_hash:1]"},
-		"reset at that time":  {rows: []string{auth0User("1", "a@x.test", reset(setAt))}, people: []fakePerson{marked(bound("auth0|1", "a@x.test"), asHash)}, kinds: "map[imported_hash:1]"},
-		"reset, date unknown": {rows: []string{auth0User("1", "a@x.test", reset(setAt))}, people: []fakePerson{bound("auth0|1", "a@x.test")}, want: "1:stale", detail: "after the hash was exported", kinds: "map[imported_hash:1]"},
-		"reset, unreadable":   {rows: []string{auth0User("1", "a@x.test", reset("soon"))}, people: []fakePerson{bound("auth0|1", "a@x.test")}, want: "1:stale", detail: "cannot be read", kinds: "map[imported_hash:1]"},
+		"extra":               {people: []bulktest.Identity{bulktest.Bound("auth0|1", "a@x.test")}, want: "0:extra", detail: "no such user", kinds: "map[]"},
+		"native":              {people: []bulktest.Identity{{Traits: map[string]any{"email": "n@x.test"}}}, kinds: "map[]"},
+		"duplicate":           {rows: []string{one}, people: []bulktest.Identity{bulktest.Bound("auth0|1", "a@x.test"), bulktest.Bound("auth0|1", "b@x.test")}, want: "1:duplicate", detail: "another identity", kinds: "map[imported_hash:1]"},
+		"different":           {rows: []string{bulktest.User("1", "a@x.test", bulktest.With{"locale": "de"})}, people: []bulktest.Identity{bulktest.Bound("auth0|1", "a@x.test")}, want: "1:different", detail: "[/traits/locale]", kinds: "map[imported_hash:1]"},
+		"different, fixed":    {rows: []string{bulktest.User("1", "a@x.test", bulktest.With{"locale": "de"})}, people: []bulktest.Identity{bulktest.Bound("auth0|1", "a@x.test")}, fix: true, want: "1:different!", kinds: "map[imported_hash:1]"},
+		"different, pending":  {rows: []string{bulktest.User("1", "a@x.test", bulktest.With{"locale": "de"})}, people: []bulktest.Identity{bulktest.Pending("auth0|1", "a@x.test")}, fix: true, kinds: "map[pending:1]"},
+		"pending, hook off":   {rows: []string{bulktest.User("1", "a@x.test", bulktest.With{"locale": "de"})}, people: []bulktest.Identity{bulktest.Pending("auth0|1", "a@x.test")}, fix: true, want: "1:different!", kinds: "map[pending:1]", change: func(o *bulk.ReconcileOptions) { o.HookOff = true }},
+		"blocked":             {rows: []string{bulktest.User("1", "a@x.test", bulktest.With{"blocked": true})}, people: []bulktest.Identity{bulktest.Bound("auth0|1", "a@x.test")}, want: "1:stale", detail: "blocked at Auth0", kinds: "map[imported_hash:1]"},
+		"blocked, fixed":      {rows: []string{bulktest.User("1", "a@x.test", bulktest.With{"blocked": true})}, people: []bulktest.Identity{bulktest.Bound("auth0|1", "a@x.test")}, fix: true, want: "1:stale!", kinds: "map[imported_hash:0 inactive:1]"},
+		"blocked, pending":    {rows: []string{bulktest.User("1", "a@x.test", bulktest.With{"blocked": true})}, people: []bulktest.Identity{bulktest.Pending("auth0|1", "a@x.test")}, fix: true, want: "1:stale", detail: "not fixed: pending", kinds: "map[pending:1]"},
+		"blocked on both":     {rows: []string{bulktest.User("1", "a@x.test", bulktest.With{"blocked": true})}, people: []bulktest.Identity{bulktest.Inactive(bulktest.Bound("auth0|1", "a@x.test"))}, kinds: "map[inactive:1]"},
+		"inactive here only":  {rows: []string{one}, people: []bulktest.Identity{bulktest.Inactive(bulktest.Bound("auth0|1", "a@x.test"))}, fix: true, kinds: "map[inactive:1]"},
+		"reset since":         {rows: []string{bulktest.User("1", "a@x.test", reset("2024-05-01T10:00:01Z"))}, people: []bulktest.Identity{bulktest.Marked(bulktest.Bound("auth0|1", "a@x.test"), asHash)}, fix: true, want: "1:stale", detail: "after the hash was exported", kinds: "map[imported_hash:1]"},
+		"reset at that time":  {rows: []string{bulktest.User("1", "a@x.test", reset(bulktest.SetAt))}, people: []bulktest.Identity{bulktest.Marked(bulktest.Bound("auth0|1", "a@x.test"), asHash)}, kinds: "map[imported_hash:1]"},
+		"reset, date unknown": {rows: []string{bulktest.User("1", "a@x.test", reset(bulktest.SetAt))}, people: []bulktest.Identity{bulktest.Bound("auth0|1", "a@x.test")}, want: "1:stale", detail: "after the hash was exported", kinds: "map[imported_hash:1]"},
+		"reset, unreadable":   {rows: []string{bulktest.User("1", "a@x.test", reset("soon"))}, people: []bulktest.Identity{bulktest.Bound("auth0|1", "a@x.test")}, want: "1:stale", detail: "cannot be read", kinds: "map[imported_hash:1]"},
 		"reset after it crossed": {
-			rows: []string{auth0User("1", "a@x.test", reset("2024-05-02T10:00:00Z"))}, people: []fakePerson{marked(bound("auth0|1", "a@x.test"), with{"migrated_at": setAt})},
+			rows: []string{bulktest.User("1", "a@x.test", reset("2024-05-02T10:00:00Z"))}, people: []bulktest.Identity{bulktest.Marked(bulktest.Bound("auth0|1", "a@x.test"), bulktest.With{"migrated_at": bulktest.SetAt})},
 			want: "1:stale", detail: "after it had crossed", kinds: "map[migrated:1]",
 		},
-		"reset before it crossed": {rows: []string{auth0User("1", "a@x.test", reset("2024-04-02T10:00:00Z"))}, people: []fakePerson{marked(bound("auth0|1", "a@x.test"), with{"migrated_at": setAt})}, kinds: "map[migrated:1]"},
-		"skipped":                 {rows: []string{auth0User("1", "a@x.test", with{"multifactor": []any{"sms"}})}, want: "1:unmapped", detail: "mfa", kinds: "map[]"},
+		"reset before it crossed": {rows: []string{bulktest.User("1", "a@x.test", reset("2024-04-02T10:00:00Z"))}, people: []bulktest.Identity{bulktest.Marked(bulktest.Bound("auth0|1", "a@x.test"), bulktest.With{"migrated_at": bulktest.SetAt})}, kinds: "map[migrated:1]"},
+		"skipped":                 {rows: []string{bulktest.User("1", "a@x.test", bulktest.With{"multifactor": []any{"sms"}})}, want: "1:unmapped", detail: "mfa", kinds: "map[]"},
 		"unreadable":              {rows: []string{"{}"}, want: "1:unmapped", detail: "unreadable", kinds: "map[]"},
-		"twins":                   {rows: []string{one, auth0User("2", "A@x.test")}, want: "1:unmapped 2:unmapped", detail: "identifier_twice", kinds: "map[]"},
-		"a user twice":            {rows: []string{one, one}, people: []fakePerson{bound("auth0|1", "a@x.test")}, want: "2:unmapped", detail: "duplicate_user: line 1", kinds: "map[imported_hash:1]"},
-		"of another schema":       {rows: []string{auth0User("1", "a@x.test", with{"locale": "de"})}, people: []fakePerson{bound("auth0|1", "a@x.test")}, fix: true, want: "1:different", detail: "of the identity schema person, not other", kinds: "map[imported_hash:1]", change: func(o *bulk.ReconcileOptions) { o.SchemaID = "other" }},
-		"the mapper will not":     {rows: []string{one}, people: []fakePerson{bound("auth0|1", "a@x.test")}, want: "1:unmapped", detail: "the mapper will not", kinds: "map[imported_hash:1]", change: func(o *bulk.ReconcileOptions) { o.Mapper = grumpy{} }},
+		"twins":                   {rows: []string{one, bulktest.User("2", "A@x.test")}, want: "1:unmapped 2:unmapped", detail: "identifier_twice", kinds: "map[]"},
+		"a user twice":            {rows: []string{one, one}, people: []bulktest.Identity{bulktest.Bound("auth0|1", "a@x.test")}, want: "2:unmapped", detail: "duplicate_user: line 1", kinds: "map[imported_hash:1]"},
+		"of another schema":       {rows: []string{bulktest.User("1", "a@x.test", bulktest.With{"locale": "de"})}, people: []bulktest.Identity{bulktest.Bound("auth0|1", "a@x.test")}, fix: true, want: "1:different", detail: "of the identity schema person, not other", kinds: "map[imported_hash:1]", change: func(o *bulk.ReconcileOptions) { o.SchemaID = "other" }},
+		"the mapper will not":     {rows: []string{one}, people: []bulktest.Identity{bulktest.Bound("auth0|1", "a@x.test")}, want: "1:unmapped", detail: "the mapper will not", kinds: "map[imported_hash:1]", change: func(o *bulk.ReconcileOptions) { o.Mapper = grumpy{} }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -126,9 +107,9 @@ func TestReconcile(t *testing.T) {
 
 func (c reconciled) isFound(t *testing.T) {
 	t.Helper()
-	f := newFake(t)
+	f := bulktest.NewKratos(t)
 	for _, p := range c.people {
-		f.have(p)
+		f.Add(p)
 	}
 	result, got, findings := reconciling(t, f, c.rows, func(o *bulk.ReconcileOptions) {
 		o.Fix = c.fix
@@ -147,7 +128,7 @@ func (c reconciled) isFound(t *testing.T) {
 	if result.Users != len(c.rows) || result.Identities != len(c.people) || result.Open() != strings.Count(got, ":")-strings.Count(got, "!") {
 		t.Errorf("counted %+v", result)
 	}
-	if !c.fix && f.count("patch") > 0 {
+	if !c.fix && f.Count("patch") > 0 {
 		t.Error("something was written")
 	}
 	if c.fix {
@@ -160,13 +141,13 @@ func (c reconciled) isFound(t *testing.T) {
 // The verdict is told by numbers that add up.
 func TestReconcileVerdict(t *testing.T) {
 	t.Parallel()
-	f := newFake(t)
-	f.page = 2
-	f.have(bound("auth0|1", "a@x.test"))
-	f.have(pendingOf("auth0|2", "b@x.test"))
-	f.have(inactive(bound("auth0|3", "c@x.test")))
-	f.have(fakePerson{Traits: map[string]any{"email": "native@x.test"}})
-	rows := []string{auth0User("1", "a@x.test"), auth0User("2", "b@x.test"), auth0User("3", "c@x.test", with{"blocked": true}), auth0User("4", "d@x.test")}
+	f := bulktest.NewKratos(t)
+	f.Page = 2
+	f.Add(bulktest.Bound("auth0|1", "a@x.test"))
+	f.Add(bulktest.Pending("auth0|2", "b@x.test"))
+	f.Add(bulktest.Inactive(bulktest.Bound("auth0|3", "c@x.test")))
+	f.Add(bulktest.Identity{Traits: map[string]any{"email": "native@x.test"}})
+	rows := []string{bulktest.User("1", "a@x.test"), bulktest.User("2", "b@x.test"), bulktest.User("3", "c@x.test", bulktest.With{"blocked": true}), bulktest.User("4", "d@x.test")}
 	result, _, _ := reconciling(t, f, rows, nil)
 	text, err := json.Marshal(result)
 	if err != nil {
@@ -180,10 +161,10 @@ func TestReconcileVerdict(t *testing.T) {
 
 func TestReconcileOverAPassword(t *testing.T) {
 	t.Parallel()
-	f := newFake(t)
-	f.have(bound("auth0|1", "a@x.test"))
-	f.meanwhile = func(p *fakePerson) { p.Hash = strings.Replace(bcryptHash, "a", "b", 1) }
-	_, got, findings := reconciling(t, f, []string{auth0User("1", "a@x.test", with{"locale": "de"})}, func(o *bulk.ReconcileOptions) { o.Fix = true })
+	f := bulktest.NewKratos(t)
+	f.Add(bulktest.Bound("auth0|1", "a@x.test"))
+	f.Meanwhile = func(p *bulktest.Identity) { p.Hash = strings.Replace(bulktest.BcryptHash, "a", "b", 1) }
+	_, got, findings := reconciling(t, f, []string{bulktest.User("1", "a@x.test", bulktest.With{"locale": "de"})}, func(o *bulk.ReconcileOptions) { o.Fix = true })
 	if got != "1:different!" || !strings.Contains(findings[0].Detail, "password_changed_meanwhile") {
 		t.Errorf("found %s, %+v", got, findings)
 	}
@@ -193,8 +174,8 @@ func TestReconcileOverAPassword(t *testing.T) {
 // lost.
 func TestReconcileCSV(t *testing.T) {
 	t.Parallel()
-	f := newFake(t)
-	id := f.have(marked(bound("auth0|1", "a@x.test"), with{"app_metadata": with{"plan": "old", "roles": []any{"admin"}, "deep": with{"a": 1, "b": 2}}, "user_metadata": with{"x": "y"}}))
+	f := bulktest.NewKratos(t)
+	id := f.Add(bulktest.Marked(bulktest.Bound("auth0|1", "a@x.test"), bulktest.With{"app_metadata": bulktest.With{"plan": "old", "roles": []any{"admin"}, "deep": bulktest.With{"a": 1, "b": 2}}, "user_metadata": bulktest.With{"x": "y"}}))
 	csv := func(plan string) []string {
 		return []string{"user_id,email,identities[0].connection,app_metadata.plan,app_metadata.deep.a", "auth0|1,a@x.test,users," + plan + ",1"}
 	}
@@ -204,7 +185,7 @@ func TestReconcileCSV(t *testing.T) {
 	if _, got, findings := reconciling(t, f, csv("new"), func(o *bulk.ReconcileOptions) { o.Fix = true }); got != "2:different!" {
 		t.Errorf("found %s, %+v", got, findings)
 	}
-	text, err := json.Marshal(f.people[id].Admin["auth0"])
+	text, err := json.Marshal(f.People[id].Admin["auth0"])
 	want := `"app_metadata":{"deep":{"a":1,"b":2},"plan":"new","roles":["admin"]}`
 	if err != nil || !strings.Contains(string(text), want) || !strings.Contains(string(text), `"user_metadata":{"x":"y"}`) {
 		t.Errorf("it is now %s", text)
@@ -216,26 +197,26 @@ func TestReconcileThroughFaults(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		kind   string
-		fault  fault
+		fault  bulktest.Fault
 		want   string
 		detail string
 	}{
-		"the read":  {"read", refuses503, "1:different!", "[/traits/locale]"},
-		"the patch": {"patch", refuses429, "1:different!", "[/traits/locale]"},
-		"lost":      {"patch", lost, "1:different!", "[/traits/locale]"},
-		"broken":    {"patch", drops, "1:different!", "[/traits/locale]"},
+		"the read":  {"read", bulktest.Refuses503, "1:different!", "[/traits/locale]"},
+		"the patch": {"patch", bulktest.Refuses429, "1:different!", "[/traits/locale]"},
+		"lost":      {"patch", bulktest.Lost, "1:different!", "[/traits/locale]"},
+		"broken":    {"patch", bulktest.Drops, "1:different!", "[/traits/locale]"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFake(t)
-			f.have(bound("auth0|1", "a@x.test"))
-			f.on = func(kind string, n int) fault {
+			f := bulktest.NewKratos(t)
+			f.Add(bulktest.Bound("auth0|1", "a@x.test"))
+			f.On = func(kind string, n int) bulktest.Fault {
 				if kind == c.kind && n == 1 {
 					return c.fault
 				}
-				return well
+				return bulktest.Well
 			}
-			_, got, findings := reconciling(t, f, []string{auth0User("1", "a@x.test", with{"locale": "de"})}, func(o *bulk.ReconcileOptions) { o.Fix = true })
+			_, got, findings := reconciling(t, f, []string{bulktest.User("1", "a@x.test", bulktest.With{"locale": "de"})}, func(o *bulk.ReconcileOptions) { o.Fix = true })
 			if got != c.want || !strings.Contains(findings[0].Detail, c.detail) {
 				t.Errorf("found %s, %+v", got, findings)
 			}
@@ -245,17 +226,17 @@ func TestReconcileThroughFaults(t *testing.T) {
 
 func TestReconcileGoesWrong(t *testing.T) {
 	t.Parallel()
-	f := newFake(t)
-	f.have(bound("auth0|1", "a@x.test"))
-	f.on = func(kind string, _ int) fault {
+	f := bulktest.NewKratos(t)
+	f.Add(bulktest.Bound("auth0|1", "a@x.test"))
+	f.On = func(kind string, _ int) bulktest.Fault {
 		if kind == "page" {
-			return refuses403
+			return bulktest.Refuses403
 		}
-		return well
+		return bulktest.Well
 	}
-	s := schema(t)
+	s := bulktest.Schema(t)
 	_, err := bulk.Reconcile(t.Context(), bulk.ReconcileOptions{
-		Users: usersFile(t, many(1)[0]), Kratos: f.client(), Schema: s, Mapper: mapping.Default(s), TempDir: t.TempDir(), Progress: &quiet{}, Now: time.Now,
+		Users: bulktest.UsersFile(t, many(1)[0]), Kratos: f.Client(), Schema: s, Mapper: mapping.Default(s), TempDir: t.TempDir(), Progress: &bulktest.Quiet{}, Now: time.Now,
 	})
 	if err == nil || !strings.HasPrefix(err.Error(), "compare with the identities in Kratos: ") {
 		t.Errorf("the error is %v", err)
@@ -266,10 +247,10 @@ func TestReconcileGoesWrong(t *testing.T) {
 // for the hook asks there, and not once the reconciliation has switched him off.
 func TestReconcileBlockedCannot(t *testing.T) {
 	t.Parallel()
-	f := newFake(t)
-	f.have(pendingOf("auth0|1", "a@x.test"))
-	f.have(bound("auth0|2", "b@x.test"))
-	rows := []string{auth0User("1", "a@x.test", with{"blocked": true}), auth0User("2", "b@x.test", with{"blocked": true})}
+	f := bulktest.NewKratos(t)
+	f.Add(bulktest.Pending("auth0|1", "a@x.test"))
+	f.Add(bulktest.Bound("auth0|2", "b@x.test"))
+	rows := []string{bulktest.User("1", "a@x.test", bulktest.With{"blocked": true}), bulktest.User("2", "b@x.test", bulktest.With{"blocked": true})}
 	for _, c := range []struct {
 		fix, hookOff           bool
 		able, blocked, refused int

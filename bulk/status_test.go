@@ -12,22 +12,23 @@ import (
 
 	"ferry/bulk"
 	"ferry/kratos"
+	"ferry/test/bulktest"
 )
 
-func migrated(n int, at time.Time) fakePerson {
-	p := bound(fmt.Sprintf("auth0|m%d", n), fmt.Sprintf("m%d@x.test", n))
-	return marked(p, with{"migrated_at": at.Format(time.RFC3339), "import": map[string]any{"as": "created_pending"}})
+func migrated(n int, at time.Time) bulktest.Identity {
+	p := bulktest.Bound(fmt.Sprintf("auth0|m%d", n), fmt.Sprintf("m%d@x.test", n))
+	return bulktest.Marked(p, bulktest.With{"migrated_at": at.Format(time.RFC3339), "import": map[string]any{"as": "created_pending"}})
 }
 
 var statusNow = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 // statusOptions read it at statusNow.
-func statusOptions(f *fakeKratos, csv io.Writer) bulk.StatusOptions {
-	return bulk.StatusOptions{Kratos: f.client(), Stragglers: csv, Progress: &quiet{}, Now: func() time.Time { return statusNow }}
+func statusOptions(f *bulktest.Kratos, csv io.Writer) bulk.StatusOptions {
+	return bulk.StatusOptions{Kratos: f.Client(), Stragglers: csv, Progress: &bulktest.Quiet{}, Now: func() time.Time { return statusNow }}
 }
 
 // status reads it at statusNow.
-func status(t *testing.T, f *fakeKratos) (bulk.Status, string) {
+func status(t *testing.T, f *bulktest.Kratos) (bulk.Status, string) {
 	t.Helper()
 	var csv bytes.Buffer
 	s, err := bulk.ReadStatus(t.Context(), statusOptions(f, &csv))
@@ -39,30 +40,30 @@ func status(t *testing.T, f *fakeKratos) (bulk.Status, string) {
 
 func TestStatusKinds(t *testing.T) {
 	t.Parallel()
-	own := bound("auth0|o", "o@x.test")
+	own := bulktest.Bound("auth0|o", "o@x.test")
 	own.Admin = nil
-	imported := bound("auth0|h", "h@x.test")
-	unnoted := marked(bound("auth0|u", "u@x.test"), with{"import": map[string]any{"as": "created_pending"}})
+	imported := bulktest.Bound("auth0|h", "h@x.test")
+	unnoted := bulktest.Marked(bulktest.Bound("auth0|u", "u@x.test"), bulktest.With{"import": map[string]any{"as": "created_pending"}})
 	for name, c := range map[string]struct {
-		person fakePerson
+		person bulktest.Identity
 		want   bulk.Kind
 	}{
 		"migrated":             {migrated(1, statusNow), bulk.KindMigrated},
 		"recovered":            {unnoted, bulk.KindOwn}, // without ever crossing
 		"a hash":               {imported, bulk.KindHash},
 		"an own password":      {own, bulk.KindOwn},
-		"social":               {fakePerson{Social: []string{"google:1"}}, bulk.KindSocial},
-		"pending":              {pendingOf("auth0|p", "p@x.test"), bulk.KindPending},
-		"inactive":             {inactive(pendingOf("auth0|i", "i@x.test")), bulk.KindInactive},
-		"none":                 {fakePerson{Traits: map[string]any{"email": "n@x.test"}}, bulk.KindNone},
-		"a date that is none":  {marked(imported, with{"migrated_at": "soon"}), bulk.KindHash},
-		"a mark that is none":  {marked(imported, with{"import": "x"}), bulk.KindOwn},
-		"metadata of somebody": {fakePerson{Hash: bcryptHash, Admin: map[string]any{"auth0": "x"}}, bulk.KindOwn},
+		"social":               {bulktest.Identity{Social: []string{"google:1"}}, bulk.KindSocial},
+		"pending":              {bulktest.Pending("auth0|p", "p@x.test"), bulk.KindPending},
+		"inactive":             {bulktest.Inactive(bulktest.Pending("auth0|i", "i@x.test")), bulk.KindInactive},
+		"none":                 {bulktest.Identity{Traits: map[string]any{"email": "n@x.test"}}, bulk.KindNone},
+		"a date that is none":  {bulktest.Marked(imported, bulktest.With{"migrated_at": "soon"}), bulk.KindHash},
+		"a mark that is none":  {bulktest.Marked(imported, bulktest.With{"import": "x"}), bulk.KindOwn},
+		"metadata of somebody": {bulktest.Identity{Hash: bulktest.BcryptHash, Admin: map[string]any{"auth0": "x"}}, bulk.KindOwn},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFake(t)
-			f.have(c.person)
+			f := bulktest.NewKratos(t)
+			f.Add(c.person)
 			s, csv := status(t, f)
 			if s.Total != 1 || len(s.Kinds) != 1 || s.Kinds[c.want] != 1 {
 				t.Errorf("got %v, want %s", s.Kinds, c.want)
@@ -109,13 +110,13 @@ func TestStatusForecast(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFake(t)
-			f.page = 3
+			f := bulktest.NewKratos(t)
+			f.Page = 3
 			for i, ago := range c.ago {
-				f.have(migrated(i, statusNow.Add(-ago)))
+				f.Add(migrated(i, statusNow.Add(-ago)))
 			}
 			for i := range c.pending {
-				f.have(pendingOf(fmt.Sprintf("auth0|p%d", i), fmt.Sprintf("p%d@x.test", i)))
+				f.Add(bulktest.Pending(fmt.Sprintf("auth0|p%d", i), fmt.Sprintf("p%d@x.test", i)))
 			}
 			got, _ := status(t, f)
 			c.want.At, c.want.Total, c.want.Kinds = statusNow, len(c.ago)+c.pending, got.Kinds
@@ -131,14 +132,14 @@ func TestStatusForecast(t *testing.T) {
 // Who registered at Kratos has not crossed, and is not counted among those who have to.
 func TestStatusShareWithoutNatives(t *testing.T) {
 	t.Parallel()
-	f := newFake(t)
-	f.have(migrated(1, statusNow))
-	f.have(pendingOf("auth0|p", "p@x.test"))
-	recovered := marked(bound("auth0|r", "r@x.test"), with{"import": nil})
-	f.have(recovered)
-	f.have(pendingOf("auth0|q", "q@x.test"))
+	f := bulktest.NewKratos(t)
+	f.Add(migrated(1, statusNow))
+	f.Add(bulktest.Pending("auth0|p", "p@x.test"))
+	recovered := bulktest.Marked(bulktest.Bound("auth0|r", "r@x.test"), bulktest.With{"import": nil})
+	f.Add(recovered)
+	f.Add(bulktest.Pending("auth0|q", "q@x.test"))
 	for i := range 8 {
-		f.have(fakePerson{Traits: map[string]any{"email": fmt.Sprintf("n%d@x.test", i)}, Hash: bcryptHash})
+		f.Add(bulktest.Identity{Traits: map[string]any{"email": fmt.Sprintf("n%d@x.test", i)}, Hash: bulktest.BcryptHash})
 	}
 	s, _ := status(t, f)
 	if s.Kinds[bulk.KindOwn] != 9 || s.Unbound != 8 || s.Crossed != 0.5 {
@@ -156,10 +157,10 @@ func TestStragglersAreNoFormulas(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFake(t)
-			p := marked(pendingOf("auth0|1", ""), with{"connection": "=c"})
+			f := bulktest.NewKratos(t)
+			p := bulktest.Marked(bulktest.Pending("auth0|1", ""), bulktest.With{"connection": "=c"})
 			p.Traits = map[string]any{"username": name}
-			f.have(p)
+			f.Add(p)
 			_, csv := status(t, f)
 			_, row, _ := strings.Cut(csv, "\n")
 			if !strings.HasPrefix(row, want+",false,") || !strings.Contains(row, ",'=c,") {
@@ -172,19 +173,19 @@ func TestStragglersAreNoFormulas(t *testing.T) {
 // The stragglers are those who are pending and active, each by the best address.
 func TestStragglers(t *testing.T) {
 	t.Parallel()
-	f := newFake(t)
+	f := bulktest.NewKratos(t)
 	pending := func(id string, traits map[string]any, verified ...kratos.Address) {
-		p := pendingOf("auth0|"+id, "")
-		p = marked(p, with{"connection": "users", "import": map[string]any{"as": "created_pending", "at": "2026-11-01T00:00:00+01:00"}})
+		p := bulktest.Pending("auth0|"+id, "")
+		p = bulktest.Marked(p, bulktest.With{"connection": "users", "import": map[string]any{"as": "created_pending", "at": "2026-11-01T00:00:00+01:00"}})
 		p.ID, p.Traits, p.Addresses = "00000000-0000-4000-8000-00000000000"+id, traits, verified
-		f.have(p)
+		f.Add(p)
 	}
 	both := map[string]any{"email": "b@x.test", "phone": "+491"}
 	pending("1", map[string]any{"email": "a@x.test"}, kratos.Address{Value: "a@x.test", Via: "email", Verified: true})
 	pending("2", both)
 	pending("3", map[string]any{"email": "c@x.test", "phone": "+492"}, kratos.Address{Value: "+492", Via: "sms", Verified: true})
 	pending("4", map[string]any{"username": "dee, the second"})
-	f.have(inactive(pendingOf("auth0|5", "e@x.test")))
+	f.Add(bulktest.Inactive(bulktest.Pending("auth0|5", "e@x.test")))
 	_, csv := status(t, f)
 	want := "address,verified,identity_id,user_id,connection,imported_at,last_login,locale,name\n"
 	for i, start := range []string{"a@x.test,true", "b@x.test,false", "+492,true", `"dee, the second",false`} {
@@ -199,7 +200,7 @@ func TestStragglers(t *testing.T) {
 // first, and who never did last.
 func TestStragglersOfAnExport(t *testing.T) {
 	t.Parallel()
-	f := newFake(t)
+	f := bulktest.NewKratos(t)
 	for i, traits := range []map[string]any{
 		{"email": "1@x.test"},
 		{"email": "2@x.test", "name": "Traits Win", "locale": "de"},
@@ -207,18 +208,18 @@ func TestStragglersOfAnExport(t *testing.T) {
 		{"email": "4@x.test", "given_name": "Bo"},
 		{"email": "5@x.test"},
 	} {
-		p := pendingOf(fmt.Sprintf("auth0|%d", i+1), "")
+		p := bulktest.Pending(fmt.Sprintf("auth0|%d", i+1), "")
 		p.ID, p.Traits = fmt.Sprintf("00000000-0000-4000-8000-00000000000%d", i+1), traits
-		f.have(p)
+		f.Add(p)
 	}
-	f.have(migrated(6, statusNow))
-	users := usersFile(t, strings.Join([]string{
-		auth0User("1", "1@x.test", with{"last_login": "2026-01-01T01:00:00+01:00", "name": "=1+1", "locale": " en"}),
-		auth0User("2", "2@x.test", with{"last_login": "2025-01-01T00:00:00.123Z", "name": "Auth0", "locale": "en"}),
+	f.Add(migrated(6, statusNow))
+	users := bulktest.UsersFile(t, strings.Join([]string{
+		bulktest.User("1", "1@x.test", bulktest.With{"last_login": "2026-01-01T01:00:00+01:00", "name": "=1+1", "locale": " en"}),
+		bulktest.User("2", "2@x.test", bulktest.With{"last_login": "2025-01-01T00:00:00.123Z", "name": "Auth0", "locale": "en"}),
 		"not a user",
-		auth0User("3", "3@x.test"),
-		auth0User("4", "4@x.test", with{"last_login": map[string]any{"$date": "2026-02-01T00:00:00Z"}, "user_metadata": map[string]any{"locale": "fr"}}),
-		auth0User("6", "m6@x.test", with{"last_login": "2026-03-01T00:00:00Z"}),
+		bulktest.User("3", "3@x.test"),
+		bulktest.User("4", "4@x.test", bulktest.With{"last_login": map[string]any{"$date": "2026-02-01T00:00:00Z"}, "user_metadata": map[string]any{"locale": "fr"}}),
+		bulktest.User("6", "m6@x.test", bulktest.With{"last_login": "2026-03-01T00:00:00Z"}),
 	}, "\n")+"\n")
 	for range 2 { // a watch reads the file again
 		var csv bytes.Buffer
@@ -250,15 +251,15 @@ func TestStragglersOfAnExport(t *testing.T) {
 
 func TestStatusGoesWrong(t *testing.T) {
 	t.Parallel()
-	f := newFake(t)
-	f.have(pendingOf("auth0|1", "a@x.test"))
-	if _, err := bulk.ReadStatus(t.Context(), statusOptions(f, &brokenWriter{})); err == nil {
+	f := bulktest.NewKratos(t)
+	f.Add(bulktest.Pending("auth0|1", "a@x.test"))
+	if _, err := bulk.ReadStatus(t.Context(), statusOptions(f, &bulktest.BrokenWriter{})); err == nil {
 		t.Error("stragglers that nobody could write are no error")
 	}
 	if s, err := bulk.ReadStatus(t.Context(), statusOptions(f, nil)); err != nil || s.Total != 1 || s.Unbound != 0 {
 		t.Errorf("%+v, %v", s, err)
 	}
-	f.on = func(string, int) fault { return refuses403 }
+	f.On = func(string, int) bulktest.Fault { return bulktest.Refuses403 }
 	if _, err := bulk.ReadStatus(t.Context(), statusOptions(f, nil)); err == nil || !strings.HasPrefix(err.Error(), "read the identities in Kratos: ") {
 		t.Errorf("the error is %v", err)
 	}

@@ -9,68 +9,63 @@ import (
 	"time"
 
 	"ferry/bulk"
+	"ferry/test/bulktest"
 )
-
-// bound is an identity that was imported of the user before.
-func bound(userID, email string) fakePerson {
-	return fakePerson{
-		SchemaID: "person", Traits: map[string]any{"email": email}, Hash: bcryptHash,
-		Admin: map[string]any{"auth0": map[string]any{"user_id": userID, "user_ids": []any{userID}, "import": map[string]any{"run": "earlier", "as": "created_hash"}}},
-	}
-}
 
 // known is a row of a user who has an identity.
 type known struct {
 	row     string
-	was     func(*fakePerson)
+	was     func(*bulktest.Identity)
 	opts    func(*bulk.ImportOptions)
 	want    string
 	patches string
-	check   func(*fakePerson) bool
+	check   func(*bulktest.Identity) bool
 }
 
 func TestOnConflict(t *testing.T) {
 	t.Parallel()
-	news := with{"locale": "de-DE"}
+	news := bulktest.With{"locale": "de-DE"}
 	for name, c := range map[string]known{
-		"skip": {row: verified("1", "a@x.test", news), opts: func(o *bulk.ImportOptions) { o.OnConflict = bulk.ConflictSkip }, want: "skipped:exists"},
-		"fail": {row: verified("1", "a@x.test", news), opts: func(o *bulk.ImportOptions) { o.OnConflict = bulk.ConflictFail }, want: "failed:exists"},
+		"skip": {row: bulktest.Verified("1", "a@x.test", news), opts: func(o *bulk.ImportOptions) { o.OnConflict = bulk.ConflictSkip }, want: "skipped:exists"},
+		"fail": {row: bulktest.Verified("1", "a@x.test", news), opts: func(o *bulk.ImportOptions) { o.OnConflict = bulk.ConflictFail }, want: "failed:exists"},
 		"update": {
-			row: verified("1", "a@x.test", news), want: "updated",
-			check: func(p *fakePerson) bool {
-				return p.Traits["locale"] == "de-DE" && p.Addresses[0].Verified && p.Hash == bcryptHash
+			row: bulktest.Verified("1", "a@x.test", news), want: "updated",
+			check: func(p *bulktest.Identity) bool {
+				return p.Traits["locale"] == "de-DE" && p.Addresses[0].Verified && p.Hash == bulktest.BcryptHash
 			},
 		},
-		"dry run": {row: verified("1", "a@x.test", news), opts: func(o *bulk.ImportOptions) { o.DryRun = true }, want: "updated", patches: "none"},
+		"dry run": {row: bulktest.Verified("1", "a@x.test", news), opts: func(o *bulk.ImportOptions) { o.DryRun = true }, want: "updated", patches: "none"},
 		"unchanged": {
-			row: verified("1", "a@x.test"), was: func(p *fakePerson) { p.Addresses[0].Verified = true }, want: "skipped:unchanged", patches: "none",
+			row: bulktest.Verified("1", "a@x.test"), was: func(p *bulktest.Identity) { p.Addresses[0].Verified = true }, want: "skipped:unchanged", patches: "none",
 		},
-		"another address now": {row: verified("1", "new@x.test", news), want: "updated", check: func(p *fakePerson) bool { return p.Traits["email"] == "a@x.test" && p.Traits["locale"] == "de-DE" }},
-		"of another schema":   {row: verified("1", "a@x.test", news), was: func(p *fakePerson) { p.SchemaID = "other" }, want: "failed:invalid", patches: "none"},
-		"pending":             {row: verified("1", "a@x.test", news), was: func(p *fakePerson) { p.Hook, p.Hash = true, "" }, want: "skipped:pending", patches: "none"},
+		"another address now": {row: bulktest.Verified("1", "new@x.test", news), want: "updated", check: func(p *bulktest.Identity) bool {
+			return p.Traits["email"] == "a@x.test" && p.Traits["locale"] == "de-DE"
+		}},
+		"of another schema": {row: bulktest.Verified("1", "a@x.test", news), was: func(p *bulktest.Identity) { p.SchemaID = "other" }, want: "failed:invalid", patches: "none"},
+		"pending":           {row: bulktest.Verified("1", "a@x.test", news), was: func(p *bulktest.Identity) { p.Hook, p.Hash = true, "" }, want: "skipped:pending", patches: "none"},
 		"pending, hook off": {
-			row: verified("1", "a@x.test", news), was: func(p *fakePerson) { p.Hook, p.Hash = true, "" },
-			opts: func(o *bulk.ImportOptions) { o.HookOff = true }, want: "updated", check: func(p *fakePerson) bool { return p.Hook && p.Hash == "" },
+			row: bulktest.Verified("1", "a@x.test", news), was: func(p *bulktest.Identity) { p.Hook, p.Hash = true, "" },
+			opts: func(o *bulk.ImportOptions) { o.HookOff = true }, want: "updated", check: func(p *bulktest.Identity) bool { return p.Hook && p.Hash == "" },
 		},
 		"blocked": {
-			row: verified("1", "a@x.test", with{"blocked": true}), want: "updated", check: func(p *fakePerson) bool { return p.State == "inactive" },
+			row: bulktest.Verified("1", "a@x.test", bulktest.With{"blocked": true}), want: "updated", check: func(p *bulktest.Identity) bool { return p.State == "inactive" },
 		},
 		"inactive, not blocked": {
-			row: verified("1", "a@x.test", news), was: func(p *fakePerson) { p.State = "inactive" }, want: "updated",
-			check: func(p *fakePerson) bool { return p.State == "inactive" && p.Traits["locale"] == "de-DE" },
+			row: bulktest.Verified("1", "a@x.test", news), was: func(p *bulktest.Identity) { p.State = "inactive" }, want: "updated",
+			check: func(p *bulktest.Identity) bool { return p.State == "inactive" && p.Traits["locale"] == "de-DE" },
 		},
 		"linked accounts since": {
-			row: verified("1", "a@x.test", linked("users auth0 1", "google-oauth2 google-oauth2 117")), opts: providers("google-oauth2=google"), want: "updated",
-			check: func(p *fakePerson) bool {
+			row: bulktest.Verified("1", "a@x.test", linked("users auth0 1", "google-oauth2 google-oauth2 117")), opts: providers("google-oauth2=google"), want: "updated",
+			check: func(p *bulktest.Identity) bool {
 				return len(p.Social) == 0 && fmt.Sprint(p.Admin["auth0"].(map[string]any)["user_ids"]) == "[auth0|1]"
 			},
 		},
 		"rebound": {
-			row: verified("1", "a@x.test", news), was: func(p *fakePerson) { p.Admin["auth0"].(map[string]any)["user_id"] = "auth0|2" },
+			row: bulktest.Verified("1", "a@x.test", news), was: func(p *bulktest.Identity) { p.Admin["auth0"].(map[string]any)["user_id"] = "auth0|2" },
 			want: "failed:identifier belongs to another user", patches: "none",
 		},
 		"only linked to it": {
-			row: verified("1", "b@x.test", news), was: func(p *fakePerson) {
+			row: bulktest.Verified("1", "b@x.test", news), was: func(p *bulktest.Identity) {
 				p.Admin["auth0"] = map[string]any{"user_id": "auth0|2", "user_ids": []any{"auth0|2", "auth0|1"}}
 			}, want: "created_pending:no_hash", patches: "none",
 		},
@@ -84,12 +79,12 @@ func TestOnConflict(t *testing.T) {
 
 func (c known) meets(t *testing.T) {
 	t.Helper()
-	f := newFake(t)
-	id := f.have(bound("auth0|1", "a@x.test"))
+	f := bulktest.NewKratos(t)
+	id := f.Add(bulktest.Bound("auth0|1", "a@x.test"))
 	if c.was != nil {
-		c.was(f.people[id])
+		c.was(f.People[id])
 	}
-	before := f.text(id)
+	before := f.Text(id)
 	im := newImport(t, f, c.row)
 	im.opts.OnConflict = bulk.ConflictUpdate
 	if c.opts != nil {
@@ -102,13 +97,13 @@ func (c known) meets(t *testing.T) {
 	if c.want != "created_pending:no_hash" && results[0].IdentityID != id {
 		t.Errorf("the result is of %s, want %s", results[0].IdentityID, id)
 	}
-	if still := f.text(id) == before; still != (c.check == nil) {
-		t.Errorf("it was %s\nit is  %s", before, f.text(id))
+	if still := f.Text(id) == before; still != (c.check == nil) {
+		t.Errorf("it was %s\nit is  %s", before, f.Text(id))
 	}
-	if c.check != nil && !c.check(f.people[id]) {
-		t.Errorf("it is %s", f.text(id))
+	if c.check != nil && !c.check(f.People[id]) {
+		t.Errorf("it is %s", f.Text(id))
 	}
-	for _, path := range f.patches {
+	for _, path := range f.Patches {
 		if c.patches == "none" || strings.Contains(path, "user_id") {
 			t.Errorf("patched %s", path)
 		}
@@ -121,16 +116,16 @@ func TestUpdateBesideAnother(t *testing.T) {
 	t.Parallel()
 	const first, second = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"
 	for _, ids := range [][2]string{{first, second}, {second, first}} {
-		f := newFake(t)
-		mine, other := bound("auth0|1", "a@x.test"), fakePerson{ID: ids[1], Traits: map[string]any{"email": "b@x.test"}}
+		f := bulktest.NewKratos(t)
+		mine, other := bulktest.Bound("auth0|1", "a@x.test"), bulktest.Identity{ID: ids[1], Traits: map[string]any{"email": "b@x.test"}}
 		mine.ID = ids[0]
-		f.have(mine)
-		f.have(other)
-		before := f.text(first) + f.text(second)
-		im := newImport(t, f, verified("1", "b@x.test", with{"locale": "de"}))
+		f.Add(mine)
+		f.Add(other)
+		before := f.Text(first) + f.Text(second)
+		im := newImport(t, f, bulktest.Verified("1", "b@x.test", bulktest.With{"locale": "de"}))
 		im.opts.OnConflict = bulk.ConflictUpdate
 		_, results := im.must()
-		if words(results) != "1:failed:identifier belongs to another user" || results[0].IdentityID != ids[1] || f.text(first)+f.text(second) != before {
+		if words(results) != "1:failed:identifier belongs to another user" || results[0].IdentityID != ids[1] || f.Text(first)+f.Text(second) != before {
 			t.Errorf("%+v", results)
 		}
 	}
@@ -139,14 +134,14 @@ func TestUpdateBesideAnother(t *testing.T) {
 // A password that changes while the identity is written is told.
 func TestUpdateOverAPassword(t *testing.T) {
 	t.Parallel()
-	f := newFake(t)
-	f.have(bound("auth0|1", "a@x.test"))
-	f.meanwhile = func(p *fakePerson) { p.Hash = strings.Replace(bcryptHash, "a", "b", 1) }
-	im := newImport(t, f, verified("1", "a@x.test", with{"locale": "de"}))
+	f := bulktest.NewKratos(t)
+	f.Add(bulktest.Bound("auth0|1", "a@x.test"))
+	f.Meanwhile = func(p *bulktest.Identity) { p.Hash = strings.Replace(bulktest.BcryptHash, "a", "b", 1) }
+	im := newImport(t, f, bulktest.Verified("1", "a@x.test", bulktest.With{"locale": "de"}))
 	im.opts.OnConflict = bulk.ConflictUpdate
 	_, results := im.must()
-	if got := words(results); got != "1:updated:password_changed_meanwhile" || f.count("patch") != 1 {
-		t.Errorf("%s after %d patches", got, f.count("patch"))
+	if got := words(results); got != "1:updated:password_changed_meanwhile" || f.Count("patch") != 1 {
+		t.Errorf("%s after %d patches", got, f.Count("patch"))
 	}
 }
 
@@ -154,24 +149,24 @@ func TestUpdateOverAPassword(t *testing.T) {
 func TestUpdateThroughFaults(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		wrong fault
+		wrong bulktest.Fault
 		want  string
-	}{"before it was done": {refuses503, "1:updated"}, "after it was done": {crashes, "1:skipped:unchanged"}} {
+	}{"before it was done": {bulktest.Refuses503, "1:updated"}, "after it was done": {bulktest.Crashes, "1:skipped:unchanged"}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFake(t)
-			id := f.have(bound("auth0|1", "a@x.test"))
-			f.on = func(kind string, n int) fault {
+			f := bulktest.NewKratos(t)
+			id := f.Add(bulktest.Bound("auth0|1", "a@x.test"))
+			f.On = func(kind string, n int) bulktest.Fault {
 				if kind == "patch" && n == 1 {
 					return c.wrong
 				}
-				return well
+				return bulktest.Well
 			}
-			im := newImport(t, f, verified("1", "a@x.test", with{"locale": "de"}))
+			im := newImport(t, f, bulktest.Verified("1", "a@x.test", bulktest.With{"locale": "de"}))
 			im.opts.OnConflict = bulk.ConflictUpdate
 			_, results := im.must()
-			if words(results) != c.want || f.people[id].Traits["locale"] != "de" {
-				t.Errorf("%s: %s", words(results), f.text(id))
+			if words(results) != c.want || f.People[id].Traits["locale"] != "de" {
+				t.Errorf("%s: %s", words(results), f.Text(id))
 			}
 		})
 	}
@@ -202,7 +197,7 @@ func allFlags() []flags {
 func (f flags) opts(t *testing.T, o *bulk.ImportOptions) {
 	t.Helper()
 	o.Mode, o.OnConflict, o.HookOff, o.DropMFA, o.ExternalID = f.mode, f.conflict, f.hookOff, f.dropMFA, f.external
-	o.Hashes = hashesFile(t, hashLine("victim", bcryptHash, setAt), hashLine("twin", strings.Replace(bcryptHash, "a", "e", 1), setAt))
+	o.Hashes = bulktest.HashesFile(t, bulktest.HashLine("victim", bulktest.BcryptHash, bulktest.SetAt), bulktest.HashLine("twin", strings.Replace(bulktest.BcryptHash, "a", "e", 1), bulktest.SetAt))
 	if f.social {
 		o.Providers = bulk.Providers{"google-oauth2": "google"}
 	}
@@ -211,24 +206,24 @@ func (f flags) opts(t *testing.T, o *bulk.ImportOptions) {
 
 // twins are rows of somebody who calls himself as the victim does, proving nothing of it.
 func twins(f flags) []string {
-	changes := []with{linked("users auth0 twin", "google-oauth2 google-oauth2 666"), {"locale": "evil", "username": "mallory", "app_metadata": with{"evil": true}, "blocked": true}}
+	changes := []bulktest.With{linked("users auth0 twin", "google-oauth2 google-oauth2 666"), {"locale": "evil", "username": "mallory", "app_metadata": bulktest.With{"evil": true}, "blocked": true}}
 	if f.dropMFA {
-		changes = append(changes, with{"multifactor": []any{"guardian"}})
+		changes = append(changes, bulktest.With{"multifactor": []any{"guardian"}})
 	}
 	var rows []string
 	for _, email := range []string{"kim@x.test", "KIM@X.test"} {
-		rows = append(rows, auth0User("twin", email, changes...))
+		rows = append(rows, bulktest.User("twin", email, changes...))
 	}
-	rows = append(rows, verified("twin", "\u212aim@x.test", changes...)) // Kelvin's sign, which Kratos takes for a k
+	rows = append(rows, bulktest.Verified("twin", "\u212aim@x.test", changes...)) // Kelvin's sign, which Kratos takes for a k
 	name := maps.Clone(changes[1])
 	name["username"] = "Kim@x.test"
-	return append(rows, verified("twin", "mallory@x.test", append(slices.Clone(changes), name)...))
+	return append(rows, bulktest.Verified("twin", "mallory@x.test", append(slices.Clone(changes), name)...))
 }
 
 // A twin changes nothing of the victim's, wherever they meet and whatever the flags.
 func TestTwin(t *testing.T) {
 	t.Parallel()
-	victim := verified("victim", "kim@x.test", linked("users auth0 victim", "google-oauth2 google-oauth2 117"), with{"locale": "de"})
+	victim := bulktest.Verified("victim", "kim@x.test", linked("users auth0 victim", "google-oauth2 google-oauth2 117"), bulktest.With{"locale": "de"})
 	for i, flags := range allFlags() {
 		t.Run(fmt.Sprintf("%+v", flags), func(t *testing.T) {
 			t.Parallel()
@@ -250,8 +245,8 @@ func TestTwin(t *testing.T) {
 // importedVictim imports the rows, and returns the victim's identity but for its ids.
 func importedVictim(t *testing.T, flags flags, rows ...string) string {
 	t.Helper()
-	f := newFake(t)
-	f.v131 = flags.v131
+	f := bulktest.NewKratos(t)
+	f.V131 = flags.v131
 	im := newImport(t, f, rows...)
 	flags.opts(t, &im.opts)
 	_, results := im.must()
@@ -260,10 +255,10 @@ func importedVictim(t *testing.T, flags flags, rows ...string) string {
 			t.Errorf("%s is %s: %s", r.UserID, r.Outcome, r.Reason)
 		}
 	}
-	if n := len(f.all()); n != 1 {
+	if n := len(f.All()); n != 1 {
 		t.Errorf("there are %d identities", n)
 	}
-	return runID.ReplaceAllString(f.text(f.of("auth0|victim").ID), "ID")
+	return runID.ReplaceAllString(f.Text(f.Of("auth0|victim").ID), "ID")
 }
 
 // existingVictim imports the twin where the victim has an identity: one of an import,
@@ -271,24 +266,24 @@ func importedVictim(t *testing.T, flags flags, rows ...string) string {
 func existingVictim(t *testing.T, flags flags, pending bool, twin string) {
 	t.Helper()
 	for _, native := range []bool{false, true} {
-		f := newFake(t)
-		f.v131 = flags.v131
-		was := bound("auth0|victim", "Kim@x.test")
+		f := bulktest.NewKratos(t)
+		f.V131 = flags.v131
+		was := bulktest.Bound("auth0|victim", "Kim@x.test")
 		if native {
 			was.Admin = nil
 		}
 		if pending {
 			was.Hash, was.Hook = "", true
 		}
-		id := f.have(was)
-		before := f.text(id)
+		id := f.Add(was)
+		before := f.Text(id)
 		im := newImport(t, f, twin)
 		flags.opts(t, &im.opts)
 		_, results := im.must()
 		if got := words(results); got != "1:failed:identifier belongs to another user" {
 			t.Errorf("native %v: %s", native, got)
 		}
-		if after := f.text(id); after != before || f.count("patch") > 0 || len(f.all()) != 1 {
+		if after := f.Text(id); after != before || f.Count("patch") > 0 || len(f.All()) != 1 {
 			t.Errorf("native %v: it was\n%s\nand is\n%s", native, before, after)
 		}
 	}

@@ -1,0 +1,254 @@
+package bulktest
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"ferry/kratos"
+)
+
+// Identity is an identity of the fake.
+type Identity struct {
+	ID, SchemaID, State, ExternalID string
+	Traits, Public, Admin           map[string]any
+	Addresses                       []kratos.Address
+	Identifiers, Social             []string
+	Hash                            string
+	Hook                            bool
+}
+
+// UserID returns the Auth0 user that the identity was created from.
+func (p *Identity) UserID() string {
+	auth0, _ := p.Admin["auth0"].(map[string]any)
+	id, _ := auth0["user_id"].(string)
+	return id
+}
+
+// derive makes identifiers and addresses of the traits, as Kratos does by the schema.
+func (p *Identity) derive() {
+	p.Identifiers = nil
+	var addresses []kratos.Address
+	for name, via := range map[string]string{"email": "email", "phone": "sms", "username": ""} {
+		value, _ := p.Traits[name].(string)
+		value = strings.ToLower(strings.TrimSpace(value))
+		if value == "" {
+			continue
+		}
+		if name != "phone" {
+			p.Identifiers = append(p.Identifiers, value)
+		}
+		if via == "" {
+			continue
+		}
+		verified := slices.Contains(p.Addresses, kratos.Address{Value: value, Via: via, Verified: true})
+		addresses = append(addresses, kratos.Address{Value: value, Via: via, Verified: verified})
+	}
+	slices.Sort(p.Identifiers)
+	slices.SortFunc(addresses, func(a, b kratos.Address) int { return strings.Compare(b.Via, a.Via) })
+	p.Addresses = addresses
+}
+
+// conflicts tells whether two identities want the same.
+func (p *Identity) conflicts(q *Identity) bool {
+	shares := func(a, b []string) bool {
+		return slices.ContainsFunc(a, func(text string) bool { return slices.Contains(b, text) })
+	}
+	return p.ID != q.ID && (shares(p.Identifiers, q.Identifiers) || shares(p.Social, q.Social) ||
+		p.ExternalID != "" && p.ExternalID == q.ExternalID ||
+		slices.ContainsFunc(p.Addresses, func(a kratos.Address) bool {
+			return slices.ContainsFunc(q.Addresses, func(b kratos.Address) bool { return a.Value == b.Value && a.Via == b.Via })
+		}))
+}
+
+func (p *Identity) answer(withPassword bool) map[string]any {
+	password := map[string]any{"type": "password", "identifiers": p.Identifiers, "version": 0}
+	if withPassword {
+		password["config"] = map[string]any{"hashed_password": p.Hash, "use_password_migration_hook": p.Hook}
+	}
+	credentials := map[string]any{"password": password}
+	if len(p.Social) > 0 {
+		credentials["oidc"] = map[string]any{"type": "oidc", "identifiers": p.Social, "version": 0}
+	}
+	var addresses []map[string]any
+	for _, a := range p.Addresses {
+		addresses = append(addresses, map[string]any{"value": a.Value, "via": a.Via, "verified": a.Verified, "status": "pending"})
+	}
+	out := map[string]any{
+		"id": p.ID, "schema_id": p.SchemaID, "state": p.State, "traits": p.Traits, "credentials": credentials,
+		"metadata_public": p.Public, "metadata_admin": p.Admin, "verifiable_addresses": addresses,
+		"created_at": "2026-11-21T19:49:27Z", "updated_at": "2026-11-21T19:49:27Z",
+	}
+	if p.ExternalID != "" {
+		out["external_id"] = p.ExternalID
+	}
+	return out
+}
+
+type createBody struct {
+	Credentials struct {
+		OIDC *struct {
+			Config struct {
+				Providers []struct {
+					Provider string `json:"provider"`
+					Subject  string `json:"subject"`
+				} `json:"providers"`
+			} `json:"config"`
+		} `json:"oidc"`
+		Password *struct {
+			Config struct {
+				Hash string `json:"hashed_password"`
+				Hook bool   `json:"use_password_migration_hook"`
+			} `json:"config"`
+		} `json:"password"`
+	} `json:"credentials"`
+	ExternalID *string        `json:"external_id"`
+	Admin      map[string]any `json:"metadata_admin"`
+	Public     map[string]any `json:"metadata_public"`
+	SchemaID   string         `json:"schema_id"`
+	State      string         `json:"state"`
+	Traits     map[string]any `json:"traits"`
+	Addresses  []struct {
+		kratos.Address
+
+		Status string `json:"status"`
+	} `json:"verifiable_addresses"`
+}
+
+// person is the identity of a body; refused is why the whole batch is not taken.
+func (c createBody) person(v131 bool) (p *Identity, refused string) {
+	p = &Identity{ID: uuid.NewString(), SchemaID: c.SchemaID, State: c.State, Traits: c.Traits, Public: c.Public, Admin: c.Admin}
+	if p.State == "" {
+		p.State = "active"
+	}
+	if c.ExternalID != nil {
+		if v131 {
+			return nil, `json: unknown field "external_id"`
+		}
+		p.ExternalID = *c.ExternalID
+	}
+	for _, a := range c.Addresses {
+		p.Addresses = append(p.Addresses, kratos.Address{Value: strings.ToLower(strings.TrimSpace(a.Value)), Via: a.Via, Verified: a.Verified && a.Status == "completed"})
+	}
+	if password := c.Credentials.Password; password != nil {
+		p.Hash, p.Hook = password.Config.Hash, password.Config.Hook
+		if p.Hook && p.Hash != "" {
+			return nil, "the flag wins over the hash, which is dropped: nobody wants that"
+		}
+		if p.Hash != "" && !regexp.MustCompile(`^\$2[aby]\$[0-9]{2}\$.{53}$`).MatchString(p.Hash) {
+			return nil, "the hash is of no known format"
+		}
+	}
+	if oidc := c.Credentials.OIDC; oidc != nil {
+		for _, one := range oidc.Config.Providers {
+			p.Social = append(p.Social, one.Provider+":"+one.Subject)
+		}
+		slices.Sort(p.Social)
+	}
+	p.derive()
+	return p, ""
+}
+
+// The traits that make the fake refuse an identity, or the whole batch it is in.
+const (
+	RefusedNickname = "Kratos minds"
+	PoisonNickname  = "Kratos minds a lot"
+	BreaksNickname  = "Kratos breaks"
+)
+
+var patchable = regexp.MustCompile(`^/(traits|metadata_public|metadata_admin)(/.+)?$|^/state$|^/verifiable_addresses/[0-9]+/(verified|status)$`)
+
+// patch applies a JSON patch; it must touch nothing that ferry may not.
+func (f *Kratos) patch(id string, body []byte) (int, any) {
+	p := f.People[id]
+	if p == nil {
+		return said(http.StatusNotFound, "Unable to locate the resource")
+	}
+	var ops []struct {
+		Op    string `json:"op"`
+		Path  string `json:"path"`
+		Value any    `json:"value"`
+	}
+	if err := Strict(body, &ops); err != nil {
+		f.t.Errorf("a patch: %v", err)
+	}
+	text, err := json.Marshal(p.answer(false))
+	var doc map[string]any
+	if err != nil || json.Unmarshal(text, &doc) != nil {
+		f.t.Error(err)
+	}
+	for _, op := range ops {
+		if !patchable.MatchString(op.Path) || op.Op != "add" && op.Op != "replace" {
+			f.t.Errorf("a patch with %s %s", op.Op, op.Path)
+			return said(http.StatusBadRequest, "patch")
+		}
+		f.Patches = append(f.Patches, op.Op+" "+op.Path)
+		if !apply(doc, op.Op, strings.Split(op.Path[1:], "/"), op.Value) {
+			f.t.Errorf("a patch with %s %s, which is not there", op.Op, op.Path)
+			return said(http.StatusBadRequest, "patch")
+		}
+	}
+	next := *p
+	next.take(doc)
+	if slices.ContainsFunc(slices.Collect(maps.Values(f.People)), next.conflicts) {
+		return said(http.StatusConflict, "This identity conflicts with another identity that already exists.")
+	}
+	f.People[id] = &next
+	if f.Meanwhile != nil {
+		f.Meanwhile(&next)
+	}
+	return http.StatusOK, next.answer(false)
+}
+
+// take makes the identity what a patched document says.
+func (p *Identity) take(doc map[string]any) {
+	p.State, _ = doc["state"].(string)
+	p.Traits, _ = doc["traits"].(map[string]any)
+	p.Public, _ = doc["metadata_public"].(map[string]any)
+	p.Admin, _ = doc["metadata_admin"].(map[string]any)
+	p.Addresses = nil
+	list, _ := doc["verifiable_addresses"].([]any)
+	for _, element := range list {
+		a, _ := element.(map[string]any)
+		value, _ := a["value"].(string)
+		via, _ := a["via"].(string)
+		verified, _ := a["verified"].(bool)
+		p.Addresses = append(p.Addresses, kratos.Address{Value: value, Via: via, Verified: verified})
+	}
+	p.derive()
+}
+
+// apply does one operation of RFC 6902.
+func apply(into any, op string, path []string, value any) bool {
+	name := strings.NewReplacer("~1", "/", "~0", "~").Replace(path[0])
+	if list, isList := into.([]any); isList {
+		i, err := strconv.Atoi(name)
+		return err == nil && i < len(list) && len(path) > 1 && apply(list[i], op, path[1:], value)
+	}
+	object, isObject := into.(map[string]any)
+	if !isObject || object == nil {
+		return false
+	}
+	was, there := object[name]
+	switch {
+	case len(path) > 1:
+		return there && apply(was, op, path[1:], value)
+	case op == "replace" && !there:
+		return false
+	}
+	object[name] = value
+	return true
+}
+
+// Strict decodes as Kratos does: an unknown key is an error.
+func Strict(text []byte, into any) error {
+	decoder := json.NewDecoder(strings.NewReader(string(text)))
+	decoder.DisallowUnknownFields()
+	return decoder.Decode(into)
+}
