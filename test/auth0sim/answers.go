@@ -131,7 +131,7 @@ func serviceRows() []AnswerRow {
 		{AnswerDisabledRealm, "OLDDOC", Answer{Status: 400, Error: "invalid_request", Description: "the connection was disabled"}, "realm switched off, or not enabled for the application"},
 		{AnswerUnsupportedRealm, "GAP", Answer{Status: 403, Error: "invalid_request", Description: "invalid connection specified for password grant"}, "realm whose strategy takes no passwords"},
 		{AnswerMissingParameter, "OLDDOC", Answer{Status: 400, Error: "invalid_request", Description: "missing {parameter} parameter"}, "a required parameter is missing or empty"},
-		{AnswerInvalidScope, "OLDDOC", Answer{Status: 400, Error: "invalid_scope", Description: "Scope must be an array or a string"}, "scope of another JSON type"},
+		{AnswerInvalidScope, "OLDDOC", Answer{Status: 400, Error: "invalid_scope", Description: "Scope must be an array or a string"}, ""},
 		{AnswerMalformed, "INF", Answer{Status: 400, Error: "invalid_request", Description: "{reason}"}, "a body that cannot be read, or says a thing twice"},
 		{AnswerUnsupportedGrant, "OLDDOC", Answer{Status: 501, Error: "unsupported_grant_type", Description: "Unsupported grant type: {grant_type}"}, "a grant that is unknown, or not imitated"},
 		{AnswerMethodNotAllowed, "OLDDOC", Answer{Status: 405, Error: "method_not_allowed", Description: "Method not allowed"}, "anything but POST"},

@@ -22,12 +22,6 @@ func (c *clock) now() time.Time {
 	return c.source().Add(c.offset)
 }
 
-func (c *clock) set(t time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.offset = t.Sub(c.source())
-}
-
 func (c *clock) advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -42,10 +36,6 @@ func (c *clock) reset() {
 
 // Now is the tenant's time.
 func (s *Server) Now() time.Time { return s.clock.now() }
-
-// SetClock moves the tenant's time to t; it runs on from there as the
-// configured clock does.
-func (s *Server) SetClock(t time.Time) { s.clock.set(t) }
 
 // Advance moves the tenant's time on by d, or back.
 func (s *Server) Advance(d time.Duration) { s.clock.advance(d) }

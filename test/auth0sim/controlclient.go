@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"time"
 )
 
 // Control drives a simulator that runs in another process.
@@ -31,26 +30,6 @@ func (c Control) SetTenant(ctx context.Context, t Tenant) error {
 	return c.do(ctx, http.MethodPut, "/tenant", t)
 }
 
-// AddConnection adds or replaces a connection.
-func (c Control) AddConnection(ctx context.Context, conn Connection) error {
-	return c.do(ctx, http.MethodPost, "/connections", conn)
-}
-
-// AddApp adds or replaces an application.
-func (c Control) AddApp(ctx context.Context, a App) error {
-	return c.do(ctx, http.MethodPost, "/apps", a)
-}
-
-// AddAPI adds or replaces a resource server.
-func (c Control) AddAPI(ctx context.Context, a API) error {
-	return c.do(ctx, http.MethodPost, "/apis", a)
-}
-
-// SetDefaultDirectory names the connection of the plain password grant.
-func (c Control) SetDefaultDirectory(ctx context.Context, connection string) error {
-	return c.do(ctx, http.MethodPut, "/default-directory", directoryBody{Connection: connection})
-}
-
 // AddUser adds a user and returns it as stored.
 func (c Control) AddUser(ctx context.Context, u User) (User, error) {
 	return call[User](ctx, c, http.MethodPost, "/users", u)
@@ -61,25 +40,10 @@ func (c Control) Users(ctx context.Context) ([]User, error) {
 	return call[[]User](ctx, c, http.MethodGet, "/users", nil)
 }
 
-// User returns a user as stored.
-func (c Control) User(ctx context.Context, id string) (User, error) {
-	return call[User](ctx, c, http.MethodGet, userPath(id), nil)
-}
-
 // PatchUser changes the members of a user that patch names, by their JSON
 // names: {"blocked": true}.
 func (c Control) PatchUser(ctx context.Context, id string, patch map[string]any) (User, error) {
 	return call[User](ctx, c, http.MethodPatch, userPath(id), patch)
-}
-
-// DeleteUser removes a user.
-func (c Control) DeleteUser(ctx context.Context, id string) error {
-	return c.do(ctx, http.MethodDelete, userPath(id), nil)
-}
-
-// UnblockUser lifts the brute-force blocks of a user.
-func (c Control) UnblockUser(ctx context.Context, id string) error {
-	return c.do(ctx, http.MethodPost, userPath(id)+"/unblock", nil)
 }
 
 // Settings returns the settings in force.
@@ -98,80 +62,14 @@ func (c Control) SetFault(ctx context.Context, f Fault) (int, error) {
 	return body.ID, err
 }
 
-// ActiveFaults lists the faults that are set.
-func (c Control) ActiveFaults(ctx context.Context) ([]ActiveFault, error) {
-	return call[[]ActiveFault](ctx, c, http.MethodGet, "/faults", nil)
-}
-
-// ClearFaults ends all faults.
-func (c Control) ClearFaults(ctx context.Context) error {
-	return c.do(ctx, http.MethodDelete, "/faults", nil)
-}
-
 // ClearFault ends one fault.
 func (c Control) ClearFault(ctx context.Context, id int) error {
 	return c.do(ctx, http.MethodDelete, "/faults/"+strconv.Itoa(id), nil)
 }
 
-// FaultNames lists every fault there is: see [Faults].
-func (c Control) FaultNames(ctx context.Context) ([]FaultName, error) {
-	return call[[]FaultName](ctx, c, http.MethodGet, "/fault-names", nil)
-}
-
-// AnswerRows lists every refusal there is: see [AnswerRows].
-func (c Control) AnswerRows(ctx context.Context) ([]AnswerRow, error) {
-	return call[[]AnswerRow](ctx, c, http.MethodGet, "/answers", nil)
-}
-
 // Counters returns all counters.
 func (c Control) Counters(ctx context.Context) (Counters, error) {
 	return call[Counters](ctx, c, http.MethodGet, "/counters", nil)
-}
-
-// Requests returns the latest token requests, the oldest first.
-func (c Control) Requests(ctx context.Context) ([]Request, error) {
-	return call[[]Request](ctx, c, http.MethodGet, "/requests", nil)
-}
-
-// Reset forgets what happened: see [Server.Reset].
-func (c Control) Reset(ctx context.Context) error {
-	return c.do(ctx, http.MethodPost, "/reset", nil)
-}
-
-// Now is the tenant's time.
-func (c Control) Now(ctx context.Context) (time.Time, error) {
-	body, err := call[clockBody](ctx, c, http.MethodGet, "/clock", nil)
-	return body.Now, err
-}
-
-// SetClock moves the tenant's time to t.
-func (c Control) SetClock(ctx context.Context, t time.Time) error {
-	return c.do(ctx, http.MethodPut, "/clock", clockBody{Now: t})
-}
-
-// Advance moves the tenant's time on by d.
-func (c Control) Advance(ctx context.Context, d time.Duration) error {
-	return c.do(ctx, http.MethodPut, "/clock", clockBody{Advance: d.String()})
-}
-
-// KeyIDs are the ids of the published keys, the newest first.
-func (c Control) KeyIDs(ctx context.Context) ([]string, error) {
-	body, err := call[keysBody](ctx, c, http.MethodGet, "/keys", nil)
-	return body.IDs, err
-}
-
-// RotateKey signs with a new key and returns its id.
-func (c Control) RotateKey(ctx context.Context, keepOld bool) (string, error) {
-	body, err := call[keysBody](ctx, c, http.MethodPost, "/keys", rotateBody{KeepOld: keepOld})
-	if err != nil || len(body.IDs) == 0 {
-		return "", err
-	}
-	return body.IDs[0], nil
-}
-
-// WithdrawKey stops publishing a key.
-func (c Control) WithdrawKey(ctx context.Context, id string) error {
-	return c.do(ctx, http.MethodDelete, "/keys/"+url.PathEscape(id), nil)
 }
 
 func userPath(id string) string { return "/users/" + url.PathEscape(id) }

@@ -68,7 +68,7 @@ func TestRedirectTarget(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustTokens(t, got)
-	if sim.PathRequests(auth0sim.PathRedirected) != 1 || sim.Attempts(auth0sim.DemoAdaID) != 2 || !sim.PasswordArrived(1, adaPassword) {
+	if sim.PathRequests(auth0sim.PathRedirected) != 1 || sim.Attempts(auth0sim.DemoAdaID) != 2 || !sim.Requests()[1].PasswordIs(adaPassword) {
 		t.Errorf("got %+v", sim.Counters())
 	}
 }

@@ -14,8 +14,7 @@ var ErrNotFound = errors.New("not found")
 
 // directory is the tenant's connections, applications, APIs and users.
 type directory struct {
-	cost int
-	now  func() time.Time
+	now func() time.Time
 
 	mu               sync.RWMutex
 	defaultDirectory string
@@ -26,8 +25,8 @@ type directory struct {
 	logins           map[loginKey]*credential
 }
 
-func newDirectory(cost int, now func() time.Time) *directory {
-	d := &directory{cost: cost, now: now}
+func newDirectory(now func() time.Time) *directory {
+	d := &directory{now: now}
 	d.clear()
 	return d
 }
@@ -65,11 +64,9 @@ func (d *directory) load(t Tenant) error {
 		}
 	}
 	for _, u := range t.Users {
-		stored, err := d.addUser(u)
-		if err != nil {
+		if _, err := d.addUser(u); err != nil {
 			return err
 		}
-		d.settle(stored.ID)
 	}
 	return nil
 }
@@ -187,23 +184,6 @@ func (c Connection) fold(identifier string) string {
 // AddConnection adds a connection, or replaces the one of that name.
 func (s *Server) AddConnection(c Connection) error {
 	if err := s.dir.putConnection(c); err != nil {
-		return fmt.Errorf("auth0sim: %w", err)
-	}
-	return nil
-}
-
-// SetDefaultDirectory names the connection of the plain password grant; empty
-// leaves the tenant without one.
-func (s *Server) SetDefaultDirectory(name string) error {
-	if err := s.dir.setDefaultDirectory(name); err != nil {
-		return fmt.Errorf("auth0sim: %w", err)
-	}
-	return nil
-}
-
-// AddAPI adds a resource server, or replaces the one of that identifier.
-func (s *Server) AddAPI(a API) error {
-	if err := s.dir.putAPI(a); err != nil {
 		return fmt.Errorf("auth0sim: %w", err)
 	}
 	return nil

@@ -26,6 +26,12 @@ const (
 	jobFailed     = "failed"
 )
 
+// How long a link to the file works, and how long a job is kept.
+const (
+	exportLinkLife = time.Minute
+	exportJobLife  = 24 * time.Hour
+)
+
 // exportJob is a job that exports users.
 type exportJob struct {
 	id         string
@@ -75,7 +81,6 @@ type jobBody struct {
 	Status        string        `json:"status"`
 	ConnectionID  string        `json:"connection_id,omitempty"`
 	Format        string        `json:"format"`
-	Limit         int           `json:"limit,omitempty"`
 	Fields        []exportField `json:"fields,omitempty"`
 	Connection    string        `json:"connection,omitempty"`
 	CreatedAt     time.Time     `json:"created_at"`
@@ -89,7 +94,7 @@ type jobBody struct {
 func (j *exportJob) body(status string) jobBody {
 	return jobBody{
 		Type: "users_export", Status: status, ConnectionID: j.order.ConnectionID, Format: j.order.Format,
-		Limit: j.order.limit(), Fields: j.order.Fields, Connection: j.connection, CreatedAt: j.created, ID: j.id,
+		Fields: j.order.Fields, Connection: j.connection, CreatedAt: j.created, ID: j.id,
 	}
 }
 
@@ -130,14 +135,7 @@ func (s *Server) withJob(x *exchange, answer func(*exportJob) response) response
 
 // oldestJob is when a job was made that there is no more.
 func (s *Server) oldestJob() time.Time {
-	return s.Now().Add(-seconds(s.Settings().Export.KeepSeconds))
-}
-
-// readJobErrors is GET /api/v2/jobs/{id}/errors: an export has none to tell.
-func (s *Server) readJobErrors(x *exchange) response {
-	return s.withJob(x, func(*exportJob) response {
-		return response{status: http.StatusNoContent, header: http.Header{}, outcome: outcomeOK}
-	})
+	return s.Now().Add(-exportJobLife)
 }
 
 // readJob is GET /api/v2/jobs/{id}: each read brings the job on.
@@ -167,41 +165,30 @@ func (j *exportJob) under(status string, percentage, left int) jobBody {
 
 // progress brings the job on by one read.
 func (s *Server) progress(x *exchange, job *exportJob) response {
-	settings := s.Settings().Export
+	reads := s.Settings().Export.Reads
 	job.reads++
-	left := settings.Reads - job.reads + 1
+	left := reads - job.reads + 1
 	switch {
 	case left > 0 && job.reads == 1:
 		return managementResponse(job.under(jobPending, 0, left))
 	case left > 0:
-		return managementResponse(job.under(jobProcessing, (job.reads-1)*100/settings.Reads, left))
+		return managementResponse(job.under(jobProcessing, (job.reads-1)*100/reads, left))
 	}
 	if job.lines == nil {
-		lines, err := s.exportLines(job)
-		if err != nil {
-			return s.refuse(AnswerManagementServerError)
-		}
-		job.lines = lines
+		job.lines = s.exportLines(job)
 	}
 	body := job.under(jobCompleted, 100, 0)
-	body.Location = s.exportLocation(x, job, settings)
+	body.Location = s.exportLocation(x, job)
 	return managementResponse(body)
 }
 
 // exportLocation is a new link to the file, on the host that the request came to.
-func (s *Server) exportLocation(x *exchange, job *exportJob, settings ExportJobs) string {
+func (s *Server) exportLocation(x *exchange, job *exportJob) string {
 	tenant, _, _ := strings.Cut(s.cfg.Domain, ".")
-	path := PathExports + job.id + "/" + tenant + "." + job.order.Format + ".gz"
-	expires := strconv.FormatInt(s.Now().Add(seconds(settings.LinkSeconds)).Unix(), 10)
+	path := PathExports + job.id + "/" + tenant + ".json.gz"
+	expires := strconv.FormatInt(s.Now().Add(exportLinkLife).Unix(), 10)
 	query := url.Values{"Expires": {expires}, "Key-Pair-Id": {"APKASIMULATOR"}, "Signature": {s.exports.sign(path, expires)}}
-	location := x.req.Host + path + "?" + query.Encode()
-	switch {
-	case !settings.Scheme:
-		return location
-	case x.req.TLS != nil:
-		return "https://" + location
-	}
-	return "http://" + location
+	return x.req.Host + path + "?" + query.Encode()
 }
 
 func (e *exportStore) sign(path, expires string) string {

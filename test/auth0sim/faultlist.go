@@ -132,26 +132,6 @@ func (l *faultList) remove(id int) error {
 	return fmt.Errorf("fault %d: %w", id, ErrNotFound)
 }
 
-func (l *faultList) list() []ActiveFault {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	list := make([]ActiveFault, 0, len(l.active))
-	for _, a := range l.active {
-		list = append(list, ActiveFault{ID: a.id, Fault: a.fault, Hits: a.hits, Spent: a.spent()})
-	}
-	return list
-}
-
-// ActiveFault is a fault that is set.
-type ActiveFault struct {
-	ID    int   `json:"id"`
-	Fault Fault `json:"fault"`
-	// Hits is how many requests it held for.
-	Hits int `json:"hits"`
-	// Spent says that it holds no more.
-	Spent bool `json:"spent"`
-}
-
 // SetFault sets a fault beside those already set, and returns its id.
 func (s *Server) SetFault(f Fault) (int, error) {
 	id, err := s.faults.add(f)
@@ -172,6 +152,3 @@ func (s *Server) ClearFault(id int) error {
 	}
 	return nil
 }
-
-// ActiveFaults lists the faults that are set, spent ones too.
-func (s *Server) ActiveFaults() []ActiveFault { return s.faults.list() }

@@ -183,5 +183,3 @@ func gravatar(u User) string {
 }
 
 func newMFAToken() string { return mfaTokenPrefix + rand.Text() }
-
-func newOpaqueToken() string { return rand.Text() + rand.Text() }

@@ -2,7 +2,6 @@ package auth0sim
 
 import (
 	"errors"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -22,19 +21,6 @@ const (
 	ScopeReadTenantSettings   = "read:tenant_settings"
 	ScopeReadAttackProtection = "read:attack_protection"
 )
-
-// inspectRoutes serves what tells how the tenant is set up.
-func (s *Server) inspectRoutes(mux *http.ServeMux) {
-	for path, open := range map[string]func() endpoint{
-		PathClients + "{id}": s.managed(http.MethodGet, ScopeReadClients, s.readClient),
-		PathTenantSettings:   s.managed(http.MethodGet, ScopeReadTenantSettings, s.readTenantSettings),
-		PathBruteForce:       s.managed(http.MethodGet, ScopeReadAttackProtection, s.readBruteForce),
-		PathSuspiciousIP:     s.managed(http.MethodGet, ScopeReadAttackProtection, s.readSuspiciousIP),
-	} {
-		mux.Handle(path, s.serve(open))
-		mux.Handle(pathRedirects+path, s.serve(open))
-	}
-}
 
 // readClient is GET /api/v2/clients/{id}: the secret is never shown.
 func (s *Server) readClient(x *exchange) response {
@@ -107,14 +93,9 @@ func (s *Server) withoutQuery(x *exchange, members map[string]any) response {
 // someFields answers with the members that the parameters fields and include_fields
 // leave.
 func (s *Server) someFields(x *exchange, members map[string]any) response {
-	values, err := url.ParseQuery(x.req.URL.RawQuery)
+	values, err := readQuery(x.req.URL.RawQuery, paramFields, paramIncludeFields)
 	if err != nil {
-		return s.refuse(AnswerManagementBadQuery, "reason", "unreadable")
-	}
-	for name, all := range values {
-		if name != paramFields && name != paramIncludeFields || len(all) > 1 {
-			return s.refuse(AnswerManagementBadQuery, "reason", "additional or repeated property: "+name)
-		}
+		return s.refuse(AnswerManagementBadQuery, "reason", err.Error())
 	}
 	shown, err := onlyFields(values, members)
 	if err != nil {

@@ -76,9 +76,8 @@ type Counters struct {
 	// UnknownAttempts counts passwords that arrived for nobody, by the
 	// username as submitted.
 	UnknownAttempts map[string]int `json:"unknown_attempts"`
-	// UserReads and UserWrites count what arrived at the Management API, GET and
-	// PATCH, by user id, whatever was answered.
-	UserReads  map[string]int `json:"user_reads"`
+	// UserWrites counts the PATCH requests that arrived at the Management API, by user
+	// id, whatever the answer was.
 	UserWrites map[string]int `json:"user_writes"`
 }
 
@@ -94,18 +93,19 @@ func (c Counters) Total() int {
 	return total
 }
 
+// journalSize is how many requests [Server.Requests] keeps.
+const journalSize = 10000
+
 // journal keeps the latest requests and all counters.
 type journal struct {
-	size int
-
 	mu       sync.Mutex
 	requests []*Request
 	counters Counters
 	arrived  chan struct{} // closed and replaced when a request arrives
 }
 
-func newJournal(size int) *journal {
-	j := &journal{size: size, arrived: make(chan struct{})}
+func newJournal() *journal {
+	j := &journal{arrived: make(chan struct{})}
 	j.reset()
 	return j
 }
@@ -116,7 +116,7 @@ func (j *journal) reset() {
 	j.requests = nil
 	j.counters = Counters{
 		Paths: map[string]int{}, Attempts: map[string]int{}, UnknownAttempts: map[string]int{},
-		UserReads: map[string]int{}, UserWrites: map[string]int{},
+		UserWrites: map[string]int{},
 	}
 }
 
@@ -131,10 +131,7 @@ func (j *journal) visit(path string) {
 func (j *journal) managed(method, userID string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	switch method {
-	case http.MethodGet:
-		j.counters.UserReads[userID]++
-	case http.MethodPatch:
+	if method == http.MethodPatch {
 		j.counters.UserWrites[userID]++
 	}
 }
@@ -152,7 +149,7 @@ func (j *journal) arrive(r *Request) {
 	default:
 		j.counters.UnknownAttempts[r.Username]++
 	}
-	if len(j.requests) >= j.size {
+	if len(j.requests) >= journalSize {
 		j.requests = slices.Delete(j.requests, 0, 1)
 	}
 	j.requests = append(j.requests, r)
@@ -189,7 +186,6 @@ func (j *journal) count() Counters {
 		Paths:           maps.Clone(j.counters.Paths),
 		Attempts:        maps.Clone(j.counters.Attempts),
 		UnknownAttempts: maps.Clone(j.counters.UnknownAttempts),
-		UserReads:       maps.Clone(j.counters.UserReads),
 		UserWrites:      maps.Clone(j.counters.UserWrites),
 	}
 }
@@ -197,24 +193,11 @@ func (j *journal) count() Counters {
 // Requests returns the latest token requests, the oldest first.
 func (s *Server) Requests() []Request { return s.journal.list() }
 
-// PasswordArrived says whether the i-th of [Server.Requests] brought exactly
-// this password.
-func (s *Server) PasswordArrived(i int, password string) bool {
-	requests := s.journal.list()
-	return i >= 0 && i < len(requests) && requests[i].PasswordIs(password)
-}
-
 // Counters returns all counters.
 func (s *Server) Counters() Counters { return s.journal.count() }
 
 // Attempts is how many passwords arrived for a user id.
 func (s *Server) Attempts(userID string) int { return s.journal.count().Attempts[userID] }
-
-// UnknownAttempts is how many passwords arrived for a username that belongs to
-// nobody.
-func (s *Server) UnknownAttempts(username string) int {
-	return s.journal.count().UnknownAttempts[username]
-}
 
 // TokenRequests is how many requests arrived at the token endpoint.
 func (s *Server) TokenRequests() int { return s.journal.count().TokenRequests }

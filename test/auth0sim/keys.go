@@ -14,30 +14,24 @@ import (
 
 const keyBits = 2048
 
-// processKeys is shared by every simulator of the process that is given no
-// pool of its own: generating an RSA key takes about a second under the race
-// detector, and a test process starts dozens of simulators.
+// processKeys is shared by every simulator of the process: generating an RSA key
+// takes about a second under the race detector, and a test process starts dozens of
+// simulators.
 //
 //nolint:gochecknoglobals // one lazy cache; its keys never change once made
-var processKeys = NewKeyPool()
+var processKeys = &keyPool{}
 
-// KeyPool is a growing list of RSA keys, each generated when first asked for.
+// keyPool is a growing list of RSA keys, each generated when first asked for.
 // It is safe for concurrent use.
-type KeyPool struct {
+type keyPool struct {
 	mu   sync.Mutex
 	keys []*rsa.PrivateKey
 	// foreign is for forging: it is never published.
 	foreign *rsa.PrivateKey
 }
 
-// NewKeyPool returns a pool that starts with the given keys and generates
-// 2048-bit ones after them.
-func NewKeyPool(keys ...*rsa.PrivateKey) *KeyPool {
-	return &KeyPool{keys: slices.Clone(keys)}
-}
-
-// Key returns the i-th key, counted from 0.
-func (p *KeyPool) Key(i int) (*rsa.PrivateKey, error) {
+// key returns the i-th key, counted from 0.
+func (p *keyPool) key(i int) (*rsa.PrivateKey, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for len(p.keys) <= i {
@@ -51,7 +45,7 @@ func (p *KeyPool) Key(i int) (*rsa.PrivateKey, error) {
 }
 
 // foreignKey returns a key that is none of the pool's.
-func (p *KeyPool) foreignKey() (*rsa.PrivateKey, error) {
+func (p *keyPool) foreignKey() (*rsa.PrivateKey, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.foreign == nil {
@@ -81,14 +75,14 @@ type signingKey struct {
 // keyRing is which keys of a pool are in use: one signs, and those published
 // are what the JWKS lists.
 type keyRing struct {
-	pool *KeyPool
+	pool *keyPool
 
 	mu        sync.Mutex
 	current   int
 	published []int
 }
 
-func newKeyRing(pool *KeyPool) *keyRing {
+func newKeyRing(pool *keyPool) *keyRing {
 	return &keyRing{pool: pool, published: []int{0}}
 }
 
@@ -131,23 +125,6 @@ func (r *keyRing) rotate(keepOld bool) (string, error) {
 	return next.id, nil
 }
 
-// withdraw stops publishing a key, even the one that signs.
-func (r *keyRing) withdraw(id string) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for n, i := range r.published {
-		key, err := r.at(i)
-		if err != nil {
-			return err
-		}
-		if key.id == id {
-			r.published = slices.Delete(r.published, n, n+1)
-			return nil
-		}
-	}
-	return fmt.Errorf("withdraw key: no published key has the id %q", id)
-}
-
 // reset goes back to the pool's first key alone.
 func (r *keyRing) reset() {
 	r.mu.Lock()
@@ -157,7 +134,7 @@ func (r *keyRing) reset() {
 
 // at names the i-th key of the pool: its id is its RFC 7638 thumbprint.
 func (r *keyRing) at(i int) (signingKey, error) {
-	key, err := r.pool.Key(i)
+	key, err := r.pool.key(i)
 	if err != nil {
 		return signingKey{}, err
 	}

@@ -120,7 +120,7 @@ func (l *limits) identifierBlocked(a *attempt, rule BruteForce) bool {
 }
 
 // tooManyLogins counts a login and says whether it is one too many.
-func (l *limits) tooManyLogins(a *attempt, rule SameUserLimit) bool {
+func (l *limits) tooManyLogins(a *attempt, rule Limit) bool {
 	if !rule.Enabled {
 		return false
 	}
@@ -188,22 +188,18 @@ func allowlisted(ip netip.Addr, list []string) bool {
 	return false
 }
 
-// limited applies the tenant's rate limit around the work.
-func (s *Server) limited(work func() response) response {
-	rule := s.Settings().RateLimit
-	if !rule.Enabled {
+// limited does the work within a limit, counted under a name; beyond it, it answers
+// with the refusal.
+func (s *Server) limited(name string, limit Limit, refusal AnswerName, work func() response) response {
+	if !limit.Enabled {
 		return work()
 	}
-	state := s.limits.spend("tenant", rule.Burst, time.Second/time.Duration(rule.PerSecond))
+	state := s.limits.spend(name, limit)
 	var resp response
-	switch {
-	case state.ok:
+	if state.ok {
 		resp = work()
-	case rule.Answer == AnswerGlobalLimit:
-		resp = s.refuse(AnswerGlobalLimit)
-		state.remaining = max(0, rule.Burst-1) // the limit was met elsewhere
-	default:
-		resp = s.refuse(AnswerTooManyRequests)
+	} else {
+		resp = s.refuse(refusal)
 	}
 	state.writeTo(resp.header)
 	return resp
@@ -223,15 +219,15 @@ func (st limitState) writeTo(header http.Header) {
 }
 
 // spend takes one from a named bucket.
-func (l *limits) spend(name string, burst int, every time.Duration) limitState {
+func (l *limits) spend(name string, limit Limit) limitState {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
-	b := l.bucket(name, burst, every)
+	b := l.bucket(name, limit.Burst, perMinute(limit.PerMinute))
 	ok := b.take(now)
 	return limitState{
-		ok: ok, limit: burst, remaining: int(b.tokens),
-		reset: now.Add(max(time.Second, time.Duration((float64(burst)-b.tokens)*float64(every)))),
+		ok: ok, limit: limit.Burst, remaining: int(b.tokens),
+		reset: now.Add(max(time.Second, time.Duration((b.burst-b.tokens)*float64(b.every)))),
 	}
 }
 

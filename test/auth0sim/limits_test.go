@@ -168,47 +168,6 @@ func TestSameUserLimit(t *testing.T) {
 	}
 }
 
-func TestRateLimit(t *testing.T) {
-	t.Parallel()
-	tests := map[string]struct {
-		answer    auth0sim.AnswerName
-		status    int
-		body      string
-		remaining string
-	}{
-		"headers tell":        {"", 429, tooManyBody, "0"},
-		"headers look well":   {auth0sim.AnswerGlobalLimit, 500, globalLimitBody, "1"},
-		"named after default": {auth0sim.AnswerTooManyRequests, 429, tooManyBody, "0"},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			sim := start(t)
-			configure(t, sim, func(s *auth0sim.Settings) {
-				s.RateLimit = auth0sim.RateLimit{Enabled: true, Burst: 2, PerSecond: 2, Answer: tt.answer}
-			})
-			first := post(t, sim, realmForm())
-			mustTokens(t, first)
-			if got := first.header.Get("x-ratelimit-remaining"); got != "1" {
-				t.Errorf("got remaining %q, want 1", got)
-			}
-			want(t, post(t, sim, realmForm("password", "wrong")), 403, wrongPasswordBody)
-			got := post(t, sim, realmForm())
-			want(t, got, tt.status, tt.body)
-			for header, value := range map[string]string{
-				"x-ratelimit-limit": "2", "x-ratelimit-remaining": tt.remaining, "x-ratelimit-reset": "1767323046",
-				"Cache-Control": "no-store",
-			} {
-				if got.header.Get(header) != value {
-					t.Errorf("%s: got %q, want %q", header, got.header.Get(header), value)
-				}
-			}
-			sim.Advance(500 * time.Millisecond)
-			mustTokens(t, post(t, sim, realmForm()))
-		})
-	}
-}
-
 func TestBotDetection(t *testing.T) {
 	t.Parallel()
 	sim := start(t)
@@ -242,10 +201,6 @@ func TestSettingsAreChecked(t *testing.T) {
 				s.Answers = map[auth0sim.AnswerName]auth0sim.Answer{auth0sim.AnswerBlockedUser: {Status: 42}}
 			},
 			`auth0sim: settings: answers: blocked_user: status 42: want 200 to 599`,
-		},
-		"rate limit answer": {
-			func(s *auth0sim.Settings) { s.RateLimit.Answer = "x" },
-			`auth0sim: settings: rate_limit: answer "x": want "too_many_requests" or "global_limit"`,
 		},
 		"number": {
 			func(s *auth0sim.Settings) { s.BruteForce.MaxAttempts = 0 },

@@ -40,8 +40,6 @@ func (s *Server) checkMachine(a *attempt) (response, bool) {
 	switch {
 	case a.req.auth.methods[0] == AuthNone:
 		return s.refuse(AnswerClientUnauthorized), false
-	case a.req.badScope:
-		return s.refuse(AnswerInvalidScope), false
 	case audience == "":
 		return s.refuse(AnswerNoAudience), false
 	case audience == s.ManagementAudience() && len(a.app.ManagementScopes) > 0:

@@ -8,7 +8,6 @@ import (
 	"mime"
 	"net/http"
 	"slices"
-	"time"
 )
 
 // Paths of the Management API. A fault or a counter of one user's names the user
@@ -16,11 +15,11 @@ import (
 const (
 	PathManagement   = "/api/v2/"
 	PathUsers        = "/api/v2/users/"
-	PathUserSearch   = "/api/v2/users"
 	PathUsersByEmail = "/api/v2/users-by-email"
 	PathConnections  = "/api/v2/connections"
 	// PathJobs is before a job's id; PathUsersExports makes a job.
 	PathJobs         = "/api/v2/jobs/"
+	PathUserBlocks   = "/api/v2/user-blocks/" // and a user's id
 	PathUsersExports = "/api/v2/jobs/users-exports"
 	// pathRedirects is put before the path of a request to the Management API by
 	// redirect faults; what is there answers like the real one.
@@ -31,27 +30,27 @@ const (
 func (s *Server) managementRoutes(mux *http.ServeMux) {
 	for path, open := range map[string]func() endpoint{
 		PathUsers + "{id}":                s.userEndpoint,
-		PathUserSearch:                    s.managed(http.MethodGet, ScopeReadUsers, s.searchUsers),
 		PathUsersByEmail:                  s.managed(http.MethodGet, ScopeReadUsers, s.usersByEmail),
 		PathConnections:                   s.managed(http.MethodGet, ScopeReadConnections, s.listConnections),
-		PathConnections + "/{id}":         s.managed(http.MethodGet, ScopeReadConnections, s.readConnection),
 		PathConnections + "/{id}/clients": s.managed(http.MethodGet, ScopeReadConnections, s.connectionClients),
 		PathUsersExports:                  s.managed(http.MethodPost, ScopeReadUsers, s.startExport),
 		PathJobs + "{id}":                 s.managed(http.MethodGet, ScopeReadUsers, s.readJob),
-		PathJobs + "{id}/errors":          s.managed(http.MethodGet, ScopeReadUsers, s.readJobErrors),
+		PathUserBlocks + "{id}":           s.managed(http.MethodGet, ScopeReadUsers, s.blocksOfUser),
+		PathClients + "{id}":              s.managed(http.MethodGet, ScopeReadClients, s.readClient),
+		PathTenantSettings:                s.managed(http.MethodGet, ScopeReadTenantSettings, s.readTenantSettings),
+		PathBruteForce:                    s.managed(http.MethodGet, ScopeReadAttackProtection, s.readBruteForce),
+		PathSuspiciousIP:                  s.managed(http.MethodGet, ScopeReadAttackProtection, s.readSuspiciousIP),
 	} {
 		mux.Handle(path, s.serve(open))
 		mux.Handle(pathRedirects+path, s.serve(open))
 	}
-	s.inspectRoutes(mux)
-	s.blockRoutes(mux)
 	mux.Handle(PathManagement, s.serve(fixed(func(*exchange) response { return s.refuse(AnswerManagementNotFound) })))
 }
 
 // managed is an endpoint of one method that asks for one scope.
 func (s *Server) managed(method, scope string, work func(*exchange) response) func() endpoint {
 	return fixed(func(x *exchange) response {
-		return s.managementLimited(func() response {
+		return s.limited("management", s.Settings().Management, AnswerManagementTooManyRequests, func() response {
 			if x.req.Method != method {
 				return s.refuse(AnswerManagementNotFound)
 			}
@@ -72,7 +71,7 @@ func (s *Server) userEndpoint() endpoint {
 			s.journal.managed(x.req.Method, id)
 		},
 		answer: func(x *exchange) response {
-			return s.managementLimited(func() response {
+			return s.limited("management", s.Settings().Management, AnswerManagementTooManyRequests, func() response {
 				switch x.req.Method {
 				case http.MethodGet:
 					return s.readUser(x)
@@ -83,23 +82,6 @@ func (s *Server) userEndpoint() endpoint {
 			})
 		},
 	}
-}
-
-// managementLimited applies the limit of the Management API around the work.
-func (s *Server) managementLimited(work func() response) response {
-	rule := s.Settings().Management
-	if !rule.Enabled {
-		return work()
-	}
-	state := s.limits.spend("management", rule.Burst, time.Second/time.Duration(rule.PerSecond))
-	var resp response
-	if state.ok {
-		resp = work()
-	} else {
-		resp = s.refuse(AnswerManagementTooManyRequests)
-	}
-	state.writeTo(resp.header)
-	return resp
 }
 
 func (s *Server) readUser(x *exchange) response {

@@ -17,7 +17,6 @@ const (
 	AnswerManagementNoClient        AnswerName = "management_no_client"
 	AnswerManagementBadQuery        AnswerName = "management_bad_query"
 	AnswerManagementBadPath         AnswerName = "management_bad_path"
-	AnswerManagementPageLimit       AnswerName = "management_page_limit"
 	AnswerManagementBadBody         AnswerName = "management_bad_body"
 	AnswerManagementConflict        AnswerName = "management_conflict"
 	AnswerManagementProfileTooLarge AnswerName = "management_profile_too_large"
@@ -26,9 +25,6 @@ const (
 	AnswerManagementUnavailable     AnswerName = "management_unavailable"
 	AnswerManagementServerError     AnswerName = "management_server_error"
 )
-
-// pageLimitText is known up to its link.
-const pageLimitText = "You can only page through the first 1000 records. See https://auth0.com/docs/users/search/v3/view-search-results-by-page#limitation"
 
 // ManagementRows lists every refusal of the Management API. They are written as
 // its envelope: Error becomes errorCode, Description becomes message, and the
@@ -44,7 +40,6 @@ func ManagementRows() []AnswerRow {
 		{AnswerManagementNoClient, "GAP", Answer{Status: 404, Error: "inexistent_client", Description: "The client does not exist"}, "no such client id"},
 		{AnswerManagementBadQuery, "INF", Answer{Status: 400, Error: "invalid_query_string", Description: "Query validation error: '{reason}'."}, "a parameter that is unknown, repeated, missing or no good"},
 		{AnswerManagementBadPath, "INF", Answer{Status: 400, Error: "invalid_uri", Description: "Path validation error: '{reason}'."}, "an id that cannot be one"},
-		{AnswerManagementPageLimit, "RPT", Answer{Status: 400, Description: pageLimitText}, "a page beyond the first 1000 users"},
 		{AnswerManagementBadBody, "INF", Answer{Status: 400, Error: "invalid_body", Description: "Payload validation error: '{reason}'."}, "a body that cannot be read, or names what cannot be changed"},
 		{AnswerManagementConflict, "RPT", Answer{Status: 400, Error: "auth0_idp_error", Description: "The user could not be changed."}, "an identifier that is taken"},
 		{AnswerManagementProfileTooLarge, "GAP", Answer{Status: 413, Error: "payload_too_large", Description: "The user profile exceeds the maximum size."}, ""},

@@ -91,12 +91,6 @@ type App struct {
 type API struct {
 	Identifier string   `json:"identifier"`
 	Scopes     []string `json:"scopes,omitempty"`
-	// HS256 makes its access tokens useless at /userinfo.
-	HS256 bool `json:"hs256,omitempty"`
-	// Disabled answers "Service not enabled within domain".
-	Disabled bool `json:"disabled,omitempty"`
-	// AllowOfflineAccess lets offline_access be granted.
-	AllowOfflineAccess bool `json:"allow_offline_access,omitempty"`
 }
 
 // User is a person in a connection. Password and PasswordHash are read when a

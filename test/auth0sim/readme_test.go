@@ -35,7 +35,7 @@ func TestReadmeIsComplete(t *testing.T) {
 		expect(strings.TrimSuffix(fmt.Sprintf("| `%s` | %d %s", row.Name, row.Answer.Status, row.Answer.Error), " "))
 	}
 	settings := auth0sim.DefaultSettings()
-	settings.RetryAfter, settings.ForwardedForWithAssertion, settings.BotDetection, settings.RequireMFA = 1, true, true, true
+	settings.RetryAfter, settings.BotDetection = 1, true
 	settings.Answers = map[auth0sim.AnswerName]auth0sim.Answer{auth0sim.AnswerBlockedUser: {Status: 400}}
 	var keys map[string]any
 	raw, err = json.Marshal(settings)

@@ -12,7 +12,6 @@ const (
 	scopeEmail   = "email"
 	scopePhone   = "phone"
 	scopeAddress = "address"
-	scopeOffline = "offline_access"
 )
 
 // oidcScopes are the scopes that stand for all, in Auth0's order.
@@ -24,16 +23,12 @@ func oidcScopes() []string {
 type grantedScopes struct {
 	requested []string
 	scopes    []string
-	api       API
 	// echo is the scope member of the answer; empty leaves it out.
 	echo string
 }
 
 func (g grantedScopes) has(scope string) bool   { return slices.Contains(g.scopes, scope) }
 func (g grantedScopes) asked(scope string) bool { return slices.Contains(g.requested, scope) }
-
-// userinfo says whether the access token is good for /userinfo.
-func (g grantedScopes) userinfo() bool { return g.has(scopeOpenID) && !g.api.HS256 }
 
 // checkAudience finds the API and settles the scopes.
 func (s *Server) checkAudience(a *attempt) (response, bool) {
@@ -42,14 +37,14 @@ func (s *Server) checkAudience(a *attempt) (response, bool) {
 	if audience != "" && audience != s.cfg.Issuer+"userinfo" {
 		found, ok := s.dir.api(audience)
 		switch {
-		case ok && found.Disabled, !ok && isManagementAudience(audience):
+		case !ok && isManagementAudience(audience):
 			return s.refuse(AnswerServiceNotEnabled, "audience", audience), false
 		case !ok:
 			return s.refuse(AnswerServiceNotFound, "audience", audience), false
 		}
 		api = found
 	}
-	a.grant = grantScopes(a.req.param("scope"), api, slices.Contains(a.app.GrantTypes, "refresh_token"))
+	a.grant = grantScopes(a.req.param("scope"), api)
 	return response{}, true
 }
 
@@ -63,15 +58,13 @@ func isManagementAudience(audience string) bool {
 // grantScopes applies Auth0's rules: asking for no scope of the API grants all
 // of them, asking for no scope at all or for openid alone grants every OIDC
 // scope, and what does not exist is left out.
-func grantScopes(requested string, api API, refresh bool) grantedScopes {
-	g := grantedScopes{requested: strings.Fields(requested), api: api}
+func grantScopes(requested string, api API) grantedScopes {
+	g := grantedScopes{requested: strings.Fields(requested)}
 	var standard, custom []string
 	for _, scope := range g.requested {
 		switch {
 		case slices.Contains(standard, scope), slices.Contains(custom, scope):
 		case slices.Contains(oidcScopes(), scope):
-			standard = append(standard, scope)
-		case scope == scopeOffline && refresh && (api.Identifier == "" || api.AllowOfflineAccess):
 			standard = append(standard, scope)
 		case slices.Contains(api.Scopes, scope):
 			custom = append(custom, scope)

@@ -2,7 +2,6 @@ package auth0sim
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -61,15 +60,15 @@ func New(cfg Config) (*Server, error) {
 		cfg:     cfg,
 		log:     slog.New(slog.NewTextHandler(cfg.Log, nil)),
 		clock:   newClock(cfg.Clock),
-		keys:    newKeyRing(cfg.Keys),
+		keys:    newKeyRing(processKeys),
 		tokens:  newTokenStore(),
 		faults:  newFaultList(),
-		journal: newJournal(cfg.JournalSize),
+		journal: newJournal(),
 		exports: newExportStore(),
 		closing: make(chan struct{}),
 	}
 	s.limits = newLimits(s.clock.now)
-	s.dir = newDirectory(cfg.BcryptCost, s.clock.now)
+	s.dir = newDirectory(s.clock.now)
 	if err := cfg.Settings.check(); err != nil {
 		return nil, fmt.Errorf("auth0sim: %w", err)
 	}
@@ -83,12 +82,12 @@ func New(cfg Config) (*Server, error) {
 // Start listens on addr and serves. Only loopback addresses are allowed; port 0
 // picks a free one.
 func (s *Server) Start(addr string) error {
-	return s.start(&s.main, addr, s.Handler(), s.cfg.TLS)
+	return s.start(&s.main, addr, s.Handler())
 }
 
 // StartControl serves [Server.ControlHandler] on addr, loopback too.
 func (s *Server) StartControl(addr string) error {
-	return s.start(&s.control, addr, s.ControlHandler(), nil)
+	return s.start(&s.control, addr, s.ControlHandler())
 }
 
 // URL is where the simulator listens, without a trailing slash; empty before
@@ -130,7 +129,7 @@ func (s *Server) urlOf(slot **listener) string {
 	return (*slot).url
 }
 
-func (s *Server) start(slot **listener, addr string, handler http.Handler, tlsConfig *tls.Config) error {
+func (s *Server) start(slot **listener, addr string, handler http.Handler) error {
 	if err := requireLoopback(addr); err != nil {
 		return fmt.Errorf("auth0sim: listen: %w", err)
 	}
@@ -144,7 +143,7 @@ func (s *Server) start(slot **listener, addr string, handler http.Handler, tlsCo
 	if *slot != nil {
 		return fmt.Errorf("auth0sim: listen on %s: already listening on %s", addr, (*slot).url)
 	}
-	l, err := listen(addr, handler, tlsConfig)
+	l, err := listen(addr, handler)
 	if err != nil {
 		return fmt.Errorf("auth0sim: %w", err)
 	}
@@ -167,7 +166,7 @@ func requireLoopback(addr string) error {
 	return nil
 }
 
-func listen(addr string, handler http.Handler, tlsConfig *tls.Config) (*listener, error) {
+func listen(addr string, handler http.Handler) (*listener, error) {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", addr, err)
@@ -182,14 +181,8 @@ func listen(addr string, handler http.Handler, tlsConfig *tls.Config) (*listener
 			IdleTimeout:       idleTimeout,
 			MaxHeaderBytes:    maxHeader,
 			ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
-			// No HTTP/2: its connections cannot be taken over and reset.
-			TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){},
 		},
 		done: make(chan error, 1),
-	}
-	if tlsConfig != nil {
-		ln = tls.NewListener(ln, tlsConfig)
-		l.url = "https://" + ln.Addr().String()
 	}
 	go func() { l.done <- l.srv.Serve(ln) }()
 	return l, nil

@@ -31,7 +31,7 @@ func (s *Server) tokenEndpoint() endpoint {
 	return endpoint{
 		identify: func(x *exchange) { req = s.identifyToken(x) },
 		answer: func(x *exchange) response {
-			resp := s.limited(func() response { return s.token(x, req) })
+			resp := s.token(x, req)
 			resp.header.Set("Cache-Control", "no-store")
 			resp.header.Set("Pragma", "no-cache")
 			return resp
@@ -113,14 +113,8 @@ func (s *Server) checkClient(a *attempt) (response, bool) {
 // effectiveIP is the forwarded address where the application is trusted with
 // it and has authenticated, and the connection's otherwise.
 func (s *Server) effectiveIP(a *attempt) netip.Addr {
-	authenticated := false
-	switch a.req.auth.methods[0] {
-	case AuthPost, AuthBasic:
-		authenticated = true
-	case AuthPrivateKey:
-		authenticated = s.Settings().ForwardedForWithAssertion
-	}
-	if !a.app.TrustForwardedFor || !authenticated {
+	method := a.req.auth.methods[0]
+	if !a.app.TrustForwardedFor || method != AuthPost && method != AuthBasic {
 		return a.x.remoteIP
 	}
 	forwarded, err := netip.ParseAddr(strings.TrimSpace(a.x.req.Header.Get(forwardedForHeader)))
@@ -144,9 +138,6 @@ func (s *Server) checkParameters(a *attempt) (response, bool) {
 			name = "connection" // as Auth0 calls it here
 		}
 		return s.refuse(AnswerMissingParameter, "parameter", name), false
-	}
-	if a.req.badScope {
-		return s.refuse(AnswerInvalidScope), false
 	}
 	return response{}, true
 }
@@ -176,9 +167,8 @@ func (s *Server) checkRealm(a *attempt) (response, bool) {
 // checkUser holds the password against the user, and the user against the
 // tenant's rules.
 func (s *Server) checkUser(a *attempt) (response, bool) {
-	settings := s.Settings()
 	if a.login == nil || !a.login.matches(a.req.param("password")) {
-		s.limits.failed(a, settings)
+		s.limits.failed(a, s.Settings())
 		return s.wrongPassword(a.conn), false
 	}
 	s.limits.succeeded(a)
@@ -192,7 +182,7 @@ func (s *Server) checkUser(a *attempt) (response, bool) {
 		return s.refuse(AnswerRuleDenied, "reason", user.Deny.Reason), false
 	case user.Deny != nil:
 		return s.refuse(AnswerActionDenied, "reason", user.Deny.Reason), false
-	case (user.enrolled() || settings.RequireMFA) && !a.app.MFAExempt:
+	case user.enrolled() && !a.app.MFAExempt:
 		return s.refuse(AnswerMFARequired, "mfa_token", newMFAToken()), false
 	}
 	return response{}, true
@@ -208,12 +198,11 @@ func (s *Server) wrongPassword(c Connection) response {
 
 // tokenBody is a successful answer.
 type tokenBody struct {
-	AccessToken  string `json:"access_token"`
-	RefreshToken string `json:"refresh_token,omitempty"`
-	IDToken      string `json:"id_token,omitempty"`
-	Scope        string `json:"scope,omitempty"`
-	ExpiresIn    int    `json:"expires_in"`
-	TokenType    string `json:"token_type"`
+	AccessToken string `json:"access_token"`
+	IDToken     string `json:"id_token,omitempty"`
+	Scope       string `json:"scope,omitempty"`
+	ExpiresIn   int    `json:"expires_in"`
+	TokenType   string `json:"token_type"`
 }
 
 // grantTokens makes the tokens of a login that went through.
@@ -221,12 +210,9 @@ func (s *Server) grantTokens(a *attempt) response {
 	settings := s.Settings()
 	body := tokenBody{Scope: a.grant.echo, ExpiresIn: settings.AccessTokenSeconds, TokenType: "Bearer"}
 	body.AccessToken = s.tokens.issue(accessGrant{
-		userID: a.login.account.user.ID, scopes: a.grant.scopes, userinfo: a.grant.userinfo(),
+		userID: a.login.account.user.ID, scopes: a.grant.scopes, userinfo: a.grant.has(scopeOpenID),
 		expires: s.Now().Add(seconds(settings.AccessTokenSeconds)),
 	})
-	if a.grant.has(scopeOffline) {
-		body.RefreshToken = newOpaqueToken()
-	}
 	if a.grant.asked(scopeOpenID) {
 		idToken, err := s.idToken(a, seconds(settings.IDTokenSeconds))
 		if err != nil {

@@ -1,11 +1,8 @@
 package auth0sim
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"mime"
 	"net/http"
@@ -16,8 +13,7 @@ import (
 
 // tokenRequest is a read token request.
 type tokenRequest struct {
-	params   map[string]string
-	badScope bool
+	params map[string]string
 	// err is why the rest is not to be trusted.
 	err  error
 	auth clientAuth
@@ -38,8 +34,6 @@ func parseTokenRequest(r *http.Request, body []byte) *tokenRequest {
 		t.fail(errors.New("unreadable content type"))
 	case mediaType == "application/x-www-form-urlencoded":
 		t.fail(t.readForm(body))
-	case mediaType == typeJSON:
-		t.fail(t.readJSON(body))
 	default:
 		t.fail(fmt.Errorf("content type %s is not supported", mediaType))
 	}
@@ -68,55 +62,6 @@ func (t *tokenRequest) readForm(body []byte) error {
 		}
 	}
 	return nil
-}
-
-func (t *tokenRequest) readJSON(body []byte) error {
-	if keys, ok := topKeys(body); ok {
-		slices.Sort(keys)
-		if len(slices.Compact(slices.Clone(keys))) != len(keys) {
-			t.fail(errors.New("a parameter is repeated"))
-		}
-	}
-	var members map[string]any
-	dec := json.NewDecoder(bytes.NewReader(body))
-	if err := dec.Decode(&members); err != nil {
-		return errors.New("unreadable JSON")
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("more than one JSON value")
-	}
-	for name, value := range members {
-		if name == "scope" {
-			t.params[name], t.badScope = jsonScope(value)
-			continue
-		}
-		text, ok := value.(string)
-		if !ok {
-			t.fail(fmt.Errorf("parameter %s must be a string", name))
-			continue
-		}
-		t.params[name] = text
-	}
-	return nil
-}
-
-// jsonScope reads a scope that is a string or an array of strings.
-func jsonScope(value any) (scope string, bad bool) {
-	switch v := value.(type) {
-	case string:
-		return v, false
-	case []any:
-		names := make([]string, 0, len(v))
-		for _, item := range v {
-			name, ok := item.(string)
-			if !ok {
-				return "", true
-			}
-			names = append(names, name)
-		}
-		return strings.Join(names, " "), false
-	}
-	return "", true
 }
 
 // identifyToken reads the request, finds whom it is about and notes it in the

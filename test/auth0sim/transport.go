@@ -140,8 +140,5 @@ func hijack(w http.ResponseWriter) (net.Conn, bool) {
 		http.Error(w, "this connection cannot be broken", http.StatusInternalServerError)
 		return nil, false
 	}
-	if wrapped, ok := conn.(interface{ NetConn() net.Conn }); ok {
-		conn = wrapped.NetConn() // what TLS runs over
-	}
 	return conn, true
 }

@@ -28,19 +28,9 @@ func (s *Server) userinfo(x *exchange, grant accessGrant, known bool) response {
 	if !known || !grant.userinfo || !exists {
 		return unauthorized()
 	}
-	rule := s.Settings().Userinfo
-	if !rule.Enabled {
+	return s.limited("userinfo "+user.ID, s.Settings().Userinfo, AnswerTooManyRequests, func() response {
 		return userinfoResponse(user, grant)
-	}
-	state := s.limits.spend("userinfo "+user.ID, rule.Burst, perMinute(rule.PerMinute))
-	var resp response
-	if state.ok {
-		resp = userinfoResponse(user, grant)
-	} else {
-		resp = s.refuse(AnswerTooManyRequests)
-	}
-	state.writeTo(resp.header)
-	return resp
+	})
 }
 
 // userinfoResponse tells what the token's scopes allow. The values are the

@@ -75,7 +75,7 @@ func (s *Server) discovery(*exchange) response {
 		TokenEndpoint: issuer + "oauth/token",
 		Userinfo:      issuer + "userinfo",
 		JWKS:          issuer + ".well-known/jwks.json",
-		Scopes:        append(oidcScopes(), scopeOffline),
+		Scopes:        oidcScopes(),
 		ResponseTypes: []string{"code", "token", "id_token"},
 		GrantTypes:    []string{GrantPassword, GrantPasswordRealm},
 		AuthMethods:   []string{AuthPost, AuthBasic, AuthPrivateKey, AuthNone},
@@ -98,26 +98,4 @@ func (s *Server) RotateKey(keepOld bool) (string, error) {
 		return "", fmt.Errorf("auth0sim: rotate: %w", err)
 	}
 	return id, nil
-}
-
-// WithdrawKey stops publishing a key. If it is the one that signs, tokens go on
-// being signed with it: nobody can check them then.
-func (s *Server) WithdrawKey(id string) error {
-	if err := s.keys.withdraw(id); err != nil {
-		return fmt.Errorf("auth0sim: %w", err)
-	}
-	return nil
-}
-
-// KeyIDs are the ids of the published keys, the newest first.
-func (s *Server) KeyIDs() ([]string, error) {
-	keys, err := s.keys.listed()
-	if err != nil {
-		return nil, fmt.Errorf("auth0sim: %w", err)
-	}
-	ids := make([]string, 0, len(keys))
-	for _, k := range keys {
-		ids = append(ids, k.id)
-	}
-	return ids, nil
 }

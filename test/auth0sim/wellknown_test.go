@@ -45,7 +45,6 @@ func verify(t *testing.T, sim *auth0sim.Server, token string, alg jose.Signature
 func TestUserinfo(t *testing.T) {
 	t.Parallel()
 	sim := start(t, func(cfg *auth0sim.Config) {
-		cfg.Tenant.APIs = []auth0sim.API{{Identifier: "https://hs.test/", HS256: true}}
 		cfg.Tenant.Users = append(cfg.Tenant.Users, auth0sim.User{
 			ID: "auth0|bare", Email: "te@example.test", Password: "p", Username: "te", Phone: "+15555550100",
 			CustomClaims: map[string]any{"https://ferry.test/username": "te", "phone_number": "+15555550100", "sub": "evil"},
@@ -72,7 +71,6 @@ func TestUserinfo(t *testing.T) {
 
 	for name, refused := range map[string]string{
 		"no openid":   mustTokens(t, post(t, sim, realmForm("scope", "email"))).AccessToken,
-		"hs256 API":   mustTokens(t, post(t, sim, realmForm("audience", "https://hs.test/"))).AccessToken,
 		"not a token": "x",
 		"empty":       "",
 	} {
@@ -139,30 +137,18 @@ func TestKeyRotation(t *testing.T) {
 		}
 	}
 	check(first, true)
-	secondID, err := sim.RotateKey(true)
-	if err != nil {
+	if _, err := sim.RotateKey(true); err != nil {
 		t.Fatal(err)
 	}
 	second := mustTokens(t, post(t, sim, realmForm())).IDToken
 	check(first, true)
 	check(second, true)
-	ids, err := sim.KeyIDs()
-	if err != nil || len(ids) != 2 || ids[0] != secondID {
-		t.Errorf("got %v, %v", ids, err)
-	}
-	if err := sim.WithdrawKey(ids[1]); err != nil {
-		t.Fatal(err)
-	}
-	check(first, false)
-	check(second, true)
 	if _, err := sim.RotateKey(false); err != nil {
 		t.Fatal(err)
 	}
+	check(first, false)
 	check(second, false)
 	check(mustTokens(t, post(t, sim, realmForm())).IDToken, true)
-	if err := sim.WithdrawKey(secondID); err == nil {
-		t.Error("a key was withdrawn twice")
-	}
 	sim.Reset()
 	check(first, true)
 }

@@ -280,7 +280,7 @@ func (f *files) putRecord(line map[string]any, expected *Expected) error {
 	expected.CSVLine = f.csvLine
 	var record []string
 	for _, column := range columns() {
-		record = append(record, auth0sim.ExportCell(leaf(line, column)))
+		record = append(record, cell(leaf(line, column)))
 	}
 	return f.rows.Write(record)
 }
@@ -299,4 +299,23 @@ func leaf(line map[string]any, column string) any {
 		value = members[name]
 	}
 	return value
+}
+
+// cell writes a value as the CSV of an export has it: a list as JSON, an object as
+// nothing, and text that a spreadsheet would compute behind a quote [GAP].
+func cell(v any) string {
+	switch v := v.(type) {
+	case nil, map[string]any:
+		return ""
+	case string:
+		if v != "" && strings.ContainsRune("=+-@", rune(v[0])) {
+			return "'" + v
+		}
+		return v
+	}
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return ""
+	}
+	return string(raw)
 }

@@ -13,28 +13,6 @@ import (
 	"strings"
 )
 
-// searchUsers is GET /api/v2/users: the first thousand, and late to know of changes.
-func (s *Server) searchUsers(x *exchange) response {
-	query, err := readListQuery(x.req.URL.RawQuery, "", "q", "search_engine")
-	if err != nil {
-		return s.refuse(AnswerManagementBadQuery, "reason", err.Error())
-	}
-	if engine := query.Get("search_engine"); engine != "" && engine != "v3" {
-		return s.refuse(AnswerManagementBadQuery, "reason", "search_engine: expected v3")
-	}
-	wanted, err := parseSearch(query.Get("q"))
-	if err != nil {
-		return s.refuse(AnswerManagementBadQuery, "reason", err.Error())
-	}
-	if query.beyond() {
-		return s.refuse(AnswerManagementPageLimit)
-	}
-	known := s.Now().Add(-seconds(s.Settings().SearchDelaySeconds))
-	users := s.dir.usersWhere(func(acc *account) bool { return !acc.changed.After(known) && wanted.finds(acc.user) })
-	from, to := query.bounds(len(users))
-	return query.answer("users", apiUsers(users[from:to]), len(users))
-}
-
 // usersByEmail is GET /api/v2/users-by-email: all connections, at once, and with
 // regard to case.
 func (s *Server) usersByEmail(x *exchange) response {
@@ -76,37 +54,22 @@ func inBase62(random []byte) string {
 
 // listConnections is GET /api/v2/connections, by name.
 func (s *Server) listConnections(x *exchange) response {
-	query, err := readListQuery(x.req.URL.RawQuery, "strategy", "name", paramFields, paramIncludeFields)
+	query, err := readQuery(x.req.URL.RawQuery, "name", paramFields, paramIncludeFields)
 	if err != nil {
 		return s.refuse(AnswerManagementBadQuery, "reason", err.Error())
 	}
-	connections := slices.DeleteFunc(s.dir.connectionList(), func(c Connection) bool {
-		return query.Has("name") && c.Name != query.Get("name") ||
-			query.Has("strategy") && !slices.Contains(query.Values["strategy"], c.Strategy)
-	})
-	from, to := query.bounds(len(connections))
 	shown := []map[string]any{}
-	for _, c := range connections[from:to] {
-		fields, err := onlyFields(query.Values, apiConnection(c))
+	for _, c := range s.dir.connectionList() {
+		if query.Has("name") && c.Name != query.Get("name") {
+			continue
+		}
+		fields, err := onlyFields(query, apiConnection(c))
 		if err != nil {
 			return s.refuse(AnswerManagementBadQuery, "reason", err.Error())
 		}
 		shown = append(shown, fields)
 	}
-	return query.answer("connections", shown, len(connections))
-}
-
-// readConnection is GET /api/v2/connections/{id}.
-func (s *Server) readConnection(x *exchange) response {
-	id := x.req.PathValue("id")
-	if !connectionIDs.MatchString(id) {
-		return s.refuse(AnswerManagementBadPath, "reason", "id: expected "+connectionIDs.String())
-	}
-	connection, ok := s.dir.connectionByID(id)
-	if !ok {
-		return s.refuse(AnswerManagementNoConnection)
-	}
-	return managementResponse(apiConnection(connection))
+	return managementResponse(shown)
 }
 
 // connectionList is every connection, by name.
@@ -171,16 +134,25 @@ func (s *Server) connectionClients(x *exchange) response {
 	return managementResponse(answer)
 }
 
-// readTake reads the query of a list that is paged by checkpoints.
-func readTake(raw string) (take int, from string, err error) {
+// readQuery reads a query string of known parameters, each at most once.
+func readQuery(raw string, known ...string) (url.Values, error) {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
-		return 0, "", errors.New("unreadable")
+		return nil, errors.New("unreadable")
 	}
 	for name, all := range values {
-		if name != "take" && name != "from" || len(all) > 1 {
-			return 0, "", fmt.Errorf("additional or repeated property: %s", name)
+		if !slices.Contains(known, name) || len(all) > 1 {
+			return nil, fmt.Errorf("additional or repeated property: %s", name)
 		}
+	}
+	return values, nil
+}
+
+// readTake reads the query of a list that is paged by checkpoints.
+func readTake(raw string) (take int, from string, err error) {
+	values, err := readQuery(raw, "take", "from")
+	if err != nil {
+		return 0, "", err
 	}
 	take = defaultTake
 	if values.Has("take") {
