@@ -46,7 +46,7 @@ func Merge(file []byte, o Options) (Merged, error) {
 	}
 	return Merged{
 		Text:        []byte(merged),
-		Diff:        diff(string(file), merged, "with ferry", m.shown),
+		Diff:        unifiedDiff(string(file), merged, "with ferry", m.shown),
 		Notes:       m.notes,
 		Placeholder: m.placeholder,
 		Variables:   m.variables,

@@ -27,7 +27,7 @@ func Remove(file []byte, at string) (Merged, error) {
 	}
 	return Merged{
 		Text:  []byte(left),
-		Diff:  diff(string(file), left, "without ferry", r.shown),
+		Diff:  unifiedDiff(string(file), left, "without ferry", r.shown),
 		Notes: r.notes,
 	}, nil
 }
