@@ -27,7 +27,7 @@ const (
 	maxRecordKeep   = 90 * 24 * time.Hour
 )
 
-// checker gathers faults; a setting that could not even be read is left out.
+// checker collects faults. It skips settings that could not be read.
 type checker struct {
 	unread map[string]bool
 	faults Faults
@@ -40,8 +40,8 @@ func (k *checker) require(holds bool, name, problem string) {
 	}
 }
 
-// check looks at the settings as a whole. It changes nothing. That a part lacks a
-// setting which nothing else can stand in for was found when it was read.
+// check checks the settings together. Settings that a part always requires were checked
+// when they were read.
 func (c *Config) check(unread map[string]bool, parts []Part) Faults {
 	k := &checker{unread: unread}
 	c.checkListeners(k)
@@ -60,36 +60,36 @@ func (c *Config) check(unread map[string]bool, parts []Part) Faults {
 
 func (c *Config) checkListeners(k *checker) {
 	const address = "must be host:port, such as 127.0.0.1:4480"
-	const exposed = "is not loopback: set FERRY_TLS_CERT_FILE and FERRY_TLS_KEY_FILE, or FERRY_INSECURE_LISTEN=true where something else encrypts the traffic"
+	const exposed = "is not loopback: set FERRY_TLS_CERT_FILE and FERRY_TLS_KEY_FILE, or FERRY_INSECURE_LISTEN=true if something else encrypts the traffic"
 	for _, listener := range []struct{ name, listen string }{{"LISTEN", c.Listen}, {"ADMIN_LISTEN", c.AdminListen}} {
 		host, port, err := net.SplitHostPort(listener.listen)
 		ok := err == nil && isPort(port)
 		k.require(ok, listener.name, address)
 		k.require(!ok || isLoopback(host) || c.TLS() || c.InsecureListen, listener.name, exposed)
 	}
-	k.require(c.Listen != c.AdminListen || strings.HasSuffix(c.Listen, ":0"), "ADMIN_LISTEN", "is the address of FERRY_LISTEN; the hooks and the operator need one each")
-	k.require(c.TLSCertFile == "" || c.TLSKeyFile != "", "TLS_KEY_FILE", "is not set, but FERRY_TLS_CERT_FILE is; set both or none")
-	k.require(c.TLSKeyFile == "" || c.TLSCertFile != "", "TLS_CERT_FILE", "is not set, but FERRY_TLS_KEY_FILE is; set both or none")
+	k.require(c.Listen != c.AdminListen || strings.HasSuffix(c.Listen, ":0"), "ADMIN_LISTEN", "is the same as FERRY_LISTEN; the two listeners need different addresses")
+	k.require(c.TLSCertFile == "" || c.TLSKeyFile != "", "TLS_KEY_FILE", "is not set, but FERRY_TLS_CERT_FILE is; set both or neither")
+	k.require(c.TLSKeyFile == "" || c.TLSCertFile != "", "TLS_CERT_FILE", "is not set, but FERRY_TLS_KEY_FILE is; set both or neither")
 	if c.TLS() {
 		_, err := tls.LoadX509KeyPair(c.TLSCertFile, c.TLSKeyFile)
-		k.require(err == nil, "TLS_CERT_FILE", "it and FERRY_TLS_KEY_FILE are not a readable certificate and its key (PEM)")
+		k.require(err == nil, "TLS_CERT_FILE", "this file and that of FERRY_TLS_KEY_FILE are not a certificate and its key (PEM)")
 	}
 }
 
 func (c *Config) checkHook(k *checker) {
-	k.require(len(c.HookKeys) <= 2, "HOOK_KEYS", "holds more than two keys; one or two, comma between")
+	k.require(len(c.HookKeys) <= 2, "HOOK_KEYS", "contains more than two keys; give one or two, separated by a comma")
 	for _, key := range c.HookKeys {
 		text := key.Reveal()
-		k.require(utf8.RuneCountInString(text) >= minKeyLength, "HOOK_KEYS", "every key must have 32 characters or more; `head -c 32 /dev/urandom | base64` makes one")
-		k.require(!strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }), "HOOK_KEYS", "a key may hold visible ASCII characters only, no blanks: it travels in a header")
+		k.require(utf8.RuneCountInString(text) >= minKeyLength, "HOOK_KEYS", "every key must have 32 characters or more; `head -c 32 /dev/urandom | base64` generates one")
+		k.require(!strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }), "HOOK_KEYS", "a key may contain visible ASCII characters only, no blanks: it is sent in a header")
 	}
 	k.require(c.MaxPasswordBytes >= 1 && c.MaxPasswordBytes <= maxPassword, "MAX_PASSWORD_BYTES", "must be between 1 and 4096")
 	k.require(c.TrustedProxies >= 0 && c.TrustedProxies <= maxProxies, "TRUSTED_PROXIES", "must be between 0 and 16")
 	k.require(slices.Contains([]string{"recorded", BindingVerifiedIdentifier}, c.Binding), "BINDING", "must be recorded or verified_identifier")
 }
 
-// domainPattern is a host name, and a port where a test needs one. It is in lower case
-// as in the issuer of the ID tokens, which are compared byte by byte.
+// domainPattern is a host name with an optional port, which tests use. It is lower case,
+// because it is compared byte by byte with the issuer of ID tokens.
 var domainPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$`)
 
 func isDomain(text string) bool {
@@ -98,27 +98,27 @@ func isDomain(text string) bool {
 }
 
 func (c *Config) checkAuth0(k *checker) {
-	k.require(c.Auth0Domain == "" || isDomain(c.Auth0Domain), "AUTH0_DOMAIN", "must be a bare domain in lower case such as tenant.eu.auth0.com, without https:// and slashes")
+	k.require(c.Auth0Domain == "" || isDomain(c.Auth0Domain), "AUTH0_DOMAIN", "must be a bare domain in lower case such as tenant.eu.auth0.com, without https:// or slashes")
 	base, problem := parseURL(c.BaseURL())
 	k.require(problem == "" || c.Auth0BaseURL == "", "AUTH0_BASE_URL", problem)
-	k.require(base == nil || base.Scheme == "https" || isLoopback(base.Hostname()), "AUTH0_BASE_URL", "passwords go there: it must be https, or http on loopback")
+	k.require(base == nil || base.Scheme == "https" || isLoopback(base.Hostname()), "AUTH0_BASE_URL", "must be https, or http on loopback: passwords are sent there")
 	for _, realm := range c.Auth0Realms {
-		k.require(realm != "" && strings.TrimSpace(realm) == realm, "AUTH0_REALMS", "holds an empty name or blanks around one")
+		k.require(realm != "" && strings.TrimSpace(realm) == realm, "AUTH0_REALMS", "contains an empty name, or blanks around a name")
 		k.require(!strings.EqualFold(realm, "email") && !strings.EqualFold(realm, "sms"), "AUTH0_REALMS", "email and sms are passwordless connections: a one-time code would become a password")
 	}
-	k.require(len(slices.Compact(slices.Sorted(slices.Values(c.Auth0Realms)))) == len(c.Auth0Realms), "AUTH0_REALMS", "names a connection twice")
+	k.require(len(slices.Compact(slices.Sorted(slices.Values(c.Auth0Realms)))) == len(c.Auth0Realms), "AUTH0_REALMS", "lists a connection twice")
 	for _, realm := range c.Auth0CustomRealms {
-		k.require(slices.Contains(c.Auth0Realms, realm), "AUTH0_CUSTOM_REALMS", "names a connection that is not in FERRY_AUTH0_REALMS")
+		k.require(slices.Contains(c.Auth0Realms, realm), "AUTH0_CUSTOM_REALMS", "lists a connection that is not in FERRY_AUTH0_REALMS")
 	}
 	k.require(slices.Contains([]string{"RS256", "PS256"}, c.Auth0IDTokenAlg), "AUTH0_ID_TOKEN_ALG", "must be RS256 or PS256")
 	scopes := strings.Fields(c.Auth0Scope)
-	k.require(slices.Contains(scopes, "openid"), "AUTH0_SCOPE", "must contain openid: without it Auth0 does not say who the user is")
-	k.require(!slices.Contains(scopes, "offline_access"), "AUTH0_SCOPE", "must not contain offline_access: ferry has no use for refresh tokens")
+	k.require(slices.Contains(scopes, "openid"), "AUTH0_SCOPE", "must contain openid: without it Auth0 does not return the user id")
+	k.require(!slices.Contains(scopes, "offline_access"), "AUTH0_SCOPE", "must not contain offline_access: ferry does not use refresh tokens")
 	k.require(c.Auth0Timeout >= 100*time.Millisecond && c.Auth0Timeout <= maxAuth0Timeout, "AUTH0_TIMEOUT", "must be between 100ms and 20s")
 }
 
-// checkClientAuth looks at how the application of the logins authenticates; only
-// where there are logins must it be able to.
+// checkClientAuth checks how the application authenticates. Credentials are required for
+// logins only.
 func (c *Config) checkClientAuth(k *checker, logins bool) {
 	method := c.ClientAuth()
 	k.require(slices.Contains([]string{ClientSecretPost, ClientSecretBasic, PrivateKeyJWT}, method), "AUTH0_CLIENT_AUTH", "must be client_secret_post, client_secret_basic or private_key_jwt")
@@ -134,12 +134,12 @@ func (c *Config) checkClientAuth(k *checker, logins bool) {
 		k.require(err == nil, "AUTH0_PRIVATE_KEY_FILE", fmt.Sprint(err))
 	}
 	if c.Auth0ForwardClientIP {
-		k.require(c.TrustedProxies > 0, "TRUSTED_PROXIES", "is 0, but FERRY_AUTH0_FORWARD_CLIENT_IP needs the person's address")
-		k.require(method != PrivateKeyJWT, "AUTH0_FORWARD_CLIENT_IP", "Auth0 takes the address only with a client secret, not with private_key_jwt")
+		k.require(c.TrustedProxies > 0, "TRUSTED_PROXIES", "is 0, but FERRY_AUTH0_FORWARD_CLIENT_IP needs the client address")
+		k.require(method != PrivateKeyJWT, "AUTH0_FORWARD_CLIENT_IP", "needs a client secret: Auth0 ignores the client address with private_key_jwt")
 	}
 }
 
-// databasePattern is the path of a Redis URL: the number of a database, or nothing.
+// databasePattern is the path of a Redis URL: empty, or the number of a database.
 var databasePattern = regexp.MustCompile(`^/*[0-9]*/*$`)
 
 func isRedis(text string) bool {
@@ -148,17 +148,17 @@ func isRedis(text string) bool {
 		databasePattern.MatchString(u.Path) && u.RawQuery == "" && u.Fragment == ""
 }
 
-// policies are the words of FERRY_TRAIT_POLICY.
+// policies are the policies that FERRY_TRAIT_POLICY may name.
 func policies() []string { return []string{"fill", "overwrite", "never"} }
 
 func (c *Config) checkState(k *checker) {
 	memory := c.StateURL.Reveal() == "memory:"
 	redis := isRedis(c.StateURL.Reveal())
-	k.require(memory || redis, "STATE_URL", "must be memory: or a URL such as redis://host:6379/0, with nothing after the number of the database")
-	k.require(!redis || utf8.RuneCountInString(c.StateKey.Reveal()) >= minKeyLength, "STATE_KEY", "must have 32 characters or more where FERRY_STATE_URL is Redis")
+	k.require(memory || redis, "STATE_URL", "must be memory: or a URL such as redis://host:6379/0, with nothing after the database number")
+	k.require(!redis || utf8.RuneCountInString(c.StateKey.Reveal()) >= minKeyLength, "STATE_KEY", "must have 32 characters or more if FERRY_STATE_URL is Redis")
 	for _, entry := range c.TraitPolicy {
 		trait, policy, ok := strings.Cut(entry, "=")
-		k.require(ok && trait != "" && slices.Contains(policies(), policy), "TRAIT_POLICY", "must be trait=fill, trait=overwrite or trait=never, comma between")
+		k.require(ok && trait != "" && slices.Contains(policies(), policy), "TRAIT_POLICY", "must be trait=fill, trait=overwrite or trait=never, separated by commas")
 	}
 	if c.Mapper != "" {
 		_, err := os.ReadFile(c.Mapper)
@@ -167,7 +167,7 @@ func (c *Config) checkState(k *checker) {
 }
 
 func (c *Config) checkWriteBack(k *checker) {
-	k.require(c.Auth0TenantDomain == "" || isDomain(c.Auth0TenantDomain), "AUTH0_TENANT_DOMAIN", "must be a bare domain in lower case such as tenant.eu.auth0.com, without https:// and slashes")
+	k.require(c.Auth0TenantDomain == "" || isDomain(c.Auth0TenantDomain), "AUTH0_TENANT_DOMAIN", "must be a bare domain in lower case such as tenant.eu.auth0.com, without https:// or slashes")
 	if c.WriteBack {
 		k.require(c.Auth0MgmtClientID != "", "AUTH0_MGMT_CLIENT_ID", "is not set, but FERRY_WRITE_BACK needs it")
 		k.require(!c.Auth0MgmtClientSecret.Empty(), "AUTH0_MGMT_CLIENT_SECRET", "is not set, but FERRY_WRITE_BACK needs it")
@@ -175,14 +175,14 @@ func (c *Config) checkWriteBack(k *checker) {
 }
 
 func (c *Config) checkRecording(k *checker) {
-	k.require(c.RecordKey == "" || c.RecordDir != "", "RECORD_DIR", "is not set, but FERRY_RECORD_KEY is: nothing is recorded without it")
+	k.require(c.RecordKey == "" || c.RecordDir != "", "RECORD_DIR", "is not set, but FERRY_RECORD_KEY is; recording needs both")
 	k.require(c.RecordKey == "" || isPublicKey(c.RecordKey), "RECORD_KEY", "must be the public key that `ferry record keygen` prints, 32 bytes in base64")
 	k.require(c.RecordMaxBytes >= minRecordBytes && c.RecordMaxBytes <= maxRecordBytes, "RECORD_MAX_BYTES", "must be between 1048576 (1 MiB) and 1073741824 (1 GiB)")
 	k.require(c.RecordKeep >= time.Hour && c.RecordKeep <= maxRecordKeep, "RECORD_KEEP", "must be between 1h and 2160h (90 days)")
 }
 
-// isPublicKey reports whether text is an X25519 public key under which what is sealed
-// is hidden: a few values are none.
+// isPublicKey reports whether text is an X25519 public key. It rejects the low-order
+// points, with which encryption would hide nothing.
 func isPublicKey(text string) bool {
 	raw, err := base64.StdEncoding.Strict().DecodeString(text)
 	if err != nil {
@@ -213,7 +213,7 @@ func (c *Config) checkKratos(k *checker) {
 	if admin == nil {
 		return
 	}
-	k.require(c.KratosAdminToken.Empty() || admin.Scheme == "https" || isLoopback(admin.Hostname()), "KRATOS_ADMIN_URL", "FERRY_KRATOS_ADMIN_TOKEN goes there: it must be https, or http on loopback")
+	k.require(c.KratosAdminToken.Empty() || admin.Scheme == "https" || isLoopback(admin.Hostname()), "KRATOS_ADMIN_URL", "must be https, or http on loopback: FERRY_KRATOS_ADMIN_TOKEN is sent there")
 }
 
 // parseURL returns the URL, or what is wrong with it.
@@ -223,22 +223,22 @@ func parseURL(text string) (*url.URL, string) {
 	case err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https"):
 		return nil, "must be an http or https URL such as http://127.0.0.1:4434"
 	case u.User != nil:
-		return nil, "must not hold a user name or password"
+		return nil, "must not contain a user name or password"
 	case u.RawQuery != "" || u.Fragment != "":
-		return nil, "must not hold a query or fragment"
+		return nil, "must not contain a query or fragment"
 	case u.Port() != "" && !isPort(u.Port()):
-		return nil, "names a port above 65535"
+		return nil, "has a port above 65535"
 	}
 	return u, ""
 }
 
-// isPort reports whether text is the number of a port; 0 has the system choose one.
+// isPort reports whether text is a port number. With 0 the system chooses a port.
 func isPort(text string) bool {
 	_, err := strconv.ParseUint(text, 10, 16)
 	return err == nil
 }
 
-// isLoopback reports whether host can only be this machine.
+// isLoopback reports whether host is a loopback address.
 func isLoopback(host string) bool {
 	if strings.EqualFold(host, "localhost") {
 		return true

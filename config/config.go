@@ -1,6 +1,6 @@
-// Package config holds every setting of ferry: it loads them from the environment,
-// checks them as a whole and prints them without their secrets. It is the only
-// reader of the environment, and only the programs below cmd import it.
+// Package config loads ferry's settings from the environment, checks them together, and
+// prints them without secrets. It is the only reader of the environment, and only the
+// programs below cmd import it. It opens no connections.
 package config
 
 import (
@@ -15,14 +15,14 @@ import (
 	"ferry/secret"
 )
 
-// Prefix is what the name of every setting starts with.
+// Prefix starts the name of every setting.
 const Prefix = "FERRY_"
 
-// Part is something that settings are needed for.
+// Part is a part of ferry that requires settings.
 type Part string
 
-// The parts that require settings; what a part can do without is checked where it
-// is set.
+// The parts that require settings. Settings that depend on other settings are checked
+// in all parts.
 const (
 	// Serve is answering Kratos' hooks.
 	Serve Part = "serve"
@@ -32,62 +32,63 @@ const (
 	Management Part = "management"
 )
 
-// Config is every setting, one field each; field order is the order of the
-// table of docs/settings.md. A field's name gives the variable's (HookKeys is
-// FERRY_HOOK_KEYS); a field of a secret type can also be read from the file that
-// the variable NAME_FILE names. The tag required lists the parts that cannot do
-// without it.
+// Config holds every setting, one field each, in the order of the table in
+// docs/settings.md. The tag required lists the parts that need the setting. A field of a
+// secret type can also be read from the file that the variable NAME_FILE names.
+//
+// envconfig reads the texts. It stops at the first value that it cannot parse, and quotes
+// it, so flags, numbers and durations have the tag ignored and are parsed by parse.
 type Config struct {
-	Listen         string `default:"127.0.0.1:4480" desc:"Where the hooks listen, host:port. Off loopback only with TLS or FERRY_INSECURE_LISTEN."`
-	AdminListen    string `default:"127.0.0.1:4481" desc:"Where health, version and metrics listen, host:port. The same rule as for FERRY_LISTEN."`
-	TLSCertFile    string `desc:"Certificate chain (PEM) for both listeners; with FERRY_TLS_KEY_FILE."`
-	TLSKeyFile     string `desc:"Private key (PEM) for both listeners; with FERRY_TLS_CERT_FILE."`
-	InsecureListen bool   `default:"false" desc:"Allows plain HTTP off loopback: only where something else encrypts the traffic, passwords are in it."`
+	Listen         string `envconfig:"FERRY_LISTEN" default:"127.0.0.1:4480" desc:"Address of the hooks listener, host:port. An address that is not loopback needs TLS or FERRY_INSECURE_LISTEN."`
+	AdminListen    string `envconfig:"FERRY_ADMIN_LISTEN" default:"127.0.0.1:4481" desc:"Address of the admin listener (health, version, metrics), host:port. The same rule as for FERRY_LISTEN."`
+	TLSCertFile    string `envconfig:"FERRY_TLS_CERT_FILE" desc:"Certificate chain (PEM) for both listeners. Needs FERRY_TLS_KEY_FILE."`
+	TLSKeyFile     string `envconfig:"FERRY_TLS_KEY_FILE" desc:"Private key (PEM) for both listeners. Needs FERRY_TLS_CERT_FILE."`
+	InsecureListen bool   `ignored:"true" envconfig:"FERRY_INSECURE_LISTEN" default:"false" desc:"Allows plain HTTP on addresses that are not loopback. The traffic contains passwords: set it only where something else encrypts it."`
 
-	HookKeys         Keys   `required:"serve" desc:"The key that Kratos sends, 32 characters or more; two of them, comma between, while you rotate."`
-	MaxPasswordBytes int    `default:"72" desc:"Longer passwords are refused, and Auth0 is not asked. 72 is all that bcrypt takes, Kratos' default hasher: it refuses a longer one even after a match."`
-	Binding          string `default:"recorded" desc:"recorded: the identity must record the Auth0 user it was imported from. verified_identifier: one that records none may match by the e-mail or phone that Auth0 verified."`
-	MigrationClosed  bool   `default:"false" desc:"Ends the migration: whoever is still pending sees wrong credentials, and Auth0 is asked about nobody. Set it on every ferry before ferry finish --yes; unset it to open the migration again."`
+	HookKeys         Keys   `envconfig:"FERRY_HOOK_KEYS" required:"serve" desc:"The key that Kratos sends, 32 characters or more. Two keys, separated by a comma, during a rotation."`
+	MaxPasswordBytes int    `ignored:"true" envconfig:"FERRY_MAX_PASSWORD_BYTES" default:"72" desc:"ferry refuses longer passwords and does not send them to Auth0. Kratos' default hasher, bcrypt, takes at most 72 bytes and refuses a longer password even after a match."`
+	Binding          string `envconfig:"FERRY_BINDING" default:"recorded" desc:"recorded: the identity must record the Auth0 user it was imported from. verified_identifier: an identity that records no Auth0 user may match by the e-mail address or phone number that Auth0 verified."`
+	MigrationClosed  bool   `ignored:"true" envconfig:"FERRY_MIGRATION_CLOSED" default:"false" desc:"Ends the migration: logins of pending identities fail as wrong credentials, and ferry no longer asks Auth0. Set it on every ferry before ferry finish --yes. Unset it to reopen the migration."`
 
-	TrustedProxies int `default:"0" desc:"How many proxies of yours stand before Kratos and append to the one header that the template passes on: the person's address is the Nth from the right. 0: none is believed."`
+	TrustedProxies int `ignored:"true" envconfig:"FERRY_TRUSTED_PROXIES" default:"0" desc:"Number of your proxies in front of Kratos that append to the header that the template passes on. The client address is the Nth from the right. 0: no address is trusted."`
 
-	Auth0Domain          string        `required:"serve,management" desc:"Your tenant's domain, or its custom domain, as it stands in the ID tokens' issuer: tenant.eu.auth0.com."`
-	Auth0BaseURL         string        `desc:"Where to connect instead of https://DOMAIN. Plain HTTP on loopback only."`
-	Auth0ClientID        string        `required:"serve" desc:"Client id of the Auth0 application made for ferry."`
-	Auth0ClientSecret    secret.String `desc:"Its client secret. **Required**, unless there is a private key."`
-	Auth0ClientAuth      string        `desc:"How the application authenticates: client_secret_post, client_secret_basic or private_key_jwt. Unset: private_key_jwt where there is a private key, else client_secret_post."`
-	Auth0PrivateKeyFile  string        `desc:"The application's RSA private key (PEM), for private_key_jwt."`
-	Auth0Realms          []string      `desc:"Database connections that may be asked, comma between; the first is for identities that record none. Empty: the tenant's default directory."`
-	Auth0CustomRealms    []string      `desc:"Those of FERRY_AUTH0_REALMS that are AD, LDAP or custom databases: list them knowingly. They are asked with the identifier in the case that the identity's trait has."`
-	Auth0Scope           string        `default:"openid profile email phone" desc:"Scopes of the grant: openid among them, never offline_access."`
-	Auth0Audience        string        `desc:"API that the access token is for. Not needed."`
-	Auth0IDTokenAlg      string        `default:"RS256" desc:"What the application's ID tokens are signed with: RS256 or PS256. Where they are HS256, ferry asks /userinfo at every login."`
-	Auth0ForwardClientIP bool          `default:"false" desc:"Tells Auth0 the person's address, so that its attack protection counts people, not ferry. Needs FERRY_TRUSTED_PROXIES, a client secret, and Trust Token Endpoint IP Header switched on for the application."`
-	Auth0Timeout         time.Duration `default:"8s" desc:"How long one login may wait for Auth0, all in all. At most 20s: Kratos gives up after 30s."`
+	Auth0Domain          string        `envconfig:"FERRY_AUTH0_DOMAIN" required:"serve,management" desc:"Domain of your tenant, or its custom domain, as in the issuer of its ID tokens: tenant.eu.auth0.com."`
+	Auth0BaseURL         string        `envconfig:"FERRY_AUTH0_BASE_URL" desc:"URL to connect to instead of https://DOMAIN. Plain HTTP on loopback only."`
+	Auth0ClientID        string        `envconfig:"FERRY_AUTH0_CLIENT_ID" required:"serve" desc:"Client id of the Auth0 application for ferry."`
+	Auth0ClientSecret    secret.String `envconfig:"FERRY_AUTH0_CLIENT_SECRET" desc:"Client secret of that application. **Required** without a private key."`
+	Auth0ClientAuth      string        `envconfig:"FERRY_AUTH0_CLIENT_AUTH" desc:"How the application authenticates: client_secret_post, client_secret_basic or private_key_jwt. Default: private_key_jwt with a private key, else client_secret_post."`
+	Auth0PrivateKeyFile  string        `envconfig:"FERRY_AUTH0_PRIVATE_KEY_FILE" desc:"The application's RSA private key (PEM), for private_key_jwt."`
+	Auth0Realms          []string      `envconfig:"FERRY_AUTH0_REALMS" desc:"Database connections that ferry may ask, separated by commas. The first is for identities that record no connection. Empty: the tenant's default directory."`
+	Auth0CustomRealms    []string      `envconfig:"FERRY_AUTH0_CUSTOM_REALMS" desc:"Those of FERRY_AUTH0_REALMS that are AD, LDAP or custom databases; they must be listed here as well. ferry sends them the identifier in the case of the identity's trait."`
+	Auth0Scope           string        `envconfig:"FERRY_AUTH0_SCOPE" default:"openid profile email phone" desc:"Scopes of the grant. Must contain openid, and must not contain offline_access."`
+	Auth0Audience        string        `envconfig:"FERRY_AUTH0_AUDIENCE" desc:"API that the access token is for. Not needed by ferry."`
+	Auth0IDTokenAlg      string        `envconfig:"FERRY_AUTH0_ID_TOKEN_ALG" default:"RS256" desc:"Signature algorithm of the application's ID tokens: RS256 or PS256. If they are signed with HS256, ferry calls /userinfo at every login."`
+	Auth0ForwardClientIP bool          `ignored:"true" envconfig:"FERRY_AUTH0_FORWARD_CLIENT_IP" default:"false" desc:"Sends the client address to Auth0, so that its attack protection counts people instead of ferry. Needs FERRY_TRUSTED_PROXIES, a client secret, and the application's Trust Token Endpoint IP Header switched on."`
+	Auth0Timeout         time.Duration `ignored:"true" envconfig:"FERRY_AUTH0_TIMEOUT" default:"8s" desc:"How long one login may wait for Auth0 in total. At most 20s: Kratos gives up after 30s."`
 
-	Auth0TenantDomain     string        `desc:"The tenant's canonical domain, where FERRY_AUTH0_DOMAIN is a custom one; write-back and export need it."`
-	Auth0MgmtClientID     string        `required:"management" desc:"Client id of a machine-to-machine application for the Management API; write-back and export need it. Export needs the scope read:users, and read:connections to find a connection by its name."`
-	Auth0MgmtClientSecret secret.String `required:"management" desc:"Its client secret."`
-	WriteBack             bool          `default:"false" desc:"Notes at Auth0, in app_metadata.ferry, that a user has crossed. Needs the Management API application, with the scope update:users."`
+	Auth0TenantDomain     string        `envconfig:"FERRY_AUTH0_TENANT_DOMAIN" desc:"Canonical domain of the tenant, if FERRY_AUTH0_DOMAIN is a custom domain. Needed by write-back and export."`
+	Auth0MgmtClientID     string        `envconfig:"FERRY_AUTH0_MGMT_CLIENT_ID" required:"management" desc:"Client id of a machine-to-machine application for the Management API. Needed by write-back and export. Export needs the scope read:users, and read:connections to find a connection by its name."`
+	Auth0MgmtClientSecret secret.String `envconfig:"FERRY_AUTH0_MGMT_CLIENT_SECRET" required:"management" desc:"Client secret of that application."`
+	WriteBack             bool          `ignored:"true" envconfig:"FERRY_WRITE_BACK" default:"false" desc:"Records at Auth0, in app_metadata.ferry, that a user has migrated. Needs the Management API application with the scope update:users."`
 
-	KratosAdminURL   string        `required:"serve,kratos" desc:"Kratos' admin API: http://127.0.0.1:4434."`
-	KratosPublicURL  string        `desc:"Kratos' public API as ferry reaches it: http://127.0.0.1:4433. Only for identity schemas. Unset: they are read where the admin API redirects to, which is serve.public.base_url in kratos.yml; set this where ferry cannot reach that address."`
-	KratosAdminToken secret.String `desc:"Bearer token for that API, where something in front of it wants one."`
+	KratosAdminURL   string        `envconfig:"FERRY_KRATOS_ADMIN_URL" required:"serve,kratos" desc:"Kratos' admin API: http://127.0.0.1:4434."`
+	KratosPublicURL  string        `envconfig:"FERRY_KRATOS_PUBLIC_URL" desc:"Kratos' public API as ferry reaches it: http://127.0.0.1:4433. Used for identity schemas only. Default: the address that the admin API redirects to, which is serve.public.base_url in kratos.yml. Set it if ferry cannot reach that address."`
+	KratosAdminToken secret.String `envconfig:"FERRY_KRATOS_ADMIN_TOKEN" desc:"Bearer token for the admin API, if a proxy in front of it requires one."`
 
-	StateURL            secret.String `default:"memory:" desc:"Where what crosses between the two hooks is kept for two minutes: memory:, or redis://user:password@host:6379/0 (rediss:// with TLS) for several replicas."`
-	StateKey            secret.String `desc:"Key that encrypts it in Redis, 32 characters or more, the same on every replica. **Required** with Redis."`
-	Mapper              string        `desc:"File with a Jsonnet mapper, as Kratos' OIDC providers use them, instead of the mapping by the names of the traits."`
-	TraitPolicy         []string      `desc:"trait=fill, trait=overwrite or trait=never, comma between; a trait inside another is written a.b. Default for all: fill, which writes only what is empty."`
-	VerifiedConnections []string      `desc:"Auth0 connections whose verified e-mail addresses and phone numbers are believed. Empty: databases."`
+	StateURL            secret.String `envconfig:"FERRY_STATE_URL" default:"memory:" desc:"Where profiles and delivery results are stored for two minutes: memory:, or for several replicas redis://user:password@host:6379/0 (rediss:// with TLS)."`
+	StateKey            secret.String `envconfig:"FERRY_STATE_KEY" desc:"Key that encrypts the state in Redis, 32 characters or more, the same on every replica. **Required** with Redis."`
+	Mapper              string        `envconfig:"FERRY_MAPPER" desc:"File with a Jsonnet mapper, in the form that Kratos' OIDC providers use. Default: profiles are mapped by trait names."`
+	TraitPolicy         []string      `envconfig:"FERRY_TRAIT_POLICY" desc:"trait=fill, trait=overwrite or trait=never, separated by commas. A nested trait is written a.b. Default for all traits: fill, which writes empty traits only."`
+	VerifiedConnections []string      `envconfig:"FERRY_VERIFIED_CONNECTIONS" desc:"Auth0 connections whose verified e-mail addresses and phone numbers are trusted. Empty: databases."`
 
-	RecordDir      string        `desc:"Directory of recordings of hook calls, for ferry replay. Unset: nothing is recorded. Made where it is missing; nobody else may be able to write there."`
-	RecordKey      string        `desc:"Public key of ferry record keygen: seals identifier and password of logins that failed for whoever has the private key. Unset: hashes and a placeholder stand for both."`
-	RecordMaxBytes int           `default:"67108864" desc:"How large a file of recordings grows; all together take 16 times as much at most, the oldest go first."`
-	RecordKeep     time.Duration `default:"168h" desc:"How long a recorded call is kept at most."`
+	RecordDir      string        `envconfig:"FERRY_RECORD_DIR" desc:"Directory for recordings of hook calls, for ferry replay. Unset: nothing is recorded. ferry creates it if it is missing. No other user may have write access to it."`
+	RecordKey      string        `envconfig:"FERRY_RECORD_KEY" desc:"Public key from ferry record keygen. Encrypts the identifier and password of failed logins for the holder of the private key. Unset: recordings hold hashes and a placeholder instead."`
+	RecordMaxBytes int           `ignored:"true" envconfig:"FERRY_RECORD_MAX_BYTES" default:"67108864" desc:"Largest size of one recording file. All files together take at most 16 times as much; the oldest are deleted first."`
+	RecordKeep     time.Duration `ignored:"true" envconfig:"FERRY_RECORD_KEEP" default:"168h" desc:"How long a recorded call is kept at most."`
 
-	LogLevel   string        `default:"info" desc:"debug, info, warn or error."`
-	LogFormat  string        `default:"json" desc:"json or console."`
-	LogHashKey secret.String `desc:"Key of the hashes of identifiers and Auth0 user ids in logs, 32 characters or more. Unset: a new one at every start, so hashes of two runs or replicas cannot be compared."`
+	LogLevel   string        `envconfig:"FERRY_LOG_LEVEL" default:"info" desc:"debug, info, warn or error."`
+	LogFormat  string        `envconfig:"FERRY_LOG_FORMAT" default:"json" desc:"json or console."`
+	LogHashKey secret.String `envconfig:"FERRY_LOG_HASH_KEY" desc:"Key for the hashes of identifiers and Auth0 user ids in logs, 32 characters or more. Unset: a new key at every start; hashes from different runs or replicas then cannot be compared."`
 
 	sources map[string]string
 }
@@ -99,27 +100,23 @@ const BindingVerifiedIdentifier = "verified_identifier"
 // Keys are the one or two keys a caller may present.
 type Keys []secret.String
 
-// Decode implements envconfig.Decoder: a comma stands between two keys.
-func (k *Keys) Decode(text string) error {
-	if text == "" {
-		return errors.New("is empty")
+// UnmarshalText splits a list at its commas. It does not fail.
+func (k *Keys) UnmarshalText(text []byte) error {
+	*k = nil
+	for part := range strings.SplitSeq(string(text), ",") {
+		*k = append(*k, secret.New(part))
 	}
-	var keys Keys
-	for part := range strings.SplitSeq(text, ",") {
-		keys = append(keys, secret.New(part))
-	}
-	*k = keys
 	return nil
 }
 
-// The ways in which the Auth0 application authenticates.
+// The methods by which the Auth0 application authenticates.
 const (
 	ClientSecretPost  = "client_secret_post"
 	ClientSecretBasic = "client_secret_basic"
 	PrivateKeyJWT     = "private_key_jwt"
 )
 
-// ClientAuth is the way in which the application authenticates.
+// ClientAuth is the method by which the application authenticates.
 func (c *Config) ClientAuth() string {
 	switch {
 	case c.Auth0ClientAuth != "":
@@ -130,7 +127,7 @@ func (c *Config) ClientAuth() string {
 	return ClientSecretPost
 }
 
-// PrivateKey reads the application's private key; the error never quotes the file.
+// PrivateKey reads the application's private key. Errors never quote the file.
 func (c *Config) PrivateKey() (*rsa.PrivateKey, error) {
 	text, err := os.ReadFile(c.Auth0PrivateKeyFile)
 	if err != nil {
@@ -138,7 +135,7 @@ func (c *Config) PrivateKey() (*rsa.PrivateKey, error) {
 	}
 	block, _ := pem.Decode(text)
 	if block == nil {
-		return nil, errors.New("holds no PEM block")
+		return nil, errors.New("contains no PEM block")
 	}
 	if key, err := x509.ParsePKCS1PrivateKey(block.Bytes); err == nil {
 		return key, nil
@@ -146,12 +143,13 @@ func (c *Config) PrivateKey() (*rsa.PrivateKey, error) {
 	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	key, isRSA := parsed.(*rsa.PrivateKey)
 	if err != nil || !isRSA {
-		return nil, errors.New("holds no RSA private key without a passphrase")
+		return nil, errors.New("contains no RSA private key without a passphrase")
 	}
 	return key, nil
 }
 
-// ManagementDomain is the tenant's canonical domain: the Management API's audience.
+// ManagementDomain is the tenant's canonical domain, which the Management API's audience
+// names.
 func (c *Config) ManagementDomain() string {
 	if c.Auth0TenantDomain != "" {
 		return c.Auth0TenantDomain
@@ -159,10 +157,10 @@ func (c *Config) ManagementDomain() string {
 	return c.Auth0Domain
 }
 
-// Redis reports whether the state between the hooks is shared.
+// Redis reports whether the state is in Redis.
 func (c *Config) Redis() bool { return strings.HasPrefix(c.StateURL.Reveal(), "redis") }
 
-// BaseURL is where ferry connects to Auth0, without a slash at the end.
+// BaseURL is the URL by which ferry connects to Auth0, without a trailing slash.
 func (c *Config) BaseURL() string {
 	if c.Auth0BaseURL != "" {
 		return strings.TrimRight(c.Auth0BaseURL, "/")
@@ -170,5 +168,5 @@ func (c *Config) BaseURL() string {
 	return "https://" + c.Auth0Domain
 }
 
-// TLS reports whether the listeners speak TLS.
+// TLS reports whether the listeners use TLS.
 func (c *Config) TLS() bool { return c.TLSCertFile != "" && c.TLSKeyFile != "" }

@@ -19,8 +19,8 @@ import (
 
 const canary = "canary-93ab-0123456789-0123456789-0123456789"
 
-// sound is the least that serve needs.
-func sound(t *testing.T) {
+// setRequired sets the settings that serve requires.
+func setRequired(t *testing.T) {
 	t.Helper()
 	for name, value := range map[string]string{
 		"FERRY_HOOK_KEYS":           canary,
@@ -34,7 +34,7 @@ func sound(t *testing.T) {
 }
 
 func TestLoadDefaults(t *testing.T) {
-	sound(t)
+	setRequired(t)
 	c, err := config.Load()
 	if err != nil {
 		t.Fatal(err)
@@ -48,7 +48,7 @@ func TestLoadDefaults(t *testing.T) {
 }
 
 func TestLoadReadsEverySetting(t *testing.T) {
-	sound(t)
+	setRequired(t)
 	secretFile := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(secretFile, []byte(" "+canary+"\n\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -72,7 +72,7 @@ func TestLoadReadsEverySetting(t *testing.T) {
 		t.Errorf("base URL %q", c.BaseURL())
 	}
 	if got := c.KratosAdminToken.Reveal(); got != " "+canary+"\n" {
-		t.Error("a file's secret must lose one newline and nothing else")
+		t.Error("reading a secret from a file must remove one newline and nothing else")
 	}
 }
 
@@ -102,7 +102,7 @@ func TestFaults(t *testing.T) {
 		{"FERRY_LISTEN", "4480", "FERRY_LISTEN: must be host:port"},
 		{"FERRY_LISTEN", "127.0.0.1:web", "FERRY_LISTEN: must be host:port"},
 		{"FERRY_LISTEN", "127.0.0.1:65536", "FERRY_LISTEN: must be host:port"},
-		{"FERRY_LISTEN", "127.0.0.1:4481", "FERRY_ADMIN_LISTEN: is the address of FERRY_LISTEN"},
+		{"FERRY_LISTEN", "127.0.0.1:4481", "FERRY_ADMIN_LISTEN: is the same as FERRY_LISTEN"},
 		{"FERRY_ADMIN_LISTEN", "127.0.0.1:-1", "FERRY_ADMIN_LISTEN: must be host:port"},
 		{"FERRY_LISTEN", "", "FERRY_LISTEN: is set but empty"},
 		{"FERRY_LISTEN", ":4480", "FERRY_LISTEN: is not loopback"},
@@ -112,8 +112,8 @@ func TestFaults(t *testing.T) {
 		{"FERRY_INSECURE_LISTEN", "perhaps", "FERRY_INSECURE_LISTEN: must be true or false"},
 		{"FERRY_HOOK_KEYS", strings.Repeat("k", 31), "FERRY_HOOK_KEYS: every key must have 32 characters"},
 		{"FERRY_HOOK_KEYS", canary + ",", "FERRY_HOOK_KEYS: every key must have 32 characters"},
-		{"FERRY_HOOK_KEYS", canary + "," + canary + "," + canary, "FERRY_HOOK_KEYS: holds more than two keys"},
-		{"FERRY_HOOK_KEYS", canary + " " + canary, "FERRY_HOOK_KEYS: a key may hold visible ASCII"},
+		{"FERRY_HOOK_KEYS", canary + "," + canary + "," + canary, "FERRY_HOOK_KEYS: contains more than two keys"},
+		{"FERRY_HOOK_KEYS", canary + " " + canary, "FERRY_HOOK_KEYS: a key may contain visible ASCII"},
 		{"FERRY_HOOK_KEYS_FILE", missing, "FERRY_HOOK_KEYS: both it and FERRY_HOOK_KEYS_FILE"},
 		{"FERRY_LOG_HASH_KEY_FILE", missing, "FERRY_LOG_HASH_KEY: FERRY_LOG_HASH_KEY_FILE cannot be read: no such file or directory"},
 		{"FERRY_LOG_HASH_KEY_FILE", empty, "FERRY_LOG_HASH_KEY: the file of FERRY_LOG_HASH_KEY_FILE is empty"},
@@ -125,8 +125,8 @@ func TestFaults(t *testing.T) {
 		{"FERRY_AUTH0_CLIENT_AUTH", "none", "FERRY_AUTH0_CLIENT_AUTH: must be client_secret_post"},
 		{"FERRY_AUTH0_CLIENT_AUTH", "private_key_jwt", "FERRY_AUTH0_PRIVATE_KEY_FILE: is not set"},
 		{"FERRY_AUTH0_PRIVATE_KEY_FILE", missing, "FERRY_AUTH0_PRIVATE_KEY_FILE: cannot be read: no such file"},
-		{"FERRY_AUTH0_PRIVATE_KEY_FILE", empty, "FERRY_AUTH0_PRIVATE_KEY_FILE: holds no PEM block"},
-		{"FERRY_AUTH0_CUSTOM_REALMS", "ad", "FERRY_AUTH0_CUSTOM_REALMS: names a connection that is not"},
+		{"FERRY_AUTH0_PRIVATE_KEY_FILE", empty, "FERRY_AUTH0_PRIVATE_KEY_FILE: contains no PEM block"},
+		{"FERRY_AUTH0_CUSTOM_REALMS", "ad", "FERRY_AUTH0_CUSTOM_REALMS: lists a connection that is not"},
 		{"FERRY_AUTH0_ID_TOKEN_ALG", "HS256", "FERRY_AUTH0_ID_TOKEN_ALG: must be RS256 or PS256"},
 		{"FERRY_AUTH0_FORWARD_CLIENT_IP", "true", "FERRY_TRUSTED_PROXIES: is 0"},
 		{"FERRY_STATE_URL", "http://redis", "FERRY_STATE_URL: must be memory:"},
@@ -153,41 +153,41 @@ func TestFaults(t *testing.T) {
 		{"FERRY_AUTH0_DOMAIN", "Tenant.auth0.com", "FERRY_AUTH0_DOMAIN: must be a bare domain in lower case"},
 		{"FERRY_AUTH0_DOMAIN", "tenant.auth0.com:65536", "FERRY_AUTH0_DOMAIN: must be a bare domain"},
 		{"FERRY_AUTH0_DOMAIN", "", "FERRY_AUTH0_DOMAIN: is not set"},
-		{"FERRY_AUTH0_BASE_URL", "http://tenant.auth0.com", "FERRY_AUTH0_BASE_URL: passwords go there"},
+		{"FERRY_AUTH0_BASE_URL", "http://tenant.auth0.com", "FERRY_AUTH0_BASE_URL: must be https, or http on loopback"},
 		{"FERRY_AUTH0_BASE_URL", "tenant.auth0.com", "FERRY_AUTH0_BASE_URL: must be an http or https URL"},
-		{"FERRY_AUTH0_BASE_URL", "https://u:p@tenant.auth0.com", "FERRY_AUTH0_BASE_URL: must not hold a user name"},
+		{"FERRY_AUTH0_BASE_URL", "https://u:p@tenant.auth0.com", "FERRY_AUTH0_BASE_URL: must not contain a user name"},
 		{"FERRY_AUTH0_REALMS", "users,email", "FERRY_AUTH0_REALMS: email and sms are passwordless"},
-		{"FERRY_AUTH0_REALMS", "users, legacy", "FERRY_AUTH0_REALMS: holds an empty name or blanks"},
-		{"FERRY_AUTH0_REALMS", "users,users", "FERRY_AUTH0_REALMS: names a connection twice"},
+		{"FERRY_AUTH0_REALMS", "users, legacy", "FERRY_AUTH0_REALMS: contains an empty name, or blanks"},
+		{"FERRY_AUTH0_REALMS", "users,users", "FERRY_AUTH0_REALMS: lists a connection twice"},
 		{"FERRY_AUTH0_SCOPE", "profile", "FERRY_AUTH0_SCOPE: must contain openid"},
 		{"FERRY_AUTH0_SCOPE", "openid offline_access", "FERRY_AUTH0_SCOPE: must not contain offline_access"},
 		{"FERRY_AUTH0_TIMEOUT", "8", "FERRY_AUTH0_TIMEOUT: must be a duration such as 8s"},
 		{"FERRY_AUTH0_TIMEOUT", "21s", "FERRY_AUTH0_TIMEOUT: must be between 100ms and 20s"},
 		{"FERRY_KRATOS_ADMIN_URL", "kratos:4434", "FERRY_KRATOS_ADMIN_URL: must be an http or https URL"},
-		{"FERRY_KRATOS_ADMIN_URL", "http://kratos:65536", "FERRY_KRATOS_ADMIN_URL: names a port above 65535"},
+		{"FERRY_KRATOS_ADMIN_URL", "http://kratos:65536", "FERRY_KRATOS_ADMIN_URL: has a port above 65535"},
 		{"FERRY_KRATOS_PUBLIC_URL", "auth.example.org", "FERRY_KRATOS_PUBLIC_URL: must be an http or https URL"},
-		{"FERRY_KRATOS_ADMIN_TOKEN", canary, "FERRY_KRATOS_ADMIN_URL: FERRY_KRATOS_ADMIN_TOKEN goes there"},
+		{"FERRY_KRATOS_ADMIN_TOKEN", canary, "FERRY_KRATOS_ADMIN_URL: must be https, or http on loopback: FERRY_KRATOS_ADMIN_TOKEN"},
 		{"FERRY_LOG_LEVEL", "loud", "FERRY_LOG_LEVEL: must be debug"},
 		{"FERRY_LOG_FORMAT", "xml", "FERRY_LOG_FORMAT: must be json or console"},
 		{"FERRY_AUTH0_DOMIAN", canary, "FERRY_AUTH0_DOMIAN: is not a setting; did you mean FERRY_AUTH0_DOMAIN?"},
 		{"FERRY_TURBO", canary, "FERRY_TURBO: is not a setting; see `ferry config`"},
 	} {
 		t.Run(c.name+"="+c.value, func(t *testing.T) {
-			sound(t)
+			setRequired(t)
 			t.Setenv(c.name, c.value)
 			_, err := config.Load()
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Fatalf("err = %v, want %q in it", err, c.want)
 			}
 			if strings.Contains(err.Error(), canary) || strings.Contains(err.Error(), missing) {
-				t.Error("the report holds a value")
+				t.Error("the report contains a value")
 			}
 		})
 	}
 }
 
 func TestKubernetesServiceLinksAreIgnored(t *testing.T) {
-	sound(t)
+	setRequired(t)
 	for _, name := range []string{"FERRY_PORT", "FERRY_PORT_4480_TCP", "FERRY_PORT_4480_TCP_ADDR", "FERRY_SERVICE_HOST", "FERRY_SERVICE_PORT_HOOKS"} {
 		t.Setenv(name, "tcp://10.0.0.1:4480")
 	}
@@ -206,7 +206,7 @@ func TestPrivateKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	for kind, der := range map[string][]byte{"RSA PRIVATE KEY": x509.MarshalPKCS1PrivateKey(key), "PRIVATE KEY": pkcs8} {
-		sound(t)
+		setRequired(t)
 		path := filepath.Join(t.TempDir(), "key.pem")
 		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
 			t.Fatal(err)
@@ -226,7 +226,7 @@ func TestPrivateKey(t *testing.T) {
 }
 
 func TestOffLoopbackWithTheExplicitSetting(t *testing.T) {
-	sound(t)
+	setRequired(t)
 	t.Setenv("FERRY_LISTEN", "0.0.0.0:4480")
 	t.Setenv("FERRY_INSECURE_LISTEN", "true")
 	if _, err := config.Load(); err != nil {
@@ -235,7 +235,7 @@ func TestOffLoopbackWithTheExplicitSetting(t *testing.T) {
 }
 
 func TestRecording(t *testing.T) {
-	sound(t)
+	setRequired(t)
 	t.Setenv("FERRY_RECORD_DIR", "/var/lib/ferry")
 	t.Setenv("FERRY_RECORD_KEY", strings.Repeat("k", 42)+"g=")
 	c, err := config.Load()
@@ -245,7 +245,7 @@ func TestRecording(t *testing.T) {
 }
 
 func TestUnprefixedNamesAreNotTaken(t *testing.T) {
-	sound(t)
+	setRequired(t)
 	t.Setenv("LISTEN", "127.0.0.1:1")
 	t.Setenv("LOG_LEVEL", "debug")
 	c, err := config.Load()
@@ -255,7 +255,7 @@ func TestUnprefixedNamesAreNotTaken(t *testing.T) {
 }
 
 func TestPrintShowsSourcesAndNoSecret(t *testing.T) {
-	sound(t)
+	setRequired(t)
 	t.Setenv("FERRY_LOG_LEVEL", "debug")
 	c, err := config.Load()
 	if err != nil {
@@ -282,10 +282,10 @@ func TestPrintShowsSourcesAndNoSecret(t *testing.T) {
 	}
 }
 
-// TestPrintShowsNoPasswordOfAnAddress: the addresses that are refused for the password
-// in them are printed too, beside the fault.
+// TestPrintShowsNoPasswordOfAnAddress: addresses that are refused because they contain a
+// password are printed too, without it.
 func TestPrintShowsNoPasswordOfAnAddress(t *testing.T) {
-	sound(t)
+	setRequired(t)
 	for name, value := range map[string]string{
 		"FERRY_KRATOS_ADMIN_URL": "http://ferry:" + canary + "@kratos:4434", "FERRY_AUTH0_BASE_URL": "https://tenant.auth0.com/?token=" + canary,
 		"FERRY_AUTH0_DOMAIN": "ferry:" + canary + "@tenant.auth0.com", "FERRY_AUTH0_TENANT_DOMAIN": "tenant.auth0.com#" + canary,
@@ -297,7 +297,7 @@ func TestPrintShowsNoPasswordOfAnAddress(t *testing.T) {
 	if err := c.Print(&out); err != nil {
 		t.Fatal(err)
 	}
-	if text := out.String() + fmt.Sprint(err); strings.Contains(text, canary) || !strings.Contains(text, "FERRY_KRATOS_ADMIN_URL: must not hold a user name") {
+	if text := out.String() + fmt.Sprint(err); strings.Contains(text, canary) || !strings.Contains(text, "FERRY_KRATOS_ADMIN_URL: must not contain a user name") {
 		t.Errorf("printed:\n%s", text)
 	}
 }

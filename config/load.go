@@ -1,31 +1,31 @@
 package config
 
 import (
+	"encoding"
 	"errors"
 	"fmt"
 	"os"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/kelseyhightower/envconfig"
+	"github.com/spf13/cobra"
 
 	"ferry/secret"
 )
 
-// prefixWord is the prefix as envconfig wants it.
-const prefixWord = "ferry"
-
-// Fault is one setting that cannot be used: its name and what to change. It never
-// holds the setting's value.
+// Fault is one invalid setting: its name and what to change. It never contains the
+// setting's value.
 type Fault struct{ Name, Problem string }
 
-// Faults are all the faults found, in the order of the settings table, those of
-// unknown names last.
+// Faults are all the faults found, in the order of the settings table. Faults of
+// unknown names come last.
 type Faults []Fault
 
-// Error lists every fault, a line each.
+// Error lists every fault on its own line.
 func (f Faults) Error() string {
 	lines := make([]string, 0, len(f)+1)
 	lines = append(lines, fmt.Sprintf("%d of the settings cannot be used:", len(f)))
@@ -35,18 +35,23 @@ func (f Faults) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Load is LoadFor what `ferry serve` needs.
+// Load reads the settings that `ferry serve` needs.
 func Load() (*Config, error) { return LoadFor(Serve) }
 
-// LoadFor reads every setting from the environment and checks the whole; only what
-// the parts need has to be there. The error is a Faults that names everything wrong
-// at once; the Config beside it then holds what could be read.
+// LoadFor reads every setting from the environment and checks them together. Only the
+// settings that the parts need are required. The error is a Faults that names every
+// fault; the Config returned with it contains the settings that could be read.
 func LoadFor(parts ...Part) (*Config, error) {
 	c := &Config{sources: map[string]string{}}
+	if err := envconfig.Process("", c); err != nil {
+		return c, errors.New("read the settings: a field of Config has a type that is not a text") // err quotes the value
+	}
 	var faults Faults
 	v := reflect.ValueOf(c).Elem()
 	for _, s := range settings() {
-		if problem := c.load(s, s.requiredBy(parts), v.FieldByIndex(s.field.Index)); problem != "" {
+		field := v.FieldByIndex(s.field.Index)
+		if problem := c.load(s, s.requiredBy(parts), field); problem != "" {
+			field.SetZero()
 			faults = append(faults, Fault{s.name, problem})
 		}
 	}
@@ -59,7 +64,7 @@ func LoadFor(parts ...Part) (*Config, error) {
 	return c, nil
 }
 
-// sort puts the faults into the order of the settings.
+// sort sorts the faults in the order of the settings.
 func (f Faults) sort() {
 	order := map[string]int{}
 	for i, s := range settings() {
@@ -80,7 +85,7 @@ func (f Faults) names() map[string]bool {
 type setting struct {
 	name     string // FERRY_HOOK_KEYS
 	field    reflect.StructField
-	required []string // the parts that cannot do without
+	required []string // the parts that need it
 	secret   bool
 }
 
@@ -88,95 +93,97 @@ func (s setting) requiredBy(parts []Part) bool {
 	return slices.ContainsFunc(parts, func(p Part) bool { return slices.Contains(s.required, string(p)) })
 }
 
-// settings lists the fields of Config with the names that envconfig gives them.
+// settings lists the fields of Config that have a variable.
 func settings() []setting {
 	var all []setting
-	var fields []reflect.StructField
 	for _, field := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
-		if !field.IsExported() {
+		name, ok := field.Tag.Lookup("envconfig")
+		if !ok {
 			continue
 		}
-		t := field.Type
 		all = append(all, setting{
+			name:     name,
 			field:    field,
 			required: strings.Split(field.Tag.Get("required"), ","),
-			secret:   t == reflect.TypeFor[secret.String]() || t == reflect.TypeFor[Keys](),
+			secret:   field.Type == reflect.TypeFor[secret.String]() || field.Type == reflect.TypeFor[Keys](),
 		})
-		fields = append(fields, forEnvconfig(field))
-	}
-	var names strings.Builder
-	spec := reflect.New(reflect.StructOf(fields)).Interface()
-	if err := envconfig.Usagef(prefixWord, spec, &names, "{{range .}}{{.Key}} {{end}}"); err != nil {
-		return nil // a template of ours that does not compile: every test of this package fails
-	}
-	for i, name := range strings.Fields(names.String()) {
-		all[i].name = name
 	}
 	return all
 }
 
-// forEnvconfig is the field with the tags that envconfig may see. Its `required`
-// takes an empty value for one, and its `envconfig` would also take the variable
-// without the prefix.
-func forEnvconfig(field reflect.StructField) reflect.StructField {
-	fallback, hasDefault := field.Tag.Lookup("default")
-	field.Tag = `split_words:"true"`
-	if hasDefault {
-		field.Tag += reflect.StructTag(fmt.Sprintf(` default:%q`, fallback))
-	}
-	return field
-}
-
-// load fills one field and returns what is wrong with its variable, or nothing.
-// Each setting goes through envconfig by itself, because envconfig stops at the
-// first fault, and its error quotes the value.
-func (c *Config) load(s setting, required bool, into reflect.Value) string {
+// load completes one field that envconfig has read, and returns what is wrong with its
+// variable, or "".
+func (c *Config) load(s setting, required bool, field reflect.Value) (problem string) {
 	text, set := os.LookupEnv(s.name)
 	path, fileSet := os.LookupEnv(s.name + "_FILE")
+	fallback := s.field.Tag.Get("default")
 	switch {
 	case s.secret && set && fileSet:
 		return "both it and " + s.name + "_FILE are set; keep one"
 	case s.secret && fileSet:
 		c.sources[s.name] = "file"
-		return loadFile(s, path, into)
+		return loadFile(s, path, field)
 	case required && text == "":
 		return missing(s)
 	case set && text == "":
 		return "is set but empty; unset it or give it a value"
+	case !set && fallback == "":
+		return ""
+	case !set:
+		text = fallback
 	}
-	one := reflect.New(reflect.StructOf([]reflect.StructField{forEnvconfig(s.field)}))
-	if err := envconfig.Process(prefixWord, one.Interface()); err != nil {
-		return expectation(s.field.Type)
+	if problem := parse(text, field.Addr().Interface()); problem != "" {
+		return problem
 	}
-	into.Set(one.Elem().Field(0))
-	switch {
-	case set:
-		c.sources[s.name] = "environment"
-	case s.field.Tag.Get("default") != "":
+	c.sources[s.name] = "environment"
+	if !set {
 		c.sources[s.name] = sourceDefault
 	}
 	return ""
 }
 
-// loadFile reads a secret from its file, less one newline at the end.
-func loadFile(s setting, path string, into reflect.Value) string {
+// parse sets a flag, a number or a duration, which envconfig has ignored. It returns what
+// the text must be, or "", and never quotes the text.
+func parse(text string, into any) (problem string) {
+	switch into := into.(type) {
+	case *bool:
+		value, err := strconv.ParseBool(text)
+		if err != nil {
+			return "must be true or false"
+		}
+		*into = value
+	case *int:
+		value, err := strconv.ParseInt(text, 0, 0)
+		if err != nil {
+			return "must be a whole number"
+		}
+		*into = int(value)
+	case *time.Duration:
+		value, err := time.ParseDuration(text)
+		if err != nil {
+			return "must be a duration such as 8s or 1500ms"
+		}
+		*into = value
+	}
+	return ""
+}
+
+// loadFile reads a secret from its file, without one newline at the end.
+func loadFile(s setting, path string, field reflect.Value) (problem string) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return s.name + "_FILE cannot be read: " + reason(err)
 	}
-	decoder, ok := into.Addr().Interface().(envconfig.Decoder)
-	if !ok || decoder.Decode(cutNewline(string(text))) != nil {
+	value := strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
+	secret, ok := field.Addr().Interface().(encoding.TextUnmarshaler)
+	if value == "" || !ok || secret.UnmarshalText([]byte(value)) != nil {
 		return "the file of " + s.name + "_FILE is empty"
 	}
 	return ""
 }
 
-func cutNewline(text string) string {
-	return strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
-}
-
-// reason is an operating system's error without the path: an operator may have put
-// the secret itself where its file's name belongs.
+// reason is an operating system's error without the path. The path may be a secret that
+// was put into the _FILE variable by mistake.
 func reason(err error) string {
 	var pathErr *os.PathError
 	if errors.As(err, &pathErr) {
@@ -192,20 +199,8 @@ func missing(s setting) string {
 	return "is not set"
 }
 
-func expectation(t reflect.Type) string {
-	switch t {
-	case reflect.TypeFor[time.Duration]():
-		return "must be a duration such as 8s or 1500ms"
-	case reflect.TypeFor[bool]():
-		return "must be true or false"
-	case reflect.TypeFor[int]():
-		return "must be a whole number"
-	}
-	return "cannot be read"
-}
-
-// unknownNames finds FERRY_ variables that are no setting, except those that
-// Kubernetes puts into every pod beside a service called ferry.
+// unknownNames finds FERRY_ variables that are not settings. It ignores those that
+// Kubernetes sets in every pod of a namespace with a service called ferry.
 func unknownNames() Faults {
 	var known []string
 	for _, s := range settings() {
@@ -230,39 +225,17 @@ func isServiceLink(name string) bool {
 	return name == Prefix+"PORT" || strings.HasPrefix(name, Prefix+"PORT_") || strings.HasPrefix(name, Prefix+"SERVICE_")
 }
 
-// suggestion names the setting that was probably meant: at most three typing
-// mistakes away.
+// suggestion names the settings that were probably meant. cobra suggests commands for
+// mistyped ones; settings are given to it as commands.
 func suggestion(name string, known []string) string {
-	best, least := "", 4
-	for _, candidate := range known {
-		if d := distance(name, candidate); d < least {
-			best, least = candidate, d
-		}
+	const distance, most = 3, 3
+	list := cobra.Command{SuggestionsMinimumDistance: distance}
+	for _, setting := range known {
+		list.AddCommand(&cobra.Command{Use: setting, Run: func(*cobra.Command, []string) {}})
 	}
-	if best == "" {
+	meant := list.SuggestionsFor(name)
+	if len(meant) == 0 || len(meant) > most {
 		return "; see `ferry config`"
 	}
-	return "; did you mean " + best + "?"
-}
-
-// distance is the number of inserted, dropped and changed letters between two
-// names (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return "; did you mean " + strings.Join(meant, " or ") + "?"
 }

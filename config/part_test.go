@@ -9,7 +9,7 @@ import (
 	"ferry/config"
 )
 
-// TestLoadFor: each part asks for what it needs and for nothing else.
+// TestLoadFor: each part requires its own settings only.
 func TestLoadFor(t *testing.T) {
 	for name, c := range map[string]struct {
 		parts []config.Part
@@ -54,7 +54,7 @@ func TestLoadFor(t *testing.T) {
 				t.Errorf("got %s, want %s: %v", got, c.want, err)
 			}
 			if err != nil && strings.Contains(err.Error(), canary) {
-				t.Error("the report holds a value")
+				t.Error("the report contains a value")
 			}
 		})
 	}

@@ -10,11 +10,11 @@ import (
 	"ferry/secret"
 )
 
-// sourceDefault is the source of a setting that nothing sets and that has a default.
+// sourceDefault is the source of a setting that is unset and has a default.
 const sourceDefault = "default"
 
-// Print writes every setting with where it came from (environment, file, default
-// or unset), a line each. Secrets are redacted.
+// Print writes every setting and its source (environment, file, default or unset), one
+// per line. Secrets are redacted.
 func (c *Config) Print(w io.Writer) error {
 	tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	v := reflect.ValueOf(c).Elem()
@@ -39,7 +39,7 @@ func show(s setting, v reflect.Value, source string) string {
 		switch source {
 		case "unset":
 			return "-"
-		case sourceDefault: // it is in the documentation
+		case sourceDefault: // documented, so not secret
 			return s.field.Tag.Get("default")
 		}
 		return secret.Redacted
@@ -53,7 +53,7 @@ func show(s setting, v reflect.Value, source string) string {
 		case value == "":
 			return "-"
 		case isAddress(s.name) && strings.ContainsAny(value, "@?#"):
-			return secret.Redacted // it cannot be used, and a password may be in it
+			return secret.Redacted // such an address is invalid and may contain a password
 		}
 		return value
 	default:

@@ -6,7 +6,6 @@ package secret
 import (
 	"crypto/sha256"
 	"crypto/subtle"
-	"errors"
 	"fmt"
 )
 
@@ -57,15 +56,5 @@ func (String) MarshalText() ([]byte, error) { return []byte(Redacted), nil }
 // UnmarshalText takes the text from a decoder, such as a JSON string.
 func (s *String) UnmarshalText(text []byte) error {
 	*s = New(string(text))
-	return nil
-}
-
-// Decode implements envconfig.Decoder. An empty text is an error without the
-// value, as every error of this package is.
-func (s *String) Decode(text string) error {
-	if text == "" {
-		return errors.New("is empty")
-	}
-	*s = New(text)
 	return nil
 }
