@@ -143,7 +143,7 @@ func parseShard(text string) (shard, shards int, err error) {
 }
 
 func (f *importFlags) run(ctx context.Context, opts bulk.ImportOptions, stdin io.Reader, stdout, stderr io.Writer) (err error) {
-	defer steadyHeap(ctx)()
+	limitHeap()
 	if opts.TempDir, err = workDir(f.tmpDir, slices.Concat(beside(f.results), []string{systemDir}, beside(f.users))...); err != nil {
 		return err
 	}

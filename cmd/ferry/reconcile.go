@@ -73,7 +73,7 @@ func reconcileCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command 
 }
 
 func (f *reconcileFlags) run(ctx context.Context, providers bulk.Providers, stdin io.Reader, stdout, stderr io.Writer) (err error) {
-	defer steadyHeap(ctx)()
+	limitHeap()
 	tmpDir, err := workDir(f.tmpDir, slices.Concat([]string{systemDir}, beside(f.findings), beside(f.users))...)
 	if err != nil {
 		return err
