@@ -1,5 +1,5 @@
-// Package filetype recognises files that a reader of text cannot read, by their first
-// bytes: archives, compressed files other than gzip, office documents, UTF-16, HTML.
+// Package filetype recognises files that are not text by their first bytes: archives,
+// compressed files, office documents, UTF-16, HTML. It does not check text.
 package filetype
 
 import (
@@ -7,19 +7,19 @@ import (
 	"strings"
 )
 
-// Peek is how many bytes of a file Foreign looks at. Fewer are enough for all but tar.
+// Peek is how many bytes of a file Foreign needs. Fewer are enough except for tar.
 const Peek = tarAt + len(tarMagic)
 
-// A tar archive has its mark behind the name and mode of its first file.
+// A tar archive has its magic after the name and mode of its first file.
 const (
 	tarMagic = "ustar"
 	tarAt    = 257
 )
 
-// magic is what files of one type begin with.
+// magic describes the files that begin with start.
 type magic struct{ start, what, advice string }
 
-// magics are the types that operators have handed in, or are likely to.
+// magics are the types that operators are likely to give.
 func magics() []magic {
 	const unpack = "unpack it first"
 	return []magic{
@@ -44,8 +44,8 @@ func magics() []magic {
 	}
 }
 
-// Foreign says what a file is that begins so, and what to do with it; ok is false for
-// anything that may be text. Gzip is foreign as well: callers unpack it before they ask.
+// Foreign returns the type of a file that is not text, and what to do with it. ok is false
+// if the file may be text. Gzip is not text either: callers decompress it first.
 func Foreign(start []byte) (what, advice string, ok bool) {
 	for _, m := range magics() {
 		if bytes.HasPrefix(start, []byte(m.start)) {
@@ -57,7 +57,7 @@ func Foreign(start []byte) (what, advice string, ok bool) {
 	}
 	text := strings.TrimLeft(strings.TrimPrefix(string(start), "\ufeff"), " \t\r\n")
 	if strings.HasPrefix(text, "<") {
-		return "HTML or XML", "look into it: it may be an error page, of an expired link for instance", true
+		return "HTML or XML", "open it: it may be an error page, for example of an expired link", true
 	}
 	return "", "", false
 }

@@ -20,6 +20,7 @@ import (
 
 	"golang.org/x/crypto/blake2b"
 
+	"ferry/bulk/inputfile"
 	"ferry/secret"
 )
 
@@ -84,7 +85,13 @@ func open(ctx context.Context, name, dir string, marker func(string) uint64) (*I
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("read hash file: %w", err), in.file.Close())
 	}
-	if err := errors.Join(x.readAll(in.reader(ctx, sum)), in.closeOriginal()); err != nil {
+	text, err := in.reader(ctx, sum)
+	if err == nil {
+		err = x.readAll(text)
+	} else {
+		err = x.located(err, 1)
+	}
+	if err := errors.Join(err, in.closeOriginal()); err != nil {
 		return nil, errors.Join(err, in.file.Close())
 	}
 	x.places.sort()
@@ -113,7 +120,7 @@ func (x *Index) readAll(in io.Reader) error {
 		case errors.Is(err, io.EOF):
 			x.size = end
 			return nil
-		case errors.Is(err, errTooLong):
+		case errors.Is(err, inputfile.ErrTooLong):
 			x.refuse(number)
 		case err != nil:
 			return x.located(err, number)
@@ -171,7 +178,7 @@ func (x *Index) Find(subject string) (Hash, bool, error) {
 }
 
 // errChanged is an entry that is not the one which was there when the file was opened.
-var errChanged = errors.New("the hash file is not what it was when it was opened: import a copy that nobody writes to")
+var errChanged = errors.New("the hash file changed since it was opened: import a copy that no program writes to")
 
 // read reads the entry at an offset once more.
 func (x *Index) read(offset int64, mark uint64) (Hash, error) {

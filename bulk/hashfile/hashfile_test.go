@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"ferry/bulk/inputfile"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -197,7 +198,7 @@ func TestManyLines(t *testing.T) {
 func TestUnreadable(t *testing.T) {
 	huge := user("7", strings.Repeat("x", maxLine), "")
 	fits := user("8", strings.Repeat("x", maxLine-100), "")
-	text := user("1", "a", `,"tenant":"b"`) + "\nhello\n" + huge + user("2", "", "") + huge[:bufferSize] + "\n" + fits + user("3", "c", `,"tenant":"a"`) + huge[:len(huge)-2]
+	text := user("1", "a", `,"tenant":"b"`) + "\nhello\n" + huge + user("2", "", "") + huge[:inputfile.BufferSize] + "\n" + fits + user("3", "c", `,"tenant":"a"`) + huge[:len(huge)-2]
 	x := index(t, text)
 	if bad, first := x.Unreadable(); bad != 5 || first != 3 || x.Len() != 3 {
 		t.Errorf("%d unreadable, the first is line %d; %d readable", bad, first, x.Len())
@@ -233,15 +234,15 @@ func TestFatal(t *testing.T) {
 		damaged[len(damaged)/2+i] = 0xff
 	}
 	for name, c := range map[string]struct{ text, want string }{
-		"gzip cut":         {packed[:len(packed)-3], "the gzip file ends too early at line 2001: it was not copied whole"},
-		"gzip cut at once": {packed[:5], "the gzip file ends too early at line 1: it was not copied whole"},
+		"gzip cut":         {packed[:len(packed)-3], "the gzip file ends too early at line 2001: copy the whole file again"},
+		"gzip cut at once": {packed[:5], "the gzip file ends too early at line 1: copy the whole file again"},
 		"gzip, wrong sum":  {string(wrongSum), "the gzip file is damaged at line 2001: copy it again, and check it with gzip -t"},
 		"gzip, damaged":    {string(damaged), "the gzip file is damaged at line"},
 		"gzip and more":    {packed + "more and more", "the gzip file has other data after its end at line 2001: copy it again, and check it with gzip -t"},
 		"encrypted":        {"\x85\x02\x0c\x03", "the file is not text at line 1: Auth0 delivers it encrypted: decrypt it with gpg first"},
-		"array cut":        {"[" + strings.TrimSuffix(user("1", "canary", ""), "\n") + ",", "the array or an object is not closed at entry 2: the file was not copied whole"},
+		"array cut":        {"[" + strings.TrimSuffix(user("1", "canary", ""), "\n") + ",", "the array or an object is not closed at entry 2: copy the whole file again"},
 		"array, syntax":    {"[" + user("1", "canary", "") + "canary]", "the array or an object is not JSON at entry 2: decrypt and copy the file again"},
-		"object cut":       {"{\n\"_id\":\"canary\",\n", "the array or an object is not closed at entry 1: the file was not copied whole"},
+		"object cut":       {"{\n\"_id\":\"canary\",\n", "the array or an object is not closed at entry 1: copy the whole file again"},
 		"zip":              {"PK\x03\x04", "the file is a zip archive at line 1: unpack it first"},
 		"utf-16":           {"\xff\xfe{\x00", "the file is UTF-16 at line 1: save it as UTF-8"},
 		"gzip in gzip":     {pack(t, packed), "the file is a gzip file at line 1: unpack it first"},

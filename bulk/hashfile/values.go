@@ -7,24 +7,25 @@ import (
 	"strings"
 
 	"ferry/bulk/filetype"
+	"ferry/bulk/inputfile"
 	"ferry/bulk/jsonstream"
 )
 
 // newEntries tells by the first bytes how the entries stand in the file, and passes
 // over an UTF-8 byte order mark.
 func (x *Index) newEntries(unbuffered io.Reader) (entries, error) {
-	in := bufio.NewReaderSize(unbuffered, bufferSize)
-	text, err := in.Peek(bufferSize)
+	in := bufio.NewReaderSize(unbuffered, inputfile.BufferSize)
+	text, err := in.Peek(inputfile.BufferSize)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	what, advice, foreign := filetype.Foreign(text)
-	rest, marked := strings.CutPrefix(string(text), bom)
+	rest, marked := strings.CutPrefix(string(text), inputfile.BOM)
 	switch {
 	case strings.HasPrefix(rest, pgpArmour):
 		return nil, errEncrypted
 	case foreign:
-		return nil, &fault{"the file is " + what, advice}
+		return nil, inputfile.NewFault("the file is "+what, advice)
 	case !marked && len(text) > 0 && text[0] >= 0x80: // no JSON begins so
 		return nil, errEncrypted
 	}
@@ -40,7 +41,7 @@ func (x *Index) newEntries(unbuffered io.Reader) (entries, error) {
 		x.values = true
 		return &values{in: jsonstream.NewReader(in, shape, mostHeld), base: base, end: base}, nil
 	}
-	return &lines{in: in, offset: base}, nil
+	return lines{inputfile.NewLines(in, base, maxLine)}, nil
 }
 
 const (
@@ -66,7 +67,7 @@ func (v *values) next() ([]byte, error) {
 	case err != nil:
 		return nil, valueFault(err)
 	case len(text) > maxLine:
-		return nil, errTooLong
+		return nil, inputfile.ErrTooLong
 	}
 	return text, nil
 }
@@ -86,7 +87,7 @@ func valueFault(err error) error {
 func valueAt(file io.ReaderAt, offset, size int64) ([]byte, error) {
 	in := io.NewSectionReader(file, offset, size-offset)
 	text, err := jsonstream.NewReader(in, jsonstream.Objects, mostHeld).Next()
-	var f *fault
+	var f *inputfile.Fault
 	if errors.Is(err, io.EOF) || errors.As(valueFault(err), &f) {
 		return nil, errChanged
 	}

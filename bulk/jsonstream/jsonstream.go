@@ -1,6 +1,6 @@
-// Package jsonstream reads the objects of a JSON file one after the other, however
-// they stand there: in an array, in several, side by side, or in pages of Auth0's
-// Management API. It looks at no value, and its errors quote nothing of the file.
+// Package jsonstream reads the objects of a JSON file one by one: from one or more
+// arrays, side by side, or from pages of Auth0's Management API. It does not interpret
+// the objects, and its errors quote nothing of the file.
 package jsonstream
 
 import (
@@ -10,39 +10,39 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// blanks are those of JSON.
+// blanks are the blank characters of JSON.
 const blanks = " \t\r\n"
 
-// usersKey is where a page lists its users.
+// usersKey is the key under which a page lists its users.
 const usersKey = "users"
 
-// What ends a file, besides io.EOF and errors of the reader.
+// The errors that end a file, besides io.EOF and read errors.
 var (
-	// ErrCut is a file that ends within an array or an object.
+	// ErrCut reports a file that ends within an array or an object.
 	ErrCut = errors.New("the file ends within an array or an object")
-	// ErrSyntax is text that is not JSON.
+	// ErrSyntax reports text that is not JSON.
 	ErrSyntax = errors.New("the text is not JSON")
-	// ErrTail is text behind an array that is neither an array nor an object.
-	ErrTail = errors.New("there is something else behind the array")
-	// ErrHeld is a value that is longer than may be held.
+	// ErrTail reports text after an array that is neither an array nor an object.
+	ErrTail = errors.New("there is other text after the array")
+	// ErrHeld reports a value that is longer than the reader may buffer.
 	ErrHeld = errors.New("the value is too long")
-	// ErrNoUsers is an object among pages that has no list of users.
+	// ErrNoUsers reports a page without a list of users.
 	ErrNoUsers = errors.New("a page has no list of users")
 )
 
-// Reader reads a file of one of the shapes other than Lines.
+// Reader reads a file of a shape other than Lines.
 type Reader struct {
 	dec   *jsontext.Decoder
 	pages bool
-	held  int  // bytes that one value may have
-	left  int  // how many may be read before it ends
-	array bool // the file begins with one
+	held  int  // maximum bytes of one value
+	left  int  // bytes that may be read before the value ends
+	array bool // the file begins with an array
 	begun bool
-	users int  // how deep the list of users that is open is; 0: there is none
-	found bool // the page that is open has one
+	users int  // depth of the open list of users; 0: none is open
+	found bool // the open page has a list of users
 }
 
-// NewReader reads values of at most held bytes, of which a few may be read in vain.
+// NewReader returns a reader of values of at most about held bytes.
 func NewReader(in io.Reader, shape Shape, held int) *Reader {
 	r := &Reader{pages: shape == Pages, held: held, left: held}
 	r.dec = newDecoder(readerFunc(func(p []byte) (int, error) {
@@ -56,8 +56,8 @@ func NewReader(in io.Reader, shape Shape, held int) *Reader {
 	return r
 }
 
-// newDecoder takes odd names and bytes: those of one value are no reason to stop at
-// all of them.
+// newDecoder accepts duplicate names and invalid UTF-8, so that they make one value
+// invalid and not the file.
 func newDecoder(in io.Reader) *jsontext.Decoder {
 	return jsontext.NewDecoder(in, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 }
@@ -67,11 +67,11 @@ type readerFunc func([]byte) (int, error)
 // Read implements io.Reader.
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// Offset is where the last value ends, from the start of the input.
+// Offset returns where the last value ends in the input.
 func (r *Reader) Offset() int64 { return r.dec.InputOffset() }
 
-// Next gives the next value as it stands in the file, until the next call. At the end
-// of the file the error is io.EOF.
+// Next returns the bytes of the next value, valid until the next call. At the end of the
+// file the error is io.EOF.
 func (r *Reader) Next() ([]byte, error) {
 	for {
 		r.left = r.held
@@ -82,7 +82,7 @@ func (r *Reader) Next() ([]byte, error) {
 	}
 }
 
-// step reads a value, or a token on the way to one.
+// step reads a value, or a token before one.
 func (r *Reader) step() ([]byte, error) {
 	next := r.dec.PeekKind()
 	within, _ := r.dec.StackIndex(r.dec.StackDepth())
@@ -103,7 +103,7 @@ func (r *Reader) step() ([]byte, error) {
 	return r.value()
 }
 
-// atTop reads what stands in no array and no page.
+// atTop reads a token or value outside of arrays and pages.
 func (r *Reader) atTop(next jsontext.Kind) ([]byte, error) {
 	switch {
 	case next == '[', next == '{' && r.pages:
@@ -126,7 +126,7 @@ func (r *Reader) atTop(next jsontext.Kind) ([]byte, error) {
 	return nil, fault(err)
 }
 
-// inPage reads one name of a page, and its value unless that is the list of users.
+// inPage reads one name of a page, and its value unless it is the list of users.
 func (r *Reader) inPage(next jsontext.Kind) error {
 	if next == '}' {
 		if !r.found {
@@ -160,7 +160,7 @@ func isSyntactic(err error) bool {
 	return errors.As(err, &syntactic)
 }
 
-// fault drops the decoder's own words, which quote the file.
+// fault replaces the decoder's errors, which quote the file.
 func fault(err error) error {
 	switch {
 	case err == nil:

@@ -9,27 +9,27 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Shape is how the objects stand in a file.
+// Shape is how the objects are arranged in a file.
 type Shape int
 
 // The shapes.
 const (
-	// Lines is one object a line, and every file that is none of the others.
+	// Lines is one object per line, and every file that has no other shape.
 	Lines Shape = iota
-	// Array is an array of objects, or several behind each other.
+	// Array is one or more arrays of objects.
 	Array
-	// Objects is objects behind each other that do not keep to lines.
+	// Objects is objects in a row that are not one per line.
 	Objects
-	// Pages is what the Management API answers to a list with totals: objects with
-	// the users in a list below "users". There may be several, also in an array.
+	// Pages is one or more answers of the Management API to a list of users with totals,
+	// also in an array: objects with the users in a list named "users".
 	Pages
 )
 
-// mostSniffed bounds how much of a first object is read, in bytes.
+// mostSniffed is how many bytes Sniff reads at most.
 const mostSniffed = 64 << 20
 
-// Sniff tells the shape of a file by its first object. The error is one of reading:
-// a file that is no JSON, or breaks off, has a shape as well.
+// Sniff tells the shape of a file from its first object. The error is a read error: a file
+// that is not JSON, or is cut off, also has a shape.
 func Sniff(in io.Reader) (Shape, error) {
 	marked := &lineMark{in: io.LimitReader(in, mostSniffed), newline: -1}
 	s := sniffer{dec: newDecoder(marked), mark: marked}
@@ -55,7 +55,7 @@ func (s sniffer) shape() Shape {
 		page, err := s.object()
 		switch {
 		case err != nil && s.mark.onlyBrace():
-			return Objects // no line of an NDJSON file is a bracket alone
+			return Objects // no line of an NDJSON file is only a bracket
 		case err != nil:
 			return Lines
 		case page:
@@ -67,8 +67,7 @@ func (s sniffer) shape() Shape {
 	return Lines
 }
 
-// object passes over the object that is next, unless it turns out to be a page before
-// its end.
+// object skips the next object. It returns early if the object is a page.
 func (s sniffer) object() (page bool, err error) {
 	if _, err := s.dec.ReadToken(); err != nil {
 		return false, err
@@ -96,7 +95,7 @@ func (s sniffer) object() (page bool, err error) {
 	return empty && !user, err
 }
 
-// list reports whether the list that is next has an object, else passes over it.
+// list reports whether the next list has an object. If not, it skips the list.
 func (s sniffer) list() (objects, empty bool, err error) {
 	if _, err := s.dec.ReadToken(); err != nil {
 		return false, false, err
@@ -125,14 +124,14 @@ func (s sniffer) another() bool {
 	return err == nil && !s.mark.between(end, s.dec.InputOffset())
 }
 
-// lineMark notes where the first line ends that is not blank.
+// lineMark records where the first line that is not blank ends.
 type lineMark struct {
 	in      io.Reader
 	read    int64
 	begun   bool
-	line    []byte // its first bytes that are no blanks
-	newline int64  // -1: not yet
-	failed  error  // other than the end
+	line    []byte // its first bytes that are not blank
+	newline int64  // -1: not read yet
+	failed  error  // a read error other than io.EOF
 }
 
 func (m *lineMark) Read(p []byte) (int, error) {
@@ -165,8 +164,8 @@ func (m *lineMark) look(text []byte) {
 	}
 }
 
-// mostOfLine is how much of the first line is kept: enough to tell that it is more than
-// a bracket.
+// mostOfLine is how many bytes of the first line are kept, enough to know that it is more
+// than a bracket.
 const mostOfLine = 2
 
 // between reports whether the first line ends between two offsets.
@@ -174,5 +173,5 @@ func (m *lineMark) between(start, end int64) bool {
 	return m.newline >= start && m.newline < end
 }
 
-// onlyBrace reports whether the first line is a bracket and nothing else.
+// onlyBrace reports whether the first line is only a bracket.
 func (m *lineMark) onlyBrace() bool { return string(m.line) == "{" }

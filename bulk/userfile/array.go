@@ -4,15 +4,15 @@ import (
 	"errors"
 	"io"
 
+	"ferry/bulk/inputfile"
 	"ferry/bulk/jsonstream"
 )
 
-// elements reads users that do not keep to lines: of an array, of several, side by
-// side or in pages. What a user says is left to whoever decodes it.
+// elements reads users that are not one per line. It does not interpret them.
 type elements struct {
 	in      *jsonstream.Reader
 	format  Format
-	ordinal int // of the last one read
+	ordinal int // of the last one
 	max     int
 }
 
@@ -35,18 +35,18 @@ func (e *elements) next() (Row, []byte, error) {
 	return row, value, nil
 }
 
-// fault says what is wrong in words for the file's format.
+// fault returns an error in the terms of the file's format.
 func (e *elements) fault(err error) error {
 	what := map[Format]string{Array: "the array", Objects: "an object", Pages: "a page"}[e.format]
 	switch {
 	case errors.Is(err, jsonstream.ErrCut):
-		return &fault{what + " is not closed", "the file was not copied whole"}
+		return inputfile.NewFault(what+" is not closed", "copy the whole file again")
 	case errors.Is(err, jsonstream.ErrSyntax):
-		return &fault{what + " is not JSON", "fix it there, or write one user a line with jq -c, where a bad line costs nothing but itself"}
+		return inputfile.NewFault(what+" is not JSON", "fix it there, or write one user per line with jq -c: then a bad line affects no other")
 	case errors.Is(err, jsonstream.ErrTail):
-		return &fault{"something stands behind the array", "a file holds arrays of users and nothing else"}
+		return inputfile.NewFault("there is other text after the array", "a file may contain arrays of users and nothing else")
 	case errors.Is(err, jsonstream.ErrNoUsers):
-		return &fault{"a page has no list of users", `a page of the Management API has its users below "users"; import other objects from a file of their own`}
+		return inputfile.NewFault("a page has no list of users", `a page of the Management API lists its users under "users"; import other objects from a separate file`)
 	case errors.Is(err, jsonstream.ErrHeld):
 		return errHeld
 	}

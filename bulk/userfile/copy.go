@@ -7,17 +7,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"ferry/bulk/inputfile"
 )
 
-// Copy passes once over the file and writes the rows that keep takes, by their line, as
-// they stand and in the file's own format: lines, an array, objects, CSV under its
-// header. The users of pages become an array. Rows
-// that cannot be read are copied like all others, so that they can be fixed there.
+// Copy reads the file once and writes the rows that keep selects by their line, unchanged
+// and in the format of the file. Pages become an array. Rows that cannot be read are
+// copied too, so that they can be fixed in the copy.
 //
-// What it writes is not packed. Where the pass ends early, what was kept until then is
-// written all the same, and the error is that of Rows.
+// The copy is not compressed. If the pass ends early, the rows until then are written, and
+// the error is that of Rows.
 func (s *Source) Copy(ctx context.Context, w io.Writer, keep func(line int) bool) error {
-	out := bufio.NewWriterSize(w, bufferSize) // an error stays with it, and shows at the flush
+	out := bufio.NewWriterSize(w, inputfile.BufferSize) // Flush returns its first error
 	c := &copier{out: out, keep: keep, array: s.format == Array || s.format == Pages}
 	c.begin(s.bom)
 	err := s.each(ctx, visitor{header: c.line, long: c.long, row: c.row})
@@ -36,7 +37,7 @@ type copier struct {
 	stopped bool
 }
 
-// write leaves a failure to the flush, but ends the pass.
+// write leaves its error to the flush, and ends the pass.
 func (c *copier) write(part []byte) {
 	if _, err := c.out.Write(part); err != nil {
 		c.stopped = true
@@ -45,7 +46,7 @@ func (c *copier) write(part []byte) {
 
 func (c *copier) begin(mark bool) {
 	if mark {
-		c.write([]byte(bom))
+		c.write([]byte(inputfile.BOM))
 	}
 	if c.array {
 		c.write([]byte("["))
@@ -72,7 +73,7 @@ func (c *copier) keepRow(raw []byte) {
 	c.copied = true
 }
 
-// line ends what has no end, as the last line of a file may.
+// line adds a line end if there is none, as on the last line of a file.
 func (c *copier) line(raw []byte) {
 	c.write(raw)
 	if len(raw) > 0 && !bytes.HasSuffix(raw, []byte("\n")) {

@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"ferry/bulk/inputfile"
 )
 
 var (
-	errHeader = &fault{"the header is not valid CSV", "a file of users begins with {, with [ or with the names of its columns"}
-	errQuote  = &fault{"a quote is opened and never closed", "close it, or double it where it belongs to the cell"}
+	errHeader = inputfile.NewFault("the header is not valid CSV", "a users file begins with {, with [, or with the names of its columns")
+	errQuote  = inputfile.NewFault("a quote is not closed", "close it, or double it if it is part of the cell")
 )
 
 // table reads CSV.
@@ -20,9 +22,9 @@ type table struct {
 	window  *window
 	columns *column
 	guards  guards
-	count   int    // of the columns
-	header  []byte // as it stands
-	line    int    // the last one that began a row
+	count   int    // number of columns
+	header  []byte // as in the file
+	line    int    // the line on which the last row begins
 	max     int
 	json    []byte
 }
@@ -30,9 +32,9 @@ type table struct {
 // newTable reads the header.
 func newTable(in io.Reader, longest, held int) (*table, error) {
 	t := &table{window: &window{in: in, max: held}, max: longest}
-	t.in = csv.NewReader(bufio.NewReaderSize(t.window, bufferSize))
+	t.in = csv.NewReader(bufio.NewReaderSize(t.window, inputfile.BufferSize))
 	t.in.ReuseRecord = true
-	t.in.FieldsPerRecord = -1 // counted here: a line of blanks is no row
+	t.in.FieldsPerRecord = -1 // counted in next: a blank line is not a row
 	names, raw, err := t.record()
 	var malformed *csv.ParseError
 	switch {
@@ -75,17 +77,17 @@ func (t *table) next() (Row, []byte, error) {
 	return row, raw, nil
 }
 
-// quoteFault says which lines a quote in the wrong place costs: the reader goes on
-// with the line after it.
+// quoteFault names the lines that a misplaced quote affects. Reading continues with the
+// line after them.
 func quoteFault(at *csv.ParseError) error {
 	if at.Line == at.StartLine {
-		return errors.New("a quote stands where none may")
+		return errors.New("a quote is misplaced")
 	}
-	return fmt.Errorf("a quote stands where none may, or is missing: lines %d to %d were taken for one row", at.StartLine, at.Line)
+	return fmt.Errorf("a quote is misplaced or missing: lines %d to %d were read as one row", at.StartLine, at.Line)
 }
 
-// record reads the next row that is not blank. Other errors than a row's own
-// *csv.ParseError end the file.
+// record reads the next row that is not blank. Errors other than *csv.ParseError, which
+// is about one row, end the file.
 func (t *table) record() (record []string, raw []byte, err error) {
 	for {
 		record, err = t.in.Read()
@@ -94,10 +96,10 @@ func (t *table) record() (record []string, raw []byte, err error) {
 		raw = trimLines(t.window.cut(end))
 		switch {
 		case err != nil && atEnd && t.window.failed != nil:
-			return nil, nil, t.window.failed // a row that was cut off is not malformed
+			return nil, nil, t.window.failed // the row is cut off, not malformed
 		case atEnd && isOpen(err, raw):
 			return nil, nil, errQuote
-		case err == nil && len(bytes.Trim(raw, blanks)) == 0:
+		case err == nil && len(bytes.Trim(raw, inputfile.Blanks)) == 0:
 			t.line++
 		default:
 			return record, raw, err
@@ -105,8 +107,8 @@ func (t *table) record() (record []string, raw []byte, err error) {
 	}
 }
 
-// isOpen reports whether a row failed for a quote that is still open at its end: the
-// fault stands behind its last line, and not within it.
+// isOpen reports whether a row failed because a quote is still open at its end. The
+// error's position is then after its last line.
 func isOpen(err error, raw []byte) bool {
 	var malformed *csv.ParseError
 	if !errors.As(err, &malformed) || !errors.Is(err, csv.ErrQuote) {
@@ -117,7 +119,7 @@ func isOpen(err error, raw []byte) bool {
 	return malformed.Column > len(last)
 }
 
-// trimLines takes away the empty lines before a row.
+// trimLines removes the empty lines before a row.
 func trimLines(raw []byte) []byte {
 	for {
 		rest := bytes.TrimPrefix(bytes.TrimPrefix(raw, []byte("\r\n")), []byte("\n"))
@@ -128,14 +130,14 @@ func trimLines(raw []byte) []byte {
 	}
 }
 
-// window holds what was read since the end of the last row.
+// window buffers the bytes read since the end of the last row.
 type window struct {
 	in     io.Reader
 	held   []byte
-	head   int   // where the row begins in held
-	start  int64 // and in the file
+	head   int   // start of the row in held
+	start  int64 // start of the row in the file
 	max    int
-	failed error // why there is no more, unless it is the end
+	failed error // a read error other than io.EOF
 }
 
 func (w *window) Read(p []byte) (int, error) {
@@ -155,12 +157,12 @@ func (w *window) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// ends reports whether nothing that was read lies behind the offset.
+// ends reports whether nothing was read after the offset.
 func (w *window) ends(offset int64) bool {
 	return offset-w.start == int64(len(w.held)-w.head)
 }
 
-// cut gives what lies before the offset, until the next Read.
+// cut returns the bytes before the offset, valid until the next Read.
 func (w *window) cut(offset int64) []byte {
 	n := int(offset - w.start)
 	raw := w.held[w.head : w.head+n]

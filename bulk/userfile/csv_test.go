@@ -31,9 +31,9 @@ func TestCSVCells(t *testing.T) {
 		"escapes":                {"user_id,\"na\"\"me\"", "1,\"\\ \x00\u2028<\"", `{"user_id":"1","na\"me":"\\ \u0000` + "\u2028" + `<"}`},
 		"too few":                {"user_id,name", `canary`, `error: the row has 1 cells and the header 2`},
 		"too many":               {"user_id,name", `1,2,canary`, `error: the row has 3 cells and the header 2`},
-		"quote inside":           {"user_id,name", `1,can"ary"`, `error: a quote stands where none may`},
-		"quote and more":         {"user_id,name", `1,"can"ary`, `error: a quote stands where none may`},
-		"quote over lines":       {"user_id,name", "1,\"x\n2,y\n3,\"canary\"", `error: a quote stands where none may, or is missing: lines 2 to 4 were taken for one row`},
+		"quote inside":           {"user_id,name", `1,can"ary"`, `error: a quote is misplaced`},
+		"quote and more":         {"user_id,name", `1,"can"ary`, `error: a quote is misplaced`},
+		"quote over lines":       {"user_id,name", "1,\"x\n2,y\n3,\"canary\"", `error: a quote is misplaced or missing: lines 2 to 4 were read as one row`},
 		"no utf-8":               {"user_id,name", "1,canary\xff", `error: column name is not UTF-8`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -56,13 +56,13 @@ func TestCSVCells(t *testing.T) {
 
 func TestCSVHeaders(t *testing.T) {
 	same := func(a, b string) string {
-		return `columns "` + a + `" and "` + b + `" of the header are the same, or differ in case only, or one is a part of the other at row 1: export one of them`
+		return `columns "` + a + `" and "` + b + `" of the header are the same, differ in case only, or one is a prefix of the other at row 1: export only one of them`
 	}
 	for name, c := range map[string]struct{ header, want string }{
-		"no user_id":         {"uid,Email,canary,given_name", "the header has no column user_id among its 4, which have Email, given_name at row 1: rename the one whose cells are like auth0|… to user_id"},
-		"no known name":      {"uid,canary", "the header has no column user_id among its 2 at row 1: rename the one whose cells are like auth0|… to user_id"},
-		"no header":          {"email,canary,auth0|canary", "the header has no column user_id: the first row is a user at row 1: put a row with the names of the columns above it: user_id, email, …"},
-		"no header, guarded": {"'canary,'auth0|canary", "the header has no column user_id: the first row is a user at row 1: put a row with the names of the columns above it: user_id, email, …"},
+		"no user_id":         {"uid,Email,canary,given_name", "the header has no column user_id among its 4, which have Email, given_name at row 1: rename the column whose cells look like auth0|… to user_id"},
+		"no known name":      {"uid,canary", "the header has no column user_id among its 2 at row 1: rename the column whose cells look like auth0|… to user_id"},
+		"no header":          {"email,canary,auth0|canary", "the header has no column user_id: the first row is a user at row 1: add a row with the column names above it: user_id, email, …"},
+		"no header, guarded": {"'canary,'auth0|canary", "the header has no column user_id: the first row is a user at row 1: add a row with the column names above it: user_id, email, …"},
 		"semicolons":         {"User ID;canary", "the columns are separated by semicolons at row 1: separate them by commas"},
 		"tabs":               {"email\tuser_id\tcanary", "the columns are separated by tabs at row 1: separate them by commas"},
 		"bars":               {"user_id|email|canary", "the columns are separated by bars at row 1: separate them by commas"},
@@ -73,8 +73,8 @@ func TestCSVHeaders(t *testing.T) {
 		"case of a part":     {"user_id,a.b,A.c", same("a.b", "A.c")},
 		"part after whole":   {"user_id,user_metadata,user_metadata.x", same("user_metadata", "user_metadata.x")},
 		"whole after part":   {"user_id,user_metadata.x,user_metadata", same("user_metadata.x", "user_metadata")},
-		"no name":            {"user_id,", "column 2 of the header has no name, or a part of it has none at row 1: name it or remove it"},
-		"no name of a part":  {"user_id,a..b", "column 2 of the header has no name, or a part of it has none at row 1: name it or remove it"},
+		"no name":            {"user_id,", "column 2 of the header has no name, or an empty part in it at row 1: name it or remove it"},
+		"no name of a part":  {"user_id,a..b", "column 2 of the header has no name, or an empty part in it at row 1: name it or remove it"},
 		"no utf-8":           {"user_id,\xff", "the name of column 2 is not UTF-8 at row 1: save the file as UTF-8"},
 		"too deep":           {"user_id,a" + strings.Repeat(".a", 100), "the name of column 2 has more than 100 parts at row 1: rename it or remove it"},
 	} {
@@ -138,7 +138,7 @@ func TestGuardedFiles(t *testing.T) {
 		},
 		"another export behind it": {
 			header + "'auth0|1,,,,,\nauth0|2,,,,x,\n'auth0|3,,,,'x,\n",
-			[]string{`2 {"user_id":"auth0|1"}`, "3 error: column user_id does not begin with ' as it does in the rows before: the row is of another export", `4 {"user_id":"auth0|3","name":"x"}`},
+			[]string{`2 {"user_id":"auth0|1"}`, "3 error: column user_id does not begin with ' as in earlier rows: the row is from another export", `4 {"user_id":"auth0|3","name":"x"}`},
 		},
 		"no user id at first": {
 			header + ",,,,'x,\n'nobody,,,,,\n'auth0|2,,,,'x,\n",

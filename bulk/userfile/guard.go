@@ -5,18 +5,18 @@ import (
 	"strings"
 )
 
-// guard is what Auth0's export job puts before every text of CSV, so that no
-// spreadsheet takes one for a formula.
+// guard is the character that Auth0's export job puts before every text in CSV, so that
+// spreadsheets do not treat it as a formula.
 const guard = "'"
 
-// errUnguarded is one row's fault.
-var errUnguarded = errors.New("column user_id does not begin with ' as it does in the rows before: the row is of another export")
+// errUnguarded is the error of one row.
+var errUnguarded = errors.New("column user_id does not begin with ' as in earlier rows: the row is from another export")
 
-// guards says what cells begin with that is not theirs. One file is of one export, so
-// its first user id decides for the whole of it.
+// guards records whether the cells of a file are guarded. The first user id decides for
+// the whole file.
 type guards struct{ known, all bool }
 
-// remove takes the guard from the cells of a row; id is the cell of the user id.
+// remove removes the guard from the cells of a row. id is the index of the user id.
 func (g *guards) remove(cells []string, id int) error {
 	guarded := strings.HasPrefix(cells[id], guard)
 	if !g.known && strings.Contains(cells[id], "|") {
@@ -36,8 +36,8 @@ func (g *guards) remove(cells []string, id int) error {
 	return nil
 }
 
-// isFormula reports whether a cell is a guard and what a spreadsheet would take for a
-// formula: other programs guard nothing else.
+// isFormula reports whether a cell is a guard followed by a formula. Programs other than
+// Auth0 guard nothing else.
 func isFormula(cell string) bool {
 	return len(cell) > 1 && cell[0] == '\'' && strings.IndexByte("=+-@", cell[1]) >= 0
 }

@@ -8,40 +8,40 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"ferry/bulk/inputfile"
 	"ferry/mapping"
 )
 
-// userID is the column that every file has.
+// userID is the column that every file must have.
 const userID = "user_id"
 
-// maxDepth is how many names a column's name may have, far below what a decoder bears.
+// maxDepth is how many parts a column's name may have, far below a JSON decoder's limit.
 const maxDepth = 100
 
-// kind is what the cells of a column are.
+// kind is the type of the cells of a column.
 type kind int
 
 const (
 	text kind = iota
 	truth
 	number
-	// whole is JSON where it begins as an object or a list does, else text.
+	// whole is JSON if it begins like an object or a list, else text.
 	whole
 )
 
-// column is one of the header's columns, or what the names of several begin with.
+// column is a column of the header, or a common prefix of several column names.
 type column struct {
-	name    string // as the header has it, whole
+	name    string // the full name in the header
 	key     []byte // quoted, with its colon
 	cell    int
 	kind    kind
-	columns []*column          // empty: it is a column of the header's
-	folded  map[string]*column // those by their last name, whatever its case
+	columns []*column          // empty for a column of the header
+	folded  map[string]*column // columns by their last part in lower case; nil for a column of the header
 	last    string
 }
 
-// readHeader makes a tree of the columns' names. Titles that other exports use count as
-// the names that they stand for. Names that two readers could take for the same end the
-// pass.
+// readHeader builds a tree from the column names. Titles of other exports are replaced by
+// the names that they stand for. Names that readers could confuse end the pass.
 func readHeader(names []string) (*column, error) {
 	titles := unguardedHeader(names)
 	names = mapping.FieldNames(titles)
@@ -58,7 +58,7 @@ func readHeader(names []string) (*column, error) {
 	return root, nil
 }
 
-// unguardedHeader takes the guard from the names where the file guards those as well.
+// unguardedHeader removes the guard from the names if the file guards them too.
 func unguardedHeader(names []string) []string {
 	plain := make([]string, len(names))
 	for i, name := range names {
@@ -70,17 +70,17 @@ func unguardedHeader(names []string) []string {
 	return plain
 }
 
-// headerFault says why a header has no user id. It names those columns only that every
-// export may have: the first row may be a person's.
+// headerFault says why a header has no user id. It names only well-known columns, because
+// the first row may hold personal data.
 func headerFault(titles []string) error {
 	const what = "the header has no column user_id"
 	for separator, name := range map[string]string{";": "semicolons", "\t": "tabs", "|": "bars"} {
 		if len(titles) == 1 && slices.Contains(mapping.FieldNames(strings.Split(titles[0], separator)), userID) {
-			return &fault{"the columns are separated by " + name, "separate them by commas"}
+			return inputfile.NewFault("the columns are separated by "+name, "separate them by commas")
 		}
 	}
 	if slices.ContainsFunc(titles, func(title string) bool { return mapping.IsUserID(strings.TrimPrefix(title, guard)) }) {
-		return &fault{what + ": the first row is a user", "put a row with the names of the columns above it: user_id, email, …"}
+		return inputfile.NewFault(what+": the first row is a user", "add a row with the column names above it: user_id, email, …")
 	}
 	var known []string
 	for _, title := range titles {
@@ -92,21 +92,21 @@ func headerFault(titles []string) error {
 	if len(known) > 0 {
 		has += ", which have " + strings.Join(known, ", ")
 	}
-	return &fault{what + has, "rename the one whose cells are like auth0|… to user_id"}
+	return inputfile.NewFault(what+has, "rename the column whose cells look like auth0|… to user_id")
 }
 
-// add puts a column below those that its name begins with. A name with an index, such
-// as identities[0].connection, is one name.
+// add adds a column under the prefixes of its name. A name with an index, such as
+// identities[0].connection, has no prefixes.
 func (c *column) add(name string, cell int) error {
 	parts := []string{name}
 	if !strings.Contains(name, "[") {
 		parts = strings.Split(name, ".")
 	}
 	if slices.Contains(parts, "") {
-		return &fault{fmt.Sprintf("column %d of the header has no name, or a part of it has none", cell+1), "name it or remove it"}
+		return inputfile.NewFault(fmt.Sprintf("column %d of the header has no name, or an empty part in it", cell+1), "name it or remove it")
 	}
 	if len(parts) > maxDepth {
-		return &fault{fmt.Sprintf("the name of column %d has more than %d parts", cell+1, maxDepth), "rename it or remove it"}
+		return inputfile.NewFault(fmt.Sprintf("the name of column %d has more than %d parts", cell+1, maxDepth), "rename it or remove it")
 	}
 	for i, part := range parts {
 		child, exists := c.folded[fold(part)]
@@ -121,7 +121,7 @@ func (c *column) add(name string, cell int) error {
 			c.columns = append(c.columns, made)
 			child = made
 		case child.last != part, leaf, child.folded == nil:
-			return &fault{fmt.Sprintf("columns %q and %q of the header are the same, or differ in case only, or one is a part of the other", child.name, name), "export one of them"}
+			return inputfile.NewFault(fmt.Sprintf("columns %q and %q of the header are the same, differ in case only, or one is a prefix of the other", child.name, name), "export only one of them")
 		}
 		if !leaf && child.folded == nil {
 			child.folded = map[string]*column{}
@@ -134,7 +134,7 @@ func (c *column) add(name string, cell int) error {
 func newColumn(name, last string, cell int) (*column, error) {
 	key, err := jsontext.AppendQuote(nil, last)
 	if err != nil {
-		return nil, &fault{fmt.Sprintf("the name of column %d is not UTF-8", cell+1), "save the file as UTF-8"}
+		return nil, inputfile.NewFault(fmt.Sprintf("the name of column %d is not UTF-8", cell+1), "save the file as UTF-8")
 	}
 	c := &column{name: name, last: last, key: append(key, ':'), cell: cell}
 	switch name {
@@ -148,10 +148,10 @@ func newColumn(name, last string, cell int) (*column, error) {
 	return c, nil
 }
 
-// fold maps names that differ in case only to one text.
+// fold maps names that differ only in case to one text.
 func fold(name string) string { return strings.ToLower(strings.ToUpper(name)) }
 
-// appendObject writes the cells as one JSON object. Empty ones are absent.
+// appendObject appends the cells as one JSON object, without empty cells.
 func (c *column) appendObject(dst []byte, cells []string) (_ []byte, err error) {
 	dst = append(dst, '{')
 	for _, child := range c.columns {
@@ -174,7 +174,7 @@ func (c *column) appendObject(dst []byte, cells []string) (_ []byte, err error) 
 	return append(dst, '}'), nil
 }
 
-// filled reports whether there is anything to write.
+// filled reports whether a column has a cell that is not empty.
 func (c *column) filled(cells []string) bool {
 	if c.folded == nil {
 		return cells[c.cell] != ""
@@ -182,7 +182,7 @@ func (c *column) filled(cells []string) bool {
 	return slices.ContainsFunc(c.columns, func(child *column) bool { return child.filled(cells) })
 }
 
-// appendCell writes a cell that is not empty as what its column holds.
+// appendCell appends a cell that is not empty, as the type of its column.
 func (c *column) appendCell(dst []byte, cell string) ([]byte, error) {
 	switch c.kind {
 	case truth:

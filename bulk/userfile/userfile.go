@@ -1,10 +1,9 @@
-// Package userfile reads the users that an import takes across: a file as Auth0's
-// export job writes it, NDJSON or CSV, or users as JSON in an array, side by side or in
-// pages of the Management API, each plain or gzipped, in as many passes as the reader
-// needs.
+// Package userfile reads a file of Auth0 users in as many passes as needed: NDJSON or CSV
+// from an export job, or JSON objects in an array, side by side, or in pages of the
+// Management API, plain or gzipped.
 //
-// It delimits rows and turns CSV into JSON. What a row says is not looked at, and no
-// error holds a value of a person's: a column, a row's number, never a cell.
+// It splits the file into rows and converts CSV to JSON. It does not interpret rows. Its
+// errors contain columns and row numbers, never values.
 package userfile
 
 import (
@@ -23,56 +22,56 @@ import (
 	"golang.org/x/crypto/blake2b"
 
 	"ferry/bulk/filetype"
+	"ferry/bulk/inputfile"
 	"ferry/bulk/jsonstream"
 )
 
-// Format is how the users stand in the file.
+// Format is the format of a file.
 type Format string
 
-// The formats, told apart by the first byte that is no blank.
+// The formats. The first byte that is not blank tells them apart.
 const (
-	// NDJSON is one user a line; it begins with {. So is a file without any row.
+	// NDJSON is one user per line; it begins with {. A file without rows is NDJSON too.
 	NDJSON Format = "NDJSON"
-	// Array is a JSON array of users, or several behind each other; it begins with [.
+	// Array is one JSON array of users, or several in a row; it begins with [.
 	Array Format = "JSON array"
-	// Objects is users side by side that do not keep to lines; it begins with {.
+	// Objects is JSON objects in a row that are not one per line; it begins with {.
 	Objects Format = "JSON objects"
-	// Pages is what the Management API answers to a list of users with totals, one
-	// page or several: objects with the users in a list below "users".
+	// Pages is one or more answers of the Management API to a list of users with totals:
+	// objects with the users in a list named "users".
 	Pages Format = "pages of the Management API"
-	// CSV is everything else: RFC 4180, the first row naming the columns. A file whose
-	// first line names no user_id, and that goes on with objects, is NDJSON though.
+	// CSV is everything else: RFC 4180 with a header. A file whose first line does not
+	// name user_id and that has objects on later lines is NDJSON with a broken line.
 	CSV Format = "CSV"
 )
 
-// shape is the format in the words of the reader of JSON.
+// shape is the same as a shape of jsonstream.
 func (f Format) shape() jsonstream.Shape {
 	return map[Format]jsonstream.Shape{Array: jsonstream.Array, Objects: jsonstream.Objects, Pages: jsonstream.Pages}[f]
 }
 
 // Row is one user of the file.
 type Row struct {
-	// Line is where the row begins, from 1: the physical line of NDJSON and CSV, the
-	// user's ordinal in the other formats.
+	// Line is the line on which the row begins, from 1; in formats other than NDJSON and
+	// CSV, the number of the user.
 	Line int
-	// JSON is the user. Of all formats but CSV it is what stands there, of NDJSON not
-	// even known to be JSON. It is valid until the next row.
+	// JSON is the user, valid until the next row. Except for CSV it is a part of the file;
+	// for NDJSON it may not be valid JSON.
 	JSON []byte
-	// Err is why this row cannot be read, without any value of it. The next ones can.
+	// Err is why this row cannot be read, without its values. Later rows can be.
 	Err error
 }
 
-// The sizes of rows, in bytes.
+// Row sizes in bytes.
 const (
 	maxRow = 8 << 20
-	// maxHeld is where a row of an array or of CSV, whose end cannot be found without
-	// holding it, ends the pass instead of being refused.
-	maxHeld    = 64 << 20
-	bufferSize = 64 << 10
+	// maxHeld is the row size that ends the pass in formats where the end of a longer row
+	// cannot be found without buffering it.
+	maxHeld = 64 << 20
 )
 
-// Source is a users file that is open. One pass at a time: apart from Offset, its
-// methods are not safe for concurrent use.
+// Source is an open users file. Except for Offset, its methods are not safe for
+// concurrent use.
 type Source struct {
 	raw    io.ReaderAt
 	close  func() error
@@ -80,23 +79,22 @@ type Source struct {
 	gzip   bool
 	bom    bool
 	format Format
-	row    int // the longest row, in bytes
-	held   int // what is held of one at most, in bytes
+	row    int // maximum row size
+	held   int // maximum buffered part of a row
 	offset atomic.Int64
 	digest string
 	seed   maphash.Seed
-	print  uint64 // what tells the file from a changed one, once there is a digest
+	print  uint64 // fingerprint of the first pass; valid once there is a digest
 }
 
-// Open prepares a users file for several passes. Its format and whether it is gzipped
-// are told by its bytes; an UTF-8 byte order mark is passed over.
+// Open opens a users file. It detects the format and gzip from the file's bytes, and
+// skips a UTF-8 byte order mark.
 //
-// The name - stands for stdin. That, and whatever else cannot be read twice, is first
-// copied to a file in dir (empty: where the system has such files) that has no name
-// from the start and is gone once closed. When ctx ends while stdin says nothing, Open
-// returns and leaves that one read behind.
+// The name - means stdin. Stdin, and any other file that cannot be read twice, is first
+// copied to an unnamed temporary file in dir; an empty dir is the system's directory. If
+// ctx ends while a read of stdin blocks, Open returns and leaves that read behind.
 //
-// The errors name the file at most.
+// Errors contain nothing of the file but its name.
 func Open(ctx context.Context, name string, stdin io.Reader, dir string) (*Source, error) {
 	file, size, err := openFile(ctx, name, stdin, dir)
 	if err != nil {
@@ -116,7 +114,7 @@ func newSource(ctx context.Context, raw io.ReaderAt, size int64, closer func() e
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("open users file: %w", err)
 	}
-	s.gzip = n == len(magic) && string(magic[:]) == gzipMagic
+	s.gzip = n == len(magic) && string(magic[:]) == inputfile.GzipMagic
 	p, err := s.begin(ctx)
 	if err != nil {
 		return nil, located(err, 1)
@@ -129,11 +127,11 @@ func newSource(ctx context.Context, raw io.ReaderAt, size int64, closer func() e
 	return s, nil
 }
 
-// detect looks at the first byte that is no blank.
+// detect looks at the first byte that is not blank.
 func detect(in *bufio.Reader) (Format, error) {
-	start, _ := in.Peek(filetype.Peek) // what cannot be read is told below
+	start, _ := in.Peek(filetype.Peek) // a read below repeats an error
 	if what, advice, foreign := filetype.Foreign(start); foreign {
-		return "", &fault{"the file is " + what, advice}
+		return "", inputfile.NewFault("the file is "+what, advice)
 	}
 	for {
 		b, err := in.ReadByte()
@@ -153,7 +151,7 @@ func detect(in *bufio.Reader) (Format, error) {
 	}
 }
 
-// detectJSON tells the formats of JSON. The first byte was just read.
+// detectJSON tells the JSON formats apart. The first byte was just read.
 func detectJSON(in *bufio.Reader) (Format, error) {
 	if err := in.UnreadByte(); err != nil {
 		return "", err
@@ -167,13 +165,12 @@ func detectJSON(in *bufio.Reader) (Format, error) {
 	return NDJSON, err
 }
 
-// named tells CSV from NDJSON whose first line is broken: CSV names its columns, and
-// user_id among them.
+// named tells CSV from NDJSON with a broken first line: the header of CSV names user_id.
 func named(in *bufio.Reader) Format {
 	if in.UnreadByte() != nil {
-		return CSV // it never is: a byte was just read
+		return CSV // cannot happen: a byte was just read
 	}
-	start, _ := in.Peek(in.Size()) // a short file is read whole
+	start, _ := in.Peek(in.Size()) // all of a short file
 	header, rest, _ := bytes.Cut(start, []byte("\n"))
 	objects := bytes.HasPrefix(rest, []byte("{")) || bytes.Contains(rest, []byte("\n{"))
 	if objects && !bytes.Contains(header, []byte("user_id")) {
@@ -182,21 +179,21 @@ func named(in *bufio.Reader) Format {
 	return CSV
 }
 
-// Format is how the users stand in the file.
+// Format returns the format of the file.
 func (s *Source) Format() Format { return s.format }
 
-// Size is that of the file as it stands, packed or not, in bytes.
+// Size returns the size of the file, not decompressed, in bytes.
 func (s *Source) Size() int64 { return s.size }
 
-// Offset is how many bytes of Size the pass that runs, or ran last, has read. It is
-// safe to call at any time.
+// Offset returns how many bytes of Size the current or last pass has read. It is safe for
+// concurrent use.
 func (s *Source) Offset() int64 { return s.offset.Load() }
 
-// Digest is the BLAKE2b-256 of the file as it stands, packed or not, in hexadecimal digits;
-// empty before the first complete pass.
+// Digest returns the BLAKE2b-256 of the file, not decompressed, in hexadecimal digits. It
+// is empty before the first complete pass.
 func (s *Source) Digest() string { return s.digest }
 
-// Close gives the file back; what was copied of stdin is gone with it.
+// Close closes the file, and deletes the copy of stdin.
 func (s *Source) Close() error {
 	if err := s.close(); err != nil {
 		return fmt.Errorf("close users file: %w", err)
@@ -204,9 +201,9 @@ func (s *Source) Close() error {
 	return nil
 }
 
-// Rows passes once over the file, from its start. The error ends the pass: ctx is over,
-// or the file is damaged from there on, which its text says with the row and with what
-// to do. A file that is not what it was in an earlier pass is an error at its end.
+// Rows reads the file once from its start. An error ends the pass: ctx ended, or the rest
+// of the file cannot be read; the text names the row and what to do. If the file changed
+// since an earlier pass, the pass ends with an error.
 func (s *Source) Rows(ctx context.Context) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		err := s.each(ctx, visitor{row: func(row Row, _ []byte) bool { return yield(row, nil) }})
@@ -216,19 +213,20 @@ func (s *Source) Rows(ctx context.Context) iter.Seq2[Row, error] {
 	}
 }
 
-// rows is one format's reader.
+// rows reads one format.
 type rows interface {
-	// next reads a row, and raw is what stands in the file for it. At the end of the
-	// file the error is io.EOF; of any other one the row has the line.
+	// next returns a row, and the bytes of the file that it was read from. At the end of
+	// the file the error is io.EOF. With other errors the row has its line.
 	next() (row Row, raw []byte, err error)
 }
 
-// visitor is who a pass is for. Only row has to be there.
+// visitor receives what a pass reads. Only row is required.
 type visitor struct {
 	header func(raw []byte)
-	// long gives what takes a line that is too long to be held; row gets nothing of it.
+	// long returns a writer for a line that is too long to buffer; row does not get its
+	// text.
 	long func(line int) io.Writer
-	// row gets what stands in the file, too, and says whether to go on.
+	// row gets a row and its bytes in the file, and reports whether to continue.
 	row func(row Row, raw []byte) bool
 }
 
@@ -271,26 +269,26 @@ func (s *Source) open(in *bufio.Reader, v visitor) (rows, error) {
 		return t, nil
 	case NDJSON:
 	}
-	return &lines{in: in, max: s.row, long: v.long}, nil
+	return newLines(in, s.row, v.long), nil
 }
 
-// complete notes the digest of the first pass that saw the whole file, and holds the
-// later ones against it.
+// complete records the digest of the first complete pass, and compares later passes with
+// it.
 func (s *Source) complete(p *pass) error {
 	switch {
 	case s.digest == "":
 		s.digest, s.print = hex.EncodeToString(p.sum.Sum(nil)), p.print.Sum64()
 	case s.print != p.print.Sum64():
-		return errors.New("read users file: the file is not what it was when it was read before: import a copy that nobody writes to")
+		return errors.New("read users file: the file changed since it was read before: import a copy that no program writes to")
 	}
 	return nil
 }
 
-// pass is one reading of the file.
+// pass is one pass over the file.
 type pass struct {
-	in  *bufio.Reader // unpacked, behind the byte order mark
+	in  *bufio.Reader // decompressed, after the byte order mark
 	bom bool
-	// sum is wanted of one pass only: it costs more than the rest of it.
+	// sum is nil except in the first complete pass: it costs more than the rest of a pass.
 	sum   hash.Hash
 	print maphash.Hash
 }
@@ -305,43 +303,37 @@ func (s *Source) begin(ctx context.Context) (*pass, error) {
 			return nil, fmt.Errorf("read users file: %w", err)
 		}
 	}
-	p.in = bufio.NewReaderSize(s.bytes(ctx, p), bufferSize)
+	p.in = bufio.NewReaderSize(s.bytes(ctx, p), inputfile.BufferSize)
 	if s.gzip {
-		unpacked, err := gunzip(p.in)
+		unpacked, err := inputfile.Gunzip(p.in)
 		if err != nil {
 			return nil, err
 		}
-		p.in = bufio.NewReaderSize(unpacked, bufferSize)
+		p.in = bufio.NewReaderSize(unpacked, inputfile.BufferSize)
 	}
-	if start, _ := p.in.Peek(len(bom)); string(start) == bom { // an error comes again where rows are read
+	if start, _ := p.in.Peek(len(inputfile.BOM)); string(start) == inputfile.BOM { // reading rows repeats an error
 		p.bom = true
-		if _, err := p.in.Discard(len(bom)); err != nil {
+		if _, err := p.in.Discard(len(inputfile.BOM)); err != nil {
 			return nil, err
 		}
 	}
 	return p, nil
 }
 
-// What a file begins with.
-const (
-	bom       = "\ufeff"
-	gzipMagic = "\x1f\x8b"
-)
-
-// bytes reads the file as it stands, counted and digested, until ctx ends.
+// bytes reads the file, counts and hashes its bytes, and stops when ctx ends.
 func (s *Source) bytes(ctx context.Context, p *pass) io.Reader {
 	file := io.NewSectionReader(s.raw, 0, s.size)
-	return readerFunc(func(into []byte) (int, error) {
+	return inputfile.ReaderFunc(func(into []byte) (int, error) {
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
 		n, err := file.Read(into)
-		_, _ = p.print.Write(into[:n]) // a hash takes everything
+		_, _ = p.print.Write(into[:n]) // a hash returns no errors
 		if p.sum != nil {
 			_, _ = p.sum.Write(into[:n])
 		}
 		if read := s.offset.Add(int64(n)); errors.Is(err, io.EOF) && read < s.size {
-			err = errShrunk
+			err = inputfile.ErrShrunk
 		}
 		return n, err
 	})
