@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"ferry/bulk/results"
 	"ferry/kratos"
 )
 
@@ -52,7 +53,7 @@ func (r *importer) recheck(ctx context.Context, suspects []planRow) error {
 	for _, row := range suspects {
 		broken, err := r.trySubset(ctx, []planRow{row})
 		if err == nil && broken {
-			err = r.report(row.result(Failed, "", refused(http.StatusInternalServerError, "others are created")))
+			err = r.report(row.result(results.Failed, "", results.Refused(http.StatusInternalServerError, "others are created")))
 		}
 		if err != nil {
 			return err

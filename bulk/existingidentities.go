@@ -2,11 +2,14 @@ package bulk
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
 	"github.com/google/uuid"
 
+	"ferry/bulk/kind"
+	"ferry/bulk/scan"
 	"ferry/bulk/tempfile"
 	"ferry/kratos"
 )
@@ -52,29 +55,25 @@ func scanIdentities(ctx context.Context, r *importer) (*existingIdentities, erro
 		return nil, err
 	}
 	c := &existingIdentities{file: file}
-	r.Progress.Start("identities in Kratos", 0)
-	defer r.Progress.Done()
-	err = r.Kratos.Walk(ctx, func(record kratos.Record) error {
-		r.Progress.Add(1)
+	err = scan.Identities(ctx, r.Kratos, r.Progress, func(record kratos.Record) error {
 		c.size++
 		return c.note(r, record)
 	})
 	if err != nil {
-		_ = file.Close()
-		return nil, fmt.Errorf("read the identities in Kratos: %w", walkFault(ctx, err))
+		return nil, errors.Join(err, file.Close())
 	}
 	return c, nil
 }
 
 // note finds the lines that are in conflict with the identity.
 func (c *existingIdentities) note(r *importer, record kratos.Record) error {
-	subject := primary(record)
+	subject := kind.Primary(record)
 	owned := map[int]bool{}
 	if subject != "" {
 		for _, line := range r.identifiers.lines(subject, rankUser) {
 			owned[line] = true
 			whose := ownedByUser
-			if originOf(record).Run == r.Journal.run {
+			if kind.OriginOf(record).Run == r.Journal.run {
 				whose, c.created = createdByRun, true
 			}
 			if err := c.put(line, existingIdentity{whose, record.ID}); err != nil {
@@ -93,15 +92,6 @@ func (c *existingIdentities) note(r *importer, record kratos.Record) error {
 		}
 	}
 	return nil
-}
-
-// primary returns the Auth0 user that an identity was created from. The other users of the
-// binding are linked to it.
-func primary(record kratos.Record) string {
-	if len(record.Binding.Subjects) == 0 {
-		return ""
-	}
-	return record.Binding.Subjects[0]
 }
 
 // taken returns the identifiers that no other identity can have.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"ferry/bulk/results"
 )
 
 const (
@@ -20,7 +22,7 @@ func (r *importer) warnAboutFile() {
 	if summary.Shared > 0 {
 		r.warn(fmt.Sprintf("%d rows have an identifier or address that another row has too, and Kratos lets one identity have it: they fail as %s. "+
 			"Auth0 lets users share an e-mail address; a schema whose one identifier is the username, and that neither verifies the e-mail address nor recovers by it, takes them all",
-			summary.Shared, reasonTwice))
+			summary.Shared, results.ReasonTwice))
 	}
 	summary.Folding, summary.FoldingLines = r.foldings()
 	if summary.Folding > 0 {
@@ -38,14 +40,14 @@ func (r *importer) warnAboutFile() {
 }
 
 // shared counts the lines among creates that lost an identifier.
-func (c *identifierIndex) shared(creates lineSet) int {
-	var lines lineSet
+func (c *identifierIndex) shared(creates results.LineSet) int {
+	var lines results.LineSet
 	for _, l := range c.collisions {
-		if !l.user && creates.has(int(l.line)) {
-			lines.add(int(l.line))
+		if !l.user && creates.Has(int(l.line)) {
+			lines.Add(int(l.line))
 		}
 	}
-	return lines.shared(creates)
+	return lines.Shared(creates)
 }
 
 // foldings are the groups of lines whose identifiers the next Kratos would take for one.
@@ -67,7 +69,7 @@ func (r *importer) foldings() (count int, groups [][]int) {
 			slices.Sort(lines)
 			lines = slices.DeleteFunc(slices.Compact(lines), func(line int) bool {
 				_, lost := r.identifiers.collisionOf(line)
-				return lost || !r.creates.has(line)
+				return lost || !r.creates.Has(line)
 			})
 			if len(lines) < 2 {
 				continue

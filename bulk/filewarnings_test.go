@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"ferry/bulk"
+	"ferry/bulk/kind"
+	"ferry/bulk/results"
 	"ferry/kratos"
 	"ferry/mapping"
 	"ferry/test/bulktest"
@@ -28,8 +30,8 @@ func TestSharedEmail(t *testing.T) {
 		bulktest.User("4", "family@x.test", bulktest.With{"username": "dan", "multifactor": []any{"sms"}}),
 	}
 	im := newImport(t, bulktest.NewKratos(t), rows...)
-	summary, results := im.must()
-	if got := words(results); got != "1:created_pending:no_hash 2:failed:identifier_twice 3:created_pending:no_hash 4:skipped:mfa" {
+	summary, done := im.must()
+	if got := words(done); got != "1:created_pending:no_hash 2:failed:identifier_twice 3:created_pending:no_hash 4:skipped:mfa" {
 		t.Errorf("got %s", got)
 	}
 	if summary.Shared != 1 || !slices.ContainsFunc(im.told.Warned, func(text string) bool {
@@ -44,8 +46,8 @@ func TestSharedEmail(t *testing.T) {
 	}
 	im = newImport(t, bulktest.NewKratos(t), rows[:3]...)
 	im.opts.Schema, im.opts.Mapper, im.opts.DryRun, im.opts.Kratos = s, mapping.Default(s), true, nil
-	summary, results = im.must()
-	if got := words(results); got != "1:created_pending:no_hash 2:created_pending:no_hash 3:created_pending:no_hash" || summary.Shared != 0 || len(im.told.Warned) > 0 {
+	summary, done = im.must()
+	if got := words(done); got != "1:created_pending:no_hash 2:created_pending:no_hash 3:created_pending:no_hash" || summary.Shared != 0 || len(im.told.Warned) > 0 {
 		t.Errorf("got %s, %d are shared, and it warns of %q", got, summary.Shared, im.told.Warned)
 	}
 }
@@ -66,9 +68,9 @@ func TestFolding(t *testing.T) {
 		bulktest.Verified("9", "k@x.test", bulktest.With{"username": "ſam"}),
 		bulktest.Verified("10", "l@x.test", bulktest.With{"username": "sa\u00adm"}),
 	)
-	summary, results := im.must()
-	if n := summary.Created(); n != 6 || len(results) != 10 { // those that are the same today lose
-		t.Errorf("%d are created: %s", n, words(results))
+	summary, done := im.must()
+	if n := summary.Created(); n != 6 || len(done) != 10 { // those that are the same today lose
+		t.Errorf("%d are created: %s", n, words(done))
 	}
 	if summary.Folding != 2 || len(summary.FoldingLines) != 2 || !slices.Equal(summary.FoldingLines[0], []int{3, 4}) || !slices.Equal(summary.FoldingLines[1], []int{9, 10}) {
 		t.Errorf("%d fold: %v", summary.Folding, summary.FoldingLines)
@@ -90,8 +92,8 @@ func TestUnverified(t *testing.T) {
 		bulktest.Verified("4", "d@x.test", bulktest.With{"multifactor": []any{"sms"}}),
 	}
 	im := newImport(t, bulktest.NewKratos(t), rows...)
-	summary, results := im.must()
-	if got := words(results); got != "1:created_pending:no_hash 2:created_pending:no_hash 3:created_pending:no_hash 4:skipped:mfa" {
+	summary, done := im.must()
+	if got := words(done); got != "1:created_pending:no_hash 2:created_pending:no_hash 3:created_pending:no_hash 4:skipped:mfa" {
 		t.Errorf("got %s", got)
 	}
 	if summary.Unverified != 1 || summary.NoVerifiedAddress != 2 {
@@ -99,8 +101,8 @@ func TestUnverified(t *testing.T) {
 	}
 	im = newImport(t, bulktest.NewKratos(t), rows...)
 	im.opts.SkipUnverified = true
-	summary, results = im.must()
-	if got := words(results); got != "1:created_pending:no_hash 2:skipped:unverified 3:created_pending:no_hash 4:skipped:mfa" || summary.Unverified != 0 || summary.NoVerifiedAddress != 1 {
+	summary, done = im.must()
+	if got := words(done); got != "1:created_pending:no_hash 2:skipped:unverified 3:created_pending:no_hash 4:skipped:mfa" || summary.Unverified != 0 || summary.NoVerifiedAddress != 1 {
 		t.Errorf("got %s, %+v", got, summary)
 	}
 }
@@ -111,8 +113,8 @@ func TestReasonOfKratos(t *testing.T) {
 	f := bulktest.NewKratos(t)
 	f.V131 = true
 	im := newImport(t, f, bulktest.Verified("1", "a@x.test", bulktest.With{"nickname": bulktest.RefusedNickname}), bulktest.Verified("2", "b@x.test"))
-	if _, results := im.must(); results[0].Detail != "it refuses the identity with 400: Kratos minds the nickname" || results[1].Outcome != bulk.CreatedPending {
-		t.Errorf("%+v", results)
+	if _, done := im.must(); done[0].Detail != "it refuses the identity with 400: Kratos minds the nickname" || done[1].Outcome != results.CreatedPending {
+		t.Errorf("%+v", done)
 	}
 }
 
@@ -142,7 +144,7 @@ func TestReconcileHindrances(t *testing.T) {
 		t.Errorf("%d are able, found %s: %+v", result.Able(), found, result)
 	}
 	result, _, _ = reconciling(t, f, rows, func(o *bulk.ReconcileOptions) { o.PasswordsNeedVerified = true })
-	if result.Able() != 1 || result.NeedVerified() != 2 || result.Unverified[bulk.KindPending] != 1 || result.Unverified[bulk.KindHash] != 1 {
+	if result.Able() != 1 || result.NeedVerified() != 2 || result.Unverified[kind.Pending] != 1 || result.Unverified[kind.Hash] != 1 {
 		t.Errorf("%d are able: %+v", result.Able(), result)
 	}
 	// Whoever is blocked is counted once, also after --fix has deactivated the identity.

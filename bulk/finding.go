@@ -3,6 +3,8 @@ package bulk
 import (
 	"slices"
 
+	"ferry/bulk/kind"
+	"ferry/bulk/results"
 	"ferry/kratos"
 	"ferry/mapping"
 )
@@ -43,8 +45,8 @@ type Finding struct {
 	Fixed bool `json:"fixed"`
 }
 
-func (f *Finding) unmapped(why cause) {
-	f.Finding, f.Reason, f.Detail = Unmapped, why.Word, why.Detail
+func (f *Finding) unmapped(why results.Cause) {
+	f.Finding, f.Reason, f.Detail = Unmapped, why.Reason, why.Detail
 }
 
 // Reconciled is the state of the migration, user by user of the file.
@@ -55,7 +57,7 @@ type Reconciled struct {
 	Identities int `json:"identities"`
 	Native     int `json:"native"`
 	// Kinds says how the users can log in to Kratos, each counted once.
-	Kinds map[Kind]int `json:"kinds"`
+	Kinds map[kind.Kind]int `json:"kinds"`
 	// Findings and Fixed count what was found and how many of them were fixed.
 	Findings map[Found]int `json:"findings"`
 	Fixed    map[Found]int `json:"fixed"`
@@ -67,7 +69,7 @@ type Reconciled struct {
 	// Stranded are pending ones that cannot cross: see the finding.
 	Stranded int `json:"stranded"`
 	// Unverified are those without a verified address, where Kratos requires one, by kind.
-	Unverified map[Kind]int `json:"unverified"`
+	Unverified map[kind.Kind]int `json:"unverified"`
 }
 
 // NeedVerified is how many have no verified address, where Kratos requires one.
@@ -89,7 +91,7 @@ func (r Reconciled) Open() int {
 
 // Able is how many of the users can log in to Kratos now.
 func (r Reconciled) Able() int {
-	return r.Kinds[KindMigrated] + r.Kinds[KindHash] + r.Kinds[KindOwn] + r.Kinds[KindSocial] + r.Kinds[KindPending] - r.Refused - r.Stranded - r.NeedVerified()
+	return r.Kinds[kind.Migrated] + r.Kinds[kind.Hash] + r.Kinds[kind.Own] + r.Kinds[kind.Social] + r.Kinds[kind.Pending] - r.Refused - r.Stranded - r.NeedVerified()
 }
 
 // hindrance is why somebody cannot log in though the kind of the identity says so.
@@ -103,7 +105,7 @@ const (
 )
 
 // hinder counts somebody, or with -1 no longer counts him.
-func (r *Reconciled) hinder(kind Kind, by hindrance, n int) {
+func (r *Reconciled) hinder(how kind.Kind, by hindrance, n int) {
 	switch by {
 	case noHindrance:
 	case isRefused:
@@ -111,29 +113,29 @@ func (r *Reconciled) hinder(kind Kind, by hindrance, n int) {
 	case isStranded:
 		r.Stranded += n
 	case isUnverified:
-		r.Unverified[kind] += n
+		r.Unverified[how] += n
 	}
 }
 
 // against says what keeps somebody from logging in.
-func (r *reconciler) against(record kratos.Record, profile mapping.Profile, kind Kind) hindrance {
+func (r *reconciler) against(record kratos.Record, profile mapping.Profile, how kind.Kind) hindrance {
 	verified := slices.ContainsFunc(record.Addresses, func(a kratos.Address) bool { return a.Verified })
-	switch kind {
-	case KindInactive, KindNone, KindFinished:
+	switch how {
+	case kind.Inactive, kind.None, kind.Finished:
 		return noHindrance
-	case KindSocial:
+	case kind.Social:
 		if r.SocialNeedsVerified && !verified {
 			return isUnverified
 		}
 		return noHindrance
-	case KindPending:
+	case kind.Pending:
 		if profile.Blocked {
 			return isRefused
 		}
 		if !profile.Crosses(record.Identifiers) {
 			return isStranded
 		}
-	case KindMigrated, KindHash, KindOwn:
+	case kind.Migrated, kind.Hash, kind.Own:
 	}
 	if r.PasswordsNeedVerified && !verified {
 		return isUnverified

@@ -3,23 +3,16 @@ package bulk
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"ferry/bulk/kind"
 	"ferry/bulk/progress"
+	"ferry/bulk/results"
+	"ferry/bulk/scan"
 	"ferry/kratos"
-)
-
-// The outcomes of Finish, besides Skipped and Failed.
-const (
-	// Finished is an identity that is not pending any more: the person sees wrong
-	// credentials, and can recover the account.
-	Finished Outcome = "finished"
-	// Restored is an identity that is pending again.
-	Restored Outcome = "restored"
 )
 
 // The reasons of Finish, besides those of an import.
@@ -64,12 +57,12 @@ type FinishSummary struct {
 	Pending    int `json:"pending"`
 	Remaining  int `json:"remaining"`
 	// Outcomes and Reasons count the results, by outcome and by "outcome: reason".
-	Outcomes map[Outcome]int `json:"outcomes"`
-	Reasons  map[string]int  `json:"reasons"`
+	Outcomes map[results.Outcome]int `json:"outcomes"`
+	Reasons  map[string]int          `json:"reasons"`
 }
 
 // Failed is how many identities could not be changed.
-func (s FinishSummary) Failed() int { return s.Outcomes[Failed] }
+func (s FinishSummary) Failed() int { return s.Outcomes[results.Failed] }
 
 const (
 	finishInFlight = 4
@@ -96,7 +89,7 @@ func Finish(ctx context.Context, opts FinishOptions) (FinishSummary, error) {
 		opts.RetryFor = defaultRetryFor
 	}
 	f := &finisher{FinishOptions: opts, summary: FinishSummary{
-		DryRun: !opts.Write, Undo: opts.Undo, Outcomes: map[Outcome]int{}, Reasons: map[string]int{},
+		DryRun: !opts.Write, Undo: opts.Undo, Outcomes: map[results.Outcome]int{}, Reasons: map[string]int{},
 	}}
 	err := f.do(ctx)
 	return f.summary, err
@@ -141,10 +134,7 @@ func (f *finisher) check(ctx context.Context) error {
 
 // walk reads all identities. What needs no write gets its result here.
 func (f *finisher) walk(ctx context.Context) error {
-	f.Progress.Start("identities in Kratos", 0)
-	defer f.Progress.Done()
-	err := f.Kratos.Walk(ctx, func(record kratos.Record) error {
-		f.Progress.Add(1)
+	return scan.Identities(ctx, f.Kratos, f.Progress, func(record kratos.Record) error {
 		f.summary.Identities++
 		if record.Pending {
 			f.summary.Pending++
@@ -152,16 +142,12 @@ func (f *finisher) walk(ctx context.Context) error {
 		}
 		return f.plan(record)
 	})
-	if err != nil {
-		return fmt.Errorf("read the identities in Kratos: %w", err)
-	}
-	return nil
 }
 
 func (f *finisher) plan(record kratos.Record) error {
-	outcome := Finished
+	outcome := results.Finished
 	if f.Undo {
-		outcome = Restored
+		outcome = results.Restored
 	}
 	todo, result := f.look(record)
 	switch {
@@ -187,23 +173,23 @@ func (f *finisher) concerns(record kratos.Record) bool {
 
 // look says whether an identity is to be changed, and what its result is where not.
 func (f *finisher) look(record kratos.Record) (todo bool, result FinishResult) {
-	result = FinishResult{IdentityID: record.ID, UserID: primary(record)}
+	result = FinishResult{IdentityID: record.ID, UserID: kind.Primary(record)}
 	_, marked := record.FinishMark()
 	switch {
 	case f.Undo && !marked:
-		return false, result.as(Skipped, reasonNotPending, "finish did not end it, or it was restored already")
+		return false, result.as(results.Skipped, reasonNotPending, "finish did not end it, or it was restored already")
 	case f.Undo && !record.Finished():
-		return false, result.as(Skipped, reasonOwnPassword, "the person has chosen a password since")
+		return false, result.as(results.Skipped, reasonOwnPassword, "the person has chosen a password since")
 	case f.Undo:
 		return true, result
 	case record.Finished():
-		return false, result.as(Skipped, reasonEarlier, "")
+		return false, result.as(results.Skipped, reasonEarlier, "")
 	case marked && !record.Pending:
-		return false, result.as(Skipped, reasonOwnPassword, "the person has chosen a password since")
+		return false, result.as(results.Skipped, reasonOwnPassword, "the person has chosen a password since")
 	case !record.Pending:
-		return false, result.as(Skipped, reasonNotPending, "the person logged in or chose a password meanwhile")
+		return false, result.as(results.Skipped, reasonNotPending, "the person logged in or chose a password meanwhile")
 	case !isImported(record):
-		return false, result.as(Skipped, reasonNotImported, "metadata_admin.auth0 records no Auth0 user")
+		return false, result.as(results.Skipped, reasonNotImported, "metadata_admin.auth0 records no Auth0 user")
 	}
 	return true, result
 }
@@ -252,10 +238,10 @@ func (f *finisher) report(result FinishResult) error {
 		f.summary.Reasons[string(result.Outcome)+": "+result.Reason]++
 	}
 	switch {
-	case result.Outcome == Restored:
+	case result.Outcome == results.Restored:
 		f.summary.Remaining++
 	case f.Undo, result.Reason == reasonEarlier, result.Reason == reasonOwnPassword:
-	case result.Outcome == Finished, result.Reason == reasonNotPending, result.Reason == reasonGone, result.Reason == reasonPassword:
+	case result.Outcome == results.Finished, result.Reason == reasonNotPending, result.Reason == reasonGone, result.Reason == results.ReasonPassword:
 		f.summary.Remaining--
 	}
 	return f.Results.write(result)
@@ -263,16 +249,16 @@ func (f *finisher) report(result FinishResult) error {
 
 // FinishResult is what became of one identity.
 type FinishResult struct {
-	IdentityID string  `json:"identity_id"`
-	UserID     string  `json:"user_id,omitempty"`
-	Outcome    Outcome `json:"outcome"`
+	IdentityID string          `json:"identity_id"`
+	UserID     string          `json:"user_id,omitempty"`
+	Outcome    results.Outcome `json:"outcome"`
 	// Reason is a word; Detail says more, and may quote what Kratos said of the person's
 	// data.
 	Reason string `json:"reason,omitempty"`
 	Detail string `json:"detail,omitempty"`
 }
 
-func (r FinishResult) as(outcome Outcome, reason, detail string) FinishResult {
+func (r FinishResult) as(outcome results.Outcome, reason, detail string) FinishResult {
 	r.Outcome, r.Reason, r.Detail = outcome, reason, detail
 	return r
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"ferry/bulk"
+	"ferry/bulk/kind"
 	"ferry/test/bulktest"
 )
 
@@ -128,7 +129,7 @@ func TestFinish(t *testing.T) {
 		t.Errorf("again: %v, %+v, %d writes", words, again, f.Count("put"))
 	}
 	s, csv := status(t, f)
-	if s.Kinds[bulk.KindFinished] != 2 || s.Kinds[bulk.KindPending] != 1 || strings.Contains(csv, "auth0|pending") {
+	if s.Kinds[kind.Finished] != 2 || s.Kinds[kind.Pending] != 1 || strings.Contains(csv, "auth0|pending") {
 		t.Errorf("the status is %+v", s)
 	}
 }
@@ -169,7 +170,7 @@ func TestFinishUndo(t *testing.T) {
 			t.Errorf("%s became %s", asText(t, before[i]), asText(t, p))
 		}
 	}
-	if s, _ := status(t, f); s.Kinds[bulk.KindOwn] != 2 || s.Kinds[bulk.KindFinished] != 0 {
+	if s, _ := status(t, f); s.Kinds[kind.Own] != 2 || s.Kinds[kind.Finished] != 0 {
 		t.Errorf("the status is %+v", s)
 	}
 	if _, words := x.must(); len(words) != 1 || words["auth0|linked"] != "skipped:own_password" {
@@ -342,16 +343,16 @@ func TestFinishResultsFile(t *testing.T) {
 // runInto finishes with a results file.
 func (x *finishing) runInto(ctx context.Context, path string) (bulk.FinishSummary, error) {
 	x.Helper()
-	results, err := bulk.OpenFinishResults(path)
+	done, err := bulk.OpenFinishResults(path)
 	if err != nil {
 		x.Fatal(err)
 	}
 	if _, err := bulk.OpenFinishResults(path); err == nil {
 		x.Error("two runs write one file")
 	}
-	x.opts.Results = results
+	x.opts.Results = done
 	summary, err := bulk.Finish(ctx, x.opts)
-	return summary, errors.Join(err, results.Close())
+	return summary, errors.Join(err, done.Close())
 }
 
 func appendTo(t *testing.T, path, text string) {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"ferry/bulk/results"
 	"ferry/kratos"
 	"ferry/outcome"
 	"ferry/secret"
@@ -44,9 +45,9 @@ func (f *finisher) change(ctx context.Context, id string) (FinishResult, error) 
 		case !errors.As(err, &fault):
 			return result, err
 		case fault.Status == http.StatusNotFound:
-			return result.as(Skipped, reasonGone, ""), nil
+			return result.as(results.Skipped, reasonGone, ""), nil
 		case fault.Final():
-			return result.as(Failed, reasonKratos, refusedDetail(fault)), nil
+			return result.as(results.Failed, results.ReasonKratos, refusedDetail(fault)), nil
 		case fault.Outcome != outcome.Unavailable, f.Now().Sub(started)+wait > f.RetryFor:
 			return result, fmt.Errorf("write the identity %s: %w", id, err)
 		}
@@ -73,7 +74,7 @@ func (f *finisher) changeOnce(ctx context.Context, id string) (FinishResult, err
 	todo, result := f.look(before)
 	if !todo {
 		if result.Reason == reasonEarlier { // by this run: the answer to the write was lost
-			result.Outcome, result.Reason = Finished, ""
+			result.Outcome, result.Reason = results.Finished, ""
 		}
 		return result, nil
 	}
@@ -83,9 +84,9 @@ func (f *finisher) changeOnce(ctx context.Context, id string) (FinishResult, err
 		case err != nil:
 			return result, err
 		case !after.Pending:
-			return result.as(Skipped, reasonPassword, ""), nil
+			return result.as(results.Skipped, results.ReasonPassword, ""), nil
 		}
-		return result.as(Restored, "", ""), nil
+		return result.as(results.Restored, "", ""), nil
 	}
 	hash := unknowable()
 	digest := sha256.Sum256([]byte(hash.Reveal()))
@@ -95,9 +96,9 @@ func (f *finisher) changeOnce(ctx context.Context, id string) (FinishResult, err
 	case err != nil:
 		return result, err
 	case after.Pending:
-		return result.as(Failed, reasonPending, "it was made pending again in the same moment"), nil
+		return result.as(results.Failed, results.ReasonPending, "it was made pending again in the same moment"), nil
 	case after.PasswordDigest != digest:
-		return result.as(Skipped, reasonPassword, "the person chose a password in the same moment, which is kept"), nil
+		return result.as(results.Skipped, results.ReasonPassword, "the person chose a password in the same moment, which is kept"), nil
 	}
-	return result.as(Finished, "", ""), nil
+	return result.as(results.Finished, "", ""), nil
 }

@@ -1,84 +1,53 @@
 package bulk
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
+
+	"ferry/bulk/results"
 )
 
-// FinishResults receives the results of Finish, a line each. In a file, the lines of
-// earlier runs stay and new ones follow.
+// FinishResults receives the results of Finish, a line each.
 type FinishResults struct {
 	to       io.Writer
-	file     *os.File // nil: a stream
-	finished map[string]bool
+	file     *results.File   // nil: a stream
+	finished map[string]bool // identities that earlier runs finished
 }
 
 // StreamFinishResults writes results to w.
 func StreamFinishResults(w io.Writer) *FinishResults { return &FinishResults{to: w} }
 
-// OpenFinishResults opens or creates a results file. An incomplete last line, of a run
-// that was killed, is removed. The file is locked until Close.
-func OpenFinishResults(path string) (_ *FinishResults, err error) {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+// OpenFinishResults opens or creates a results file and reads the lines of earlier runs.
+func OpenFinishResults(path string) (*FinishResults, error) {
+	file, err := results.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("open results: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, file.Close())
-		}
-	}()
-	taken, err := lock(file)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("lock results: %w", err)
-	case !taken:
-		return nil, fmt.Errorf("open results: another run writes %s; wait for it to end, or name another file", path)
+		return nil, err
 	}
 	r := &FinishResults{to: file, file: file, finished: map[string]bool{}}
-	whole, err := r.load(file)
-	if err == nil {
-		err = file.Truncate(whole)
-	}
-	if err == nil {
-		_, err = file.Seek(whole, io.SeekStart)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read results %s: %w", path, err)
+	if err := file.Load(r.resume); err != nil {
+		return nil, errors.Join(err, file.Close())
 	}
 	return r, nil
 }
 
-// load reads the lines of earlier runs, and returns where the last whole one ends.
-func (r *FinishResults) load(from io.Reader) (whole int64, err error) {
-	in := bufio.NewReaderSize(from, 1<<16)
-	for {
-		line, err := readLine(in)
-		if errors.Is(err, io.EOF) {
-			return whole, nil
-		}
-		var result FinishResult
-		if err == nil {
-			err = json.Unmarshal(line, &result)
-		}
-		if err != nil || result.IdentityID == "" || result.Outcome == "" {
-			return 0, errors.New("a line is not a result of finish; name another file")
-		}
-		whole += int64(len(line))
-		switch {
-		case result.Outcome == Finished, result.Reason == reasonEarlier:
-			r.finished[result.IdentityID] = true
-		case result.Outcome == Restored:
-			delete(r.finished, result.IdentityID)
-		}
+// resume notes a line that an earlier run wrote.
+func (r *FinishResults) resume(line []byte) error {
+	var result FinishResult
+	if err := json.Unmarshal(line, &result); err != nil || result.IdentityID == "" || result.Outcome == "" {
+		return errors.New("a line is not a result of finish; name another file")
 	}
+	switch {
+	case result.Outcome == results.Finished, result.Reason == reasonEarlier:
+		r.finished[result.IdentityID] = true
+	case result.Outcome == results.Restored:
+		delete(r.finished, result.IdentityID)
+	}
+	return nil
 }
 
-// has reports whether the file says already that the identity is finished.
+// has reports whether an earlier run finished the identity.
 func (r *FinishResults) has(id string) bool { return r != nil && r.finished[id] }
 
 func (r *FinishResults) write(result FinishResult) error {
@@ -100,5 +69,5 @@ func (r *FinishResults) Close() error {
 	if r == nil || r.file == nil {
 		return nil
 	}
-	return errors.Join(r.file.Sync(), r.file.Close())
+	return r.file.Close()
 }

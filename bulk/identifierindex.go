@@ -5,7 +5,10 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"slices"
+
+	"ferry/bulk/results"
 )
 
 // identifierIndex records which lines of the file have which identifier or Auth0 user
@@ -40,7 +43,6 @@ const (
 
 const (
 	rankBits = 2
-	maxLine  = 1<<(32-rankBits) - 1
 )
 
 var errTooLong = errors.New("the file has more than 1,073,741,823 lines: split it")
@@ -60,7 +62,7 @@ func digest(value string, rank uint32) (bucket byte, high, low uint32) {
 
 // add records that a line has a value.
 func (x *identifierIndex) add(value string, line int, rank uint32) error {
-	if line > maxLine {
+	if line > results.MaxLine {
 		return errTooLong
 	}
 	bucket, high, low := digest(value, rank)
@@ -188,4 +190,13 @@ func (x *identifierIndex) linesOf(bucket byte, high, low uint32) []int {
 		}
 	}
 	return lines
+}
+
+// collisionCause is the cause of a row whose user id or identifier another row gets.
+func collisionCause(c collision) results.Cause {
+	word := results.ReasonTwice
+	if c.user {
+		word = results.ReasonDuplicateUser
+	}
+	return results.Because(word, fmt.Sprintf("line %d has it too", c.against))
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"ferry/bulk/results"
+
 	"pgregory.net/rapid"
 )
 
@@ -82,14 +84,14 @@ func TestIdentifierIndex(t *testing.T) {
 func TestIdentifierIndexOfTooLongAFile(t *testing.T) {
 	t.Parallel()
 	var x identifierIndex
-	if err := x.add("a", maxLine, rankUser); err != nil {
+	if err := x.add("a", results.MaxLine, rankUser); err != nil {
 		t.Error(err)
 	}
-	if err := x.add("a", maxLine+1, rankUser); err == nil {
+	if err := x.add("a", results.MaxLine+1, rankUser); err == nil {
 		t.Error("a line was taken that does not fit")
 	}
 	x.resolve()
-	if got := x.lines("a", rankUser); !slices.Equal(got, []int{maxLine}) {
+	if got := x.lines("a", rankUser); !slices.Equal(got, []int{results.MaxLine}) {
 		t.Errorf("the lines are %v", got)
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"ferry/bulk/hashfile"
 	"ferry/bulk/progress"
+	"ferry/bulk/results"
 	"ferry/bulk/tempfile"
 	"ferry/bulk/userfile"
 	"ferry/kratos"
@@ -135,9 +136,9 @@ type importer struct {
 	plan        *planFile
 	identifiers identifierIndex
 	folded      identifierIndex // identifiers in the form of the next Kratos, where that is another
-	creates     lineSet         // rows that the plan makes identities of
+	creates     results.LineSet // rows that the plan makes identities of
 	existing    *existingIdentities
-	results     results
+	results     recorder
 	limiter     *limiter
 
 	mu         sync.Mutex
@@ -157,7 +158,7 @@ func Import(ctx context.Context, opts ImportOptions) (Summary, error) {
 		return Summary{}, err
 	}
 	started := opts.Now()
-	run := &importer{ImportOptions: opts, results: results{to: opts.Journal.out}, limiter: newLimiter(opts.InFlight), warned: map[string]bool{}}
+	run := &importer{ImportOptions: opts, results: recorder{to: opts.Journal.out}, limiter: newLimiter(opts.InFlight), warned: map[string]bool{}}
 	err := run.do(ctx)
 	summary := run.results.total()
 	summary.DryRun = opts.DryRun
@@ -166,7 +167,7 @@ func Import(ctx context.Context, opts ImportOptions) (Summary, error) {
 }
 
 func (r *importer) do(ctx context.Context) (err error) {
-	if err := r.Journal.load(&r.results); err != nil {
+	if err := r.Journal.load(r.results.resume); err != nil {
 		return err
 	}
 	if err := r.checkTenant(); err != nil {
@@ -222,7 +223,7 @@ func (r *importer) checkTenant() error {
 // dispatch reports a row whose outcome is known and passes the others to the sender.
 func (r *importer) dispatch(sender *sender, p planRow) error {
 	if collision, lost := r.identifiers.collisionOf(p.Line); lost && (p.creates() || collision.user) {
-		return r.report(p.result(Failed, "", collisionCause(collision)))
+		return r.report(p.result(results.Failed, "", collisionCause(collision)))
 	}
 	if !p.creates() {
 		return r.report(p.result(p.Outcome, "", p.Reason))
@@ -234,12 +235,12 @@ func (r *importer) dispatch(sender *sender, p planRow) error {
 	case found.owner == noOwner:
 		return sender.create(p)
 	case found.owner == ownedByOther:
-		return r.report(p.result(Failed, found.id, because(reasonOther)))
+		return r.report(p.result(results.Failed, found.id, results.Because(results.ReasonOther, "")))
 	}
 	return sender.resolveConflict(p, found)
 }
 
-func (r *importer) report(all ...Result) error {
+func (r *importer) report(all ...results.Result) error {
 	r.Progress.Add(int64(len(all)))
 	return r.results.put(all...)
 }
@@ -261,7 +262,7 @@ func (r *importer) writeRetry(ctx context.Context) error {
 		return nil
 	}
 	err := tempfile.Replace(r.RetryFile, func(w io.Writer) error {
-		return r.Users.Copy(context.WithoutCancel(ctx), w, r.results.failed.has)
+		return r.Users.Copy(context.WithoutCancel(ctx), w, r.results.failed.Has)
 	})
 	if err != nil {
 		return fmt.Errorf("write the rows that failed: %w", err)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ferry/bulk"
+	"ferry/bulk/results"
 	"ferry/test/bulktest"
 )
 
@@ -25,11 +26,11 @@ func many(n int) []string {
 
 // checkThere makes sure that the results tell what there is: no identity that is not
 // reported, none reported that is not there, and no user twice.
-func checkThere(t *testing.T, f *bulktest.Kratos, results []bulk.Result, before int) {
+func checkThere(t *testing.T, f *bulktest.Kratos, done []results.Result, before int) {
 	t.Helper()
 	people := f.All()
 	created := 0
-	for _, r := range results {
+	for _, r := range done {
 		if !strings.HasPrefix(string(r.Outcome), "created") {
 			continue
 		}
@@ -72,11 +73,11 @@ func TestImportWhatKratosRefuses(t *testing.T) {
 				f.V131 = v131
 				im := newImport(t, f, c.rows...)
 				im.opts.RetryFor = time.Millisecond
-				summary, results := im.must()
-				if got := words(results); got != c.want {
+				summary, done := im.must()
+				if got := words(done); got != c.want {
 					t.Errorf("got  %s\nwant %s", got, c.want)
 				}
-				checkThere(t, f, results, 0)
+				checkThere(t, f, done, 0)
 				if summary.Rows != len(c.rows) || summary.Created()+summary.Failed() != len(c.rows) {
 					t.Errorf("the summary is %+v", summary)
 				}
@@ -122,11 +123,11 @@ func TestImportConflicts(t *testing.T) {
 				im := newImport(t, f, many(1)[0], row, bulktest.Verified("3", "c@x.test"))
 				im.opts.ExternalID = !c.v131
 				im.opts.Providers = bulk.Providers{"google-oauth2": "google"}
-				_, results := im.must()
-				if got, want := words(results), "1:created_pending:no_hash 2:failed:identifier belongs to another user 3:created_pending:no_hash"; got != want {
+				_, done := im.must()
+				if got, want := words(done), "1:created_pending:no_hash 2:failed:identifier belongs to another user 3:created_pending:no_hash"; got != want {
 					t.Errorf("got  %s\nwant %s", got, want)
 				}
-				checkThere(t, f, results, 1)
+				checkThere(t, f, done, 1)
 			})
 		}
 	}
@@ -145,11 +146,11 @@ func TestImportConflictInAProxysWords(t *testing.T) {
 		}
 		return bulktest.Well
 	}
-	_, results := newImport(t, f, many(1)...).must()
-	if got := words(results); got != "1:created_pending:no_hash" {
+	_, done := newImport(t, f, many(1)...).must()
+	if got := words(done); got != "1:created_pending:no_hash" {
 		t.Error(got)
 	}
-	checkThere(t, f, results, 0)
+	checkThere(t, f, done, 0)
 }
 
 func TestImportThroughFaults(t *testing.T) {
@@ -173,12 +174,12 @@ func TestImportThroughFaults(t *testing.T) {
 				im := newImport(t, f, many(4)...)
 				im.opts.Kratos = f.Impatient()
 				im.opts.OnConflict = bulk.ConflictFail // none of these is one
-				_, results := im.must()
+				_, done := im.must()
 				want := "1:created_pending:no_hash 2:created_pending:no_hash 3:created_pending:no_hash 4:created_pending:no_hash"
-				if got := words(results); got != want {
+				if got := words(done); got != want {
 					t.Errorf("got  %s\nwant %s", got, want)
 				}
-				checkThere(t, f, results, 0)
+				checkThere(t, f, done, 0)
 				if len(im.told.Warned) != 1 {
 					t.Errorf("warned %q, want once", im.told.Warned)
 				}
@@ -246,12 +247,12 @@ func (c ending) ends(t *testing.T) {
 	if err := im.opts.Journal.Close(); err != nil {
 		t.Fatal(err)
 	}
-	results := parseResults(t, bulktest.ReadFile(t, path))
+	done := parseResults(t, bulktest.ReadFile(t, path))
 	others := 0
 	if c.kind == "ids" {
 		others = 1
 	}
-	checkThere(t, f, results, others)
+	checkThere(t, f, done, others)
 	if summary.Rows != 3 || summary.Created() != 3-others {
 		t.Errorf("the summary is %+v", summary)
 	}
@@ -307,11 +308,11 @@ func TestImportKratosComesBack(t *testing.T) {
 			at := time.Now()
 			im.opts.Now = func() time.Time { return at } // only the waits count: one of 200 ms, then there is no patience for 400
 			im.opts.RetryFor = 300 * time.Millisecond
-			_, results := im.must()
-			if got := words(results); got != c.want {
+			_, done := im.must()
+			if got := words(done); got != c.want {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
-			checkThere(t, f, results, 0)
+			checkThere(t, f, done, 0)
 		})
 	}
 }
@@ -331,8 +332,8 @@ func TestImportEndsOnce(t *testing.T) {
 	}
 	im := newImport(t, f, many(16)...)
 	im.opts.RetryFor = time.Millisecond
-	if _, results, err := im.run(); err == nil || len(results) > 0 {
-		t.Errorf("%v and the results %v", err, results)
+	if _, done, err := im.run(); err == nil || len(done) > 0 {
+		t.Errorf("%v and the results %v", err, done)
 	}
 	if n := f.Count("batch"); n != 3 {
 		t.Errorf("%d requests, want three", n)
@@ -365,11 +366,11 @@ func TestImportIsCancelled(t *testing.T) {
 	if err := im.opts.Journal.Close(); err != nil {
 		t.Fatal(err)
 	}
-	results := parseResults(t, bulktest.ReadFile(t, path))
-	if got := words(results); got != "1:created_pending:no_hash 2:created_pending:no_hash 3:created_pending:no_hash" {
+	done := parseResults(t, bulktest.ReadFile(t, path))
+	if got := words(done); got != "1:created_pending:no_hash 2:created_pending:no_hash 3:created_pending:no_hash" {
 		t.Error(got)
 	}
-	checkThere(t, f, results, 0)
+	checkThere(t, f, done, 0)
 }
 
 func TestImportExternalID(t *testing.T) {
@@ -390,8 +391,8 @@ func TestImportExternalID(t *testing.T) {
 			f.V131 = c.v131
 			im := newImport(t, f, many(230)...)
 			im.opts.ExternalID = c.wanted
-			summary, results := im.must()
-			checkThere(t, f, results, 0)
+			summary, done := im.must()
+			checkThere(t, f, done, 0)
 			if summary.Created() != 230 || f.Of("auth0|1").ExternalID != c.id || len(im.told.Warned) != c.warnings {
 				t.Errorf("%+v, external id %q, warned %q", summary, f.Of("auth0|1").ExternalID, im.told.Warned)
 			}
@@ -412,8 +413,8 @@ func TestImportExternalIDForEver(t *testing.T) {
 		}
 		im := newImport(t, f, many(2)...)
 		im.opts.ExternalID = wanted
-		if _, results := im.must(); words(results) != "1:failed:kratos 2:failed:kratos" {
-			t.Error(words(results))
+		if _, done := im.must(); words(done) != "1:failed:kratos 2:failed:kratos" {
+			t.Error(words(done))
 		}
 	}
 }
@@ -425,8 +426,8 @@ func TestImportBatches(t *testing.T) {
 	f.Page = 7
 	im := newImport(t, f, many(400)...)
 	im.opts.InFlight = 1
-	_, results := im.must()
-	checkThere(t, f, results, 0)
+	_, done := im.must()
+	checkThere(t, f, done, 0)
 	if grown := slices.Max(f.Batches); f.Batches[0] != 50 || grown <= 50 {
 		t.Errorf("the batches were %v", f.Batches)
 	}
@@ -445,8 +446,8 @@ func TestImportDryRun(t *testing.T) {
 			if !ask {
 				im.opts.Kratos, second = nil, "created_pending:no_hash"
 			}
-			summary, results := im.must()
-			if got, want := words(results), "1:created_pending:no_hash 2:"+second+" 3:skipped:mfa"; got != want || !summary.DryRun {
+			summary, done := im.must()
+			if got, want := words(done), "1:created_pending:no_hash 2:"+second+" 3:skipped:mfa"; got != want || !summary.DryRun {
 				t.Errorf("got  %s\nwant %s", got, want)
 			}
 			if len(f.All()) != 1 || f.Count("batch") > 0 {

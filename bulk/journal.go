@@ -10,19 +10,32 @@ import (
 	"slices"
 	"strings"
 
+	"ferry/bulk/results"
 	"ferry/bulk/tempfile"
 
 	"github.com/google/uuid"
 )
 
-// Journal is where the results of a run go. One in a file makes the run resumable:
-// beside the file, under its name and .checkpoint, stands which run it is of.
+// Journal receives the results of a run. A journal in a file makes the run resumable: the
+// file beside it, with .checkpoint added to its name, says which run the results are of.
+//
+// Crash points, in the order in which a run writes:
+//
+//  1. The results file is created empty. A run that finds it empty and without a
+//     checkpoint starts anew.
+//  2. The plan is complete; save writes the checkpoint atomically. Only then does the run
+//     write to Kratos, so every identity that it creates carries the run id of a checkpoint
+//     on disk. A run that finds a checkpoint and no results continues with that id.
+//  3. Kratos creates a batch, then put appends its results. If the program ends between
+//     the two, the next run plans these rows again, and its scan finds the identities by
+//     run id: they are reported as created, not as conflicts.
+//  4. Part of a line is on disk: Load cuts it off, which is the case before.
 type Journal struct {
 	run        string
-	out        io.Writer // nil: nobody wants results
-	file       *os.File  // nil: a stream
+	out        io.Writer     // nil: no results
+	file       *results.File // nil: a stream
 	checkpoint string
-	started    *checkpoint // of the run to resume; nil: a new one
+	started    *checkpoint // of the run to resume; nil: a new run
 }
 
 // ErrOtherRun is the error if the results file belongs to another run.
@@ -41,26 +54,16 @@ type checkpoint struct {
 // StreamJournal writes results to w, if it is not nil. The run cannot be resumed.
 func StreamJournal(w io.Writer) *Journal { return &Journal{run: uuid.NewString(), out: w} }
 
-// OpenJournal opens the results file of a run, to resume it, or creates a new one.
-// Going on with a run that has come to its end finds nothing left to do. Nobody else
-// can open the journal until it is closed.
-func OpenJournal(path string) (_ *Journal, err error) {
-	j := &Journal{run: uuid.NewString(), checkpoint: path + ".checkpoint"}
-	if j.file, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600); err != nil {
-		return nil, fmt.Errorf("open results: %w", err)
-	}
-	j.out = j.file
-	taken, err := lock(j.file)
-	switch {
-	case err != nil:
-		err = fmt.Errorf("lock results: %w", err)
-	case !taken:
-		err = fmt.Errorf("%s is being written by another import: wait for its end, or name another results file", path)
-	default:
-		err = j.begin(path) // only now: whoever had the file may have written the checkpoint
-	}
+// OpenJournal opens the results file of a run to resume it, or creates a new one. The file
+// is locked until Close. A completed run has nothing left to do.
+func OpenJournal(path string) (*Journal, error) {
+	file, err := results.Open(path)
 	if err != nil {
-		return nil, errors.Join(err, j.file.Close())
+		return nil, err
+	}
+	j := &Journal{run: uuid.NewString(), out: file, file: file, checkpoint: path + ".checkpoint"}
+	if err := j.begin(path); err != nil { // after the lock: another run may have written the checkpoint
+		return nil, errors.Join(err, file.Close())
 	}
 	return j, nil
 }
@@ -88,25 +91,16 @@ func (j *Journal) begin(path string) error {
 // Resumed reports whether the journal resumes an earlier run.
 func (j *Journal) Resumed() bool { return j.started != nil }
 
-// load reads what the earlier part of the run wrote, and cuts off half a line.
-func (j *Journal) load(into *results) error {
+// load calls take with each line of the earlier part of the run.
+func (j *Journal) load(take func(line []byte) error) error {
 	if j.file == nil {
 		return nil
 	}
-	whole, err := into.resume(j.file)
-	if err != nil {
-		return err
-	}
-	if err := j.file.Truncate(whole); err != nil {
-		return fmt.Errorf("resume from results: %w", err)
-	}
-	if _, err := j.file.Seek(whole, io.SeekStart); err != nil {
-		return fmt.Errorf("resume from results: %w", err)
-	}
-	return nil
+	return j.file.Load(take)
 }
 
-// confirm notes what the run is about, or checks that it is still about the same.
+// checkInputs writes the checkpoint of a new run, or checks that a resumed one has the same
+// inputs and options.
 func (j *Journal) checkInputs(now checkpoint) error {
 	if j.file == nil {
 		return nil
@@ -153,5 +147,5 @@ func (j *Journal) Close() error {
 	if j.file == nil {
 		return nil
 	}
-	return errors.Join(j.file.Sync(), j.file.Close())
+	return j.file.Close()
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"ferry/bulk"
+	"ferry/bulk/results"
 	"ferry/test/bulktest"
 )
 
@@ -43,9 +44,9 @@ func TestJournalIsTorn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		results := parseResults(t, bulktest.ReadFile(t, path))
-		checkThere(t, f, results, 0)
-		if got := words(results); got != want || summary.Rows != 5 || summary.Resumed != strings.Count(whole[:cut], "\n") {
+		done := parseResults(t, bulktest.ReadFile(t, path))
+		checkThere(t, f, done, 0)
+		if got := words(done); got != want || summary.Rows != 5 || summary.Resumed != strings.Count(whole[:cut], "\n") {
 			t.Fatalf("cut at %d: %s\nwant %s; %+v", cut, got, want, summary)
 		}
 		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
@@ -152,7 +153,7 @@ func TestJournalOfTwo(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{path, alias} {
-		if _, err := bulk.OpenJournal(name); err == nil || !strings.Contains(err.Error(), "is being written by another import") {
+		if _, err := bulk.OpenJournal(name); err == nil || !strings.Contains(err.Error(), "another run writes") {
 			t.Errorf("%s: the error is %v", name, err)
 		}
 	}
@@ -226,22 +227,22 @@ func TestShards(t *testing.T) {
 	whole := bulktest.NewKratos(t)
 	_, want := newImport(t, whole, rows...).must()
 	parts := bulktest.NewKratos(t)
-	var got []bulk.Result
+	var got []results.Result
 	for shard := range 3 {
 		im := newImport(t, parts, rows...)
 		im.opts.Shard, im.opts.Shards = shard, 3
-		summary, results := im.must()
-		if summary.Rows != len(results) {
+		summary, done := im.must()
+		if summary.Rows != len(done) {
 			t.Errorf("shard %d: %+v", shard, summary)
 		}
-		for _, r := range results {
+		for _, r := range done {
 			if r.Line%3 != shard {
 				t.Errorf("shard %d has line %d", shard, r.Line)
 			}
 		}
-		got = append(got, results...)
+		got = append(got, done...)
 	}
-	slices.SortFunc(got, func(a, b bulk.Result) int { return a.Line - b.Line })
+	slices.SortFunc(got, func(a, b results.Result) int { return a.Line - b.Line })
 	if words(got) != words(want) {
 		t.Errorf("the shards: %s\nthe whole:  %s", words(got), words(want))
 	}
@@ -300,11 +301,11 @@ func TestRetryFileHasNoPlace(t *testing.T) {
 	f := bulktest.NewKratos(t)
 	im := newImport(t, f, `{}`)
 	im.opts.RetryFile = filepath.Join(t.TempDir(), "nowhere", "retry")
-	summary, results, err := im.run()
+	summary, done, err := im.run()
 	if err == nil || !strings.HasPrefix(err.Error(), "write the rows that failed: ") {
 		t.Errorf("the error is %v", err)
 	}
-	if summary.Failed() != 1 || words(results) != "1:failed:unreadable" {
-		t.Errorf("%+v, %s", summary, fmt.Sprint(results))
+	if summary.Failed() != 1 || words(done) != "1:failed:unreadable" {
+		t.Errorf("%+v, %s", summary, fmt.Sprint(done))
 	}
 }

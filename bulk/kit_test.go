@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ferry/bulk"
+	"ferry/bulk/results"
 	"ferry/mapping"
 	"ferry/test/bulktest"
 )
@@ -49,7 +50,7 @@ func (im *importing) journal(path string) {
 }
 
 // run imports, and returns what it wrote, by lines.
-func (im *importing) run() (bulk.Summary, []bulk.Result, error) {
+func (im *importing) run() (bulk.Summary, []results.Result, error) {
 	im.Helper()
 	im.results.Reset()
 	summary, err := bulk.Import(im.Context(), im.opts)
@@ -63,40 +64,40 @@ func (im *importing) run() (bulk.Summary, []bulk.Result, error) {
 }
 
 // must imports without an error.
-func (im *importing) must() (bulk.Summary, []bulk.Result) {
+func (im *importing) must() (bulk.Summary, []results.Result) {
 	im.Helper()
-	summary, results, err := im.run()
+	summary, done, err := im.run()
 	if err != nil {
 		im.Fatal(err)
 	}
-	return summary, results
+	return summary, done
 }
 
 // parseResults sorts them; every line may have one only.
-func parseResults(t *testing.T, text string) []bulk.Result {
+func parseResults(t *testing.T, text string) []results.Result {
 	t.Helper()
-	var results []bulk.Result
+	var done []results.Result
 	for line := range strings.Lines(text) {
 		bulktest.Documented(t, "../docs/results.schema.json", line)
-		var result bulk.Result
+		var result results.Result
 		if err := bulktest.Strict([]byte(line), &result); err != nil {
 			t.Fatalf("result %q: %v", line, err)
 		}
-		results = append(results, result)
+		done = append(done, result)
 	}
-	slices.SortFunc(results, func(a, b bulk.Result) int { return a.Line - b.Line })
-	for i := range results[min(1, len(results)):] {
-		if results[i].Line == results[i+1].Line {
-			t.Errorf("line %d has two results", results[i].Line)
+	slices.SortFunc(done, func(a, b results.Result) int { return a.Line - b.Line })
+	for i := range done[min(1, len(done)):] {
+		if done[i].Line == done[i+1].Line {
+			t.Errorf("line %d has two results", done[i].Line)
 		}
 	}
-	return results
+	return done
 }
 
 // words are the results as line:outcome:word of the reason.
-func words(results []bulk.Result) string {
+func words(done []results.Result) string {
 	var all []string
-	for _, r := range results {
+	for _, r := range done {
 		word, _, _ := strings.Cut(r.Reason, ":")
 		all = append(all, strings.TrimSuffix(fmt.Sprintf("%d:%s:%s", r.Line, r.Outcome, word), ":"))
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"ferry/bulk/hashfile"
+	"ferry/bulk/results"
 	"ferry/kratos"
 	"ferry/mapping"
 )
@@ -16,21 +17,21 @@ func (p *planner) password(s *draft, identity *kratos.CreateIdentity, profile ma
 	if err != nil {
 		return err
 	}
-	s.hashed = why != reasonNoHash
+	s.hashed = why != results.ReasonNoHash
 	switch {
 	case p.opts.Mode != ModeHash && !crosses && (p.opts.Mode == ModeHook || why != ""):
 		linkedElsewhere(s, identity)
 	case p.opts.Mode == ModeHook:
-		s.Outcome, identity.Pending = CreatedPending, true
+		s.Outcome, identity.Pending = results.CreatedPending, true
 	case why == "":
-		s.Outcome, identity.PasswordHash = CreatedHash, found.Hash
+		s.Outcome, identity.PasswordHash = results.CreatedHash, found.Hash
 		if !found.SetAt.IsZero() {
 			mark["password_set_at"] = found.SetAt.UTC().Format(time.RFC3339Nano)
 		}
 	case p.opts.Mode == ModeHash:
-		s.Outcome, s.Reason = Failed, because(why)
+		s.Outcome, s.Reason = results.Failed, results.Because(why, "")
 	default:
-		s.Outcome, s.Reason, identity.Pending = CreatedPending, because(why), true
+		s.Outcome, s.Reason, identity.Pending = results.CreatedPending, results.Because(why, ""), true
 	}
 	return nil
 }
@@ -38,18 +39,18 @@ func (p *planner) password(s *draft, identity *kratos.CreateIdentity, profile ma
 // linkedElsewhere is a row whose password the hook cannot verify: Auth0 takes it with the
 // names of a linked account only, and none of them is an identifier of the identity.
 func linkedElsewhere(s *draft, identity *kratos.CreateIdentity) {
-	s.Outcome = Skipped
+	s.Outcome = results.Skipped
 	if len(identity.Social) > 0 {
-		s.Outcome = CreatedSocial
+		s.Outcome = results.CreatedSocial
 	}
-	s.Reason = cause{reasonLinkedEmail, "the password belongs to a linked account with another e-mail address, which is not verified: it cannot cross by the hook"}
+	s.Reason = results.Because(results.ReasonLinkedEmail, "the password belongs to a linked account with another e-mail address, which is not verified: it cannot cross by the hook")
 }
 
 // hash finds the hash of one of the user's database identities; why there is none
 // that can be used is one of the words for it.
 func (p *planner) hash(profile mapping.Profile) (found hashfile.Hash, why string, err error) {
 	if p.opts.Hashes == nil {
-		return hashfile.Hash{}, reasonNoHash, nil
+		return hashfile.Hash{}, results.ReasonNoHash, nil
 	}
 	for _, subject := range profile.UserIDs {
 		if !strings.HasPrefix(subject, "auth0|") {
@@ -62,13 +63,13 @@ func (p *planner) hash(profile mapping.Profile) (found hashfile.Hash, why string
 		case !ok:
 			continue
 		case hash.Twice || !usable(hash.Hash):
-			return hash, reasonUnusableHash, nil
+			return hash, results.ReasonUnusableHash, nil
 		case stale(hash.SetAt, profile):
-			return hash, reasonStaleHash, nil
+			return hash, results.ReasonStaleHash, nil
 		}
 		return hash, "", nil
 	}
-	return hashfile.Hash{}, reasonNoHash, nil
+	return hashfile.Hash{}, results.ReasonNoHash, nil
 }
 
 // stale reports whether the password was reset after the hash was taken; a hash that

@@ -1,12 +1,12 @@
 package bulk
 
 import (
-	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
 	"time"
 
+	"ferry/bulk/results"
 	"ferry/kratos"
 	"ferry/mapping"
 )
@@ -41,8 +41,8 @@ type indexKey struct {
 	folded string
 }
 
-func (s draft) refuse(outcome Outcome, word, detail string) draft {
-	s.Outcome, s.Reason = outcome, cause{word, detail}
+func (s draft) refuse(outcome results.Outcome, word, detail string) draft {
+	s.Outcome, s.Reason = outcome, results.Because(word, detail)
 	return s
 }
 
@@ -52,18 +52,18 @@ func (s draft) refuse(outcome Outcome, word, detail string) draft {
 func (p *planner) plan(line int, row []byte, fault error) (draft, error) {
 	s := draft{planRow: planRow{Line: line}}
 	if fault != nil {
-		return s.refuse(Failed, reasonUnreadable, fault.Error()), nil
+		return s.refuse(results.Failed, results.ReasonUnreadable, fault.Error()), nil
 	}
 	profile, err := mapping.FromUser(row)
 	if err != nil {
-		return s.refuse(Failed, reasonUnreadable, err.Error()), nil
+		return s.refuse(results.Failed, results.ReasonUnreadable, err.Error()), nil
 	}
 	s.UserID = profile.UserID
 	s.addKey(profile.UserID, rankUser)
 	mapped, err := p.opts.Mapper.Map(profile)
 	if err != nil {
 		s.addProfileKeys(profile)
-		return s.refuse(Failed, reasonInvalid, err.Error()), nil
+		return s.refuse(results.Failed, results.ReasonInvalid, err.Error()), nil
 	}
 	invalid := p.validate(&s, profile, &mapped)
 	handles := p.opts.Schema.Handles(mapped.Traits)
@@ -72,25 +72,25 @@ func (p *planner) plan(line int, row []byte, fault error) (draft, error) {
 	social := p.social(profile, &s)
 	if len(profile.Factors) > 0 {
 		if !p.opts.DropMFA {
-			return s.refuse(Skipped, reasonMFA, ""), nil
+			return s.refuse(results.Skipped, results.ReasonMFA, ""), nil
 		}
 		s.mfaDropped = true
 	}
 	if !s.database && len(social) == 0 {
-		return s.refuse(Skipped, reasonNoLogin, "no password at Auth0, and "+p.unnamed(profile)), nil
+		return s.refuse(results.Skipped, results.ReasonNoLogin, "no password at Auth0, and "+p.unnamed(profile)), nil
 	}
 	if s.unverified = p.unverified(profile); s.unverified && p.opts.SkipUnverified {
-		return s.refuse(Skipped, reasonUnverified, "Auth0 verified none of the user's addresses"), nil
+		return s.refuse(results.Skipped, results.ReasonUnverified, "Auth0 verified none of the user's addresses"), nil
 	}
 	if invalid != nil {
-		return s.refuse(Failed, reasonInvalid, violations(invalid)), nil
+		return s.refuse(results.Failed, results.ReasonInvalid, violations(invalid)), nil
 	}
 	if s.database && !hasPassword(handles) {
-		return s.refuse(Failed, reasonNoIdentifier, noIdentifier(p.opts.Schema)), nil
+		return s.refuse(results.Failed, results.ReasonNoIdentifier, noIdentifier(p.opts.Schema)), nil
 	}
 	s, err = p.finish(s, profile, mapped, handles, social)
 	if s.creates() {
-		s.Reason = s.Reason.also(s.note)
+		s.Reason = s.Reason.Also(s.note)
 	}
 	return s, err
 }
@@ -158,12 +158,12 @@ func (p *planner) finish(s draft, profile mapping.Profile, mapped mapping.Identi
 			return s, err
 		}
 	default:
-		s.Outcome = CreatedSocial
+		s.Outcome = results.CreatedSocial
 	}
 	mark["as"] = string(s.Outcome)
 	admin, err := mapping.Record(profile, mapped, map[string]any{"import": mark})
 	if err != nil {
-		return s.refuse(Failed, reasonInvalid, err.Error()), nil
+		return s.refuse(results.Failed, results.ReasonInvalid, err.Error()), nil
 	}
 	identity.MetadataAdmin = admin
 	if p.opts.ExternalID {
@@ -182,7 +182,7 @@ func (p *planner) finish(s draft, profile mapping.Profile, mapped mapping.Identi
 		return s, nil
 	}
 	if s.Body, err = identity.Body(); err != nil {
-		return s.refuse(Failed, reasonInvalid, err.Error()), nil
+		return s.refuse(results.Failed, results.ReasonInvalid, err.Error()), nil
 	}
 	return s, nil
 }
@@ -312,23 +312,4 @@ func (p *planner) unnamed(profile mapping.Profile) string {
 		return why + "; the others count only with a verified e-mail address"
 	}
 	return why
-}
-
-// origin is what an import noted on an identity, below metadata_admin.auth0.import.
-type origin struct {
-	Run           string    `json:"run"`
-	At            time.Time `json:"at"`
-	As            Outcome   `json:"as"`
-	PasswordSetAt time.Time `json:"password_set_at"`
-}
-
-// originOf reads it; zero where there is none.
-func originOf(record kratos.Record) origin {
-	auth0, _ := record.MetadataAdmin["auth0"].(map[string]any)
-	var o origin
-	text, err := json.Marshal(auth0["import"])
-	if err != nil || json.Unmarshal(text, &o) != nil {
-		return origin{}
-	}
-	return o
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"ferry/bulk"
+	"ferry/bulk/results"
 	"ferry/mapping"
 	"ferry/test/bulktest"
 )
@@ -170,14 +171,14 @@ func (c planned) becomes(t *testing.T, name string) {
 	if c.opts != nil {
 		c.opts(&im.opts)
 	}
-	summary, results := im.must()
-	if got := words(results); got != "1:"+c.want {
+	summary, done := im.must()
+	if got := words(done); got != "1:"+c.want {
 		t.Errorf("got %s, want %s", got, c.want)
 	}
 	if dropped := summary.MFADropped > 0; dropped != (name == "a second factor dropped") {
 		t.Errorf("%d factors were dropped", summary.MFADropped)
 	}
-	said := fmt.Sprint(results, im.told.Warned)
+	said := fmt.Sprint(done, im.told.Warned)
 	if strings.Contains(said, "$") || strings.Contains(said, "x.test") {
 		t.Errorf("said %s", said)
 	}
@@ -245,11 +246,11 @@ func TestPlanClaims(t *testing.T) {
 			if c.opts != nil {
 				c.opts(&im.opts)
 			}
-			_, results := im.must()
-			if got := words(results); got != c.want {
+			_, done := im.must()
+			if got := words(done); got != c.want {
 				t.Errorf("got  %s\nwant %s", got, c.want)
 			}
-			checkThere(t, f, results, 0)
+			checkThere(t, f, done, 0)
 		})
 	}
 }
@@ -264,8 +265,8 @@ func TestNoLoginMethod(t *testing.T) {
 	} {
 		im := newImport(t, bulktest.NewKratos(t), c.row)
 		providers("google-oauth2=google")(&im.opts)
-		if _, results := im.must(); results[0].Outcome != bulk.Skipped || results[0].Detail != c.says {
-			t.Errorf("%+v, want %s", results[0], c.says)
+		if _, done := im.must(); done[0].Outcome != results.Skipped || done[0].Detail != c.says {
+			t.Errorf("%+v, want %s", done[0], c.says)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 
+	"ferry/bulk/results"
 	"ferry/bulk/tempfile"
 )
 
@@ -16,8 +17,8 @@ type planRow struct {
 	Line   int
 	UserID string
 	// Outcome is what the row becomes unless there is a conflict.
-	Outcome Outcome
-	Reason  cause
+	Outcome results.Outcome
+	Reason  results.Cause
 	// Identifiers find the identities that the row can be in conflict with: those of the
 	// password credential, and provider:subject of the others.
 	Identifiers []string
@@ -27,12 +28,12 @@ type planRow struct {
 	User []byte
 }
 
-func (p planRow) result(outcome Outcome, identityID string, why cause) Result {
-	return Result{Line: p.Line, UserID: p.UserID, Outcome: outcome, IdentityID: identityID, Reason: why.Word, Detail: why.Detail}
+func (p planRow) result(outcome results.Outcome, identityID string, why results.Cause) results.Result {
+	return results.Result{Line: p.Line, UserID: p.UserID, Outcome: outcome, IdentityID: identityID, Reason: why.Reason, Detail: why.Detail}
 }
 
 // creates reports whether the plan creates an identity for the row.
-func (p planRow) creates() bool { return p.Outcome != Skipped && p.Outcome != Failed }
+func (p planRow) creates() bool { return p.Outcome != results.Skipped && p.Outcome != results.Failed }
 
 // planFile stores the plan in an unlinked temporary file, so that nothing remains if the
 // program ends in any way.

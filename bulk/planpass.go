@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"ferry/bulk/results"
 	"ferry/bulk/userfile"
 )
 
@@ -140,7 +141,7 @@ func (r *importer) addChunk(p *chunk, t *counts) error {
 		if s.hashed {
 			t.hashed++
 		}
-		if s.Outcome == CreatedPending {
+		if s.Outcome == results.CreatedPending {
 			t.connections.add(s.connection)
 		}
 		for _, note := range s.notes {
@@ -150,7 +151,7 @@ func (r *importer) addChunk(p *chunk, t *counts) error {
 			return err
 		}
 		if s.creates() {
-			r.creates.add(s.Line)
+			r.creates.Add(s.Line)
 		}
 		if s.Line%r.Shards != r.Shard {
 			continue

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"ferry/bulk/results"
 )
 
 // TestReadmeReasons checks that docs/import.md explains every word of a results file.
@@ -29,16 +31,16 @@ func TestReadmeReasons(t *testing.T) {
 }
 
 // reasonsByOutcome are all words, by the outcome that they are a reason for.
-func reasonsByOutcome() map[Outcome][]string {
-	return map[Outcome][]string{
-		CreatedHash:    {},
-		CreatedPending: {reasonNoHash, reasonStaleHash, reasonUnusableHash},
-		Updated:        {reasonPassword},
-		CreatedSocial:  {reasonLinkedEmail},
-		Skipped:        {reasonExists, reasonUnchanged, reasonPending, reasonMFA, reasonNoLogin, reasonUnverified, reasonLinkedEmail},
-		Failed: {
-			reasonOther, reasonTwice, reasonDuplicateUser, reasonUnreadable, reasonInvalid, reasonNoIdentifier,
-			reasonExists, reasonNoHash, reasonStaleHash, reasonUnusableHash, reasonKratos,
+func reasonsByOutcome() map[results.Outcome][]string {
+	return map[results.Outcome][]string{
+		results.CreatedHash:    {},
+		results.CreatedPending: {results.ReasonNoHash, results.ReasonStaleHash, results.ReasonUnusableHash},
+		results.Updated:        {results.ReasonPassword},
+		results.CreatedSocial:  {results.ReasonLinkedEmail},
+		results.Skipped:        {results.ReasonExists, results.ReasonUnchanged, results.ReasonPending, results.ReasonMFA, results.ReasonNoLogin, results.ReasonUnverified, results.ReasonLinkedEmail},
+		results.Failed: {
+			results.ReasonOther, results.ReasonTwice, results.ReasonDuplicateUser, results.ReasonUnreadable, results.ReasonInvalid, results.ReasonNoIdentifier,
+			results.ReasonExists, results.ReasonNoHash, results.ReasonStaleHash, results.ReasonUnusableHash, results.ReasonKratos,
 		},
 	}
 }
@@ -53,7 +55,7 @@ func TestResultsSchema(t *testing.T) {
 	var schema struct {
 		OneOf []struct {
 			Properties struct {
-				Outcome struct{ Const Outcome }
+				Outcome struct{ Const results.Outcome }
 				Reason  json.RawMessage
 			}
 		}
@@ -61,7 +63,7 @@ func TestResultsSchema(t *testing.T) {
 	if err := json.Unmarshal(text, &schema); err != nil {
 		t.Fatal(err)
 	}
-	has := map[Outcome][]string{}
+	has := map[results.Outcome][]string{}
 	for _, one := range schema.OneOf {
 		var reasons struct{ Enum []string }
 		_ = json.Unmarshal(one.Properties.Reason, &reasons) // false: none

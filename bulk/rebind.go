@@ -7,10 +7,14 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
+	"ferry/bulk/kind"
 	"ferry/bulk/progress"
+	"ferry/bulk/scan"
 	"ferry/kratos"
+	"ferry/mapping"
 )
 
 // Rebinding is the one way to change which Auth0 user an identity is bound to.
@@ -49,11 +53,11 @@ type Rebound struct {
 // bound to before, when, why and by whom. An Auth0 user whom another identity is bound to is
 // refused: two identities for one user are two accounts for one password. (All
 // identities are read for that.) Linked users of the old binding go with it.
-func Rebind(ctx context.Context, identities *kratos.Client, r Rebinding, progress progress.Reporter, now time.Time) (Rebound, error) {
+func Rebind(ctx context.Context, identities *kratos.Client, r Rebinding, reporter progress.Reporter, now time.Time) (Rebound, error) {
 	if !IsSubject(r.Subject) {
 		return Rebound{}, errors.New("the subject is an Auth0 user id such as auth0|5f7c8ec7c33c6c004bbafe82")
 	}
-	if err := checkUnbound(ctx, identities, r, progress); err != nil {
+	if err := checkUnbound(ctx, identities, r, reporter); err != nil {
 		return Rebound{}, err
 	}
 	before, err := identities.Read(ctx, r.IdentityID)
@@ -75,7 +79,7 @@ func Rebind(ctx context.Context, identities *kratos.Client, r Rebinding, progres
 	if err != nil {
 		return Rebound{}, fmt.Errorf("write the identity: %w", err)
 	}
-	if len(after.Binding.Subjects) == 0 || primary(after) != r.Subject {
+	if len(after.Binding.Subjects) == 0 || kind.Primary(after) != r.Subject {
 		return Rebound{}, errors.New("kratos shows another binding after the change than the one written: look at the identity")
 	}
 	done.Changed = true
@@ -94,21 +98,14 @@ func users(record kratos.Record) []string {
 	return users
 }
 
-// checkUnbound makes sure that nobody else is bound to the user.
-func checkUnbound(ctx context.Context, identities *kratos.Client, r Rebinding, progress progress.Reporter) error {
-	progress.Start("identities in Kratos", 0)
-	defer progress.Done()
-	err := identities.Walk(ctx, func(record kratos.Record) error {
-		progress.Add(1)
+// checkUnbound makes sure that no other identity is bound to the user.
+func checkUnbound(ctx context.Context, identities *kratos.Client, r Rebinding, reporter progress.Reporter) error {
+	return scan.Identities(ctx, identities, reporter, func(record kratos.Record) error {
 		if record.ID != r.IdentityID && record.Binding.Has(r.Subject) {
 			return fmt.Errorf("the identity %s is bound to that user already: rebind or delete that one first", record.ID)
 		}
 		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("look for others who are bound to the user: %w", err)
-	}
-	return nil
 }
 
 // rebindOps replace the binding and nothing else of metadata_admin.
@@ -131,4 +128,10 @@ func rebindOps(before kratos.Record, done Rebound) []kratos.Op {
 		return []kratos.Op{{Op: "add", Path: "/metadata_admin", Value: map[string]any{"auth0": binding}}}
 	}
 	return []kratos.Op{{Op: "add", Path: "/metadata_admin/auth0", Value: binding}}
+}
+
+// IsSubject reports whether the text has the form of an Auth0 user id, provider|id, without
+// blanks.
+func IsSubject(text string) bool {
+	return mapping.IsUserID(text) && !strings.ContainsAny(text, " \t\r\n")
 }

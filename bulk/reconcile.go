@@ -9,7 +9,10 @@ import (
 	"slices"
 	"time"
 
+	"ferry/bulk/kind"
 	"ferry/bulk/progress"
+	"ferry/bulk/results"
+	"ferry/bulk/scan"
 	"ferry/bulk/userfile"
 	"ferry/kratos"
 	"ferry/mapping"
@@ -45,7 +48,7 @@ type reconciler struct {
 
 	users       *userStore
 	identifiers identifierIndex
-	seen        lineSet
+	seen        results.LineSet
 	result      Reconciled
 	out         *json.Encoder
 }
@@ -53,7 +56,7 @@ type reconciler struct {
 // Reconcile compares Auth0's users with Kratos' identities: one pass over the file, one
 // over Kratos.
 func Reconcile(ctx context.Context, opts ReconcileOptions) (result Reconciled, err error) {
-	r := &reconciler{ReconcileOptions: opts, result: Reconciled{Kinds: map[Kind]int{}, Findings: map[Found]int{}, Fixed: map[Found]int{}, Unverified: map[Kind]int{}}}
+	r := &reconciler{ReconcileOptions: opts, result: Reconciled{Kinds: map[kind.Kind]int{}, Findings: map[Found]int{}, Fixed: map[Found]int{}, Unverified: map[kind.Kind]int{}}}
 	if opts.Findings != nil {
 		r.out = json.NewEncoder(opts.Findings)
 		r.out.SetEscapeHTML(false)
@@ -106,22 +109,15 @@ func (r *reconciler) readUsers(ctx context.Context) error {
 }
 
 func (r *reconciler) walk(ctx context.Context) error {
-	r.Progress.Start("identities in Kratos", 0)
-	defer r.Progress.Done()
-	err := r.Kratos.Walk(ctx, func(record kratos.Record) error {
-		r.Progress.Add(1)
+	return scan.Identities(ctx, r.Kratos, r.Progress, func(record kratos.Record) error {
 		r.result.Identities++
 		return r.identity(ctx, record)
 	})
-	if err != nil {
-		return fmt.Errorf("compare with the identities in Kratos: %w", walkFault(ctx, err))
-	}
-	return nil
 }
 
 // identity compares one identity with its user.
 func (r *reconciler) identity(ctx context.Context, record kratos.Record) error {
-	subject := primary(record)
+	subject := kind.Primary(record)
 	if subject == "" {
 		r.result.Native++
 		return nil
@@ -131,39 +127,39 @@ func (r *reconciler) identity(ctx context.Context, record kratos.Record) error {
 		return r.found(Finding{UserID: subject, IdentityID: record.ID, Finding: Extra, Detail: "no such user in the file"})
 	}
 	at := lines[0]
-	if r.seen.has(at) {
+	if r.seen.Has(at) {
 		return r.found(Finding{Line: at, UserID: subject, IdentityID: record.ID, Finding: Duplicate, Detail: "the user has another identity"})
 	}
-	r.seen.add(at)
+	r.seen.Add(at)
 	row, err := r.users.get(at)
 	if err != nil {
 		return err
 	}
-	kind := kindOf(record)
-	r.result.Kinds[kind]++
+	how := kind.Of(record)
+	r.result.Kinds[how]++
 	profile, err := mapping.FromUser(row.User)
 	if err != nil {
 		return fmt.Errorf("line %d: %w", at, err)
 	}
-	if profile.Blocked && kind == KindInactive {
+	if profile.Blocked && how == kind.Inactive {
 		r.result.Blocked++
 	}
-	against := r.against(record, profile, kind)
-	r.result.hinder(kind, against, 1)
+	against := r.against(record, profile, how)
+	r.result.hinder(how, against, 1)
 	if against == isStranded {
 		if err := r.found(Finding{
-			Line: at, UserID: subject, IdentityID: record.ID, Finding: Stranded, Reason: reasonLinkedEmail,
+			Line: at, UserID: subject, IdentityID: record.ID, Finding: Stranded, Reason: results.ReasonLinkedEmail,
 			Detail: "Auth0 takes the password with another e-mail address only, that of a linked account",
 		}); err != nil {
 			return err
 		}
 	}
-	return r.compare(ctx, row, record, profile, kind, against)
+	return r.compare(ctx, row, record, profile, how, against)
 }
 
 // compare finds what is stale and what is different, and fixes it if Fix is set and it is
 // safe.
-func (r *reconciler) compare(ctx context.Context, row planRow, record kratos.Record, profile mapping.Profile, kind Kind, against hindrance) error {
+func (r *reconciler) compare(ctx context.Context, row planRow, record kratos.Record, profile mapping.Profile, how kind.Kind, against hindrance) error {
 	finding := Finding{Line: row.Line, UserID: row.UserID, IdentityID: record.ID}
 	var found []Finding
 	if why := staleSince(record, profile); why != "" {
@@ -184,11 +180,11 @@ func (r *reconciler) compare(ctx context.Context, row planRow, record kratos.Rec
 	mapped, err := r.Mapper.Map(profile)
 	if err != nil {
 		f := finding
-		f.unmapped(cause{reasonInvalid, err.Error()})
+		f.unmapped(results.Because(results.ReasonInvalid, err.Error()))
 		return r.found(append(found, f)...)
 	}
 	different := false
-	if kind != KindPending || r.HookOff { // a pending one's next login brings it
+	if how != kind.Pending || r.HookOff { // a pending one's next login brings it
 		profile.Blocked = false
 		ops, _, err := editor.ops(record, profile, mapped)
 		if different = err != nil || len(ops) > 0; different {
@@ -201,16 +197,16 @@ func (r *reconciler) compare(ctx context.Context, row planRow, record kratos.Rec
 		change, err := editor.applyWithRetry(ctx, row.UserID, row.User, record.ID)
 		var fault *kratos.Error
 		switch {
-		case change.why.Word == reasonUnchanged:
-			change.outcome, change.why = Updated, cause{} // by somebody else, or the answer was lost
+		case change.why.Reason == results.ReasonUnchanged:
+			change.outcome, change.why = results.Updated, results.Cause{} // by somebody else, or the answer was lost
 		case err == nil:
 		case errors.As(err, &fault) && fault.Final():
-			change.outcome, change.why = Failed, refused(fault.Status, fault.Said)
+			change.outcome, change.why = results.Failed, results.Refused(fault.Status, fault.Said)
 		default:
 			return err
 		}
-		if blocked && change.outcome == Updated {
-			r.result.deactivated(kind, against)
+		if blocked && change.outcome == results.Updated {
+			r.result.deactivated(how, against)
 		}
 		markFixed(found, change)
 	}
@@ -221,9 +217,9 @@ func (r *reconciler) compare(ctx context.Context, row planRow, record kratos.Rec
 const detailBlocked = "blocked at Auth0, and active in Kratos"
 
 // deactivated counts an identity anew that the reconciliation has just switched off.
-func (r *Reconciled) deactivated(was Kind, against hindrance) {
+func (r *Reconciled) deactivated(was kind.Kind, against hindrance) {
 	r.Kinds[was]--
-	r.Kinds[KindInactive]++
+	r.Kinds[kind.Inactive]++
 	r.Blocked++
 	r.hinder(was, against, -1)
 }
@@ -234,10 +230,10 @@ func markFixed(found []Finding, change change) {
 		if found[i].Finding == Stale && found[i].Detail != detailBlocked {
 			continue // only the person can change a password
 		}
-		switch found[i].Fixed = change.outcome == Updated; {
+		switch found[i].Fixed = change.outcome == results.Updated; {
 		case !found[i].Fixed:
 			found[i].Detail += " (not fixed: " + change.why.String() + ")"
-		case change.why != cause{}:
+		case change.why != results.Cause{}:
 			found[i].Detail += " (" + change.why.String() + ")"
 		}
 	}
@@ -254,12 +250,12 @@ func staleSince(record kratos.Record, profile mapping.Profile) string {
 	if !ok {
 		return "last_password_reset cannot be read"
 	}
-	origin := originOf(record)
+	origin := kind.OriginOf(record)
 	at, migrated := record.MigratedAt()
 	switch {
 	case migrated && reset.After(at):
 		return "the password was reset at Auth0 after it had crossed"
-	case migrated || origin.As != CreatedHash:
+	case migrated || origin.As != results.CreatedHash:
 		return ""
 	case !origin.PasswordSetAt.IsZero() && reset.After(origin.PasswordSetAt),
 		origin.PasswordSetAt.IsZero():
@@ -291,7 +287,7 @@ const maxPaths = 8
 // missing finds the users that no identity was seen of.
 func (r *reconciler) missing() error {
 	return r.users.each(func(line int) error {
-		if r.seen.has(line) {
+		if r.seen.Has(line) {
 			return nil
 		}
 		row, err := r.users.get(line)

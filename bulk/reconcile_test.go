@@ -238,7 +238,7 @@ func TestReconcileGoesWrong(t *testing.T) {
 	_, err := bulk.Reconcile(t.Context(), bulk.ReconcileOptions{
 		Users: bulktest.UsersFile(t, many(1)[0]), Kratos: f.Client(), Schema: s, Mapper: mapping.Default(s), TempDir: t.TempDir(), Progress: &bulktest.Quiet{}, Now: time.Now,
 	})
-	if err == nil || !strings.HasPrefix(err.Error(), "compare with the identities in Kratos: ") {
+	if err == nil || !strings.HasPrefix(err.Error(), "read the identities in Kratos: ") {
 		t.Errorf("the error is %v", err)
 	}
 }

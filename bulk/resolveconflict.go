@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"ferry/bulk/kind"
+	"ferry/bulk/results"
 	"ferry/bulk/userfile"
 	"ferry/kratos"
 	"ferry/mapping"
@@ -37,9 +39,9 @@ func (r *importer) resolveByLookup(ctx context.Context, row planRow) error {
 // ownerOf returns whose an identity is from the view of a row.
 func (r *importer) ownerOf(record kratos.Record, row planRow) owner {
 	switch {
-	case row.UserID == "" || primary(record) != row.UserID:
+	case row.UserID == "" || kind.Primary(record) != row.UserID:
 		return ownedByOther
-	case originOf(record).Run == r.Journal.run:
+	case kind.OriginOf(record).Run == r.Journal.run:
 		return createdByRun
 	}
 	return ownedByUser
@@ -53,11 +55,11 @@ func (r *importer) resolveConflict(ctx context.Context, row planRow, found exist
 		// This run created it and was interrupted before it wrote the result.
 		return r.report(row.result(row.Outcome, found.id, row.Reason))
 	case found.owner == ownedByOther:
-		return r.report(row.result(Failed, found.id, because(reasonOther)))
+		return r.report(row.result(results.Failed, found.id, results.Because(results.ReasonOther, "")))
 	case r.OnConflict == ConflictFail:
-		return r.report(row.result(Failed, found.id, because(reasonExists)))
+		return r.report(row.result(results.Failed, found.id, results.Because(results.ReasonExists, "")))
 	case r.OnConflict != ConflictUpdate:
-		return r.report(row.result(Skipped, found.id, because(reasonExists)))
+		return r.report(row.result(results.Skipped, found.id, results.Because(results.ReasonExists, "")))
 	}
 	result, err := r.update(ctx, row, found.id)
 	if err != nil {
@@ -67,7 +69,7 @@ func (r *importer) resolveConflict(ctx context.Context, row planRow, found exist
 }
 
 // update applies the profile of the row to its identity. An error ends the run.
-func (r *importer) update(ctx context.Context, row planRow, id string) (Result, error) {
+func (r *importer) update(ctx context.Context, row planRow, id string) (results.Result, error) {
 	editor := editor{
 		kratos: r.Kratos, rules: r.Rules, mapper: r.Mapper, schema: r.Schema, schemaID: r.SchemaID,
 		leaves: r.Users.Format() == userfile.CSV, hookOff: r.HookOff, dryRun: r.DryRun,
@@ -80,9 +82,9 @@ func (r *importer) update(ctx context.Context, row planRow, id string) (Result, 
 	var fault *kratos.Error
 	switch {
 	case errors.As(err, &fault) && fault.Final():
-		return row.result(Failed, id, refused(fault.Status, fault.Said)), nil
+		return row.result(results.Failed, id, results.Refused(fault.Status, fault.Said)), nil
 	case err != nil:
-		return Result{}, err
+		return results.Result{}, err
 	}
 	return row.result(change.outcome, id, change.why), nil
 }
@@ -104,8 +106,8 @@ type editor struct {
 
 // change is what became of an identity.
 type change struct {
-	outcome Outcome
-	why     cause
+	outcome results.Outcome
+	why     results.Cause
 }
 
 // apply reads the identity and writes what Auth0 knows better: the profile, by the same
@@ -115,27 +117,27 @@ type change struct {
 func (e editor) apply(ctx context.Context, userID string, user []byte, id string) (change, error) {
 	profile, err := mapping.FromUser(user)
 	if err != nil {
-		return change{Failed, cause{reasonUnreadable, err.Error()}}, nil
+		return change{results.Failed, results.Because(results.ReasonUnreadable, err.Error())}, nil
 	}
 	mapped, err := e.mapper.Map(profile)
 	if err != nil {
-		return change{Failed, cause{reasonInvalid, err.Error()}}, nil
+		return change{results.Failed, results.Because(results.ReasonInvalid, err.Error())}, nil
 	}
 	record, err := e.kratos.Read(ctx, id)
 	if err != nil {
 		return change{}, err
 	}
 	switch {
-	case primary(record) != userID:
-		return change{Failed, because(reasonOther)}, nil
+	case kind.Primary(record) != userID:
+		return change{results.Failed, results.Because(results.ReasonOther, "")}, nil
 	case record.Pending && !e.hookOff:
-		return change{Skipped, cause{reasonPending, "the migration hook may be at it; --hook-off where that is switched off"}}, nil
+		return change{results.Skipped, results.Because(results.ReasonPending, "the migration hook may be at it; --hook-off where that is switched off")}, nil
 	}
 	written := false
 	for range 2 {
 		ops, unmarked, err := e.ops(record, profile, mapped)
 		if err != nil {
-			return change{Failed, cause{reasonInvalid, violations(err)}}, nil
+			return change{results.Failed, results.Because(results.ReasonInvalid, violations(err))}, nil
 		}
 		if len(ops) == 0 {
 			break
@@ -149,16 +151,16 @@ func (e editor) apply(ctx context.Context, userID string, user []byte, id string
 			return change{}, err
 		}
 		if record.PasswordDigest != before.PasswordDigest || record.Pending != before.Pending {
-			return change{Updated, cause{reasonPassword, "ask the person to try the new one"}}, nil
+			return change{results.Updated, results.Because(results.ReasonPassword, "ask the person to try the new one")}, nil
 		}
 		if len(unmarked) == 0 {
 			break
 		}
 	}
 	if !written {
-		return change{Skipped, because(reasonUnchanged)}, nil
+		return change{results.Skipped, results.Because(results.ReasonUnchanged, "")}, nil
 	}
-	return change{Updated, cause{}}, nil
+	return change{results.Updated, results.Cause{}}, nil
 }
 
 // applyWithRetry calls apply again for some seconds while Kratos does not answer. Each

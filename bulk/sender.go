@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"ferry/bulk/results"
 	"ferry/kratos"
 	"ferry/outcome"
 )
@@ -192,7 +193,7 @@ func (r *importer) split(ctx context.Context, rows []planRow, fault *kratos.Erro
 	case fault.Status == http.StatusConflict: // in words that are not Kratos' own
 		return r.resolveByLookup(ctx, rows[0])
 	default:
-		return r.report(rows[0].result(Failed, "", refused(fault.Status, fault.Said)))
+		return r.report(rows[0].result(results.Failed, "", results.Refused(fault.Status, fault.Said)))
 	}
 	half := len(rows) / 2
 	if err := r.create(ctx, rows[:half]); err != nil {
@@ -228,7 +229,7 @@ func (p planRow) body(external bool) []byte {
 // 1.3.1 rolls back the whole batch if one row is in conflict, and still reports the other
 // rows as created.
 func (r *importer) handleCreated(ctx context.Context, rows []planRow, created []kratos.Created) (again []planRow, err error) {
-	var results []Result
+	var done []results.Result
 	var conflicts []planRow
 	var ids []string
 	for i := range created {
@@ -243,7 +244,7 @@ func (r *importer) handleCreated(ctx context.Context, rows []planRow, created []
 		case item.Status == http.StatusConflict:
 			conflicts = append(conflicts, rows[i])
 		default:
-			results = append(results, rows[i].result(Failed, "", refused(item.Status, item.Reason)))
+			done = append(done, rows[i].result(results.Failed, "", results.Refused(item.Status, item.Reason)))
 		}
 	}
 	there, err := r.verify(ctx, ids, len(conflicts) > 0)
@@ -254,12 +255,12 @@ func (r *importer) handleCreated(ctx context.Context, rows []planRow, created []
 		switch {
 		case item.ID == "":
 		case there == nil || there[item.ID]:
-			results = append(results, rows[i].result(rows[i].Outcome, item.ID, rows[i].Reason))
+			done = append(done, rows[i].result(rows[i].Outcome, item.ID, rows[i].Reason))
 		default:
 			again = append(again, rows[i])
 		}
 	}
-	if err := r.report(results...); err != nil {
+	if err := r.report(done...); err != nil {
 		return nil, err
 	}
 	return again, r.handleConflicts(ctx, conflicts)

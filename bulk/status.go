@@ -2,11 +2,12 @@ package bulk
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"time"
 
+	"ferry/bulk/kind"
 	"ferry/bulk/progress"
+	"ferry/bulk/scan"
 	"ferry/bulk/userfile"
 	"ferry/kratos"
 )
@@ -16,8 +17,8 @@ type Status struct {
 	// At is when it was read; reading takes seconds for tens of thousands.
 	At time.Time `json:"at"`
 	// Total is how many identities Kratos has; Kinds counts them.
-	Total int          `json:"total"`
-	Kinds map[Kind]int `json:"kinds"`
+	Total int               `json:"total"`
+	Kinds map[kind.Kind]int `json:"kinds"`
 	// Unbound is how many of them record no Auth0 user: they never were Auth0's, or were
 	// imported by something else.
 	Unbound int `json:"unbound"`
@@ -58,13 +59,10 @@ type StatusOptions struct {
 
 // ReadStatus reads every identity in Kratos once.
 func ReadStatus(ctx context.Context, opts StatusOptions) (Status, error) {
-	s := Status{At: opts.Now().UTC(), Kinds: map[Kind]int{}}
+	s := Status{At: opts.Now().UTC(), Kinds: map[kind.Kind]int{}}
 	list := &stragglers{wanted: opts.Stragglers != nil}
 	var first time.Time
-	opts.Progress.Start("identities in Kratos", 0)
-	defer opts.Progress.Done()
-	err := opts.Kratos.Walk(ctx, func(record kratos.Record) error {
-		opts.Progress.Add(1)
+	err := scan.Identities(ctx, opts.Kratos, opts.Progress, func(record kratos.Record) error {
 		if at, ok := record.MigratedAt(); ok {
 			s.recent(at)
 			if first.IsZero() || at.Before(first) {
@@ -75,7 +73,7 @@ func ReadStatus(ctx context.Context, opts StatusOptions) (Status, error) {
 		return nil
 	})
 	if err != nil {
-		return Status{}, fmt.Errorf("read the identities in Kratos: %w", walkFault(ctx, err))
+		return Status{}, err
 	}
 	s.forecast(first)
 	if err := list.complete(ctx, opts.Users, opts.Progress); err != nil {
@@ -85,17 +83,17 @@ func ReadStatus(ctx context.Context, opts StatusOptions) (Status, error) {
 }
 
 func (s *Status) add(record kratos.Record, list *stragglers) {
-	kind := kindOf(record)
+	how := kind.Of(record)
 	s.Total++
-	s.Kinds[kind]++
-	if primary(record) == "" {
+	s.Kinds[how]++
+	if kind.Primary(record) == "" {
 		s.Unbound++
-		if kind == KindOwn {
+		if how == kind.Own {
 			s.native++
 		}
 	}
 	switch {
-	case kind == KindPending:
+	case how == kind.Pending:
 		list.add(record)
 	case record.Pending:
 		s.InactivePending++
@@ -113,8 +111,8 @@ func (s *Status) recent(at time.Time) {
 
 // forecast takes the last week for the recent rate, or what there is of it.
 func (s *Status) forecast(first time.Time) {
-	pending := s.Kinds[KindPending]
-	if crossed := s.Kinds[KindMigrated] + s.Kinds[KindHash] + s.Kinds[KindOwn] - s.native; crossed+pending > 0 {
+	pending := s.Kinds[kind.Pending]
+	if crossed := s.Kinds[kind.Migrated] + s.Kinds[kind.Hash] + s.Kinds[kind.Own] - s.native; crossed+pending > 0 {
 		s.Crossed = float64(crossed) / float64(crossed+pending)
 	}
 	span := min(s.At.Sub(first), week)

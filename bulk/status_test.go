@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ferry/bulk"
+	"ferry/bulk/kind"
 	"ferry/kratos"
 	"ferry/test/bulktest"
 )
@@ -46,19 +47,19 @@ func TestStatusKinds(t *testing.T) {
 	unnoted := bulktest.Marked(bulktest.Bound("auth0|u", "u@x.test"), bulktest.With{"import": map[string]any{"as": "created_pending"}})
 	for name, c := range map[string]struct {
 		person bulktest.Identity
-		want   bulk.Kind
+		want   kind.Kind
 	}{
-		"migrated":             {migrated(1, statusNow), bulk.KindMigrated},
-		"recovered":            {unnoted, bulk.KindOwn}, // without ever crossing
-		"a hash":               {imported, bulk.KindHash},
-		"an own password":      {own, bulk.KindOwn},
-		"social":               {bulktest.Identity{Social: []string{"google:1"}}, bulk.KindSocial},
-		"pending":              {bulktest.Pending("auth0|p", "p@x.test"), bulk.KindPending},
-		"inactive":             {bulktest.Inactive(bulktest.Pending("auth0|i", "i@x.test")), bulk.KindInactive},
-		"none":                 {bulktest.Identity{Traits: map[string]any{"email": "n@x.test"}}, bulk.KindNone},
-		"a date that is none":  {bulktest.Marked(imported, bulktest.With{"migrated_at": "soon"}), bulk.KindHash},
-		"a mark that is none":  {bulktest.Marked(imported, bulktest.With{"import": "x"}), bulk.KindOwn},
-		"metadata of somebody": {bulktest.Identity{Hash: bulktest.BcryptHash, Admin: map[string]any{"auth0": "x"}}, bulk.KindOwn},
+		"migrated":             {migrated(1, statusNow), kind.Migrated},
+		"recovered":            {unnoted, kind.Own}, // without ever crossing
+		"a hash":               {imported, kind.Hash},
+		"an own password":      {own, kind.Own},
+		"social":               {bulktest.Identity{Social: []string{"google:1"}}, kind.Social},
+		"pending":              {bulktest.Pending("auth0|p", "p@x.test"), kind.Pending},
+		"inactive":             {bulktest.Inactive(bulktest.Pending("auth0|i", "i@x.test")), kind.Inactive},
+		"none":                 {bulktest.Identity{Traits: map[string]any{"email": "n@x.test"}}, kind.None},
+		"a date that is none":  {bulktest.Marked(imported, bulktest.With{"migrated_at": "soon"}), kind.Hash},
+		"a mark that is none":  {bulktest.Marked(imported, bulktest.With{"import": "x"}), kind.Own},
+		"metadata of somebody": {bulktest.Identity{Hash: bulktest.BcryptHash, Admin: map[string]any{"auth0": "x"}}, kind.Own},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -71,11 +72,11 @@ func TestStatusKinds(t *testing.T) {
 			if want := strings.Count(name, "inactive"); s.InactivePending != want {
 				t.Errorf("%d are inactive and pending, want %d", s.InactivePending, want)
 			}
-			if stragglers := strings.Count(csv, "\n") - 1; stragglers != s.Kinds[bulk.KindPending] {
+			if stragglers := strings.Count(csv, "\n") - 1; stragglers != s.Kinds[kind.Pending] {
 				t.Errorf("%d stragglers: %s", stragglers, csv)
 			}
 			listed := false
-			for _, kind := range bulk.Kinds() {
+			for _, kind := range kind.All() {
 				listed = listed || kind == c.want
 			}
 			if !listed {
@@ -142,7 +143,7 @@ func TestStatusShareWithoutNatives(t *testing.T) {
 		f.Add(bulktest.Identity{Traits: map[string]any{"email": fmt.Sprintf("n%d@x.test", i)}, Hash: bulktest.BcryptHash})
 	}
 	s, _ := status(t, f)
-	if s.Kinds[bulk.KindOwn] != 9 || s.Unbound != 8 || s.Crossed != 0.5 {
+	if s.Kinds[kind.Own] != 9 || s.Unbound != 8 || s.Crossed != 0.5 {
 		t.Errorf("%v of %v have crossed", s.Crossed, s.Kinds)
 	}
 }

@@ -12,7 +12,9 @@ import (
 	"strings"
 	"time"
 
+	"ferry/bulk/kind"
 	"ferry/bulk/progress"
+	"ferry/bulk/scan"
 	"ferry/bulk/userfile"
 	"ferry/kratos"
 	"ferry/mapping"
@@ -39,8 +41,8 @@ func (s *stragglers) add(record kratos.Record) {
 		return
 	}
 	one := straggler{
-		identityID: record.ID, userID: primary(record), connection: record.Binding.Connection,
-		importedAt: originOf(record).At, locale: textIn(record.Traits, "locale"), name: nameIn(record.Traits),
+		identityID: record.ID, userID: kind.Primary(record), connection: record.Binding.Connection,
+		importedAt: kind.OriginOf(record).At, locale: textIn(record.Traits, "locale"), name: nameIn(record.Traits),
 	}
 	one.address, one.verified = reach(record)
 	s.all = append(s.all, one)
@@ -48,7 +50,7 @@ func (s *stragglers) add(record kratos.Record) {
 
 // complete adds what a users file knows: the last login, and the locale and the name
 // where the traits have none.
-func (s *stragglers) complete(ctx context.Context, users *userfile.Source, progress progress.Reporter) error {
+func (s *stragglers) complete(ctx context.Context, users *userfile.Source, reporter progress.Reporter) error {
 	if !s.wanted || users == nil {
 		return nil
 	}
@@ -56,15 +58,10 @@ func (s *stragglers) complete(ctx context.Context, users *userfile.Source, progr
 	for i := range s.all {
 		byUser[s.all[i].userID] = &s.all[i]
 	}
-	progress.Start("users, bytes", users.Size())
-	var read int64
-	for row, err := range users.Rows(ctx) {
+	for row, err := range scan.Users(ctx, users, reporter, "users") {
 		if err != nil {
 			return err
 		}
-		now := users.Offset()
-		progress.Add(now - read)
-		read = now
 		if row.Err != nil {
 			continue
 		}

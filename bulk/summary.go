@@ -3,6 +3,8 @@ package bulk
 import (
 	"strings"
 	"time"
+
+	"ferry/bulk/results"
 )
 
 // Summary is what an import has done, all parts of a resumed run together.
@@ -12,8 +14,8 @@ type Summary struct {
 	// Rows are the rows of this shard that have a result.
 	Rows int `json:"rows"`
 	// Outcomes and Reasons count rows, by outcome and by outcome and the reason's word.
-	Outcomes map[Outcome]int `json:"outcomes"`
-	Reasons  map[string]int  `json:"reasons"`
+	Outcomes map[results.Outcome]int `json:"outcomes"`
+	Reasons  map[string]int          `json:"reasons"`
 	// MFADropped are users who had a second factor at Auth0, and got an identity without.
 	MFADropped int `json:"mfa_dropped"`
 	// SocialLeftOut are linked social accounts that were not taken over, because the
@@ -44,9 +46,9 @@ type Summary struct {
 	Rate    float64 `json:"rows_per_second"`
 }
 
-func (s *Summary) count(r Result) {
+func (s *Summary) count(r results.Result) {
 	if s.Outcomes == nil {
-		s.Outcomes, s.Reasons = map[Outcome]int{}, map[string]int{}
+		s.Outcomes, s.Reasons = map[results.Outcome]int{}, map[string]int{}
 	}
 	s.Rows++
 	s.Outcomes[r.Outcome]++
@@ -65,8 +67,8 @@ func (s *Summary) took(d time.Duration) {
 
 // Created is how many identities the run made.
 func (s Summary) Created() int {
-	return s.Outcomes[CreatedHash] + s.Outcomes[CreatedPending] + s.Outcomes[CreatedSocial]
+	return s.Outcomes[results.CreatedHash] + s.Outcomes[results.CreatedPending] + s.Outcomes[results.CreatedSocial]
 }
 
 // Failed is how many rows should have become an identity and have not.
-func (s Summary) Failed() int { return s.Outcomes[Failed] }
+func (s Summary) Failed() int { return s.Outcomes[results.Failed] }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ferry/bulk"
+	"ferry/bulk/results"
 	"ferry/test/bulktest"
 )
 
@@ -90,12 +91,12 @@ func (c known) meets(t *testing.T) {
 	if c.opts != nil {
 		c.opts(&im.opts)
 	}
-	_, results := im.must()
-	if got := words(results); got != "1:"+c.want {
+	_, done := im.must()
+	if got := words(done); got != "1:"+c.want {
 		t.Errorf("got %s, want %s", got, c.want)
 	}
-	if c.want != "created_pending:no_hash" && results[0].IdentityID != id {
-		t.Errorf("the result is of %s, want %s", results[0].IdentityID, id)
+	if c.want != "created_pending:no_hash" && done[0].IdentityID != id {
+		t.Errorf("the result is of %s, want %s", done[0].IdentityID, id)
 	}
 	if still := f.Text(id) == before; still != (c.check == nil) {
 		t.Errorf("it was %s\nit is  %s", before, f.Text(id))
@@ -124,9 +125,9 @@ func TestUpdateBesideAnother(t *testing.T) {
 		before := f.Text(first) + f.Text(second)
 		im := newImport(t, f, bulktest.Verified("1", "b@x.test", bulktest.With{"locale": "de"}))
 		im.opts.OnConflict = bulk.ConflictUpdate
-		_, results := im.must()
-		if words(results) != "1:failed:identifier belongs to another user" || results[0].IdentityID != ids[1] || f.Text(first)+f.Text(second) != before {
-			t.Errorf("%+v", results)
+		_, done := im.must()
+		if words(done) != "1:failed:identifier belongs to another user" || done[0].IdentityID != ids[1] || f.Text(first)+f.Text(second) != before {
+			t.Errorf("%+v", done)
 		}
 	}
 }
@@ -139,8 +140,8 @@ func TestUpdateOverAPassword(t *testing.T) {
 	f.Meanwhile = func(p *bulktest.Identity) { p.Hash = strings.Replace(bulktest.BcryptHash, "a", "b", 1) }
 	im := newImport(t, f, bulktest.Verified("1", "a@x.test", bulktest.With{"locale": "de"}))
 	im.opts.OnConflict = bulk.ConflictUpdate
-	_, results := im.must()
-	if got := words(results); got != "1:updated:password_changed_meanwhile" || f.Count("patch") != 1 {
+	_, done := im.must()
+	if got := words(done); got != "1:updated:password_changed_meanwhile" || f.Count("patch") != 1 {
 		t.Errorf("%s after %d patches", got, f.Count("patch"))
 	}
 }
@@ -164,9 +165,9 @@ func TestUpdateThroughFaults(t *testing.T) {
 			}
 			im := newImport(t, f, bulktest.Verified("1", "a@x.test", bulktest.With{"locale": "de"}))
 			im.opts.OnConflict = bulk.ConflictUpdate
-			_, results := im.must()
-			if words(results) != c.want || f.People[id].Traits["locale"] != "de" {
-				t.Errorf("%s: %s", words(results), f.Text(id))
+			_, done := im.must()
+			if words(done) != c.want || f.People[id].Traits["locale"] != "de" {
+				t.Errorf("%s: %s", words(done), f.Text(id))
 			}
 		})
 	}
@@ -249,9 +250,9 @@ func importedVictim(t *testing.T, flags flags, rows ...string) string {
 	f.V131 = flags.v131
 	im := newImport(t, f, rows...)
 	flags.opts(t, &im.opts)
-	_, results := im.must()
-	for _, r := range results {
-		if (r.Outcome == bulk.Failed) != (r.UserID == "auth0|twin") {
+	_, done := im.must()
+	for _, r := range done {
+		if (r.Outcome == results.Failed) != (r.UserID == "auth0|twin") {
 			t.Errorf("%s is %s: %s", r.UserID, r.Outcome, r.Reason)
 		}
 	}
@@ -279,8 +280,8 @@ func existingVictim(t *testing.T, flags flags, pending bool, twin string) {
 		before := f.Text(id)
 		im := newImport(t, f, twin)
 		flags.opts(t, &im.opts)
-		_, results := im.must()
-		if got := words(results); got != "1:failed:identifier belongs to another user" {
+		_, done := im.must()
+		if got := words(done); got != "1:failed:identifier belongs to another user" {
 			t.Errorf("native %v: %s", native, got)
 		}
 		if after := f.Text(id); after != before || f.Count("patch") > 0 || len(f.All()) != 1 {

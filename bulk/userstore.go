@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 
+	"ferry/bulk/results"
 	"ferry/bulk/tempfile"
 )
 
@@ -15,7 +16,7 @@ import (
 type userStore struct {
 	rows, index *os.File
 	end         int64
-	lines       lineSet
+	lines       results.LineSet
 }
 
 func newUserStore(dir string) (*userStore, error) {
@@ -47,7 +48,7 @@ func (s *userStore) put(p planRow) error {
 		return fmt.Errorf("write a temporary file: %w", err)
 	}
 	s.end += int64(len(text))
-	s.lines.add(p.Line)
+	s.lines.Add(p.Line)
 	return nil
 }
 
@@ -70,7 +71,7 @@ func (s *userStore) get(line int) (planRow, error) {
 // each goes through the lines in their order.
 func (s *userStore) each(do func(line int) error) error {
 	for line := range len(s.lines) * 64 {
-		if s.lines.has(line) {
+		if s.lines.Has(line) {
 			if err := do(line); err != nil {
 				return err
 			}

@@ -17,6 +17,7 @@ import (
 
 	"ferry/bulk"
 	"ferry/bulk/progress"
+	"ferry/bulk/results"
 	"ferry/config"
 	"ferry/wiring"
 )
@@ -163,7 +164,7 @@ func printFinished(w io.Writer, s bulk.FinishSummary) {
 		line("dry run: nothing was written; this is what would be")
 	}
 	line("%9d identities in Kratos, %d of them pending", s.Identities, s.Pending)
-	for _, outcome := range []bulk.Outcome{bulk.Finished, bulk.Restored, bulk.Skipped, bulk.Failed} {
+	for _, outcome := range []results.Outcome{results.Finished, results.Restored, results.Skipped, results.Failed} {
 		if s.Outcomes[outcome] == 0 {
 			continue
 		}

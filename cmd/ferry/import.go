@@ -17,6 +17,7 @@ import (
 	"ferry/bulk"
 	"ferry/bulk/hashfile"
 	"ferry/bulk/progress"
+	"ferry/bulk/results"
 	"ferry/bulk/userfile"
 	"ferry/config"
 )
@@ -272,7 +273,7 @@ func printSummary(w io.Writer, s bulk.Summary, cut bool) {
 		line("dry run: nothing was written; this is what would be")
 	}
 	line("%9d rows in %.1f s, %.0f a second", s.Rows, s.Seconds, s.Rate)
-	for _, outcome := range []bulk.Outcome{bulk.CreatedHash, bulk.CreatedPending, bulk.CreatedSocial, bulk.Updated, bulk.Skipped, bulk.Failed} {
+	for _, outcome := range []results.Outcome{results.CreatedHash, results.CreatedPending, results.CreatedSocial, results.Updated, results.Skipped, results.Failed} {
 		line("%9d %s", s.Outcomes[outcome], outcome)
 		for _, name := range slices.Sorted(maps.Keys(s.Reasons)) {
 			if why, ok := strings.CutPrefix(name, string(outcome)+": "); ok {
@@ -296,7 +297,7 @@ func printSummary(w io.Writer, s bulk.Summary, cut bool) {
 	case s.Resumed > 0:
 		line("%9d of the rows were done by an earlier part of this run", s.Resumed)
 	}
-	if !cut && !s.DryRun && s.Rows > 0 && s.Created()+s.Outcomes[bulk.Updated] == 0 {
+	if !cut && !s.DryRun && s.Rows > 0 && s.Created()+s.Outcomes[results.Updated] == 0 {
 		line("nothing was changed in Kratos")
 	}
 }

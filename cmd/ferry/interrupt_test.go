@@ -67,7 +67,7 @@ func TestInterrupted(t *testing.T) {
 		"import --users users --schema schema":                   "run the same command again: it skips users who have an identity",
 		"reconcile --users users --schema schema --schema-id a":  "hint: to start again, run the same command: ferry reconcile --users users",
 		"status": "hint: to start again, run the same command: ferry status\n",
-		"rebind 6c3a8e4c-9f4b-4b6e-9a38-6a3f0f8e2c11 --to auth0|1 --reason ticket": "ferry: interrupted",
+		"rebind 6c3a8e4c-9f4b-4b6e-9a38-6a3f0f8e2c11 --to auth0|1 --reason ticket": "ferry: read the identities in Kratos: interrupted\n",
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() {

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ferry/bulk"
+	"ferry/bulk/kind"
 	"ferry/bulk/progress"
 	"ferry/bulk/userfile"
 	"ferry/config"
@@ -171,7 +172,7 @@ func written(file io.WriteCloser, write func(io.Writer) error) error {
 func printReconciled(w io.Writer, r bulk.Reconciled) {
 	line := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
 	line("%9d users in the file, %d identities in Kratos, %d of them not from Auth0", r.Users, r.Identities, r.Native)
-	for _, kind := range bulk.Kinds() {
+	for _, kind := range kind.All() {
 		line("%9d %s", r.Kinds[kind], kind)
 	}
 	for _, found := range []bulk.Found{bulk.Missing, bulk.Unmapped, bulk.Stranded, bulk.Stale, bulk.Different, bulk.Duplicate, bulk.Extra} {
@@ -192,12 +193,12 @@ func verdict(r bulk.Reconciled) string {
 			how = append(how, fmt.Sprintf("%d %s", n, text))
 		}
 	}
-	kind := func(k bulk.Kind) int { return r.Kinds[k] - r.Unverified[k] }
-	add(kind(bulk.KindMigrated), "with a password that crossed")
-	add(kind(bulk.KindHash), "with the imported hash")
-	add(kind(bulk.KindOwn), "with a password set at Kratos")
-	add(kind(bulk.KindSocial), "at a social provider")
-	add(kind(bulk.KindPending)-r.Refused-r.Stranded, "only while Auth0 answers (pending)")
+	able := func(k kind.Kind) int { return r.Kinds[k] - r.Unverified[k] }
+	add(able(kind.Migrated), "with a password that crossed")
+	add(able(kind.Hash), "with the imported hash")
+	add(able(kind.Own), "with a password set at Kratos")
+	add(able(kind.Social), "at a social provider")
+	add(able(kind.Pending)-r.Refused-r.Stranded, "only while Auth0 answers (pending)")
 	share := 0.0
 	if r.Users > 0 {
 		share = 100 * float64(r.Able()) / float64(r.Users)
@@ -214,7 +215,7 @@ func verdict(r bulk.Reconciled) string {
 			text string
 		}{
 			{r.Blocked + r.Refused, "are blocked at Auth0 too"},
-			{r.Kinds[bulk.KindFinished], "have to recover their account first (finished)"},
+			{r.Kinds[kind.Finished], "have to recover their account first (finished)"},
 			{r.Stranded, "have a password of a linked account with another e-mail address"},
 			{r.NeedVerified(), "have no verified address, which require_verified_address asks for"},
 		} {

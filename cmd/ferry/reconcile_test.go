@@ -4,13 +4,14 @@ import (
 	"testing"
 
 	"ferry/bulk"
+	"ferry/bulk/kind"
 )
 
 // TestVerdict: whoever has to recover the account since finish is named apart.
 func TestVerdict(t *testing.T) {
 	r := bulk.Reconciled{
 		Users: 5, Blocked: 1,
-		Kinds: map[bulk.Kind]int{bulk.KindMigrated: 2, bulk.KindFinished: 2, bulk.KindInactive: 1},
+		Kinds: map[kind.Kind]int{kind.Migrated: 2, kind.Finished: 2, kind.Inactive: 1},
 	}
 	const want = "verdict: 2 of Auth0's 5 users (40.0 %) can log in to Kratos today: 2 with a password that crossed; " +
 		"3 cannot, of whom 1 are blocked at Auth0 too, 2 have to recover their account first (finished)"

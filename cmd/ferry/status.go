@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ferry/bulk"
+	"ferry/bulk/kind"
 	"ferry/bulk/progress"
 	"ferry/bulk/tempfile"
 	"ferry/bulk/userfile"
@@ -142,14 +143,14 @@ func (f *statusFlags) print(w io.Writer, s bulk.Status) error {
 		return json.NewEncoder(w).Encode(s)
 	}
 	text := fmt.Sprintf("%s: %d identities, %d of them not from Auth0\n", s.At.Format(time.RFC3339), s.Total, s.Unbound)
-	for _, kind := range bulk.Kinds() {
+	for _, kind := range kind.All() {
 		text += fmt.Sprintf("%9d %s\n", s.Kinds[kind], kind)
 	}
 	text += fmt.Sprintf("%8.1f%% have crossed; %d in the last day, %d in the last seven\n", 100*s.Crossed, s.LastDay, s.LastWeek)
 	switch {
-	case s.Kinds[bulk.KindPending] == 0 && s.InactivePending > 0:
+	case s.Kinds[kind.Pending] == 0 && s.InactivePending > 0:
 		text += fmt.Sprintf("nobody is pending but %d who are inactive: should they be activated, they need the hook, or recovery\n", s.InactivePending)
-	case s.Kinds[bulk.KindPending] == 0:
+	case s.Kinds[kind.Pending] == 0:
 		text += "nobody is pending: the hook is not needed any more\n"
 	case s.Done != nil:
 		text += fmt.Sprintf("at %.1f a day the last would cross on %s; the last ones come late, or never: write to them (--stragglers FILE)\n",

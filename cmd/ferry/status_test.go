@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"ferry/bulk"
+	"ferry/bulk/kind"
 )
 
 // oneIdentity is one that Kratos lists.
@@ -105,7 +106,7 @@ func TestStatusNoKratos(t *testing.T) {
 
 // TestStatusForecast: what is told of the last one who will cross.
 func TestStatusForecast(t *testing.T) {
-	kinds, done := map[bulk.Kind]int{bulk.KindPending: 6000}, time.Date(2030, 1, 2, 0, 0, 0, 0, time.UTC)
+	kinds, done := map[kind.Kind]int{kind.Pending: 6000}, time.Date(2030, 1, 2, 0, 0, 0, 0, time.UTC)
 	for want, s := range map[string]bulk.Status{
 		"nobody is pending but 2 who are inactive":                 {InactivePending: 2},
 		"nobody is pending: the hook is not needed":                {},

@@ -8,12 +8,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ferry/bulk/results"
 )
 
 func TestResume(t *testing.T) {
 	t.Parallel()
 	const one = `{"line":1,"user_id":"auth0|1","outcome":"created_pending"}` + "\n"
-	long, err := json.Marshal(Result{Line: 2, Outcome: Failed, Reason: strings.Repeat("/traits/x: maxLength; ", 10_000)})
+	long, err := json.Marshal(results.Result{Line: 2, Outcome: results.Failed, Reason: strings.Repeat("/traits/x: maxLength; ", 10_000)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,8 +42,8 @@ func TestResume(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var r results
-			whole, err := r.resume(strings.NewReader(c.text))
+			var r recorder
+			whole, err := results.Lines(strings.NewReader(c.text), r.resume)
 			if whole != int64(c.whole) || (err != nil) != c.fails {
 				t.Errorf("%d bytes are whole and the error is %v, want %d", whole, err, c.whole)
 			}
@@ -59,8 +61,8 @@ func (endless) Read(into []byte) (int, error) { clear(into); return len(into), n
 
 func TestResumeOfAnEndlessFile(t *testing.T) {
 	t.Parallel()
-	var r results
-	if _, err := r.resume(endless{}); err == nil {
+	var r recorder
+	if _, err := results.Lines(endless{}, r.resume); err == nil {
 		t.Error("it was taken")
 	}
 }
@@ -88,23 +90,23 @@ func (d *fullDisk) Write(text []byte) (int, error) {
 func TestResultsOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	disk := &fullDisk{left: 150}
-	r := results{to: disk}
+	r := recorder{to: disk}
 	var err error
 	for line := 1; err == nil; line++ {
-		err = r.put(Result{Line: line, UserID: "auth0|1", Outcome: CreatedHash})
+		err = r.put(results.Result{Line: line, UserID: "auth0|1", Outcome: results.CreatedHash})
 	}
 	if !errors.Is(err, errFull) || !strings.HasPrefix(err.Error(), "write results: ") {
 		t.Errorf("the error is %v", err)
 	}
 	disk.left = 1000
-	if again := r.put(Result{Line: 9, Outcome: Failed}); !errors.Is(again, errFull) {
+	if again := r.put(results.Result{Line: 9, Outcome: results.Failed}); !errors.Is(again, errFull) {
 		t.Errorf("then the error is %v", again)
 	}
 	if disk.Len() != 150 {
 		t.Errorf("%d bytes were written, want 150", disk.Len())
 	}
-	var next results
-	whole, err := next.resume(bytes.NewReader(disk.Bytes()))
+	var next recorder
+	whole, err := results.Lines(bytes.NewReader(disk.Bytes()), next.resume)
 	if err != nil || next.summary.Rows != 2 || whole != int64(bytes.LastIndexByte(disk.Bytes(), '\n')+1) {
 		t.Errorf("%d bytes, %d rows, %v", whole, next.summary.Rows, err)
 	}
@@ -114,16 +116,16 @@ func TestResultsOnAFullDisk(t *testing.T) {
 func TestResultsOnce(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	r := results{to: &out}
-	for _, outcome := range []Outcome{CreatedPending, Failed, Skipped} {
-		if err := r.put(Result{Line: 7, UserID: "auth0|7", Outcome: outcome}); err != nil {
+	r := recorder{to: &out}
+	for _, outcome := range []results.Outcome{results.CreatedPending, results.Failed, results.Skipped} {
+		if err := r.put(results.Result{Line: 7, UserID: "auth0|7", Outcome: outcome}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if want := `{"line":7,"user_id":"auth0|7","outcome":"created_pending"}` + "\n"; out.String() != want {
 		t.Errorf("wrote %q", out.String())
 	}
-	if r.summary.Rows != 1 || r.failed.has(7) || !r.has(7) || r.has(6) || r.has(1<<20) {
+	if r.summary.Rows != 1 || r.failed.Has(7) || !r.has(7) || r.has(6) || r.has(1<<20) {
 		t.Errorf("the summary is %+v", r.summary)
 	}
 }
@@ -139,8 +141,8 @@ func FuzzResume(f *testing.F) {
 		if far.Match(text) {
 			return
 		}
-		var r, again results
-		whole, err := r.resume(bytes.NewReader(text))
+		var r, again recorder
+		whole, err := results.Lines(bytes.NewReader(text), r.resume)
 		if err != nil {
 			if whole != 0 {
 				t.Errorf("%d bytes are whole of a file that is none", whole)
@@ -150,14 +152,14 @@ func FuzzResume(f *testing.F) {
 		if whole < 0 || whole > int64(len(text)) || whole > 0 && text[whole-1] != '\n' || bytes.IndexByte(text[whole:], '\n') >= 0 {
 			t.Fatalf("%d bytes are whole", whole)
 		}
-		same, err := again.resume(bytes.NewReader(text[:whole]))
+		same, err := results.Lines(bytes.NewReader(text[:whole]), again.resume)
 		if err != nil || same != whole || again.summary.Rows != r.summary.Rows || again.summary.Failed() != r.summary.Failed() {
 			t.Errorf("again: %d bytes, %d rows, %v", same, again.summary.Rows, err)
 		}
 	})
 }
 
-func TestPace(t *testing.T) {
+func TestLimiter(t *testing.T) {
 	t.Parallel()
 	p := newLimiter(4)
 	p.answered(49, time.Second)

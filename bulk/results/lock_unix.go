@@ -1,6 +1,6 @@
 //go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
 
-package bulk
+package results
 
 import (
 	"errors"
@@ -8,10 +8,9 @@ import (
 	"syscall"
 )
 
-// lock takes the file for this program alone, until it is closed or the program ends,
-// however it ends; false: another one has it. A file system without locks gives the
-// file to everybody.
-func lock(file *os.File) (taken bool, err error) {
+// lock locks the file for this process until it is closed or the process ends. locked is
+// false if another process has the lock. File systems without locks always succeed.
+func lock(file *os.File) (locked bool, err error) {
 	for {
 		err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		switch {

@@ -1,0 +1,45 @@
+// Package results has what the bulk commands write about rows and identities: outcomes,
+// the words for reasons, and the file with a line for each. It does not decide anything.
+package results
+
+// Outcome is what became of a row or an identity; in a dry run, what would become of it.
+type Outcome string
+
+// The outcomes.
+const (
+	// CreatedHash is a new identity with the password hash that Auth0 exported.
+	CreatedHash Outcome = "created_hash"
+	// CreatedPending is a new identity whose password the migration hook will verify.
+	CreatedPending Outcome = "created_pending"
+	// CreatedSocial is a new identity without a password, for a login at a provider.
+	CreatedSocial Outcome = "created_social"
+	// Updated is an existing identity of the user that has changed.
+	Updated Outcome = "updated"
+	// Skipped is a row or an identity that was left alone.
+	Skipped Outcome = "skipped"
+	// Failed is a row that should have become an identity and did not, or an identity
+	// that could not be changed.
+	Failed Outcome = "failed"
+	// Finished is an identity that finish ended the pending state of: the user sees wrong
+	// credentials, and can recover the account.
+	Finished Outcome = "finished"
+	// Restored is an identity that finish made pending again.
+	Restored Outcome = "restored"
+)
+
+// Result is what became of one row of an import.
+type Result struct {
+	// Line is where the row begins: the physical line, or the element of an array; from 1.
+	Line int `json:"line"`
+	// UserID is the Auth0 user; empty if the row does not have it.
+	UserID  string  `json:"user_id"`
+	Outcome Outcome `json:"outcome"`
+	// IdentityID is the Kratos identity that the row became or was, or the one that it is
+	// in conflict with.
+	IdentityID string `json:"identity_id,omitempty"`
+	// Reason is one of the words listed in docs/import.md.
+	Reason string `json:"reason,omitempty"`
+	// Detail says more about the reason, or about what was left out. It may quote what
+	// Kratos said about the user's data: it is for the operator, not for a log.
+	Detail string `json:"detail,omitempty"`
+}
