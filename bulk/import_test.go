@@ -198,12 +198,12 @@ type ending struct {
 func TestImportEnds(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]ending{
-		"gone":                     {"batch", bulktest.Drops, "the same command goes on from here"},
-		"refuses ferry":            {"batch", bulktest.Refuses403, "kratos does not take ferry's token"},
-		"breaks at everything":     {"batch", bulktest.Refuses500, "the same command goes on from here"},
+		"gone":                     {"batch", bulktest.Drops, "the same command continues from here"},
+		"refuses ferry":            {"batch", bulktest.Refuses403, "kratos refuses ferry's token"},
+		"breaks at everything":     {"batch", bulktest.Refuses500, "the same command continues from here"},
 		"gone during the scan":     {"page", bulktest.Drops, "read the identities in Kratos"},
-		"answers something else":   {"batch", bulktest.Misreads, "in a way that cannot be read"},
-		"gone while looking twice": {"ids", bulktest.Drops, "the same command goes on from here"},
+		"answers something else":   {"batch", bulktest.Misreads, "the answer of Kratos is not valid"},
+		"gone while looking twice": {"ids", bulktest.Drops, "the same command continues from here"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -262,7 +262,7 @@ func (c ending) ends(t *testing.T) {
 // and not asked of each.
 func TestImportBrokenKratos(t *testing.T) {
 	t.Parallel()
-	for rows, says := range map[int]string{1: "line 1 is alone", 40: "the same command goes on from here"} {
+	for rows, says := range map[int]string{1: "line 1 is alone", 40: "the same command continues from here"} {
 		f := bulktest.NewKratos(t)
 		f.On = func(kind string, _ int) bulktest.Fault {
 			if kind == "batch" {

@@ -175,7 +175,7 @@ func (r *reconciler) compare(ctx context.Context, row planRow, record kratos.Rec
 	}
 	editor := editor{
 		kratos: r.Kratos, rules: r.Rules, mapper: r.Mapper, schema: r.Schema, schemaID: r.SchemaID,
-		leaves: r.Users.Format() == userfile.CSV, hookOff: r.HookOff, dryRun: !r.Fix,
+		leaves: r.Users.Format() == userfile.CSV, hookOff: r.HookOff, dryRun: !r.Fix, now: r.Now,
 	}
 	mapped, err := r.Mapper.Map(profile)
 	if err != nil {

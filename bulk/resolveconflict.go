@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"ferry/bulk/kind"
 	"ferry/bulk/results"
+	"ferry/bulk/retry"
 	"ferry/bulk/userfile"
 	"ferry/kratos"
 	"ferry/mapping"
-	"ferry/outcome"
 )
 
 // resolveByLookup looks up the owners of a row's identifiers after Kratos refused the row
@@ -102,6 +103,7 @@ type editor struct {
 	leaves  bool
 	hookOff bool
 	dryRun  bool
+	now     func() time.Time
 }
 
 // change is what became of an identity.
@@ -163,20 +165,18 @@ func (e editor) apply(ctx context.Context, userID string, user []byte, id string
 	return change{results.Updated, results.Cause{}}, nil
 }
 
-// applyWithRetry calls apply again for some seconds while Kratos does not answer. Each
-// attempt starts with a fresh read.
-func (e editor) applyWithRetry(ctx context.Context, userID string, user []byte, id string) (change, error) {
-	for wait := firstWait; ; wait *= 2 {
-		done, err := e.apply(ctx, userID, user, id)
-		var fault *kratos.Error
-		if !errors.As(err, &fault) || fault.Outcome != outcome.Unavailable || fault.Final() || wait > longestWait {
-			return done, err
-		}
-		if err := sleep(ctx, wait); err != nil {
-			return change{}, err
-		}
-	}
+// applyWithRetry calls apply again while Kratos does not answer. Each attempt starts with a
+// fresh read.
+func (e editor) applyWithRetry(ctx context.Context, userID string, user []byte, id string) (done change, err error) {
+	err = retry.Do(ctx, e.now, applyFor, func() (err error) {
+		done, err = e.apply(ctx, userID, user, id)
+		return err
+	}, retry.Unavailable)
+	return done, err
 }
+
+// applyFor bounds the attempts of applyWithRetry.
+const applyFor = 10 * time.Second
 
 // ops are the changes that the identity needs. Only its own schema tells which of its
 // traits are identifiers and addresses.

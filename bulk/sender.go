@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"ferry/bulk/results"
+	"ferry/bulk/retry"
 	"ferry/kratos"
 	"ferry/outcome"
 )
@@ -140,40 +140,35 @@ func (r *importer) send(ctx context.Context, bodies [][]byte) (created []kratos.
 
 // retry repeats a request that Kratos did not answer, for up to RetryFor.
 func (r *importer) retry(ctx context.Context, ask func() error) error {
-	started := r.Now()
-	for wait := firstWait; ; wait = min(2*wait, longestWait) {
-		err := ask()
-		var fault *kratos.Error
-		switch {
-		case err == nil:
-			return nil
-		case ctx.Err() != nil:
-			return ctx.Err() // what Kratos said last does not matter any more
-		case !errors.As(err, &fault), fault.Final(), isRows(fault.Status):
-			return err
-		case fault.Outcome == outcome.InvalidResponse:
-			return fmt.Errorf("kratos answers in a way that cannot be read; nothing is lost, the same command goes on from here: %w", err)
-		case fault.Status == http.StatusUnauthorized, fault.Status == http.StatusForbidden:
-			return fmt.Errorf("kratos does not take ferry's token: %w", err)
-		case r.Now().Sub(started)+wait > r.RetryFor:
-			return fmt.Errorf("kratos does not answer; nothing is lost, the same command goes on from here: %w", err)
+	err := retry.Do(ctx, r.Now, r.RetryFor, ask, func(err error) bool {
+		if !isTemporary(err) {
+			return false
 		}
 		r.limiter.failed()
 		r.warn("Kratos does not answer as it should: trying again for up to " + r.RetryFor.String())
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return ctx.Err()
-		}
+		return true
+	})
+	var fault *kratos.Error
+	switch {
+	case err == nil, !errors.As(err, &fault), fault.Final(), isRows(fault.Status):
+		return err
+	case fault.Outcome == outcome.InvalidResponse:
+		return fmt.Errorf("the answer of Kratos is not valid; nothing is lost, the same command continues from here: %w", err)
+	case isUnauthorized(fault):
+		return fmt.Errorf("kratos refuses ferry's token: %w", err)
 	}
+	return fmt.Errorf("kratos does not answer; nothing is lost, the same command continues from here: %w", err)
 }
 
-const (
-	firstWait   = 200 * time.Millisecond
-	longestWait = 5 * time.Second
-)
+// isTemporary reports whether a request may succeed later as it is.
+func isTemporary(err error) bool {
+	var fault *kratos.Error
+	return errors.As(err, &fault) && !fault.Final() && !isRows(fault.Status) && fault.Outcome != outcome.InvalidResponse && !isUnauthorized(fault)
+}
+
+func isUnauthorized(fault *kratos.Error) bool {
+	return fault.Status == http.StatusUnauthorized || fault.Status == http.StatusForbidden
+}
 
 // isRows tells the refusals that are about what is in a request: a bad row, a conflict,
 // too much at once.

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"ferry/bulk"
+	"ferry/bulk/export"
 	"ferry/bulk/progress"
 	"ferry/config"
 	"ferry/upstream"
@@ -36,7 +36,7 @@ func exportCommand(stdout, stderr io.Writer) *cobra.Command {
 			if err := flags.check(); err != nil {
 				return err
 			}
-			return work(func(ctx context.Context) error { return export(ctx, flags, stdout, stderr) })(cmd, args)
+			return work(func(ctx context.Context) error { return runExport(ctx, flags, stdout, stderr) })(cmd, args)
 		},
 	}
 	cmd.Flags().StringVar(&flags.out, "out", "", "`FILE` to write: gzip where its name ends in .gz, else NDJSON; - for standard output")
@@ -59,10 +59,10 @@ func (f exportFlags) check() error {
 	case f.job != "" && !upstream.IsJobID(f.job):
 		return errors.New("--job wants the id that `ferry export` printed: job_ and 16 letters or digits")
 	}
-	return bulk.CheckOut(f.out, f.force)
+	return export.CheckOut(f.out, f.force)
 }
 
-func export(ctx context.Context, flags exportFlags, stdout, stderr io.Writer) error {
+func runExport(ctx context.Context, flags exportFlags, stdout, stderr io.Writer) error {
 	cfg, err := config.LoadFor(config.Management)
 	if err != nil {
 		return err
@@ -72,7 +72,7 @@ func export(ctx context.Context, flags exportFlags, stdout, stderr io.Writer) er
 		return err
 	}
 	reporter := progress.NewTerminal(stderr)
-	done, err := bulk.Export(ctx, bulk.ExportOptions{
+	done, err := export.Run(ctx, export.Options{
 		Auth0: auth0, Connection: flags.connection, Job: flags.job,
 		Out: flags.out, Force: flags.force, Stdout: stdout, Progress: reporter,
 	})

@@ -15,7 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"ferry/bulk"
+	"ferry/bulk/finish"
 	"ferry/bulk/progress"
 	"ferry/bulk/results"
 	"ferry/config"
@@ -79,7 +79,7 @@ func (f *finishFlags) run(ctx context.Context, hook *url.URL, stdout, stderr io.
 	if err != nil {
 		return err
 	}
-	opts := bulk.FinishOptions{Write: f.yes, Undo: f.undo, Progress: progress.NewTerminal(stderr), Now: time.Now}
+	opts := finish.Options{Write: f.yes, Undo: f.undo, Progress: progress.NewTerminal(stderr), Now: time.Now}
 	if !f.undo {
 		opts.Wait = f.wait
 	}
@@ -98,15 +98,15 @@ func (f *finishFlags) run(ctx context.Context, hook *url.URL, stdout, stderr io.
 	if opts.Results, err = f.open(stdout); err != nil {
 		return err
 	}
-	summary, err := bulk.Finish(ctx, opts)
+	summary, err := finish.Run(ctx, opts)
 	err = errors.Join(walked(ctx, err), opts.Results.Close())
 	return f.conclude(summary, err, stdout, stderr)
 }
 
 // hookProbe calls the hook at base, or where FERRY_LISTEN says.
-func hookProbe(cfg *config.Config, base *url.URL) (bulk.HookProbe, error) {
+func hookProbe(cfg *config.Config, base *url.URL) (finish.HookProbe, error) {
 	if len(cfg.HookKeys) == 0 {
-		return bulk.HookProbe{}, config.Faults{{Name: config.Prefix + "HOOK_KEYS", Problem: "is not set: finish calls the hook with it, to see that the migration is closed"}}
+		return finish.HookProbe{}, config.Faults{{Name: config.Prefix + "HOOK_KEYS", Problem: "is not set: finish calls the hook with it, to see that the migration is closed"}}
 	}
 	address := ""
 	if base != nil {
@@ -114,28 +114,28 @@ func hookProbe(cfg *config.Config, base *url.URL) (bulk.HookProbe, error) {
 	} else {
 		var err error
 		if address, err = sameMachine(cfg); err != nil {
-			return bulk.HookProbe{}, errors.New("FERRY_LISTEN does not say where ferry can be reached: name it, --hook-url http://HOST:PORT")
+			return finish.HookProbe{}, errors.New("FERRY_LISTEN does not say where ferry can be reached: name it, --hook-url http://HOST:PORT")
 		}
 	}
-	return bulk.HookProbe{
+	return finish.HookProbe{
 		URL: address + wiring.MigrationPath, Key: cfg.HookKeys[0],
 		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true},
 	}, nil
 }
 
-func (f *finishFlags) open(stdout io.Writer) (*bulk.FinishResults, error) {
+func (f *finishFlags) open(stdout io.Writer) (*finish.Results, error) {
 	switch {
 	case f.results != "":
-		return bulk.OpenFinishResults(f.results)
+		return finish.OpenResults(f.results)
 	case f.json:
 		return nil, nil //nolint:nilnil // no results are wanted
 	}
-	return bulk.StreamFinishResults(stdout), nil
+	return finish.StreamResults(stdout), nil
 }
 
 // conclude prints the summary. Its error says that the run was interrupted, or that
 // identities could not be changed.
-func (f *finishFlags) conclude(s bulk.FinishSummary, cut error, stdout, stderr io.Writer) error {
+func (f *finishFlags) conclude(s finish.Summary, cut error, stdout, stderr io.Writer) error {
 	if s.Identities == 0 && cut != nil {
 		return cut // it did not begin
 	}
@@ -158,7 +158,7 @@ func (f *finishFlags) conclude(s bulk.FinishSummary, cut error, stdout, stderr i
 }
 
 // printFinished says what was done, for people.
-func printFinished(w io.Writer, s bulk.FinishSummary) {
+func printFinished(w io.Writer, s finish.Summary) {
 	line := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
 	if s.DryRun {
 		line("dry run: nothing was written; this is what would be")
@@ -179,7 +179,7 @@ func printFinished(w io.Writer, s bulk.FinishSummary) {
 }
 
 // nextAfterFinish is what to do next.
-func nextAfterFinish(s bulk.FinishSummary) string {
+func nextAfterFinish(s finish.Summary) string {
 	left := ""
 	if s.Remaining > 0 && !s.Undo {
 		left = fmt.Sprintf("%d stay pending and will get an error 500 without the hook: the results name them\n", s.Remaining)

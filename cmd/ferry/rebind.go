@@ -14,14 +14,14 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
-	"ferry/bulk"
 	"ferry/bulk/progress"
+	"ferry/bulk/rebind"
 	"ferry/config"
 	"ferry/upstream"
 )
 
 func rebindCommand(stdout, stderr io.Writer) *cobra.Command {
-	var rebinding bulk.Rebinding
+	var request rebind.Request
 	cmd := &cobra.Command{
 		Use:   "rebind IDENTITY --to SUBJECT --reason TEXT",
 		Short: "Bind a Kratos identity to another Auth0 user: the one way to change a binding.",
@@ -36,42 +36,42 @@ func rebindCommand(stdout, stderr io.Writer) *cobra.Command {
 			switch {
 			case err != nil:
 				return errors.New("the identity is named by its id in Kratos, a UUID")
-			case rebinding.Subject == "":
+			case request.Subject == "":
 				return errors.New("name the Auth0 user: --to auth0|…")
-			case !bulk.IsSubject(rebinding.Subject):
+			case !rebind.IsSubject(request.Subject):
 				return errors.New("--to wants an Auth0 user id such as auth0|5f7c8ec7c33c6c004bbafe82")
-			case strings.TrimSpace(rebinding.Reason) == "":
+			case strings.TrimSpace(request.Reason) == "":
 				return errors.New("say why: --reason TEXT; it stays on the identity")
 			}
-			rebinding.IdentityID = id.String() // as Kratos writes it
-			if rebinding.By == "" {
+			request.IdentityID = id.String() // as Kratos writes it
+			if request.By == "" {
 				if who, err := user.Current(); err == nil {
-					rebinding.By = who.Username
+					request.By = who.Username
 				}
 			}
-			return work(func(ctx context.Context) error { return rebind(ctx, rebinding, stdout, stderr) })(cmd, args)
+			return work(func(ctx context.Context) error { return runRebind(ctx, request, stdout, stderr) })(cmd, args)
 		},
 	}
-	cmd.Flags().StringVar(&rebinding.Subject, "to", "", "Auth0 user id `SUBJECT` such as auth0|5f7c8ec7c33c6c004bbafe82")
-	cmd.Flags().StringVar(&rebinding.Connection, "connection", "", "Auth0 connection `NAME` that holds the user's password (default: as recorded)")
-	cmd.Flags().StringVar(&rebinding.Reason, "reason", "", "why, `TEXT`; a ticket's number is a good one")
-	cmd.Flags().StringVar(&rebinding.By, "by", "", "`NAME` of who does it (default: the user of this system)")
+	cmd.Flags().StringVar(&request.Subject, "to", "", "Auth0 user id `SUBJECT` such as auth0|5f7c8ec7c33c6c004bbafe82")
+	cmd.Flags().StringVar(&request.Connection, "connection", "", "Auth0 connection `NAME` that holds the user's password (default: as recorded)")
+	cmd.Flags().StringVar(&request.Reason, "reason", "", "why, `TEXT`; a ticket's number is a good one")
+	cmd.Flags().StringVar(&request.By, "by", "", "`NAME` of who does it (default: the user of this system)")
 	return cmd
 }
 
-func rebind(ctx context.Context, rebinding bulk.Rebinding, stdout, stderr io.Writer) error {
+func runRebind(ctx context.Context, request rebind.Request, stdout, stderr io.Writer) error {
 	cfg, err := readSettings(config.Kratos)
 	if err != nil {
 		return err
 	}
-	if err := userExists(ctx, cfg, rebinding.Subject, stderr); err != nil {
+	if err := userExists(ctx, cfg, request.Subject, stderr); err != nil {
 		return err
 	}
 	identities, err := bulkKratos(cfg)
 	if err != nil {
 		return err
 	}
-	done, err := bulk.Rebind(ctx, identities, rebinding, progress.NewTerminal(stderr), time.Now())
+	done, err := rebind.Run(ctx, identities, request, progress.NewTerminal(stderr), time.Now())
 	if err != nil {
 		return walked(ctx, err)
 	}

@@ -12,9 +12,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"ferry/bulk"
 	"ferry/bulk/kind"
 	"ferry/bulk/progress"
+	"ferry/bulk/status"
 	"ferry/bulk/tempfile"
 	"ferry/bulk/userfile"
 	"ferry/config"
@@ -72,13 +72,13 @@ func (f *statusFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	read := func() (bulk.Status, error) {
-		return f.read(func(to io.Writer) (bulk.Status, error) {
-			return f.status(ctx, bulk.StatusOptions{Kratos: identities, Stragglers: to, Progress: progress.NewTerminal(stderr), Now: time.Now})
+	read := func() (status.Status, error) {
+		return f.read(func(to io.Writer) (status.Status, error) {
+			return f.status(ctx, status.Options{Kratos: identities, Stragglers: to, Progress: progress.NewTerminal(stderr), Now: time.Now})
 		})
 	}
 	for first := true; ; first = false {
-		status, err := read()
+		current, err := read()
 		switch {
 		case f.watch && ctx.Err() != nil:
 			return nil // that is how a watch ends
@@ -87,7 +87,7 @@ func (f *statusFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 		case err != nil:
 			_, _ = fmt.Fprintf(stderr, "this reading failed, the next is in %s: %v\n", f.every, walked(ctx, err))
 		default:
-			if err := f.print(stdout, status); err != nil || !f.watch {
+			if err := f.print(stdout, current); err != nil || !f.watch {
 				return err
 			}
 		}
@@ -102,19 +102,19 @@ func (f *statusFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 }
 
 // status reads it once.
-func (f *statusFlags) status(ctx context.Context, opts bulk.StatusOptions) (status bulk.Status, err error) {
+func (f *statusFlags) status(ctx context.Context, opts status.Options) (current status.Status, err error) {
 	if f.users != "" {
 		if opts.Users, err = userfile.Open(ctx, f.users, nil, ""); err != nil {
-			return status, err
+			return current, err
 		}
 		defer func() { err = errors.Join(err, opts.Users.Close()) }()
 	}
-	return bulk.ReadStatus(ctx, opts)
+	return status.Read(ctx, opts)
 }
 
 // read makes the stragglers' file anew, if one is wanted, and only once it is whole. It
 // holds addresses, so it is the operator's alone.
-func (f *statusFlags) read(read func(io.Writer) (bulk.Status, error)) (status bulk.Status, err error) {
+func (f *statusFlags) read(read func(io.Writer) (status.Status, error)) (current status.Status, err error) {
 	path := f.stragglers
 	if path == "" {
 		return read(nil)
@@ -123,22 +123,22 @@ func (f *statusFlags) read(read func(io.Writer) (bulk.Status, error)) (status bu
 		path = target // the file is replaced, not a link to it
 	}
 	write := func(to io.Writer) (err error) {
-		status, err = read(to)
+		current, err = read(to)
 		return err
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode().IsRegular() {
 		err = tempfile.Replace(path, write)
-		return status, err
+		return current, err
 	}
 	pipe, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
-		return status, err
+		return current, err
 	}
 	err = errors.Join(write(pipe), pipe.Close())
-	return status, err
+	return current, err
 }
 
-func (f *statusFlags) print(w io.Writer, s bulk.Status) error {
+func (f *statusFlags) print(w io.Writer, s status.Status) error {
 	if f.json {
 		return json.NewEncoder(w).Encode(s)
 	}

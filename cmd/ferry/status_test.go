@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"ferry/bulk"
 	"ferry/bulk/kind"
+	"ferry/bulk/status"
 )
 
 // oneIdentity is one that Kratos lists.
@@ -107,7 +107,7 @@ func TestStatusNoKratos(t *testing.T) {
 // TestStatusForecast: what is told of the last one who will cross.
 func TestStatusForecast(t *testing.T) {
 	kinds, done := map[kind.Kind]int{kind.Pending: 6000}, time.Date(2030, 1, 2, 0, 0, 0, 0, time.UTC)
-	for want, s := range map[string]bulk.Status{
+	for want, s := range map[string]status.Status{
 		"nobody is pending but 2 who are inactive":                 {InactivePending: 2},
 		"nobody is pending: the hook is not needed":                {},
 		"at 2.0 a day the last would cross on 2030-01-02":          {Kinds: kinds, LastWeek: 14, PerDay: 2, Done: &done},

@@ -115,7 +115,7 @@ func TestKratosStops(t *testing.T) {
 	case <-limit.C:
 		t.Fatal("the import does not end")
 	}
-	if says := "nothing is lost, the same command goes on from here"; p.Err() == nil || !strings.Contains(printed.String(), says) {
+	if says := "nothing is lost, the same command continues from here"; p.Err() == nil || !strings.Contains(printed.String(), says) {
 		t.Errorf("it ends with %v and says\n%s", p.Err(), printed)
 	}
 	ferry(t, adminURL(k), args...).want(t, 1, "is FERRY_KRATOS_ADMIN_URL its admin API, and does it run?")

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
@@ -218,4 +219,13 @@ func (b *BrokenWriter) Write(text []byte) (int, error) {
 		return 0, io.ErrShortWrite
 	}
 	return len(text), nil
+}
+
+// Now returns the time at which tests read a status.
+func Now() time.Time { return time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC) }
+
+// Migrated returns an imported identity, one for each n, whose password crossed.
+func Migrated(n int, at time.Time) Identity {
+	p := Bound(fmt.Sprintf("auth0|m%d", n), fmt.Sprintf("m%d@x.test", n))
+	return Marked(p, With{"migrated_at": at.Format(time.RFC3339), "import": map[string]any{"as": "created_pending"}})
 }

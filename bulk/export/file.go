@@ -1,4 +1,4 @@
-package bulk
+package export
 
 import (
 	"bufio"
@@ -30,7 +30,7 @@ func (e *brokenError) Error() string { return "the file arrived broken: " + e.ca
 func (e *brokenError) Unwrap() error { return e.cause }
 
 // check reads the raw file to its end and counts the users.
-func (x *exporting) check(ctx context.Context) (users int64, err error) {
+func (x *exporter) check(ctx context.Context) (users int64, err error) {
 	if err := x.rewind(); err != nil {
 		return 0, err
 	}
@@ -105,7 +105,7 @@ func isUser(row []byte) bool {
 }
 
 // write puts the checked file where it belongs.
-func (x *exporting) write(ctx context.Context) (written int64, err error) {
+func (x *exporter) write(ctx context.Context) (written int64, err error) {
 	if x.Out == stdoutName {
 		return x.unpack(ctx, x.Stdout)
 	}
@@ -126,7 +126,7 @@ func (x *exporting) write(ctx context.Context) (written int64, err error) {
 	return written, nil
 }
 
-func (x *exporting) copyRaw(to io.Writer) (int64, error) {
+func (x *exporter) copyRaw(to io.Writer) (int64, error) {
 	if err := x.rewind(); err != nil {
 		return 0, err
 	}
@@ -134,7 +134,7 @@ func (x *exporting) copyRaw(to io.Writer) (int64, error) {
 }
 
 // unpack writes the lines of the raw file, as they stand.
-func (x *exporting) unpack(ctx context.Context, to io.Writer) (int64, error) {
+func (x *exporter) unpack(ctx context.Context, to io.Writer) (int64, error) {
 	if err := x.rewind(); err != nil {
 		return 0, err
 	}

@@ -1,4 +1,11 @@
-package bulk
+// Package status counts how far the migration is, and lists the stragglers.
+//
+//	for each identity in Kratos: count its kind; note it if it is pending
+//	for each user of the export, if one is given: complete the noted straggler
+//	write the stragglers, latest login first
+//
+// It writes nothing to Kratos.
+package status
 
 import (
 	"context"
@@ -45,8 +52,8 @@ const (
 	week = 7 * day
 )
 
-// StatusOptions are the options of ReadStatus. Kratos, Progress and Now are required.
-type StatusOptions struct {
+// Options are the options of Read. Kratos, Progress and Now are required.
+type Options struct {
 	Kratos *kratos.Client
 	// Stragglers receives who is pending and active, as CSV; nil: no list.
 	Stragglers io.Writer
@@ -57,8 +64,8 @@ type StatusOptions struct {
 	Now      func() time.Time
 }
 
-// ReadStatus reads every identity in Kratos once.
-func ReadStatus(ctx context.Context, opts StatusOptions) (Status, error) {
+// Read reads every identity in Kratos once.
+func Read(ctx context.Context, opts Options) (Status, error) {
 	s := Status{At: opts.Now().UTC(), Kinds: map[kind.Kind]int{}}
 	list := &stragglers{wanted: opts.Stragglers != nil}
 	var first time.Time

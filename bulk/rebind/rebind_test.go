@@ -1,4 +1,4 @@
-package bulk_test
+package rebind_test
 
 import (
 	"encoding/json"
@@ -7,12 +7,12 @@ import (
 
 	"github.com/google/uuid"
 
-	"ferry/bulk"
+	"ferry/bulk/rebind"
 	"ferry/test/bulktest"
 )
 
-func rebinding(id, subject string) bulk.Rebinding {
-	return bulk.Rebinding{IdentityID: id, Subject: subject, Reason: "ticket 7", By: "olga"}
+func rebinding(id, subject string) rebind.Request {
+	return rebind.Request{IdentityID: id, Subject: subject, Reason: "ticket 7", By: "olga"}
 }
 
 func TestRebind(t *testing.T) {
@@ -54,7 +54,7 @@ func TestRebind(t *testing.T) {
 			other := f.Add(bulktest.Bound("auth0|9", "z@x.test"))
 			before := f.Text(other)
 			f.Page = 1
-			done, err := bulk.Rebind(t.Context(), f.Client(), rebinding(id, c.subject), &bulktest.Quiet{}, statusNow)
+			done, err := rebind.Run(t.Context(), f.Client(), rebinding(id, c.subject), &bulktest.Quiet{}, bulktest.Now())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -68,7 +68,7 @@ func TestRebind(t *testing.T) {
 			if f.Text(other) != before {
 				t.Errorf("another identity became %s", f.Text(other))
 			}
-			again, err := bulk.Rebind(t.Context(), f.Client(), rebinding(id, c.subject), &bulktest.Quiet{}, statusNow)
+			again, err := rebind.Run(t.Context(), f.Client(), rebinding(id, c.subject), &bulktest.Quiet{}, bulktest.Now())
 			if err != nil || again.Changed {
 				t.Errorf("again: %+v, %v", again, err)
 			}
@@ -84,7 +84,7 @@ func TestRebindConnection(t *testing.T) {
 	r := rebinding(id, "auth0|1")
 	r.Connection = "new"
 	for _, changed := range []bool{true, false} {
-		done, err := bulk.Rebind(t.Context(), f.Client(), r, &bulktest.Quiet{}, statusNow)
+		done, err := rebind.Run(t.Context(), f.Client(), r, &bulktest.Quiet{}, bulktest.Now())
 		if err != nil || done.Changed != changed || (done.Connection == "new") != changed || (done.FromConnection == "old") != changed {
 			t.Errorf("%+v, %v", done, err)
 		}
@@ -104,12 +104,12 @@ func TestRebindMeanwhile(t *testing.T) {
 	f := bulktest.NewKratos(t)
 	id := f.Add(bulktest.Bound("auth0|1", "a@x.test"))
 	f.Meanwhile = func(p *bulktest.Identity) { p.Hash = strings.Replace(bulktest.BcryptHash, "a", "b", 1) }
-	done, err := bulk.Rebind(t.Context(), f.Client(), rebinding(id, "auth0|2"), &bulktest.Quiet{}, statusNow)
+	done, err := rebind.Run(t.Context(), f.Client(), rebinding(id, "auth0|2"), &bulktest.Quiet{}, bulktest.Now())
 	if err != nil || !done.Changed || !done.PasswordChanged {
 		t.Errorf("%+v, %v", done, err)
 	}
 	f.Meanwhile = func(p *bulktest.Identity) { p.Admin = nil }
-	if _, err := bulk.Rebind(t.Context(), f.Client(), rebinding(id, "auth0|3"), &bulktest.Quiet{}, statusNow); err == nil || !strings.Contains(err.Error(), "another binding") {
+	if _, err := rebind.Run(t.Context(), f.Client(), rebinding(id, "auth0|3"), &bulktest.Quiet{}, bulktest.Now()); err == nil || !strings.Contains(err.Error(), "another binding") {
 		t.Errorf("the error is %v", err)
 	}
 }
@@ -146,7 +146,7 @@ func TestRebindIsRefused(t *testing.T) {
 			if c.unknown {
 				asked = uuid.NewString()
 			}
-			_, err := bulk.Rebind(t.Context(), f.Client(), rebinding(asked, c.subject), &bulktest.Quiet{}, statusNow)
+			_, err := rebind.Run(t.Context(), f.Client(), rebinding(asked, c.subject), &bulktest.Quiet{}, bulktest.Now())
 			if err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "x.test") {
 				t.Errorf("the error is %v", err)
 			}

@@ -1,4 +1,10 @@
-package bulk
+// Package rebind binds an identity to another Auth0 user.
+//
+//	read all identities: no other may be bound to that user
+//	read the identity; replace the binding, add an audit entry; check the answer
+//
+// It does not change credentials. Nothing else in ferry changes a binding.
+package rebind
 
 import (
 	"context"
@@ -17,8 +23,8 @@ import (
 	"ferry/mapping"
 )
 
-// Rebinding is the one way to change which Auth0 user an identity is bound to.
-type Rebinding struct {
+// Request is the one way to change which Auth0 user an identity is bound to.
+type Request struct {
 	// IdentityID is the Kratos identity, Subject the Auth0 user it is to be bound to.
 	IdentityID, Subject string
 	// Connection is the Auth0 connection that holds the new user's password; empty: as
@@ -30,8 +36,8 @@ type Rebinding struct {
 	By string
 }
 
-// Rebound is what a rebinding did.
-type Rebound struct {
+// Result is what a rebinding did.
+type Result struct {
 	IdentityID string    `json:"identity_id"`
 	From       []string  `json:"from"`
 	To         string    `json:"to"`
@@ -53,22 +59,22 @@ type Rebound struct {
 // bound to before, when, why and by whom. An Auth0 user whom another identity is bound to is
 // refused: two identities for one user are two accounts for one password. (All
 // identities are read for that.) Linked users of the old binding go with it.
-func Rebind(ctx context.Context, identities *kratos.Client, r Rebinding, reporter progress.Reporter, now time.Time) (Rebound, error) {
+func Run(ctx context.Context, identities *kratos.Client, r Request, reporter progress.Reporter, now time.Time) (Result, error) {
 	if !IsSubject(r.Subject) {
-		return Rebound{}, errors.New("the subject is an Auth0 user id such as auth0|5f7c8ec7c33c6c004bbafe82")
+		return Result{}, errors.New("the subject is an Auth0 user id such as auth0|5f7c8ec7c33c6c004bbafe82")
 	}
 	if err := checkUnbound(ctx, identities, r, reporter); err != nil {
-		return Rebound{}, err
+		return Result{}, err
 	}
 	before, err := identities.Read(ctx, r.IdentityID)
 	var fault *kratos.Error
 	switch {
 	case errors.As(err, &fault) && fault.Status == http.StatusNotFound:
-		return Rebound{}, fmt.Errorf("read the identity: Kratos has none of the id %s", r.IdentityID)
+		return Result{}, fmt.Errorf("read the identity: Kratos has none of the id %s", r.IdentityID)
 	case err != nil:
-		return Rebound{}, fmt.Errorf("read the identity: %w", err)
+		return Result{}, fmt.Errorf("read the identity: %w", err)
 	}
-	done := Rebound{IdentityID: r.IdentityID, From: users(before), To: r.Subject, Reason: r.Reason, By: r.By, At: now.UTC()}
+	done := Result{IdentityID: r.IdentityID, From: users(before), To: r.Subject, Reason: r.Reason, By: r.By, At: now.UTC()}
 	if r.Connection != "" && r.Connection != before.Binding.Connection {
 		done.FromConnection, done.Connection = before.Binding.Connection, r.Connection
 	}
@@ -77,10 +83,10 @@ func Rebind(ctx context.Context, identities *kratos.Client, r Rebinding, reporte
 	}
 	after, err := identities.Patch(ctx, r.IdentityID, rebindOps(before, done))
 	if err != nil {
-		return Rebound{}, fmt.Errorf("write the identity: %w", err)
+		return Result{}, fmt.Errorf("write the identity: %w", err)
 	}
 	if len(after.Binding.Subjects) == 0 || kind.Primary(after) != r.Subject {
-		return Rebound{}, errors.New("kratos shows another binding after the change than the one written: look at the identity")
+		return Result{}, errors.New("kratos shows another binding after the change than the one written: look at the identity")
 	}
 	done.Changed = true
 	done.PasswordChanged = after.PasswordDigest != before.PasswordDigest || after.Pending != before.Pending
@@ -99,7 +105,7 @@ func users(record kratos.Record) []string {
 }
 
 // checkUnbound makes sure that no other identity is bound to the user.
-func checkUnbound(ctx context.Context, identities *kratos.Client, r Rebinding, reporter progress.Reporter) error {
+func checkUnbound(ctx context.Context, identities *kratos.Client, r Request, reporter progress.Reporter) error {
 	return scan.Identities(ctx, identities, reporter, func(record kratos.Record) error {
 		if record.ID != r.IdentityID && record.Binding.Has(r.Subject) {
 			return fmt.Errorf("the identity %s is bound to that user already: rebind or delete that one first", record.ID)
@@ -109,7 +115,7 @@ func checkUnbound(ctx context.Context, identities *kratos.Client, r Rebinding, r
 }
 
 // rebindOps replace the binding and nothing else of metadata_admin.
-func rebindOps(before kratos.Record, done Rebound) []kratos.Op {
+func rebindOps(before kratos.Record, done Result) []kratos.Op {
 	audit := map[string]any{"from": done.From, "to": done.To, "reason": done.Reason, "by": done.By, "at": done.At.Format(time.RFC3339)}
 	auth0, isObject := before.MetadataAdmin["auth0"].(map[string]any)
 	earlier, _ := auth0["rebinds"].([]any)

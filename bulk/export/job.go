@@ -1,4 +1,4 @@
-package bulk
+package export
 
 import (
 	"context"
@@ -8,28 +8,29 @@ import (
 	"net/http"
 	"time"
 
+	"ferry/bulk/retry"
 	"ferry/upstream"
 )
 
 const (
-	// exportPollLeast and exportPollMost bound how often the job is asked for.
-	exportPollLeast = time.Second
-	exportPollMost  = 15 * time.Second
-	// exportPollFaults is how often in a row Auth0 may fail to answer: five minutes.
-	exportPollFaults = 20
-	// exportDownloads is how many downloads are tried.
-	exportDownloads = 5
+	// minPoll and maxPoll bound how often the job is asked for.
+	minPoll = time.Second
+	maxPoll = 15 * time.Second
+	// maxPollFaults is how often in a row Auth0 may fail to answer: five minutes.
+	maxPollFaults = 20
+	// maxDownloads is how many downloads are tried.
+	maxDownloads = 5
 )
 
 // completed waits for the job to complete. Its link holds for a minute from now.
-func (x *exporting) completed(ctx context.Context) (upstream.Job, error) {
+func (x *exporter) completed(ctx context.Context) (upstream.Job, error) {
 	at := -1 // percent, once there is something to wait for
 	defer func() {
 		if at >= 0 {
 			x.Progress.Done()
 		}
 	}()
-	wait, faults := exportPollLeast, 0
+	wait, faults := minPoll, 0
 	for {
 		job, err := x.Auth0.Job(ctx, x.Job)
 		switch {
@@ -42,11 +43,11 @@ func (x *exporting) completed(ctx context.Context) (upstream.Job, error) {
 			return job, fmt.Errorf("%w: Auth0 could not do it: %q", errJobOver, job.Details)
 		case err == nil:
 			at, faults, wait = x.show(at, job.PercentDone), 0, pollAfter(job.TimeLeft, wait)
-		case ctx.Err() == nil && isTemporary(err) && faults < exportPollFaults:
+		case ctx.Err() == nil && isTemporary(err) && faults < maxPollFaults:
 			if faults++; faults == 1 {
 				x.Progress.Say("Auth0 does not tell how far the job is, trying on: " + err.Error())
 			}
-			wait = exportPollMost
+			wait = maxPoll
 		case isStatus(err, http.StatusNotFound):
 			return job, fmt.Errorf("%w: Auth0 does not know it, or no more, for it forgets jobs after a day: %w", errJobOver, err)
 		case isReason(err, upstream.ReasonAnotherJob):
@@ -54,30 +55,30 @@ func (x *exporting) completed(ctx context.Context) (upstream.Job, error) {
 		default:
 			return job, fmt.Errorf("ask for the job: %w", explained(err))
 		}
-		if err := sleep(ctx, wait); err != nil {
+		if err := retry.Sleep(ctx, wait); err != nil {
 			return job, err
 		}
 	}
 }
 
 // withinLimits asks again what Auth0 refused for its limits, and so did not do.
-func (x *exporting) withinLimits(ctx context.Context, ask func() error) error {
+func (x *exporter) withinLimits(ctx context.Context, ask func() error) error {
 	for faults := 0; ; faults++ {
 		err := ask()
-		if !isStatus(err, http.StatusTooManyRequests) || faults == exportPollFaults {
+		if !isStatus(err, http.StatusTooManyRequests) || faults == maxPollFaults {
 			return err
 		}
 		if faults == 0 {
 			x.Progress.Say("Auth0's rate limit is reached, waiting for it")
 		}
-		if err := sleep(ctx, exportPollMost); err != nil {
+		if err := retry.Sleep(ctx, maxPoll); err != nil {
 			return err
 		}
 	}
 }
 
 // show tells the progress at Auth0, which never goes back.
-func (x *exporting) show(at, percent int) int {
+func (x *exporter) show(at, percent int) int {
 	if at < 0 {
 		x.Progress.Start("export at Auth0, percent", 100)
 		at = 0
@@ -93,19 +94,7 @@ func pollAfter(left, last time.Duration) time.Duration {
 	if left <= 0 {
 		left = 2 * last
 	}
-	return min(max(left, exportPollLeast), exportPollMost)
-}
-
-// sleep waits for d, or returns the error of ctx.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return min(max(left, minPoll), maxPoll)
 }
 
 func isTemporary(err error) bool {
@@ -125,7 +114,7 @@ func isReason(err error, reason string) bool {
 
 // fetch brings the file here, whole, and counts its users. What arrives broken is
 // fetched anew, by a new link.
-func (x *exporting) fetch(ctx context.Context) (users int64, err error) {
+func (x *exporter) fetch(ctx context.Context) (users int64, err error) {
 	for try := 1; ; try++ {
 		job, err := x.completed(ctx)
 		if err != nil {
@@ -138,18 +127,18 @@ func (x *exporting) fetch(ctx context.Context) (users int64, err error) {
 			return users, nil
 		}
 		var broken *brokenError
-		if ctx.Err() != nil || try == exportDownloads || !isTemporary(err) && !errors.As(err, &broken) {
+		if ctx.Err() != nil || try == maxDownloads || !isTemporary(err) && !errors.As(err, &broken) {
 			return 0, err
 		}
 		x.Progress.Say("once more: " + err.Error())
-		if err := sleep(ctx, time.Duration(try)*time.Second); err != nil {
+		if err := retry.Sleep(ctx, time.Duration(try)*time.Second); err != nil {
 			return 0, err
 		}
 	}
 }
 
 // download writes what the job's link leads to into the raw file.
-func (x *exporting) download(ctx context.Context, job upstream.Job) error {
+func (x *exporter) download(ctx context.Context, job upstream.Job) error {
 	if err := x.rewind(); err != nil {
 		return err
 	}
@@ -180,7 +169,7 @@ func (x *exporting) download(ctx context.Context, job upstream.Job) error {
 }
 
 // rewind goes to the start of the raw file.
-func (x *exporting) rewind() error {
+func (x *exporter) rewind() error {
 	if _, err := x.raw.Seek(0, io.SeekStart); err != nil {
 		return fmt.Errorf("read what was downloaded: %w", err)
 	}

@@ -1,4 +1,4 @@
-package bulk_test
+package export_test
 
 import (
 	"encoding/json"
@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"ferry/bulk"
+	"ferry/bulk/export"
 	"ferry/secret"
 	"ferry/test/auth0sim"
 	"ferry/test/bulktest"
@@ -18,7 +18,7 @@ import (
 
 // simulated is an export from the simulator's demo tenant, whose jobs are ready after
 // so many looks.
-func simulated(t *testing.T, reads int) (*auth0sim.Server, bulk.ExportOptions) {
+func simulated(t *testing.T, reads int) (*auth0sim.Server, export.Options) {
 	t.Helper()
 	tenant := auth0sim.DemoTenant()
 	tenant.Apps = append(tenant.Apps, auth0sim.App{
@@ -41,7 +41,7 @@ func simulated(t *testing.T, reads int) (*auth0sim.Server, bulk.ExportOptions) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return sim, bulk.ExportOptions{Auth0: auth0, Progress: &exportProgress{}, Out: filepath.Join(t.TempDir(), "users.ndjson")}
+	return sim, export.Options{Auth0: auth0, Progress: &exportProgress{}, Out: filepath.Join(t.TempDir(), "users.ndjson")}
 }
 
 // userIDs are those in an exported file, sorted.
@@ -80,7 +80,7 @@ func TestExportFromTheSimulator(t *testing.T) {
 			t.Parallel()
 			_, opts := simulated(t, 1)
 			opts.Connection = connection
-			done, err := bulk.Export(t.Context(), opts)
+			done, err := export.Run(t.Context(), opts)
 			if err != nil || done.Users != int64(len(want)) {
 				t.Fatalf("%+v, %v", done, err)
 			}
@@ -109,7 +109,7 @@ func TestExportThroughFaults(t *testing.T) {
 			if _, err := sim.SetFault(auth0sim.Fault{Name: name, Path: auth0sim.PathExports, Times: 1}); err != nil {
 				t.Fatal(err)
 			}
-			done, err := bulk.Export(t.Context(), opts)
+			done, err := export.Run(t.Context(), opts)
 			switch {
 			case want != "":
 				if err == nil || !strings.Contains(err.Error(), want) || len(bulktest.Files(t, filepath.Dir(opts.Out))) != 0 {

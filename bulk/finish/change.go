@@ -1,4 +1,4 @@
-package bulk
+package finish
 
 import (
 	"context"
@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"ferry/bulk/results"
+	"ferry/bulk/retry"
 	"ferry/kratos"
-	"ferry/outcome"
 	"ferry/secret"
 )
 
@@ -30,43 +30,31 @@ func unknowable() secret.String {
 	return secret.New("$2a$12$" + (rand.Text() + rand.Text() + rand.Text())[:salted])
 }
 
-// change ends the pending state of one identity, or restores it. Each try begins with a
-// fresh read, so a write whose answer was lost is found. Its error ends the run.
-func (f *finisher) change(ctx context.Context, id string) (FinishResult, error) {
-	started := f.Now()
-	for wait := firstWait; ; wait = min(2*wait, longestWait) {
-		result, err := f.changeOnce(ctx, id)
-		var fault *kratos.Error
-		switch {
-		case err == nil:
-			return result, nil
-		case ctx.Err() != nil:
-			return result, ctx.Err()
-		case !errors.As(err, &fault):
-			return result, err
-		case fault.Status == http.StatusNotFound:
-			return result.as(results.Skipped, reasonGone, ""), nil
-		case fault.Final():
-			return result.as(results.Failed, results.ReasonKratos, refusedDetail(fault)), nil
-		case fault.Outcome != outcome.Unavailable, f.Now().Sub(started)+wait > f.RetryFor:
-			return result, fmt.Errorf("write the identity %s: %w", id, err)
+// change ends the pending state of one identity, or restores it. Each attempt starts with
+// a fresh read, so that it finds a write whose answer was lost. An error ends the run.
+func (f *finisher) change(ctx context.Context, id string) (result Result, err error) {
+	err = retry.Do(ctx, f.Now, f.RetryFor, func() (err error) {
+		result, err = f.changeOnce(ctx, id)
+		return err
+	}, retry.Unavailable)
+	var fault *kratos.Error
+	switch {
+	case err == nil || !errors.As(err, &fault):
+		return result, err
+	case fault.Status == http.StatusNotFound:
+		return result.as(results.Skipped, reasonGone, ""), nil
+	case fault.Final():
+		detail := fmt.Sprintf("Kratos refuses the change with %d", fault.Status)
+		if fault.Said != "" {
+			detail += ": " + fault.Said
 		}
-		if err := sleep(ctx, wait); err != nil {
-			return result, err
-		}
+		return result.as(results.Failed, results.ReasonKratos, detail), nil
 	}
+	return result, fmt.Errorf("write the identity %s: %w", id, err)
 }
 
-func refusedDetail(fault *kratos.Error) string {
-	text := fmt.Sprintf("Kratos refuses the change with %d", fault.Status)
-	if fault.Said != "" {
-		text += ": " + fault.Said
-	}
-	return text
-}
-
-func (f *finisher) changeOnce(ctx context.Context, id string) (FinishResult, error) {
-	result := FinishResult{IdentityID: id}
+func (f *finisher) changeOnce(ctx context.Context, id string) (Result, error) {
+	result := Result{IdentityID: id}
 	before, err := f.Kratos.Read(ctx, id)
 	if err != nil {
 		return result, err

@@ -1,4 +1,4 @@
-package bulk_test
+package export_test
 
 import (
 	"bytes"
@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"ferry/bulk"
+	"ferry/bulk/export"
 	"ferry/test/bulktest"
 )
 
@@ -49,7 +49,7 @@ func (b exportBubble) exportsTo(name string) {
 	if name != "-" {
 		b.opts.Out = filepath.Join(dir, name)
 	}
-	done, err := bulk.Export(b.Context(), b.opts)
+	done, err := export.Run(b.Context(), b.opts)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func (b exportBubble) exportsTo(name string) {
 			b.Errorf("%v, %v, %v", info.Mode(), bulktest.Files(b.T, dir), err)
 		}
 	}
-	if got != want || done != (bulk.Exported{JobID: exportJob, Users: 2, Bytes: int64(len(want)), Path: b.opts.Out}) {
+	if got != want || done != (export.Result{JobID: exportJob, Users: 2, Bytes: int64(len(want)), Path: b.opts.Out}) {
 		b.Errorf("got %+v, %q", done, got)
 	}
 	b.checkProgress()
@@ -180,7 +180,7 @@ func (b exportBubble) goesWrong(c wrong) {
 	b.Helper()
 	dir := b.TempDir()
 	b.opts.Out, b.opts.Connection = filepath.Join(dir, "users.ndjson"), c.connection
-	done, err := bulk.Export(b.Context(), b.opts)
+	done, err := export.Run(b.Context(), b.opts)
 	if len(b.tenant.starts) != c.starts || b.tenant.downloads != c.downloads {
 		b.Errorf("%d starts, %d downloads", len(b.tenant.starts), b.tenant.downloads)
 	}
@@ -196,7 +196,7 @@ func (b exportBubble) goesWrong(c wrong) {
 	if resumable := strings.Contains(err.Error(), exportHint+b.opts.Out); resumable != c.resumable {
 		b.Errorf("resumable %t: %v", resumable, err)
 	}
-	if left := bulktest.Files(b.T, dir); len(left) != 0 || done != (bulk.Exported{}) {
+	if left := bulktest.Files(b.T, dir); len(left) != 0 || done != (export.Result{}) {
 		b.Errorf("left %v, %+v", left, done)
 	}
 }
@@ -209,13 +209,13 @@ func TestExportResumes(t *testing.T) {
 		ctx, cancel := context.WithTimeout(b.Context(), 2500*time.Millisecond)
 		defer cancel()
 		b.opts.Out = filepath.Join(b.TempDir(), "users.ndjson")
-		_, err := bulk.Export(ctx, b.opts)
+		_, err := export.Run(ctx, b.opts)
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.HasSuffix(err.Error(), exportHint+b.opts.Out) || len(bulktest.Files(b.T, filepath.Dir(b.opts.Out))) != 0 {
 			b.Fatalf("got %v", err)
 		}
 		b.progress.lines = nil
 		b.opts.Job = exportJob
-		done, err := bulk.Export(b.Context(), b.opts)
+		done, err := export.Run(b.Context(), b.opts)
 		if err != nil || done.Users != 2 || done.JobID != exportJob || len(tn.starts) != 1 || len(b.progress.lines) != 0 {
 			b.Errorf("%+v, %v, %q, said %q", done, err, tn.starts, b.progress.lines)
 		}
@@ -246,7 +246,7 @@ func TestExportOverFiles(t *testing.T) {
 	} {
 		inExport(t, &exportTenant{}, func(b exportBubble) {
 			b.opts.Out, b.opts.Force = c.out, c.force
-			if _, err := bulk.Export(b.Context(), b.opts); err == nil || !strings.Contains(err.Error(), c.err) {
+			if _, err := export.Run(b.Context(), b.opts); err == nil || !strings.Contains(err.Error(), c.err) {
 				b.Errorf("%s: %v", c.out, err)
 			}
 		})
@@ -257,7 +257,7 @@ func TestExportOverFiles(t *testing.T) {
 	tn := &exportTenant{jobs: []exportAnswer{completed()}, files: []http.HandlerFunc{sends(gzipped(exportUsers))}}
 	inExport(t, tn, func(b exportBubble) {
 		b.opts.Out, b.opts.Force = there, true
-		if _, err := bulk.Export(b.Context(), b.opts); err != nil || bulktest.ReadFile(b.T, there) != exportUsers || !strings.HasSuffix(b.progress.lines[0], " --force") {
+		if _, err := export.Run(b.Context(), b.opts); err != nil || bulktest.ReadFile(b.T, there) != exportUsers || !strings.HasSuffix(b.progress.lines[0], " --force") {
 			b.Errorf("%v, %q", err, b.progress.lines)
 		}
 	})
@@ -276,7 +276,7 @@ func TestExportOvertaken(t *testing.T) {
 	}}}
 	inExport(t, tn, func(b exportBubble) {
 		b.opts.Out = out
-		_, err := bulk.Export(b.Context(), b.opts)
+		_, err := export.Run(b.Context(), b.opts)
 		if err == nil || !strings.Contains(err.Error(), "exists") || bulktest.ReadFile(b.T, out) != "theirs" || len(bulktest.Files(b.T, dir)) != 1 {
 			b.Errorf("%v, %v", err, bulktest.Files(b.T, dir))
 		}
@@ -294,7 +294,7 @@ func TestExportDiskFull(t *testing.T) {
 		}
 		defer full.Close()
 		b.opts.Out, b.opts.Stdout = "-", full
-		if _, err := bulk.Export(b.Context(), b.opts); err == nil || err.Error() != "export: write /dev/full: no space left on device"+exportHint+"-" {
+		if _, err := export.Run(b.Context(), b.opts); err == nil || err.Error() != "export: write /dev/full: no space left on device"+exportHint+"-" {
 			b.Errorf("%v", err)
 		}
 	})
@@ -303,12 +303,12 @@ func TestExportDiskFull(t *testing.T) {
 func TestExportWithoutWhatItNeeds(t *testing.T) {
 	t.Parallel()
 	inExport(t, &exportTenant{}, func(b exportBubble) {
-		for name, opts := range map[string]bulk.ExportOptions{
+		for name, opts := range map[string]export.Options{
 			"auth0":    {Progress: b.progress, Out: "x"},
 			"progress": {Auth0: b.opts.Auth0, Out: "x"},
 			"stdout":   {Auth0: b.opts.Auth0, Progress: b.progress, Out: "-"},
 		} {
-			if _, err := bulk.Export(b.Context(), opts); err == nil {
+			if _, err := export.Run(b.Context(), opts); err == nil {
 				b.Errorf("began without %s", name)
 			}
 		}

@@ -1,4 +1,4 @@
-package bulk_test
+package export_test
 
 import (
 	"bytes"
@@ -18,7 +18,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"ferry/bulk"
+	"ferry/bulk/export"
 	"ferry/secret"
 	"ferry/transport"
 	"ferry/upstream"
@@ -193,7 +193,7 @@ func (p *exportProgress) Done() {
 type exportBubble struct {
 	*testing.T
 
-	opts     bulk.ExportOptions // less what to export, and where
+	opts     export.Options // less what to export, and where
 	tenant   *exportTenant
 	progress *exportProgress
 }
@@ -224,7 +224,7 @@ func inExport(t *testing.T, tn *exportTenant, test func(exportBubble)) {
 			t.Fatal(err)
 		}
 		progress := &exportProgress{}
-		test(exportBubble{t, bulk.ExportOptions{Auth0: auth0, Progress: progress}, tn, progress})
+		test(exportBubble{t, export.Options{Auth0: auth0, Progress: progress}, tn, progress})
 		if progress.open {
 			t.Errorf("a phase was not ended: %v", progress.phases)
 		}

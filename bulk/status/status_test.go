@@ -1,4 +1,4 @@
-package bulk_test
+package status_test
 
 import (
 	"bytes"
@@ -10,29 +10,22 @@ import (
 	"testing"
 	"time"
 
-	"ferry/bulk"
 	"ferry/bulk/kind"
+	"ferry/bulk/status"
 	"ferry/kratos"
 	"ferry/test/bulktest"
 )
 
-func migrated(n int, at time.Time) bulktest.Identity {
-	p := bulktest.Bound(fmt.Sprintf("auth0|m%d", n), fmt.Sprintf("m%d@x.test", n))
-	return bulktest.Marked(p, bulktest.With{"migrated_at": at.Format(time.RFC3339), "import": map[string]any{"as": "created_pending"}})
+// statusOptions read it at bulktest.Now().
+func statusOptions(f *bulktest.Kratos, csv io.Writer) status.Options {
+	return status.Options{Kratos: f.Client(), Stragglers: csv, Progress: &bulktest.Quiet{}, Now: bulktest.Now}
 }
 
-var statusNow = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-
-// statusOptions read it at statusNow.
-func statusOptions(f *bulktest.Kratos, csv io.Writer) bulk.StatusOptions {
-	return bulk.StatusOptions{Kratos: f.Client(), Stragglers: csv, Progress: &bulktest.Quiet{}, Now: func() time.Time { return statusNow }}
-}
-
-// status reads it at statusNow.
-func status(t *testing.T, f *bulktest.Kratos) (bulk.Status, string) {
+// readStatus reads the status at bulktest.Now().
+func readStatus(t *testing.T, f *bulktest.Kratos) (status.Status, string) {
 	t.Helper()
 	var csv bytes.Buffer
-	s, err := bulk.ReadStatus(t.Context(), statusOptions(f, &csv))
+	s, err := status.Read(t.Context(), statusOptions(f, &csv))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +42,7 @@ func TestStatusKinds(t *testing.T) {
 		person bulktest.Identity
 		want   kind.Kind
 	}{
-		"migrated":             {migrated(1, statusNow), kind.Migrated},
+		"migrated":             {bulktest.Migrated(1, bulktest.Now()), kind.Migrated},
 		"recovered":            {unnoted, kind.Own}, // without ever crossing
 		"a hash":               {imported, kind.Hash},
 		"an own password":      {own, kind.Own},
@@ -65,7 +58,7 @@ func TestStatusKinds(t *testing.T) {
 			t.Parallel()
 			f := bulktest.NewKratos(t)
 			f.Add(c.person)
-			s, csv := status(t, f)
+			s, csv := readStatus(t, f)
 			if s.Total != 1 || len(s.Kinds) != 1 || s.Kinds[c.want] != 1 {
 				t.Errorf("got %v, want %s", s.Kinds, c.want)
 			}
@@ -90,37 +83,37 @@ func TestStatusForecast(t *testing.T) {
 	t.Parallel()
 	const day = 24 * time.Hour
 	done := func(days float64) *time.Time {
-		at := statusNow.Add(time.Duration(days * float64(day)))
+		at := bulktest.Now().Add(time.Duration(days * float64(day)))
 		return &at
 	}
 	for name, c := range map[string]struct {
 		ago     []time.Duration // since the migrated ones crossed
 		pending int
-		want    bulk.Status
+		want    status.Status
 	}{
 		"nobody":                 {},
 		"nobody has crossed":     {pending: 2},
-		"all have crossed":       {ago: []time.Duration{2 * day}, want: bulk.Status{Crossed: 1, LastWeek: 1, PerDay: 0.5, Done: done(0)}},
-		"a long time ago":        {ago: []time.Duration{30 * day}, pending: 1, want: bulk.Status{Crossed: 0.5}},
-		"one a minute ago":       {ago: []time.Duration{time.Minute}, pending: 24, want: bulk.Status{Crossed: 0.04, LastDay: 1, LastWeek: 1}},
-		"some in the first day":  {ago: []time.Duration{time.Hour, 23 * time.Hour}, pending: 2, want: bulk.Status{Crossed: 0.5, LastDay: 2, LastWeek: 2}},
-		"after a day":            {ago: []time.Duration{time.Hour, day}, pending: 2, want: bulk.Status{Crossed: 0.5, LastDay: 1, LastWeek: 2, PerDay: 2, Done: done(1)}},
-		"two in two days":        {ago: []time.Duration{time.Hour, 2 * day}, pending: 2, want: bulk.Status{Crossed: 0.5, LastDay: 1, LastWeek: 2, PerDay: 1, Done: done(2)}},
-		"over more than a week":  {ago: []time.Duration{2 * day, 8 * day}, pending: 2, want: bulk.Status{Crossed: 0.5, LastWeek: 1, PerDay: 1.0 / 7, Done: done(14)}},
-		"a clock that runs fast": {ago: []time.Duration{-time.Minute}, want: bulk.Status{Crossed: 1, LastDay: 1, LastWeek: 1}},
+		"all have crossed":       {ago: []time.Duration{2 * day}, want: status.Status{Crossed: 1, LastWeek: 1, PerDay: 0.5, Done: done(0)}},
+		"a long time ago":        {ago: []time.Duration{30 * day}, pending: 1, want: status.Status{Crossed: 0.5}},
+		"one a minute ago":       {ago: []time.Duration{time.Minute}, pending: 24, want: status.Status{Crossed: 0.04, LastDay: 1, LastWeek: 1}},
+		"some in the first day":  {ago: []time.Duration{time.Hour, 23 * time.Hour}, pending: 2, want: status.Status{Crossed: 0.5, LastDay: 2, LastWeek: 2}},
+		"after a day":            {ago: []time.Duration{time.Hour, day}, pending: 2, want: status.Status{Crossed: 0.5, LastDay: 1, LastWeek: 2, PerDay: 2, Done: done(1)}},
+		"two in two days":        {ago: []time.Duration{time.Hour, 2 * day}, pending: 2, want: status.Status{Crossed: 0.5, LastDay: 1, LastWeek: 2, PerDay: 1, Done: done(2)}},
+		"over more than a week":  {ago: []time.Duration{2 * day, 8 * day}, pending: 2, want: status.Status{Crossed: 0.5, LastWeek: 1, PerDay: 1.0 / 7, Done: done(14)}},
+		"a clock that runs fast": {ago: []time.Duration{-time.Minute}, want: status.Status{Crossed: 1, LastDay: 1, LastWeek: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := bulktest.NewKratos(t)
 			f.Page = 3
 			for i, ago := range c.ago {
-				f.Add(migrated(i, statusNow.Add(-ago)))
+				f.Add(bulktest.Migrated(i, bulktest.Now().Add(-ago)))
 			}
 			for i := range c.pending {
 				f.Add(bulktest.Pending(fmt.Sprintf("auth0|p%d", i), fmt.Sprintf("p%d@x.test", i)))
 			}
-			got, _ := status(t, f)
-			c.want.At, c.want.Total, c.want.Kinds = statusNow, len(c.ago)+c.pending, got.Kinds
+			got, _ := readStatus(t, f)
+			c.want.At, c.want.Total, c.want.Kinds = bulktest.Now(), len(c.ago)+c.pending, got.Kinds
 			g, err := json.Marshal(got)
 			w, err2 := json.Marshal(c.want)
 			if err != nil || err2 != nil || string(g) != string(w) {
@@ -134,7 +127,7 @@ func TestStatusForecast(t *testing.T) {
 func TestStatusShareWithoutNatives(t *testing.T) {
 	t.Parallel()
 	f := bulktest.NewKratos(t)
-	f.Add(migrated(1, statusNow))
+	f.Add(bulktest.Migrated(1, bulktest.Now()))
 	f.Add(bulktest.Pending("auth0|p", "p@x.test"))
 	recovered := bulktest.Marked(bulktest.Bound("auth0|r", "r@x.test"), bulktest.With{"import": nil})
 	f.Add(recovered)
@@ -142,7 +135,7 @@ func TestStatusShareWithoutNatives(t *testing.T) {
 	for i := range 8 {
 		f.Add(bulktest.Identity{Traits: map[string]any{"email": fmt.Sprintf("n%d@x.test", i)}, Hash: bulktest.BcryptHash})
 	}
-	s, _ := status(t, f)
+	s, _ := readStatus(t, f)
 	if s.Kinds[kind.Own] != 9 || s.Unbound != 8 || s.Crossed != 0.5 {
 		t.Errorf("%v of %v have crossed", s.Crossed, s.Kinds)
 	}
@@ -162,7 +155,7 @@ func TestStragglersAreNoFormulas(t *testing.T) {
 			p := bulktest.Marked(bulktest.Pending("auth0|1", ""), bulktest.With{"connection": "=c"})
 			p.Traits = map[string]any{"username": name}
 			f.Add(p)
-			_, csv := status(t, f)
+			_, csv := readStatus(t, f)
 			_, row, _ := strings.Cut(csv, "\n")
 			if !strings.HasPrefix(row, want+",false,") || !strings.Contains(row, ",'=c,") {
 				t.Errorf("got %s, want %s", row, want)
@@ -187,7 +180,7 @@ func TestStragglers(t *testing.T) {
 	pending("3", map[string]any{"email": "c@x.test", "phone": "+492"}, kratos.Address{Value: "+492", Via: "sms", Verified: true})
 	pending("4", map[string]any{"username": "dee, the second"})
 	f.Add(bulktest.Inactive(bulktest.Pending("auth0|5", "e@x.test")))
-	_, csv := status(t, f)
+	_, csv := readStatus(t, f)
 	want := "address,verified,identity_id,user_id,connection,imported_at,last_login,locale,name\n"
 	for i, start := range []string{"a@x.test,true", "b@x.test,false", "+492,true", `"dee, the second",false`} {
 		want += fmt.Sprintf("%s,00000000-0000-4000-8000-00000000000%d,auth0|%d,users,2026-10-31T23:00:00Z,,,\n", start, i+1, i+1)
@@ -213,7 +206,7 @@ func TestStragglersOfAnExport(t *testing.T) {
 		p.ID, p.Traits = fmt.Sprintf("00000000-0000-4000-8000-00000000000%d", i+1), traits
 		f.Add(p)
 	}
-	f.Add(migrated(6, statusNow))
+	f.Add(bulktest.Migrated(6, bulktest.Now()))
 	users := bulktest.UsersFile(t, strings.Join([]string{
 		bulktest.User("1", "1@x.test", bulktest.With{"last_login": "2026-01-01T01:00:00+01:00", "name": "=1+1", "locale": " en"}),
 		bulktest.User("2", "2@x.test", bulktest.With{"last_login": "2025-01-01T00:00:00.123Z", "name": "Auth0", "locale": "en"}),
@@ -226,7 +219,7 @@ func TestStragglersOfAnExport(t *testing.T) {
 		var csv bytes.Buffer
 		opts := statusOptions(f, &csv)
 		opts.Users = users
-		if _, err := bulk.ReadStatus(t.Context(), opts); err != nil {
+		if _, err := status.Read(t.Context(), opts); err != nil {
 			t.Fatal(err)
 		}
 		want := []string{
@@ -244,8 +237,8 @@ func TestStragglersOfAnExport(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	opts := statusOptions(f, io.Discard)
-	opts.Users, opts.Now = users, func() time.Time { cancel(); return statusNow }
-	if _, err := bulk.ReadStatus(ctx, opts); err == nil {
+	opts.Users, opts.Now = users, func() time.Time { cancel(); return bulktest.Now() }
+	if _, err := status.Read(ctx, opts); err == nil {
 		t.Error("a list that was cut off is no error")
 	}
 }
@@ -254,14 +247,14 @@ func TestStatusGoesWrong(t *testing.T) {
 	t.Parallel()
 	f := bulktest.NewKratos(t)
 	f.Add(bulktest.Pending("auth0|1", "a@x.test"))
-	if _, err := bulk.ReadStatus(t.Context(), statusOptions(f, &bulktest.BrokenWriter{})); err == nil {
+	if _, err := status.Read(t.Context(), statusOptions(f, &bulktest.BrokenWriter{})); err == nil {
 		t.Error("stragglers that nobody could write are no error")
 	}
-	if s, err := bulk.ReadStatus(t.Context(), statusOptions(f, nil)); err != nil || s.Total != 1 || s.Unbound != 0 {
+	if s, err := status.Read(t.Context(), statusOptions(f, nil)); err != nil || s.Total != 1 || s.Unbound != 0 {
 		t.Errorf("%+v, %v", s, err)
 	}
 	f.On = func(string, int) bulktest.Fault { return bulktest.Refuses403 }
-	if _, err := bulk.ReadStatus(t.Context(), statusOptions(f, nil)); err == nil || !strings.HasPrefix(err.Error(), "read the identities in Kratos: ") {
+	if _, err := status.Read(t.Context(), statusOptions(f, nil)); err == nil || !strings.HasPrefix(err.Error(), "read the identities in Kratos: ") {
 		t.Errorf("the error is %v", err)
 	}
 }

@@ -1,4 +1,13 @@
-package bulk
+// Package export has Auth0 export its users and writes them to a file.
+//
+//	create an unlinked file beside the output
+//	start an export job, unless one is given, and wait until it is complete
+//	download to the unlinked file; count the users and check every line
+//	copy to a second file, rename it to the output
+//
+// A crash leaves no output, and the job, which Auth0 keeps for a day and which the next
+// run can continue. The package does not interpret users beyond their ids.
+package export
 
 import (
 	"context"
@@ -18,8 +27,8 @@ import (
 // stdoutName is what standard output is called where a file is asked for.
 const stdoutName = "-"
 
-// ExportOptions are what an export is made of. Auth0, Out and Progress are required.
-type ExportOptions struct {
+// Options are what an export is made of. Auth0, Out and Progress are required.
+type Options struct {
 	Auth0 *upstream.Management
 	// Connection is the name or the id of the one whose users are exported; empty:
 	// all users of the tenant.
@@ -38,8 +47,8 @@ type ExportOptions struct {
 	Progress progress.Reporter
 }
 
-// Exported is an export that was written whole.
-type Exported struct {
+// Result is an export that was written whole.
+type Result struct {
 	JobID string `json:"job_id"`
 	// Users is how many lines the file has.
 	Users int64 `json:"users"`
@@ -49,8 +58,8 @@ type Exported struct {
 }
 
 // exporting is one export under way.
-type exporting struct {
-	ExportOptions
+type exporter struct {
+	Options
 
 	raw *os.File // the file as it comes from Auth0; it has no name
 }
@@ -60,14 +69,14 @@ type exporting struct {
 // line. What was broken off before goes on with Job, for a day; Progress is told its
 // id as soon as there is one. Refusals and faults of Auth0's are
 // *upstream.ManagementError below what Export says of them.
-func Export(ctx context.Context, opts ExportOptions) (Exported, error) {
+func Run(ctx context.Context, opts Options) (Result, error) {
 	if opts.Auth0 == nil || opts.Progress == nil || opts.Out == stdoutName && opts.Stdout == nil {
-		return Exported{}, errors.New("bulk: auth0, progress, and an output are required")
+		return Result{}, errors.New("export: auth0, progress, and an output are required")
 	}
 	if err := CheckOut(opts.Out, opts.Force); err != nil {
-		return Exported{}, fmt.Errorf("export: %w", err)
+		return Result{}, fmt.Errorf("export: %w", err)
 	}
-	x := &exporting{ExportOptions: opts}
+	x := &exporter{Options: opts}
 	dir := ""
 	if x.Out != stdoutName {
 		dir = filepath.Dir(x.Out)
@@ -75,15 +84,15 @@ func Export(ctx context.Context, opts ExportOptions) (Exported, error) {
 	raw, err := tempfile.New(dir) // before the job, which is in vain where nothing can be written
 	switch {
 	case err != nil && dir == "":
-		return Exported{}, fmt.Errorf("export: %w; with --out FILE it lies beside FILE", err)
+		return Result{}, fmt.Errorf("export: %w; with --out FILE it lies beside FILE", err)
 	case err != nil:
-		return Exported{}, fmt.Errorf("export: %w", err)
+		return Result{}, fmt.Errorf("export: %w", err)
 	}
 	x.raw = raw
 	done, err := x.run(ctx)
 	_ = raw.Close()
 	if err != nil {
-		return Exported{}, fmt.Errorf("export: %w", err)
+		return Result{}, fmt.Errorf("export: %w", err)
 	}
 	return done, nil
 }
@@ -106,25 +115,25 @@ func CheckOut(path string, replace bool) error {
 	return nil
 }
 
-func (x *exporting) run(ctx context.Context) (Exported, error) {
+func (x *exporter) run(ctx context.Context) (Result, error) {
 	if x.Job == "" {
 		if err := x.begin(ctx); err != nil {
-			return Exported{}, err
+			return Result{}, err
 		}
 	}
 	users, err := x.fetch(ctx)
 	if err != nil {
-		return Exported{}, x.resumable(err)
+		return Result{}, x.resumable(err)
 	}
 	written, err := x.write(ctx)
 	if err != nil {
-		return Exported{}, x.resumable(err)
+		return Result{}, x.resumable(err)
 	}
-	return Exported{JobID: x.Job, Users: users, Bytes: written, Path: x.Out}, nil
+	return Result{JobID: x.Job, Users: users, Bytes: written, Path: x.Out}, nil
 }
 
 // begin starts a job and says how to go on with it.
-func (x *exporting) begin(ctx context.Context) error {
+func (x *exporter) begin(ctx context.Context) error {
 	var request upstream.Export
 	if x.Connection != "" {
 		err := x.withinLimits(ctx, func() (err error) {
@@ -152,7 +161,7 @@ func (x *exporting) begin(ctx context.Context) error {
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:@%+,=-]+$`)
 
 // again is the command that goes on with the job.
-func (x *exporting) again() string {
+func (x *exporter) again() string {
 	out := x.Out
 	if !plainWord.MatchString(out) {
 		out = "'" + strings.ReplaceAll(out, "'", `'\''`) + "'"
@@ -172,7 +181,7 @@ var (
 )
 
 // resumable adds how to go on, where that is possible.
-func (x *exporting) resumable(err error) error {
+func (x *exporter) resumable(err error) error {
 	if errors.Is(err, errJobOver) || errors.Is(err, errAnotherJob) {
 		return err
 	}

@@ -1,4 +1,4 @@
-package bulk_test
+package finish_test
 
 import (
 	"bytes"
@@ -14,8 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"ferry/bulk"
+	"ferry/bulk/finish"
 	"ferry/bulk/kind"
+	"ferry/bulk/status"
 	"ferry/test/bulktest"
 )
 
@@ -23,29 +24,29 @@ import (
 type finishing struct {
 	*testing.T
 
-	opts    bulk.FinishOptions
+	opts    finish.Options
 	results bytes.Buffer
 }
 
 func newFinish(t *testing.T, f *bulktest.Kratos) *finishing {
 	t.Helper()
 	x := &finishing{T: t}
-	x.opts = bulk.FinishOptions{
-		Kratos: f.Client(), Write: true, RetryFor: 20 * time.Second, Progress: &bulktest.Quiet{}, Now: func() time.Time { return statusNow },
-		Results: bulk.StreamFinishResults(&x.results),
+	x.opts = finish.Options{
+		Kratos: f.Client(), Write: true, RetryFor: 20 * time.Second, Progress: &bulktest.Quiet{}, Now: bulktest.Now,
+		Results: finish.StreamResults(&x.results),
 	}
 	return x
 }
 
 // run finishes; the results are outcome:reason by user.
-func (x *finishing) run() (bulk.FinishSummary, map[string]string, error) {
+func (x *finishing) run() (finish.Summary, map[string]string, error) {
 	x.Helper()
 	x.results.Reset()
-	summary, err := bulk.Finish(x.Context(), x.opts)
+	summary, err := finish.Run(x.Context(), x.opts)
 	return summary, finishWords(x.T, x.results.String()), err
 }
 
-func (x *finishing) must() (bulk.FinishSummary, map[string]string) {
+func (x *finishing) must() (finish.Summary, map[string]string) {
 	x.Helper()
 	summary, words, err := x.run()
 	if err != nil {
@@ -58,7 +59,7 @@ func finishWords(t *testing.T, text string) map[string]string {
 	t.Helper()
 	words := map[string]string{}
 	for line := range strings.Lines(text) {
-		var r bulk.FinishResult
+		var r finish.Result
 		if err := bulktest.Strict([]byte(line), &r); err != nil || r.IdentityID == "" {
 			t.Fatalf("result %q: %v", line, err)
 		}
@@ -78,7 +79,7 @@ func crowd(f *bulktest.Kratos) {
 	f.Add(linked)
 	f.Add(bulktest.Inactive(bulktest.Pending("auth0|inactive", "inactive@x.test")))
 	f.Add(bulktest.Identity{Traits: map[string]any{"email": "native@x.test"}, Hook: true, ExternalID: "auth0|native"})
-	f.Add(migrated(1, statusNow))
+	f.Add(bulktest.Migrated(1, bulktest.Now()))
 	f.Add(bulktest.Identity{Traits: map[string]any{"email": "own@x.test"}, Hash: bulktest.BcryptHash})
 }
 
@@ -128,10 +129,20 @@ func TestFinish(t *testing.T) {
 	if words["auth0|pending"] != "skipped:finished_earlier" || f.Count("put") != 3 || again.Remaining != 1 {
 		t.Errorf("again: %v, %+v, %d writes", words, again, f.Count("put"))
 	}
-	s, csv := status(t, f)
+	s, csv := readStatus(t, f)
 	if s.Kinds[kind.Finished] != 2 || s.Kinds[kind.Pending] != 1 || strings.Contains(csv, "auth0|pending") {
 		t.Errorf("the status is %+v", s)
 	}
+}
+
+func readStatus(t *testing.T, f *bulktest.Kratos) (status.Status, string) {
+	t.Helper()
+	var csv bytes.Buffer
+	s, err := status.Read(t.Context(), status.Options{Kratos: f.Client(), Stragglers: &csv, Progress: &bulktest.Quiet{}, Now: bulktest.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, csv.String()
 }
 
 func asText(t *testing.T, v any) string {
@@ -170,7 +181,7 @@ func TestFinishUndo(t *testing.T) {
 			t.Errorf("%s became %s", asText(t, before[i]), asText(t, p))
 		}
 	}
-	if s, _ := status(t, f); s.Kinds[kind.Own] != 2 || s.Kinds[kind.Finished] != 0 {
+	if s, _ := readStatus(t, f); s.Kinds[kind.Own] != 2 || s.Kinds[kind.Finished] != 0 {
 		t.Errorf("the status is %+v", s)
 	}
 	if _, words := x.must(); len(words) != 1 || words["auth0|linked"] != "skipped:own_password" {
@@ -305,7 +316,7 @@ func TestFinishResultsFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "finish.ndjson")
 	x := newFinish(t, f)
 	ctx, cancel := context.WithCancel(t.Context())
-	run := func(ctx context.Context) (bulk.FinishSummary, error) { return x.runInto(ctx, path) }
+	run := func(ctx context.Context) (finish.Summary, error) { return x.runInto(ctx, path) }
 	f.On = func(kind string, n int) bulktest.Fault {
 		if kind == "put" && n == 3 {
 			cancel()
@@ -335,23 +346,23 @@ func TestFinishResultsFile(t *testing.T) {
 		}
 	}
 	appendTo(t, path, `{"line":1,"outcome":"skipped"}`+"\n")
-	if _, err := bulk.OpenFinishResults(path); err == nil || !strings.Contains(err.Error(), "not a result of finish") {
+	if _, err := finish.OpenResults(path); err == nil || !strings.Contains(err.Error(), "not a result of finish") {
 		t.Errorf("the error is %v", err)
 	}
 }
 
 // runInto finishes with a results file.
-func (x *finishing) runInto(ctx context.Context, path string) (bulk.FinishSummary, error) {
+func (x *finishing) runInto(ctx context.Context, path string) (finish.Summary, error) {
 	x.Helper()
-	done, err := bulk.OpenFinishResults(path)
+	done, err := finish.OpenResults(path)
 	if err != nil {
 		x.Fatal(err)
 	}
-	if _, err := bulk.OpenFinishResults(path); err == nil {
+	if _, err := finish.OpenResults(path); err == nil {
 		x.Error("two runs write one file")
 	}
 	x.opts.Results = done
-	summary, err := bulk.Finish(ctx, x.opts)
+	summary, err := finish.Run(ctx, x.opts)
 	return summary, errors.Join(err, done.Close())
 }
 

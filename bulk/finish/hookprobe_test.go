@@ -1,4 +1,4 @@
-package bulk_test
+package finish_test
 
 import (
 	"io"
@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"ferry/bulk"
+	"ferry/bulk/finish"
 	"ferry/secret"
 )
 
@@ -42,7 +42,7 @@ func TestHookProbe(t *testing.T) {
 				_, _ = io.WriteString(w, text)
 			}))
 			defer srv.Close()
-			probe := bulk.HookProbe{URL: srv.URL, Key: secret.New("key"), Transport: &http.Transport{DisableKeepAlives: true}}
+			probe := finish.HookProbe{URL: srv.URL, Key: secret.New("key"), Transport: &http.Transport{DisableKeepAlives: true}}
 			errorSays(t, probe.Closed(t.Context()), c.closed)
 			if c.closed == "" && calls.Load() < 10 {
 				t.Errorf("%d calls", calls.Load())
@@ -53,7 +53,7 @@ func TestHookProbe(t *testing.T) {
 	}
 	gone := httptest.NewServer(http.NotFoundHandler())
 	gone.Close()
-	probe := bulk.HookProbe{URL: gone.URL, Key: secret.New("key"), Transport: &http.Transport{}}
+	probe := finish.HookProbe{URL: gone.URL, Key: secret.New("key"), Transport: &http.Transport{}}
 	errorSays(t, probe.Closed(t.Context()), "does `ferry serve` run there?")
 	probe.URL = ":"
 	errorSays(t, probe.Closed(t.Context()), "the URL is not valid")

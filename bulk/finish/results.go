@@ -1,4 +1,4 @@
-package bulk
+package finish
 
 import (
 	"encoding/json"
@@ -9,23 +9,23 @@ import (
 	"ferry/bulk/results"
 )
 
-// FinishResults receives the results of Finish, a line each.
-type FinishResults struct {
+// Results receives the results of Finish, a line each.
+type Results struct {
 	to       io.Writer
 	file     *results.File   // nil: a stream
 	finished map[string]bool // identities that earlier runs finished
 }
 
-// StreamFinishResults writes results to w.
-func StreamFinishResults(w io.Writer) *FinishResults { return &FinishResults{to: w} }
+// StreamResults writes results to w.
+func StreamResults(w io.Writer) *Results { return &Results{to: w} }
 
-// OpenFinishResults opens or creates a results file and reads the lines of earlier runs.
-func OpenFinishResults(path string) (*FinishResults, error) {
+// OpenResults opens or creates a results file and reads the lines of earlier runs.
+func OpenResults(path string) (*Results, error) {
 	file, err := results.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	r := &FinishResults{to: file, file: file, finished: map[string]bool{}}
+	r := &Results{to: file, file: file, finished: map[string]bool{}}
 	if err := file.Load(r.resume); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
@@ -33,8 +33,8 @@ func OpenFinishResults(path string) (*FinishResults, error) {
 }
 
 // resume notes a line that an earlier run wrote.
-func (r *FinishResults) resume(line []byte) error {
-	var result FinishResult
+func (r *Results) resume(line []byte) error {
+	var result Result
 	if err := json.Unmarshal(line, &result); err != nil || result.IdentityID == "" || result.Outcome == "" {
 		return errors.New("a line is not a result of finish; name another file")
 	}
@@ -48,9 +48,9 @@ func (r *FinishResults) resume(line []byte) error {
 }
 
 // has reports whether an earlier run finished the identity.
-func (r *FinishResults) has(id string) bool { return r != nil && r.finished[id] }
+func (r *Results) has(id string) bool { return r != nil && r.finished[id] }
 
-func (r *FinishResults) write(result FinishResult) error {
+func (r *Results) write(result Result) error {
 	if r == nil {
 		return nil
 	}
@@ -65,7 +65,7 @@ func (r *FinishResults) write(result FinishResult) error {
 }
 
 // Close closes the file.
-func (r *FinishResults) Close() error {
+func (r *Results) Close() error {
 	if r == nil || r.file == nil {
 		return nil
 	}

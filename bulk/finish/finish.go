@@ -1,4 +1,13 @@
-package bulk
+// Package finish ends the pending state of identities that were imported and whose users
+// never logged in, and can restore it. Their password becomes a random hash.
+//
+//	check that no login can match
+//	read all identities, note the ids of the pending ones
+//	wait for logins that Kratos may still be storing
+//	for each id: read it; still pending? write it; read the answer
+//
+// It changes no identity with a password, and none that an import did not create.
+package finish
 
 import (
 	"context"
@@ -11,6 +20,7 @@ import (
 	"ferry/bulk/kind"
 	"ferry/bulk/progress"
 	"ferry/bulk/results"
+	"ferry/bulk/retry"
 	"ferry/bulk/scan"
 	"ferry/kratos"
 )
@@ -24,8 +34,8 @@ const (
 	reasonGone        = "deleted"
 )
 
-// FinishOptions are the options of Finish. Kratos, Progress and Now are required.
-type FinishOptions struct {
+// Options are the options of Finish. Kratos, Progress and Now are required.
+type Options struct {
 	Kratos *kratos.Client
 	// Write makes the changes. Otherwise Finish only says what it would do.
 	Write bool
@@ -42,13 +52,13 @@ type FinishOptions struct {
 	// RetryFor is how long a Kratos that does not answer is asked again; 0 is 30 s.
 	RetryFor time.Duration
 	// Results receives a line for each identity; nil: no results.
-	Results  *FinishResults
+	Results  *Results
 	Progress progress.Reporter
 	Now      func() time.Time
 }
 
-// FinishSummary is what Finish did, or without Write what it would do.
-type FinishSummary struct {
+// Summary is what Finish did, or without Write what it would do.
+type Summary struct {
 	DryRun bool `json:"dry_run"`
 	Undo   bool `json:"undo"`
 	// Identities is how many Kratos has, Pending how many of them were pending before,
@@ -62,12 +72,12 @@ type FinishSummary struct {
 }
 
 // Failed is how many identities could not be changed.
-func (s FinishSummary) Failed() int { return s.Outcomes[results.Failed] }
+func (s Summary) Failed() int { return s.Outcomes[results.Failed] }
 
 const (
-	finishInFlight = 4
-	// finishCheckEvery is how many identities are written between two calls of Check.
-	finishCheckEvery = 50
+	inFlight = 4
+	// checkEvery is how many identities are written between two calls of Check.
+	checkEvery = 50
 )
 
 // Finish ends the pending state of the identities that were imported and never crossed.
@@ -81,14 +91,14 @@ const (
 //
 // Kratos has no conditional write. A login that matches between the read and the write
 // would lose its password, hence Check and Wait. Finish can be interrupted and run again.
-func Finish(ctx context.Context, opts FinishOptions) (FinishSummary, error) {
+func Run(ctx context.Context, opts Options) (Summary, error) {
 	if opts.Kratos == nil || opts.Progress == nil || opts.Now == nil {
-		return FinishSummary{}, errors.New("bulk: finish needs Kratos, progress and a clock")
+		return Summary{}, errors.New("finish: Kratos, progress and a clock are required")
 	}
 	if opts.RetryFor <= 0 {
-		opts.RetryFor = defaultRetryFor
+		opts.RetryFor = 30 * time.Second
 	}
-	f := &finisher{FinishOptions: opts, summary: FinishSummary{
+	f := &finisher{Options: opts, summary: Summary{
 		DryRun: !opts.Write, Undo: opts.Undo, Outcomes: map[results.Outcome]int{}, Reasons: map[string]int{},
 	}}
 	err := f.do(ctx)
@@ -97,12 +107,12 @@ func Finish(ctx context.Context, opts FinishOptions) (FinishSummary, error) {
 
 // finisher is one call of Finish.
 type finisher struct {
-	FinishOptions
+	Options
 
 	ids []string // of the identities to change
 
 	mu      sync.Mutex
-	summary FinishSummary
+	summary Summary
 }
 
 func (f *finisher) do(ctx context.Context) error {
@@ -118,7 +128,7 @@ func (f *finisher) do(ctx context.Context) error {
 	}
 	if left := f.Wait - f.Now().Sub(started); left > 0 {
 		f.Progress.Say("waiting " + left.Round(time.Second).String() + " for logins that Kratos may still be storing")
-		if err := sleep(ctx, left); err != nil {
+		if err := retry.Sleep(ctx, left); err != nil {
 			return err
 		}
 	}
@@ -172,8 +182,8 @@ func (f *finisher) concerns(record kratos.Record) bool {
 }
 
 // look says whether an identity is to be changed, and what its result is where not.
-func (f *finisher) look(record kratos.Record) (todo bool, result FinishResult) {
-	result = FinishResult{IdentityID: record.ID, UserID: kind.Primary(record)}
+func (f *finisher) look(record kratos.Record) (todo bool, result Result) {
+	result = Result{IdentityID: record.ID, UserID: kind.Primary(record)}
 	_, marked := record.FinishMark()
 	switch {
 	case f.Undo && !marked:
@@ -203,10 +213,10 @@ func (f *finisher) writeAll(ctx context.Context) error {
 	f.Progress.Start(what, int64(len(f.ids)))
 	defer f.Progress.Done()
 	group, groupCtx := errgroup.WithContext(ctx)
-	group.SetLimit(finishInFlight)
+	group.SetLimit(inFlight)
 	var checked error
 	for i, id := range f.ids {
-		if i%finishCheckEvery == 0 {
+		if i%checkEvery == 0 {
 			if checked = f.check(groupCtx); checked != nil {
 				break
 			}
@@ -230,7 +240,7 @@ func (f *finisher) writeAll(ctx context.Context) error {
 }
 
 // report counts a result and writes its line.
-func (f *finisher) report(result FinishResult) error {
+func (f *finisher) report(result Result) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.summary.Outcomes[result.Outcome]++
@@ -247,8 +257,8 @@ func (f *finisher) report(result FinishResult) error {
 	return f.Results.write(result)
 }
 
-// FinishResult is what became of one identity.
-type FinishResult struct {
+// Result is what became of one identity.
+type Result struct {
 	IdentityID string          `json:"identity_id"`
 	UserID     string          `json:"user_id,omitempty"`
 	Outcome    results.Outcome `json:"outcome"`
@@ -258,7 +268,7 @@ type FinishResult struct {
 	Detail string `json:"detail,omitempty"`
 }
 
-func (r FinishResult) as(outcome results.Outcome, reason, detail string) FinishResult {
+func (r Result) as(outcome results.Outcome, reason, detail string) Result {
 	r.Outcome, r.Reason, r.Detail = outcome, reason, detail
 	return r
 }
