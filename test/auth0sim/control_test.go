@@ -133,6 +133,7 @@ func TestControlJournal(t *testing.T) {
 		t.Errorf("got %+v", requests)
 	}
 }
+
 func TestControlRefusals(t *testing.T) {
 	t.Parallel()
 	sim, _ := startControl(t)
