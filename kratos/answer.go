@@ -6,100 +6,147 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"time"
 
+	client "github.com/ory/kratos-client-go"
+
+	"ferry/secret"
 	"ferry/strictjson"
 	"ferry/transport"
 )
 
-// read makes one call of the generated client and decodes its answer. The client
-// makes the request; what it makes of the answer is not used, because it takes the
-// last of two equal keys. What is below one of the foreign names is nobody's concern.
-func (c *Client) read(ctx context.Context, into any, call func(context.Context) error, foreign ...string) error {
-	got := answer{limit: maxAnswerBytes}
-	err := call(context.WithValue(ctx, answerKey{}, &got))
-	return got.decode(err, into, foreign...)
+const userAgent = "ferry"
+
+// api sends requests to Kratos, with bounds on their time and on the size of the answers.
+type api struct {
+	client.IdentityAPI
+
+	http      *http.Client
+	adminHost string
+	token     secret.String
+	total     time.Duration // of one call, waits for rate limits included
 }
 
-// send asks without the generated client, which follows no redirects either.
-func (c *Client) send(ctx context.Context, method string, to *url.URL, body []byte, limit int64) (answer, error) {
-	got := answer{limit: limit}
-	req, err := http.NewRequestWithContext(context.WithValue(ctx, answerKey{}, &got), method, to.String(), bytes.NewReader(body))
+// newAPI makes an api. timeout bounds one request, limit the body of its answer.
+func newAPI(opts Options, admin *url.URL, timeout time.Duration, limit int64) api {
+	a := api{adminHost: admin.Host, token: opts.Token, total: timeout + opts.RateLimitWait}
+	var sender http.RoundTripper = reader{next: opts.Transport, limit: limit}
+	if opts.RateLimitWait > 0 {
+		sender = patient{next: sender, attempt: timeout, wait: opts.RateLimitWait, pause: opts.RetryPause, now: time.Now, sleep: sleep}
+	}
+	a.http = &http.Client{
+		Transport:     sender,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	cfg := client.NewConfiguration()
+	cfg.Servers = client.ServerConfigurations{{URL: admin.String()}}
+	cfg.UserAgent = userAgent
+	cfg.HTTPClient = a.http
+	if !opts.Token.Empty() {
+		cfg.DefaultHeader["Authorization"] = "Bearer " + opts.Token.Reveal()
+	}
+	a.IdentityAPI = client.NewAPIClient(cfg).IdentityAPI
+	return a
+}
+
+// bound limits the time of a call.
+func (a api) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, a.total)
+}
+
+// send makes a request that the generated client cannot make. The token goes to the admin
+// API only.
+func (a api) send(ctx context.Context, method string, to *url.URL, body []byte) (answer, error) {
+	req, err := http.NewRequestWithContext(ctx, method, to.String(), bytes.NewReader(body))
 	if err != nil {
-		return answer{}, err
+		return answer{}, noAnswer(err)
 	}
 	req.Header.Set("User-Agent", userAgent)
 	req.Header.Set("Accept", "application/json")
 	if len(body) > 0 {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	if to.Host == c.admin.Host && !c.token.Empty() {
-		req.Header.Set("Authorization", "Bearer "+c.token.Reveal())
+	if to.Host == a.adminHost && !a.token.Empty() {
+		req.Header.Set("Authorization", "Bearer "+a.token.Reveal())
 	}
-	resp, err := c.http.Do(req)
+	resp, err := a.http.Do(req)
 	if err != nil {
-		return answer{}, err
+		return answer{}, noAnswer(err)
 	}
-	return got, resp.Body.Close()
+	return receive(resp)
 }
 
-// answer is an HTTP answer, read whole; its status is 0 while there is none.
+// ask makes one call of the generated client and returns the answer undecoded: the client
+// would take the last of two equal keys. Its errors about the answer do not count either.
+func ask[T any](call interface {
+	Execute() (T, *http.Response, error)
+},
+) (answer, error) {
+	_, resp, err := call.Execute()
+	if resp == nil {
+		return answer{}, noAnswer(err)
+	}
+	return receive(resp)
+}
+
+// answer is an HTTP answer with its whole body.
 type answer struct {
-	limit    int64 // of the body, in bytes
-	status   int
-	body     []byte
-	location string   // of a redirect
-	links    []string // the Link headers
+	status int
+	header http.Header
+	body   []byte
 }
 
-// fault is nil for an answer to rely on; err is why there is none.
-func (a answer) fault(err error) error {
-	switch {
-	case a.status == 0:
-		return noAnswer(err)
-	case a.status != http.StatusOK:
+func receive(resp *http.Response) (answer, error) {
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return answer{}, noAnswer(err)
+	}
+	return answer{resp.StatusCode, resp.Header, body}, nil
+}
+
+// ok returns an *Error unless the status is 200.
+func (a answer) ok() error {
+	if a.status != http.StatusOK {
 		return refusal(a.status, a.body)
 	}
 	return nil
 }
 
-// decode reads the answer strictly; err is why there is none.
-func (a answer) decode(err error, into any, foreign ...string) error {
-	if err := a.fault(err); err != nil {
+// decode reads the body of an answer with status 200 strictly.
+func (a answer) decode(into any) error {
+	if err := a.ok(); err != nil {
 		return err
 	}
-	if strictjson.Unmarshal(a.body, into, append(opaque(), foreign...)...) != nil {
+	if strictjson.Unmarshal(a.body, into, opaque()...) != nil {
 		return invalidResponse("answer_malformed")
 	}
 	return nil
 }
 
-// answerKey finds, in a request's context, the *answer to fill.
-type answerKey struct{}
+// reader reads answers to their end, up to a limit, before anything of them is used: only
+// then is it known that the connection brought nothing else.
+type reader struct {
+	next  http.RoundTripper
+	limit int64
+}
 
-// reader reads answers whole, up to their bound, and keeps them from the generated
-// client, which is left with an empty body.
-type reader struct{ next http.RoundTripper }
-
+// RoundTrip implements http.RoundTripper.
 func (r reader) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := r.next.RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}
-	whole := resp.Body
-	defer func() { _ = whole.Close() }()
+	unread := resp.Body
+	defer func() { _ = unread.Close() }()
 	if resp.StatusCode < http.StatusOK {
 		return nil, transport.ErrSwitched // its body would never end
 	}
-	got, ok := req.Context().Value(answerKey{}).(*answer)
-	if !ok {
-		got = &answer{limit: maxAnswerBytes}
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(nil, whole, got.limit))
+	body, err := io.ReadAll(http.MaxBytesReader(nil, unread, r.limit))
 	if err != nil {
 		return nil, err
 	}
-	got.status, got.body = resp.StatusCode, body
-	got.location, got.links = resp.Header.Get("Location"), resp.Header.Values("Link")
-	resp.Body, resp.ContentLength = http.NoBody, 0
+	resp.Body = io.NopCloser(bytes.NewReader(body))
+	resp.Header.Del("Content-Type") // without it, the generated client spends no time on decoding
 	return resp, nil
 }

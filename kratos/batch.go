@@ -9,7 +9,6 @@ import (
 	"github.com/google/uuid"
 
 	"ferry/outcome"
-	"ferry/strictjson"
 )
 
 // MaxBatch is how many identities a batch may have: the limit of Kratos 26.2.
@@ -40,7 +39,7 @@ func (c *Client) CreateBatch(ctx context.Context, bodies [][]byte) ([]Created, e
 	if len(bodies) == 0 {
 		return nil, nil
 	}
-	ctx, cancel := c.bound(ctx, c.batchTimeout)
+	ctx, cancel := c.many.bound(ctx)
 	defer cancel()
 	asked := make([]string, len(bodies))
 	for i := range asked {
@@ -50,17 +49,17 @@ func (c *Client) CreateBatch(ctx context.Context, bodies [][]byte) ([]Created, e
 	if err != nil {
 		return nil, err
 	}
-	got, err := c.send(ctx, http.MethodPatch, c.admin.JoinPath("admin", "identities"), body, maxListBytes)
+	got, err := c.many.send(ctx, http.MethodPatch, c.admin.JoinPath("admin", "identities"), body)
+	if err != nil {
+		return nil, err
+	}
 	if got.status == http.StatusConflict && len(bodies) == 1 {
 		// Kratos does not answer by item where there is one, and it conflicts.
 		if reason := said(got.body); reason != "" {
 			return []Created{{Status: got.status, Reason: reason}}, nil
 		}
 	}
-	if err := got.fault(err); err != nil {
-		return nil, err
-	}
-	return created(got.body, asked)
+	return created(got, asked)
 }
 
 // batchBody puts the bodies as they stand into one request.
@@ -95,12 +94,12 @@ type itemJSON struct {
 
 // created reads the answer to a batch. It must speak of what was asked, in that order,
 // and say one thing of each.
-func created(text []byte, asked []string) ([]Created, error) {
+func created(got answer, asked []string) ([]Created, error) {
 	var answer struct {
 		Identities []itemJSON `json:"identities"`
 	}
-	if strictjson.Unmarshal(text, &answer) != nil {
-		return nil, invalidResponse("answer_malformed")
+	if err := got.decode(&answer); err != nil {
+		return nil, err
 	}
 	if len(answer.Identities) != len(asked) {
 		return nil, invalidResponse("batch_length")

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	client "github.com/ory/kratos-client-go"
-
 	"ferry/secret"
 )
 
@@ -26,7 +24,7 @@ const (
 	defaultRetryPause   = time.Second
 )
 
-// Options are what a Client is made of.
+// Options configure a Client. AdminURL, Timeout and Transport are required.
 type Options struct {
 	// AdminURL is Kratos' admin API, such as http://127.0.0.1:4434.
 	AdminURL string
@@ -55,16 +53,10 @@ type Options struct {
 
 // Client asks one Kratos. It is safe for concurrent use.
 type Client struct {
-	api          client.IdentityAPI
-	http         *http.Client
-	admin        *url.URL
-	public       *url.URL // nil: where the admin API redirects to
-	token        secret.String
-	timeout      time.Duration
-	batchTimeout time.Duration
-	retryPause   time.Duration
-
-	rateLimitWait time.Duration
+	admin      *url.URL
+	public     *url.URL // nil: where the admin API redirects to
+	one, many  api      // for calls about one identity and about many
+	retryPause time.Duration
 }
 
 // New makes a Client. It sends nothing.
@@ -74,38 +66,23 @@ func New(opts Options) (*Client, error) {
 	}
 	admin, err := url.Parse(strings.TrimRight(opts.AdminURL, "/"))
 	if err != nil {
-		return nil, errors.New("kratos: the admin URL is none")
+		return nil, errors.New("kratos: invalid admin URL")
 	}
 	var public *url.URL
 	if opts.PublicURL != "" {
 		if public, err = url.Parse(strings.TrimRight(opts.PublicURL, "/")); err != nil {
-			return nil, errors.New("kratos: the public URL is not a valid URL")
+			return nil, errors.New("kratos: invalid public URL")
 		}
 	}
-	cfg := client.NewConfiguration()
-	cfg.Servers = client.ServerConfigurations{{URL: strings.TrimRight(opts.AdminURL, "/")}}
-	cfg.UserAgent = userAgent
-	cfg.HTTPClient = &http.Client{
-		Transport:     reader{opts.Transport},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	if opts.BatchTimeout <= 0 {
+		opts.BatchTimeout = defaultBatchTimeout
 	}
-	if !opts.Token.Empty() {
-		cfg.DefaultHeader["Authorization"] = "Bearer " + opts.Token.Reveal()
+	if opts.RetryPause <= 0 {
+		opts.RetryPause = defaultRetryPause
 	}
-	c := &Client{
-		api: client.NewAPIClient(cfg).IdentityAPI, http: cfg.HTTPClient, admin: admin, public: public, token: opts.Token,
-		timeout: opts.Timeout, batchTimeout: opts.BatchTimeout, retryPause: opts.RetryPause, rateLimitWait: opts.RateLimitWait,
-	}
-	if c.batchTimeout <= 0 {
-		c.batchTimeout = defaultBatchTimeout
-	}
-	if c.retryPause <= 0 {
-		c.retryPause = defaultRetryPause
-	}
-	if c.rateLimitWait > 0 {
-		cfg.HTTPClient.Transport = patient{next: cfg.HTTPClient.Transport, wait: c.rateLimitWait, pause: c.retryPause, now: time.Now, sleep: sleep}
-	}
-	return c, nil
+	return &Client{
+		admin: admin, public: public, retryPause: opts.RetryPause,
+		one:  newAPI(opts, admin, opts.Timeout, maxAnswerBytes),
+		many: newAPI(opts, admin, opts.BatchTimeout, maxListBytes),
+	}, nil
 }
-
-const userAgent = "ferry"

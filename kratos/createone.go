@@ -2,7 +2,6 @@ package kratos
 
 import (
 	"context"
-	"errors"
 	"net/http"
 )
 
@@ -13,22 +12,21 @@ import (
 // An *Error means that the request was not answered; Kratos may have created the identity
 // all the same.
 func (c *Client) CreateOne(ctx context.Context, body []byte) (Created, error) {
-	ctx, cancel := c.bound(ctx, c.timeout)
+	ctx, cancel := c.one.bound(ctx)
 	defer cancel()
-	got, err := c.send(ctx, http.MethodPost, c.admin.JoinPath("admin", "identities"), body, maxAnswerBytes)
-	if err == nil && got.status == http.StatusCreated {
+	got, err := c.one.send(ctx, http.MethodPost, c.admin.JoinPath("admin", "identities"), body)
+	if err != nil {
+		return Created{}, err
+	}
+	if got.status == http.StatusCreated {
 		if id := idOf(got.body); id != "" {
 			return Created{ID: id}, nil
 		}
 		return Created{}, invalidResponse("identity_id")
 	}
-	err = got.fault(err)
-	var fault *Error
-	switch {
-	case err == nil:
-		return Created{}, invalidResponse("unknown_answer")
-	case errors.As(err, &fault) && fault.Final() && fault.Status != http.StatusNotFound:
+	fault := refusal(got.status, got.body) // 200 is one too: nothing was created
+	if fault.Final() && fault.Status != http.StatusNotFound {
 		return Created{Status: fault.Status, Reason: fault.Said}, nil
 	}
-	return Created{}, err
+	return Created{}, fault
 }

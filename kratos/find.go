@@ -21,15 +21,9 @@ import (
 // metadata_admin of a listed identity from the same database, in the same request. It
 // is asked to be strongly consistent, because a database may keep replicas.
 func (c *Client) Find(ctx context.Context, identifier string) (Identity, error) {
-	ctx, cancel := c.bound(ctx, c.timeout)
+	ctx, cancel := c.one.bound(ctx)
 	defer cancel()
-	got := answer{limit: maxAnswerBytes}
-	_, _, err := c.api.ListIdentities(context.WithValue(ctx, answerKey{}, &got)).
-		CredentialsIdentifier(identifier).IncludeCredential([]string{password}).Consistency("strong").Execute() //nolint:bodyclose // reader has read it
-	if err := got.fault(err); err != nil {
-		return Identity{}, err
-	}
-	items, err := elements(got.body)
+	items, _, err := list(c.one.ListIdentities(ctx).CredentialsIdentifier(identifier).IncludeCredential([]string{password}).Consistency("strong"))
 	if err != nil {
 		return Identity{}, err
 	}

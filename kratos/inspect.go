@@ -20,19 +20,17 @@ const nobodysID = "ferry-doctor-nobody"
 
 // Abilities asks what this Kratos can do, and whether ferry may read identities.
 func (c *Client) Abilities(ctx context.Context) (Abilities, error) {
-	ctx, cancel := c.bound(ctx, c.timeout)
+	ctx, cancel := c.one.bound(ctx)
 	defer cancel()
-	if _, err := c.list(ctx, func(ctx context.Context) error {
-		_, _, err := c.api.ListIdentities(ctx).PageSize(1).Execute() //nolint:bodyclose // reader has read it
-		return err
-	}); err != nil {
+	if _, err := listIDs(c.one.ListIdentities(ctx).PageSize(1)); err != nil {
 		return Abilities{}, err
 	}
-	got, err := c.send(ctx, http.MethodGet, c.admin.JoinPath("admin", "identities", "by", "external", nobodysID), nil, maxAnswerBytes)
-	if got.status != http.StatusNotFound {
-		if fault := got.fault(err); fault != nil {
-			return Abilities{}, fault
-		}
+	got, err := c.one.send(ctx, http.MethodGet, c.admin.JoinPath("admin", "identities", "by", "external", nobodysID), nil)
+	if err == nil && got.status != http.StatusNotFound {
+		err = got.ok()
+	}
+	if err != nil {
+		return Abilities{}, err
 	}
 	return Abilities{ExternalIDs: isMissingIdentity(got.body)}, nil
 }

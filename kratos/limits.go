@@ -14,13 +14,14 @@ const maxPause = 30 * time.Second
 
 // patient makes a request again where the answer is 429: Ory Network limits how many
 // requests a project may make, and answers so before it does anything. It wraps reader,
-// which leaves nothing of an answer to be read.
+// so that it holds no connection while it waits.
 type patient struct {
-	next  http.RoundTripper
-	wait  time.Duration // bounds all waits of a request together
-	pause time.Duration // the first wait where the answer names none; doubled each time
-	now   func() time.Time
-	sleep func(context.Context, time.Duration) error
+	next    http.RoundTripper
+	attempt time.Duration // bounds one attempt
+	wait    time.Duration // bounds all waits of a request together
+	pause   time.Duration // the first wait where the answer names none; doubled each time
+	now     func() time.Time
+	sleep   func(context.Context, time.Duration) error
 }
 
 // RoundTrip implements http.RoundTripper. It returns the last 429 where waiting is of no
@@ -36,7 +37,7 @@ func (p patient) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	left, pause := p.wait, p.pause
 	for {
-		resp, err := p.attempt(req, body)
+		resp, err := p.try(req, body)
 		if err != nil || resp.StatusCode != http.StatusTooManyRequests {
 			return resp, err
 		}
@@ -49,7 +50,6 @@ func (p patient) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		switch err := p.sleep(req.Context(), wait); {
 		case req.Context().Err() != nil:
-			forget(req.Context())
 			return nil, req.Context().Err()
 		case err != nil:
 			return resp, nil
@@ -58,28 +58,15 @@ func (p patient) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// attempt makes the request once, within the time that one request has.
-func (p patient) attempt(req *http.Request, body []byte) (*http.Response, error) {
-	ctx := req.Context()
-	forget(ctx)
-	if bound, ok := ctx.Value(attemptKey{}).(time.Duration); ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, bound)
-		defer cancel()
-	}
-	attempt := req.Clone(ctx)
+// try makes the request once, within the time that one request has.
+func (p patient) try(req *http.Request, body []byte) (*http.Response, error) {
+	ctx, cancel := context.WithTimeout(req.Context(), p.attempt)
+	defer cancel() // reader has read the answer
+	again := req.Clone(ctx)
 	if req.Body != nil {
-		attempt.Body, attempt.GetBody = io.NopCloser(bytes.NewReader(body)), nil
+		again.Body, again.GetBody = io.NopCloser(bytes.NewReader(body)), nil
 	}
-	return p.next.RoundTrip(attempt)
-}
-
-// forget empties what reader has kept of the attempt before: an answer that is not the
-// last one is no answer.
-func forget(ctx context.Context) {
-	if got, ok := ctx.Value(answerKey{}).(*answer); ok {
-		*got = answer{limit: got.limit}
-	}
+	return p.next.RoundTrip(again)
 }
 
 // retryAfter is how long an answer asks to wait: by Retry-After (RFC 9110, 10.2.3), or
@@ -111,12 +98,4 @@ func sleep(ctx context.Context, wait time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-// attemptKey finds, in a request's context, how long one attempt may take.
-type attemptKey struct{}
-
-// bound limits a call. Where the client waits for rate limits, the waits come on top.
-func (c *Client) bound(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithValue(ctx, attemptKey{}, limit), limit+c.rateLimitWait)
 }

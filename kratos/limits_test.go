@@ -52,13 +52,15 @@ func limitedClient(t *testing.T, l *limiter, wait time.Duration, slept *[]time.D
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p, ok := c.http.Transport.(patient); ok {
-		p.now = func() time.Time { return time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC) }
-		p.sleep = func(ctx context.Context, wait time.Duration) error {
-			*slept = append(*slept, wait)
-			return ctx.Err()
+	for _, client := range []*http.Client{c.one.http, c.many.http} {
+		if p, ok := client.Transport.(patient); ok {
+			p.now = func() time.Time { return time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC) }
+			p.sleep = func(ctx context.Context, wait time.Duration) error {
+				*slept = append(*slept, wait)
+				return ctx.Err()
+			}
+			client.Transport = p
 		}
-		c.http.Transport = p
 	}
 	return c
 }
@@ -140,7 +142,7 @@ func TestRateLimitIsWaitedForByEveryCall(t *testing.T) {
 	}
 }
 
-// TestRateLimitEndsWithItsCaller: whoever gives up does not wait.
+// TestRateLimitEndsWithItsCaller: a caller that gives up does not wait.
 func TestRateLimitEndsWithItsCaller(t *testing.T) {
 	l := startLimiter(t, limitedIdentity, after("Retry-After", "200"))
 	c, err := New(Options{AdminURL: l.URL, Timeout: time.Minute, Transport: l.Client().Transport, RateLimitWait: time.Hour})
@@ -148,12 +150,12 @@ func TestRateLimitEndsWithItsCaller(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	p, _ := c.http.Transport.(patient)
+	p, _ := c.one.http.Transport.(patient)
 	p.sleep = func(ctx context.Context, wait time.Duration) error {
 		cancel()
 		return sleep(ctx, wait)
 	}
-	c.http.Transport = p
+	c.one.http.Transport = p
 	var fault *Error
 	if _, err := c.Read(ctx, "x"); !errors.As(err, &fault) || fault.Reason != "caller_gone" {
 		t.Errorf("got %v", err)

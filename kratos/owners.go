@@ -5,6 +5,12 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	client "github.com/ory/kratos-client-go"
+
+	"ferry/strictjson"
 )
 
 const (
@@ -22,20 +28,17 @@ func (c *Client) Owners(ctx context.Context, identifier string) ([]Record, error
 	if identifier == "" {
 		return nil, nil // Kratos would list everybody
 	}
-	ctx, cancel := c.bound(ctx, c.timeout)
+	ctx, cancel := c.one.bound(ctx)
 	defer cancel()
-	list, err := c.list(ctx, func(ctx context.Context) error {
-		_, _, err := c.api.ListIdentities(ctx).CredentialsIdentifier(identifier).Execute() //nolint:bodyclose // reader has read it
-		return err
-	})
+	ids, err := listIDs(c.one.ListIdentities(ctx).CredentialsIdentifier(identifier))
 	if err != nil {
 		return nil, err
 	}
-	if len(list) > maxOwners {
+	if len(ids) > maxOwners {
 		return nil, invalidResponse("too_many_owners")
 	}
 	var owners []Record
-	for _, id := range list {
+	for _, id := range ids {
 		text, err := c.readText(ctx, id)
 		var fault *Error
 		switch {
@@ -60,14 +63,11 @@ func (c *Client) Owners(ctx context.Context, identifier string) ([]Record, error
 // of identities that it created them, and undoes that where one of their batch
 // conflicts.
 func (c *Client) Exist(ctx context.Context, ids []string) (map[string]bool, error) {
-	ctx, cancel := c.bound(ctx, c.batchTimeout)
+	ctx, cancel := c.many.bound(ctx)
 	defer cancel()
 	there := make(map[string]bool, len(ids))
 	for some := range slices.Chunk(ids, existAtOnce) {
-		found, err := c.list(ctx, func(ctx context.Context) error {
-			_, _, err := c.api.ListIdentities(ctx).Ids(some).PageSize(existAtOnce).Execute() //nolint:bodyclose // reader has read it
-			return err
-		})
+		found, err := listIDs(c.many.ListIdentities(ctx).Ids(some).PageSize(existAtOnce))
 		if err != nil {
 			return nil, err
 		}
@@ -81,14 +81,26 @@ func (c *Client) Exist(ctx context.Context, ids []string) (map[string]bool, erro
 	return there, nil
 }
 
-// list makes a call for a list of identities, of which it reads the ids.
-func (c *Client) list(ctx context.Context, call func(context.Context) error) ([]string, error) {
-	got := answer{limit: maxListBytes}
-	err := call(context.WithValue(ctx, answerKey{}, &got))
-	if err := got.fault(err); err != nil {
-		return nil, err
+// list makes a call for a list of identities and returns its elements as they stand, each to
+// be decoded strictly.
+func list(call client.IdentityAPIListIdentitiesRequest) ([]jsontext.Value, http.Header, error) {
+	got, err := ask(call)
+	if err == nil {
+		err = got.ok()
 	}
-	items, err := elements(got.body)
+	if err != nil {
+		return nil, nil, err
+	}
+	var items []jsontext.Value
+	if json.Unmarshal(got.body, &items, jsontext.AllowDuplicateNames(true)) != nil || items == nil {
+		return nil, nil, invalidResponse("answer_malformed")
+	}
+	return items, got.header, nil
+}
+
+// listIDs is list for the ids alone.
+func listIDs(call client.IdentityAPIListIdentitiesRequest) ([]string, error) {
+	items, _, err := list(call)
 	if err != nil {
 		return nil, err
 	}
@@ -99,4 +111,15 @@ func (c *Client) list(ctx context.Context, call func(context.Context) error) ([]
 		}
 	}
 	return ids, nil
+}
+
+// idOf returns the id of an identity; empty if it has none.
+func idOf(identity []byte) string {
+	var only struct {
+		ID string `json:"id"`
+	}
+	if strictjson.Unmarshal(identity, &only, append(opaque(), "metadata_admin")...) != nil {
+		return ""
+	}
+	return only.ID
 }

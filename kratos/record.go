@@ -82,19 +82,21 @@ func (c *Client) Read(ctx context.Context, id string) (Record, error) {
 }
 
 func (c *Client) readText(ctx context.Context, id string) ([]byte, error) {
-	ctx, cancel := c.bound(ctx, c.timeout)
+	ctx, cancel := c.one.bound(ctx)
 	defer cancel()
 	// Social logins are listed all the same; to include them makes Kratos decrypt tokens.
-	got := answer{limit: maxAnswerBytes}
-	_, _, err := c.api.GetIdentity(context.WithValue(ctx, answerKey{}, &got), id).IncludeCredential([]string{password}).Execute() //nolint:bodyclose // reader has read it
-	return got.body, got.fault(err)
+	got, err := ask(c.one.GetIdentity(ctx, id).IncludeCredential([]string{password}))
+	if err != nil {
+		return nil, err
+	}
+	return got.body, got.ok()
 }
 
 // Patch changes an identity and returns it as it is then. Kratos writes the whole
 // identity anew, credentials too: compute ops from a fresh Read, and compare
 // PasswordDigest.
 func (c *Client) Patch(ctx context.Context, id string, ops []Op) (Record, error) {
-	ctx, cancel := c.bound(ctx, c.timeout)
+	ctx, cancel := c.one.bound(ctx)
 	defer cancel()
 	patch := make([]client.JsonPatch, len(ops))
 	for i, op := range ops {
@@ -103,11 +105,10 @@ func (c *Client) Patch(ctx context.Context, id string, ops []Op) (Record, error)
 			patch[i].AdditionalProperties = map[string]any{"value": nil}
 		}
 	}
-	var ignored struct{}
-	err := c.read(ctx, &ignored, func(ctx context.Context) error {
-		_, _, err := c.api.PatchIdentity(ctx, id).JsonPatch(patch).Execute() //nolint:bodyclose // reader has read it
-		return err
-	})
+	got, err := ask(c.one.PatchIdentity(ctx, id).JsonPatch(patch))
+	if err == nil {
+		err = got.decode(&struct{}{})
+	}
 	if err != nil {
 		return Record{}, err
 	}

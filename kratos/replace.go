@@ -53,8 +53,11 @@ func (c *Client) Replace(ctx context.Context, before Record, to Replacement) (Re
 }
 
 func (c *Client) put(ctx context.Context, id string, body []byte) error {
-	ctx, cancel := c.bound(ctx, c.timeout)
+	ctx, cancel := c.one.bound(ctx)
 	defer cancel()
-	got, err := c.send(ctx, http.MethodPut, c.admin.JoinPath("admin", "identities", id), body, maxAnswerBytes)
-	return got.fault(err)
+	got, err := c.one.send(ctx, http.MethodPut, c.admin.JoinPath("admin", "identities", id), body)
+	if err != nil {
+		return err
+	}
+	return got.ok()
 }

@@ -105,7 +105,7 @@ const maxRedirects = 3
 // address that it asked. A redirect of the admin API to another host is not needed where
 // the admin's own host has the same path, as a gateway before both APIs does.
 func (c *Client) follow(ctx context.Context, from *url.URL, into any) (at *url.URL, err error) {
-	ctx, cancel := c.bound(ctx, c.timeout)
+	ctx, cancel := c.one.bound(ctx)
 	defer cancel()
 	var got answer
 	asked := map[string]bool{}
@@ -113,19 +113,23 @@ func (c *Client) follow(ctx context.Context, from *url.URL, into any) (at *url.U
 	for range 1 + maxRedirects {
 		at = next
 		asked[at.String()] = true
-		if got, err = c.send(ctx, http.MethodGet, at, nil, maxAnswerBytes); got.location == "" {
+		if got, err = c.one.send(ctx, http.MethodGet, at, nil); err != nil {
+			return at, err
+		}
+		location := got.header.Get("Location")
+		if location == "" {
 			break
 		}
-		if next, err = at.Parse(got.location); err != nil {
+		if next, err = at.Parse(location); err != nil {
 			break
 		}
 		if same := c.onAdminHost(next); at.Host == c.admin.Host && next.Host != c.admin.Host && !asked[same.String()] {
-			if there, err := c.send(ctx, http.MethodGet, same, nil, maxAnswerBytes); there.decode(err, into) == nil {
+			if there, err := c.one.send(ctx, http.MethodGet, same, nil); err == nil && there.decode(into) == nil {
 				return same, nil
 			}
 		}
 	}
-	return at, got.decode(err, into)
+	return at, got.decode(into)
 }
 
 // onAdminHost is an address at the host of the admin API.

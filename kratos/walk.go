@@ -8,13 +8,10 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"ferry/outcome"
-	"ferry/strictjson"
 )
 
 const (
@@ -63,12 +60,8 @@ func (c *Client) patientPage(ctx context.Context, token string) (items []jsontex
 		if err == nil || try == pageRetries || !passing(err) {
 			return items, next, err
 		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return nil, "", noAnswer(ctx.Err())
+		if err := sleep(ctx, pause); err != nil {
+			return nil, "", noAnswer(err)
 		}
 		pause *= 2
 	}
@@ -82,26 +75,22 @@ func passing(err error) bool {
 
 // page reads one; token is empty for the first, next after the last.
 func (c *Client) page(ctx context.Context, token string) (items []jsontext.Value, next string, err error) {
-	ctx, cancel := c.bound(ctx, c.batchTimeout)
+	ctx, cancel := c.many.bound(ctx)
 	defer cancel()
-	got := answer{limit: maxListBytes}
 	// Social logins are listed all the same; to include them makes Kratos decrypt tokens.
-	ask := c.api.ListIdentities(context.WithValue(ctx, answerKey{}, &got)).PageSize(pageSize).IncludeCredential([]string{password})
+	call := c.many.ListIdentities(ctx).PageSize(pageSize).IncludeCredential([]string{password})
 	if token != "" {
-		ask = ask.PageToken(token)
+		call = call.PageToken(token)
 	}
-	_, _, err = ask.Execute() //nolint:bodyclose // reader has read it
-	if err := got.fault(err); err != nil {
+	items, header, err := list(call)
+	if err != nil {
 		var fault *Error
 		if errors.As(err, &fault) && fault.Status == http.StatusBadRequest && token != "" {
-			fault.Reason = "page_token_refused" // expired, or never one of Kratos'
+			fault.Reason = "page_token_refused" // expired, or not from this Kratos
 		}
 		return nil, "", err
 	}
-	if items, err = elements(got.body); err != nil {
-		return nil, "", err
-	}
-	next, linked, err := nextToken(got.links)
+	next, linked, err := nextToken(header.Values("Link"))
 	switch {
 	case err != nil:
 		return nil, "", err
@@ -109,26 +98,6 @@ func (c *Client) page(ctx context.Context, token string) (items []jsontext.Value
 		return nil, "", invalidResponse("no_link") // lost on the way: there may be more
 	}
 	return items, next, nil
-}
-
-// elements are the elements of a list as they stand, each to be read strictly.
-func elements(text []byte) ([]jsontext.Value, error) {
-	var items []jsontext.Value
-	if json.Unmarshal(text, &items, jsontext.AllowDuplicateNames(true)) != nil || items == nil {
-		return nil, invalidResponse("answer_malformed")
-	}
-	return items, nil
-}
-
-// idOf is empty where there is none.
-func idOf(item []byte) string {
-	var only struct {
-		ID string `json:"id"`
-	}
-	if strictjson.Unmarshal(item, &only, append(opaque(), "metadata_admin")...) != nil {
-		return ""
-	}
-	return only.ID
 }
 
 var (
