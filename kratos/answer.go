@@ -24,18 +24,18 @@ type api struct {
 	http      *http.Client
 	adminHost string
 	token     secret.String
-	total     time.Duration // of one call, waits for rate limits included
 }
 
 // newAPI makes an api. timeout bounds one request, limit the body of its answer.
 func newAPI(opts Options, admin *url.URL, timeout time.Duration, limit int64) api {
-	a := api{adminHost: admin.Host, token: opts.Token, total: timeout + opts.RateLimitWait}
+	a := api{adminHost: admin.Host, token: opts.Token}
 	var sender http.RoundTripper = reader{next: opts.Transport, limit: limit}
 	if opts.RateLimitWait > 0 {
-		sender = patient{next: sender, attempt: timeout, wait: opts.RateLimitWait, pause: opts.RetryPause, now: time.Now, sleep: sleep}
+		sender = retrier{next: sender, attempt: timeout, wait: opts.RateLimitWait, pause: opts.RetryPause, now: time.Now, sleep: sleep}
 	}
 	a.http = &http.Client{
 		Transport:     sender,
+		Timeout:       timeout + opts.RateLimitWait,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	cfg := client.NewConfiguration()
@@ -49,13 +49,13 @@ func newAPI(opts Options, admin *url.URL, timeout time.Duration, limit int64) ap
 	return a
 }
 
-// bound limits the time of a call.
+// bound limits the time of several requests together.
 func (a api) bound(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, a.total)
+	return context.WithTimeout(ctx, a.http.Timeout)
 }
 
-// send makes a request that the generated client cannot make. The token goes to the admin
-// API only.
+// send makes a request that the generated client cannot make; its results are those of ask.
+// The token goes to the admin API only.
 func (a api) send(ctx context.Context, method string, to *url.URL, body []byte) (answer, error) {
 	req, err := http.NewRequestWithContext(ctx, method, to.String(), bytes.NewReader(body))
 	if err != nil {
@@ -77,7 +77,8 @@ func (a api) send(ctx context.Context, method string, to *url.URL, body []byte) 
 }
 
 // ask makes one call of the generated client and returns the answer undecoded: the client
-// would take the last of two equal keys. Its errors about the answer do not count either.
+// would take the last of two equal keys. The error is an *Error if there was no answer to
+// rely on, or its status is not 200; in the latter case the answer is returned too.
 func ask[T any](call interface {
 	Execute() (T, *http.Response, error)
 },
@@ -102,22 +103,14 @@ func receive(resp *http.Response) (answer, error) {
 	if err != nil {
 		return answer{}, noAnswer(err)
 	}
-	return answer{resp.StatusCode, resp.Header, body}, nil
-}
-
-// ok returns an *Error unless the status is 200.
-func (a answer) ok() error {
-	if a.status != http.StatusOK {
-		return refusal(a.status, a.body)
+	if resp.StatusCode != http.StatusOK {
+		err = refusal(resp.StatusCode, body)
 	}
-	return nil
+	return answer{resp.StatusCode, resp.Header, body}, err
 }
 
-// decode reads the body of an answer with status 200 strictly.
+// decode reads the body strictly.
 func (a answer) decode(into any) error {
-	if err := a.ok(); err != nil {
-		return err
-	}
 	if strictjson.Unmarshal(a.body, into, opaque()...) != nil {
 		return invalidResponse("answer_malformed")
 	}

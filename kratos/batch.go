@@ -3,6 +3,7 @@ package kratos
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -11,36 +12,34 @@ import (
 	"ferry/outcome"
 )
 
-// MaxBatch is how many identities a batch may have: the limit of Kratos 26.2.
+// MaxBatch is the maximum size of a batch: the limit of Kratos 26.2.
 const MaxBatch = 1000
 
-// Created is what Kratos says became of one identity of a batch.
+// Created is Kratos' result for one identity of a batch.
 type Created struct {
-	// ID is the new identity's; empty: it was not created. Where another of the batch
-	// conflicts, 1.3.1 names ids of identities that are not there: see Exist.
+	// ID is the new identity's id; empty if it was not created. If another identity of
+	// the batch conflicts, 1.3.1 returns ids of identities that do not exist: see Exist.
 	ID string
-	// Status is what Kratos would have answered to a request of its own: 409 for an
+	// Status is what Kratos would have answered to a single request: 409 for an
 	// identifier that is taken, 400 for an identity it does not accept. 0 with an ID.
 	Status int
-	// Reason is Kratos' own, 300 bytes of it at most. It may quote the person's data:
-	// for the results of the run, never for logs.
+	// Reason is Kratos' own, at most 300 bytes of it. It may quote personal data: use it
+	// in the results of the run, never in logs.
 	Reason string
-	// Vague says that Kratos gave no reason but what the status means.
+	// Vague reports whether Reason says no more than Status.
 	Vague bool
 }
 
 // CreateBatch creates up to MaxBatch identities with one request; each body is one that
 // CreateIdentity.Body made. The result has an entry for each, in the same order.
 //
-// An *Error means that the request was refused as a whole, and its Said why, which may
-// be the fault of a single body; or that it was not answered, and then Kratos may have
-// created them all the same.
+// An *Error means that Kratos refused the whole request, for the reason in Said, which may
+// be the fault of a single body; or that there was no answer, and then Kratos may have
+// created the identities.
 func (c *Client) CreateBatch(ctx context.Context, bodies [][]byte) ([]Created, error) {
 	if len(bodies) == 0 {
 		return nil, nil
 	}
-	ctx, cancel := c.many.bound(ctx)
-	defer cancel()
 	asked := make([]string, len(bodies))
 	for i := range asked {
 		asked[i] = uuid.NewString()
@@ -50,19 +49,42 @@ func (c *Client) CreateBatch(ctx context.Context, bodies [][]byte) ([]Created, e
 		return nil, err
 	}
 	got, err := c.many.send(ctx, http.MethodPatch, c.admin.JoinPath("admin", "identities"), body)
-	if err != nil {
-		return nil, err
-	}
 	if got.status == http.StatusConflict && len(bodies) == 1 {
-		// Kratos does not answer by item where there is one, and it conflicts.
+		// Kratos does not answer by item if a single identity conflicts.
 		if reason := said(got.body); reason != "" {
 			return []Created{{Status: got.status, Reason: reason}}, nil
 		}
 	}
+	if err != nil {
+		return nil, err
+	}
 	return created(got, asked)
 }
 
-// batchBody puts the bodies as they stand into one request.
+// CreateOne creates an identity with a request of its own; the body is one that
+// CreateIdentity.Body made. Kratos 1.3.1 gives its reason for refusing an identity here, and
+// not in the answer to a batch.
+//
+// An *Error means that the request was not answered; Kratos may have created the identity
+// all the same.
+func (c *Client) CreateOne(ctx context.Context, body []byte) (Created, error) {
+	got, err := c.one.send(ctx, http.MethodPost, c.admin.JoinPath("admin", "identities"), body)
+	var fault *Error
+	switch {
+	case got.status == http.StatusCreated:
+		if id := idOf(got.body); id != "" {
+			return Created{ID: id}, nil
+		}
+		return Created{}, invalidResponse("identity_id")
+	case err == nil:
+		return Created{}, invalidResponse("unknown_answer")
+	case errors.As(err, &fault) && fault.Final() && fault.Status != http.StatusNotFound:
+		return Created{Status: fault.Status, Reason: fault.Said}, nil
+	}
+	return Created{}, err
+}
+
+// batchBody puts the bodies unchanged into one request.
 func batchBody(bodies [][]byte, patchIDs []string) ([]byte, error) {
 	if len(bodies) > MaxBatch {
 		return nil, &Error{Outcome: outcome.Misconfigured, Reason: "batch_size"}
@@ -84,7 +106,7 @@ func batchBody(bodies [][]byte, patchIDs []string) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// itemJSON is what Kratos says of one identity of a batch.
+// itemJSON is Kratos' answer about one identity of a batch.
 type itemJSON struct {
 	Action   string     `json:"action"`
 	Identity string     `json:"identity"`
@@ -92,8 +114,8 @@ type itemJSON struct {
 	Error    *errorJSON `json:"error"`
 }
 
-// created reads the answer to a batch. It must speak of what was asked, in that order,
-// and say one thing of each.
+// created reads the answer to a batch. It must have exactly one unambiguous item for each
+// identity, in the order of the request.
 func created(got answer, asked []string) ([]Created, error) {
 	var answer struct {
 		Identities []itemJSON `json:"identities"`

@@ -1,7 +1,9 @@
-// Package kratos speaks to Kratos' admin API. For a login: which identity an
-// identifier belongs to, whether it is waiting for its password, and which Auth0
-// user it was imported from. For runs over many: it creates identities in batches
-// and reads all that there are.
+// Package kratos calls Kratos' admin API. For a login it finds the identity of an
+// identifier, whether its password is pending, and the Auth0 users it was imported from.
+// For bulk runs it creates identities in batches and lists all identities.
+//
+// It believes an answer only if it was read to its end, within bounds, and its JSON is
+// unambiguous. It does not decide whether a login may succeed.
 package kratos
 
 import (
@@ -16,7 +18,7 @@ import (
 
 const (
 	maxAnswerBytes = 8 << 20
-	// maxListBytes bounds what is answered about many identities at once.
+	// maxListBytes bounds an answer about many identities.
 	maxListBytes = 64 << 20
 	password     = "password" // the credential type
 
@@ -29,25 +31,24 @@ type Options struct {
 	// AdminURL is Kratos' admin API, such as http://127.0.0.1:4434.
 	AdminURL string
 	// PublicURL is Kratos' public API as ferry reaches it, such as
-	// http://127.0.0.1:4433. Identity schemas are read there. Empty: they are read where
-	// the admin API redirects to, which is serve.public.base_url of Kratos.
+	// http://127.0.0.1:4433. Identity schemas are read there. If empty, they are read
+	// from where the admin API redirects to: serve.public.base_url of Kratos.
 	PublicURL string
-	// Token is sent to the admin API as bearer token where it is not empty.
+	// Token is sent to the admin API as a bearer token. It may be empty.
 	Token secret.String
-	// Timeout bounds one look-up, all its requests together.
+	// Timeout bounds a call about one identity, all its requests together.
 	Timeout time.Duration
-	// BatchTimeout bounds what is about many identities at once: a batch, a page of
-	// Walk, an Exist. 0 is 110 s: Kratos' admin API itself gives up after 120 s.
+	// BatchTimeout bounds a call about many identities: a batch, a page of Walk, an
+	// Exist. 0 means 110 s: Kratos' admin API itself gives up after 120 s.
 	BatchTimeout time.Duration
-	// RetryPause is how long Walk waits before it asks for a page again, twice as long
-	// each further time. 0 is a second.
+	// RetryPause is the delay before Walk requests a page again; it doubles with each
+	// retry. 0 means one second.
 	RetryPause time.Duration
-	// RateLimitWait is how long a request may wait, in all, where Kratos answers 429: for
-	// as long as the answer says, then it is made again. 0: it does not wait, as at a
-	// login.
+	// RateLimitWait bounds the total time that a request waits when Kratos answers 429
+	// before it is sent again. 0 means no retry, as for a login.
 	RateLimitWait time.Duration
-	// Transport sends the requests. It must not take one request's answer for
-	// another's; that of package transport does not.
+	// Transport sends the requests. It must never return the answer to one request for
+	// another; package transport provides one that does not.
 	Transport http.RoundTripper
 }
 

@@ -10,32 +10,31 @@ import (
 
 // CreateIdentity is an identity that an import creates.
 type CreateIdentity struct {
-	// SchemaID empty is Kratos' default.
+	// SchemaID may be empty: Kratos' default.
 	SchemaID string
-	// Traits are the only part that every identity has, if only empty.
+	// Traits may be nil: the identity then has empty traits.
 	Traits         map[string]any
 	MetadataPublic map[string]any
 	MetadataAdmin  map[string]any
 	// Inactive identities cannot log in.
 	Inactive bool
-	// ExternalID empty is none. Kratos 1.3.1 refuses any: see WithoutExternalID.
+	// ExternalID may be empty. Kratos 1.3.1 refuses any: see WithoutExternalID.
 	ExternalID string
-	// Pending makes the first login ask the migration hook for the password. There can
-	// be no hash besides: Kratos would drop it.
+	// Pending makes the first login call the migration hook for the password. It excludes
+	// PasswordHash: Kratos would drop the hash.
 	Pending bool
-	// PasswordHash is one that Kratos can check; empty: none.
+	// PasswordHash must be in a format that Kratos can check. It may be empty.
 	PasswordHash secret.String
 	Social       []Social
-	// Verified are addresses among the traits that the person has proven to hold.
+	// Verified are the addresses among the traits that Auth0 verified.
 	Verified []Address
 }
 
-// Social is a login at somebody else's.
+// Social is a login with a third-party provider.
 type Social struct {
-	// Provider is the id that Kratos' configuration gives the provider; it need not be
-	// there yet.
+	// Provider is the provider's id in Kratos' configuration, which need not have it yet.
 	Provider string
-	// Subject is the person's id there, byte for byte.
+	// Subject is the user's id at the provider, byte for byte.
 	Subject string
 }
 
@@ -82,15 +81,15 @@ type newAddress struct {
 }
 
 var (
-	errPendingWithHash = errors.New("new identity: it is pending and has a hash")
-	errSocial          = errors.New("new identity: a social login has no provider or no subject")
-	errAddress         = errors.New("new identity: a verified address has no value, or is neither email nor sms")
-	errNotJSON         = errors.New("new identity: it holds what JSON cannot")
+	errPendingWithHash = errors.New("new identity: pending, but with a password hash")
+	errSocial          = errors.New("new identity: social login without provider or subject")
+	errAddress         = errors.New("new identity: verified address without value, or neither email nor sms")
+	errNotJSON         = errors.New("new identity: not representable as JSON")
 )
 
-// Body is the JSON that creates the identity, by itself or in a batch. The same identity
-// gives the same bytes. It holds the hash in clear: keep it as one keeps a secret. Its
-// errors hold nothing of the identity.
+// Body returns the JSON that creates the identity, alone or in a batch. Equal identities
+// give equal bytes. It contains the hash in clear: treat it as a secret. Errors contain
+// nothing of the identity.
 func (n CreateIdentity) Body() ([]byte, error) {
 	body := newJSON{
 		ExternalID: n.ExternalID, MetadataAdmin: n.MetadataAdmin, MetadataPublic: n.MetadataPublic,
@@ -138,9 +137,9 @@ func (n CreateIdentity) credentials() (*newCredentials, error) {
 	return &credentials, nil
 }
 
-// WithoutExternalID is the body of the same identity without an external id, for a
-// Kratos that knows no such field and refuses the whole request. What is no body that
-// CreateIdentity made is returned as it is.
+// WithoutExternalID returns the body without its external id, for a Kratos that does not
+// have the field and refuses the whole request. Anything but a body that CreateIdentity
+// made is returned unchanged.
 func WithoutExternalID(body []byte) []byte {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(body, &fields) != nil || fields["external_id"] == nil {
@@ -154,7 +153,7 @@ func WithoutExternalID(body []byte) []byte {
 	return without
 }
 
-// marshal sorts the keys of objects, and leaves < > & as they are.
+// marshal sorts the keys of objects and does not escape < > &.
 func marshal(v any) ([]byte, error) {
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)

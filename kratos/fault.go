@@ -15,23 +15,23 @@ import (
 	"ferry/transport"
 )
 
-// Error is why Kratos could not be asked, or what it refused. It holds no identifier,
-// except in Said.
+// Error is the error of a call that got no answer, was refused, or got an answer that
+// cannot be relied on. It holds no identifier, except in Said.
 type Error struct {
 	// Outcome is Unavailable, Misconfigured or InvalidResponse.
 	Outcome outcome.Outcome
-	// Status is Kratos' HTTP status, 0 where there was no answer.
+	// Status is Kratos' HTTP status, 0 without an answer.
 	Status int
-	// Reason is a word for logs.
+	// Reason is one word for logs.
 	Reason string
-	// Said is Kratos' own reason for a refusal, 300 bytes of it at most; empty: it gave
-	// none. It may quote what it was sent: for whoever sent it, never for logs.
+	// Said is Kratos' own reason for a refusal, at most 300 bytes of it; empty if it gave
+	// none. It may quote the request: show it to the operator who sent it, never log it.
 	Said string
 
-	cause error // where Reason is tls
+	cause error // if Reason is tls
 }
 
-// Unwrap is why there is no TLS with Kratos, where that is the fault.
+// Unwrap returns the TLS error, if that is the cause.
 func (e *Error) Unwrap() error { return e.cause }
 
 // Error names the outcome and what decided it.
@@ -39,7 +39,7 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("kratos: %s (%s, status %d)", e.Outcome, e.Reason, e.Status)
 }
 
-// Final reports whether trying again cannot help: Kratos understood and refused.
+// Final reports whether a retry cannot help: Kratos understood the request and refused it.
 func (e *Error) Final() bool {
 	switch e.Status {
 	case http.StatusBadRequest, http.StatusNotFound, http.StatusConflict, http.StatusUnprocessableEntity:
@@ -52,7 +52,7 @@ func invalidResponse(reason string) *Error {
 	return &Error{Outcome: outcome.InvalidResponse, Status: http.StatusOK, Reason: reason}
 }
 
-// refusal is an answer other than 200.
+// refusal is the error of an answer other than 200.
 func refusal(status int, body []byte) *Error {
 	e := &Error{Outcome: outcome.InvalidResponse, Status: status, Reason: "unknown_answer", Said: said(body)}
 	switch {
@@ -67,8 +67,8 @@ func refusal(status int, body []byte) *Error {
 	return e
 }
 
-// noAnswer is what went wrong on the way. Its reason is a word for the fault: the
-// error's own text holds the URL, and that the identifier.
+// noAnswer is the error of a request without an answer. Its reason is one word for the
+// fault: the text of err holds the URL, and with it the identifier.
 func noAnswer(err error) *Error {
 	e := &Error{Outcome: outcome.Unavailable, Reason: "connection_lost"}
 	var (
@@ -86,7 +86,7 @@ func noAnswer(err error) *Error {
 	case errors.As(err, &netErr) && netErr.Op == "dial":
 		e.Reason = "unreachable" // no connection was made
 	case errors.As(err, &certificate), errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
-		e.Reason, e.cause = "tls", err // nor was one made that can be trusted
+		e.Reason, e.cause = "tls", err // no trusted connection was made
 	case errors.As(err, &size):
 		e.Outcome, e.Reason = outcome.InvalidResponse, "answer_too_large"
 	case errors.Is(err, transport.ErrSurplus):
@@ -97,14 +97,14 @@ func noAnswer(err error) *Error {
 	return e
 }
 
-// errorJSON is how Kratos tells a fault.
+// errorJSON is the format of Kratos' errors.
 type errorJSON struct {
 	Code    int    `json:"code"`
 	Reason  string `json:"reason"`
 	Message string `json:"message"`
 }
 
-// text is the reason, which tells more, or the message.
+// text returns the reason, which is more specific, or else the message.
 func (e errorJSON) text() string {
 	if e.Reason == "" {
 		return bounded(e.Message)
@@ -124,7 +124,7 @@ func said(body []byte) string {
 
 const maxSaidBytes = 300
 
-// bounded cuts a text to maxSaidBytes, between characters.
+// bounded cuts a text to maxSaidBytes, at a character boundary.
 func bounded(text string) string {
 	if len(text) <= maxSaidBytes {
 		return text

@@ -14,22 +14,20 @@ import (
 )
 
 // Find returns the one identity whose password credential lists the identifier, in
-// the form that NormalizeIdentifier gives. It takes one request. None and several are
-// an *Error, as everything is that leaves doubt.
+// the form that NormalizeIdentifier gives. It sends one request. If there is no such
+// identity, or more than one, or any doubt about it, the error is an *Error.
 //
-// Kratos' list shows all that a login needs: 1.3.1 and 26.2 read the credentials and
-// metadata_admin of a listed identity from the same database, in the same request. It
-// is asked to be strongly consistent, because a database may keep replicas.
+// Kratos' list contains all that a login needs: 1.3.1 and 26.2 read the credentials and
+// metadata_admin of a listed identity from the same database, in the same request. The
+// request asks for strong consistency, because a database may have replicas.
 func (c *Client) Find(ctx context.Context, identifier string) (Identity, error) {
-	ctx, cancel := c.one.bound(ctx)
-	defer cancel()
 	items, _, err := list(c.one.ListIdentities(ctx).CredentialsIdentifier(identifier).IncludeCredential([]string{password}).Consistency("strong"))
 	if err != nil {
 		return Identity{}, err
 	}
 	var listing [][]byte
 	for _, item := range items {
-		// What others may have in metadata_admin is no reason to turn this person away.
+		// Unreadable metadata_admin of another identity must not fail this login.
 		var core coreJSON
 		if strictjson.Unmarshal(item, &core, append(opaque(), "metadata_admin")...) != nil {
 			return Identity{}, invalidResponse("answer_malformed")
@@ -59,40 +57,31 @@ func (c *Client) Get(ctx context.Context, id, identifier string) (Identity, erro
 	return readIdentity(text, id, identifier)
 }
 
-// readIdentity reads one identity by the rules of a login. id is empty where any will do.
+// readIdentity reads one identity by the rules of a login. An empty id matches any.
 func readIdentity(text []byte, id, identifier string) (Identity, error) {
 	var found identityJSON
 	if strictjson.Unmarshal(text, &found, opaque()...) != nil {
 		return Identity{}, invalidResponse("answer_malformed")
 	}
+	record, err := found.record(recordJSON{})
 	switch credential := found.Credentials.Password; {
-	case found.ID == "":
-		return Identity{}, invalidResponse("identity_id")
+	case err != nil:
+		return Identity{}, err
 	case id != "" && !strings.EqualFold(found.ID, id):
 		return Identity{}, invalidResponse("identity_changed")
-	case !found.hasState():
-		return Identity{}, invalidResponse("identity_state")
-	case credential != nil && (!credential.Config.shown || credential.Config.null):
+	case credential != nil && credential.Config.null:
 		return Identity{}, invalidResponse("no_credential_config")
 	}
-	identity := Identity{
-		ID:      found.ID,
-		Active:  found.State == active,
-		Lists:   found.lists(identifier),
-		Binding: found.binding(),
-	}
-	var listed []string
-	if credential := found.Credentials.Password; credential != nil {
-		identity.Pending, listed = credential.Config.pending(), credential.Identifiers
-	}
-	identity.Identifier = storedForm(listed, identifier)
+	identity := record.Identity
+	identity.Lists, identity.Binding = found.lists(identifier), found.binding()
+	identity.Identifier = storedForm(record.Identifiers, identifier)
 	identity.Trait = traitOf(found.Traits.value, identity.Identifier)
 	return identity, nil
 }
 
-// storedForm is the identifier in the form in which a password credential lists it:
-// the same text, or the only one that folds to the same, or the only one that is
-// there, because Kratos found the credential by it. Otherwise it is the identifier.
+// storedForm returns the identifier as a password credential lists it: the same text, else
+// the only one that folds to the same, else the only one listed, because Kratos found the
+// credential by it. Otherwise it returns the identifier unchanged.
 func storedForm(listed []string, identifier string) string {
 	if slices.Contains(listed, identifier) {
 		return identifier

@@ -8,35 +8,32 @@ import (
 	"ferry/strictjson"
 )
 
-// Abilities are what tells one Kratos from another, found by asking it.
+// Abilities are the features of a Kratos, found by calling it.
 type Abilities struct {
-	// ExternalIDs: identities can have one. Such a Kratos, 25.4 or later, also takes a
-	// template for the body of the password migration hook.
+	// ExternalIDs reports whether identities can have an external id. Such a Kratos, 25.4
+	// or later, also accepts a template for the body of the password migration hook.
 	ExternalIDs bool
 }
 
-// nobodysID is an external id that nobody has.
-const nobodysID = "ferry-doctor-nobody"
+// unusedID is an external id that no identity has.
+const unusedID = "ferry-doctor-nobody"
 
-// Abilities asks what this Kratos can do, and whether ferry may read identities.
+// Abilities returns the features of this Kratos. It fails if ferry may not read identities.
 func (c *Client) Abilities(ctx context.Context) (Abilities, error) {
 	ctx, cancel := c.one.bound(ctx)
 	defer cancel()
 	if _, err := listIDs(c.one.ListIdentities(ctx).PageSize(1)); err != nil {
 		return Abilities{}, err
 	}
-	got, err := c.one.send(ctx, http.MethodGet, c.admin.JoinPath("admin", "identities", "by", "external", nobodysID), nil)
-	if err == nil && got.status != http.StatusNotFound {
-		err = got.ok()
-	}
-	if err != nil {
+	got, err := c.one.send(ctx, http.MethodGet, c.admin.JoinPath("admin", "identities", "by", "external", unusedID), nil)
+	if err != nil && got.status != http.StatusNotFound {
 		return Abilities{}, err
 	}
 	return Abilities{ExternalIDs: isMissingIdentity(got.body)}, nil
 }
 
-// isMissingIdentity tells a Kratos that looked for the identity from one that does not
-// know the path.
+// isMissingIdentity reports whether a 404 means that Kratos looked for the identity, and
+// not that it does not have the path.
 func isMissingIdentity(body []byte) bool {
 	var answer struct {
 		Error errorJSON `json:"error"`

@@ -9,24 +9,24 @@ import (
 	"time"
 )
 
-// maxPause is the longest wait between two tries where Kratos names none.
+// maxPause is the longest delay between two attempts if Kratos names none.
 const maxPause = 30 * time.Second
 
-// patient makes a request again where the answer is 429: Ory Network limits how many
-// requests a project may make, and answers so before it does anything. It wraps reader,
-// so that it holds no connection while it waits.
-type patient struct {
+// retrier repeats a request that was answered with 429: Ory Network limits the request
+// rate of a project, and answers so before it does anything. It wraps reader, so that it
+// holds no connection while it waits.
+type retrier struct {
 	next    http.RoundTripper
 	attempt time.Duration // bounds one attempt
 	wait    time.Duration // bounds all waits of a request together
-	pause   time.Duration // the first wait where the answer names none; doubled each time
+	pause   time.Duration // the first wait if the answer names none; doubled each time
 	now     func() time.Time
 	sleep   func(context.Context, time.Duration) error
 }
 
-// RoundTrip implements http.RoundTripper. It returns the last 429 where waiting is of no
-// use within the bounds.
-func (p patient) RoundTrip(req *http.Request) (*http.Response, error) {
+// RoundTrip implements http.RoundTripper. It returns the last 429 if the next wait would
+// exceed the bounds.
+func (r retrier) RoundTrip(req *http.Request) (*http.Response, error) {
 	var body []byte
 	if req.Body != nil {
 		var err error
@@ -35,20 +35,20 @@ func (p patient) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		_ = req.Body.Close() // all of it is read
 	}
-	left, pause := p.wait, p.pause
+	left, pause := r.wait, r.pause
 	for {
-		resp, err := p.try(req, body)
+		resp, err := r.try(req, body)
 		if err != nil || resp.StatusCode != http.StatusTooManyRequests {
 			return resp, err
 		}
-		wait, named := retryAfter(resp.Header, p.now())
+		wait, named := retryAfter(resp.Header, r.now())
 		if !named {
 			wait, pause = pause, min(2*pause, maxPause)
 		}
 		if wait > left {
 			return resp, nil
 		}
-		switch err := p.sleep(req.Context(), wait); {
+		switch err := r.sleep(req.Context(), wait); {
 		case req.Context().Err() != nil:
 			return nil, req.Context().Err()
 		case err != nil:
@@ -58,20 +58,20 @@ func (p patient) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 }
 
-// try makes the request once, within the time that one request has.
-func (p patient) try(req *http.Request, body []byte) (*http.Response, error) {
-	ctx, cancel := context.WithTimeout(req.Context(), p.attempt)
+// try sends the request once, within the time of one attempt.
+func (r retrier) try(req *http.Request, body []byte) (*http.Response, error) {
+	ctx, cancel := context.WithTimeout(req.Context(), r.attempt)
 	defer cancel() // reader has read the answer
 	again := req.Clone(ctx)
 	if req.Body != nil {
 		again.Body, again.GetBody = io.NopCloser(bytes.NewReader(body)), nil
 	}
-	return p.next.RoundTrip(again)
+	return r.next.RoundTrip(again)
 }
 
-// retryAfter is how long an answer asks to wait: by Retry-After (RFC 9110, 10.2.3), or
-// by x-ratelimit-reset, which Ory Network sends. It is at least a second: 0 would let a
-// bound on the sum of waits bound nothing.
+// retryAfter returns how long an answer asks to wait: from Retry-After (RFC 9110, 10.2.3),
+// or from x-ratelimit-reset, which Ory Network sends. It is at least one second, because
+// waits of 0 would never reach the bound on their sum.
 func retryAfter(header http.Header, now time.Time) (wait time.Duration, named bool) {
 	for _, name := range []string{"Retry-After", "X-Ratelimit-Reset"} {
 		value := header.Get(name)
@@ -85,7 +85,7 @@ func retryAfter(header http.Header, now time.Time) (wait time.Duration, named bo
 	return 0, false
 }
 
-// sleep waits, unless the context ends before that or would.
+// sleep waits. It returns at once with an error if the context would end first.
 func sleep(ctx context.Context, wait time.Duration) error {
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < wait {
 		return context.DeadlineExceeded

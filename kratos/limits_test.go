@@ -53,7 +53,7 @@ func limitedClient(t *testing.T, l *limiter, wait time.Duration, slept *[]time.D
 		t.Fatal(err)
 	}
 	for _, client := range []*http.Client{c.one.http, c.many.http} {
-		if p, ok := client.Transport.(patient); ok {
+		if p, ok := client.Transport.(retrier); ok {
 			p.now = func() time.Time { return time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC) }
 			p.sleep = func(ctx context.Context, wait time.Duration) error {
 				*slept = append(*slept, wait)
@@ -150,7 +150,7 @@ func TestRateLimitEndsWithItsCaller(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	p, _ := c.one.http.Transport.(patient)
+	p, _ := c.one.http.Transport.(retrier)
 	p.sleep = func(ctx context.Context, wait time.Duration) error {
 		cancel()
 		return sleep(ctx, wait)

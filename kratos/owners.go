@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// maxOwners is more than an identifier can have: one for each kind of credential.
+	// maxOwners is more than possible: one owner for each kind of credential.
 	maxOwners = 20
 	// existAtOnce keeps the URL of a request below 5 KB.
 	existAtOnce = 100
@@ -22,11 +22,11 @@ const (
 
 // Owners returns every identity that Kratos finds by an identifier, whatever the kind
 // of credential: password, code, passkey, or a social login in the form
-// provider:subject. Each is as it is now. None is no error; nor is an identity that
-// ferry did not make (see Record.Foreign), or that has no password.
+// provider:subject. Each is freshly read. Having no owner is not an error, nor is an
+// identity that ferry did not make (see Record.Foreign) or that has no password.
 func (c *Client) Owners(ctx context.Context, identifier string) ([]Record, error) {
 	if identifier == "" {
-		return nil, nil // Kratos would list everybody
+		return nil, nil // Kratos would list all identities
 	}
 	ctx, cancel := c.one.bound(ctx)
 	defer cancel()
@@ -59,9 +59,8 @@ func (c *Client) Owners(ctx context.Context, identifier string) ([]Record, error
 	return owners, nil
 }
 
-// Exist tells which of the identities are there: their ids are true. Kratos 1.3.1 says
-// of identities that it created them, and undoes that where one of their batch
-// conflicts.
+// Exist returns the ids that exist, mapped to true. Kratos 1.3.1 may report identities as
+// created although it rolled them back because another of their batch conflicted.
 func (c *Client) Exist(ctx context.Context, ids []string) (map[string]bool, error) {
 	ctx, cancel := c.many.bound(ctx)
 	defer cancel()
@@ -85,9 +84,6 @@ func (c *Client) Exist(ctx context.Context, ids []string) (map[string]bool, erro
 // be decoded strictly.
 func list(call client.IdentityAPIListIdentitiesRequest) ([]jsontext.Value, http.Header, error) {
 	got, err := ask(call)
-	if err == nil {
-		err = got.ok()
-	}
 	if err != nil {
 		return nil, nil, err
 	}

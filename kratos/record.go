@@ -82,22 +82,15 @@ func (c *Client) Read(ctx context.Context, id string) (Record, error) {
 }
 
 func (c *Client) readText(ctx context.Context, id string) ([]byte, error) {
-	ctx, cancel := c.one.bound(ctx)
-	defer cancel()
 	// Social logins are listed all the same; to include them makes Kratos decrypt tokens.
 	got, err := ask(c.one.GetIdentity(ctx, id).IncludeCredential([]string{password}))
-	if err != nil {
-		return nil, err
-	}
-	return got.body, got.ok()
+	return got.body, err
 }
 
 // Patch changes an identity and returns it as it is then. Kratos writes the whole
 // identity anew, credentials too: compute ops from a fresh Read, and compare
 // PasswordDigest.
 func (c *Client) Patch(ctx context.Context, id string, ops []Op) (Record, error) {
-	ctx, cancel := c.one.bound(ctx)
-	defer cancel()
 	patch := make([]client.JsonPatch, len(ops))
 	for i, op := range ops {
 		patch[i] = client.JsonPatch{Op: op.Op, Path: op.Path, Value: op.Value}

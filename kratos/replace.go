@@ -8,18 +8,18 @@ import (
 	"ferry/secret"
 )
 
-// Replacement is what Replace changes of an identity.
+// Replacement is the change that Replace makes to an identity.
 type Replacement struct {
-	// Pending makes the next login ask the migration hook for the password. Otherwise
-	// PasswordHash, which must then be one that Kratos can check, becomes the password.
+	// Pending makes the next login call the migration hook for the password. Otherwise
+	// PasswordHash becomes the password and must be in a format that Kratos can check.
 	Pending      bool
 	PasswordHash secret.String
 	// MetadataAdmin is the whole metadata_admin afterwards.
 	MetadataAdmin map[string]any
 }
 
-// replaceJSON is the body of PUT /admin/identities/{id}. Kratos deletes the metadata and
-// the external id that it leaves out, and keeps every credential that it leaves out.
+// replaceJSON is the body of PUT /admin/identities/{id}. Kratos deletes metadata and an
+// external id that are left out, and keeps credentials that are left out.
 type replaceJSON struct {
 	Credentials    newCredentials `json:"credentials"`
 	ExternalID     string         `json:"external_id,omitempty"`
@@ -30,10 +30,10 @@ type replaceJSON struct {
 	Traits         map[string]any `json:"traits"`
 }
 
-// Replace writes an identity's password and metadata_admin, and returns the identity as
-// it is then. Everything else is written as it is in before, which must be the result of
-// a Read a moment ago: Kratos has no conditional write, so a change made in between is
-// lost. After an error without an answer the identity may have been written: Read tells.
+// Replace writes an identity's password and metadata_admin, and returns the resulting
+// identity. Everything else is written as in before, which must be the result of a very
+// recent Read: Kratos has no conditional write, so a change made in between is lost. After
+// an error without an answer, Read tells whether the identity was written.
 func (c *Client) Replace(ctx context.Context, before Record, to Replacement) (Record, error) {
 	if before.Foreign || to.Pending != to.PasswordHash.Empty() {
 		return Record{}, &Error{Outcome: outcome.Misconfigured, Reason: "replacement"}
@@ -46,18 +46,8 @@ func (c *Client) Replace(ctx context.Context, before Record, to Replacement) (Re
 	if err != nil {
 		return Record{}, err
 	}
-	if err := c.put(ctx, before.ID, body); err != nil {
+	if _, err := c.one.send(ctx, http.MethodPut, c.admin.JoinPath("admin", "identities", before.ID), body); err != nil {
 		return Record{}, err
 	}
 	return c.Read(ctx, before.ID)
-}
-
-func (c *Client) put(ctx context.Context, id string, body []byte) error {
-	ctx, cancel := c.one.bound(ctx)
-	defer cancel()
-	got, err := c.one.send(ctx, http.MethodPut, c.admin.JoinPath("admin", "identities", id), body)
-	if err != nil {
-		return err
-	}
-	return got.ok()
 }

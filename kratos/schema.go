@@ -9,13 +9,13 @@ import (
 	"strings"
 )
 
-// PublicError is why an identity schema could not be read although the admin API
-// answers: the public API, which has the schemas, cannot be used. It wraps the *Error.
+// PublicError is the error of reading an identity schema if the admin API answers but the
+// public API, which has the schemas, cannot be used. It wraps the *Error.
 type PublicError struct {
-	// URL is the base of the public API that was asked, without credentials and query.
+	// URL is the base URL of that public API, without credentials and query.
 	URL string
 	// Configured reports whether URL is Options.PublicURL. Otherwise the admin API
-	// redirected there: it is serve.public.base_url of Kratos.
+	// redirected to it: it is serve.public.base_url of Kratos.
 	Configured bool
 
 	err error
@@ -32,10 +32,9 @@ func (e *PublicError) Error() string {
 // Unwrap is the *Error.
 func (e *PublicError) Unwrap() error { return e.err }
 
-// Schema returns an identity schema as Kratos serves it: from the public API where its
-// URL is known, else from where the admin API redirects to. The token goes only to the
-// admin API. Its error is a *PublicError where the admin API answers and the public one
-// does not.
+// Schema returns an identity schema: from the public API if its URL is configured, else
+// from where the admin API redirects to. The token is sent to the admin API only. The
+// error is a *PublicError if the admin API answers and the public one does not.
 func (c *Client) Schema(ctx context.Context, schemaID string) ([]byte, error) {
 	if strings.ContainsRune(schemaID, '/') { // preset://email: Kratos takes the id in base64, too
 		schemaID = base64.RawURLEncoding.EncodeToString([]byte(schemaID))
@@ -47,8 +46,7 @@ func (c *Client) Schema(ctx context.Context, schemaID string) ([]byte, error) {
 	return schema, nil
 }
 
-// Schemas are the ids of the identity schemas that Kratos has. Its error is that of
-// Schema.
+// Schemas returns the ids of Kratos' identity schemas. Its errors are those of Schema.
 func (c *Client) Schemas(ctx context.Context) ([]string, error) {
 	var all []struct {
 		ID string `json:"id"`
@@ -63,8 +61,8 @@ func (c *Client) Schemas(ctx context.Context) ([]string, error) {
 	return ids, nil
 }
 
-// Version is what Kratos calls itself, for reports: a build from its sources says
-// master, whatever it can do.
+// Version returns Kratos' own version, for reports. A build from source says master, so it
+// does not tell the features.
 func (c *Client) Version(ctx context.Context) (string, error) {
 	var about struct {
 		Version string `json:"version"`
@@ -78,7 +76,7 @@ func (c *Client) Version(ctx context.Context) (string, error) {
 	return bounded(about.Version), nil
 }
 
-// readPublic reads what only the public API has.
+// readPublic reads a document that only the public API has.
 func (c *Client) readPublic(ctx context.Context, into any, path ...string) error {
 	if c.public != nil {
 		if _, err := c.follow(ctx, c.public.JoinPath(path...), into); err != nil {
@@ -93,7 +91,7 @@ func (c *Client) readPublic(ctx context.Context, into any, path ...string) error
 	return err
 }
 
-// baseOf is the base of the public API, given an address of a schema there.
+// baseOf returns the base URL of the public API, given the URL of a schema.
 func baseOf(u *url.URL) string {
 	path, _, _ := strings.Cut(u.EscapedPath(), "/schemas")
 	return bounded(u.Scheme + "://" + u.Host + path)
@@ -101,9 +99,9 @@ func baseOf(u *url.URL) string {
 
 const maxRedirects = 3
 
-// follow reads what is at an address, or where that redirects to. It returns the last
-// address that it asked. A redirect of the admin API to another host is not needed where
-// the admin's own host has the same path, as a gateway before both APIs does.
+// follow reads the document at a URL, following redirects, and returns the last URL that it
+// requested. If the admin API redirects to another host, the same path on the admin's own
+// host is tried first: a gateway in front of both APIs has it.
 func (c *Client) follow(ctx context.Context, from *url.URL, into any) (at *url.URL, err error) {
 	ctx, cancel := c.one.bound(ctx)
 	defer cancel()
@@ -113,14 +111,13 @@ func (c *Client) follow(ctx context.Context, from *url.URL, into any) (at *url.U
 	for range 1 + maxRedirects {
 		at = next
 		asked[at.String()] = true
-		if got, err = c.one.send(ctx, http.MethodGet, at, nil); err != nil {
-			return at, err
-		}
+		got, err = c.one.send(ctx, http.MethodGet, at, nil)
 		location := got.header.Get("Location")
 		if location == "" {
 			break
 		}
-		if next, err = at.Parse(location); err != nil {
+		var malformed error
+		if next, malformed = at.Parse(location); malformed != nil {
 			break
 		}
 		if same := c.onAdminHost(next); at.Host == c.admin.Host && next.Host != c.admin.Host && !asked[same.String()] {
@@ -129,17 +126,20 @@ func (c *Client) follow(ctx context.Context, from *url.URL, into any) (at *url.U
 			}
 		}
 	}
+	if err != nil {
+		return at, err
+	}
 	return at, got.decode(into)
 }
 
-// onAdminHost is an address at the host of the admin API.
+// onAdminHost returns the same URL on the host of the admin API.
 func (c *Client) onAdminHost(u *url.URL) *url.URL {
 	same := *u
 	same.Scheme, same.Host, same.User = c.admin.Scheme, c.admin.Host, nil
 	return &same
 }
 
-// rawJSON takes a value as it stands.
+// rawJSON keeps a JSON value unchanged.
 type rawJSON []byte
 
 // UnmarshalJSON copies the text.

@@ -19,18 +19,16 @@ const (
 	pageRetries = 3
 )
 
-// Walk calls each for every identity, in the order of their ids, and ends with its
-// first error. It holds one page of 500 in memory. A page that Kratos does not answer
-// is asked for up to three times more. Identities that are created or deleted
-// meanwhile may be missing or not; the others come once each.
-//
-// Identities that ferry did not make come too: see Record.Foreign.
+// Walk calls each for every identity, in the order of their ids, and stops at its first
+// error. It holds one page of 500 in memory, and retries a failed page up to three times.
+// Identities created or deleted meanwhile may or may not be included; the others come
+// exactly once, including those that ferry did not make: see Record.Foreign.
 func (c *Client) Walk(ctx context.Context, each func(Record) error) error {
 	asked := map[string]bool{}
 	token := ""
 	for {
 		asked[token] = true
-		items, next, err := c.patientPage(ctx, token)
+		items, next, err := c.pageWithRetry(ctx, token)
 		if err != nil {
 			return err
 		}
@@ -53,11 +51,11 @@ func (c *Client) Walk(ctx context.Context, each func(Record) error) error {
 	}
 }
 
-func (c *Client) patientPage(ctx context.Context, token string) (items []jsontext.Value, next string, err error) {
+func (c *Client) pageWithRetry(ctx context.Context, token string) (items []jsontext.Value, next string, err error) {
 	pause := c.retryPause
 	for try := 0; ; try++ {
 		items, next, err = c.page(ctx, token)
-		if err == nil || try == pageRetries || !passing(err) {
+		if err == nil || try == pageRetries || !isTemporary(err) {
 			return items, next, err
 		}
 		if err := sleep(ctx, pause); err != nil {
@@ -67,16 +65,14 @@ func (c *Client) patientPage(ctx context.Context, token string) (items []jsontex
 	}
 }
 
-// passing reports whether the same request may be answered in a while.
-func passing(err error) bool {
+// isTemporary reports whether the same request may succeed later.
+func isTemporary(err error) bool {
 	var fault *Error
 	return errors.As(err, &fault) && fault.Outcome == outcome.Unavailable && fault.Reason != "caller_gone" && fault.Reason != "not_there"
 }
 
-// page reads one; token is empty for the first, next after the last.
+// page reads one page. token is empty for the first page, next after the last.
 func (c *Client) page(ctx context.Context, token string) (items []jsontext.Value, next string, err error) {
-	ctx, cancel := c.many.bound(ctx)
-	defer cancel()
 	// Social logins are listed all the same; to include them makes Kratos decrypt tokens.
 	call := c.many.ListIdentities(ctx).PageSize(pageSize).IncludeCredential([]string{password})
 	if token != "" {
@@ -95,20 +91,20 @@ func (c *Client) page(ctx context.Context, token string) (items []jsontext.Value
 	case err != nil:
 		return nil, "", err
 	case !linked && len(items) >= pageSize:
-		return nil, "", invalidResponse("no_link") // lost on the way: there may be more
+		return nil, "", invalidResponse("no_link") // a proxy dropped it: there may be more
 	}
 	return items, next, nil
 }
 
 var (
-	// linkForm is a link of a Link header (RFC 8288): its address and parameters.
+	// linkForm matches a link of a Link header (RFC 8288): its target and parameters.
 	linkForm  = regexp.MustCompile(`<([^<>]*)>((?:` + paramForm.String() + `)*)`)
 	paramForm = regexp.MustCompile(`\s*;\s*([\w*!-]+)\s*=\s*(?:"([^"]*)"|([^\s",;<]+))`)
 )
 
-// nextToken is the page_token of the link to the next page; empty: this is the last.
-// Where the link leads besides does not matter, it is not followed. linked is false where
-// there is no link at all: Kratos gives one to the first page with every page.
+// nextToken returns the page_token of the link to the next page; empty on the last page.
+// The rest of the link does not matter: it is not followed. linked is false if there is no
+// link at all: Kratos sends one to the first page with every page.
 func nextToken(headers []string) (token string, linked bool, err error) {
 	links := linkForm.FindAllStringSubmatch(strings.Join(headers, ","), -1)
 	for _, link := range links {
@@ -124,7 +120,7 @@ func nextToken(headers []string) (token string, linked bool, err error) {
 	return token, len(links) > 0, nil
 }
 
-// isNext looks for rel="next" among a link's parameters; the first rel counts.
+// isNext reports whether a link's parameters contain rel="next"; the first rel counts.
 func isNext(params string) bool {
 	for _, param := range paramForm.FindAllStringSubmatch(params, -1) {
 		if strings.EqualFold(param[1], "rel") {
