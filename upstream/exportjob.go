@@ -38,8 +38,8 @@ type JobStatus string
 
 // The statuses of a job.
 const (
-	JobPending    JobStatus = "pending"
-	JobProcessing JobStatus = "processing"
+	jobPending    JobStatus = "pending"
+	jobProcessing JobStatus = "processing"
 	JobCompleted  JobStatus = "completed"
 	JobFailed     JobStatus = "failed"
 )
@@ -148,7 +148,7 @@ func parseJob(answer reply) (Job, error) {
 		Details:     details(words),
 	}
 	switch said.Status {
-	case JobPending, JobProcessing, JobFailed:
+	case jobPending, jobProcessing, JobFailed:
 		return job, nil
 	case JobCompleted:
 		if said.Location == "" {

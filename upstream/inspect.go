@@ -128,15 +128,15 @@ func cause(reason string, answer reply) string {
 	}
 	for _, known := range []struct {
 		reason string
-		text   Text
+		text   textCondition
 		cause  string
 	}{
-		{"client_not_allowed", Text{Contains: "not allowed for the client"}, CauseGrantNotAllowed},
-		{"client_not_allowed", Text{Is: "invalid client"}, CauseUnknownClient},
-		{"request_invalid", Text{Is: "the connection was not found"}, CauseUnknownRealm},
-		{"request_invalid", Text{Is: "the connection was disabled"}, CauseDisabledRealm},
-		{"audience", Text{Begins: "Service not found"}, CauseUnknownAudience},
-		{"audience", Text{Begins: "Service not enabled"}, CauseAudienceNotEnabled},
+		{"client_not_allowed", textCondition{Contains: "not allowed for the client"}, CauseGrantNotAllowed},
+		{"client_not_allowed", textCondition{Is: "invalid client"}, CauseUnknownClient},
+		{"request_invalid", textCondition{Is: "the connection was not found"}, CauseUnknownRealm},
+		{"request_invalid", textCondition{Is: "the connection was disabled"}, CauseDisabledRealm},
+		{"audience", textCondition{Begins: "Service not found"}, CauseUnknownAudience},
+		{"audience", textCondition{Begins: "Service not enabled"}, CauseAudienceNotEnabled},
 	} {
 		if known.reason == reason && known.text.holds(said.Description) {
 			return known.cause

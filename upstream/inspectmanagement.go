@@ -10,48 +10,15 @@ import (
 	"ferry/strictjson"
 )
 
-// Scopes asks for a token and returns the scopes that it has; known is false where
-// Auth0 does not say (RFC 6749, 5.1 lets it be silent). The token is kept for the
-// calls that follow. Every error is a *ManagementError.
+// Scopes fetches a token and returns its scopes; known is false if Auth0 does not tell them
+// (RFC 6749, 5.1 allows that). The token is kept for the following calls. Every error is a
+// *ManagementError.
 func (m *Management) Scopes(ctx context.Context) (scopes []string, known bool, err error) {
-	t := m.token
-	fail := func(fault *ManagementError) ([]string, bool, error) {
-		fault.Reason = "token_" + fault.Reason
+	_, scope, fault := m.token.fetch(ctx)
+	if fault != nil {
 		return nil, false, fault
 	}
-	form := url.Values{"grant_type": {"client_credentials"}, "audience": {t.audience}}
-	header := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
-	if t.auth.sign(form, header) != nil {
-		return fail(&ManagementError{Reason: "client_authentication"})
-	}
-	ctx, cancel := context.WithTimeout(ctx, m.timeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.url, strings.NewReader(form.Encode()))
-	if err != nil {
-		return fail(&ManagementError{Reason: ReasonBadBaseURL})
-	}
-	req.Header = header
-	asked := t.now()
-	answer, err := t.http.roundTrip(req)
-	if err != nil {
-		return fail(brokenCall(answer, err))
-	}
-	if answer.status != http.StatusOK {
-		fault := refusedCall(answer, t.now())
-		fault.Code = classify(answer).Code
-		return fail(fault)
-	}
-	token, life, ok := parseMachineToken(answer)
-	var said struct {
-		Scope string `json:"scope"`
-	}
-	if !ok || strictjson.Unmarshal(answer.body, &said) != nil {
-		return fail(&ManagementError{Status: answer.status, Reason: "malformed"})
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.token, t.until = token, asked.Add(life-min(tokenMargin, life/2))
-	return strings.Fields(said.Scope), said.Scope != "", nil
+	return strings.Fields(scope), scope != "", nil
 }
 
 // Application is what the Management API says of an application, its secrets excepted.
@@ -116,14 +83,19 @@ type Connection struct {
 	Realms []string `json:"realms"`
 }
 
-// Connection reads the connection of this name, matched to the letter. Every error is
-// a *ManagementError, as of ConnectionID.
+// Connection reads the connection with exactly this name. Every error is a
+// *ManagementError, as of ConnectionID.
 func (m *Management) Connection(ctx context.Context, name string) (Connection, error) {
+	return m.connection(ctx, name, "id,name,strategy,realms")
+}
+
+// connection reads some fields of a connection, never its options: they hold secrets.
+func (m *Management) connection(ctx context.Context, name, fields string) (Connection, error) {
 	if name == "" {
 		return Connection{}, &ManagementError{Reason: "bad_id"}
 	}
 	var found []Connection
-	query := url.Values{"name": {name}, "fields": {"id,name,strategy,realms"}, "include_fields": {"true"}}
+	query := url.Values{"name": {name}, "fields": {fields}, "include_fields": {"true"}}
 	if err := m.look(ctx, "/api/v2/connections", query, &found); err != nil {
 		return Connection{}, err
 	}

@@ -49,7 +49,7 @@ func (t *machineToken) get(ctx context.Context) (secret.String, *ManagementError
 		if token, ok := t.kept(); ok {
 			return token, nil
 		}
-		token, fault := t.fetch(context.WithoutCancel(ctx))
+		token, _, fault := t.fetch(context.WithoutCancel(ctx))
 		if fault != nil {
 			return nil, fault
 		}
@@ -84,11 +84,12 @@ func (t *machineToken) drop(token secret.String) {
 	}
 }
 
-// fetch asks for a new token and keeps it.
-func (t *machineToken) fetch(ctx context.Context) (secret.String, *ManagementError) {
-	fail := func(fault *ManagementError) (secret.String, *ManagementError) {
+// fetch requests a new token and keeps it. It returns the token and its scopes as Auth0
+// tells them.
+func (t *machineToken) fetch(ctx context.Context) (token secret.String, scope string, fault *ManagementError) {
+	fail := func(fault *ManagementError) (secret.String, string, *ManagementError) {
 		fault.Reason = "token_" + fault.Reason
-		return secret.String{}, fault
+		return secret.String{}, "", fault
 	}
 	ctx, cancel := context.WithTimeout(ctx, t.timeout)
 	defer cancel()
@@ -112,28 +113,29 @@ func (t *machineToken) fetch(ctx context.Context) (secret.String, *ManagementErr
 		fault.Code = classify(answer).Code
 		return fail(fault)
 	}
-	token, life, ok := parseMachineToken(answer)
+	said, ok := parseMachineToken(answer)
 	if !ok {
 		return fail(&ManagementError{Status: answer.status, Reason: "malformed"})
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.token, t.until = token, asked.Add(life-min(tokenMargin, life/2))
-	return token, nil
+	life := time.Duration(min(said.ExpiresIn, tokenLifeMost.Seconds()) * float64(time.Second))
+	t.token, t.until = secret.New(said.AccessToken), asked.Add(life-min(tokenMargin, life/2))
+	scope, _ = said.Scope.(string)
+	return t.token, scope, nil
 }
 
-// parseMachineToken reads a token and how long it holds (RFC 6749, 5.1).
-func parseMachineToken(answer reply) (token secret.String, life time.Duration, ok bool) {
-	var body struct {
-		tokenResponse
+// machineTokenResponse is RFC 6749, 5.1.
+type machineTokenResponse struct {
+	tokenResponse
 
-		Type      string  `json:"token_type"`
-		ExpiresIn float64 `json:"expires_in"`
-	}
-	if !answer.isJSON || strictjson.Unmarshal(answer.body, &body) != nil ||
-		body.Error != nil || body.AccessToken == "" || body.ExpiresIn < 1 || !strings.EqualFold(body.Type, "Bearer") {
-		return secret.String{}, 0, false
-	}
-	seconds := min(body.ExpiresIn, tokenLifeMost.Seconds())
-	return secret.New(body.AccessToken), time.Duration(seconds * float64(time.Second)), true
+	Type      string  `json:"token_type"`
+	ExpiresIn float64 `json:"expires_in"`
+	Scope     any     `json:"scope"`
+}
+
+func parseMachineToken(answer reply) (said machineTokenResponse, ok bool) {
+	ok = answer.isJSON && strictjson.Unmarshal(answer.body, &said) == nil &&
+		said.Error == nil && said.AccessToken != "" && said.ExpiresIn >= 1 && strings.EqualFold(said.Type, "Bearer")
+	return said, ok
 }

@@ -21,7 +21,7 @@ type Row struct {
 	Codes []string
 	// Text is what error_description says, without regard to case and to a full
 	// stop at its end.
-	Text Text
+	Text textCondition
 	// Outcome is what it means.
 	Outcome outcome.Outcome
 	// Evidence grades how well the row is known: REC recorded traffic, DOC current
@@ -30,10 +30,10 @@ type Row struct {
 	Evidence string
 }
 
-// Text is a condition on error_description; the zero value holds of any.
-type Text struct{ Is, Begins, Contains string }
+// textCondition is a condition on error_description; the zero value holds of any.
+type textCondition struct{ Is, Begins, Contains string }
 
-func (t Text) holds(description string) bool {
+func (t textCondition) holds(description string) bool {
 	description = strings.ToLower(strings.TrimSuffix(strings.TrimSpace(description), "."))
 	return (t.Is == "" || description == strings.ToLower(t.Is)) &&
 		strings.HasPrefix(description, strings.ToLower(t.Begins)) &&
@@ -41,7 +41,7 @@ func (t Text) holds(description string) bool {
 }
 
 // String is the condition for people.
-func (t Text) String() string {
+func (t textCondition) String() string {
 	switch {
 	case t.Is != "":
 		return t.Is
@@ -95,18 +95,18 @@ const (
 func credentialRows() []Row {
 	wrong := []string{"invalid_grant", "invalid_user_password"}
 	return []Row{
-		{"user_blocked", []int{any4xx}, append([]string{"unauthorized"}, wrong...), Text{Is: "user is blocked"}, outcome.Blocked, "RPT, OLDDOC"},
-		{"brute_force", refused(), wrong, Text{Contains: "account has been blocked"}, outcome.Throttled, "RPT"},
-		{"passwordless_phone", refused(), wrong, Text{Is: "Wrong phone number or verification code"}, outcome.Misconfigured, "SDK"},
-		{"passwordless_email", refused(), wrong, Text{Is: "Wrong email or verification code"}, outcome.Misconfigured, "SDK"},
-		{"other_grant_code", refused(), wrong, Text{Is: "Invalid authorization code"}, outcome.InvalidResponse, "REC"},
-		{"other_grant_refresh", refused(), wrong, Text{Contains: "refresh token"}, outcome.InvalidResponse, "RPT"},
-		{"other_grant_refresh", refused(), wrong, Text{Begins: "The refresh_token was"}, outcome.InvalidResponse, "SDK"},
-		{"other_grant_mfa", refused(), wrong, Text{Contains: "mfa_token"}, outcome.InvalidResponse, "SDK"},
-		{"other_grant_mfa", refused(), wrong, Text{Is: "Invalid otp_code"}, outcome.InvalidResponse, "SDK"},
-		{"realm_no_passwords", []int{any4xx}, nil, Text{Is: "invalid connection specified for password grant"}, outcome.Misconfigured, "RPT"},
-		{"realm_no_passwords", []int{any4xx}, nil, Text{Is: "specified strategy does not support requested operation"}, outcome.Misconfigured, "OLDDOC"},
-		{"wrong_credentials", refused(), wrong, Text{}, outcome.Mismatch, "RPT, OLDDOC"},
+		{"user_blocked", []int{any4xx}, append([]string{"unauthorized"}, wrong...), textCondition{Is: "user is blocked"}, outcome.Blocked, "RPT, OLDDOC"},
+		{"brute_force", refused(), wrong, textCondition{Contains: "account has been blocked"}, outcome.Throttled, "RPT"},
+		{"passwordless_phone", refused(), wrong, textCondition{Is: "Wrong phone number or verification code"}, outcome.Misconfigured, "SDK"},
+		{"passwordless_email", refused(), wrong, textCondition{Is: "Wrong email or verification code"}, outcome.Misconfigured, "SDK"},
+		{"other_grant_code", refused(), wrong, textCondition{Is: "Invalid authorization code"}, outcome.InvalidResponse, "REC"},
+		{"other_grant_refresh", refused(), wrong, textCondition{Contains: "refresh token"}, outcome.InvalidResponse, "RPT"},
+		{"other_grant_refresh", refused(), wrong, textCondition{Begins: "The refresh_token was"}, outcome.InvalidResponse, "SDK"},
+		{"other_grant_mfa", refused(), wrong, textCondition{Contains: "mfa_token"}, outcome.InvalidResponse, "SDK"},
+		{"other_grant_mfa", refused(), wrong, textCondition{Is: "Invalid otp_code"}, outcome.InvalidResponse, "SDK"},
+		{"realm_no_passwords", []int{any4xx}, nil, textCondition{Is: "invalid connection specified for password grant"}, outcome.Misconfigured, "RPT"},
+		{"realm_no_passwords", []int{any4xx}, nil, textCondition{Is: "specified strategy does not support requested operation"}, outcome.Misconfigured, "OLDDOC"},
+		{"wrong_credentials", refused(), wrong, textCondition{}, outcome.Mismatch, "RPT, OLDDOC"},
 	}
 }
 
@@ -115,11 +115,11 @@ func credentialRows() []Row {
 func limitRows() []Row {
 	tooMany := []int{http.StatusTooManyRequests}
 	return []Row{
-		{"brute_force", tooMany, []string{"too_many_attempts"}, Text{Contains: "account has been blocked"}, outcome.Throttled, "DOC, RPT"},
-		{"suspicious_ip", tooMany, []string{"too_many_attempts"}, Text{}, outcome.Limited, "DOC"},
-		{"login_rate", tooMany, []string{"too_many_logins"}, Text{}, outcome.Limited, "OLDDOC"},
-		{"request_rate", tooMany, nil, Text{}, outcome.Limited, "OLDDOC"},
-		{"tenant_limit", []int{any5xx}, []string{"access_denied"}, Text{}, outcome.Limited, "RPT"},
+		{"brute_force", tooMany, []string{"too_many_attempts"}, textCondition{Contains: "account has been blocked"}, outcome.Throttled, "DOC, RPT"},
+		{"suspicious_ip", tooMany, []string{"too_many_attempts"}, textCondition{}, outcome.Limited, "DOC"},
+		{"login_rate", tooMany, []string{"too_many_logins"}, textCondition{}, outcome.Limited, "OLDDOC"},
+		{"request_rate", tooMany, nil, textCondition{}, outcome.Limited, "OLDDOC"},
+		{"tenant_limit", []int{any5xx}, []string{"access_denied"}, textCondition{}, outcome.Limited, "RPT"},
 	}
 }
 
@@ -128,13 +128,13 @@ func limitRows() []Row {
 func denialRows() []Row {
 	mfa := []string{"mfa_required", "mfa_registration_required", "a0.mfa_registration_required", "unsupported_challenge_type"}
 	return []Row{
-		{"mfa", []int{any4xx}, mfa, Text{}, outcome.MFARequired, "DOC, SDK"},
-		{"leaked", []int{any4xx}, []string{"password_leaked"}, Text{}, outcome.Leaked, "DOC"},
-		{"bot_detection", []int{any4xx}, []string{"requires_verification", "requires_validation"}, Text{}, outcome.Suspicious, "DOC, OLDDOC"},
-		{"client_refused", []int{http.StatusUnauthorized}, []string{"access_denied"}, Text{Is: "Unauthorized"}, outcome.Misconfigured, "RPT"},
-		{"audience", []int{http.StatusForbidden}, []string{"access_denied"}, Text{Begins: "Service not "}, outcome.Misconfigured, "RPT"},
-		{"action", refused(), []string{"access_denied"}, Text{}, outcome.Denied, "RPT"},
-		{"rule", refused(), []string{"unauthorized"}, Text{}, outcome.Denied, "RPT, SDK"},
+		{"mfa", []int{any4xx}, mfa, textCondition{}, outcome.MFARequired, "DOC, SDK"},
+		{"leaked", []int{any4xx}, []string{"password_leaked"}, textCondition{}, outcome.Leaked, "DOC"},
+		{"bot_detection", []int{any4xx}, []string{"requires_verification", "requires_validation"}, textCondition{}, outcome.Suspicious, "DOC, OLDDOC"},
+		{"client_refused", []int{http.StatusUnauthorized}, []string{"access_denied"}, textCondition{Is: "Unauthorized"}, outcome.Misconfigured, "RPT"},
+		{"audience", []int{http.StatusForbidden}, []string{"access_denied"}, textCondition{Begins: "Service not "}, outcome.Misconfigured, "RPT"},
+		{"action", refused(), []string{"access_denied"}, textCondition{}, outcome.Denied, "RPT"},
+		{"rule", refused(), []string{"unauthorized"}, textCondition{}, outcome.Denied, "RPT, SDK"},
 	}
 }
 
@@ -142,22 +142,22 @@ func denialRows() []Row {
 func clientRows() []Row {
 	bad := []int{http.StatusBadRequest}
 	return []Row{
-		{"client_not_allowed", []int{any4xx}, []string{"unauthorized_client"}, Text{}, outcome.Misconfigured, "RPT"},
-		{"client_refused", []int{any4xx}, []string{"invalid_client"}, Text{}, outcome.Misconfigured, "OLDDOC"},
-		{"request_invalid", bad, []string{"invalid_request"}, Text{}, outcome.Misconfigured, "OLDDOC"},
-		{"scope_invalid", bad, []string{"invalid_scope"}, Text{}, outcome.Misconfigured, "OLDDOC"},
-		{"endpoint_off", []int{any4xx}, []string{"endpoint_disabled", "method_not_allowed"}, Text{}, outcome.Misconfigured, "OLDDOC"},
-		{"grant_type", []int{any4xx, http.StatusNotImplemented}, []string{"unsupported_grant_type"}, Text{}, outcome.Misconfigured, "OLDDOC"},
-		{"no_default_directory", []int{any5xx}, []string{"server_error"}, Text{Is: "Authorization server not configured with default connection"}, outcome.Misconfigured, "RPT"},
+		{"client_not_allowed", []int{any4xx}, []string{"unauthorized_client"}, textCondition{}, outcome.Misconfigured, "RPT"},
+		{"client_refused", []int{any4xx}, []string{"invalid_client"}, textCondition{}, outcome.Misconfigured, "OLDDOC"},
+		{"request_invalid", bad, []string{"invalid_request"}, textCondition{}, outcome.Misconfigured, "OLDDOC"},
+		{"scope_invalid", bad, []string{"invalid_scope"}, textCondition{}, outcome.Misconfigured, "OLDDOC"},
+		{"endpoint_off", []int{any4xx}, []string{"endpoint_disabled", "method_not_allowed"}, textCondition{}, outcome.Misconfigured, "OLDDOC"},
+		{"grant_type", []int{any4xx, http.StatusNotImplemented}, []string{"unsupported_grant_type"}, textCondition{}, outcome.Misconfigured, "OLDDOC"},
+		{"no_default_directory", []int{any5xx}, []string{"server_error"}, textCondition{Is: "Authorization server not configured with default connection"}, outcome.Misconfigured, "RPT"},
 	}
 }
 
 // lastRows: what is left is an outage, or nothing that can be understood.
 func lastRows() []Row {
 	return []Row{
-		{"server_fault", []int{any5xx}, nil, Text{}, outcome.Unavailable, "OLDDOC, RULE"},
-		{"redirect", []int{any3xx}, nil, Text{}, outcome.InvalidResponse, "RULE"},
-		{"unknown_answer", []int{any2xx, any4xx}, nil, Text{}, outcome.InvalidResponse, "RULE"},
+		{"server_fault", []int{any5xx}, nil, textCondition{}, outcome.Unavailable, "OLDDOC, RULE"},
+		{"redirect", []int{any3xx}, nil, textCondition{}, outcome.InvalidResponse, "RULE"},
+		{"unknown_answer", []int{any2xx, any4xx}, nil, textCondition{}, outcome.InvalidResponse, "RULE"},
 	}
 }
 
