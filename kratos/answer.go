@@ -69,11 +69,7 @@ func (a api) send(ctx context.Context, method string, to *url.URL, body []byte) 
 	if to.Host == a.adminHost && !a.token.Empty() {
 		req.Header.Set("Authorization", "Bearer "+a.token.Reveal())
 	}
-	resp, err := a.http.Do(req)
-	if err != nil {
-		return answer{}, noAnswer(err)
-	}
-	return receive(resp)
+	return receive(a.http.Do(req)) //nolint:bodyclose // receive closes it
 }
 
 // ask makes one call of the generated client and returns the answer undecoded: the client
@@ -83,11 +79,8 @@ func ask[T any](call interface {
 	Execute() (T, *http.Response, error)
 },
 ) (answer, error) {
-	_, resp, err := call.Execute()
-	if resp == nil {
-		return answer{}, noAnswer(err)
-	}
-	return receive(resp)
+	_, resp, err := call.Execute() //nolint:bodyclose // receive closes it
+	return receive(resp, err)
 }
 
 // answer is an HTTP answer with its whole body.
@@ -97,7 +90,10 @@ type answer struct {
 	body   []byte
 }
 
-func receive(resp *http.Response) (answer, error) {
+func receive(resp *http.Response, err error) (answer, error) {
+	if resp == nil {
+		return answer{}, noAnswer(err)
+	}
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
