@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
-	"ferry/bulk/inputfile"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"ferry/bulk/inputfile"
 
 	"golang.org/x/crypto/blake2b"
 )

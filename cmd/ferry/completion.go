@@ -3,7 +3,8 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"ferry/bulk"
+	"ferry/bulk/importer"
+	"ferry/bulk/plan"
 	"ferry/wiring"
 )
 
@@ -11,10 +12,10 @@ import (
 func flagValues() map[string]map[string][]string {
 	return map[string]map[string][]string{
 		"import": {
-			"mode":        {string(bulk.ModeAuto), string(bulk.ModeHook), string(bulk.ModeHash)},
+			"mode":        {string(plan.ModeAuto), string(plan.ModeHook), string(plan.ModeHash)},
 			"mfa":         {"skip", "drop"},
 			"unverified":  {"skip", "pending"},
-			"on-conflict": {string(bulk.ConflictSkip), string(bulk.ConflictUpdate), string(bulk.ConflictFail)},
+			"on-conflict": {string(importer.ConflictSkip), string(importer.ConflictUpdate), string(importer.ConflictFail)},
 		},
 		"kratos-config": {"response": {wiring.Ignore, wiring.Parse}, "for": {oryNetwork}},
 		"replay":        {"only": recordedOutcomes()},

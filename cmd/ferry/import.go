@@ -14,8 +14,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"ferry/bulk"
 	"ferry/bulk/hashfile"
+	"ferry/bulk/importer"
+	"ferry/bulk/plan"
 	"ferry/bulk/progress"
 	"ferry/bulk/results"
 	"ferry/bulk/userfile"
@@ -94,13 +95,16 @@ func (f *schemaFlags) bind(cmd *cobra.Command) {
 }
 
 // options are those that flags alone decide.
-func (f *importFlags) options() (opts bulk.ImportOptions, warnings []string, err error) {
-	opts = bulk.ImportOptions{
-		Mode: bulk.Mode(f.mode), OnConflict: bulk.Conflict(f.onConflict), DropMFA: f.mfa == "drop", SkipUnverified: f.unverified == "skip",
-		HookOff: f.hookOff, ExternalID: f.externalID, DryRun: f.dryRun, InFlight: f.inFlight, RetryFor: f.retryFor,
-		RetryFile: f.retryFile, Now: time.Now,
+func (f *importFlags) options() (opts importer.Options, warnings []string, err error) {
+	opts = importer.Options{
+		Options: plan.Options{
+			Mode: plan.Mode(f.mode), DropMFA: f.mfa == "drop", SkipUnverified: f.unverified == "skip",
+			ExternalID: f.externalID, DryRun: f.dryRun, Now: time.Now,
+		},
+		OnConflict: importer.Conflict(f.onConflict), HookOff: f.hookOff,
+		InFlight: f.inFlight, RetryFor: f.retryFor, RetryFile: f.retryFile,
 	}
-	if opts.Providers, warnings, err = bulk.ParseProviders(f.providers); err != nil {
+	if opts.Providers, warnings, err = plan.ParseProviders(f.providers); err != nil {
 		return opts, nil, err
 	}
 	if opts.Shard, opts.Shards, err = parseShard(f.shard); err != nil {
@@ -109,15 +113,15 @@ func (f *importFlags) options() (opts bulk.ImportOptions, warnings []string, err
 	switch {
 	case f.users == "":
 		err = errors.New("name the users file: --users FILE, or --users - for standard input")
-	case !slices.Contains([]bulk.Mode{bulk.ModeAuto, bulk.ModeHook, bulk.ModeHash}, opts.Mode):
+	case !slices.Contains([]plan.Mode{plan.ModeAuto, plan.ModeHook, plan.ModeHash}, opts.Mode):
 		err = errors.New("--mode is auto, hook or hash")
 	case f.mfa != "skip" && f.mfa != "drop":
 		err = errors.New("--mfa is skip or drop")
 	case f.unverified != "skip" && f.unverified != "pending":
 		err = errors.New("--unverified is skip or pending")
-	case !slices.Contains([]bulk.Conflict{bulk.ConflictSkip, bulk.ConflictUpdate, bulk.ConflictFail}, opts.OnConflict):
+	case !slices.Contains([]importer.Conflict{importer.ConflictSkip, importer.ConflictUpdate, importer.ConflictFail}, opts.OnConflict):
 		err = errors.New("--on-conflict is skip, update or fail")
-	case opts.Mode == bulk.ModeHash && f.hashes == "":
+	case opts.Mode == plan.ModeHash && f.hashes == "":
 		err = errors.New("--mode hash needs --hashes FILE")
 	case f.inFlight < 0 || f.retryFor < 0:
 		err = errors.New("--in-flight and --retry-for cannot be negative")
@@ -143,7 +147,7 @@ func parseShard(text string) (shard, shards int, err error) {
 	return shard, shards, nil
 }
 
-func (f *importFlags) run(ctx context.Context, opts bulk.ImportOptions, stdin io.Reader, stdout, stderr io.Writer) (err error) {
+func (f *importFlags) run(ctx context.Context, opts importer.Options, stdin io.Reader, stdout, stderr io.Writer) (err error) {
 	limitHeap()
 	if opts.TempDir, err = workDir(f.tmpDir, slices.Concat(beside(f.results), []string{systemDir}, beside(f.users))...); err != nil {
 		return err
@@ -161,7 +165,7 @@ func (f *importFlags) run(ctx context.Context, opts bulk.ImportOptions, stdin io
 			return err
 		}
 	}
-	if opts.Kratos != nil && opts.OnConflict == bulk.ConflictUpdate {
+	if opts.Kratos != nil && opts.OnConflict == importer.ConflictUpdate {
 		if f.schema, err = f.schema.identified(ctx, opts.Kratos); err != nil {
 			return err
 		}
@@ -192,7 +196,7 @@ func (f *importFlags) run(ctx context.Context, opts bulk.ImportOptions, stdin io
 	if opts.Journal.Resumed() {
 		_, _ = fmt.Fprintln(stderr, "continuing the run of", f.results)
 	}
-	summary, err := bulk.Import(ctx, opts)
+	summary, err := importer.Run(ctx, opts)
 	return f.conclude(summary, errors.Join(err, opts.Journal.Close()), stdout, stderr)
 }
 
@@ -206,21 +210,21 @@ func tenantOf(cfg *config.Config) string {
 	return name
 }
 
-func (f *importFlags) journal(stdout io.Writer) (*bulk.Journal, error) {
+func (f *importFlags) journal(stdout io.Writer) (*importer.Journal, error) {
 	switch {
 	case f.results != "":
-		return bulk.OpenJournal(f.results)
+		return importer.OpenJournal(f.results)
 	case f.json:
-		return bulk.StreamJournal(nil), nil
+		return importer.StreamJournal(nil), nil
 	}
-	return bulk.StreamJournal(stdout), nil
+	return importer.StreamJournal(stdout), nil
 }
 
 // conclude prints the summary. Its error says that the run was cut off, or that rows
 // failed.
-func (f *importFlags) conclude(summary bulk.Summary, cut error, stdout, stderr io.Writer) error {
+func (f *importFlags) conclude(summary importer.Summary, cut error, stdout, stderr io.Writer) error {
 	switch { // there is nothing to sum up
-	case errors.Is(cut, bulk.ErrOtherRun), cut != nil && summary.Rows == 0 && !errors.Is(cut, context.Canceled):
+	case errors.Is(cut, importer.ErrOtherRun), cut != nil && summary.Rows == 0 && !errors.Is(cut, context.Canceled):
 		return cut
 	case cut != nil && summary.Rows == 0:
 		return f.resumable(cut)
@@ -251,7 +255,7 @@ func (f *importFlags) resumable(cut error) error {
 }
 
 // printWarnings says what the operator should know about the identities.
-func printWarnings(line func(string, ...any), s bulk.Summary) {
+func printWarnings(line func(string, ...any), s importer.Summary) {
 	if s.Unverified > 0 {
 		line("%9d of the users have addresses of which Auth0 verified none (--unverified skip leaves them out)", s.Unverified)
 	}
@@ -267,7 +271,7 @@ func printWarnings(line func(string, ...any), s bulk.Summary) {
 }
 
 // printSummary says what was done, for people.
-func printSummary(w io.Writer, s bulk.Summary, cut bool) {
+func printSummary(w io.Writer, s importer.Summary, cut bool) {
 	line := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
 	if s.DryRun {
 		line("dry run: nothing was written; this is what would be")

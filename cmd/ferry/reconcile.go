@@ -13,9 +13,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"ferry/bulk"
 	"ferry/bulk/kind"
+	"ferry/bulk/plan"
 	"ferry/bulk/progress"
+	"ferry/bulk/reconcile"
 	"ferry/bulk/userfile"
 	"ferry/config"
 	"ferry/doctor"
@@ -51,7 +52,7 @@ func reconcileCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command 
 			if flags.json && flags.findings == "-" {
 				return errors.New("--json prints on standard output, where --findings - writes too: leave one out")
 			}
-			providers, warnings, err := bulk.ParseProviders(flags.providers)
+			providers, warnings, err := plan.ParseProviders(flags.providers)
 			if err != nil {
 				return err
 			}
@@ -73,7 +74,7 @@ func reconcileCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command 
 	return cmd
 }
 
-func (f *reconcileFlags) run(ctx context.Context, providers bulk.Providers, stdin io.Reader, stdout, stderr io.Writer) (err error) {
+func (f *reconcileFlags) run(ctx context.Context, providers plan.Providers, stdin io.Reader, stdout, stderr io.Writer) (err error) {
 	limitHeap()
 	tmpDir, err := workDir(f.tmpDir, slices.Concat([]string{systemDir}, beside(f.findings), beside(f.users))...)
 	if err != nil {
@@ -83,7 +84,7 @@ func (f *reconcileFlags) run(ctx context.Context, providers bulk.Providers, stdi
 	if err != nil {
 		return err
 	}
-	opts := bulk.ReconcileOptions{
+	opts := reconcile.Options{
 		Rules: mappingRules(cfg), Providers: providers, Fix: f.fix, HookOff: f.hookOff, TempDir: tmpDir, Progress: progress.NewTerminal(stderr), Now: time.Now,
 	}
 	if err := f.readKratosConfig(&opts); err != nil {
@@ -113,7 +114,7 @@ func (f *reconcileFlags) run(ctx context.Context, providers bulk.Providers, stdi
 		enc := json.NewEncoder(stdout)
 		enc.SetIndent("", "  ")
 		if err := enc.Encode(struct {
-			bulk.Reconciled
+			reconcile.Result
 			Able int `json:"able"`
 		}{result, result.Able()}); err != nil {
 			return err
@@ -127,7 +128,7 @@ func (f *reconcileFlags) run(ctx context.Context, providers bulk.Providers, stdi
 }
 
 // readKratosConfig finds out where Kratos requires a verified address.
-func (f *reconcileFlags) readKratosConfig(opts *bulk.ReconcileOptions) error {
+func (f *reconcileFlags) readKratosConfig(opts *reconcile.Options) error {
 	if f.kratosConfig == "" {
 		return nil
 	}
@@ -143,13 +144,13 @@ func (f *reconcileFlags) readKratosConfig(opts *bulk.ReconcileOptions) error {
 }
 
 // compare reconciles, with a file for the findings where one is named.
-func (f *reconcileFlags) compare(ctx context.Context, opts bulk.ReconcileOptions, stdout io.Writer) (result bulk.Reconciled, err error) {
+func (f *reconcileFlags) compare(ctx context.Context, opts reconcile.Options, stdout io.Writer) (result reconcile.Result, err error) {
 	switch f.findings {
 	case "":
-		return bulk.Reconcile(ctx, opts)
+		return reconcile.Run(ctx, opts)
 	case "-":
 		opts.Findings = stdout
-		return bulk.Reconcile(ctx, opts)
+		return reconcile.Run(ctx, opts)
 	}
 	file, err := os.OpenFile(f.findings, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
@@ -157,7 +158,7 @@ func (f *reconcileFlags) compare(ctx context.Context, opts bulk.ReconcileOptions
 	}
 	err = written(file, func(w io.Writer) (err error) {
 		opts.Findings = w
-		result, err = bulk.Reconcile(ctx, opts)
+		result, err = reconcile.Run(ctx, opts)
 		return err
 	})
 	return result, err
@@ -169,13 +170,13 @@ func written(file io.WriteCloser, write func(io.Writer) error) error {
 }
 
 // printReconciled prints the table, and the line for the ticket.
-func printReconciled(w io.Writer, r bulk.Reconciled) {
+func printReconciled(w io.Writer, r reconcile.Result) {
 	line := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
 	line("%9d users in the file, %d identities in Kratos, %d of them not from Auth0", r.Users, r.Identities, r.Native)
 	for _, kind := range kind.All() {
 		line("%9d %s", r.Kinds[kind], kind)
 	}
-	for _, found := range []bulk.Found{bulk.Missing, bulk.Unmapped, bulk.Stranded, bulk.Stale, bulk.Different, bulk.Duplicate, bulk.Extra} {
+	for _, found := range []reconcile.Found{reconcile.Missing, reconcile.Unmapped, reconcile.Stranded, reconcile.Stale, reconcile.Different, reconcile.Duplicate, reconcile.Extra} {
 		fixed := ""
 		if n := r.Fixed[found]; n > 0 {
 			fixed = fmt.Sprintf(", %d fixed", n)
@@ -186,7 +187,7 @@ func printReconciled(w io.Writer, r bulk.Reconciled) {
 }
 
 // verdict is the line for the ticket.
-func verdict(r bulk.Reconciled) string {
+func verdict(r reconcile.Result) string {
 	var how []string
 	add := func(n int, text string) {
 		if n > 0 {

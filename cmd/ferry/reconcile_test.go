@@ -3,13 +3,13 @@ package main
 import (
 	"testing"
 
-	"ferry/bulk"
 	"ferry/bulk/kind"
+	"ferry/bulk/reconcile"
 )
 
 // TestVerdict: whoever has to recover the account since finish is named apart.
 func TestVerdict(t *testing.T) {
-	r := bulk.Reconciled{
+	r := reconcile.Result{
 		Users: 5, Blocked: 1,
 		Kinds: map[kind.Kind]int{kind.Migrated: 2, kind.Finished: 2, kind.Inactive: 1},
 	}

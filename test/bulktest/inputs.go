@@ -2,6 +2,7 @@ package bulktest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -228,4 +229,15 @@ func Now() time.Time { return time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC) }
 func Migrated(n int, at time.Time) Identity {
 	p := Bound(fmt.Sprintf("auth0|m%d", n), fmt.Sprintf("m%d@x.test", n))
 	return Marked(p, With{"migrated_at": at.Format(time.RFC3339), "import": map[string]any{"as": "created_pending"}})
+}
+
+// Reset sets when the password was last reset at Auth0.
+func Reset(at any) With { return With{"last_password_reset": at} }
+
+// FailingMapper is a mapper that always fails.
+type FailingMapper struct{}
+
+// Map implements mapping.Mapper.
+func (FailingMapper) Map(mapping.Profile) (mapping.Identity, error) {
+	return mapping.Identity{}, errors.New("the mapper will not")
 }

@@ -1,0 +1,136 @@
+package importer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/google/uuid"
+
+	"ferry/bulk/kind"
+	"ferry/bulk/scan"
+	"ferry/bulk/tempfile"
+	"ferry/kratos"
+)
+
+// owner says whose identity has an identifier of a row.
+type owner byte
+
+const (
+	noOwner owner = iota
+	// ownedByUser is an identity of the row's user.
+	ownedByUser
+	// createdByRun is one that this run created before it was interrupted.
+	createdByRun
+	// ownedByOther is an identity of another user, or of no Auth0 user that ferry knows.
+	ownedByOther
+)
+
+// existingIdentity is an identity that a row is in conflict with.
+type existingIdentity struct {
+	owner owner
+	id    string
+}
+
+// existingIdentities stores for each line of the file the identity in Kratos that it is in
+// conflict with. It is an unlinked file of fixed-size records; a line without a conflict
+// has a hole.
+type existingIdentities struct {
+	file *os.File
+	any  bool
+	size int // identities in Kratos
+	// created reports whether this run created one of them.
+	created bool
+}
+
+const existingRecordSize = 1 + len(uuid.UUID{})
+
+// scanIdentities reads every identity in Kratos once. It finds users by their binding, which
+// Kratos cannot search, and so also those who changed their address. This costs less than
+// one conflict for each row.
+func (r *importer) scanIdentities(ctx context.Context) (*existingIdentities, error) {
+	file, err := tempfile.New(r.TempDir)
+	if err != nil {
+		return nil, err
+	}
+	c := &existingIdentities{file: file}
+	err = scan.Identities(ctx, r.Kratos, r.Progress, func(record kratos.Record) error {
+		c.size++
+		return c.note(r, record)
+	})
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return c, nil
+}
+
+// note finds the lines that are in conflict with the identity.
+func (c *existingIdentities) note(r *importer, record kratos.Record) error {
+	subject := kind.Primary(record)
+	owned := map[int]bool{}
+	if subject != "" {
+		for _, line := range r.plan.LinesOfUser(subject) {
+			owned[line] = true
+			whose := ownedByUser
+			if kind.OriginOf(record).Run == r.Journal.run {
+				whose, c.created = createdByRun, true
+			}
+			if err := c.put(line, existingIdentity{whose, record.ID}); err != nil {
+				return err
+			}
+		}
+	}
+	for _, identifier := range taken(record) {
+		for _, line := range r.plan.LinesOfIdentifier(identifier) {
+			if owned[line] {
+				continue
+			}
+			if err := c.put(line, existingIdentity{ownedByOther, record.ID}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// taken returns the identifiers that no other identity can have.
+func taken(record kratos.Record) []string {
+	var all []string
+	all = append(all, record.Identifiers...)
+	all = append(all, record.Social...)
+	for _, address := range record.Addresses {
+		all = append(all, kratos.NormalizeIdentifier(address.Value))
+	}
+	return all
+}
+
+// put stores the identity that a line is in conflict with. One of another user stays.
+func (c *existingIdentities) put(line int, found existingIdentity) error {
+	if was := c.of(line); was.owner == ownedByOther {
+		return nil
+	}
+	id, err := uuid.Parse(found.id)
+	if err != nil {
+		return fmt.Errorf("identity %q: %w", found.id, err)
+	}
+	c.any = true
+	if _, err := c.file.WriteAt(append([]byte{byte(found.owner)}, id[:]...), int64(line)*int64(existingRecordSize)); err != nil {
+		return fmt.Errorf("write a temporary file: %w", err)
+	}
+	return nil
+}
+
+// of returns the identity that a line is in conflict with.
+func (c *existingIdentities) of(line int) existingIdentity {
+	if c == nil || !c.any {
+		return existingIdentity{}
+	}
+	var record [existingRecordSize]byte
+	if n, _ := c.file.ReadAt(record[:], int64(line)*int64(existingRecordSize)); n < existingRecordSize || record[0] == 0 {
+		return existingIdentity{}
+	}
+	return existingIdentity{owner(record[0]), uuid.UUID(record[1:]).String()}
+}
+
+func (c *existingIdentities) close() error { return c.file.Close() }

@@ -1,0 +1,24 @@
+package plan
+
+import (
+	"regexp"
+	"strconv"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"ferry/secret"
+)
+
+// bcryptForm is a bcrypt hash whose version Kratos takes.
+var bcryptForm = regexp.MustCompile(`^\$2[aby]\$([0-9]{2})\$[./A-Za-z0-9]{53}$`)
+
+// usable reports whether Kratos can check a password against the hash: Auth0's are
+// bcrypt, and whatever else is in the file is a fault of the file.
+func usable(hash secret.String) bool {
+	match := bcryptForm.FindStringSubmatch(hash.Reveal())
+	if match == nil {
+		return false
+	}
+	cost, err := strconv.Atoi(match[1])
+	return err == nil && cost >= bcrypt.MinCost && cost <= bcrypt.MaxCost
+}

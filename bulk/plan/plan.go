@@ -1,0 +1,342 @@
+// Package plan decides what each user of a file becomes in Kratos. It writes nothing.
+//
+//	for each row, in parallel: map it, validate it, decide outcome and password
+//	in order: index the row's identifiers, count it, hand it on
+//	resolve the index: which row gets an identifier that several rows have
+//
+// So before anything is written, the whole file was read, and all rows that compete for
+// an identifier are known.
+package plan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"ferry/bulk/hashfile"
+	"ferry/bulk/progress"
+	"ferry/bulk/results"
+	"ferry/bulk/scan"
+	"ferry/bulk/userfile"
+	"ferry/mapping"
+)
+
+// Mode says how passwords cross.
+type Mode string
+
+// The modes.
+const (
+	// ModeAuto uses the exported hash if it is fresh and Kratos can use it, else the hook.
+	ModeAuto Mode = "auto"
+	// ModeHook makes every identity with a password pending.
+	ModeHook Mode = "hook"
+	// ModeHash uses hashes only; a user without one fails.
+	ModeHash Mode = "hash"
+)
+
+// Options say how users become identities. Users, Schema, Mapper, Progress and Now must be
+// set.
+type Options struct {
+	Users *userfile.Source
+	// Hashes are the exported password hashes; nil: none.
+	Hashes *hashfile.Index
+	// Tenant is the only tenant that the hashes may be of; empty: any one.
+	Tenant string
+
+	Schema *mapping.Schema
+	// SchemaID is the schema's id at Kratos; empty: Kratos' default.
+	SchemaID string
+	Mapper   mapping.Mapper
+	Rules    mapping.Rules
+	// Realms are the connections that the hook may ask. It asks the first about users
+	// whose connection is not recorded. Empty: it asks the tenant's default directory.
+	Realms []string
+
+	Mode      Mode
+	Providers Providers
+	// DropMFA imports users with a second factor at Auth0, without it.
+	DropMFA bool
+	// SkipUnverified skips users with a password whose addresses Auth0 did not verify.
+	SkipUnverified bool
+	// ExternalID gives each identity its Auth0 user id as external_id.
+	ExternalID bool
+	// DryRun leaves out the bodies of requests.
+	DryRun bool
+	// KeepUsers keeps the row itself as Row.User.
+	KeepUsers bool
+	// Shard selects the lines that leave this remainder when divided by Shards. All lines
+	// are planned, but only these are handed on. Shards 0 or 1 is the whole file.
+	Shard, Shards int
+	// Run is the id of the run, noted on each identity.
+	Run string
+	// Phase names the pass in the progress.
+	Phase string
+
+	Progress progress.Reporter
+	Now      func() time.Time
+}
+
+// Plan is what is known of the whole file.
+type Plan struct {
+	Totals
+
+	opts        Options
+	identifiers index
+	folded      index           // identifiers in the form of the next Kratos, if it differs
+	creates     results.LineSet // rows that the plan creates identities for
+	warnings    []string
+
+	databases   int // users with a password
+	connections connections
+}
+
+// Totals count the rows of the file, or of the shard where the field says so.
+type Totals struct {
+	// SocialLeftOut and PhonesLeftOut are of the shard: linked accounts that do not become
+	// credentials, and optional phone numbers that Kratos would refuse.
+	SocialLeftOut, PhonesLeftOut int
+	// MFADropped, Unverified and Unaddressed are lines of the shard: users whose second
+	// factor is dropped, users of whose addresses Auth0 verified none, and identities
+	// without a verified address.
+	MFADropped, Unverified, Unaddressed results.LineSet
+	// HashesUsed is the number of users with a hash.
+	HashesUsed int
+	// Shared is the number of rows that lose an identifier to another row.
+	Shared int
+	// Folding is the number of identifiers of several users that the next Kratos would
+	// take for one; FoldingLines are the lines of the first of them.
+	Folding      int
+	FoldingLines [][]int
+}
+
+// chunkRows is the number of rows that a worker plans at a time, and maxChunkBytes the
+// approximate size of these.
+const (
+	chunkRows     = 256
+	maxChunkBytes = 4 << 20
+)
+
+// chunk is some consecutive rows. Their drafts are ready when done is closed.
+type chunk struct {
+	rows   []userfile.Row
+	text   []byte
+	drafts []draft
+	done   chan struct{}
+}
+
+// Make reads the whole file, plans every row, and calls add with each row of the shard in
+// the order of the file.
+func Make(ctx context.Context, opts Options, add func(Row) error) (*Plan, error) {
+	opts.Shards = max(opts.Shards, 1)
+	p := &Plan{opts: opts, connections: connections{}}
+	if err := p.checkHashes(); err != nil {
+		return nil, err
+	}
+	if err := p.read(ctx, add); err != nil {
+		return nil, err
+	}
+	if err := p.checkTotals(); err != nil {
+		return nil, err
+	}
+	p.identifiers.resolve()
+	p.folded.resolve()
+	p.warnAboutFile()
+	return p, nil
+}
+
+// read plans the rows on all processors and adds them in order.
+func (p *Plan) read(ctx context.Context, add func(Row) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	workers := runtime.GOMAXPROCS(0)
+	todo := make(chan *chunk, workers)
+	inOrder := make(chan *chunk, 2*workers)
+	group.Go(func() error {
+		defer close(todo)
+		defer close(inOrder)
+		return p.readChunks(ctx, func(c *chunk) error {
+			select {
+			case inOrder <- c:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			todo <- c // the workers drain it, also after an error
+			return nil
+		})
+	})
+	for range workers {
+		group.Go(func() error {
+			var failed error
+			for c := range todo {
+				if failed == nil {
+					failed = p.planChunk(c)
+				}
+				close(c.done)
+			}
+			return failed
+		})
+	}
+	group.Go(func() error {
+		for c := range inOrder {
+			<-c.done
+			for _, d := range c.drafts {
+				if err := p.add(d, add); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	return group.Wait()
+}
+
+// readChunks copies the rows into chunks, because the source reuses their memory.
+func (p *Plan) readChunks(ctx context.Context, send func(*chunk) error) error {
+	next := &chunk{done: make(chan struct{})}
+	for row, err := range scan.Users(ctx, p.opts.Users, p.opts.Progress, p.opts.Phase) {
+		if err != nil {
+			return err
+		}
+		start := len(next.text)
+		next.text = append(next.text, row.JSON...)
+		row.JSON = next.text[start:len(next.text):len(next.text)]
+		next.rows = append(next.rows, row)
+		if len(next.rows) == chunkRows || len(next.text) > maxChunkBytes {
+			if err := send(next); err != nil {
+				return err
+			}
+			next = &chunk{done: make(chan struct{}), text: make([]byte, 0, cap(next.text))}
+		}
+	}
+	if len(next.rows) == 0 {
+		return nil
+	}
+	return send(next)
+}
+
+func (p *Plan) planChunk(c *chunk) error {
+	c.drafts = make([]draft, 0, len(c.rows))
+	for _, row := range c.rows {
+		d, err := p.opts.plan(row.Line, row.JSON, row.Err)
+		if err != nil {
+			return fmt.Errorf("line %d: %w", row.Line, err)
+		}
+		if p.opts.KeepUsers {
+			d.User = slices.Clone(row.JSON)
+		}
+		c.drafts = append(c.drafts, d)
+	}
+	return nil
+}
+
+// add counts a row, indexes its identifiers and hands it on.
+func (p *Plan) add(d draft, hand func(Row) error) error {
+	if d.database {
+		p.databases++
+	}
+	if d.hashed {
+		p.HashesUsed++
+	}
+	if d.Outcome == results.CreatedPending {
+		p.connections.add(d.connection)
+	}
+	for _, note := range d.notes {
+		p.warn(note)
+	}
+	for _, key := range d.keys {
+		if err := p.identifiers.add(key.value, d.Line, key.rank); err != nil {
+			return err
+		}
+		if key.folded == "" {
+			continue
+		}
+		if err := p.folded.add(key.folded, d.Line, rankUnverified); err != nil {
+			return err
+		}
+	}
+	if d.Creates() {
+		p.creates.Add(d.Line)
+	}
+	if d.Line%p.opts.Shards != p.opts.Shard {
+		return nil
+	}
+	p.SocialLeftOut += d.socialLeftOut
+	p.PhonesLeftOut += d.phonesLeftOut
+	if d.mfaDropped {
+		p.MFADropped.Add(d.Line)
+	}
+	if d.unverified {
+		p.Unverified.Add(d.Line)
+	}
+	if d.unaddressed {
+		p.Unaddressed.Add(d.Line)
+	}
+	return hand(d.Row)
+}
+
+// checkHashes refuses hashes that are not this tenant's: user ids that an operator chose
+// may be the same in two tenants, for two people.
+func (p *Plan) checkHashes() error {
+	hashes := p.opts.Hashes
+	if hashes == nil {
+		return nil
+	}
+	if count, first := hashes.Unreadable(); count > 0 {
+		if hashes.Len() == 0 && p.opts.Mode != ModeHook {
+			return fmt.Errorf("none of the %d entries of the hash file is a hash: nothing was written; give the file that Auth0's support exported, decrypted, as NDJSON or as a JSON array, or leave out --hashes", count)
+		}
+		p.warn(fmt.Sprintf("%d entries of the hash file cannot be read, the first is number %d", count, first))
+	}
+	tenants := hashes.Tenants()
+	switch {
+	case len(tenants) > 1:
+		return fmt.Errorf("the hash file is of several tenants (%q): give a file of one", tenants)
+	case p.opts.Tenant != "" && len(tenants) == 1 && tenants[0] != p.opts.Tenant:
+		return fmt.Errorf("the hash file is of the tenant %q, not of %q: nothing was written; give the right file, or name the tenant with --tenant", tenants[0], p.opts.Tenant)
+	}
+	return nil
+}
+
+// checkTotals warns of users in connections that the hook does not ask, and refuses a hash
+// file that has no hash of any user in the users file.
+func (p *Plan) checkTotals() error {
+	for _, text := range p.connections.warnings(p.opts.Realms) {
+		p.warn(text)
+	}
+	if p.opts.Hashes != nil && p.opts.Hashes.Len() > 0 && p.databases > 0 && p.HashesUsed == 0 && p.opts.Mode != ModeHook {
+		return errors.New("no hash belongs to a user in the users file: the two files are from different tenants; nothing was written")
+	}
+	return nil
+}
+
+// warn adds a warning, once.
+func (p *Plan) warn(text string) {
+	if !slices.Contains(p.warnings, text) {
+		p.warnings = append(p.warnings, text)
+	}
+}
+
+// Warnings returns what the operator should know of the file.
+func (p *Plan) Warnings() []string { return p.warnings }
+
+// Loses reports whether a row gets no identity because another row has the same user id
+// or identifier, and why.
+func (p *Plan) Loses(row Row) (results.Cause, bool) {
+	lost, found := p.identifiers.collisionOf(row.Line)
+	if !found || !row.Creates() && !lost.user {
+		return results.Cause{}, false
+	}
+	return lost.cause(), true
+}
+
+// LinesOfUser returns the lines that have the Auth0 user id.
+func (p *Plan) LinesOfUser(userID string) []int { return p.identifiers.lines(userID, rankUser) }
+
+// LinesOfIdentifier returns the lines that have the identifier.
+func (p *Plan) LinesOfIdentifier(identifier string) []int {
+	return p.identifiers.lines(identifier, rankUnverified)
+}

@@ -1,0 +1,328 @@
+package plan
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"ferry/bulk/results"
+	"ferry/kratos"
+	"ferry/mapping"
+)
+
+// Row is one row of the plan: what it becomes, and with what data.
+type Row struct {
+	Line   int
+	UserID string
+	// Outcome is what the row becomes unless there is a conflict.
+	Outcome results.Outcome
+	Reason  results.Cause
+	// Identifiers find the identities that the row can be in conflict with: those of the
+	// password credential, and provider:subject of the others.
+	Identifiers []string
+	// Body is the request that creates the identity. It holds the password hash.
+	Body []byte
+	// User is the row itself, with KeepUsers.
+	User []byte
+}
+
+// Creates reports whether the plan creates an identity for the row.
+func (r Row) Creates() bool { return r.Outcome != results.Skipped && r.Outcome != results.Failed }
+
+// draft is the plan of a row with the keys for the index.
+type draft struct {
+	Row
+
+	keys          []indexKey
+	mfaDropped    bool
+	socialLeftOut int
+	phonesLeftOut int
+	unverified    bool // Auth0 verified none of the addresses
+	unaddressed   bool // the identity has no verified address
+	hashed        bool // a hash was found for the user
+	database      bool
+	connection    string   // that holds the password, where it is told
+	notes         []string // on the mapper, said once
+	note          string   // more for the detail of the result
+}
+
+type indexKey struct {
+	value string
+	rank  uint32
+	// folded is the form that the next Kratos gives the identifier, if it is another.
+	folded string
+}
+
+func (s draft) refuse(outcome results.Outcome, word, detail string) draft {
+	s.Outcome, s.Reason = outcome, results.Because(word, detail)
+	return s
+}
+
+// plan decides what the row becomes, as far as the row alone tells. The draft always has
+// the identifiers of the row, also if the row is skipped or fails: they can still collide
+// with those of another user.
+func (o *Options) plan(line int, row []byte, fault error) (draft, error) {
+	s := draft{Row: Row{Line: line}}
+	if fault != nil {
+		return s.refuse(results.Failed, results.ReasonUnreadable, fault.Error()), nil
+	}
+	profile, err := mapping.FromUser(row)
+	if err != nil {
+		return s.refuse(results.Failed, results.ReasonUnreadable, err.Error()), nil
+	}
+	s.UserID = profile.UserID
+	s.addKey(profile.UserID, rankUser)
+	mapped, err := o.Mapper.Map(profile)
+	if err != nil {
+		s.addProfileKeys(profile)
+		return s.refuse(results.Failed, results.ReasonInvalid, err.Error()), nil
+	}
+	invalid := o.validate(&s, profile, &mapped)
+	handles := o.Schema.Handles(mapped.Traits)
+	s.addHandleKeys(handles, o.Rules.Verified(profile))
+	s.database, s.connection, s.notes = profile.HasPassword(), profile.Connection, mapped.Notes
+	social := o.social(profile, &s)
+	if len(profile.Factors) > 0 {
+		if !o.DropMFA {
+			return s.refuse(results.Skipped, results.ReasonMFA, ""), nil
+		}
+		s.mfaDropped = true
+	}
+	if !s.database && len(social) == 0 {
+		return s.refuse(results.Skipped, results.ReasonNoLogin, "no password at Auth0, and "+o.unnamed(profile)), nil
+	}
+	if s.unverified = o.unverified(profile); s.unverified && o.SkipUnverified {
+		return s.refuse(results.Skipped, results.ReasonUnverified, "Auth0 verified none of the user's addresses"), nil
+	}
+	if invalid != nil {
+		return s.refuse(results.Failed, results.ReasonInvalid, Violations(invalid)), nil
+	}
+	if s.database && !hasPassword(handles) {
+		return s.refuse(results.Failed, results.ReasonNoIdentifier, noIdentifier(o.Schema)), nil
+	}
+	s, err = o.finish(s, profile, mapped, handles, social)
+	if s.Creates() {
+		s.Reason = s.Reason.Also(s.note)
+	}
+	return s, err
+}
+
+// validate checks the traits. Optional phone numbers that Kratos would refuse, and that
+// Auth0 did not verify, are left out of them where that makes them valid: the person
+// must not be lost for them.
+func (o *Options) validate(s *draft, profile mapping.Profile, mapped *mapping.Identity) error {
+	err := o.Schema.Validate(mapped.Traits)
+	if err == nil {
+		return nil
+	}
+	verified := o.Rules.Verified(profile)
+	rest, left := o.Schema.WithoutPhones(mapped.Traits, err, func(number string) bool {
+		return slices.Contains(verified, mapping.Address{Value: number, Via: mapping.ViaSMS}.Normalize())
+	})
+	if len(left) == 0 || o.Schema.Validate(rest) != nil || hasPassword(o.Schema.Handles(mapped.Traits)) && !hasPassword(o.Schema.Handles(rest)) {
+		return err
+	}
+	mapped.Traits, s.phonesLeftOut = rest, len(left)
+	s.note = strings.Join(left, ", ") + " is left out: Kratos does not take it for a phone number"
+	return nil
+}
+
+// passwordIdentifiers are those of the password credential, as Kratos stores them.
+func passwordIdentifiers(handles []mapping.Handle) []string {
+	var identifiers []string
+	for _, handle := range handles {
+		if handle.Password {
+			identifiers = append(identifiers, kratos.NormalizeIdentifier(handle.Value))
+		}
+	}
+	return identifiers
+}
+
+// unverified reports whether the user has a password and addresses, none of which Auth0
+// verified in a way that is believed.
+func (o *Options) unverified(profile mapping.Profile) bool {
+	email, _ := profile.Claims["email"].(string)
+	number, _ := profile.Claims["phone_number"].(string)
+	return profile.HasPassword() && email+number != "" && len(o.Rules.Verified(profile)) == 0
+}
+
+// hasPassword reports whether one of the handles is an identifier of the password.
+func hasPassword(handles []mapping.Handle) bool {
+	return slices.ContainsFunc(handles, func(h mapping.Handle) bool { return h.Password })
+}
+
+// finish makes the identity of a row that can have one.
+func (o *Options) finish(s draft, profile mapping.Profile, mapped mapping.Identity, handles []mapping.Handle, social []kratos.Social) (draft, error) {
+	identity := kratos.CreateIdentity{
+		SchemaID: o.SchemaID, Traits: mapped.Traits, MetadataPublic: mapped.MetadataPublic,
+		Inactive: profile.Blocked, Social: social,
+		Verified: verifiedAddresses(handles, o.Rules.Trusted(profile, mapped)),
+	}
+	s.unaddressed = s.database && len(identity.Verified) == 0
+	if profile.OwnEmail {
+		s.note = strings.TrimPrefix(s.note+"; the e-mail address is that of the linked account with the password", "; ")
+	}
+	mark := map[string]any{"run": o.Run, "at": o.Now().UTC().Format(time.RFC3339)}
+	switch {
+	case s.database:
+		crosses := profile.Crosses(passwordIdentifiers(handles))
+		if err := o.password(&s, &identity, profile, mark, crosses); err != nil || !s.Creates() {
+			return s, err
+		}
+	default:
+		s.Outcome = results.CreatedSocial
+	}
+	mark["as"] = string(s.Outcome)
+	admin, err := mapping.Record(profile, mapped, map[string]any{"import": mark})
+	if err != nil {
+		return s.refuse(results.Failed, results.ReasonInvalid, err.Error()), nil
+	}
+	identity.MetadataAdmin = admin
+	if o.ExternalID {
+		identity.ExternalID = profile.UserID
+	}
+	s.Identifiers = passwordIdentifiers(handles)
+	for _, one := range social {
+		s.Identifiers = append(s.Identifiers, one.Provider+":"+one.Subject)
+	}
+	for _, handle := range handles {
+		if !handle.Password {
+			s.Identifiers = append(s.Identifiers, kratos.NormalizeIdentifier(handle.Value))
+		}
+	}
+	if o.DryRun {
+		return s, nil
+	}
+	if s.Body, err = identity.Body(); err != nil {
+		return s.refuse(results.Failed, results.ReasonInvalid, err.Error()), nil
+	}
+	return s, nil
+}
+
+// social are the linked accounts that become credentials: those whose provider is
+// named, and only where the primary e-mail address is verified, or there is nothing else.
+func (o *Options) social(profile mapping.Profile, s *draft) []kratos.Social {
+	var credentials []kratos.Social
+	believed, _ := profile.Claims["email_verified"].(bool)
+	believed = believed || !slices.ContainsFunc(profile.Accounts, isLocal)
+	for _, account := range profile.Accounts {
+		if account.HasPassword() {
+			continue
+		}
+		name, named := o.Providers.name(account)
+		credential := kratos.Social{Provider: name, Subject: account.Subject()}
+		switch {
+		case !named, !believed, credential.Subject == "":
+			s.socialLeftOut++
+		case !slices.Contains(credentials, credential):
+			credentials = append(credentials, credential)
+			s.addKey(name+":"+credential.Subject, rankUnverified)
+		}
+	}
+	return credentials
+}
+
+// isLocal tells the accounts whose logins Auth0 itself checks, by a password or by a
+// code that it sends.
+func isLocal(account mapping.Account) bool {
+	return account.HasPassword() || account.Provider == "email" || account.Provider == "sms"
+}
+
+func (s *draft) addKey(value string, rank uint32) {
+	s.keys = append(s.keys, indexKey{value: value, rank: rank})
+}
+
+func (s *draft) addHandleKeys(handles []mapping.Handle, verified []mapping.Address) {
+	for _, handle := range handles {
+		rank := rankUnverified
+		if slices.ContainsFunc(verified, func(a mapping.Address) bool {
+			return (mapping.Address{Value: handle.Value, Via: a.Via}).Normalize() == a
+		}) {
+			rank = rankVerified
+		}
+		s.addKey(kratos.NormalizeIdentifier(handle.Value), rank)
+		key := &s.keys[len(s.keys)-1]
+		if folded := mapping.Fold(key.value); folded != key.value {
+			key.folded = folded
+		}
+	}
+}
+
+// addProfileKeys adds the identifiers that the failed mapper would most likely have set.
+func (s *draft) addProfileKeys(profile mapping.Profile) {
+	for _, claim := range []string{"email", "preferred_username", "phone_number"} {
+		if value, _ := profile.Claims[claim].(string); value != "" {
+			s.addKey(kratos.NormalizeIdentifier(value), rankUnverified)
+		}
+	}
+}
+
+// verifiedAddresses are those of the traits that are believed to be verified, as the
+// traits have them: Kratos keeps the blanks in a number.
+func verifiedAddresses(handles []mapping.Handle, believed []mapping.Address) []kratos.Address {
+	var verified []kratos.Address
+	for _, address := range believed {
+		for _, handle := range handles {
+			if handle.Via != address.Via || (mapping.Address{Value: handle.Value, Via: handle.Via}).Normalize() != address {
+				continue
+			}
+			value := address.Value
+			if address.Via == mapping.ViaSMS {
+				value = handle.Value
+			}
+			verified = append(verified, kratos.Address{Value: value, Via: address.Via, Verified: true})
+			break
+		}
+	}
+	return verified
+}
+
+// noIdentifier says which traits have no value though a password needs one of them.
+func noIdentifier(schema *mapping.Schema) string {
+	var names []string
+	for _, trait := range schema.Traits() {
+		if trait.Identifier {
+			names = append(names, trait.Name())
+		}
+	}
+	if len(names) == 0 {
+		return "the traits hold none that a password goes with, and the schema names none: write a --mapper"
+	}
+	return "the traits hold none that a password goes with: " + strings.Join(names, ", ") + " has no value; if the user has one at Auth0, write a --mapper that fills it"
+}
+
+// Violations says what the schema refuses, without values.
+func Violations(err error) string {
+	var invalid *mapping.InvalidError
+	if !errors.As(err, &invalid) {
+		return err.Error()
+	}
+	texts := make([]string, len(invalid.Violations))
+	for i, v := range invalid.Violations {
+		texts[i] = v.String()
+	}
+	return strings.Join(texts, "; ")
+}
+
+// unnamed says why none of the accounts is taken over.
+func (o *Options) unnamed(profile mapping.Profile) string {
+	var names []string
+	others := false
+	for _, account := range profile.Accounts {
+		switch _, named := o.Providers.name(account); {
+		case named:
+			others = true
+		case !slices.Contains(names, account.Provider):
+			names = append(names, account.Provider)
+		}
+	}
+	why := "no provider named for " + strings.Join(names, ", ")
+	switch {
+	case len(names) == 0:
+		return "the accounts have no subject"
+	case others:
+		return why + "; the others count only with a verified e-mail address"
+	}
+	return why
+}

@@ -1,0 +1,296 @@
+package reconcile
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"ferry/bulk/kind"
+	"ferry/bulk/plan"
+	"ferry/bulk/progress"
+	"ferry/bulk/results"
+	"ferry/bulk/scan"
+	"ferry/bulk/update"
+	"ferry/bulk/userfile"
+	"ferry/kratos"
+	"ferry/mapping"
+)
+
+// Options are what a reconciliation is made of; all are required but those
+// that may be their zero value.
+type Options struct {
+	Users  *userfile.Source
+	Kratos *kratos.Client
+	Schema *mapping.Schema
+	// SchemaID is the schema's id at Kratos; empty: not known.
+	SchemaID  string
+	Mapper    mapping.Mapper
+	Rules     mapping.Rules
+	Providers plan.Providers
+	// Fix fixes what is safe to fix, by the same rules as an import that updates.
+	Fix     bool
+	HookOff bool
+	// PasswordsNeedVerified and SocialNeedsVerified say that Kratos lets nobody without a
+	// verified address in, after a login by a password or at a provider.
+	PasswordsNeedVerified, SocialNeedsVerified bool
+	// Findings takes a line for each, NDJSON; nil: nobody wants them.
+	Findings io.Writer
+	TempDir  string
+	Progress progress.Reporter
+	Now      func() time.Time
+}
+
+// reconciler is one reconciliation under way.
+type reconciler struct {
+	Options
+
+	plan   *plan.Plan
+	users  *userStore
+	seen   results.LineSet // lines of users who have an identity
+	result Result
+	out    *json.Encoder
+}
+
+// Run compares Auth0's users with Kratos' identities.
+func Run(ctx context.Context, opts Options) (result Result, err error) {
+	r := &reconciler{Options: opts, result: Result{Kinds: map[kind.Kind]int{}, Findings: map[Found]int{}, Fixed: map[Found]int{}, Unverified: map[kind.Kind]int{}}}
+	if opts.Findings != nil {
+		r.out = json.NewEncoder(opts.Findings)
+		r.out.SetEscapeHTML(false)
+	}
+	if r.users, err = newUserStore(opts.TempDir); err != nil {
+		return r.result, err
+	}
+	defer func() { err = errors.Join(err, r.users.close()) }()
+	r.plan, err = plan.Make(ctx, plan.Options{
+		Users: r.Users, Schema: r.Schema, Mapper: r.Mapper, Rules: r.Rules, Providers: r.Providers,
+		Mode: plan.ModeHook, DryRun: true, KeepUsers: true, Phase: "users", Progress: r.Progress, Now: r.Now,
+	}, func(row plan.Row) error {
+		r.result.Users++
+		return r.users.put(row)
+	})
+	if err != nil {
+		return r.result, err
+	}
+	if err := r.walk(ctx); err != nil {
+		return r.result, err
+	}
+	return r.result, r.missing()
+}
+
+func (r *reconciler) walk(ctx context.Context) error {
+	return scan.Identities(ctx, r.Kratos, r.Progress, func(record kratos.Record) error {
+		r.result.Identities++
+		return r.identity(ctx, record)
+	})
+}
+
+// identity compares one identity with its user.
+func (r *reconciler) identity(ctx context.Context, record kratos.Record) error {
+	subject := kind.Primary(record)
+	if subject == "" {
+		r.result.Native++
+		return nil
+	}
+	lines := r.plan.LinesOfUser(subject)
+	if len(lines) == 0 {
+		return r.found(Finding{UserID: subject, IdentityID: record.ID, Finding: Extra, Detail: "no such user in the file"})
+	}
+	at := lines[0]
+	if r.seen.Has(at) {
+		return r.found(Finding{Line: at, UserID: subject, IdentityID: record.ID, Finding: Duplicate, Detail: "the user has another identity"})
+	}
+	r.seen.Add(at)
+	row, err := r.users.get(at)
+	if err != nil {
+		return err
+	}
+	how := kind.Of(record)
+	r.result.Kinds[how]++
+	profile, err := mapping.FromUser(row.User)
+	if err != nil {
+		return fmt.Errorf("line %d: %w", at, err)
+	}
+	if profile.Blocked && how == kind.Inactive {
+		r.result.Blocked++
+	}
+	against := r.against(record, profile, how)
+	r.result.hinder(how, against, 1)
+	if against == isStranded {
+		if err := r.found(Finding{
+			Line: at, UserID: subject, IdentityID: record.ID, Finding: Stranded, Reason: results.ReasonLinkedEmail,
+			Detail: "Auth0 takes the password with another e-mail address only, that of a linked account",
+		}); err != nil {
+			return err
+		}
+	}
+	return r.compare(ctx, row, record, profile, how, against)
+}
+
+// compare finds what is stale and what is different, and fixes it if Fix is set and it is
+// safe.
+func (r *reconciler) compare(ctx context.Context, row plan.Row, record kratos.Record, profile mapping.Profile, how kind.Kind, against hindrance) error {
+	finding := Finding{Line: row.Line, UserID: row.UserID, IdentityID: record.ID}
+	var found []Finding
+	if why := staleSince(record, profile); why != "" {
+		f := finding
+		f.Finding, f.Detail = Stale, why
+		found = append(found, f)
+	}
+	blocked := profile.Blocked && record.Active
+	if blocked {
+		f := finding
+		f.Finding, f.Detail = Stale, detailBlocked
+		found = append(found, f)
+	}
+	editor := update.Editor{
+		Kratos: r.Kratos, Rules: r.Rules, Mapper: r.Mapper, Schema: r.Schema, SchemaID: r.SchemaID,
+		Leaves: r.Users.Format() == userfile.CSV, HookOff: r.HookOff, DryRun: !r.Fix, Now: r.Now,
+	}
+	mapped, err := r.Mapper.Map(profile)
+	if err != nil {
+		f := finding
+		f.unmapped(results.Because(results.ReasonInvalid, err.Error()))
+		return r.found(append(found, f)...)
+	}
+	different := false
+	if how != kind.Pending || r.HookOff { // a pending one's next login brings it
+		profile.Blocked = false
+		ops, _, err := editor.Ops(record, profile, mapped)
+		if different = err != nil || len(ops) > 0; different {
+			f := finding
+			f.Finding, f.Detail = Different, differences(ops, err)
+			found = append(found, f)
+		}
+	}
+	if r.Fix && (different || blocked) {
+		change, err := editor.ApplyWithRetry(ctx, row.UserID, row.User, record.ID)
+		var fault *kratos.Error
+		switch {
+		case change.Cause.Reason == results.ReasonUnchanged:
+			change.Outcome, change.Cause = results.Updated, results.Cause{} // by somebody else, or the answer was lost
+		case err == nil:
+		case errors.As(err, &fault) && fault.Final():
+			change.Outcome, change.Cause = results.Failed, results.Refused(fault.Status, fault.Said)
+		default:
+			return err
+		}
+		if blocked && change.Outcome == results.Updated {
+			r.result.deactivated(how, against)
+		}
+		markFixed(found, change)
+	}
+	return r.found(found...)
+}
+
+// detailBlocked is the detail of the only Stale finding that ferry can fix.
+const detailBlocked = "blocked at Auth0, and active in Kratos"
+
+// deactivated counts an identity anew that the reconciliation has just switched off.
+func (r *Result) deactivated(was kind.Kind, against hindrance) {
+	r.Kinds[was]--
+	r.Kinds[kind.Inactive]++
+	r.Blocked++
+	r.hinder(was, against, -1)
+}
+
+// markFixed records on the findings whether a change fixed them.
+func markFixed(found []Finding, change update.Change) {
+	for i := range found {
+		if found[i].Finding == Stale && found[i].Detail != detailBlocked {
+			continue // only the person can change a password
+		}
+		switch found[i].Fixed = change.Outcome == results.Updated; {
+		case !found[i].Fixed:
+			found[i].Detail += " (not fixed: " + change.Cause.String() + ")"
+		case change.Cause != results.Cause{}:
+			found[i].Detail += " (" + change.Cause.String() + ")"
+		}
+	}
+}
+
+// staleSince says why the identity's password is not the one at Auth0 any more; empty:
+// nothing tells so.
+func staleSince(record kratos.Record, profile mapping.Profile) string {
+	value, told := profile.Claims["last_password_reset"]
+	if !told || value == nil || !record.HasPassword {
+		return ""
+	}
+	reset, ok := mapping.Time(value)
+	if !ok {
+		return "last_password_reset cannot be read"
+	}
+	origin := kind.OriginOf(record)
+	at, migrated := record.MigratedAt()
+	switch {
+	case migrated && reset.After(at):
+		return "the password was reset at Auth0 after it had crossed"
+	case migrated || origin.As != results.CreatedHash:
+		return ""
+	case !origin.PasswordSetAt.IsZero() && reset.After(origin.PasswordSetAt),
+		origin.PasswordSetAt.IsZero():
+		return "the password was reset at Auth0 after the hash was exported"
+	}
+	return ""
+}
+
+// differences are the paths that differ, without values.
+func differences(ops []kratos.Op, err error) string {
+	if err != nil {
+		return plan.Violations(err)
+	}
+	var paths []string
+	for _, op := range ops {
+		if op.Path != "" && len(paths) < maxPaths {
+			paths = append(paths, op.Path)
+		}
+	}
+	text := fmt.Sprint(paths)
+	if len(ops) > maxPaths {
+		text += " and more"
+	}
+	return text
+}
+
+const maxPaths = 8
+
+// missing finds the users that no identity was seen of.
+func (r *reconciler) missing() error {
+	return r.users.each(func(line int) error {
+		if r.seen.Has(line) {
+			return nil
+		}
+		row, err := r.users.get(line)
+		if err != nil {
+			return err
+		}
+		finding := Finding{Line: line, UserID: row.UserID, Finding: Missing}
+		why, loses := r.plan.Loses(row)
+		switch {
+		case loses:
+			finding.unmapped(why)
+		case !row.Creates():
+			finding.unmapped(row.Reason)
+		}
+		return r.found(finding)
+	})
+}
+
+func (r *reconciler) found(all ...Finding) error {
+	for _, f := range all {
+		r.result.Findings[f.Finding]++
+		if f.Fixed {
+			r.result.Fixed[f.Finding]++
+		}
+		if r.out == nil {
+			continue
+		}
+		if err := r.out.Encode(f); err != nil {
+			return fmt.Errorf("write findings: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,140 @@
+// Package update writes to an existing identity what Auth0 knows better by now.
+//
+//	read the identity; it must be of the very user, and not pending
+//	twice: merge the profile into it by the rules of a login; nothing changed? stop
+//	       patch it; no address left to mark as verified? stop
+//
+// It never changes credentials or bindings. Kratos' patch writes the password too, so a
+// password that changed in the same moment is reported.
+package update
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"ferry/bulk/kind"
+	"ferry/bulk/plan"
+	"ferry/bulk/results"
+	"ferry/bulk/retry"
+	"ferry/kratos"
+	"ferry/mapping"
+)
+
+// Editor changes existing identities. Kratos, Mapper, Schema and Now must be set.
+type Editor struct {
+	Kratos *kratos.Client
+	Rules  mapping.Rules
+	Mapper mapping.Mapper
+	Schema *mapping.Schema
+	// SchemaID is the schema's id at Kratos; empty: not known.
+	SchemaID string
+	// Leaves says that a user has single values of the metadata, as in CSV, so that the
+	// others stay.
+	Leaves bool
+	// HookOff says that the migration hook is switched off, so pending identities may be
+	// written.
+	HookOff bool
+	// DryRun leaves out the writes.
+	DryRun bool
+	Now    func() time.Time
+}
+
+// Change is what became of an identity.
+type Change struct {
+	Outcome results.Outcome
+	Cause   results.Cause
+}
+
+// Apply reads the identity and writes what Auth0 knows better: the profile, by the same
+// rules as a login, and that the user is blocked. It does not activate an identity that an
+// operator deactivated. It writes once, and a second time only to mark an address verified
+// that the first write added.
+func (e Editor) Apply(ctx context.Context, userID string, user []byte, id string) (Change, error) {
+	profile, err := mapping.FromUser(user)
+	if err != nil {
+		return Change{results.Failed, results.Because(results.ReasonUnreadable, err.Error())}, nil
+	}
+	mapped, err := e.Mapper.Map(profile)
+	if err != nil {
+		return Change{results.Failed, results.Because(results.ReasonInvalid, err.Error())}, nil
+	}
+	record, err := e.Kratos.Read(ctx, id)
+	if err != nil {
+		return Change{}, err
+	}
+	switch {
+	case kind.Primary(record) != userID:
+		return Change{results.Failed, results.Because(results.ReasonOther, "")}, nil
+	case record.Pending && !e.HookOff:
+		return Change{results.Skipped, results.Because(results.ReasonPending, "the migration hook may be at it; --hook-off where that is switched off")}, nil
+	}
+	written := false
+	for range 2 {
+		ops, unmarked, err := e.Ops(record, profile, mapped)
+		if err != nil {
+			return Change{results.Failed, results.Because(results.ReasonInvalid, plan.Violations(err))}, nil
+		}
+		if len(ops) == 0 {
+			break
+		}
+		written = true
+		if e.DryRun {
+			break
+		}
+		before := record
+		if record, err = e.Kratos.Patch(ctx, id, ops); err != nil {
+			return Change{}, err
+		}
+		if record.PasswordDigest != before.PasswordDigest || record.Pending != before.Pending {
+			return Change{results.Updated, results.Because(results.ReasonPassword, "ask the person to try the new one")}, nil
+		}
+		if len(unmarked) == 0 {
+			break
+		}
+	}
+	if !written {
+		return Change{results.Skipped, results.Because(results.ReasonUnchanged, "")}, nil
+	}
+	return Change{results.Updated, results.Cause{}}, nil
+}
+
+// ApplyWithRetry calls Apply again while Kratos does not answer. Each attempt starts with a
+// fresh read.
+func (e Editor) ApplyWithRetry(ctx context.Context, userID string, user []byte, id string) (done Change, err error) {
+	err = retry.Do(ctx, e.Now, applyFor, func() (err error) {
+		done, err = e.Apply(ctx, userID, user, id)
+		return err
+	}, retry.Unavailable)
+	return done, err
+}
+
+// applyFor bounds the attempts of ApplyWithRetry.
+const applyFor = 10 * time.Second
+
+// Ops returns the changes that the identity needs. Only its own schema tells which of its
+// traits are identifiers and addresses.
+func (e Editor) Ops(record kratos.Record, profile mapping.Profile, mapped mapping.Identity) ([]kratos.Op, []mapping.Address, error) {
+	if e.SchemaID != "" && record.SchemaID != "" && record.SchemaID != e.SchemaID {
+		return nil, nil, fmt.Errorf("the identity is of the identity schema %s, not %s: name that with --schema-id", record.SchemaID, e.SchemaID)
+	}
+	current := mapping.Current{Traits: record.Traits, MetadataPublic: record.MetadataPublic, MetadataAdmin: record.MetadataAdmin}
+	for _, a := range record.Addresses {
+		current.Addresses = append(current.Addresses, mapping.CurrentAddress{Value: a.Value, Via: a.Via, Verified: a.Verified})
+	}
+	if e.Leaves {
+		profile = profile.OverMetadata(record.MetadataAdmin)
+	}
+	merged, err := mapping.Merge(e.Schema, current, profile, mapped, e.Rules, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	var ops []kratos.Op
+	for _, op := range merged.Ops {
+		ops = append(ops, kratos.Op{Op: op.Op, Path: op.Path, Value: op.Value})
+	}
+	if profile.Blocked && record.Active {
+		ops = append(ops, kratos.Op{Op: "replace", Path: "/state", Value: "inactive"})
+	}
+	return ops, merged.Unmarked, nil
+}
