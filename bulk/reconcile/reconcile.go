@@ -1,3 +1,10 @@
+// Package reconcile compares Auth0's users with Kratos' identities.
+//
+//	for each user in the file: plan it as an import would; store it by line
+//	for each identity in Kratos: find its user by the binding; compare; with Fix, update
+//	each user who had no identity is missing, or cannot have one
+//
+// It creates and deletes nothing, and changes identities only as package update does.
 package reconcile
 
 import (
@@ -19,8 +26,7 @@ import (
 	"ferry/mapping"
 )
 
-// Options are what a reconciliation is made of; all are required but those
-// that may be their zero value.
+// Options say what to compare. Users, Kratos, Schema, Mapper, Progress and Now must be set.
 type Options struct {
 	Users  *userfile.Source
 	Kratos *kratos.Client
