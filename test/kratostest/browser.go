@@ -122,13 +122,14 @@ func (p person) openForm(ctx context.Context) (flow, error) {
 	if id == "" {
 		return flow{}, fmt.Errorf("begin: status %d, sent to %q", got.status, got.location)
 	}
-	return p.fetchFlow(ctx, id)
+	return p.fetchFlow(ctx, "login", id)
 }
 
-func (p person) fetchFlow(ctx context.Context, id string) (flow, error) {
-	status, body, err := p.kratos.get(ctx, p.http, p.kratos.publicURL+"/self-service/login/flows", url.Values{"id": {id}})
+// fetchFlow reads a flow of a kind, as its page does.
+func (p person) fetchFlow(ctx context.Context, kind, id string) (flow, error) {
+	status, body, err := p.kratos.get(ctx, p.http, p.kratos.publicURL+"/self-service/"+kind+"/flows", url.Values{"id": {id}})
 	if err != nil {
-		return flow{}, fmt.Errorf("login page: %w", err)
+		return flow{}, fmt.Errorf("%s page: %w", kind, err)
 	}
 	return decodeFlow(answer{status: status, body: body})
 }
@@ -150,7 +151,7 @@ func (p person) follow(ctx context.Context, got answer) (Login, error) {
 		err = p.readSession(ctx, &login)
 	case flowID != "":
 		var f flow
-		f, err = p.fetchFlow(ctx, flowID)
+		f, err = p.fetchFlow(ctx, "login", flowID)
 		login.Messages = f.messages()
 	case errorID != "":
 		err = p.readError(ctx, errorID, &login)

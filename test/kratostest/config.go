@@ -7,9 +7,9 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
-// LowestBcryptCost is the cheapest password hash Kratos accepts, and only with
-// --dev.
-const LowestBcryptCost = 4
+// lowestBcryptCost is the lowest cost of password hashes that Kratos accepts, and only
+// with --dev.
+const lowestBcryptCost = 4
 
 // places are the values of kratos.yml.example that belong to a machine and not
 // to the configuration: all that a test replaces in it.
@@ -26,7 +26,6 @@ type places struct {
 	hookKey       string // empty: the example's
 	cookieSecret  string
 	cipherSecret  string // 32 characters
-	bcryptCost    int
 }
 
 // derive makes a kratos.yml out of the shipped example. A value is replaced
@@ -74,7 +73,7 @@ func (p places) replacements() []replacement {
 		{"identity.schemas.0.url", p.schemaURL},
 		{"secrets.cookie", []any{p.cookieSecret}},
 		{"secrets.cipher", []any{p.cipherSecret}},
-		{"hashers.bcrypt.cost", p.bcryptCost},
+		{"hashers.bcrypt.cost", lowestBcryptCost},
 	}
 	if p.hookURL != "" {
 		all = append(all, replacement{hook + "url", p.hookURL})

@@ -21,7 +21,6 @@ func testPlaces() places {
 		hookKey:       "key-of-the-test",
 		cookieSecret:  "cookie-secret-of-the-test",
 		cipherSecret:  "cipher-secret-of-the-test-32-long",
-		bcryptCost:    4,
 	}
 }
 

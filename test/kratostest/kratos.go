@@ -61,8 +61,6 @@ type Options struct {
 	// Env is added to Kratos' environment ("NAME=value"), which is otherwise
 	// made from nothing: none of the caller's variables reach it.
 	Env []string
-	// BcryptCost is the cost of password hashes; 0 means LowestBcryptCost.
-	BcryptCost int
 	// Output receives what Kratos prints, as it prints it, besides Logs.
 	Output io.Writer
 	// Progress is told about a build of Kratos (see Binary).
@@ -259,10 +257,6 @@ func (b *boot) start(ctx context.Context) (*Kratos, error) {
 }
 
 func (b *boot) writeConfig(p ports) error {
-	cost := b.opts.BcryptCost
-	if cost == 0 {
-		cost = LowestBcryptCost
-	}
 	text, err := derive(b.example, places{
 		dsn:           b.dsn(),
 		publicPort:    p.public,
@@ -274,7 +268,6 @@ func (b *boot) writeConfig(p ports) error {
 		hookKey:       b.opts.HookKey,
 		cookieSecret:  b.secret,
 		cipherSecret:  b.secret,
-		bcryptCost:    cost,
 	}, b.edit)
 	if err != nil {
 		return err

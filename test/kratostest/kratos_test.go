@@ -182,7 +182,7 @@ func testMigrates(t *testing.T, k *Kratos, hook *migrationHook, name string, log
 	}
 	sees("nobody-"+email, right, SeesInvalidCredentials)
 	sees(email, wrong, SeesInvalidCredentials)
-	if down := sees(email, unavailable, SeesUnavailable); down.ErrorReason == "" || down.ErrorStatus != "Bad Gateway" {
+	if down := sees(email, unavailable, SeesUnavailable); down.ErrorReason == "" || down.ErrorCode != http.StatusBadGateway {
 		t.Errorf("unavailable: %+v", down)
 	}
 	if !mustGet(t, k, id).Pending {
@@ -253,7 +253,7 @@ func testKeeps(t *testing.T, k *Kratos) {
 func testPasswords(t *testing.T, k *Kratos, hook *migrationHook) {
 	t.Helper()
 	mustCreate(t, k, NewIdentity{Traits: map[string]any{"email": "clear@example.org"}, Password: "a-Passw0rd-in-clear"})
-	hash, err := bcrypt.GenerateFromPassword([]byte("a-Passw0rd-of-before"), LowestBcryptCost)
+	hash, err := bcrypt.GenerateFromPassword([]byte("a-Passw0rd-of-before"), lowestBcryptCost)
 	if err != nil {
 		t.Fatal(err)
 	}

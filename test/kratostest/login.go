@@ -32,11 +32,8 @@ type Login struct {
 	Messages   []int          // ids of the messages in the form, the form's own before its fields'
 
 	// Of Kratos' error object, where it answered or showed one.
-	ErrorID      string
-	ErrorCode    int
-	ErrorStatus  string
-	ErrorReason  string
-	ErrorMessage string
+	ErrorCode   int
+	ErrorReason string
 
 	sessionToken string
 
@@ -99,9 +96,8 @@ type person struct {
 
 // flow is the part of a login flow that a client acts upon.
 type flow struct {
-	ID    string `json:"id"`
-	State string `json:"state"`
-	UI    struct {
+	ID string `json:"id"`
+	UI struct {
 		Action   string    `json:"action"`
 		Messages []message `json:"messages"`
 		Nodes    []struct {
@@ -156,11 +152,11 @@ func (p person) initFlow(ctx context.Context, path string) (flow, error) {
 
 func decodeFlow(got answer) (flow, error) {
 	if got.status != http.StatusOK {
-		return flow{}, fmt.Errorf("login flow: status %d: %s", got.status, got.body)
+		return flow{}, fmt.Errorf("flow: status %d: %s", got.status, got.body)
 	}
 	var f flow
 	if err := json.Unmarshal(got.body, &f); err != nil {
-		return flow{}, fmt.Errorf("login flow: %w", err)
+		return flow{}, fmt.Errorf("flow: %w", err)
 	}
 	return f, nil
 }
@@ -234,14 +230,10 @@ func readLogin(got answer) (Login, error) {
 
 // errorValue is Kratos' error object.
 type errorValue struct {
-	ID      string `json:"id"`
-	Code    int    `json:"code"`
-	Status  string `json:"status"`
-	Reason  string `json:"reason"`
-	Message string `json:"message"`
+	Code   int    `json:"code"`
+	Reason string `json:"reason"`
 }
 
 func (l *Login) setError(e errorValue) {
-	l.ErrorID, l.ErrorCode, l.ErrorStatus = e.ID, e.Code, e.Status
-	l.ErrorReason, l.ErrorMessage = e.Reason, e.Message
+	l.ErrorCode, l.ErrorReason = e.Code, e.Reason
 }
