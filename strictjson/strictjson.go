@@ -18,18 +18,19 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// ErrAmbiguous is an object with a key that occurs twice, or twice but for its case.
-var ErrAmbiguous = errors.New("a key occurs twice, or twice but for its case")
+// errAmbiguous is the error of an object with a key that occurs twice, exactly or except
+// for its case.
+var errAmbiguous = errors.New("a key occurs twice, exactly or except for its case")
 
-// errMalformed stands for every fault of the text. The decoder's own error
-// quotes what it read, and that may be a secret.
+// errMalformed replaces every other error: the decoder's own errors quote the text, which
+// may be a secret.
 var errMalformed = errors.New("not the JSON expected")
 
 // Unmarshal decodes the one JSON value in data into v. Unknown keys are ignored.
-// Its errors never hold any part of data.
+// Errors never contain any part of data.
 //
-// The keys of an object below one of the opaque names are free to differ in case
-// only: they are somebody's data (Auth0's user_metadata, say), never a protocol.
+// Below a key with one of the opaque names, keys may differ in case only: objects there
+// are user data, such as Auth0's user_metadata, and not part of a protocol.
 func Unmarshal(data []byte, v any, opaque ...string) error {
 	if _, err := Value(data, opaque...); err != nil {
 		return err
@@ -40,11 +41,11 @@ func Unmarshal(data []byte, v any, opaque ...string) error {
 	return nil
 }
 
-// Value decodes the one JSON value in data, whatever it is: objects become
-// map[string]any, lists []any, and numbers [encoding/json.Number], digit for digit.
-// It accepts what [Unmarshal] accepts and has the same errors.
+// Value decodes the one JSON value in data. Objects become map[string]any, lists []any,
+// and numbers [encoding/json.Number], digit for digit. It accepts the same texts as
+// [Unmarshal] and has the same errors.
 func Value(data []byte, opaque ...string) (any, error) {
-	r := reader{dec: jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true)), opaque: opaque} // add finds them
+	r := reader{dec: jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true)), opaque: opaque} // object finds them
 	value, err := r.value(false)
 	if err != nil {
 		return nil, err
@@ -62,7 +63,7 @@ type reader struct {
 	opaque []string
 }
 
-// value reads the next value. within says that it lies below an opaque name.
+// value reads the next value; within reports whether it is below an opaque name.
 func (r reader) value(within bool) (any, error) {
 	token, err := r.dec.ReadToken()
 	if err != nil {
@@ -85,17 +86,21 @@ func (r reader) value(within bool) (any, error) {
 }
 
 func (r reader) object(within bool) (any, error) {
-	seen := keys{exact: within}
-	out := map[string]any{}
+	seen, out := map[string]bool{}, map[string]any{}
 	for r.dec.PeekKind() != '}' {
 		token, err := r.dec.ReadToken()
 		if err != nil {
 			return nil, errMalformed
 		}
 		key := token.String()
-		if err := seen.add(key); err != nil {
-			return nil, err
+		same := key
+		if !within {
+			same = fold(key)
 		}
+		if seen[same] {
+			return nil, errAmbiguous
+		}
+		seen[same] = true
 		if out[key], err = r.value(within || slices.Contains(r.opaque, key)); err != nil {
 			return nil, err
 		}
@@ -120,34 +125,6 @@ func (r reader) end() error {
 	if _, err := r.dec.ReadToken(); err != nil {
 		return errMalformed
 	}
-	return nil
-}
-
-// keys are those of one open object, the first few in a list, because most objects
-// have no more. Keys that differ only in case are the same unless exact.
-type keys struct {
-	few   []string
-	many  map[string]struct{}
-	exact bool
-}
-
-const few = 16
-
-func (k *keys) add(key string) error {
-	if !k.exact {
-		key = fold(key)
-	}
-	if _, twice := k.many[key]; twice || slices.Contains(k.few, key) {
-		return ErrAmbiguous
-	}
-	if len(k.few) < few {
-		k.few = append(k.few, key)
-		return nil
-	}
-	if k.many == nil {
-		k.many = map[string]struct{}{}
-	}
-	k.many[key] = struct{}{}
 	return nil
 }
 

@@ -2,7 +2,6 @@ package strictjson_test
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -37,6 +36,10 @@ func TestUnmarshalAccepts(t *testing.T) {
 			}
 		})
 	}
+}
+
+func isAmbiguous(err error) bool {
+	return err != nil && strings.HasPrefix(err.Error(), "a key occurs twice")
 }
 
 func manyKeys(n int) string {
@@ -84,7 +87,7 @@ func TestUnmarshalRefuses(t *testing.T) {
 			if err == nil {
 				t.Fatalf("accepted as %+v", a)
 			}
-			if errors.Is(err, strictjson.ErrAmbiguous) != c.ambiguous {
+			if isAmbiguous(err) != c.ambiguous {
 				t.Fatalf("err = %v, ambiguous want %v", err, c.ambiguous)
 			}
 		})
