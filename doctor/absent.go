@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"ferry/kratos"
+	"ferry/identifier"
 	"ferry/mapping"
 )
 
@@ -44,7 +44,7 @@ func (q *userCheck) otherwise(ctx context.Context, users [][]byte) (id, kind str
 		}
 		for _, other := range []struct{ claim, kind string }{{"preferred_username", "username"}, {"phone_number", "phone number"}} {
 			name, _ := user.Claims[other.claim].(string)
-			owners, err := q.Kratos.Owners(ctx, kratos.NormalizeIdentifier(name))
+			owners, err := q.Kratos.Owners(ctx, identifier.Normalize(name))
 			if err != nil {
 				continue // then nothing is known of them but that they are missing
 			}

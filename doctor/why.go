@@ -4,8 +4,8 @@ import (
 	"context"
 	"slices"
 
+	"ferry/identifier"
 	"ferry/kratos"
-	"ferry/mapping"
 )
 
 // Finding is one thing about a person's login. Status is Fail where it keeps them out,
@@ -66,8 +66,8 @@ const maxIdentifierBytes = 1024
 // calls ferry's hook for somebody who does not exist. Where all of that is in order it
 // asks Auth0 for one grant, for a user that cannot exist. It never tries a login of the
 // person's.
-func Why(ctx context.Context, o Options, identifier string) Findings {
-	q := &userCheck{doctor: newDoctor(o), identifier: kratos.NormalizeIdentifier(identifier)}
+func Why(ctx context.Context, o Options, typed string) Findings {
+	q := &userCheck{doctor: newDoctor(o), identifier: identifier.Normalize(typed)}
 	ctx, cancel := context.WithTimeout(ctx, 4*q.timeout)
 	defer cancel()
 	if q.HashIdentifier != nil && q.identifier != "" {
@@ -164,8 +164,8 @@ func (q *userCheck) holder(ctx context.Context, owners []kratos.Record) (kratos.
 	holders := listing(owners, func(listed string) bool { return listed == q.identifier })
 	if len(holders) == 0 {
 		// A later Kratos finds an identity by another form of its identifier too.
-		folded := mapping.Fold(q.identifier)
-		holders = listing(owners, func(listed string) bool { return mapping.Fold(listed) == folded })
+		folded := identifier.Fold(q.identifier)
+		holders = listing(owners, func(listed string) bool { return identifier.Fold(listed) == folded })
 	}
 	switch len(holders) {
 	case 1:

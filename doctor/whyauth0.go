@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"ferry/identifier"
 	"ferry/kratos"
 	"ferry/mapping"
 	"ferry/outcome"
@@ -103,22 +104,10 @@ func readUser(text []byte) (auth0User, error) {
 }
 
 // knownBy reports whether Auth0 finds the account by the identifier that ferry asks for.
-func (a account) knownBy(identifier string) bool {
+func (a account) knownBy(typed string) bool {
 	return slices.ContainsFunc(a.identifiers, func(own string) bool {
-		return kratos.NormalizeIdentifier(own) == identifier || isPhone(own) && digits(own) == digits(identifier)
+		return identifier.Normalize(own) == typed || strings.HasPrefix(own, "+") && identifier.CompactPhone(own) == identifier.CompactPhone(typed)
 	})
-}
-
-func isPhone(text string) bool { return strings.HasPrefix(text, "+") }
-
-// digits is a phone number without the marks that people put into one.
-func digits(text string) string {
-	return strings.Map(func(r rune) rune {
-		if strings.ContainsRune("0123456789+", r) {
-			return r
-		}
-		return -1
-	}, text)
 }
 
 // realm is the connection that ferry asks about the identity.

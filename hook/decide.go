@@ -8,8 +8,8 @@ import (
 
 	"go.uber.org/zap"
 
+	"ferry/identifier"
 	"ferry/kratos"
-	"ferry/mapping"
 	"ferry/outcome"
 	"ferry/state"
 	"ferry/upstream"
@@ -23,7 +23,7 @@ func (h *Handler) decide(ctx context.Context, req migrationRequest, delivery str
 		e.reason = "password_length"
 		return outcome.Oversize
 	}
-	identifier := kratos.NormalizeIdentifier(req.Identifier)
+	identifier := identifier.Normalize(req.Identifier)
 	e.identifier = h.hash(identifier)
 	if h.opts.Closed {
 		return outcome.Closed
@@ -141,9 +141,9 @@ func (h *Handler) judge(identity kratos.Identity, profile upstream.Profile, iden
 // verifiedAs reports whether Auth0 verified that the user owns the identifier. Two
 // mailboxes that Kratos would look up as one, such as kim@ and the same with a Kelvin
 // sign, count as two.
-func verifiedAs(p upstream.Profile, identifier string) bool {
-	email := p.EmailVerified && p.Email != "" && mapping.Address{Value: p.Email, Via: mapping.ViaEmail}.Normalize().Value == identifier
-	phone := p.PhoneVerified && p.Phone != "" && upstreamUsername(kratos.NormalizeIdentifier(p.Phone)) == upstreamUsername(identifier)
+func verifiedAs(p upstream.Profile, typed string) bool {
+	email := p.EmailVerified && p.Email != "" && identifier.NormalizeEmail(p.Email) == typed
+	phone := p.PhoneVerified && p.Phone != "" && upstreamUsername(identifier.Normalize(p.Phone)) == upstreamUsername(typed)
 	return email || phone
 }
 
@@ -169,21 +169,13 @@ func (h *Handler) username(identity kratos.Identity, realm string) string {
 	return upstreamUsername(identifier)
 }
 
-// upstreamUsername is the identifier as Auth0 knows it: as Kratos stores it, but a phone
-// number in E.164, without spaces and punctuation.
-func upstreamUsername(identifier string) string {
-	digits := strings.Map(func(r rune) rune {
-		if strings.ContainsRune(" -./()\u00a0", r) {
-			return -1
-		}
-		return r
-	}, identifier)
-	rest, international := strings.CutPrefix(digits, "+")
-	isDigit := func(r rune) bool { return r >= '0' && r <= '9' }
-	if !international || len(rest) < 7 || len(rest) > 15 || strings.ContainsFunc(rest, func(r rune) bool { return !isDigit(r) }) {
-		return identifier
+// upstreamUsername returns the identifier as Auth0 knows it: as Kratos stores it, but a
+// phone number in E.164.
+func upstreamUsername(stored string) string {
+	if number, isPhone := identifier.E164(stored); isPhone {
+		return number
 	}
-	return digits
+	return stored
 }
 
 // loginError notes what Auth0 answered.

@@ -5,16 +5,14 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"unicode"
 
-	"golang.org/x/text/unicode/norm"
-
+	"ferry/identifier"
 	"ferry/outcome"
 	"ferry/strictjson"
 )
 
 // Find returns the one identity whose password credential lists the identifier, in
-// the form that NormalizeIdentifier gives. It sends one request. If there is no such
+// the form that [identifier.Normalize] gives. It sends one request. If there is no such
 // identity, or more than one, or any doubt about it, the error is an *Error.
 //
 // Kratos' list contains all that a login needs: 1.3.1 and 26.2 read the credentials and
@@ -47,7 +45,7 @@ func (c *Client) Find(ctx context.Context, identifier string) (Identity, error) 
 }
 
 // Get returns the identity with this id. identifier is what Kratos found it by, in the
-// form that NormalizeIdentifier gives; a Kratos that normalises in another way may list
+// form that [identifier.Normalize] gives; a Kratos that normalises in another way may list
 // another form of it, see Identity.Identifier and Identity.Lists.
 func (c *Client) Get(ctx context.Context, id, identifier string) (Identity, error) {
 	text, err := c.readText(ctx, id)
@@ -79,42 +77,19 @@ func readIdentity(text []byte, id, identifier string) (Identity, error) {
 	return identity, nil
 }
 
-// storedForm returns the identifier as a password credential lists it: the same text, else
-// the only one that folds to the same, else the only one listed, because Kratos found the
-// credential by it. Otherwise it returns the identifier unchanged.
-func storedForm(listed []string, identifier string) string {
-	if slices.Contains(listed, identifier) {
-		return identifier
+// storedForm returns the form in which a password credential lists an identifier: the
+// same text, or the only similar one, or the only one there is, because Kratos found the
+// credential by it. Otherwise it returns what was asked for.
+func storedForm(listed []string, asked string) string {
+	if slices.Contains(listed, asked) {
+		return asked
 	}
-	var same []string
-	for _, one := range listed {
-		if fold(one) == fold(identifier) {
-			same = append(same, one)
-		}
-	}
+	similar := slices.DeleteFunc(slices.Clone(listed), func(one string) bool { return !identifier.Similar(one, asked) })
 	switch {
-	case len(same) == 1:
-		return same[0]
+	case len(similar) == 1:
+		return similar[0]
 	case len(listed) == 1:
 		return listed[0]
 	}
-	return identifier
-}
-
-// fold makes texts equal that a Kratos may store as one identifier: compatibility
-// forms (NFKC) and case are one, invisible characters and the marks within a phone
-// number are dropped. It only chooses among the identifiers of one identity. Whether
-// the login is that identity's is never decided by it.
-func fold(identifier string) string {
-	text := strings.ToLower(norm.NFKC.String(identifier))
-	phone := strings.HasPrefix(strings.TrimSpace(text), "+")
-	return strings.Map(func(r rune) rune {
-		switch {
-		case unicode.Is(unicode.Cf, r), r == '\u0307': // what is left of a dotted capital I
-			return -1
-		case phone && strings.ContainsRune(" -./()", r):
-			return -1
-		}
-		return r
-	}, strings.TrimSpace(text))
+	return asked
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"ferry/identifier"
 	"ferry/kratos"
 )
 
@@ -35,7 +36,7 @@ func TestGetByID(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a := &admin{single: identity(id, listed, c.listed)}
 			found, fault := ask(t, a, func(client *kratos.Client) (kratos.Identity, error) {
-				return client.Get(t.Context(), strings.ToUpper(id), kratos.NormalizeIdentifier(c.typed))
+				return client.Get(t.Context(), strings.ToUpper(id), identifier.Normalize(c.typed))
 			})
 			if fault != nil {
 				t.Fatal(fault)

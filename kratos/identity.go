@@ -6,8 +6,8 @@ import (
 	"maps"
 	"regexp"
 	"slices"
-	"strings"
 
+	"ferry/identifier"
 	"ferry/secret"
 	"ferry/strictjson"
 )
@@ -45,12 +45,6 @@ type Binding struct {
 // Has reports whether the identity was imported from this Auth0 user.
 func (b Binding) Has(subject string) bool {
 	return subject != "" && slices.Contains(b.Subjects, subject)
-}
-
-// NormalizeIdentifier gives an identifier the form in which Kratos stores and looks
-// up those of passwords: without blanks around, in lower case.
-func NormalizeIdentifier(typed string) string {
-	return strings.ToLower(strings.TrimSpace(typed))
 }
 
 // identityJSON is the part of Kratos' identity that a login is decided by. Pointers
@@ -138,22 +132,22 @@ const (
 
 func (c coreJSON) hasState() bool { return c.State == active || c.State == inactive }
 
-// traitOf finds the text among the traits that normalises to the identifier.
-func traitOf(traits any, identifier string) string {
+// traitOf finds the text among the traits whose normalized form is this.
+func traitOf(traits any, normalized string) string {
 	switch value := traits.(type) {
 	case string:
-		if NormalizeIdentifier(value) == identifier {
+		if identifier.Normalize(value) == normalized {
 			return value
 		}
 	case []any:
 		for _, element := range value {
-			if found := traitOf(element, identifier); found != "" {
+			if found := traitOf(element, normalized); found != "" {
 				return found
 			}
 		}
 	case map[string]any:
 		for _, name := range slices.Sorted(maps.Keys(value)) {
-			if found := traitOf(value[name], identifier); found != "" {
+			if found := traitOf(value[name], normalized); found != "" {
 				return found
 			}
 		}

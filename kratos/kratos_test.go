@@ -289,16 +289,3 @@ func TestUnreachableAndGone(t *testing.T) {
 		t.Errorf("%v", fault)
 	}
 }
-
-func TestNormalizeIdentifier(t *testing.T) {
-	for typed, want := range map[string]string{
-		" Kim@Example.ORG\t":   "kim@example.org",
-		"\u212aim@example.org": "kim@example.org", // the Kelvin sign, as Kratos finds it
-		" Jörg Straße x":       "jörg straße x",
-		"+49 151 9999 0001":    "+49 151 9999 0001",
-	} {
-		if got := kratos.NormalizeIdentifier(typed); got != want {
-			t.Errorf("%q became %q, want %q", typed, got, want)
-		}
-	}
-}

@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"ferry/identifier"
 )
 
 // Default is a mapper without a program: it fills the traits that the schema has and
@@ -154,7 +156,7 @@ func fact(p Profile, claim string) string {
 	value := p.text(claim)
 	switch claim {
 	case claimPhone:
-		return phone(value)
+		return identifier.CompactPhone(value)
 	case claimUsername:
 		if value == "" {
 			value = p.text(userUsername)
@@ -183,7 +185,7 @@ func madeUp(p Profile, name string) bool {
 		return true
 	}
 	number := p.text(claimPhone)
-	return name == number || name == phone(number) || name == p.text(claimUsername) || name == p.text(userUsername)
+	return name == number || name == identifier.CompactPhone(number) || name == p.text(claimUsername) || name == p.text(userUsername)
 }
 
 func isAddressOrLocal(name, address string) bool {

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"ferry/identifier"
 )
 
 // errFormat is never shown: see collect.
@@ -24,7 +26,7 @@ func formats() []*jsonschema.Format {
 	}
 	return []*jsonschema.Format{
 		{Name: "email", Validate: check(isEmail)},
-		{Name: formatPhone, Validate: check(isKratosPhone)},
+		{Name: formatPhone, Validate: check(identifier.IsPhone)},
 	}
 }
 
@@ -62,20 +64,4 @@ func isHostname(name string) bool {
 		}
 	}
 	return true
-}
-
-// The digits of a number with its country's code: ITU-T E.164 has at most 15.
-const (
-	minDigits = 7
-	maxDigits = 15
-)
-
-// isPhone takes a number with a plus and the country's code, whatever the country's
-// numbering plan.
-func isPhone(text string) bool {
-	digits, international := strings.CutPrefix(phone(strings.TrimSpace(text)), "+")
-	if !international || len(digits) < minDigits || len(digits) > maxDigits || digits[0] == '0' {
-		return false
-	}
-	return strings.Trim(digits, "0123456789") == ""
 }

@@ -3,8 +3,8 @@ package mapping
 import (
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
+
+	"ferry/identifier"
 )
 
 // Identity is what a mapper makes, in the shape of Kratos' OIDC mappers.
@@ -34,48 +34,15 @@ const (
 	ViaSMS   = "sms"
 )
 
-// Normalize gives an address the form in which two are compared: an e-mail address
-// without blanks around and in lower case, a phone number without what people put
-// between digits.
+// Normalize returns the form in which addresses are compared: see
+// [identifier.NormalizeEmail] and [identifier.CompactPhone].
 func (a Address) Normalize() Address {
-	a.Value = strings.TrimSpace(a.Value)
 	if a.Via == ViaSMS {
-		a.Value = phone(a.Value)
+		a.Value = identifier.CompactPhone(strings.TrimSpace(a.Value))
 	} else {
-		a.Value = lowerCase(a.Value)
+		a.Value = identifier.NormalizeEmail(a.Value)
 	}
 	return a
-}
-
-func lowerCase(text string) string {
-	for i := range len(text) {
-		if c := text[i]; c >= utf8.RuneSelf || c >= 'A' && c <= 'Z' {
-			return strings.Map(lower, text)
-		}
-	}
-	return text // as most are
-}
-
-// lower keeps letters beyond ASCII that would become one of ASCII's: kim@ and the
-// same with a Kelvin sign are two mailboxes, though Kratos looks them up as one.
-func lower(r rune) rune {
-	small := unicode.ToLower(r)
-	if r >= utf8.RuneSelf && small < utf8.RuneSelf {
-		return r
-	}
-	return small
-}
-
-// phone removes blanks, dashes, dots, slashes and brackets: +49 (151) 99-99 is E.164
-// but for these. It never guesses a country.
-func phone(number string) string {
-	return strings.Map(func(r rune) rune {
-		switch r {
-		case ' ', '\u00a0', '-', '.', '/', '(', ')':
-			return -1
-		}
-		return r
-	}, number)
 }
 
 // Mapper makes an identity of a profile. It is safe for concurrent use.
@@ -158,7 +125,7 @@ func claimedVerified(p Profile) []Address {
 		if address.Value == "" {
 			return
 		}
-		if via == ViaSMS && !isPhone(address.Value) || address.Value != strings.ToLower(address.Value) {
+		if _, isPhone := identifier.E164(address.Value); via == ViaSMS && !isPhone || address.Value != strings.ToLower(address.Value) {
 			return
 		}
 		out = append(out, address)

@@ -4,6 +4,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 	"golang.org/x/text/message"
+
+	"ferry/identifier"
 )
 
 // kratosRules are what Kratos' own keyword asks of a value, beside saying what it is for.
@@ -40,7 +42,7 @@ func (e *extension) Validate(ctx *jsonschema.ValidatorContext, value any) {
 		ctx.AddError(kratosKind{e.rules.never})
 	case isText && e.rules.email && !isEmail(text):
 		ctx.AddError(&kind.Format{Got: text, Want: "email"})
-	case isText && e.rules.phone && !isKratosPhone(text):
+	case isText && e.rules.phone && !identifier.IsPhone(text):
 		ctx.AddError(&kind.Format{Got: text, Want: formatPhone})
 	}
 }

@@ -3,6 +3,8 @@ package mapping
 import (
 	"slices"
 	"strings"
+
+	"ferry/identifier"
 )
 
 // takeLinkedPassword reads how the account that holds the password calls its user, where
@@ -35,11 +37,11 @@ func (p *Profile) takeLinkedPassword(identity, fields map[string]any) {
 // as far as the profile tells.
 func (p Profile) Crosses(identifiers []string) bool {
 	return len(p.PasswordNames) == 0 || slices.ContainsFunc(p.PasswordNames, func(name string) bool {
-		return slices.ContainsFunc(identifiers, func(identifier string) bool { return sameName(name, identifier) })
+		return slices.ContainsFunc(identifiers, func(other string) bool { return sameName(name, other) })
 	})
 }
 
-// sameName reports whether Kratos takes two texts for one identifier.
+// sameName reports whether Kratos stores two names as one identifier.
 func sameName(a, b string) bool {
-	return lowerCase(strings.TrimSpace(a)) == lowerCase(strings.TrimSpace(b))
+	return identifier.NormalizeEmail(a) == identifier.NormalizeEmail(b)
 }

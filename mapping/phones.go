@@ -4,8 +4,6 @@ import (
 	"errors"
 	"maps"
 	"strings"
-
-	"github.com/nyaruka/phonenumbers"
 )
 
 // formatPhone is the format of phone numbers in identity schemas.
@@ -13,14 +11,6 @@ const formatPhone = "tel"
 
 // rulePhone is how a violation says that a value is not one.
 const rulePhone = "is not of the format " + formatPhone
-
-// isKratosPhone reports whether Kratos takes a text for a phone number: one with a plus
-// and the country's code that the country's numbering plan has. Kratos asks the same
-// library.
-func isKratosPhone(text string) bool {
-	number, err := phonenumbers.Parse(text, "")
-	return err == nil && phonenumbers.IsValidNumber(number)
-}
 
 // WithoutPhones is a copy of the traits without the phone numbers for which err, an error
 // of Validate, says that Kratos refuses them, and the paths of those. Numbers that keep

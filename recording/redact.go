@@ -11,6 +11,8 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
+
+	"ferry/identifier"
 )
 
 const (
@@ -49,7 +51,7 @@ func Redact(body []byte, hash func(string) string) json.RawMessage {
 }
 
 // typedIn is what the person typed, wherever else in the body it may turn up.
-func typedIn(body []byte) (identifier, password string) {
+func typedIn(body []byte) (typed, password string) {
 	in := jsontext.NewDecoder(bytes.NewBuffer(body))
 	if token, err := in.ReadToken(); err != nil || token.Kind() != '{' {
 		return "", ""
@@ -72,10 +74,10 @@ func typedIn(body []byte) (identifier, password string) {
 		if key == "password" {
 			password = token.String()
 		} else {
-			identifier = normalize(token.String())
+			typed = identifier.Normalize(token.String())
 		}
 	}
-	return identifier, password
+	return typed, password
 }
 
 type redactor struct {
@@ -232,7 +234,7 @@ func (r *redactor) key(key string) string {
 		return key
 	case key == r.password && key != "":
 		return PasswordPlaceholder
-	case normalize(key) == r.identifier:
+	case identifier.Normalize(key) == r.identifier:
 		return r.mark(key)
 	case keyPattern.MatchString(key):
 		return key
@@ -258,7 +260,7 @@ func (r *redactor) text(at place, text string) string {
 	case at.depth == 1 && at.key == "response" && (text == "ignore" || text == "parse"):
 		return text
 	case at.depth == 1 && at.key == "identifier":
-		text = normalize(text)
+		text = identifier.Normalize(text)
 		if text == "" {
 			return ""
 		}
@@ -267,9 +269,6 @@ func (r *redactor) text(at place, text string) string {
 	}
 	return r.mark(text)
 }
-
-// normalize is how Kratos stores an identifier, and how the log's hash is made.
-func normalize(identifier string) string { return strings.ToLower(strings.TrimSpace(identifier)) }
 
 // isOwnWord: ids that Kratos made, and its own words.
 func isOwnWord(in, key, text string) bool {

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 
+	"ferry/identifier"
 	"ferry/secret"
 	"ferry/strictjson"
 )
@@ -58,11 +59,11 @@ func (l *Logins) add(text []byte) error {
 		Identifier string        `json:"identifier"`
 		Password   secret.String `json:"password"`
 	}
-	if strictjson.Unmarshal(text, &line) != nil || normalize(line.Identifier) == "" || line.Password.Empty() {
+	if strictjson.Unmarshal(text, &line) != nil || identifier.Normalize(line.Identifier) == "" || line.Password.Empty() {
 		return errPasswordLine
 	}
 	login := Login{Identifier: line.Identifier, Password: line.Password}
-	l.byName[normalize(line.Identifier)] = login
+	l.byName[identifier.Normalize(line.Identifier)] = login
 	if !l.hashKey.Empty() {
 		l.byHash[l.hash(line.Identifier)] = login
 	}
@@ -70,9 +71,9 @@ func (l *Logins) add(text []byte) error {
 }
 
 // hash is that of the log line.
-func (l *Logins) hash(identifier string) string {
+func (l *Logins) hash(typed string) string {
 	mac := hmac.New(sha256.New, []byte(l.hashKey.Reveal()))
-	mac.Write([]byte(normalize(identifier)))
+	mac.Write([]byte(identifier.Normalize(typed)))
 	return hex.EncodeToString(mac.Sum(nil)[:8])
 }
 
@@ -83,7 +84,7 @@ func (l *Logins) Restore(_ context.Context, call ReplayCall) (login Login, skip 
 		return Login{}, "", nil
 	}
 	if call.Record.Sealed != "" && l.private != nil {
-		identifier, password, err := Open(call.Record.Sealed, l.private)
+		typed, password, err := Open(call.Record.Sealed, l.private)
 		known, ok := l.byHash[call.Record.Identifier]
 		switch {
 		case err != nil && ok:
@@ -91,11 +92,11 @@ func (l *Logins) Restore(_ context.Context, call ReplayCall) (login Login, skip 
 		case err != nil:
 			return Login{}, "sealed for another key", nil //nolint:nilerr // the call is left out, and counted
 		}
-		login = Login{Identifier: identifier, Password: secret.New(password)}
+		login = Login{Identifier: typed, Password: secret.New(password)}
 		if password != "" {
 			return login, "", nil
 		}
-		if known, ok := l.byName[normalize(identifier)]; ok {
+		if known, ok := l.byName[identifier.Normalize(typed)]; ok {
 			login.Password = known.Password
 		}
 		return login, "", nil

@@ -11,6 +11,7 @@ import (
 	"ferry/bulk/kind"
 	"ferry/bulk/scan"
 	"ferry/bulk/tempfile"
+	"ferry/identifier"
 	"ferry/kratos"
 )
 
@@ -100,7 +101,7 @@ func taken(record kratos.Record) []string {
 	all = append(all, record.Identifiers...)
 	all = append(all, record.Social...)
 	for _, address := range record.Addresses {
-		all = append(all, kratos.NormalizeIdentifier(address.Value))
+		all = append(all, identifier.Normalize(address.Value))
 	}
 	return all
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ferry/bulk/results"
+	"ferry/identifier"
 	"ferry/kratos"
 	"ferry/mapping"
 )
@@ -133,7 +134,7 @@ func passwordIdentifiers(handles []mapping.Handle) []string {
 	var identifiers []string
 	for _, handle := range handles {
 		if handle.Password {
-			identifiers = append(identifiers, kratos.NormalizeIdentifier(handle.Value))
+			identifiers = append(identifiers, identifier.Normalize(handle.Value))
 		}
 	}
 	return identifiers
@@ -188,7 +189,7 @@ func (o *Options) finish(s draft, profile mapping.Profile, mapped mapping.Identi
 	}
 	for _, handle := range handles {
 		if !handle.Password {
-			s.Identifiers = append(s.Identifiers, kratos.NormalizeIdentifier(handle.Value))
+			s.Identifiers = append(s.Identifiers, identifier.Normalize(handle.Value))
 		}
 	}
 	if o.DryRun {
@@ -241,9 +242,9 @@ func (s *draft) addHandleKeys(handles []mapping.Handle, verified []mapping.Addre
 		}) {
 			rank = rankVerified
 		}
-		s.addKey(kratos.NormalizeIdentifier(handle.Value), rank)
+		s.addKey(identifier.Normalize(handle.Value), rank)
 		key := &s.keys[len(s.keys)-1]
-		if folded := mapping.Fold(key.value); folded != key.value {
+		if folded := identifier.Fold(key.value); folded != key.value {
 			key.folded = folded
 		}
 	}
@@ -253,7 +254,7 @@ func (s *draft) addHandleKeys(handles []mapping.Handle, verified []mapping.Addre
 func (s *draft) addProfileKeys(profile mapping.Profile) {
 	for _, claim := range []string{"email", "preferred_username", "phone_number"} {
 		if value, _ := profile.Claims[claim].(string); value != "" {
-			s.addKey(kratos.NormalizeIdentifier(value), rankUnverified)
+			s.addKey(identifier.Normalize(value), rankUnverified)
 		}
 	}
 }

@@ -1,9 +1,9 @@
-package mapping_test
+package identifier_test
 
 import (
 	"testing"
 
-	"ferry/mapping"
+	"ferry/identifier"
 )
 
 // What the next Kratos takes for one identifier has one form.
@@ -34,10 +34,10 @@ func TestFold(t *testing.T) {
 		"":                           "",
 		"\U0001f468\u200d\U0001f469": "\U0001f468\U0001f469",
 	} {
-		if got := mapping.Fold(text); got != want {
+		if got := identifier.Fold(text); got != want {
 			t.Errorf("%q is %q, not %q", text, got, want)
 		}
-		if again := mapping.Fold(want); again != want {
+		if again := identifier.Fold(want); again != want {
 			t.Errorf("%q is %q", want, again)
 		}
 	}
@@ -49,9 +49,22 @@ func FuzzFold(f *testing.F) {
 	f.Add("+49 151 99990001")
 	f.Add("ﬁ\u200b")
 	f.Fuzz(func(t *testing.T, text string) {
-		once := mapping.Fold(text)
-		if twice := mapping.Fold(once); twice != once {
+		once := identifier.Fold(text)
+		if twice := identifier.Fold(once); twice != once {
 			t.Errorf("%q is %q and then %q", text, once, twice)
 		}
 	})
+}
+
+func TestNormalize(t *testing.T) {
+	for typed, want := range map[string]string{
+		" Kim@Example.ORG\t":   "kim@example.org",
+		"\u212aim@example.org": "kim@example.org", // the Kelvin sign, as Kratos finds it
+		" Jörg Straße x":       "jörg straße x",
+		"+49 151 9999 0001":    "+49 151 9999 0001",
+	} {
+		if got := identifier.Normalize(typed); got != want {
+			t.Errorf("%q became %q, want %q", typed, got, want)
+		}
+	}
 }
