@@ -15,13 +15,13 @@ import (
 	"ferry/secret"
 )
 
-// assertionLife is how long a client assertion holds. Auth0 takes up to 5 minutes
-// and recommends at most one (contract, 1.1).
+// assertionLife is the lifetime of a client assertion. Auth0 accepts up to 5 minutes and
+// recommends at most one (contract, 1.1).
 const assertionLife = time.Minute
 
-// ClientAuth is how ferry shows Auth0 that it is the application: one of
-// SecretPost, SecretBasic and PrivateKeyJWT (OpenID Connect Core, 9). There is no
-// trying of several: it would send the password twice.
+// ClientAuth authenticates ferry's application at Auth0: one of SecretPost, SecretBasic and
+// PrivateKeyJWT (OpenID Connect Core, 9). ferry never tries a second method, because that
+// would send the password twice.
 type ClientAuth struct {
 	sign func(form url.Values, header http.Header) error
 }

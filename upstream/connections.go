@@ -6,7 +6,7 @@ import (
 	"regexp"
 )
 
-// connectionPattern is an id of a connection (contract, 4.3).
+// connectionPattern matches the id of a connection (contract, 4.3).
 var connectionPattern = regexp.MustCompile(`^con_[A-Za-z0-9]{16}$`)
 
 // ConnectionID returns the id of the connection with exactly this name. An id is returned

@@ -15,34 +15,33 @@ import (
 )
 
 var (
-	errIdle  = errors.New("nothing came")
-	errShort = errors.New("less came than was announced")
+	errIdle  = errors.New("no data received")
+	errShort = errors.New("less data than announced")
 )
 
-// schemePattern is what an absolute URL begins with (RFC 3986, 3.1).
+// schemePattern matches the beginning of an absolute URL (RFC 3986, 3.1).
 var schemePattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://`)
 
-// Download is a file that arrives. It is whole only when Read gave io.EOF; every
-// other error of Read is a *ManagementError. Close it in any case.
+// Download is a file being downloaded. It is complete only if Read returned io.EOF; every
+// other error of Read is a *ManagementError. The caller must close it.
 type Download struct {
-	// Size is how many bytes were announced, -1 for none.
+	// Size is the announced number of bytes, -1 if unknown.
 	Size int64
 
 	body     io.ReadCloser
 	status   int
 	read     int64
 	patience time.Duration
-	alarm    *time.Timer // stops the request when nothing comes
+	alarm    *time.Timer // stops the request if no data arrives
 	cancel   context.CancelCauseFunc
 	ended    func() error // the caller's context's
 	cause    func() error // why the request was stopped
 }
 
-// Download begins to fetch the file that a completed job leads to. The link is for
-// anybody who has it: no token goes with the request, and no redirect is followed.
-// It may take as long as it likes while something comes; Timeout without a byte
-// ends it. Every error is a *ManagementError; a Temporary one may be cured by a new
-// link.
+// Download starts to fetch the file of a completed job. The link needs no token, so none is
+// sent, and redirects are not followed. The download has no time limit while data arrives;
+// Timeout without a byte ends it. Every error is a *ManagementError; if it is Temporary, a
+// new link may help.
 func (m *Management) Download(ctx context.Context, location secret.String) (*Download, error) {
 	link, ok := m.link(location.Reveal())
 	if !ok {
@@ -60,7 +59,7 @@ func (m *Management) Download(ctx context.Context, location secret.String) (*Dow
 		return nil, &ManagementError{Reason: "bad_location"}
 	}
 	req.Header.Set("User-Agent", "ferry")
-	req.Header.Set("Accept-Encoding", "identity") // the file is compressed, and stays so
+	req.Header.Set("Accept-Encoding", "identity") // the file itself is compressed
 	resp, err := m.http.Do(req)                   //nolint:bodyclose // Close does
 	if err != nil {
 		fault := d.broken(err)
@@ -72,7 +71,7 @@ func (m *Management) Download(ctx context.Context, location secret.String) (*Dow
 	if resp.StatusCode != http.StatusOK {
 		fault := refusedCall(reply{status: resp.StatusCode, header: resp.Header}, m.now())
 		if fault.Reason == "refused" {
-			fault.Temporary, fault.Reason = true, "link_refused" // they last a minute
+			fault.Temporary, fault.Reason = true, "link_refused" // links are valid for a minute
 		}
 		_ = d.Close()
 		return nil, fault
@@ -97,7 +96,7 @@ func (d *Download) Read(p []byte) (int, error) {
 	return n, d.broken(err)
 }
 
-// Close implements io.Closer. What had not arrived never will.
+// Close implements io.Closer. It ends an unfinished download.
 func (d *Download) Close() error {
 	d.stop()
 	return d.body.Close()
@@ -108,7 +107,7 @@ func (d *Download) stop() {
 	d.cancel(nil)
 }
 
-// broken is why nothing more comes.
+// broken is the error of a download that failed.
 func (d *Download) broken(err error) *ManagementError {
 	fault := brokenCall(reply{status: d.status}, err)
 	if errors.Is(d.cause(), errIdle) {
@@ -120,8 +119,8 @@ func (d *Download) broken(err error) *ManagementError {
 	return fault
 }
 
-// link is the URL of a location, which Auth0 gives without a scheme (contract, 4.3).
-// It is https, or http where both the file and Auth0 itself are on this machine.
+// link returns the URL of a location, which Auth0 sends without a scheme (contract, 4.3).
+// It is https, or http if both the file and Auth0 itself are on loopback.
 func (m *Management) link(location string) (link string, ok bool) {
 	scheme := strings.ToLower(schemePattern.FindString(location))
 	target, err := url.Parse("https://" + strings.TrimPrefix(location[len(scheme):], "//"))
@@ -141,7 +140,7 @@ func (m *Management) link(location string) (link string, ok bool) {
 	return target.String(), true
 }
 
-// isLoopback reports whether host can only be this machine.
+// isLoopback reports whether host is a loopback address or localhost.
 func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()

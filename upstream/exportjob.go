@@ -16,24 +16,24 @@ import (
 const (
 	exportType   = "users_export"
 	exportFormat = "json"
-	// maxDetails is how much of Auth0's words about a job is kept, in bytes.
+	// maxDetails bounds the status details of a job that are kept, in bytes.
 	maxDetails = 300
 )
 
-// jobPattern is an id of a job (contract, 4.3).
+// jobPattern matches the id of a job (contract, 4.3).
 var jobPattern = regexp.MustCompile(`^job_[A-Za-z0-9]{16}$`)
 
-// IsJobID tells whether this can be a job's id.
+// IsJobID reports whether id has the format of a job's id.
 func IsJobID(id string) bool { return jobPattern.MatchString(id) }
 
-// Export is what an export job is asked for.
+// Export selects the users of an export job.
 type Export struct {
-	// ConnectionID is the connection whose users are exported; empty: all users of
-	// the tenant.
+	// ConnectionID is the connection whose users are exported. If empty, all users of the
+	// tenant are.
 	ConnectionID string
 }
 
-// JobStatus is how far a job is.
+// JobStatus is the status of a job.
 type JobStatus string
 
 // The statuses of a job.
@@ -44,23 +44,22 @@ const (
 	JobFailed     JobStatus = "failed"
 )
 
-// Job is one job that exports users, as Auth0 tells of it.
+// Job is a job that exports users, as Auth0 reports it.
 type Job struct {
 	ID     string
 	Status JobStatus
-	// PercentDone is from 0 to 100, and 0 where it was not told.
+	// PercentDone is from 0 to 100, and 0 if unknown.
 	PercentDone int
-	// TimeLeft is what Auth0 expects, 0 where it was not told.
+	// TimeLeft is Auth0's estimate, 0 if unknown.
 	TimeLeft time.Duration
-	// Location is where the file is, never empty where the job is completed. Whoever
-	// has it has the file, for a minute: Job gives a new one each time.
+	// Location is the link to the file, set once the job is completed. It gives access to
+	// the file without a token, for a minute: each call of Job returns a new one.
 	Location secret.String
-	// Details are Auth0's words about a job that failed, for people to read.
+	// Details are Auth0's explanation of a failed job, to show to the operator.
 	Details string
 }
 
-// exportFields is everything of a user that has a use after the export; a job gives
-// 30 at most.
+// exportFields are the fields of a user that are of use after the export; a job allows 30.
 func exportFields() []string {
 	return []string{
 		"user_id", "email", "email_verified", "username", "phone_number", "phone_verified",
@@ -70,10 +69,9 @@ func exportFields() []string {
 	}
 }
 
-// StartExport has Auth0 begin a job that writes users as JSON, a line each. It is
-// sent again only where Auth0 refused it for its limits or the token; after any
-// other error a job may have begun all the same, which does no harm. Every error is
-// a *ManagementError.
+// StartExport starts a job that writes users as JSON, one per line. It is retried only if
+// Auth0 refused it because of a rate limit or the token. After any other error a job may
+// have started, which is harmless. Every error is a *ManagementError.
 func (m *Management) StartExport(ctx context.Context, export Export) (Job, error) {
 	type field struct {
 		Name string `json:"name"`
@@ -100,8 +98,8 @@ func (m *Management) StartExport(ctx context.Context, export Export) (Job, error
 	return parseJob(answer)
 }
 
-// Job tells how far an export is. Every error is a *ManagementError, with status 404
-// where Auth0 does not know the job, or no more: it forgets them after a day.
+// Job returns the state of an export. Every error is a *ManagementError, with status 404 if
+// there is no such job: Auth0 deletes them after a day.
 func (m *Management) Job(ctx context.Context, id string) (Job, error) {
 	if !IsJobID(id) {
 		return Job{}, &ManagementError{Reason: "bad_id"}
@@ -117,7 +115,7 @@ func (m *Management) Job(ctx context.Context, id string) (Job, error) {
 	return job, err
 }
 
-// parseJob reads what Auth0 says of a job, and takes none but an export of JSON.
+// parseJob reads a job. Anything but an export as JSON is an error.
 func parseJob(answer reply) (Job, error) {
 	fail := func(reason string) (Job, error) {
 		return Job{}, &ManagementError{Status: answer.status, Reason: reason}
@@ -159,7 +157,7 @@ func parseJob(answer reply) (Job, error) {
 	return fail("unknown_status")
 }
 
-// details is a text of Auth0's on one line, cut to a bound.
+// details returns a text of Auth0 as one line of bounded length.
 func details(text string) string {
 	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }), " ")
 	if len(text) > maxDetails {

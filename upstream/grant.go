@@ -168,7 +168,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// isPermanent: a certificate that is not trusted now will not be in a moment.
+// isPermanent reports whether the certificate is not trusted, so that a retry cannot help.
 func isPermanent(err error) bool {
 	var certificate *tls.CertificateVerificationError
 	var unknown x509.UnknownAuthorityError

@@ -21,26 +21,26 @@ func (m *Management) Scopes(ctx context.Context) (scopes []string, known bool, e
 	return strings.Fields(scope), scope != "", nil
 }
 
-// Application is what the Management API says of an application, its secrets excepted.
+// Application is an application as the Management API shows it, without its secrets.
 type Application struct {
-	// Grants are the grant types that it is allowed.
+	// Grants are the grant types that it may use.
 	Grants []string
-	// AuthMethod is how it authenticates at the token endpoint; private_key_jwt where
-	// it has keys for that. Empty: not told.
+	// AuthMethod is how it authenticates at the token endpoint; private_key_jwt if it has
+	// keys for that. Empty if unknown.
 	AuthMethod string
-	// IDTokenAlg signs its ID tokens. Empty: not told.
+	// IDTokenAlg is the algorithm of its ID tokens. Empty if unknown.
 	IDTokenAlg string
-	// TrustsIPHeader: the address that ferry names is believed.
+	// TrustsIPHeader reports whether Auth0 accepts the client address that ferry sends.
 	TrustsIPHeader bool
-	// ThirdParty: it belongs to another organisation, so Auth0 lets it do less.
+	// ThirdParty reports whether it belongs to another organisation, which restricts it.
 	ThirdParty bool
-	// Strict: Auth0 allows a third-party application no password grants at all
+	// Strict reports whether Auth0 forbids password grants to this third-party application
 	// (third_party_security_mode).
 	Strict bool
 }
 
 // Application reads one application (contract, 1.1 and 2). Every error is a
-// *ManagementError, with status 404 where there is none, and the code
+// *ManagementError, with status 404 if there is no such application, and with the code
 // insufficient_scope without read:clients.
 func (m *Management) Application(ctx context.Context, clientID string) (Application, error) {
 	if clientID == "" {
@@ -59,7 +59,7 @@ func (m *Management) Application(ctx context.Context, clientID string) (Applicat
 			Alg string `json:"alg"`
 		} `json:"jwt_configuration"`
 	}
-	// Not the secret, which is among the fields where the token may see it.
+	// Without fields, the answer may contain the client secret.
 	fields := "client_id,grant_types,token_endpoint_auth_method,client_authentication_methods,jwt_configuration,is_token_endpoint_ip_header_trusted," +
 		"is_first_party,third_party_security_mode"
 	if err := m.look(ctx, "/api/v2/clients/"+url.PathEscape(clientID), url.Values{"fields": {fields}, "include_fields": {"true"}}, &said); err != nil {
@@ -74,12 +74,12 @@ func (m *Management) Application(ctx context.Context, clientID string) (Applicat
 	return a, nil
 }
 
-// Connection is what the Management API says of a connection, its options excepted.
+// Connection is a connection as the Management API shows it, without its options.
 type Connection struct {
 	ID       string `json:"id"`
 	Name     string `json:"name"`
 	Strategy string `json:"strategy"`
-	// Realms are the names that it answers to; none: its own.
+	// Realms are its realm names. If empty, its name is the only one.
 	Realms []string `json:"realms"`
 }
 
@@ -108,7 +108,7 @@ func (m *Management) connection(ctx context.Context, name, fields string) (Conne
 }
 
 const (
-	clientsPage = 1000 // the most that Auth0 gives at once
+	clientsPage = 1000 // Auth0's maximum
 	maxPages    = 100
 )
 
@@ -142,7 +142,7 @@ func (m *Management) Enabled(ctx context.Context, connectionID, clientID string)
 	return false, &ManagementError{Status: http.StatusOK, Reason: "too_many_pages"}
 }
 
-// DefaultDirectory is the connection of the plain password grant; empty: there is
+// DefaultDirectory returns the connection of the plain password grant; empty if there is
 // none. It needs read:tenant_settings. Every error is a *ManagementError.
 func (m *Management) DefaultDirectory(ctx context.Context) (string, error) {
 	var said struct {
@@ -152,23 +152,23 @@ func (m *Management) DefaultDirectory(ctx context.Context) (string, error) {
 	return said.Directory, err
 }
 
-// AttackProtection is one of the two shields that count failed logins (contract, 2).
+// AttackProtection is one of the two protections that count failed logins (contract, 2).
 type AttackProtection struct {
 	Enabled bool
-	// Blocks: it does not only notify.
+	// Blocks reports whether it blocks, and does not only notify.
 	Blocks bool
-	// MaxAttempts is how many failures are let through.
+	// MaxAttempts is the number of failures allowed.
 	MaxAttempts int
-	// EverySeconds is after how long one more is, of suspicious-IP throttling.
+	// EverySeconds is the time after which suspicious-IP throttling allows one more.
 	EverySeconds int
-	// PerIdentifier: failures from everywhere count together (Account Lockout), of
-	// brute-force protection.
+	// PerIdentifier reports whether brute-force protection counts the failures from all
+	// addresses together (Account Lockout).
 	PerIdentifier bool
 	// Allowlist are the addresses and networks that are not counted.
 	Allowlist []string
 }
 
-// attackJSON is what both shields have in common.
+// attackJSON is the common format of both protections.
 type attackJSON struct {
 	Enabled     bool     `json:"enabled"`
 	Shields     []string `json:"shields"`
@@ -195,7 +195,7 @@ func (a attackJSON) protection() AttackProtection {
 	return p
 }
 
-// BruteForce reads brute-force protection: failures of one identifier. It needs
+// BruteForce reads brute-force protection, which counts failures per identifier. It needs
 // read:attack_protection. Every error is a *ManagementError.
 func (m *Management) BruteForce(ctx context.Context) (AttackProtection, error) {
 	var said attackJSON
@@ -203,8 +203,8 @@ func (m *Management) BruteForce(ctx context.Context) (AttackProtection, error) {
 	return said.protection(), err
 }
 
-// SuspiciousIP reads suspicious-IP throttling: failures of one address, whoever's. As
-// BruteForce.
+// SuspiciousIP reads suspicious-IP throttling, which counts failures per address. It needs
+// read:attack_protection. Every error is a *ManagementError.
 func (m *Management) SuspiciousIP(ctx context.Context) (AttackProtection, error) {
 	var said attackJSON
 	err := m.look(ctx, "/api/v2/attack-protection/suspicious-ip-throttling", nil, &said)
@@ -212,7 +212,7 @@ func (m *Management) SuspiciousIP(ctx context.Context) (AttackProtection, error)
 }
 
 // LookUpUser returns a user object as Auth0 has it. Every error is a
-// *ManagementError, with status 404 where there is no such user.
+// *ManagementError, with status 404 if there is no such user.
 func (m *Management) LookUpUser(ctx context.Context, userID string) ([]byte, error) {
 	if provider, id, _ := strings.Cut(userID, "|"); provider == "" || id == "" {
 		return nil, &ManagementError{Reason: "bad_id"}
@@ -222,8 +222,8 @@ func (m *Management) LookUpUser(ctx context.Context, userID string) ([]byte, err
 	return user, err
 }
 
-// LookUpEmail returns the users of all connections that have this e-mail address, in
-// the case that Auth0 has it in. None is no error.
+// LookUpEmail returns the users of all connections that have this e-mail address; the case
+// matters. An empty result is not an error.
 func (m *Management) LookUpEmail(ctx context.Context, email string) ([][]byte, error) {
 	var found []rawJSON
 	err := m.look(ctx, "/api/v2/users-by-email", url.Values{"email": {email}}, &found)
@@ -234,20 +234,19 @@ func (m *Management) LookUpEmail(ctx context.Context, email string) ([][]byte, e
 	return users, err
 }
 
-// UserBlock is a block by brute-force protection, after too many wrong passwords. It is
-// not an administrator's block, which the user object tells.
+// UserBlock is a block by brute-force protection, after too many wrong passwords. An
+// administrator's block is in the user object instead.
 type UserBlock struct {
 	// Identifier is the e-mail address, username or phone number that is blocked.
 	Identifier string `json:"identifier"`
-	// IP is the address that the block is for. Empty: it is for all (Account Lockout).
+	// IP is the blocked address. If empty, all are blocked (Account Lockout).
 	IP string `json:"ip"`
-	// Connection may be empty: not told.
+	// Connection is empty if unknown.
 	Connection string `json:"connection"`
 }
 
-// UserBlocks lists the blocks of all identifiers of a user that hold now (contract, 2).
-// It needs read:users. Every error is a *ManagementError, with status 404 where there is
-// no such user.
+// UserBlocks returns the current blocks of all identifiers of a user (contract, 2). It needs
+// read:users. Every error is a *ManagementError, with status 404 if there is no such user.
 func (m *Management) UserBlocks(ctx context.Context, userID string) ([]UserBlock, error) {
 	if provider, id, _ := strings.Cut(userID, "|"); provider == "" || id == "" {
 		return nil, &ManagementError{Reason: "bad_id"}
@@ -259,7 +258,7 @@ func (m *Management) UserBlocks(ctx context.Context, userID string) ([]UserBlock
 	return said.Blocks, err
 }
 
-// look reads what stands at a path.
+// look reads the document at a path.
 func (m *Management) look(ctx context.Context, path string, query url.Values, into any) error {
 	if len(query) > 0 {
 		path += "?" + query.Encode()

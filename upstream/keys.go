@@ -20,19 +20,19 @@ const (
 	keyRetryFirst   = time.Second
 	keyRetryMost    = time.Minute
 	keyFetchTimeout = 5 * time.Second
-	// A token with an unknown key makes ferry look for new ones, this often.
+	// A token with an unknown key triggers a fetch of the keys, at most this often.
 	keyRefetchEvery = 10 * time.Second
 	keyRefetchBurst = 6
 )
 
 var (
 	errKeysUnavailable = errors.New("keys unavailable")
-	// errKeyUnknown: the keys were fetched, and this one was not among them.
+	// errKeyUnknown is the error of a key that is not among the fetched ones.
 	errKeyUnknown = errors.New("key unknown")
 )
 
-// keySet is the tenant's public keys (RFC 7517), kept and served when they cannot
-// be fetched anew.
+// keySet caches the tenant's public keys (RFC 7517). If they cannot be fetched again, it
+// keeps serving the old ones.
 type keySet struct {
 	url    string
 	get    func(*http.Request) (reply, error)
@@ -41,10 +41,10 @@ type keySet struct {
 
 	mu     sync.RWMutex
 	keys   []jose.JSONWebKey
-	failed bool // the last fetch; false before the first
+	failed bool // whether the last fetch failed
 }
 
-// run fetches the keys now and every hour until ctx ends, sooner while it fails.
+// run fetches the keys now and every hour until ctx ends, and retries a failed fetch sooner.
 func (k *keySet) run(ctx context.Context) {
 	retry := keyRetryFirst
 	for {
@@ -61,7 +61,7 @@ func (k *keySet) run(ctx context.Context) {
 }
 
 // find returns the keys that may have signed a token with this key id, and whether
-// they were fetched just now. None of a fresh set is no error: nothing signed it.
+// they were just fetched. An empty result from a fresh set is not an error.
 func (k *keySet) find(ctx context.Context, id string) (keys []jose.JSONWebKey, fresh bool, err error) {
 	if keys = k.named(id); len(keys) > 0 {
 		return keys, false, nil
@@ -70,9 +70,9 @@ func (k *keySet) find(ctx context.Context, id string) (keys []jose.JSONWebKey, f
 	return keys, true, err
 }
 
-// refetch is find with new keys. Many at once share one request, and no more are
-// made than the limit allows. Beyond it the last fetch decides: where that succeeded,
-// the key is unknown, which is not the same as a key that cannot be fetched.
+// refetch is find with new keys. Concurrent calls share one request, and requests are rate
+// limited. Beyond the limit the last fetch decides: if it succeeded, the key is unknown,
+// otherwise it is unavailable.
 func (k *keySet) refetch(ctx context.Context, id string) ([]jose.JSONWebKey, error) {
 	done := k.flight.DoChan("keys", func() (any, error) {
 		if k.limit.Allow() {
@@ -91,7 +91,7 @@ func (k *keySet) refetch(ctx context.Context, id string) ([]jose.JSONWebKey, err
 	}
 }
 
-// exhausted is what an unknown key means while the limit allows no fetch.
+// exhausted is the error of an unknown key while the rate limit allows no fetch.
 func (k *keySet) exhausted() error {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
@@ -101,7 +101,7 @@ func (k *keySet) exhausted() error {
 	return errKeyUnknown
 }
 
-// named lists the keys with this id; all of them where the token names none.
+// named returns the keys with this id, or all keys if the token names none.
 func (k *keySet) named(id string) []jose.JSONWebKey {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
@@ -114,7 +114,7 @@ func (k *keySet) named(id string) []jose.JSONWebKey {
 	return keys
 }
 
-// fetch replaces the keys, or leaves them as they are with an error.
+// fetch replaces the keys. On an error they are unchanged.
 func (k *keySet) fetch(ctx context.Context) error {
 	keys := k.load(ctx)
 	k.mu.Lock()
@@ -126,7 +126,7 @@ func (k *keySet) fetch(ctx context.Context) error {
 	return nil
 }
 
-// load asks Auth0 for the keys. None is a failure.
+// load requests the keys from Auth0. An empty result is a failure.
 func (k *keySet) load(ctx context.Context) []jose.JSONWebKey {
 	ctx, cancel := context.WithTimeout(ctx, keyFetchTimeout)
 	defer cancel()
@@ -141,8 +141,7 @@ func (k *keySet) load(ctx context.Context) []jose.JSONWebKey {
 	return parseKeys(answer.body)
 }
 
-// parseKeys takes the RSA signing keys of a set. One key that cannot be read does
-// not spoil the others.
+// parseKeys returns the RSA signing keys of a set. It ignores keys that it cannot read.
 func parseKeys(body []byte) []jose.JSONWebKey {
 	var set struct {
 		Keys []rawJSON `json:"keys"`

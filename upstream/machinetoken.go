@@ -16,15 +16,14 @@ import (
 )
 
 const (
-	// A token is not used in its last minute, so that it holds when it arrives.
+	// A token is not used in its last minute, so that it is still valid when it arrives.
 	tokenMargin = time.Minute
-	// No token is kept longer, whatever Auth0 says (it says a day).
+	// No token is kept longer, whatever expires_in says (Auth0 sends a day).
 	tokenLifeMost = 24 * time.Hour
 )
 
-// machineToken is the access token of the client_credentials grant (RFC 6749, 4.4;
-// contract, 4.1), fetched when it is needed and kept: Auth0 limits how many are
-// given out.
+// machineToken caches the access token of the client_credentials grant (RFC 6749, 4.4;
+// contract, 4.1), because Auth0 limits how many it issues. It is fetched on first use.
 type machineToken struct {
 	url      string
 	audience string
@@ -39,8 +38,8 @@ type machineToken struct {
 	until time.Time
 }
 
-// get is the token at hand, or a new one. Many at once share one request, which
-// outlives a caller that leaves.
+// get returns the cached token, or a new one. Concurrent calls share one request, which
+// continues if its caller's context ends.
 func (t *machineToken) get(ctx context.Context) (secret.String, *ManagementError) {
 	if token, ok := t.kept(); ok {
 		return token, nil
@@ -68,14 +67,14 @@ func (t *machineToken) get(ctx context.Context) (secret.String, *ManagementError
 	}
 }
 
-// kept is the token at hand, while it holds.
+// kept returns the cached token, and whether it is still valid.
 func (t *machineToken) kept() (secret.String, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.token, t.now().Before(t.until)
 }
 
-// drop forgets a token that Auth0 did not take, unless it was replaced already.
+// drop discards a token that Auth0 rejected, unless it was replaced already.
 func (t *machineToken) drop(token secret.String) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -20,44 +20,43 @@ import (
 )
 
 const (
-	// A 429 is waited out twice, for 1 to 10 seconds each, as Auth0's own SDK does
-	// (contract, 4.4).
+	// A request answered with 429 is repeated up to twice, after 1 to 10 seconds each, as
+	// Auth0's own SDK does (contract, 4.4).
 	limitWaits     = 2
 	limitWaitLeast = time.Second
 	limitWaitMost  = 10 * time.Second
 
-	// reasonToken is a token that the Management API does not take, or no more.
+	// reasonToken: the Management API rejected the token.
 	reasonToken = "token_not_taken"
-	// reasonProfileTooLarge is a user who cannot be changed because Auth0's limit on the
-	// size of a profile is reached: 10 KB and an allowance of about ten times that,
-	// enforced for older tenants after 4 March 2027.
+	// reasonProfileTooLarge: the user cannot be changed because the profile exceeds Auth0's
+	// size limit of 10 KB, with an allowance of about ten times that, enforced for older
+	// tenants after 4 March 2027.
 	reasonProfileTooLarge = "profile_too_large"
 )
 
-// ManagementOptions are what a Management is made of. All are required.
+// ManagementOptions configure a Management. All are required.
 type ManagementOptions struct {
 	// BaseURL is where to connect, without a slash at the end.
 	BaseURL string
 	// Audience names the API: https://DOMAIN/api/v2/ of the canonical tenant domain.
 	Audience string
-	// ClientID and ClientSecret are those of a machine-to-machine application, not
-	// of the one that logins go through.
+	// ClientID and ClientSecret are those of a machine-to-machine application, not of the
+	// application used for logins.
 	ClientID     string
 	ClientSecret secret.String
-	// Timeout is the whole time that one request may take, without the waiting
-	// that rate limits ask for; of a download, the time that may pass without a byte.
+	// Timeout bounds one request, without waits for rate limits; in a download, it bounds
+	// the time without a byte.
 	Timeout time.Duration
 	// Transport is as in Options.
 	Transport http.RoundTripper
-	// Now is the clock that tokens and rate limits are held against.
+	// Now is the clock for tokens and rate limits.
 	Now func() time.Time
-	// PerSecond is how many calls a second are made at most, all callers together.
+	// PerSecond is the maximum rate of calls, all callers together.
 	PerSecond float64
 }
 
-// Management calls Auth0's Management API: it marks users and exports them. It
-// shares nothing with Client and has no part in a login. It is safe for concurrent
-// use.
+// Management calls Auth0's Management API: it marks, exports and inspects. It shares
+// nothing with Client and has no part in a login. It is safe for concurrent use.
 type Management struct {
 	base    string
 	http    httpClient
@@ -67,24 +66,24 @@ type Management struct {
 	token   *machineToken
 }
 
-// ManagementError is a call of the Management API that did not succeed. Its text
-// holds nothing of Auth0's answer, no id and no token. Where the caller's context
-// ended it wraps that context's error.
+// ManagementError is the error of a call of the Management API. Its text contains nothing of
+// Auth0's answer, no id and no token. If the caller's context ended, it wraps that
+// context's error.
 type ManagementError struct {
-	// Status is Auth0's HTTP status, 0 where there was no answer.
+	// Status is Auth0's HTTP status, 0 without an answer.
 	Status int
-	// Code is Auth0's error code where it is a known one, else empty.
+	// Code is Auth0's error code if it is a known one, else empty.
 	Code string
-	// Temporary: the same call may succeed later.
+	// Temporary reports whether the same call may succeed later.
 	Temporary bool
-	// Reason is what went wrong, a word for logs.
+	// Reason is one word for logs.
 	Reason string
 
-	retry time.Duration // how long Auth0 wants to be left alone; 0 unless it said 429
+	retry time.Duration // the delay that a 429 asks for, else 0
 	cause error
 }
 
-// Error names what went wrong.
+// Error names the reason.
 func (e *ManagementError) Error() string {
 	text := fmt.Sprintf("auth0 management: %s (status %d", e.Reason, e.Status)
 	if e.Code != "" {
@@ -93,7 +92,7 @@ func (e *ManagementError) Error() string {
 	return text + ")"
 }
 
-// Unwrap is the error of the caller's context, if that ended.
+// Unwrap returns the error of the caller's context, if that ended.
 func (e *ManagementError) Unwrap() error { return e.cause }
 
 // NewManagement makes a Management. It sends nothing.
@@ -124,8 +123,8 @@ func NewManagement(opts ManagementOptions) (*Management, error) {
 	}, nil
 }
 
-// ferryMark is what ferry leaves at a user who has moved. It says so to people and
-// to others' programs; ferry itself never reads it.
+// ferryMark is the note about a migrated user, for operators and for other programs. ferry
+// itself never reads it.
 type ferryMark struct {
 	AppMetadata struct {
 		Ferry struct {
@@ -137,7 +136,7 @@ type ferryMark struct {
 
 // MarkMigrated sets app_metadata.ferry of one user to the Kratos identity and the
 // time (RFC 3339, UTC). Auth0 merges app_metadata at its first level, so nothing
-// else of the user changes; marking twice leaves the later mark. userID is
+// else of the user changes. It is idempotent; the later time wins. userID is
 // provider|id as Auth0 has it. Every error is a *ManagementError.
 func (m *Management) MarkMigrated(ctx context.Context, userID, identityID string, at time.Time) error {
 	provider, id, _ := strings.Cut(userID, "|")
@@ -158,7 +157,7 @@ func (m *Management) MarkMigrated(ctx context.Context, userID, identityID string
 	var user struct {
 		ID string `json:"user_id"`
 	}
-	// The identities hold profiles of other providers', which word them as they like.
+	// The identities contain profiles of other providers, with arbitrary keys.
 	if !answer.isJSON || strictjson.Unmarshal(answer.body, &user, append(opaqueClaims(), "identities")...) != nil {
 		return &ManagementError{Status: answer.status, Reason: "malformed"}
 	}
@@ -168,9 +167,9 @@ func (m *Management) MarkMigrated(ctx context.Context, userID, identityID string
 	return nil
 }
 
-// call makes one call, and makes it again only where Auth0 said that it did nothing:
-// with a new token where it did not take the old one, and after a pause where it
-// asked for that. An answer that is not 200 is an error.
+// call makes one call. It retries only after an answer which says that Auth0 did nothing:
+// with a new token if the old one was rejected, and after a delay if Auth0 limits the rate.
+// An answer other than 200 is an error.
 func (m *Management) call(ctx context.Context, method, path string, body []byte) (reply, error) {
 	renewed := false
 	for waits := 0; ; {
@@ -190,13 +189,13 @@ func (m *Management) call(ctx context.Context, method, path string, body []byte)
 	}
 }
 
-// pauseWithin waits, or not at all where ctx would end before.
+// pauseWithin waits. It returns false at once if ctx would end first.
 func pauseWithin(ctx context.Context, d time.Duration) bool {
 	deadline, ok := ctx.Deadline()
 	return (!ok || time.Until(deadline) > d) && pause(ctx, d)
 }
 
-// try makes one request, in its turn.
+// try makes one request, within the rate limit.
 func (m *Management) try(ctx context.Context, method, path string, body []byte) (reply, *ManagementError) {
 	token, fault := m.token.get(ctx)
 	if fault != nil {
@@ -234,7 +233,7 @@ func (m *Management) try(ctx context.Context, method, path string, body []byte) 
 	return reply{}, fault
 }
 
-// brokenCall is a request without an answer that could be read.
+// brokenCall is the error of a request without a readable answer.
 func brokenCall(answer reply, err error) *ManagementError {
 	return &ManagementError{
 		Status:    answer.status,
@@ -243,7 +242,7 @@ func brokenCall(answer reply, err error) *ManagementError {
 	}
 }
 
-// refusedCall is an answer other than 200, with how long to wait where it is 429.
+// refusedCall is the error of an answer other than 200, with the delay that a 429 asks for.
 func refusedCall(answer reply, now time.Time) *ManagementError {
 	e := &ManagementError{Status: answer.status, Reason: "refused"}
 	switch {
@@ -257,8 +256,8 @@ func refusedCall(answer reply, now time.Time) *ManagementError {
 	return e
 }
 
-// limitWait is how long a 429 asks to wait: Retry-After in seconds or as a date
-// (RFC 9110, 10.2.3), else x-ratelimit-reset in Unix seconds, within bounds.
+// limitWait is the delay that a 429 asks for, within bounds: Retry-After in seconds or as a
+// date (RFC 9110, 10.2.3), else x-ratelimit-reset in Unix seconds.
 func limitWait(header http.Header, now time.Time) time.Duration {
 	wait := time.Duration(0)
 	after, reset := header.Get("Retry-After"), header.Get("X-Ratelimit-Reset")
@@ -273,8 +272,8 @@ func limitWait(header http.Header, now time.Time) time.Duration {
 }
 
 // saysTooLarge reports whether an answer refuses a change because the user's profile is
-// too large. Auth0 publishes neither status nor text, so both likely ones count: 413, and
-// 400 with a message about size. What ferry sends itself is a few hundred bytes.
+// too large. Auth0 documents neither status nor text, so both likely ones count: 413, and
+// 400 with a message about size. ferry's own request has only a few hundred bytes.
 func saysTooLarge(answer reply) bool {
 	switch answer.status {
 	case http.StatusRequestEntityTooLarge:
@@ -293,7 +292,7 @@ func saysTooLarge(answer reply) bool {
 }
 
 // managementCode is the errorCode of the Management API's envelope (contract, 4.2),
-// if it is one that ferry knows: Auth0's own word may be anything.
+// if it is a known one; any other text is not logged.
 func managementCode(answer reply) string {
 	var said struct {
 		Code string `json:"errorCode"`

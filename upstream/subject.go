@@ -112,7 +112,7 @@ func (v *idTokens) verify(ctx context.Context, raw string) (Profile, error) {
 	return c.profile(payload), nil
 }
 
-// signedBy is the payload, if one of the keys signed it.
+// signedBy returns the payload if one of the keys signed it.
 func signedBy(jws *jose.JSONWebSignature, keys []jose.JSONWebKey) ([]byte, error) {
 	for _, key := range keys {
 		if payload, err := jws.Verify(key.Key); err == nil {
@@ -122,8 +122,7 @@ func signedBy(jws *jose.JSONWebSignature, keys []jose.JSONWebKey) ([]byte, error
 	return nil, errSignature
 }
 
-// check holds the claims against OpenID Connect Core, 3.1.3.7. It returns none with
-// an error.
+// check validates the claims by OpenID Connect Core, 3.1.3.7.
 func (v *idTokens) check(payload []byte) (claims, error) {
 	var c claims
 	if strictjson.Unmarshal(payload, &c, opaqueClaims()...) != nil {
@@ -145,9 +144,9 @@ func (v *idTokens) check(payload []byte) (claims, error) {
 // after reports whether a NumericDate (RFC 7519, 2) is later than t.
 func after(date float64, t time.Time) bool { return date > float64(t.UnixMilli())/1000 }
 
-// unverifiable holds the token's claims against the rules as far as that goes
-// without its key, so that one which is not even addressed to us goes no further.
-// The subject is taken from /userinfo, never from here; both must agree.
+// unverifiable validates the claims of a token whose signature cannot be checked, so that a
+// token for another audience is refused all the same. The subject is taken from /userinfo,
+// never from here; both must agree.
 func (v *idTokens) unverifiable(jws *jose.JSONWebSignature) error {
 	c, err := v.check(jws.UnsafePayloadWithoutVerification())
 	if err != nil {
@@ -156,10 +155,10 @@ func (v *idTokens) unverifiable(jws *jose.JSONWebSignature) error {
 	return &unverifiableError{subject: c.Subject}
 }
 
-// opaqueClaims may hold whatever a person or an operator put there.
+// opaqueClaims hold arbitrary data of users and operators.
 func opaqueClaims() []string { return []string{"user_metadata", "app_metadata"} }
 
-// rawJSON keeps a value as it is.
+// rawJSON keeps a JSON value unchanged.
 type rawJSON []byte
 
 func (r *rawJSON) UnmarshalJSON(text []byte) error {
@@ -167,8 +166,8 @@ func (r *rawJSON) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// userinfo asks Auth0 whose access token this is (contract, 3). Every failure is
-// Unavailable or InvalidResponse: the password was right, but its user is not known.
+// userinfo requests the profile of the access token's user (contract, 3). Every failure is
+// Unavailable or InvalidResponse: the password was right, but its user is unknown.
 func (c *Client) userinfo(ctx context.Context, accessToken string) (Profile, error) {
 	refuse := func(status int, reason string) (Profile, error) {
 		return Profile{}, &LoginError{Outcome: outcome.Unavailable, Status: status, Reason: "userinfo_" + reason}

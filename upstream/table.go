@@ -17,20 +17,20 @@ type Row struct {
 	Reason string
 	// Statuses are the HTTP statuses: 403 is that one, 4 is any 4xx.
 	Statuses []int
-	// Codes are Auth0's error codes; none: any, and what has no code.
+	// Codes are Auth0's error codes. If empty, any code fits, and none.
 	Codes []string
-	// Text is what error_description says, without regard to case and to a full
-	// stop at its end.
+	// Text is the condition on error_description; case and a final full stop do not
+	// matter.
 	Text textCondition
-	// Outcome is what it means.
+	// Outcome is the meaning of the answer.
 	Outcome outcome.Outcome
 	// Evidence grades how well the row is known: REC recorded traffic, DOC current
 	// documentation, OLDDOC retired documentation, SDK a constant of an official
-	// SDK, RPT a public report, RULE ferry's own reading of what nobody described.
+	// SDK, RPT a public report, RULE ferry's own rule for undocumented answers.
 	Evidence string
 }
 
-// textCondition is a condition on error_description; the zero value holds of any.
+// textCondition is a condition on error_description; the zero value fits any.
 type textCondition struct{ Is, Begins, Contains string }
 
 func (t textCondition) holds(description string) bool {
@@ -40,7 +40,7 @@ func (t textCondition) holds(description string) bool {
 		strings.Contains(description, strings.ToLower(t.Contains))
 }
 
-// String is the condition for people.
+// String returns the condition for documentation.
 func (t textCondition) String() string {
 	switch {
 	case t.Is != "":
@@ -53,7 +53,7 @@ func (t textCondition) String() string {
 	return "any"
 }
 
-// Status is the row's statuses for people: 401, 403 or 4xx.
+// Status returns the row's statuses for documentation: 401, 403 or 4xx.
 func (r Row) Status() string {
 	var words []string
 	for _, status := range r.Statuses {
@@ -72,10 +72,9 @@ func (r Row) fits(status int, code, description string) bool {
 		r.Text.holds(description)
 }
 
-// Contract is every answer of the token endpoint that is not 200, by status, error
-// code and text together. Auth0 sends several meanings under one code, so the
-// texts come first. What nobody described ends in the last rows: never a mismatch,
-// because Auth0 did not say so.
+// Contract lists every answer of the token endpoint that is not 200, by status, error
+// code and text together. Auth0 uses one code for several meanings, so rows with a
+// text come first. Undocumented answers fit the last rows, which are never a mismatch.
 func Contract() []Row {
 	return slices.Concat(credentialRows(), limitRows(), denialRows(), clientRows(), lastRows())
 }
@@ -90,8 +89,8 @@ const (
 	any5xx = 5
 )
 
-// credentialRows: the codes that say wrong password, and what else comes under
-// them. The answers of other grants have no business here.
+// credentialRows are the answers with the codes of a wrong password, which Auth0 also uses
+// for other refusals. Answers that belong to other grants are invalid here.
 func credentialRows() []Row {
 	wrong := []string{"invalid_grant", "invalid_user_password"}
 	return []Row{
@@ -110,8 +109,8 @@ func credentialRows() []Row {
 	}
 }
 
-// limitRows: the limits of one user are that user's; those of a tenant or an IP
-// address are nobody's.
+// limitRows are the answers of rate limits and attack protection. A limit of one user is a
+// verdict about that user; a limit of a tenant or an IP address is not.
 func limitRows() []Row {
 	tooMany := []int{http.StatusTooManyRequests}
 	return []Row{
@@ -123,8 +122,8 @@ func limitRows() []Row {
 	}
 }
 
-// denialRows: Auth0 knows the user and will not let them in, or is not sure that
-// it is a person at all; and access_denied, which has many meanings.
+// denialRows are the answers in which Auth0 refuses the user, or suspects a bot; and
+// access_denied, which has many meanings.
 func denialRows() []Row {
 	mfa := []string{"mfa_required", "mfa_registration_required", "a0.mfa_registration_required", "unsupported_challenge_type"}
 	return []Row{
@@ -138,7 +137,7 @@ func denialRows() []Row {
 	}
 }
 
-// clientRows: Auth0 refuses ferry itself.
+// clientRows are the answers in which Auth0 refuses ferry itself.
 func clientRows() []Row {
 	bad := []int{http.StatusBadRequest}
 	return []Row{
@@ -152,7 +151,7 @@ func clientRows() []Row {
 	}
 }
 
-// lastRows: what is left is an outage, or nothing that can be understood.
+// lastRows fit all other answers: an outage, or an answer without a known meaning.
 func lastRows() []Row {
 	return []Row{
 		{"server_fault", []int{any5xx}, nil, textCondition{}, outcome.Unavailable, "OLDDOC, RULE"},
@@ -167,9 +166,8 @@ type errorResponse struct {
 	Description string `json:"error_description"`
 }
 
-// classify reads an answer that is not 200 by the contract. Another media type,
-// malformed or ambiguous JSON, no error or one that is no text: an answer without
-// a code.
+// classify reads an answer that is not 200 by the contract. An answer of another media
+// type, with malformed or ambiguous JSON, or without a textual error has no code.
 func classify(answer reply) *LoginError {
 	var said errorResponse
 	if !answer.isJSON || strictjson.Unmarshal(answer.body, &said) != nil || said.Error == "" {
@@ -179,7 +177,7 @@ func classify(answer reply) *LoginError {
 		if row.fits(answer.status, said.Error, said.Description) {
 			r := &LoginError{Outcome: row.Outcome, Status: answer.status, Reason: row.Reason}
 			if slices.Contains(row.Codes, said.Error) {
-				r.Code = said.Error // one of ours: Auth0's own word may be anything
+				r.Code = said.Error // a listed code: any other text is not logged
 			}
 			return r
 		}
