@@ -1,14 +1,13 @@
-// Package outcome lists the outcomes of a login: the vocabulary that the
-// rooms, the logs, the metrics and the documentation share. What Kratos is told
-// for each is the answer table of package hook.
+// Package outcome lists the outcomes of a login, as packages, logs, metrics and the
+// documentation name them. The answer to Kratos for each is in package hook.
 package outcome
 
-// Outcome is the outcome of a login that Kratos asked about. The zero value is
-// none of the outcomes and is answered as InvalidResponse.
+// Outcome is the outcome of a call of the migration hook. The zero value is not a valid
+// outcome and is answered like InvalidResponse.
 type Outcome uint8
 
-// The outcomes. Only Match lets anybody in; only Mismatch counts as a wrong
-// password against anybody's limits.
+// The outcomes. Only Match lets a user log in; only Mismatch counts against the attempt
+// limits.
 const (
 	// Match: every trust rule holds; Kratos may store this password.
 	Match Outcome = iota + 1
@@ -44,15 +43,15 @@ const (
 	Suspicious
 	// Limited: a limit of the whole tenant or of a whole IP address is used up.
 	Limited
-	// Unavailable: Auth0 or Kratos could not be asked, or did not answer.
+	// Unavailable: Auth0 or Kratos could not be reached, or did not answer.
 	Unavailable
 	// Misconfigured: Auth0 or Kratos refused ferry itself, or a setting is wrong.
 	Misconfigured
-	// InvalidResponse: an answer that no rule matches, or one that cannot be trusted.
+	// InvalidResponse: an answer that fits no rule, or cannot be trusted.
 	InvalidResponse
 )
 
-// All lists every outcome in the order of the answer table.
+// All returns every outcome in the order of the answer table.
 func All() []Outcome {
 	all := make([]Outcome, 0, InvalidResponse)
 	for o := Match; o <= InvalidResponse; o++ {
@@ -61,8 +60,8 @@ func All() []Outcome {
 	return all
 }
 
-// String is the outcome's name in logs, metrics, recordings and documentation.
-// An invalid Outcome is named like InvalidResponse, garbled.
+// String returns the outcome's name in logs, metrics, recordings and documentation. An
+// invalid Outcome has the name of InvalidResponse, garbled.
 func (o Outcome) String() string {
 	switch o {
 	case Match:

@@ -1,6 +1,6 @@
-// Package secret holds values that must never be printed: passwords, keys and
-// tokens. A [String] shows itself as [redacted] in every formatter; only Reveal
-// gives the value, so a reader can find every place where one leaves its wrapper.
+// Package secret holds values that must never be printed: passwords, keys and tokens.
+// Every formatter prints a [String] as [redacted]. Only Reveal returns the value, so all
+// places that use it can be found. The package does not encrypt values or clear memory.
 package secret
 
 import (
@@ -9,13 +9,13 @@ import (
 	"fmt"
 )
 
-// Redacted is what a secret shows of itself, whatever asks.
+// Redacted is the text that every formatter prints for a secret.
 const Redacted = "[redacted]"
 
 // String is a secret text. The zero value is the empty secret.
 //
-// The text stands behind a pointer: a formatter that reaches the value by
-// reflection, in an unexported field say, prints an address.
+// The text is behind a pointer: a formatter that reaches the value by reflection, for
+// example in an unexported field, prints an address.
 type String struct{ text *string }
 
 // New wraps text, byte for byte.
@@ -29,13 +29,13 @@ func (s String) Reveal() string {
 	return *s.text
 }
 
-// Len is the length of the text in bytes.
+// Len returns the length of the text in bytes.
 func (s String) Len() int { return len(s.Reveal()) }
 
 // Empty reports whether there is no text.
 func (s String) Empty() bool { return s.Len() == 0 }
 
-// Equal compares two secrets in a time that does not depend on their texts.
+// Equal compares two secrets in constant time.
 func (s String) Equal(other String) bool {
 	a, b := sha256.Sum256([]byte(s.Reveal())), sha256.Sum256([]byte(other.Reveal()))
 	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
@@ -53,7 +53,7 @@ func (String) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(Redacted)) }
 // MarshalText implements encoding.TextMarshaler, which JSON, XML and zap use.
 func (String) MarshalText() ([]byte, error) { return []byte(Redacted), nil }
 
-// UnmarshalText takes the text from a decoder, such as a JSON string.
+// UnmarshalText implements encoding.TextUnmarshaler.
 func (s *String) UnmarshalText(text []byte) error {
 	*s = New(string(text))
 	return nil

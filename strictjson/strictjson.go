@@ -1,7 +1,7 @@
-// Package strictjson decodes JSON that a trust decision rests on. It reads one
-// value and nothing after it, matches keys exactly, and refuses what two readers
-// could read differently: a key that occurs twice in an object, or twice but for
-// its case, and text that is not UTF-8.
+// Package strictjson decodes JSON that a trust decision depends on. It accepts exactly one
+// value, matches keys exactly, and refuses text that two decoders could read differently:
+// an object with a key that occurs twice, exactly or except for its case, and text that is
+// not UTF-8. It does not check which keys are present.
 package strictjson
 
 import (
@@ -56,8 +56,8 @@ func Value(data []byte, opaque ...string) (any, error) {
 	return value, nil
 }
 
-// reader reads values token by token. The decoder refuses text that is not UTF-8 and
-// bounds the depth of nesting.
+// reader reads values token by token. The decoder refuses text that is not UTF-8 and limits
+// the depth of nesting.
 type reader struct {
 	dec    *jsontext.Decoder
 	opaque []string
@@ -128,14 +128,14 @@ func (r reader) end() error {
 	return nil
 }
 
-// fold maps keys that differ in case only to one text, by Unicode's simple
-// folding: what encoding/json would take for the same key is the same here.
+// fold maps keys that differ in case only to one text, by Unicode's simple case folding:
+// keys that encoding/json would treat as equal are equal here.
 func fold(key string) string { return strings.Map(foldRune, key) }
 
 func foldRune(r rune) rune {
 	switch {
 	case r >= 'A' && r <= 'Z':
-		return r - 'A' + 'a' // most keys are in lower case: nothing to copy
+		return r - 'A' + 'a' // most keys are in lower case: no copy
 	case r < utf8.RuneSelf:
 		return r
 	}

@@ -18,7 +18,7 @@ import (
 
 const handshakeTimeout = 5 * time.Second
 
-// dial makes a connection to where a request goes, through the proxy if there is one.
+// dial connects to the host of a request, through the proxy if there is one.
 func (t *Transport) dial(req *http.Request) (net.Conn, error) {
 	ctx, target := req.Context(), address(req.URL)
 	if t.opts.Proxy == nil {
@@ -51,8 +51,8 @@ func (f dialFunc) DialContext(ctx context.Context, network, address string) (net
 func (t *Transport) socks(ctx context.Context, via *url.URL, target string) (net.Conn, error) {
 	var auth *proxy.Auth
 	if via.User != nil {
-		word, _ := via.User.Password()
-		auth = &proxy.Auth{User: via.User.Username(), Password: word}
+		password, _ := via.User.Password()
+		auth = &proxy.Auth{User: via.User.Username(), Password: password}
 	}
 	dialer, err := proxy.SOCKS5("tcp", address(via), auth, dialFunc(t.opts.Dial))
 	if err != nil {
@@ -60,7 +60,7 @@ func (t *Transport) socks(ctx context.Context, via *url.URL, target string) (net
 	}
 	withContext, ok := dialer.(proxy.ContextDialer)
 	if !ok {
-		return nil, errors.New("proxy: the SOCKS dialer takes no context")
+		return nil, errors.New("proxy: the SOCKS dialer does not support contexts")
 	}
 	return withContext.DialContext(ctx, "tcp", target)
 }
@@ -88,12 +88,12 @@ func (t *Transport) tunnel(ctx context.Context, via *url.URL, target string) (ne
 	return conn, nil
 }
 
-// connectThrough asks the proxy at the other end of conn for a tunnel.
+// connectThrough requests a tunnel from the proxy that conn is connected to.
 func connectThrough(conn net.Conn, via *url.URL, target string) error {
 	ask := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: target}, Host: target, Header: http.Header{"User-Agent": {"ferry"}}}
 	if via.User != nil {
-		word, _ := via.User.Password()
-		ask.Header.Set("Proxy-Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(via.User.Username()+":"+word)))
+		password, _ := via.User.Password()
+		ask.Header.Set("Proxy-Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(via.User.Username()+":"+password)))
 	}
 	if err := ask.Write(conn); err != nil {
 		return err
@@ -105,14 +105,14 @@ func connectThrough(conn net.Conn, via *url.URL, target string) error {
 		return err
 	case resp.StatusCode != http.StatusOK:
 		_ = resp.Body.Close()
-		return fmt.Errorf("it answered CONNECT with status %d", resp.StatusCode)
+		return fmt.Errorf("CONNECT: status %d", resp.StatusCode)
 	case br.Buffered() > 0:
 		return ErrSurplus
 	}
 	return nil
 }
 
-// secure makes a TLS connection of conn, or closes it.
+// secure makes a TLS connection from conn. On an error it closes conn.
 func (t *Transport) secure(ctx context.Context, conn net.Conn, name string, protocols ...string) (*tls.Conn, error) {
 	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
 	if t.opts.TLS != nil {

@@ -17,11 +17,11 @@ const (
 	maxHeaderBytes   = 1 << 20
 	maxInformational = 5
 	readBufferBytes  = 4 << 10
-	// closeWait is how long the other side has to close the connection after its
-	// answer, as RFC 9112, 9.6 demands. Whatever comes until then is surplus.
+	// closeWait is how long the server has to close the connection after its answer, as
+	// RFC 9112, 9.6 requires. Any byte that arrives until then is surplus.
 	closeWait = 50 * time.Millisecond
-	// earlyWait is how long a TLS record that arrived before the request has to turn
-	// out to be no data.
+	// earlyWait bounds the check whether a TLS record that arrived before the request
+	// contains data.
 	earlyWait = 5 * time.Millisecond
 )
 
@@ -30,13 +30,12 @@ type single struct {
 	conn   net.Conn
 	source *io.LimitedReader
 	br     *bufio.Reader
-	stop   func() bool // ends the watch over the context
+	stop   func() bool // ends watching the context
 	ended  func() error
 }
 
-// exchange sends a request on a connection that carries nothing else. The connection is
-// closed when the answer has been read, when its body is closed, or when the request's
-// context ends.
+// exchange sends a request on a connection of its own, which is closed when the answer has
+// been read, when its body is closed, or when the request's context ends.
 func exchange(conn net.Conn, req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
 	s := &single{conn: conn, source: &io.LimitedReader{R: conn, N: maxHeaderBytes}, ended: ctx.Err}
@@ -48,7 +47,7 @@ func exchange(conn net.Conn, req *http.Request) (*http.Response, error) {
 	}
 	sent := new(http.Request)
 	*sent = *req
-	sent.Close = true // asks for the connection's end after the answer
+	sent.Close = true // requests that the server close the connection after the answer
 	go func() { _ = sent.Write(conn) }()
 	resp, err := s.final(req)
 	if err != nil {
@@ -59,7 +58,7 @@ func exchange(conn net.Conn, req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// final reads the header of the answer, past informational ones.
+// final reads the header of the answer, skipping informational answers.
 func (s *single) final(req *http.Request) (*http.Response, error) {
 	for range maxInformational + 1 {
 		resp, err := http.ReadResponse(s.br, req)
@@ -77,7 +76,7 @@ func (s *single) final(req *http.Request) (*http.Response, error) {
 	return nil, errManyInformational
 }
 
-// socket is what a connection over TLS is made of: closing it waits for nothing.
+// socket returns the connection below TLS, which closes without waiting.
 func socket(conn net.Conn) net.Conn {
 	if secured, ok := conn.(*tls.Conn); ok {
 		return secured.NetConn()
@@ -85,13 +84,13 @@ func socket(conn net.Conn) net.Conn {
 	return conn
 }
 
-// early reports whether anything arrived before the request is sent.
+// early reports whether data arrived before the request was sent.
 func (s *single) early() bool {
 	if _, isTLS := s.conn.(*tls.Conn); !isTLS {
 		return readable(s.conn)
 	}
-	// TLS itself may have something to say, such as a session ticket.
-	deadline := time.Unix(1, 0) // looks at what has been read already, and waits for nothing
+	// TLS itself may have sent a record, such as a session ticket.
+	deadline := time.Unix(1, 0) // in the past: only data already read counts
 	if readable(socket(s.conn)) {
 		deadline = time.Now().Add(earlyWait)
 	}
@@ -101,7 +100,7 @@ func (s *single) early() bool {
 	return err == nil
 }
 
-// fail closes the connection. Its error is that of the context, if that ended.
+// fail closes the connection. It returns the error of the context if that ended, else err.
 func (s *single) fail(err error) error {
 	s.stop()
 	_ = s.conn.Close()
@@ -111,8 +110,8 @@ func (s *single) fail(err error) error {
 	return err
 }
 
-// surplus reads the connection to its end, or for closeWait, and reports whether
-// anything came.
+// surplus reads the connection to its end, for at most closeWait, and reports whether any
+// data arrived.
 func (s *single) surplus() bool {
 	_ = s.conn.SetReadDeadline(time.Now().Add(closeWait))
 	_, err := s.br.Peek(1)
@@ -124,7 +123,7 @@ type singleBody struct {
 	*single
 
 	answer io.ReadCloser
-	err    error // of every further Read
+	err    error // returned by every further Read
 }
 
 // Read implements io.Reader.
@@ -148,7 +147,7 @@ func (b *singleBody) Read(p []byte) (int, error) {
 	return n, b.err
 }
 
-// Close closes the connection. What had not arrived never will.
+// Close closes the connection. It ends an unfinished answer.
 func (b *singleBody) Close() error {
 	if b.err == nil {
 		b.err = http.ErrBodyReadAfterClose

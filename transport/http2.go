@@ -11,11 +11,11 @@ import (
 )
 
 const (
-	// maxDials is how many connections to one host are made at once: the first that
-	// speaks HTTP/2 serves all who wait.
+	// maxDials limits the concurrent dials to one host: the first connection that speaks
+	// HTTP/2 serves all waiting requests.
 	maxDials = 4
-	// A connection on which nothing arrives is asked whether it is alive, and closed
-	// where it does not answer: else every request until the next timeout would be lost.
+	// A silent connection is pinged, and closed if it does not answer. Otherwise every
+	// request until the next timeout would be lost.
 	pingAfter   = 4 * time.Second
 	pingTimeout = 3 * time.Second
 	writeWait   = 5 * time.Second
@@ -23,7 +23,7 @@ const (
 
 const protoHTTP2 = "h2" // in ALPN (RFC 9113, 3.1)
 
-// host is what is known of one host over TLS.
+// host holds the state of one host over TLS.
 type host struct {
 	dials chan struct{}
 
@@ -43,9 +43,9 @@ func (t *Transport) host(address string) *host {
 	return h
 }
 
-// sendTLS sends a request on a stream of its own, or on a connection of its own where
-// the host does not speak HTTP/2. A ClientConn sends a request once: what it reports as
-// refused, reset or cut off by GOAWAY is an error.
+// sendTLS sends a request on a stream of its own, or on a connection of its own if the host
+// does not speak HTTP/2. A ClientConn sends a request once: a stream that is refused, reset
+// or cut off by GOAWAY is an error.
 func (t *Transport) sendTLS(req *http.Request) (*http.Response, error) {
 	shared, own, err := t.connect(req)
 	switch {
@@ -66,11 +66,11 @@ func (t *Transport) connect(req *http.Request) (shared *http.ClientConn, own *tl
 	if shared = h.reserve(); shared != nil {
 		return shared, nil, nil
 	}
-	if leave, err := h.enter(ctx); err != nil {
+	if release, err := h.acquire(ctx); err != nil {
 		return nil, nil, err
-	} else if leave != nil {
-		defer leave()
-		if shared = h.reserve(); shared != nil { // somebody else's, made meanwhile
+	} else if release != nil {
+		defer release()
+		if shared = h.reserve(); shared != nil { // another request made it meanwhile
 			return shared, nil, nil
 		}
 	}
@@ -93,7 +93,7 @@ func (t *Transport) connect(req *http.Request) (shared *http.ClientConn, own *tl
 	return shared, nil, h.add(shared)
 }
 
-// multiplexed makes an HTTP/2 connection of conn.
+// multiplexed makes an HTTP/2 connection from conn.
 func (t *Transport) multiplexed(ctx context.Context, conn *tls.Conn, address string) (*http.ClientConn, error) {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP2(true)
@@ -107,7 +107,7 @@ func (t *Transport) multiplexed(ctx context.Context, conn *tls.Conn, address str
 	return one.NewClientConn(ctx, "https", address)
 }
 
-// reserve takes a stream on a connection that has one; nil: there is none.
+// reserve reserves a stream on a shared connection. It returns nil if none has a free one.
 func (h *host) reserve() *http.ClientConn {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -120,7 +120,7 @@ func (h *host) reserve() *http.ClientConn {
 	return nil
 }
 
-// add shares a connection, with one stream of it reserved.
+// add shares a connection, and reserves one of its streams.
 func (h *host) add(c *http.ClientConn) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -138,9 +138,9 @@ func (h *host) note(onlyHTTP1 bool) {
 	h.onlyHTTP1 = onlyHTTP1
 }
 
-// enter waits for a turn to connect. leave is nil where there are no turns, because
-// every request needs a connection of its own.
-func (h *host) enter(ctx context.Context) (leave func(), err error) {
+// acquire waits until it may dial. release is nil if dials are not limited, because every
+// request needs a connection of its own.
+func (h *host) acquire(ctx context.Context) (release func(), err error) {
 	h.mu.Lock()
 	own := h.onlyHTTP1
 	h.mu.Unlock()

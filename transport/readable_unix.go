@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// readable reports whether something can be read from a connection at once. It takes
-// nothing of it. Of a connection that is no socket it knows nothing, and says no.
+// readable reports whether data can be read from a connection without waiting. It consumes
+// nothing. For a connection that is not a socket it returns false.
 func readable(conn net.Conn) bool {
 	socket, ok := conn.(syscall.Conn)
 	if !ok {
@@ -22,7 +22,7 @@ func readable(conn net.Conn) bool {
 	var one [1]byte
 	err = raw.Read(func(fd uintptr) bool {
 		n, _, _ = syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK)
-		return true // whatever came of it: do not wait
+		return true // do not wait, even after an error
 	})
 	return err == nil && n > 0
 }

@@ -1,8 +1,9 @@
-// Package transport sends HTTP requests so that every answer belongs to its question.
+// Package transport sends HTTP requests so that every answer belongs to its request.
 //
 // Over HTTP/2 the stream id ties an answer to its request. Over HTTP/1.1 a connection
-// carries one request and is closed after its answer; where it brings anything else,
-// the answer is not believed. No request is ever sent twice.
+// carries one request and is closed after its answer; if it brings any other bytes, the
+// answer is discarded. No request is ever sent twice. The package does not follow
+// redirects, retry, or interpret answers.
 package transport
 
 import (
@@ -25,48 +26,49 @@ import (
 // network and of the request's context.
 var (
 	// ErrSurplus: an HTTP/1.1 connection brought bytes before the request was sent, or
-	// more than one answer to it. Which of them is the answer cannot be told.
+	// more than one answer to it, so it is unknown which one is the answer.
 	ErrSurplus = errors.New("the connection brought more than one answer")
-	// ErrSwitched: 101 Switching Protocols. No request of ferry's asks for that.
+	// ErrSwitched: the answer is 101 Switching Protocols, which ferry never requests.
 	ErrSwitched = errors.New("the answer is 101 Switching Protocols")
 )
 
 var (
-	errURL               = errors.New("the URL of the request has no host, or a scheme other than http and https")
-	errHeader            = errors.New("a header of the request has a name or a value that cannot be sent")
-	errManyInformational = errors.New("too many 1xx answers before the final one")
-	errHeaderTooLarge    = errors.New("the header of the answer is too large")
+	errURL               = errors.New("request URL without host, or with a scheme other than http and https")
+	errHeader            = errors.New("invalid name or value of a request header")
+	errManyInformational = errors.New("too many informational (1xx) answers")
+	errHeaderTooLarge    = errors.New("answer header too large")
 )
 
 // DialError means that no connection was made. Nothing of the request was sent.
 type DialError struct{ err error }
 
-// Error is the cause's text.
+// Error returns the text of the cause.
 func (e *DialError) Error() string { return fmt.Sprintf("connect: %v", e.err) }
 
-// Unwrap is the cause.
+// Unwrap returns the cause.
 func (e *DialError) Unwrap() error { return e.err }
 
-// Timeout reports whether the cause is one.
+// Timeout reports whether the cause is a timeout.
 func (e *DialError) Timeout() bool {
 	var cause interface{ Timeout() bool }
 	return errors.As(e.err, &cause) && cause.Timeout()
 }
 
-// Options are what a Transport is made of. The zero value is usable.
+// Options configure a Transport. All are optional.
 type Options struct {
-	// Proxy returns the proxy for a request, as http.Transport.Proxy does; nil: none is
-	// used. Proxies are reached with http, https, socks5 and socks5h URLs, and every
-	// request through them goes through a tunnel.
+	// Proxy returns the proxy for a request, as http.Transport.Proxy does. If nil, no proxy
+	// is used. Proxy URLs may be http, https, socks5 and socks5h; every request goes through
+	// a tunnel.
 	Proxy func(*http.Request) (*url.URL, error)
-	// TLS is the configuration of connections over TLS; nil: the system's authorities.
+	// TLS is the configuration of connections over TLS. If nil, the system's certificate
+	// authorities are trusted.
 	TLS *tls.Config
-	// Dial makes a TCP connection; nil: a net.Dialer's.
+	// Dial makes a TCP connection. If nil, a net.Dialer does.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// MaxRequests is how many requests are under way at once, their bodies included;
-	// more wait. 0 is no limit.
+	// MaxRequests limits the requests in flight, including the reading of their answers;
+	// further requests wait. 0 means no limit.
 	MaxRequests int
-	// IdleTimeout is how long an HTTP/2 connection without requests is kept; 0 is 30 s.
+	// IdleTimeout is how long an HTTP/2 connection without requests is kept; 0 means 30 s.
 	IdleTimeout time.Duration
 }
 
@@ -81,7 +83,7 @@ type Transport struct {
 	hosts map[string]*host // by host and port; over TLS alone
 }
 
-// New makes a Transport. It connects to nothing.
+// New makes a Transport. It opens no connection.
 func New(opts Options) *Transport {
 	if opts.Dial == nil {
 		opts.Dial = new(net.Dialer).DialContext
@@ -97,15 +99,14 @@ func New(opts Options) *Transport {
 }
 
 // RoundTrip implements http.RoundTripper. Neither it nor the body of its answer
-// outlives the request's context. The body returns ErrSurplus in place of io.EOF where
-// the connection brought more than the answer: read it to its end before believing
-// any of it.
+// outlives the request's context. The body returns ErrSurplus instead of io.EOF if the
+// connection brought more than the answer: read it to its end before trusting any of it.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err := check(req); err != nil {
 		closeBody(req)
 		return nil, err
 	}
-	release, err := t.enter(req.Context())
+	release, err := t.acquire(req.Context())
 	if err != nil {
 		closeBody(req)
 		return nil, &DialError{err}
@@ -115,7 +116,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		release()
 		return nil, err
 	}
-	resp.Body = &held{ReadCloser: resp.Body, release: release}
+	resp.Body = &slotBody{ReadCloser: resp.Body, release: release}
 	return resp, nil
 }
 
@@ -131,8 +132,8 @@ func (t *Transport) send(req *http.Request) (*http.Response, error) {
 	return exchange(conn, req)
 }
 
-// check refuses requests that would not arrive as they are. Its errors quote nothing of
-// them: a header may be a secret.
+// check refuses requests that could not be sent unchanged. Its errors quote nothing of the
+// request, because a header may be a secret.
 func check(req *http.Request) error {
 	if req.URL == nil || req.URL.Host == "" || req.URL.Scheme != "http" && req.URL.Scheme != "https" {
 		return errURL
@@ -145,8 +146,8 @@ func check(req *http.Request) error {
 	return nil
 }
 
-// enter takes one of the slots, in its turn.
-func (t *Transport) enter(ctx context.Context) (release func(), err error) {
+// acquire waits for one of the slots.
+func (t *Transport) acquire(ctx context.Context) (release func(), err error) {
 	if t.slots == nil {
 		return func() {}, nil
 	}
@@ -168,8 +169,8 @@ func (t *Transport) CloseIdleConnections() {
 	}
 }
 
-// held is the body of an answer, which holds a slot until its end, or until it is closed.
-type held struct {
+// slotBody is the body of an answer. It holds a slot until it is read or closed.
+type slotBody struct {
 	io.ReadCloser
 
 	once    sync.Once
@@ -177,18 +178,18 @@ type held struct {
 }
 
 // Read implements io.Reader.
-func (h *held) Read(p []byte) (int, error) {
-	n, err := h.ReadCloser.Read(p)
+func (b *slotBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
 	if err != nil {
-		h.once.Do(h.release)
+		b.once.Do(b.release)
 	}
 	return n, err
 }
 
-// Close closes the body and gives the slot back.
-func (h *held) Close() error {
-	defer h.once.Do(h.release)
-	return h.ReadCloser.Close()
+// Close closes the body and releases the slot.
+func (b *slotBody) Close() error {
+	defer b.once.Do(b.release)
+	return b.ReadCloser.Close()
 }
 
 func closeBody(req *http.Request) {
@@ -197,7 +198,7 @@ func closeBody(req *http.Request) {
 	}
 }
 
-// address is where to connect to, with the port that the scheme stands for.
+// address returns host and port of a URL, with the default port of its scheme.
 func address(u *url.URL) string {
 	port := u.Port()
 	if port == "" {
