@@ -24,51 +24,50 @@ import (
 	"ferry/upstream"
 )
 
-// stdoutName is what standard output is called where a file is asked for.
+// stdoutName is the file name that stands for standard output.
 const stdoutName = "-"
 
-// Options are what an export is made of. Auth0, Out and Progress are required.
+// Options say what to export and where. Auth0, Out and Progress must be set.
 type Options struct {
 	Auth0 *upstream.Management
-	// Connection is the name or the id of the one whose users are exported; empty:
+	// Connection is the name or the id of the connection whose users are exported; empty:
 	// all users of the tenant.
 	Connection string
-	// Job is the id of a job that was begun before; empty: a new one. With one,
-	// Connection has no say.
+	// Job is the id of an earlier job to continue; empty: a new job. With a job, Connection
+	// is ignored.
 	Job string
-	// Out is the file to write: gzip where its name ends in .gz, else NDJSON; "-" is
-	// Stdout, as NDJSON.
+	// Out is the file to write: gzip if its name ends in .gz, else NDJSON; "-" is Stdout,
+	// as NDJSON.
 	Out string
-	// Force replaces Out where it is there already.
+	// Force replaces Out if it exists.
 	Force bool
-	// Stdout is required where Out is "-".
+	// Stdout must be set if Out is "-".
 	Stdout io.Writer
 
 	Progress progress.Reporter
 }
 
-// Result is an export that was written whole.
+// Result describes a complete export.
 type Result struct {
 	JobID string `json:"job_id"`
-	// Users is how many lines the file has.
+	// Users is the number of lines of the file.
 	Users int64 `json:"users"`
 	// Bytes is the size of what was written.
 	Bytes int64  `json:"bytes"`
 	Path  string `json:"path"`
 }
 
-// exporting is one export under way.
+// exporter is one export.
 type exporter struct {
 	Options
 
-	raw *os.File // the file as it comes from Auth0; it has no name
+	raw *os.File // the file as Auth0 sends it; unlinked
 }
 
-// Export has Auth0 export users and writes them to Out, a JSON object a line. Out
-// appears only once it is whole and checked: readable to its end, a user in each
-// line. What was broken off before goes on with Job, for a day; Progress is told its
-// id as soon as there is one. Refusals and faults of Auth0's are
-// *upstream.ManagementError below what Export says of them.
+// Run has Auth0 export users and writes them to Out, one JSON object per line. Out appears
+// only when it is complete and checked: readable to its end, with a user in each line. An
+// interrupted export can be continued with Job for a day; Progress says the id as soon as
+// there is one. Errors wrap *upstream.ManagementError if Auth0 refused or failed.
 func Run(ctx context.Context, opts Options) (Result, error) {
 	if opts.Auth0 == nil || opts.Progress == nil || opts.Out == stdoutName && opts.Stdout == nil {
 		return Result{}, errors.New("export: auth0, progress, and an output are required")
@@ -81,10 +80,10 @@ func Run(ctx context.Context, opts Options) (Result, error) {
 	if x.Out != stdoutName {
 		dir = filepath.Dir(x.Out)
 	}
-	raw, err := tempfile.New(dir) // before the job, which is in vain where nothing can be written
+	raw, err := tempfile.New(dir) // before the job, which would be useless if this fails
 	switch {
 	case err != nil && dir == "":
-		return Result{}, fmt.Errorf("export: %w; with --out FILE it lies beside FILE", err)
+		return Result{}, fmt.Errorf("export: %w; with --out FILE it is beside FILE", err)
 	case err != nil:
 		return Result{}, fmt.Errorf("export: %w", err)
 	}
@@ -97,12 +96,12 @@ func Run(ctx context.Context, opts Options) (Result, error) {
 	return done, nil
 }
 
-// CheckOut tells why an export may not be written there: because something is there
-// already, unless it may be replaced and is a file.
+// CheckOut returns an error if an export must not be written to path: it exists, and may not
+// be replaced or is not a regular file.
 func CheckOut(path string, replace bool) error {
 	switch info, err := os.Lstat(path); {
 	case path == "":
-		return errors.New("no file to write was named")
+		return errors.New("the file to write is not named")
 	case path == stdoutName || errors.Is(err, os.ErrNotExist):
 		return nil
 	case err != nil:
@@ -132,7 +131,7 @@ func (x *exporter) run(ctx context.Context) (Result, error) {
 	return Result{JobID: x.Job, Users: users, Bytes: written, Path: x.Out}, nil
 }
 
-// begin starts a job and says how to go on with it.
+// begin starts a job and says how to continue it.
 func (x *exporter) begin(ctx context.Context) error {
 	var request upstream.Export
 	if x.Connection != "" {
@@ -153,14 +152,14 @@ func (x *exporter) begin(ctx context.Context) error {
 		return fmt.Errorf("start a job: %w", explained(err))
 	}
 	x.Job = job.ID
-	x.Progress.Say("job " + x.Job + ": to go on after an interruption: " + x.again())
+	x.Progress.Say("job " + x.Job + ": to continue after an interruption: " + x.again())
 	return nil
 }
 
-// plainWord is what a shell takes as it stands.
+// plainWord matches an argument that a shell needs no quotes for.
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:@%+,=-]+$`)
 
-// again is the command that goes on with the job.
+// again returns the command that continues the job.
 func (x *exporter) again() string {
 	out := x.Out
 	if !plainWord.MatchString(out) {
@@ -174,13 +173,13 @@ func (x *exporter) again() string {
 }
 
 var (
-	// errJobOver is a job that nothing more will come of.
+	// errJobOver means that the job will never complete.
 	errJobOver = errors.New("the job is over")
-	// errAnotherJob is one that never was an export of users.
-	errAnotherJob = errors.New("that job does not export users as JSON; without --job ferry begins one that does")
+	// errAnotherJob means that the job does not export users.
+	errAnotherJob = errors.New("the job does not export users as JSON; without --job ferry starts one that does")
 )
 
-// resumable adds how to go on, where that is possible.
+// resumable adds how to continue, if that is possible.
 func (x *exporter) resumable(err error) error {
 	if errors.Is(err, errJobOver) || errors.Is(err, errAnotherJob) {
 		return err
@@ -188,7 +187,7 @@ func (x *exporter) resumable(err error) error {
 	return fmt.Errorf("%w; Auth0 keeps the job for a day: %s", err, x.again())
 }
 
-// explained adds what an operator can do about a refusal of Auth0's.
+// explained adds what the operator can do if Auth0 refused.
 func explained(err error) error {
 	var refusal *upstream.ManagementError
 	if !errors.As(err, &refusal) {
@@ -198,7 +197,7 @@ func explained(err error) error {
 	case refusal.Code == "insufficient_scope":
 		return fmt.Errorf("%w: the Management API application needs the scope read:users, and read:connections to find a connection by its name", err)
 	case refusal.Reason == upstream.ReasonNoSuchConnection:
-		return fmt.Errorf("%w: the tenant has none of that name", err)
+		return fmt.Errorf("%w: the tenant has no connection of that name", err)
 	case strings.HasPrefix(refusal.Reason, "token_") && !refusal.Temporary:
 		return fmt.Errorf("%w: check the Management API application's id and secret, and that it is authorized for that API", err)
 	}

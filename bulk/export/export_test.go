@@ -86,7 +86,7 @@ func (b exportBubble) checkProgress() {
 	if strings.Contains(out, "'") {
 		out = "'" + strings.ReplaceAll(out, "'", `'\''`) + "'"
 	}
-	lines := []string{"job " + exportJob + ": to go on after an interruption: ferry export --job " + exportJob + " --out " + out}
+	lines := []string{"job " + exportJob + ": to continue after an interruption: ferry export --job " + exportJob + " --out " + out}
 	if !reflect.DeepEqual(b.progress.lines, lines) {
 		b.Errorf("said %q, want %q", b.progress.lines, lines)
 	}
@@ -148,19 +148,19 @@ func TestExportGoesWrong(t *testing.T) {
 		"limited for good":     {start: limited.answer, err: "export: start a job: auth0 management: limited (status 429, too_many_requests)", starts: 63},
 		"the link expired":     {files: []http.HandlerFunc{expired, expired, good}, starts: 1, downloads: 3},
 		"it came broken":       {files: []http.HandlerFunc{cut, crc, short, answers(200, "<html>"), good}, starts: 1, downloads: 5},
-		"it keeps breaking":    {files: []http.HandlerFunc{cut}, err: "export: the file arrived broken: unexpected EOF", resumable: true, starts: 1, downloads: 5},
+		"it keeps breaking":    {files: []http.HandlerFunc{cut}, err: "export: the downloaded file is damaged: unexpected EOF", resumable: true, starts: 1, downloads: 5},
 		"the links never hold": {files: []http.HandlerFunc{expired}, err: "export: download: auth0 management: link_refused (status 403)", resumable: true, starts: 1, downloads: 5},
 		"sent elsewhere":       {files: []http.HandlerFunc{redirect}, err: "export: download: auth0 management: redirect (status 302)", resumable: true, starts: 1, downloads: 1},
 		"not of users":         {files: []http.HandlerFunc{sends(gzipped("{\"email\":\"canary\"}\n"))}, err: "export: line 1 is not a user", resumable: true, starts: 1, downloads: 1},
-		"the job failed":       {jobs: repeat(1, says(nil), says(map[string]any{"status": "failed", "status_details": "Connection is gone"})), err: `export: the job is over: Auth0 could not do it: "Connection is gone"`, starts: 1},
+		"the job failed":       {jobs: repeat(1, says(nil), says(map[string]any{"status": "failed", "status_details": "Connection is gone"})), err: `export: the job is over: it failed at Auth0: "Connection is gone"`, starts: 1},
 		"the job is forgotten": {jobs: repeat(1, refuses(404, `{}`)), err: "export: the job is over: Auth0 does not know it", starts: 1},
 		"Auth0 is away":        {jobs: repeat(20, refuses(503, ``), completed()), starts: 1, downloads: 1},
 		"Auth0 stays away":     {jobs: repeat(1, refuses(503, ``)), err: "export: ask for the job: auth0 management: server_fault (status 503)", resumable: true, starts: 1},
 		"the limit is reached": {jobs: repeat(9, limited, completed()), starts: 1, downloads: 1},
-		"another kind of job":  {jobs: repeat(1, says(map[string]any{"type": "users_import"})), err: "export: that job does not export users as JSON; without --job ferry begins one that does", starts: 1},
+		"another kind of job":  {jobs: repeat(1, says(map[string]any{"type": "users_import"})), err: "export: the job does not export users as JSON; without --job ferry starts one that does", starts: 1},
 		"no scope":             {start: answers(403, `{"errorCode":"insufficient_scope"}`), err: "export: start a job: auth0 management: refused (status 403, insufficient_scope): the Management API application needs the scope read:users", starts: 1},
 		"the start is lost":    {start: answers(502, `canary`), err: "export: start a job: auth0 management: server_fault (status 502)", starts: 1},
-		"no such connection":   {connection: "other", err: `export: find the connection "other": auth0 management: no_such_connection (status 200): the tenant has none`},
+		"no such connection":   {connection: "other", err: `export: find the connection "other": auth0 management: no_such_connection (status 200): the tenant has no connection`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -242,7 +242,7 @@ func TestExportOverFiles(t *testing.T) {
 		{pipe, true, "is not a file"},
 		{filepath.Join(dir, "missing", "users"), true, "no such file or directory"},
 		{filepath.Join(there, "users"), true, "not a directory"},
-		{"", true, "no file to write was named"},
+		{"", true, "the file to write is not named"},
 	} {
 		inExport(t, &exportTenant{}, func(b exportBubble) {
 			b.opts.Out, b.opts.Force = c.out, c.force

@@ -17,16 +17,16 @@ import (
 )
 
 const (
-	// maxExportLine is more than any user has, in bytes.
+	// maxExportLine is more than any user needs, in bytes.
 	maxExportLine = 16 << 20
-	// exportStep is how many lines pass between two looks at the context.
+	// exportStep is the number of lines between two checks of the context.
 	exportStep = 1024
 )
 
-// brokenError is a download that did not arrive as it was written.
+// brokenError means that the downloaded file is damaged.
 type brokenError struct{ cause error }
 
-func (e *brokenError) Error() string { return "the file arrived broken: " + e.cause.Error() }
+func (e *brokenError) Error() string { return "the downloaded file is damaged: " + e.cause.Error() }
 func (e *brokenError) Unwrap() error { return e.cause }
 
 // check reads the raw file to its end and counts the users.
@@ -42,9 +42,8 @@ func (x *exporter) check(ctx context.Context) (users int64, err error) {
 	})
 }
 
-// countUsers reads gzip with a JSON object a line, each of which must have a user id.
-// What else they hold is for those to judge who make something of it. step is called
-// now and then with how many more there were, and ends it with an error.
+// countUsers reads gzip with one JSON object per line, each of which must have a user id. It
+// calls step from time to time with the number of further users; an error of step ends it.
 func countUsers(compressed io.Reader, step func(int64) error) (users int64, err error) {
 	plain, err := gzip.NewReader(bufio.NewReader(compressed))
 	if err != nil {
@@ -60,7 +59,7 @@ func countUsers(compressed io.Reader, step func(int64) error) (users int64, err 
 		case err != nil:
 			return 0, &brokenError{err}
 		case len(row) > 0 && !isUser(row):
-			return 0, fmt.Errorf("line %d is not a user: the export is not whole, or not one of users as JSON", line)
+			return 0, fmt.Errorf("line %d is not a user: the export is incomplete, or is not one of users as JSON", line)
 		case len(row) > 0:
 			users++
 		}
@@ -74,8 +73,8 @@ func countUsers(compressed io.Reader, step func(int64) error) (users int64, err 
 	return users, nil
 }
 
-// nextLine is one line without its end and without blanks around it, and whether it
-// is the last one. It is valid until the next.
+// nextLine returns a line without surrounding blanks, and whether it is the last one. The
+// line is valid until the next call.
 func nextLine(lines *bufio.Reader) (row []byte, last bool, err error) {
 	row, err = lines.ReadSlice('\n')
 	if errors.Is(err, bufio.ErrBufferFull) {
@@ -104,7 +103,7 @@ func isUser(row []byte) bool {
 	return err == nil && user.ID != ""
 }
 
-// write puts the checked file where it belongs.
+// write writes the checked file to Out.
 func (x *exporter) write(ctx context.Context) (written int64, err error) {
 	if x.Out == stdoutName {
 		return x.unpack(ctx, x.Stdout)
@@ -118,7 +117,7 @@ func (x *exporter) write(ctx context.Context) (written int64, err error) {
 		if err != nil {
 			return err
 		}
-		return CheckOut(x.Out, x.Force) // somebody else may have been quicker
+		return CheckOut(x.Out, x.Force) // another program may have created it meanwhile
 	})
 	if err != nil {
 		return 0, fmt.Errorf("write %s: %w", x.Out, err)
@@ -133,7 +132,7 @@ func (x *exporter) copyRaw(to io.Writer) (int64, error) {
 	return io.Copy(to, x.raw)
 }
 
-// unpack writes the lines of the raw file, as they stand.
+// unpack writes the lines of the raw file unchanged.
 func (x *exporter) unpack(ctx context.Context, to io.Writer) (int64, error) {
 	if err := x.rewind(); err != nil {
 		return 0, err
@@ -145,7 +144,7 @@ func (x *exporter) unpack(ctx context.Context, to io.Writer) (int64, error) {
 	return io.Copy(to, untilDone{ctx.Err, plain})
 }
 
-// untilDone reads until err says no.
+// untilDone reads until err returns an error.
 type untilDone struct {
 	err  func() error
 	from io.Reader

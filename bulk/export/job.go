@@ -13,18 +13,18 @@ import (
 )
 
 const (
-	// minPoll and maxPoll bound how often the job is asked for.
+	// minPoll and maxPoll bound the time between two requests for the job.
 	minPoll = time.Second
 	maxPoll = 15 * time.Second
-	// maxPollFaults is how often in a row Auth0 may fail to answer: five minutes.
+	// maxPollFaults is how often in a row Auth0 may fail to answer, for five minutes.
 	maxPollFaults = 20
-	// maxDownloads is how many downloads are tried.
+	// maxDownloads bounds the number of downloads.
 	maxDownloads = 5
 )
 
-// completed waits for the job to complete. Its link holds for a minute from now.
+// completed waits for the job to complete. The link in it is valid for a minute.
 func (x *exporter) completed(ctx context.Context) (upstream.Job, error) {
-	at := -1 // percent, once there is something to wait for
+	at := -1 // percent, once the job is not complete at once
 	defer func() {
 		if at >= 0 {
 			x.Progress.Done()
@@ -40,16 +40,16 @@ func (x *exporter) completed(ctx context.Context) (upstream.Job, error) {
 			}
 			return job, nil
 		case err == nil && job.Status == upstream.JobFailed:
-			return job, fmt.Errorf("%w: Auth0 could not do it: %q", errJobOver, job.Details)
+			return job, fmt.Errorf("%w: it failed at Auth0: %q", errJobOver, job.Details)
 		case err == nil:
 			at, faults, wait = x.show(at, job.PercentDone), 0, pollAfter(job.TimeLeft, wait)
 		case ctx.Err() == nil && isTemporary(err) && faults < maxPollFaults:
 			if faults++; faults == 1 {
-				x.Progress.Say("Auth0 does not tell how far the job is, trying on: " + err.Error())
+				x.Progress.Say("Auth0 does not answer for the job, trying again: " + err.Error())
 			}
 			wait = maxPoll
 		case isStatus(err, http.StatusNotFound):
-			return job, fmt.Errorf("%w: Auth0 does not know it, or no more, for it forgets jobs after a day: %w", errJobOver, err)
+			return job, fmt.Errorf("%w: Auth0 does not know it; it forgets jobs after a day: %w", errJobOver, err)
 		case isReason(err, upstream.ReasonAnotherJob):
 			return job, fmt.Errorf("%w: %w", errAnotherJob, err)
 		default:
@@ -61,7 +61,7 @@ func (x *exporter) completed(ctx context.Context) (upstream.Job, error) {
 	}
 }
 
-// withinLimits asks again what Auth0 refused for its limits, and so did not do.
+// withinLimits repeats a request that Auth0 refused because of its rate limit.
 func (x *exporter) withinLimits(ctx context.Context, ask func() error) error {
 	for faults := 0; ; faults++ {
 		err := ask()
@@ -69,7 +69,7 @@ func (x *exporter) withinLimits(ctx context.Context, ask func() error) error {
 			return err
 		}
 		if faults == 0 {
-			x.Progress.Say("Auth0's rate limit is reached, waiting for it")
+			x.Progress.Say("Auth0's rate limit is reached, waiting")
 		}
 		if err := retry.Sleep(ctx, maxPoll); err != nil {
 			return err
@@ -77,7 +77,7 @@ func (x *exporter) withinLimits(ctx context.Context, ask func() error) error {
 	}
 }
 
-// show tells the progress at Auth0, which never goes back.
+// show reports the progress at Auth0, which never decreases.
 func (x *exporter) show(at, percent int) int {
 	if at < 0 {
 		x.Progress.Start("export at Auth0, percent", 100)
@@ -88,8 +88,8 @@ func (x *exporter) show(at, percent int) int {
 	return percent
 }
 
-// pollAfter is when to ask again: when Auth0 expects to be ready, else after twice
-// the time.
+// pollAfter returns the time until the next request: what Auth0 expects, else twice the
+// last time.
 func pollAfter(left, last time.Duration) time.Duration {
 	if left <= 0 {
 		left = 2 * last
@@ -112,8 +112,8 @@ func isReason(err error, reason string) bool {
 	return errors.As(err, &refusal) && refusal.Reason == reason
 }
 
-// fetch brings the file here, whole, and counts its users. What arrives broken is
-// fetched anew, by a new link.
+// fetch downloads the file and counts its users. It downloads a damaged file again, by a
+// new link.
 func (x *exporter) fetch(ctx context.Context) (users int64, err error) {
 	for try := 1; ; try++ {
 		job, err := x.completed(ctx)
@@ -130,7 +130,7 @@ func (x *exporter) fetch(ctx context.Context) (users int64, err error) {
 		if ctx.Err() != nil || try == maxDownloads || !isTemporary(err) && !errors.As(err, &broken) {
 			return 0, err
 		}
-		x.Progress.Say("once more: " + err.Error())
+		x.Progress.Say("trying again: " + err.Error())
 		if err := retry.Sleep(ctx, time.Duration(try)*time.Second); err != nil {
 			return 0, err
 		}

@@ -16,15 +16,15 @@ import (
 	"ferry/secret"
 )
 
-// isImported reports whether the identity records in metadata_admin which Auth0 user it
-// was made of.
+// isImported reports whether metadata_admin records the Auth0 user that the identity was
+// created from.
 func isImported(record kratos.Record) bool {
 	auth0, _ := record.MetadataAdmin["auth0"].(map[string]any)
 	return (auth0["user_id"] != nil || auth0["user_ids"] != nil) && len(record.Binding.Subjects) > 0
 }
 
-// unknowable is a bcrypt hash of random bytes: the hash of no password that anyone can
-// know. Its cost is Kratos' default, so that a wrong password takes as long as others'.
+// unknowable returns a random bcrypt hash, which no known password matches. Its cost is
+// Kratos' default, so that a login takes as long as others.
 func unknowable() secret.String {
 	const salted = 53 // characters of salt and hash
 	return secret.New("$2a$12$" + (rand.Text() + rand.Text() + rand.Text())[:salted])
@@ -84,9 +84,9 @@ func (f *finisher) changeOnce(ctx context.Context, id string) (Result, error) {
 	case err != nil:
 		return result, err
 	case after.Pending:
-		return result.as(results.Failed, results.ReasonPending, "it was made pending again in the same moment"), nil
+		return result.as(results.Failed, results.ReasonPending, "it was made pending again at the same time"), nil
 	case after.PasswordDigest != digest:
-		return result.as(results.Skipped, results.ReasonPassword, "the person chose a password in the same moment, which is kept"), nil
+		return result.as(results.Skipped, results.ReasonPassword, "the user set a password at the same time, which is kept"), nil
 	}
 	return result.as(results.Finished, "", ""), nil
 }

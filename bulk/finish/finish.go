@@ -25,7 +25,7 @@ import (
 	"ferry/kratos"
 )
 
-// The reasons of Finish, besides those of an import.
+// The reasons besides those of an import.
 const (
 	reasonNotImported = "not_imported"
 	reasonNotPending  = "not_pending"
@@ -34,22 +34,22 @@ const (
 	reasonGone        = "deleted"
 )
 
-// Options are the options of Finish. Kratos, Progress and Now are required.
+// Options say what to finish. Kratos, Progress and Now must be set.
 type Options struct {
 	Kratos *kratos.Client
-	// Write makes the changes. Otherwise Finish only says what it would do.
+	// Write makes the changes. Otherwise Run only says what it would do.
 	Write bool
-	// Undo makes those pending again whom Finish ended and who have no password of
-	// their own since.
+	// Undo restores the pending state of identities that Run ended, unless the user has set
+	// a password since.
 	Undo bool
-	// Check is called before the first write and then every so often. Its error ends
-	// the run. It returns nil while no login can match, or with Undo while the hook is
-	// there. Nil: no check.
+	// Check is called before the first write and then repeatedly. It returns nil while no
+	// login can match, or with Undo while the hook answers. Its error ends the run. Nil: no
+	// check.
 	Check func(context.Context) error
 	// Wait is the time from the first Check to the first write. Kratos may need it to
 	// store the password of a login that matched just before the migration was closed.
 	Wait time.Duration
-	// RetryFor is how long a Kratos that does not answer is asked again; 0 is 30 s.
+	// RetryFor is how long a request is repeated while Kratos does not answer; 0: 30 s.
 	RetryFor time.Duration
 	// Results receives a line for each identity; nil: no results.
 	Results  *Results
@@ -57,12 +57,12 @@ type Options struct {
 	Now      func() time.Time
 }
 
-// Summary is what Finish did, or without Write what it would do.
+// Summary is what Run did, or without Write what it would do.
 type Summary struct {
 	DryRun bool `json:"dry_run"`
 	Undo   bool `json:"undo"`
-	// Identities is how many Kratos has, Pending how many of them were pending before,
-	// and Remaining how many are pending after.
+	// Identities is the number in Kratos, Pending the number of them that were pending
+	// before, and Remaining the number that are pending after.
 	Identities int `json:"identities"`
 	Pending    int `json:"pending"`
 	Remaining  int `json:"remaining"`
@@ -71,26 +71,25 @@ type Summary struct {
 	Reasons  map[string]int          `json:"reasons"`
 }
 
-// Failed is how many identities could not be changed.
+// Failed returns the number of identities that could not be changed.
 func (s Summary) Failed() int { return s.Outcomes[results.Failed] }
 
 const (
 	inFlight = 4
-	// checkEvery is how many identities are written between two calls of Check.
+	// checkEvery is the number of identities written between two calls of Check.
 	checkEvery = 50
 )
 
-// Finish ends the pending state of the identities that were imported and never crossed.
-// Their password becomes a random hash, so that a login sees wrong credentials with the
-// hook and without it, and recovery works.
-//
-//	check that no login can match
-//	read all identities, note the ids of the pending ones
-//	wait for logins that Kratos may still be storing
-//	for each id: read it; still pending? write it; read it again
+// Run ends the pending state of the identities that were imported and never migrated. A
+// login then sees wrong credentials, with the hook and without it, and recovery works.
 //
 // Kratos has no conditional write. A login that matches between the read and the write
-// would lose its password, hence Check and Wait. Finish can be interrupted and run again.
+// would lose its password, hence Check and Wait.
+//
+// Run can be interrupted at any point and run again. The mark in metadata_admin is written
+// together with the password, so an identity is either pending or marked. The result
+// follows the write: if it is missing, the next run finds the mark and reports
+// finished_earlier.
 func Run(ctx context.Context, opts Options) (Summary, error) {
 	if opts.Kratos == nil || opts.Progress == nil || opts.Now == nil {
 		return Summary{}, errors.New("finish: Kratos, progress and a clock are required")
@@ -105,7 +104,7 @@ func Run(ctx context.Context, opts Options) (Summary, error) {
 	return f.summary, err
 }
 
-// finisher is one call of Finish.
+// finisher is one call of Run.
 type finisher struct {
 	Options
 
@@ -142,7 +141,7 @@ func (f *finisher) check(ctx context.Context) error {
 	return f.Check(ctx)
 }
 
-// walk reads all identities. What needs no write gets its result here.
+// walk reads all identities. Those that need no write get their result here.
 func (f *finisher) walk(ctx context.Context) error {
 	return scan.Identities(ctx, f.Kratos, f.Progress, func(record kratos.Record) error {
 		f.summary.Identities++
@@ -172,7 +171,7 @@ func (f *finisher) plan(record kratos.Record) error {
 	return f.report(result.as(outcome, "", ""))
 }
 
-// concerns reports whether an identity without anything to do has a result.
+// concerns reports whether an identity that needs no change gets a result.
 func (f *finisher) concerns(record kratos.Record) bool {
 	_, marked := record.FinishMark()
 	if f.Undo {
@@ -181,7 +180,7 @@ func (f *finisher) concerns(record kratos.Record) bool {
 	return record.Pending || marked && !f.Results.has(record.ID)
 }
 
-// look says whether an identity is to be changed, and what its result is where not.
+// look says whether an identity needs a change, and its result if it does not.
 func (f *finisher) look(record kratos.Record) (todo bool, result Result) {
 	result = Result{IdentityID: record.ID, UserID: kind.Primary(record)}
 	_, marked := record.FinishMark()
@@ -204,7 +203,7 @@ func (f *finisher) look(record kratos.Record) (todo bool, result Result) {
 	return true, result
 }
 
-// writeAll changes the identities, some at once.
+// writeAll changes the identities, several at a time.
 func (f *finisher) writeAll(ctx context.Context) error {
 	what := "finish"
 	if f.Undo {

@@ -16,25 +16,25 @@ import (
 	"ferry/strictjson"
 )
 
-// HookProbe calls ferry's password migration hook for a person who does not exist.
+// HookProbe calls ferry's password migration hook for a user who does not exist.
 type HookProbe struct {
 	// URL is the whole URL of the hook, and Key its key.
 	URL string
 	Key secret.String
-	// Transport must make a connection for each request, so that the calls reach all
+	// Transport must open a connection for each request, so that the calls reach all
 	// replicas behind a load balancer.
 	Transport http.RoundTripper
 }
 
 const (
-	// hookProbes is how many calls must say the same. A load balancer spreads them over
+	// hookProbes is the number of calls that must agree. A load balancer spreads them over
 	// the replicas.
 	hookProbes    = 10
 	probeTimeout  = 30 * time.Second
 	maxProbeBytes = 1024
 )
 
-// Closed returns nil where the hook says that the migration is closed.
+// Closed returns nil if the hook says that the migration is closed.
 func (p HookProbe) Closed(ctx context.Context) error {
 	for range hookProbes {
 		status, said, err := p.call(ctx)
@@ -48,13 +48,13 @@ func (p HookProbe) Closed(ctx context.Context) error {
 	return nil
 }
 
-// Answers returns nil where the hook answers with the key.
+// Answers returns nil if the hook answers and accepts the key.
 func (p HookProbe) Answers(ctx context.Context) error {
 	_, _, err := p.call(ctx)
 	return err
 }
 
-// call makes one call, and returns the answer's status and the status in its body.
+// call makes one call. It returns the HTTP status and the status in the body.
 func (p HookProbe) call(ctx context.Context) (status int, said string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
@@ -84,7 +84,7 @@ func (p HookProbe) call(ctx context.Context) (status int, said string, err error
 	case resp.StatusCode == http.StatusUnauthorized:
 		return 0, "", fmt.Errorf("ask the hook at %s: it refuses the key (401); give the first key of its FERRY_HOOK_KEYS", p.URL)
 	case strictjson.Unmarshal(text, &answer) != nil || answer.Status == "":
-		return 0, "", fmt.Errorf("ask the hook at %s: %d is not an answer of ferry's hook (--hook-url)", p.URL, resp.StatusCode)
+		return 0, "", fmt.Errorf("ask the hook at %s: the answer %d is not one of ferry's hook (--hook-url)", p.URL, resp.StatusCode)
 	}
 	return resp.StatusCode, answer.Status, nil
 }

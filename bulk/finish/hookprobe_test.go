@@ -26,8 +26,8 @@ func TestHookProbe(t *testing.T) {
 		"a wrong password":       {func(int64) (int, string) { return 403, `{"status":"no_match"}` }, "FERRY_MIGRATION_CLOSED=true", ""},
 		"a match":                {func(int64) (int, string) { return 200, closed }, "the migration is open", ""},
 		"another key":            {func(int64) (int, string) { return 401, `{"title":"Unauthorized"}` }, "refuses the key", "refuses the key"},
-		"a proxy":                {func(int64) (int, string) { return 403, "<html>" }, "not an answer of ferry's hook", "not an answer of ferry's hook"},
-		"another program's JSON": {func(int64) (int, string) { return 403, `{}` }, "not an answer of ferry's hook", "not an answer of ferry's hook"},
+		"a proxy":                {func(int64) (int, string) { return 403, "<html>" }, "not one of ferry's hook", "not one of ferry's hook"},
+		"another program's JSON": {func(int64) (int, string) { return 403, `{}` }, "not one of ferry's hook", "not one of ferry's hook"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

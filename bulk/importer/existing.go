@@ -15,7 +15,7 @@ import (
 	"ferry/kratos"
 )
 
-// owner says whose identity has an identifier of a row.
+// owner says whose identity it is that has an identifier of a row.
 type owner byte
 
 const (
@@ -24,7 +24,7 @@ const (
 	ownedByUser
 	// createdByRun is one that this run created before it was interrupted.
 	createdByRun
-	// ownedByOther is an identity of another user, or of no Auth0 user that ferry knows.
+	// ownedByOther is an identity of another user, or without an Auth0 user.
 	ownedByOther
 )
 
@@ -48,8 +48,8 @@ type existingIdentities struct {
 const existingRecordSize = 1 + len(uuid.UUID{})
 
 // scanIdentities reads every identity in Kratos once. It finds users by their binding, which
-// Kratos cannot search, and so also those who changed their address. This costs less than
-// one conflict for each row.
+// Kratos cannot search, so also users whose address changed. This costs less than a conflict
+// for each row.
 func (r *importer) scanIdentities(ctx context.Context) (*existingIdentities, error) {
 	file, err := tempfile.New(r.TempDir)
 	if err != nil {
@@ -106,7 +106,8 @@ func taken(record kratos.Record) []string {
 	return all
 }
 
-// put stores the identity that a line is in conflict with. One of another user stays.
+// put stores the identity that a line is in conflict with. It does not replace one of
+// another user.
 func (c *existingIdentities) put(line int, found existingIdentity) error {
 	if was := c.of(line); was.owner == ownedByOther {
 		return nil

@@ -38,20 +38,20 @@ type Journal struct {
 	started    *checkpoint // of the run to resume; nil: a new run
 }
 
-// ErrOtherRun is the error if the results file belongs to another run.
+// ErrOtherRun means that the results file belongs to another run.
 var ErrOtherRun = errors.New("the results file is of another run")
 
-// checkpoint says which run a results file is of.
+// checkpoint says which run a results file belongs to.
 type checkpoint struct {
 	Run string `json:"run"`
 	// Users and Hashes are the digests of the input files, BLAKE2b-256.
 	Users  string `json:"users_blake2b"`
 	Hashes string `json:"hashes_blake2b,omitempty"`
-	// Options are those that decide what becomes of a row.
+	// Options are the options that decide what becomes of a row.
 	Options map[string]string `json:"options"`
 }
 
-// StreamJournal writes results to w, if it is not nil. The run cannot be resumed.
+// StreamJournal writes results to w, which may be nil. The run cannot be resumed.
 func StreamJournal(w io.Writer) *Journal { return &Journal{run: uuid.NewString(), out: w} }
 
 // OpenJournal opens the results file of a run to resume it, or creates a new one. The file
@@ -68,7 +68,7 @@ func OpenJournal(path string) (*Journal, error) {
 	return j, nil
 }
 
-// begin finds out which run the results file is of.
+// begin finds out which run the results file belongs to.
 func (j *Journal) begin(path string) error {
 	text, err := os.ReadFile(j.checkpoint)
 	switch {
@@ -83,7 +83,7 @@ func (j *Journal) begin(path string) error {
 	}
 	info, err := j.file.Stat()
 	if err == nil && info.Size() > 0 && j.started == nil {
-		err = fmt.Errorf("%s exists and has no checkpoint, so it is not of an import: name another results file, or move this one away", path)
+		err = fmt.Errorf("%s exists but has no checkpoint, so no import wrote it: name another results file, or move this one away", path)
 	}
 	return err
 }
@@ -109,7 +109,7 @@ func (j *Journal) checkInputs(now checkpoint) error {
 	if j.started == nil {
 		return j.save(now)
 	}
-	const way = ": give the same again and that run goes on, or name another results file for a new one"
+	const way = ": repeat the same to continue that run, or name another results file for a new one"
 	switch {
 	case j.started.Users != now.Users:
 		return fmt.Errorf("%w, with another users file%s", ErrOtherRun, way)
@@ -127,7 +127,7 @@ func (j *Journal) checkInputs(now checkpoint) error {
 	return nil
 }
 
-// save writes the checkpoint whole or not at all.
+// save writes the checkpoint atomically.
 func (j *Journal) save(now checkpoint) error {
 	text, err := json.MarshalIndent(now, "", "  ")
 	if err != nil {
@@ -142,7 +142,7 @@ func (j *Journal) save(now checkpoint) error {
 	return nil
 }
 
-// Close ends the journal.
+// Close closes the results file.
 func (j *Journal) Close() error {
 	if j.file == nil {
 		return nil

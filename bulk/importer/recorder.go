@@ -14,7 +14,7 @@ import (
 // recorder writes a result for each row and remembers which rows have one.
 type recorder struct {
 	mu      sync.Mutex
-	to      io.Writer // nil: nobody wants them
+	to      io.Writer // nil: no results
 	done    results.LineSet
 	failed  results.LineSet
 	created results.LineSet
@@ -22,7 +22,7 @@ type recorder struct {
 	broken  error
 }
 
-// put writes results, each once; once it cannot, it says why for good.
+// put appends results, one for each row. After a failed write, it always returns that error.
 func (r *recorder) put(all ...results.Result) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -49,7 +49,7 @@ func (r *recorder) put(all ...results.Result) error {
 	return r.broken
 }
 
-// note counts a result; it reports false of a row that has one.
+// note counts a result. It returns false if the row has a result already.
 func (r *recorder) note(result results.Result) bool {
 	if r.done.Has(result.Line) {
 		return false

@@ -35,7 +35,7 @@ func (r *importer) resolveByLookup(ctx context.Context, row plan.Row) error {
 	return r.resolveConflict(ctx, row, found)
 }
 
-// ownerOf returns whose an identity is from the view of a row.
+// ownerOf says whose identity it is, for a row.
 func (r *importer) ownerOf(record kratos.Record, row plan.Row) owner {
 	switch {
 	case row.UserID == "" || kind.Primary(record) != row.UserID:

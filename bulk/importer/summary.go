@@ -7,41 +7,44 @@ import (
 	"ferry/bulk/results"
 )
 
-// Summary is what an import has done, all parts of a resumed run together.
+// Summary says what an import did, in all parts of a resumed run together.
 type Summary struct {
-	// DryRun: nothing was written.
+	// DryRun says that nothing was written.
 	DryRun bool `json:"dry_run"`
-	// Rows are the rows of this shard that have a result.
+	// Rows is the number of rows of this shard that have a result.
 	Rows int `json:"rows"`
-	// Outcomes and Reasons count rows, by outcome and by outcome and the reason's word.
+	// Outcomes and Reasons count rows, by outcome and by "outcome: reason".
 	Outcomes map[results.Outcome]int `json:"outcomes"`
 	Reasons  map[string]int          `json:"reasons"`
-	// MFADropped are users who had a second factor at Auth0, and got an identity without.
+	// MFADropped is the number of users who had a second factor at Auth0 and got an identity
+	// without one.
 	MFADropped int `json:"mfa_dropped"`
-	// SocialLeftOut are linked social accounts that were not taken over, because the
-	// primary e-mail address is not verified or nobody named the provider.
+	// SocialLeftOut is the number of linked social accounts that were left out, because the
+	// primary e-mail address is not verified or the provider is not named.
 	SocialLeftOut int `json:"social_left_out"`
-	// PhonesLeftOut are optional, unverified phone numbers that Kratos would refuse.
+	// PhonesLeftOut is the number of optional, unverified phone numbers that were left out
+	// because Kratos would refuse them.
 	PhonesLeftOut int `json:"phones_left_out"`
-	// Unverified are users with a password who got an identity, and of whose addresses
-	// Auth0 verified none.
+	// Unverified is the number of users with a password who got an identity although Auth0
+	// verified none of their addresses.
 	Unverified int `json:"unverified"`
-	// NoVerifiedAddress are identities with a password and without a verified address:
-	// Kratos' require_verified_address keeps them out.
+	// NoVerifiedAddress is the number of identities with a password and without a verified
+	// address, which Kratos' require_verified_address does not let log in.
 	NoVerifiedAddress int `json:"no_verified_address"`
-	// Shared is how many rows fail because another row has the same identifier or address.
+	// Shared is the number of rows that fail because another row has the same identifier or
+	// address.
 	Shared int `json:"identifiers_shared"`
-	// Folding are identifiers that the next Kratos would take for one and the same,
-	// though they are of several users; FoldingLines are the lines of the first of them.
+	// Folding is the number of identifiers of several users that the next Kratos would take
+	// for one; FoldingLines are the lines of the first of them.
 	Folding      int     `json:"identifiers_folding"`
 	FoldingLines [][]int `json:"identifiers_folding_lines,omitempty"`
-	// HashesUsed is how many users of the file a hash was found for; HashesTotal how
-	// many the hash file has.
+	// HashesUsed is the number of users that a hash was found for; HashesTotal the number of
+	// hashes in the file.
 	HashesUsed  int `json:"hashes_used"`
 	HashesTotal int `json:"hashes_total"`
-	// Resumed is how many of the rows an earlier part of the run had done.
+	// Resumed is the number of rows that an earlier part of the run did.
 	Resumed int `json:"resumed"`
-	// Seconds is how long this part took; Rate is its rows for each second.
+	// Seconds is the duration of this part; Rate is its rows per second.
 	Seconds float64 `json:"seconds"`
 	Rate    float64 `json:"rows_per_second"`
 }
@@ -65,10 +68,10 @@ func (s *Summary) took(d time.Duration) {
 	}
 }
 
-// Created is how many identities the run made.
+// Created returns the number of identities that the run created.
 func (s Summary) Created() int {
 	return s.Outcomes[results.CreatedHash] + s.Outcomes[results.CreatedPending] + s.Outcomes[results.CreatedSocial]
 }
 
-// Failed is how many rows should have become an identity and have not.
+// Failed returns the number of rows that should have become an identity and did not.
 func (s Summary) Failed() int { return s.Outcomes[results.Failed] }

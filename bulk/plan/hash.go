@@ -9,11 +9,11 @@ import (
 	"ferry/secret"
 )
 
-// bcryptForm is a bcrypt hash whose version Kratos takes.
+// bcryptForm matches a bcrypt hash of a version that Kratos accepts.
 var bcryptForm = regexp.MustCompile(`^\$2[aby]\$([0-9]{2})\$[./A-Za-z0-9]{53}$`)
 
-// usable reports whether Kratos can check a password against the hash: Auth0's are
-// bcrypt, and whatever else is in the file is a fault of the file.
+// usable reports whether Kratos can verify a password against the hash. Auth0's hashes are
+// bcrypt.
 func usable(hash secret.String) bool {
 	match := bcryptForm.FindStringSubmatch(hash.Reveal())
 	if match == nil {

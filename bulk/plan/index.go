@@ -12,9 +12,10 @@ import (
 )
 
 // index records which lines of the file have which identifier or Auth0 user
-// id. An entry takes 12 bytes: 64 bits of a digest, the line and the rank. Two different
-// values among a million may share these bits with a chance of one in ten million; a row
-// then fails without need.
+// id. An entry takes 12 bytes: 72 bits of a digest (8 of them select the bucket), the line
+// and the rank. A map from digest to lines would take at least four times as much, too much
+// for files of ten million users. Two of a million values have the same digest with a
+// probability below one in a billion; a row then fails although it need not.
 type index struct {
 	buckets    [256][]indexEntry
 	collisions []collision // sorted by line, once resolved

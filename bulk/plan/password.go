@@ -10,8 +10,8 @@ import (
 	"ferry/mapping"
 )
 
-// password says how the person proves his password to Kratos: by the hash that Auth0
-// exported, or through the hook.
+// password decides how the password crosses: with the hash that Auth0 exported, or by the
+// hook.
 func (o *Options) password(s *draft, identity *kratos.CreateIdentity, profile mapping.Profile, mark map[string]any, crosses bool) error {
 	found, why, err := o.hash(profile)
 	if err != nil {
@@ -36,8 +36,8 @@ func (o *Options) password(s *draft, identity *kratos.CreateIdentity, profile ma
 	return nil
 }
 
-// linkedElsewhere is a row whose password the hook cannot verify: Auth0 takes it with the
-// names of a linked account only, and none of them is an identifier of the identity.
+// linkedElsewhere handles a row whose password the hook cannot verify: Auth0 accepts it only
+// with the identifiers of a linked account, and the identity has none of them.
 func linkedElsewhere(s *draft, identity *kratos.CreateIdentity) {
 	s.Outcome = results.Skipped
 	if len(identity.Social) > 0 {
@@ -46,8 +46,8 @@ func linkedElsewhere(s *draft, identity *kratos.CreateIdentity) {
 	s.Reason = results.Because(results.ReasonLinkedEmail, "the password belongs to a linked account with another e-mail address, which is not verified: it cannot cross by the hook")
 }
 
-// hash finds the hash of one of the user's database identities; why there is none
-// that can be used is one of the words for it.
+// hash finds the hash of one of the user's database identities. why is the reason if there is
+// no usable hash.
 func (o *Options) hash(profile mapping.Profile) (found hashfile.Hash, why string, err error) {
 	if o.Hashes == nil {
 		return hashfile.Hash{}, results.ReasonNoHash, nil
@@ -72,9 +72,9 @@ func (o *Options) hash(profile mapping.Profile) (found hashfile.Hash, why string
 	return hashfile.Hash{}, results.ReasonNoHash, nil
 }
 
-// stale reports whether the password was reset after the hash was taken; a hash that
-// does not say when it was is, once there was a reset. A reset of before there was any
-// Auth0 is in other units, seconds perhaps, so it does not tell when it was.
+// stale reports whether the password was reset after the hash was exported. A hash without a
+// date is stale if there was any reset. A reset before auth0Began is in another unit, such
+// as seconds, and counts as unknown.
 func stale(setAt time.Time, profile mapping.Profile) bool {
 	value, told := profile.Claims["last_password_reset"]
 	if !told || value == nil {
@@ -84,5 +84,5 @@ func stale(setAt time.Time, profile mapping.Profile) bool {
 	return !ok || reset.Year() < auth0Began || setAt.Before(reset)
 }
 
-// auth0Began is the first year in which a password can have been reset there.
+// auth0Began is the first year in which a password can have been reset at Auth0.
 const auth0Began = 2013

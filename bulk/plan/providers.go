@@ -10,14 +10,13 @@ import (
 	"ferry/mapping"
 )
 
-// Providers says under which of Kratos' OIDC providers an account at another provider
-// is taken over: by the name of Auth0's connection, or by that of the provider.
+// Providers maps Auth0's connections or providers to Kratos' OIDC providers. Accounts of
+// others do not become credentials.
 type Providers map[string]string
 
-// ParseProviders reads AUTH0=KRATOS pairs, such as google-oauth2=google. The warnings
-// are about providers that call the same person by another subject in another
-// application: their accounts are of use only if Kratos logs in as the very
-// application that Auth0 did.
+// ParseProviders parses AUTH0=KRATOS pairs, such as google-oauth2=google. It warns of
+// providers whose subjects differ between applications: their accounts work only if Kratos
+// uses the same client as Auth0 did.
 func ParseProviders(pairs []string) (providers Providers, warnings []string, err error) {
 	providers = Providers{}
 	for _, pair := range pairs {
@@ -26,7 +25,7 @@ func ParseProviders(pairs []string) (providers Providers, warnings []string, err
 		case !ok || from == "" || to == "" || strings.ContainsAny(to, ":= "):
 			return nil, nil, fmt.Errorf("provider %q: want AUTH0=KRATOS, such as google-oauth2=google", pair)
 		case isMany(from):
-			return nil, nil, fmt.Errorf("provider %q: %s stands for many tenants with subjects of their own: name the connection instead", pair, from)
+			return nil, nil, fmt.Errorf("provider %q: %s stands for many tenants with their own subjects: name the connection instead", pair, from)
 		case mapping.Account{Provider: from}.HasPassword():
 			return nil, nil, fmt.Errorf("provider %q: %s holds passwords, which cross by themselves", pair, from)
 		}
@@ -35,8 +34,7 @@ func ParseProviders(pairs []string) (providers Providers, warnings []string, err
 		}
 		providers[from] = to
 		if isPairwise(from) {
-			warnings = append(warnings, from+" calls the same person by another subject in another application: "+
-				"the accounts work only if Kratos uses the client that Auth0's connection used")
+			warnings = append(warnings, from+" gives each application different subjects: the accounts work only if Kratos uses the client that Auth0's connection used")
 		}
 	}
 	return providers, warnings, nil
@@ -51,7 +49,7 @@ func (p Providers) String() string {
 	return strings.Join(pairs, ",")
 }
 
-// name is the Kratos provider of an account. A connection is the closer name.
+// name returns the Kratos provider of an account. A connection takes precedence.
 func (p Providers) name(account mapping.Account) (string, bool) {
 	if name, ok := p[account.Connection]; ok && account.Connection != "" {
 		return name, true
@@ -63,15 +61,15 @@ func (p Providers) name(account mapping.Account) (string, bool) {
 	return name, ok
 }
 
-// isMany tells the providers that stand for any number of others, each with subjects
-// of its own: those of two may be equal and be two people.
+// isMany reports whether the provider stands for many others, each with its own subjects:
+// equal subjects of two may be two people.
 func isMany(provider string) bool {
 	return slices.Contains([]string{
 		"oidc", "samlp", "waad", "okta", "adfs", "pingfederate", "ip", "sharepoint", "oauth2", "custom", "google-apps", "auth0-oidc",
 	}, provider)
 }
 
-// isPairwise tells the providers whose subjects are made for each client, or each team.
+// isPairwise reports whether the provider has different subjects for each client or team.
 func isPairwise(provider string) bool {
 	return slices.Contains([]string{"apple", "facebook", "windowslive", "waad", "amazon", "line", "paypal", "yahoo"}, provider)
 }

@@ -43,15 +43,15 @@ type draft struct {
 	unaddressed   bool // the identity has no verified address
 	hashed        bool // a hash was found for the user
 	database      bool
-	connection    string   // that holds the password, where it is told
-	notes         []string // on the mapper, said once
-	note          string   // more for the detail of the result
+	connection    string   // that has the password; empty: unknown
+	notes         []string // of the mapper, warned about once
+	note          string   // for the detail of the result
 }
 
 type indexKey struct {
 	value string
 	rank  uint32
-	// folded is the form that the next Kratos gives the identifier, if it is another.
+	// folded is the form that the next Kratos gives the identifier, if it differs.
 	folded string
 }
 
@@ -60,9 +60,9 @@ func (s draft) refuse(outcome results.Outcome, word, detail string) draft {
 	return s
 }
 
-// plan decides what the row becomes, as far as the row alone tells. The draft always has
-// the identifiers of the row, also if the row is skipped or fails: they can still collide
-// with those of another user.
+// plan decides what the row becomes, without regard to other rows. The draft always has the
+// identifiers of the row, also if the row is skipped or fails: they can still collide with
+// those of another user. It is safe for concurrent use.
 func (o *Options) plan(line int, row []byte, fault error) (draft, error) {
 	s := draft{Row: Row{Line: line}}
 	if fault != nil {
@@ -109,9 +109,8 @@ func (o *Options) plan(line int, row []byte, fault error) (draft, error) {
 	return s, err
 }
 
-// validate checks the traits. Optional phone numbers that Kratos would refuse, and that
-// Auth0 did not verify, are left out of them where that makes them valid: the person
-// must not be lost for them.
+// validate checks the traits. It leaves out optional phone numbers that Kratos would refuse
+// and that Auth0 did not verify, if that makes the traits valid.
 func (o *Options) validate(s *draft, profile mapping.Profile, mapped *mapping.Identity) error {
 	err := o.Schema.Validate(mapped.Traits)
 	if err == nil {
@@ -125,11 +124,12 @@ func (o *Options) validate(s *draft, profile mapping.Profile, mapped *mapping.Id
 		return err
 	}
 	mapped.Traits, s.phonesLeftOut = rest, len(left)
-	s.note = strings.Join(left, ", ") + " is left out: Kratos does not take it for a phone number"
+	s.note = strings.Join(left, ", ") + " is left out: it is not a valid phone number for Kratos"
 	return nil
 }
 
-// passwordIdentifiers are those of the password credential, as Kratos stores them.
+// passwordIdentifiers returns the identifiers of the password credential, as Kratos stores
+// them.
 func passwordIdentifiers(handles []mapping.Handle) []string {
 	var identifiers []string
 	for _, handle := range handles {
@@ -140,8 +140,8 @@ func passwordIdentifiers(handles []mapping.Handle) []string {
 	return identifiers
 }
 
-// unverified reports whether the user has a password and addresses, none of which Auth0
-// verified in a way that is believed.
+// unverified reports whether the user has a password and addresses, none of which counts as
+// verified.
 func (o *Options) unverified(profile mapping.Profile) bool {
 	email, _ := profile.Claims["email"].(string)
 	number, _ := profile.Claims["phone_number"].(string)
@@ -153,7 +153,7 @@ func hasPassword(handles []mapping.Handle) bool {
 	return slices.ContainsFunc(handles, func(h mapping.Handle) bool { return h.Password })
 }
 
-// finish makes the identity of a row that can have one.
+// finish completes the draft of a row that can have an identity.
 func (o *Options) finish(s draft, profile mapping.Profile, mapped mapping.Identity, handles []mapping.Handle, social []kratos.Social) (draft, error) {
 	identity := kratos.CreateIdentity{
 		SchemaID: o.SchemaID, Traits: mapped.Traits, MetadataPublic: mapped.MetadataPublic,
@@ -201,8 +201,8 @@ func (o *Options) finish(s draft, profile mapping.Profile, mapped mapping.Identi
 	return s, nil
 }
 
-// social are the linked accounts that become credentials: those whose provider is
-// named, and only where the primary e-mail address is verified, or there is nothing else.
+// social returns the linked accounts that become credentials: those whose provider is named,
+// if the primary e-mail address is verified or there are no other accounts.
 func (o *Options) social(profile mapping.Profile, s *draft) []kratos.Social {
 	var credentials []kratos.Social
 	believed, _ := profile.Claims["email_verified"].(bool)
@@ -224,8 +224,8 @@ func (o *Options) social(profile mapping.Profile, s *draft) []kratos.Social {
 	return credentials
 }
 
-// isLocal tells the accounts whose logins Auth0 itself checks, by a password or by a
-// code that it sends.
+// isLocal reports whether Auth0 itself checks the logins of the account, by a password or by
+// a code that it sends.
 func isLocal(account mapping.Account) bool {
 	return account.HasPassword() || account.Provider == "email" || account.Provider == "sms"
 }
@@ -259,8 +259,8 @@ func (s *draft) addProfileKeys(profile mapping.Profile) {
 	}
 }
 
-// verifiedAddresses are those of the traits that are believed to be verified, as the
-// traits have them: Kratos keeps the blanks in a number.
+// verifiedAddresses returns the addresses in the traits that count as verified, as they are
+// written there: Kratos keeps the blanks in a number.
 func verifiedAddresses(handles []mapping.Handle, believed []mapping.Address) []kratos.Address {
 	var verified []kratos.Address
 	for _, address := range believed {
@@ -279,7 +279,7 @@ func verifiedAddresses(handles []mapping.Handle, believed []mapping.Address) []k
 	return verified
 }
 
-// noIdentifier says which traits have no value though a password needs one of them.
+// noIdentifier names the traits without a value of which a password needs one.
 func noIdentifier(schema *mapping.Schema) string {
 	var names []string
 	for _, trait := range schema.Traits() {
@@ -288,12 +288,12 @@ func noIdentifier(schema *mapping.Schema) string {
 		}
 	}
 	if len(names) == 0 {
-		return "the traits hold none that a password goes with, and the schema names none: write a --mapper"
+		return "the identity schema has no identifier for a password: write a --mapper"
 	}
-	return "the traits hold none that a password goes with: " + strings.Join(names, ", ") + " has no value; if the user has one at Auth0, write a --mapper that fills it"
+	return "the traits have no identifier for the password: " + strings.Join(names, ", ") + " has no value; if the user has one at Auth0, write a --mapper that sets it"
 }
 
-// Violations says what the schema refuses, without values.
+// Violations describes what the schema refuses, without values.
 func Violations(err error) string {
 	var invalid *mapping.InvalidError
 	if !errors.As(err, &invalid) {
@@ -306,7 +306,7 @@ func Violations(err error) string {
 	return strings.Join(texts, "; ")
 }
 
-// unnamed says why none of the accounts is taken over.
+// unnamed says why no account becomes a credential.
 func (o *Options) unnamed(profile mapping.Profile) string {
 	var names []string
 	others := false
@@ -318,12 +318,12 @@ func (o *Options) unnamed(profile mapping.Profile) string {
 			names = append(names, account.Provider)
 		}
 	}
-	why := "no provider named for " + strings.Join(names, ", ")
+	why := "no provider is named for " + strings.Join(names, ", ")
 	switch {
 	case len(names) == 0:
 		return "the accounts have no subject"
 	case others:
-		return why + "; the others count only with a verified e-mail address"
+		return why + "; the others need a verified e-mail address"
 	}
 	return why
 }

@@ -9,18 +9,18 @@ import (
 )
 
 const (
-	// maxFoldings bounds how many groups of lines a summary lists.
+	// maxFoldings bounds the groups of lines that a summary lists.
 	maxFoldings = 100
-	// toldFoldings is how many of them a warning lists.
+	// toldFoldings bounds the groups that a warning lists.
 	toldFoldings = 10
 )
 
-// warnAboutFile warns about what the whole file tells, before anything is written.
+// warnAboutFile warns of shared identifiers and of those that the next Kratos would fold.
 func (p *Plan) warnAboutFile() {
 	p.Shared = p.identifiers.shared(p.creates)
 	if p.Shared > 0 {
-		p.warn(fmt.Sprintf("%d rows have an identifier or address that another row has too, and Kratos lets one identity have it: they fail as %s. "+
-			"Auth0 lets users share an e-mail address; a schema whose one identifier is the username, and that neither verifies the e-mail address nor recovers by it, takes them all",
+		p.warn(fmt.Sprintf("%d rows have an identifier or address that another row has too, and in Kratos only one identity can have it: they fail as %s. "+
+			"Auth0 lets users share an e-mail address; a schema whose only identifier is the username, and that neither verifies the e-mail address nor recovers by it, accepts them all",
 			p.Shared, results.ReasonTwice))
 	}
 	p.Folding, p.FoldingLines = p.foldings()
@@ -38,7 +38,7 @@ func (p *Plan) warnAboutFile() {
 	}
 }
 
-// shared counts the lines among creates that lost an identifier.
+// shared counts the lines among creates that lose an identifier.
 func (x *index) shared(creates results.LineSet) int {
 	var lines results.LineSet
 	for _, l := range x.collisions {
@@ -49,8 +49,8 @@ func (x *index) shared(creates results.LineSet) int {
 	return lines.Shared(creates)
 }
 
-// foldings are the groups of lines whose identifiers the next Kratos would take for one.
-// Rows that get no identity anyway are not among them.
+// foldings returns the groups of lines whose identifiers the next Kratos would take for one.
+// It leaves out rows that get no identity anyway.
 func (p *Plan) foldings() (count int, groups [][]int) {
 	for i := range p.folded.buckets {
 		bucket := p.folded.buckets[i]

@@ -23,20 +23,19 @@ import (
 	"ferry/mapping"
 )
 
-// Request is the one way to change which Auth0 user an identity is bound to.
+// Request says how to bind an identity.
 type Request struct {
-	// IdentityID is the Kratos identity, Subject the Auth0 user it is to be bound to.
+	// IdentityID is the Kratos identity, Subject the Auth0 user to bind it to.
 	IdentityID, Subject string
-	// Connection is the Auth0 connection that holds the new user's password; empty: as
-	// recorded.
+	// Connection is the Auth0 connection that has the user's password; empty: as recorded.
 	Connection string
-	// Reason is why, in the operator's words; it stays on the identity.
+	// Reason is the operator's reason; it is stored on the identity.
 	Reason string
 	// By is who did it.
 	By string
 }
 
-// Result is what a rebinding did.
+// Result is what Run did.
 type Result struct {
 	IdentityID string    `json:"identity_id"`
 	From       []string  `json:"from"`
@@ -44,21 +43,19 @@ type Result struct {
 	Reason     string    `json:"reason"`
 	By         string    `json:"by"`
 	At         time.Time `json:"at"`
-	// Changed is false where the identity was bound so already.
+	// Changed is false if the identity was bound to that user already.
 	Changed bool `json:"changed"`
-	// Connection is the one that was recorded instead of FromConnection; both are empty
-	// where that stays as it was.
+	// Connection replaced FromConnection; both are empty if the connection did not change.
 	FromConnection string `json:"from_connection,omitempty"`
 	Connection     string `json:"connection,omitempty"`
-	// PasswordChanged says that Kratos had another password after the change than
-	// before: somebody logged in or set one in that moment.
+	// PasswordChanged says that Kratos had another password after the change than before:
+	// the user logged in or set one at the same time.
 	PasswordChanged bool `json:"password_changed,omitempty"`
 }
 
-// Rebind binds an identity to another Auth0 user, and notes on the identity what it was
-// bound to before, when, why and by whom. An Auth0 user whom another identity is bound to is
-// refused: two identities for one user are two accounts for one password. (All
-// identities are read for that.) Linked users of the old binding go with it.
+// Run binds an identity to another Auth0 user, and notes on the identity what it was bound to
+// before, when, why and by whom. It refuses an Auth0 user that another identity is bound to:
+// that would be two accounts for one password. Linked users of the old binding are removed.
 func Run(ctx context.Context, identities *kratos.Client, r Request, reporter progress.Reporter, now time.Time) (Result, error) {
 	if !IsSubject(r.Subject) {
 		return Result{}, errors.New("the subject is an Auth0 user id such as auth0|5f7c8ec7c33c6c004bbafe82")
@@ -70,7 +67,7 @@ func Run(ctx context.Context, identities *kratos.Client, r Request, reporter pro
 	var fault *kratos.Error
 	switch {
 	case errors.As(err, &fault) && fault.Status == http.StatusNotFound:
-		return Result{}, fmt.Errorf("read the identity: Kratos has none of the id %s", r.IdentityID)
+		return Result{}, fmt.Errorf("read the identity: Kratos has no identity with the id %s", r.IdentityID)
 	case err != nil:
 		return Result{}, fmt.Errorf("read the identity: %w", err)
 	}
@@ -86,14 +83,14 @@ func Run(ctx context.Context, identities *kratos.Client, r Request, reporter pro
 		return Result{}, fmt.Errorf("write the identity: %w", err)
 	}
 	if len(after.Binding.Subjects) == 0 || kind.Primary(after) != r.Subject {
-		return Result{}, errors.New("kratos shows another binding after the change than the one written: look at the identity")
+		return Result{}, errors.New("kratos has another binding after the change than the one written: check the identity")
 	}
 	done.Changed = true
 	done.PasswordChanged = after.PasswordDigest != before.PasswordDigest || after.Pending != before.Pending
 	return done, nil
 }
 
-// users are those that the identity is bound to, each once.
+// users returns the Auth0 users that the identity is bound to, each once.
 func users(record kratos.Record) []string {
 	users := []string{}
 	for _, subject := range record.Binding.Subjects {
@@ -114,7 +111,8 @@ func checkUnbound(ctx context.Context, identities *kratos.Client, r Request, rep
 	})
 }
 
-// rebindOps replace the binding and nothing else of metadata_admin.
+// rebindOps returns the operations that replace the binding, and nothing else in
+// metadata_admin.
 func rebindOps(before kratos.Record, done Result) []kratos.Op {
 	audit := map[string]any{"from": done.From, "to": done.To, "reason": done.Reason, "by": done.By, "at": done.At.Format(time.RFC3339)}
 	auth0, isObject := before.MetadataAdmin["auth0"].(map[string]any)

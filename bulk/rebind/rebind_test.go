@@ -127,7 +127,7 @@ func TestRebindIsRefused(t *testing.T) {
 		"bound to another":   {"auth0|2", bulktest.Bound("auth0|2", "b@x.test"), false, "is bound to that user already"},
 		"linked to another":  {"auth0|2", linkedTo, false, "is bound to that user already"},
 		"of another's id":    {"auth0|2", bulktest.Identity{ExternalID: "auth0|2"}, false, "is bound to that user already"},
-		"no such identity":   {"auth0|2", bulktest.Bound("auth0|8", "b@x.test"), true, "Kratos has none of the id "},
+		"no such identity":   {"auth0|2", bulktest.Bound("auth0|8", "b@x.test"), true, "Kratos has no identity with the id "},
 		"no subject":         {"", bulktest.Identity{}, false, "an Auth0 user id such as"},
 		"an address":         {"b@x.test", bulktest.Identity{}, false, "an Auth0 user id such as"},
 		"no provider":        {"|2", bulktest.Identity{}, false, "an Auth0 user id such as"},

@@ -9,39 +9,39 @@ import (
 	"ferry/mapping"
 )
 
-// Found is something that a reconciliation found about a user or an identity.
+// Found is what a reconciliation found about a user or an identity.
 type Found string
 
-// What is found.
+// The findings.
 const (
 	// Missing is a user without an identity.
 	Missing Found = "missing"
 	// Extra is an identity of a user who is not in the file.
 	Extra Found = "extra"
-	// Different is an identity whose profile Auth0 knows better by now.
+	// Different is an identity whose profile is newer at Auth0.
 	Different Found = "different"
-	// Duplicate is a further identity of a user who has one.
+	// Duplicate is a further identity of the same user.
 	Duplicate Found = "duplicate"
 	// Stale is a user whose password was reset, or who was blocked, at Auth0 since.
 	Stale Found = "stale"
-	// Stranded is a pending identity whose password Auth0 takes with other names only, those
-	// of a linked account: no login crosses.
+	// Stranded is a pending identity whose password Auth0 accepts only with the identifiers
+	// of a linked account, so no login can match.
 	Stranded Found = "stranded"
-	// Unmapped is a user of whom no identity can be made, or none is to be.
+	// Unmapped is a user who cannot have an identity, or whom an import would skip.
 	Unmapped Found = "unmapped"
 )
 
-// Finding is one of them.
+// Finding is one finding.
 type Finding struct {
-	// Line is the user's in the file, 0 where he is not there.
+	// Line is the user's line in the file, 0 if the user is not there.
 	Line       int    `json:"line,omitempty"`
 	UserID     string `json:"user_id,omitempty"`
 	IdentityID string `json:"identity_id,omitempty"`
 	Finding    Found  `json:"finding"`
-	// Reason says why the user is unmapped, in the words of an import's results.
+	// Reason says why the user is unmapped, in the words of the results of an import.
 	Reason string `json:"reason,omitempty"`
 	Detail string `json:"detail,omitempty"`
-	// Fixed says that the reconciliation fixed it.
+	// Fixed says whether the reconciliation fixed it.
 	Fixed bool `json:"fixed"`
 }
 
@@ -49,30 +49,32 @@ func (f *Finding) unmapped(why results.Cause) {
 	f.Finding, f.Reason, f.Detail = Unmapped, why.Reason, why.Detail
 }
 
-// Result is the state of the migration, user by user of the file.
+// Result counts the users of the file and the identities in Kratos.
 type Result struct {
-	// Users are those of the file; Identities all that Kratos has, and Native those of
-	// them that record no Auth0 user.
+	// Users is the number in the file, Identities the number in Kratos, and Native the number
+	// of identities that record no Auth0 user.
 	Users      int `json:"users"`
 	Identities int `json:"identities"`
 	Native     int `json:"native"`
-	// Kinds says how the users can log in to Kratos, each counted once.
+	// Kinds counts the users by how they can log in to Kratos.
 	Kinds map[kind.Kind]int `json:"kinds"`
-	// Findings and Fixed count what was found and how many of them were fixed.
+	// Findings counts the findings, and Fixed those that were fixed.
 	Findings map[Found]int `json:"findings"`
 	Fixed    map[Found]int `json:"fixed"`
-	// Blocked are inactive identities of users who are blocked at Auth0 too.
+	// Blocked is the number of inactive identities whose users are blocked at Auth0 too.
 	Blocked int `json:"blocked"`
-	// Refused are pending ones of users who are blocked at Auth0: the hook asks there,
-	// and refuses them.
+	// Refused is the number of pending identities whose users are blocked at Auth0, which the
+	// hook refuses.
 	Refused int `json:"refused"`
-	// Stranded are pending ones that cannot cross: see the finding.
+	// Stranded is the number of pending identities that cannot cross: see the finding.
 	Stranded int `json:"stranded"`
-	// Unverified are those without a verified address, where Kratos requires one, by kind.
+	// Unverified counts, by kind, the identities without a verified address, if Kratos
+	// requires one.
 	Unverified map[kind.Kind]int `json:"unverified"`
 }
 
-// NeedVerified is how many have no verified address, where Kratos requires one.
+// NeedVerified returns the number of identities that lack the verified address that Kratos
+// requires.
 func (r Result) NeedVerified() (all int) {
 	for _, n := range r.Unverified {
 		all += n
@@ -80,7 +82,7 @@ func (r Result) NeedVerified() (all int) {
 	return all
 }
 
-// Open is how many findings were not fixed.
+// Open returns the number of findings that were not fixed.
 func (r Result) Open() int {
 	open := 0
 	for found, n := range r.Findings {
@@ -89,12 +91,12 @@ func (r Result) Open() int {
 	return open
 }
 
-// Able is how many of the users can log in to Kratos now.
+// Able returns the number of users who can log in to Kratos now.
 func (r Result) Able() int {
 	return r.Kinds[kind.Migrated] + r.Kinds[kind.Hash] + r.Kinds[kind.Own] + r.Kinds[kind.Social] + r.Kinds[kind.Pending] - r.Refused - r.Stranded - r.NeedVerified()
 }
 
-// hindrance is why somebody cannot log in though the kind of the identity says so.
+// hindrance is why a user cannot log in although the kind of the identity allows it.
 type hindrance byte
 
 const (
@@ -104,7 +106,7 @@ const (
 	isUnverified
 )
 
-// hinder counts somebody, or with -1 no longer counts him.
+// hinder adds n to the count of a hindrance.
 func (r *Result) hinder(how kind.Kind, by hindrance, n int) {
 	switch by {
 	case noHindrance:
@@ -117,7 +119,7 @@ func (r *Result) hinder(how kind.Kind, by hindrance, n int) {
 	}
 }
 
-// against says what keeps somebody from logging in.
+// against returns the hindrance of a user.
 func (r *reconciler) against(record kratos.Record, profile mapping.Profile, how kind.Kind) hindrance {
 	verified := slices.ContainsFunc(record.Addresses, func(a kratos.Address) bool { return a.Verified })
 	switch how {

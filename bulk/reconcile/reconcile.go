@@ -31,25 +31,25 @@ type Options struct {
 	Users  *userfile.Source
 	Kratos *kratos.Client
 	Schema *mapping.Schema
-	// SchemaID is the schema's id at Kratos; empty: not known.
+	// SchemaID is the schema's id at Kratos; empty: unknown.
 	SchemaID  string
 	Mapper    mapping.Mapper
 	Rules     mapping.Rules
 	Providers plan.Providers
-	// Fix fixes what is safe to fix, by the same rules as an import that updates.
+	// Fix fixes what is safe to fix, by the rules of an import that updates.
 	Fix     bool
 	HookOff bool
-	// PasswordsNeedVerified and SocialNeedsVerified say that Kratos lets nobody without a
-	// verified address in, after a login by a password or at a provider.
+	// PasswordsNeedVerified and SocialNeedsVerified say that Kratos requires a verified
+	// address after a login with a password or at a provider.
 	PasswordsNeedVerified, SocialNeedsVerified bool
-	// Findings takes a line for each, NDJSON; nil: nobody wants them.
+	// Findings receives the findings as NDJSON; nil: none.
 	Findings io.Writer
 	TempDir  string
 	Progress progress.Reporter
 	Now      func() time.Time
 }
 
-// reconciler is one reconciliation under way.
+// reconciler is one reconciliation.
 type reconciler struct {
 	Options
 
@@ -163,7 +163,7 @@ func (r *reconciler) compare(ctx context.Context, row plan.Row, record kratos.Re
 		return r.found(append(found, f)...)
 	}
 	different := false
-	if how != kind.Pending || r.HookOff { // a pending one's next login brings it
+	if how != kind.Pending || r.HookOff { // else the next login writes it
 		profile.Blocked = false
 		ops, _, err := editor.Ops(record, profile, mapped)
 		if different = err != nil || len(ops) > 0; different {
@@ -177,7 +177,7 @@ func (r *reconciler) compare(ctx context.Context, row plan.Row, record kratos.Re
 		var fault *kratos.Error
 		switch {
 		case change.Cause.Reason == results.ReasonUnchanged:
-			change.Outcome, change.Cause = results.Updated, results.Cause{} // by somebody else, or the answer was lost
+			change.Outcome, change.Cause = results.Updated, results.Cause{} // by another program, or the answer was lost
 		case err == nil:
 		case errors.As(err, &fault) && fault.Final():
 			change.Outcome, change.Cause = results.Failed, results.Refused(fault.Status, fault.Said)
@@ -195,7 +195,7 @@ func (r *reconciler) compare(ctx context.Context, row plan.Row, record kratos.Re
 // detailBlocked is the detail of the only Stale finding that ferry can fix.
 const detailBlocked = "blocked at Auth0, and active in Kratos"
 
-// deactivated counts an identity anew that the reconciliation has just switched off.
+// deactivated corrects the counts after the reconciliation deactivated an identity.
 func (r *Result) deactivated(was kind.Kind, against hindrance) {
 	r.Kinds[was]--
 	r.Kinds[kind.Inactive]++
@@ -207,7 +207,7 @@ func (r *Result) deactivated(was kind.Kind, against hindrance) {
 func markFixed(found []Finding, change update.Change) {
 	for i := range found {
 		if found[i].Finding == Stale && found[i].Detail != detailBlocked {
-			continue // only the person can change a password
+			continue // only the user can change a password
 		}
 		switch found[i].Fixed = change.Outcome == results.Updated; {
 		case !found[i].Fixed:
@@ -218,8 +218,8 @@ func markFixed(found []Finding, change update.Change) {
 	}
 }
 
-// staleSince says why the identity's password is not the one at Auth0 any more; empty:
-// nothing tells so.
+// staleSince says why the identity's password is no longer that at Auth0; empty: it is, as far
+// as ferry knows.
 func staleSince(record kratos.Record, profile mapping.Profile) string {
 	value, told := profile.Claims["last_password_reset"]
 	if !told || value == nil || !record.HasPassword {
@@ -243,7 +243,7 @@ func staleSince(record kratos.Record, profile mapping.Profile) string {
 	return ""
 }
 
-// differences are the paths that differ, without values.
+// differences lists the paths that differ, without values.
 func differences(ops []kratos.Op, err error) string {
 	if err != nil {
 		return plan.Violations(err)
@@ -263,7 +263,7 @@ func differences(ops []kratos.Op, err error) string {
 
 const maxPaths = 8
 
-// missing finds the users that no identity was seen of.
+// missing finds the users without an identity.
 func (r *reconciler) missing() error {
 	return r.users.each(func(line int) error {
 		if r.seen.Has(line) {

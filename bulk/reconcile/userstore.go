@@ -12,8 +12,8 @@ import (
 	"ferry/bulk/tempfile"
 )
 
-// userStore keeps plan rows in unlinked files, to be found by their lines: the rows
-// one after the other, and where each begins.
+// userStore keeps plan rows by line in two unlinked files: the rows one after the other, and
+// the place of each.
 type userStore struct {
 	rows, index *os.File
 	end         int64
@@ -69,7 +69,7 @@ func (s *userStore) get(line int) (plan.Row, error) {
 	return p, nil
 }
 
-// each goes through the lines in their order.
+// each calls do with the lines in order.
 func (s *userStore) each(do func(line int) error) error {
 	for line := range len(s.lines) * 64 {
 		if s.lines.Has(line) {

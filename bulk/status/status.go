@@ -19,32 +19,32 @@ import (
 	"ferry/kratos"
 )
 
-// Status is how far the migration is.
+// Status says how far the migration is.
 type Status struct {
-	// At is when it was read; reading takes seconds for tens of thousands.
+	// At is the time of the reading, which takes seconds for tens of thousands.
 	At time.Time `json:"at"`
-	// Total is how many identities Kratos has; Kinds counts them.
+	// Total is the number of identities in Kratos; Kinds counts them by kind.
 	Total int               `json:"total"`
 	Kinds map[kind.Kind]int `json:"kinds"`
-	// Unbound is how many of them record no Auth0 user: they never were Auth0's, or were
-	// imported by something else.
+	// Unbound is the number of identities that record no Auth0 user: they are not from
+	// Auth0, or another program imported them.
 	Unbound int `json:"unbound"`
-	// InactivePending is how many of the inactive ones still need the hook, should
-	// somebody activate them: without it, their logins end in an error.
+	// InactivePending is the number of inactive identities that still need the hook if they
+	// are activated: without it, their logins end in an error.
 	InactivePending int `json:"inactive_pending"`
-	// Crossed is the share of those that once were pending or could be, so not of who
-	// registered at Kratos: 1 when nobody needs Auth0 any more.
+	// Crossed is the share of imported identities with a password that no longer need Auth0;
+	// 1: none needs it.
 	Crossed float64 `json:"crossed"`
-	// LastDay and LastWeek are how many the hook brought across in that time.
+	// LastDay and LastWeek are the numbers of identities that migrated in that time.
 	LastDay  int `json:"migrated_last_day"`
 	LastWeek int `json:"migrated_last_week"`
-	// PerDay is the recent rate; Done when nobody would be pending if it stayed so, and
-	// nil where nothing tells. It never stays so: the last ones come late, or never. Both
-	// are zero in the first day after the first migration: an hour tells nothing of a day.
+	// PerDay is the recent rate. Done is when no identity would be pending at that rate, nil
+	// if that is not known. It is optimistic: the last users log in late, or never. Both are
+	// zero in the first day after the first migration.
 	PerDay float64    `json:"per_day"`
 	Done   *time.Time `json:"done,omitempty"`
 
-	native int // own passwords of those that record no Auth0 user
+	native int // own passwords of identities that record no Auth0 user
 }
 
 const (
@@ -52,13 +52,13 @@ const (
 	week = 7 * day
 )
 
-// Options are the options of Read. Kratos, Progress and Now are required.
+// Options say what to read. Kratos, Progress and Now must be set.
 type Options struct {
 	Kratos *kratos.Client
-	// Stragglers receives who is pending and active, as CSV; nil: no list.
+	// Stragglers receives the pending, active users, as CSV; nil: no list.
 	Stragglers io.Writer
-	// Users is an export of Auth0's users. The list has each straggler's last login,
-	// locale and name from there. Nil: no last login, and the others from the traits.
+	// Users is an export of Auth0's users, for each straggler's last login, locale and name.
+	// Nil: no last login, and locale and name from the traits.
 	Users    *userfile.Source
 	Progress progress.Reporter
 	Now      func() time.Time
@@ -116,7 +116,8 @@ func (s *Status) recent(at time.Time) {
 	}
 }
 
-// forecast takes the last week for the recent rate, or what there is of it.
+// forecast computes the rate from the last week, or from the part of it since the first
+// migration.
 func (s *Status) forecast(first time.Time) {
 	pending := s.Kinds[kind.Pending]
 	if crossed := s.Kinds[kind.Migrated] + s.Kinds[kind.Hash] + s.Kinds[kind.Own] - s.native; crossed+pending > 0 {

@@ -20,17 +20,17 @@ import (
 	"ferry/mapping"
 )
 
-// straggler is a person who is pending.
+// straggler is a user who is pending.
 type straggler struct {
 	address               string
 	verified              bool
 	identityID, userID    string
 	connection            string
-	importedAt, lastLogin time.Time // zero: not known
+	importedAt, lastLogin time.Time // zero: unknown
 	locale, name          string
 }
 
-// stragglers lists who is still pending, for a mail campaign.
+// stragglers is the list of pending users, for a mail campaign.
 type stragglers struct {
 	wanted bool
 	all    []straggler
@@ -48,8 +48,8 @@ func (s *stragglers) add(record kratos.Record) {
 	s.all = append(s.all, one)
 }
 
-// complete adds what a users file knows: the last login, and the locale and the name
-// where the traits have none.
+// complete adds what a users file has: the last login, and the locale and name if the traits
+// do not have them.
 func (s *stragglers) complete(ctx context.Context, users *userfile.Source, reporter progress.Reporter) error {
 	if !s.wanted || users == nil {
 		return nil
@@ -77,7 +77,7 @@ func (s *stragglers) complete(ctx context.Context, users *userfile.Source, repor
 	return nil
 }
 
-// write writes the list, who logged in last first.
+// write writes the list, the latest login first.
 func (s *stragglers) write(to io.Writer) error {
 	if !s.wanted {
 		return nil
@@ -106,7 +106,7 @@ func (s straggler) row() []string {
 	return row
 }
 
-// utc is empty for the zero time.
+// utc formats a time; the zero time is empty.
 func utc(at time.Time) string {
 	if at.IsZero() {
 		return ""
@@ -119,8 +119,8 @@ func textIn(values map[string]any, key string) string {
 	return strings.TrimSpace(text)
 }
 
-// nameIn finds a person's name in traits or claims: name, as a text or with first and
-// last, or given_name and family_name.
+// nameIn finds a user's name in traits or claims: name, as a string or with first and last,
+// or given_name and family_name.
 func nameIn(values map[string]any) string {
 	if name := textIn(values, "name"); name != "" {
 		return name
@@ -131,11 +131,11 @@ func nameIn(values map[string]any) string {
 	return strings.TrimSpace(textIn(values, "given_name") + " " + textIn(values, "family_name"))
 }
 
-// plainNumber is a phone number, which a spreadsheet takes for no more than a number.
+// plainNumber matches a phone number, which a spreadsheet does not compute.
 var plainNumber = regexp.MustCompile(`^\+[0-9 ]+$`)
 
-// escapeCSVCell puts a quote before a cell that a spreadsheet would compute: people choose
-// their names and addresses themselves, and operators open such a file.
+// escapeCSVCell puts a quote before a cell that a spreadsheet would run as a formula. Users
+// choose their names and addresses, and operators open the file.
 func escapeCSVCell(cell string) string {
 	if cell != "" && strings.ContainsRune("=+-@\t\r\n", rune(cell[0])) && !plainNumber.MatchString(cell) {
 		return "'" + cell
@@ -143,8 +143,8 @@ func escapeCSVCell(cell string) string {
 	return cell
 }
 
-// reach is where the person can be written to: an address that is verified before one
-// that is not, e-mail before anything else, and the identifier where there is neither.
+// reach returns the address to write to: a verified address before others, e-mail before
+// phone, and an identifier if there is no address.
 func reach(record kratos.Record) (address string, verified bool) {
 	all := slices.Clone(record.Addresses)
 	slices.SortStableFunc(all, func(a, b kratos.Address) int { return rankAddress(b) - rankAddress(a) })

@@ -46,10 +46,9 @@ type Change struct {
 	Cause   results.Cause
 }
 
-// Apply reads the identity and writes what Auth0 knows better: the profile, by the same
-// rules as a login, and that the user is blocked. It does not activate an identity that an
-// operator deactivated. It writes once, and a second time only to mark an address verified
-// that the first write added.
+// Apply updates the identity with the profile of the user, whose row of the users file is
+// user, and deactivates it if the user is blocked. It never activates an identity. An error
+// is one of Kratos.
 func (e Editor) Apply(ctx context.Context, userID string, user []byte, id string) (Change, error) {
 	profile, err := mapping.FromUser(user)
 	if err != nil {
@@ -67,7 +66,7 @@ func (e Editor) Apply(ctx context.Context, userID string, user []byte, id string
 	case kind.Primary(record) != userID:
 		return Change{results.Failed, results.Because(results.ReasonOther, "")}, nil
 	case record.Pending && !e.HookOff:
-		return Change{results.Skipped, results.Because(results.ReasonPending, "the migration hook may be at it; --hook-off where that is switched off")}, nil
+		return Change{results.Skipped, results.Because(results.ReasonPending, "the migration hook may be verifying its password; use --hook-off if the hook is switched off")}, nil
 	}
 	written := false
 	for range 2 {
@@ -87,7 +86,7 @@ func (e Editor) Apply(ctx context.Context, userID string, user []byte, id string
 			return Change{}, err
 		}
 		if record.PasswordDigest != before.PasswordDigest || record.Pending != before.Pending {
-			return Change{results.Updated, results.Because(results.ReasonPassword, "ask the person to try the new one")}, nil
+			return Change{results.Updated, results.Because(results.ReasonPassword, "ask the user to try the new one")}, nil
 		}
 		if len(unmarked) == 0 {
 			break

@@ -34,7 +34,7 @@ func (s *stack) refused(t *testing.T) {
 	}{
 		{s.finishArgs(), "the migration is open"},
 		{[]string{"finish", "--yes", "--hook-url", "http://127.0.0.1:9"}, "does `ferry serve` run there?"},
-		{[]string{"finish", "--yes", "--hook-url", s.kratos.PublicURL()}, "not an answer of ferry's hook"},
+		{[]string{"finish", "--yes", "--hook-url", s.kratos.PublicURL()}, "not one of ferry's hook"},
 	} {
 		cmd, ended := s.command(t.Context(), t, c.args...)
 		if a := ended(cmd.Run()); a.code != 1 || !strings.Contains(a.stderr, c.says) || a.stdout != "" {
