@@ -1,11 +1,10 @@
-// Package hashfile finds the password hash of one user in the export that Auth0's
-// support hands out: NDJSON in Mongo's extended form, or the same objects in a JSON array
-// or over several lines each, plain or gzipped. The hashes stay in the file; what is held
-// of an entry is where it begins, and a mark of whose it is. An entry is a line of
-// NDJSON, or an object of the other formats.
+// Package hashfile finds the password hash of a user in the export that Auth0's support
+// provides: NDJSON in Mongo's extended JSON, or the same objects in a JSON array or over
+// several lines, plain or gzipped. It holds only the offset of each entry, with a hash of
+// the user id; password hashes stay in the file.
 //
-// A hash is found by the user's id and by nothing else: an e-mail address in the file
-// is never looked at. No error holds a value of a line.
+// It finds entries by user id only, never by e-mail address. Errors contain no values of
+// the file.
 package hashfile
 
 import (
@@ -24,34 +23,33 @@ import (
 	"ferry/secret"
 )
 
-// Hash is one user's entry.
+// Hash is the entry of one user.
 type Hash struct {
 	// Subject is the user id, such as auth0|5dea9f9c82dd7c0e76e4ec93.
 	Subject string
-	// Hash is passwordHash as it stands.
+	// Hash is passwordHash, unchanged.
 	Hash secret.String
-	// SetAt is when the password was chosen; zero: not told.
+	// SetAt is when the password was set; zero if the file does not say.
 	SetAt              time.Time
 	Tenant, Connection string
-	// Twice is true where the file has several entries for the user and none of them is
-	// newer than all others: this is the first of the newest, and which one holds is
-	// not known.
+	// Twice reports that the file has several newest entries for the user. This is the
+	// first of them, and it is not known which one is current.
 	Twice bool
 }
 
 const (
-	// maxLine is many times what an entry has, in bytes.
+	// maxLine is the maximum size of an entry, many times the usual.
 	maxLine = 1 << 20
-	// maxTenants is how many tenants are told apart: one file has one.
+	// maxTenants is how many tenants are recorded. A file has one.
 	maxTenants = 16
 )
 
-// Index is a hash file that is open. Its methods are safe for concurrent use.
+// Index is an open hash file. Its methods are safe for concurrent use.
 type Index struct {
 	file     io.ReaderAt
 	close    func() error
-	size     int64 // unpacked
-	values   bool  // the entries are not lines
+	size     int64 // decompressed
+	values   bool  // the entries are not one per line
 	marker   func(subject string) uint64
 	places   places
 	tenants  []string
@@ -60,12 +58,12 @@ type Index struct {
 	digest   string
 }
 
-// Open reads the file once. One that is gzipped or cannot be read twice is copied,
-// unpacked, to a file in dir (empty: where the system has such files) that has no name
-// from the start and is gone once closed.
+// Open reads the file once. A file that is gzipped or cannot be read twice is copied,
+// decompressed, to an unnamed temporary file in dir; an empty dir is the system's
+// directory.
 //
-// An entry that is no hash is counted, see Unreadable. The error is that of a file
-// that cannot be read at all or only in part, or of ctx.
+// Entries that are not hashes are counted, see Unreadable. Open fails if the file cannot
+// be read to its end, or if ctx ends.
 func Open(ctx context.Context, name, dir string) (*Index, error) {
 	seed := maphash.MakeSeed()
 	x, err := open(ctx, name, dir, func(subject string) uint64 { return maphash.String(seed, subject) })
@@ -100,14 +98,15 @@ func open(ctx context.Context, name, dir string, marker func(string) uint64) (*I
 	return x, nil
 }
 
-// entries gives one entry after the other, and knows where the last one begins and ends.
+// entries reads entries one by one.
 type entries interface {
-	// next gives an entry until the next call; nothing, where there is none here.
+	// next returns an entry, valid until the next call. It is empty for a blank line.
 	next() ([]byte, error)
+	// place returns where the last entry begins and ends.
 	place() (start, end int64)
 }
 
-// readAll notes where each entry is.
+// readAll records where each entry is.
 func (x *Index) readAll(in io.Reader) error {
 	entries, err := x.newEntries(in)
 	if err != nil {
@@ -151,9 +150,8 @@ func (x *Index) refuse(number int) {
 	x.bad++
 }
 
-// Find reads the hash of a user; false: the file has none. Of several entries for him the
-// newest counts, see Hash.Twice. An error means that the file is no longer what it was,
-// or cannot be read.
+// Find returns the hash of a user, or false if the file has none. It returns the newest of
+// several entries, see Hash.Twice. It fails if the file changed or cannot be read.
 func (x *Index) Find(subject string) (Hash, bool, error) {
 	mark := x.marker(subject)
 	var best Hash
@@ -164,7 +162,7 @@ func (x *Index) Find(subject string) (Hash, bool, error) {
 			return Hash{}, false, fmt.Errorf("find hash: %w", err)
 		}
 		if hash.Subject != subject {
-			continue // another one with the same mark
+			continue // another user with the same mark
 		}
 		switch newer := hash.SetAt.Compare(best.SetAt); {
 		case !found || newer > 0:
@@ -177,10 +175,10 @@ func (x *Index) Find(subject string) (Hash, bool, error) {
 	return best, found, nil
 }
 
-// errChanged is an entry that is not the one which was there when the file was opened.
+// errChanged reports an entry that changed since the file was opened.
 var errChanged = errors.New("the hash file changed since it was opened: import a copy that no program writes to")
 
-// read reads the entry at an offset once more.
+// read reads the entry at an offset again.
 func (x *Index) read(offset int64, mark uint64) (Hash, error) {
 	at := lineAt
 	if x.values {
@@ -197,20 +195,20 @@ func (x *Index) read(offset int64, mark uint64) (Hash, error) {
 	return hash, nil
 }
 
-// Len is how many entries can be found, several of one user among them.
+// Len returns how many entries can be found, including several of one user.
 func (x *Index) Len() int { return x.places.n }
 
-// Tenants are those that the entries name, sorted; no more than 16.
+// Tenants returns the tenants that the entries name, sorted, at most 16.
 func (x *Index) Tenants() []string { return slices.Clone(x.tenants) }
 
-// Unreadable is how many entries are no hashes, and the number of the first, from 1.
-// Blank lines are not among them.
+// Unreadable returns how many entries are not hashes, and the number of the first, from 1.
+// Blank lines do not count.
 func (x *Index) Unreadable() (count, first int) { return x.bad, x.firstBad }
 
-// Digest is the BLAKE2b-256 of the file as it stands, packed or not, in hexadecimal digits.
+// Digest returns the BLAKE2b-256 of the file, not decompressed, in hexadecimal digits.
 func (x *Index) Digest() string { return x.digest }
 
-// Close gives the file back; what was unpacked is gone with it.
+// Close closes the file, and deletes the decompressed copy.
 func (x *Index) Close() error {
 	if err := x.close(); err != nil {
 		return fmt.Errorf("close hash file: %w", err)

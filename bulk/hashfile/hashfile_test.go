@@ -15,9 +15,9 @@ import (
 	"testing"
 	"time"
 
-	"ferry/bulk/inputfile"
-
 	"golang.org/x/crypto/blake2b"
+
+	"ferry/bulk/inputfile"
 )
 
 func pack(t *testing.T, text string) string {

@@ -24,11 +24,11 @@ func (x *Index) located(err error, number int) error {
 	return inputfile.At(err, "line", number)
 }
 
-// input is a file that is read for the first time.
+// input is a file during its first reading.
 type input struct {
-	file     *os.File // what lines are read from again
-	original *os.File // another one where it is copied
-	size     int64    // of the original; -1: not known
+	file     *os.File // the file that entries are read from again
+	original *os.File // differs from file if that is a copy
+	size     int64    // of the original; -1: unknown
 }
 
 func openInput(name, dir string) (*input, error) {
@@ -47,7 +47,7 @@ func openInput(name, dir string) (*input, error) {
 	return in, nil
 }
 
-// inspect reports whether a file that can be read twice is gzipped.
+// inspect finds the size of a regular file, and reports whether it is gzipped.
 func (in *input) inspect() (packed bool, err error) {
 	info, err := in.original.Stat()
 	switch {
@@ -74,8 +74,8 @@ func (in *input) closeOriginal() error {
 	return in.original.Close()
 }
 
-// reader gives the lines, until ctx ends, copies them where they are kept elsewhere,
-// and digests the original.
+// reader reads the decompressed file until ctx ends, copies it if it needs a copy, and
+// hashes the original.
 func (in *input) reader(ctx context.Context, sum io.Writer) (io.Reader, error) {
 	var read int64
 	raw := bufio.NewReaderSize(inputfile.ReaderFunc(func(p []byte) (int, error) {
@@ -83,7 +83,7 @@ func (in *input) reader(ctx context.Context, sum io.Writer) (io.Reader, error) {
 			return 0, err
 		}
 		n, err := in.original.Read(p)
-		_, _ = sum.Write(p[:n]) // a hash takes everything
+		_, _ = sum.Write(p[:n]) // a hash returns no errors
 		if read += int64(n); errors.Is(err, io.EOF) && read < in.size {
 			err = inputfile.ErrShrunk
 		}
@@ -104,7 +104,7 @@ func unpacked(raw *bufio.Reader) (io.Reader, error) {
 	return inputfile.Gunzip(raw)
 }
 
-// unnamed makes a file that only its owner may read and that is gone once closed.
+// unnamed creates a file that only its owner may read and that has no name.
 func unnamed(dir string) (*os.File, error) {
 	file, err := os.CreateTemp(dir, "ferry-hashes-*") // mode 0600
 	if err != nil {

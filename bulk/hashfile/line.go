@@ -12,7 +12,7 @@ import (
 	"ferry/strictjson"
 )
 
-// databases is the provider of every user that has a password in Auth0's own store.
+// databases is the provider of users with a password in Auth0's own store.
 const databases = "auth0|"
 
 var (
@@ -21,8 +21,8 @@ var (
 	errDate   = errors.New("password_set_date is not a date")
 )
 
-// line is one of the file. Ory's guide shows the id as _ID; a line with both is refused
-// by the decoder.
+// line is an entry of the file. Ory's guide shows the id as _ID; the decoder refuses a line
+// with both spellings.
 type line struct {
 	ID           jsontext.Value `json:"_id"`
 	UpperID      jsontext.Value `json:"_ID"`
@@ -33,8 +33,8 @@ type line struct {
 	Connection   string         `json:"connection"`
 }
 
-// parseLine reads one line. The user id is made of alt_id where there is one: it is the
-// id that the user was imported with, and the one that Auth0 knows him by.
+// parseLine reads one entry. The user id is alt_id if there is one: the id with which the
+// user was imported into Auth0, and that Auth0 uses.
 func parseLine(text []byte) (Hash, error) {
 	var read line
 	if err := strictjson.Unmarshal(text, &read); err != nil {
@@ -59,8 +59,8 @@ func parseLine(text []byte) (Hash, error) {
 	}, nil
 }
 
-// objectID reads {"$oid":"…"}, or a text. The keys of the whole line have been looked at
-// already, here as in what follows.
+// objectID reads {"$oid":"…"}, or a text. The strict decoder has checked the keys of the
+// whole line already.
 func objectID(values ...jsontext.Value) (id string, err error) {
 	for _, value := range values {
 		var object struct {
@@ -83,8 +83,8 @@ func objectID(values ...jsontext.Value) (id string, err error) {
 	return "", errNoID
 }
 
-// parseDate reads {"$date":…} with a text, with milliseconds, or with milliseconds as
-// {"$numberLong":"…"}; or a text by itself. Nothing, and null, is no date.
+// parseDate reads a text, or {"$date":…} with a text, with milliseconds, or with
+// milliseconds as {"$numberLong":"…"}. Without a value, or with null, the time is zero.
 func parseDate(value jsontext.Value) (time.Time, error) {
 	if len(value) == 0 {
 		return time.Time{}, nil

@@ -11,8 +11,7 @@ import (
 	"ferry/bulk/jsonstream"
 )
 
-// newEntries tells by the first bytes how the entries stand in the file, and passes
-// over an UTF-8 byte order mark.
+// newEntries detects the format from the first bytes, and skips a UTF-8 byte order mark.
 func (x *Index) newEntries(unbuffered io.Reader) (entries, error) {
 	in := bufio.NewReaderSize(unbuffered, inputfile.BufferSize)
 	text, err := in.Peek(inputfile.BufferSize)
@@ -26,7 +25,7 @@ func (x *Index) newEntries(unbuffered io.Reader) (entries, error) {
 		return nil, errEncrypted
 	case foreign:
 		return nil, inputfile.NewFault("the file is "+what, advice)
-	case !marked && len(text) > 0 && text[0] >= 0x80: // no JSON begins so
+	case !marked && len(text) > 0 && text[0] >= 0x80: // JSON does not begin with such a byte
 		return nil, errEncrypted
 	}
 	base := int64(len(text) - len(rest))
@@ -46,14 +45,14 @@ func (x *Index) newEntries(unbuffered io.Reader) (entries, error) {
 
 const (
 	pgpArmour = "-----BEGIN PGP"
-	// mostHeld bounds an object that is too long, but is passed over.
+	// mostHeld is the maximum size of an object that is too long and is skipped.
 	mostHeld = 16 * maxLine
 )
 
-// values reads one object after the other and knows where each begins.
+// values reads entries that are JSON objects over any number of lines.
 type values struct {
 	in         *jsonstream.Reader
-	base       int64 // what stands before the JSON
+	base       int64 // where the JSON begins
 	start, end int64
 }
 
@@ -72,7 +71,7 @@ func (v *values) next() ([]byte, error) {
 	return text, nil
 }
 
-// valueFault says what is wrong with the file.
+// valueFault returns an error about the file.
 func valueFault(err error) error {
 	switch {
 	case errors.Is(err, jsonstream.ErrCut):
@@ -83,7 +82,7 @@ func valueFault(err error) error {
 	return err
 }
 
-// valueAt reads the object that begins at an offset, of a file that had the size.
+// valueAt reads the object that begins at an offset of a file of the given size.
 func valueAt(file io.ReaderAt, offset, size int64) ([]byte, error) {
 	in := io.NewSectionReader(file, offset, size-offset)
 	text, err := jsonstream.NewReader(in, jsonstream.Objects, mostHeld).Next()
