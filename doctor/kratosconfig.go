@@ -58,18 +58,18 @@ func (e *doctor) kratosConfig(ctx context.Context) []Check {
 }
 
 func (e *doctor) checkHook() Check {
-	enabled := e.config.get(hookPath("enabled")...)
+	enabled := e.config.get(wiring.MigrateHookKeys("enabled")...)
 	switch {
 	case e.config.get("selfservice", "methods", "password", "enabled") == false:
 		return fail("set selfservice.methods.password.enabled to true", "logins with a password are switched off in Kratos: nobody can cross")
 	case enabled == false:
-		return fail("set "+strings.Join(hookPath("enabled"), ".")+" to true; "+fixMerge,
+		return fail("set "+strings.Join(wiring.MigrateHookKeys("enabled"), ".")+" to true; "+fixMerge,
 			"the migration hook is switched off: logins of pending people end in a 500")
-	case e.config.get(hookPath()...) == nil:
-		return fail(fixMerge+"; where Kratos has all of it in its environment, "+variable(hookPath("enabled")...)+" and the others, this is no fault",
+	case e.config.get(wiring.MigrateHookKeys()...) == nil:
+		return fail(fixMerge+"; where Kratos has all of it in its environment, "+wiring.Variable(wiring.MigrateHookKeys("enabled")...)+" and the others, this is no fault",
 			"the migration hook is not in the file: without it, logins of pending people end in a 500")
 	case enabled == nil:
-		return warn("see that Kratos has "+variable(hookPath("enabled")...)+"=true in its environment, or put it into the file; "+fixMerge,
+		return warn("see that Kratos has "+wiring.Variable(wiring.MigrateHookKeys("enabled")...)+"=true in its environment, or put it into the file; "+fixMerge,
 			"that the migration hook is on is not in the file: while it is off, logins of pending people end in a 500")
 	case enabled != true:
 		return warn("write true", "whether the migration hook is on cannot be told from the file")
@@ -82,7 +82,7 @@ func (e *doctor) checkURL() Check {
 	u, err := url.Parse(address)
 	switch {
 	case address == "":
-		return warn("see that Kratos has "+variable(hookPath("config", "url")...)+" in its environment, or put it into the file; "+fixMerge, "the migration hook has no url in the file")
+		return warn("see that Kratos has "+wiring.Variable(wiring.MigrateHookKeys("config", "url")...)+" in its environment, or put it into the file; "+fixMerge, "the migration hook has no url in the file")
 	case unresolved(address):
 		return warn("run doctor with the file as Kratos gets it", "the hook's url is filled in later: it cannot be looked at")
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
@@ -105,7 +105,7 @@ func isLoopback(host string) bool {
 }
 
 func (e *doctor) checkKey() Check {
-	if e.config.get(hookPath("config")...) == nil {
+	if e.config.get(wiring.MigrateHookKeys("config")...) == nil {
 		return warn(fixMerge, "the migration hook is not in the file, nor the key that it sends")
 	}
 	return e.keyOf(e.config.migration(), "the migration hook", "logins of pending people end in a 502")
@@ -152,7 +152,7 @@ func (e *doctor) checkAfterLogin() Check {
 	hooks := e.config.afterLogin()
 	ours := ferrys(hooks)
 	switch {
-	case len(ours) == 0 && len(ferrys(e.config.list(afterPath("hooks")...))) > 0:
+	case len(ours) == 0 && len(ferrys(e.config.list(wiring.AfterLoginKeys("hooks")...))) > 0:
 		return fail("move ferry's web_hook into login.after.password.hooks",
 			"ferry's hook stands under login.after.hooks, which do not run where login.after.password.hooks are: nothing of a profile is brought along")
 	case len(ours) == 0:
@@ -196,7 +196,7 @@ func (e *doctor) checkResponse() Check {
 }
 
 func (e *doctor) checkShadowed() Check {
-	own, global := e.config.list(afterPath("password", "hooks")...), e.config.list(afterPath("hooks")...)
+	own, global := e.config.list(wiring.AfterLoginKeys("password", "hooks")...), e.config.list(wiring.AfterLoginKeys("hooks")...)
 	if len(own) == 0 {
 		return ok("no list of hooks hides another")
 	}
@@ -216,8 +216,7 @@ func (e *doctor) checkClients() Check {
 	}
 	ip, err := netip.ParseAddr(u.Hostname())
 	named := err != nil
-	carrier := netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64}), 10)
-	if !named && (ip.IsUnspecified() || carrier.Contains(ip.Unmap())) {
+	if !named && wiring.NeverCalled(ip.Unmap()) {
 		return fail("give ferry an address in 10/8, 172.16/12, 192.168/16 or fc00::/7, or a public one",
 			"Kratos never calls %s, under no setting: neither 0.0.0.0 nor 100.64.0.0/10. It looks like an outage of ferry, a 502 after three seconds", ip)
 	}

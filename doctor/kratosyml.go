@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"reflect"
 	"regexp"
-	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -45,23 +44,10 @@ func parseKratosConfig(text []byte) (*kratosConfig, error) {
 	return &kratosConfig{values}, nil
 }
 
-// lookup walks down a path; steps through lists are indexes. nil: nothing is there.
+// lookup returns the value at a path, or nil.
 func lookup(value any, path ...string) any {
-	for _, step := range path {
-		switch here := value.(type) {
-		case map[string]any:
-			value = here[step]
-		case []any:
-			i, err := strconv.Atoi(step)
-			if err != nil || i < 0 || i >= len(here) {
-				return nil
-			}
-			value = here[i]
-		default:
-			return nil
-		}
-	}
-	return value
+	found, _ := wiring.Lookup(value, path...)
+	return found
 }
 
 func (k *kratosConfig) get(path ...string) any {
@@ -84,17 +70,6 @@ func (k *kratosConfig) list(path ...string) []any {
 // unresolved: something fills the value in before Kratos reads it.
 func unresolved(text string) bool { return strings.Contains(text, "${") }
 
-// variable is the environment variable that sets a key of Kratos'.
-func variable(path ...string) string { return strings.ToUpper(strings.Join(path, "_")) }
-
-func hookPath(below ...string) []string {
-	return append([]string{"selfservice", "methods", "password", "config", "migrate_hook"}, below...)
-}
-
-func afterPath(below ...string) []string {
-	return append([]string{"selfservice", "flows", "login", "after"}, below...)
-}
-
 // call is how Kratos calls a hook.
 type call struct {
 	url, method, body string
@@ -116,7 +91,7 @@ func callOf(config any) call {
 }
 
 // migration is the call of the migration hook.
-func (k *kratosConfig) migration() call { return callOf(k.get(hookPath("config")...)) }
+func (k *kratosConfig) migration() call { return callOf(k.get(wiring.MigrateHookKeys("config")...)) }
 
 // afterLogin are the hooks that run after a login with a password: those of all logins
 // only where there are none for passwords.
@@ -125,10 +100,10 @@ func (k *kratosConfig) afterLogin() []any { return k.after("password") }
 // after are the hooks that run after a login by the method: those of all logins only where
 // there are none of its own.
 func (k *kratosConfig) after(method string) []any {
-	if hooks := k.list(afterPath(method, "hooks")...); len(hooks) > 0 {
+	if hooks := k.list(wiring.AfterLoginKeys(method, "hooks")...); len(hooks) > 0 {
 		return hooks
 	}
-	return k.list(afterPath("hooks")...)
+	return k.list(wiring.AfterLoginKeys("hooks")...)
 }
 
 // ferrys are the calls of ferry's after-login hook in a list.

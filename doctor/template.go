@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-jsonnet"
 
 	"ferry/strictjson"
+	"ferry/wiring"
 )
 
 const (
@@ -163,8 +164,8 @@ func (e *doctor) checkTemplate(ctx context.Context) Check {
 // checkNoTemplate sees that there is none for a Kratos that takes none.
 func (e *doctor) checkNoTemplate() Check {
 	switch {
-	case e.config.get(hookPath("config", "body")...) != nil:
-		return fail("take the body out of "+strings.Join(hookPath("config"), ".")+"; `ferry kratos-config --kratos-version 1.3.1 --merge FILE` names its line",
+	case e.config.get(wiring.MigrateHookKeys("config", "body")...) != nil:
+		return fail("take the body out of "+strings.Join(wiring.MigrateHookKeys("config"), ".")+"; `ferry kratos-config --kratos-version 1.3.1 --merge FILE` names its line",
 			"the migration hook has a template, and the Kratos that runs takes none: 1.3.1 does not start with this file")
 	case e.Settings.ForwardClientIP:
 		return warn(fixAddress, "this Kratos takes no template for the migration hook, so ferry never learns the person's address, and FERRY_AUTH0_FORWARD_CLIENT_IP does nothing")

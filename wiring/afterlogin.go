@@ -2,20 +2,20 @@ package wiring
 
 import (
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
 )
 
-// afterLogin puts ferry's hook into the list of logins with a password, or brings it
-// up to date where it is.
+// afterLogin adds ferry's hook to the hooks after a login with a password, or updates it.
 func (m *merger) afterLogin() error {
-	hooks, _ := m.get(afterPath("password", "hooks")...).([]any)
-	global, _ := m.get(afterPath("hooks")...).([]any)
+	hooks, _ := m.get(AfterLoginKeys("password", "hooks")...).([]any)
+	global, _ := m.get(AfterLoginKeys("hooks")...).([]any)
 	switch ours := indexes(hooks); {
 	case len(hooks) == 0 && len(indexes(global)) > 0:
-		return m.updateHooks(global, afterPath("hooks")...)
+		return m.updateHooks(global, AfterLoginKeys("hooks")...)
 	case len(hooks) == 0:
 		return m.newHooks(global)
 	case len(ours) == 0:
@@ -26,19 +26,19 @@ func (m *merger) afterLogin() error {
 		if err := m.appendCopies(); err != nil {
 			return err
 		}
-		return m.updateHooks(hooks, afterPath("password", "hooks")...)
+		return m.updateHooks(hooks, AfterLoginKeys("password", "hooks")...)
 	default:
 		m.warnShadowed(hooks, global)
-		return m.updateHooks(hooks, afterPath("password", "hooks")...)
+		return m.updateHooks(hooks, AfterLoginKeys("password", "hooks")...)
 	}
 }
 
-// indexes are those of ferry's hooks in a list.
+// indexes returns the indexes of ferry's hooks in a list.
 func indexes(hooks []any) []int {
 	var ours []int
 	for i, hook := range hooks {
-		name, _ := lookup(hook, "hook")
-		address, _ := lookup(hook, "config", "url")
+		name, _ := Lookup(hook, "hook")
+		address, _ := Lookup(hook, "config", "url")
 		if text, ok := address.(string); ok && name == webHook && strings.HasSuffix(text, AfterLoginPath) {
 			ours = append(ours, i)
 		}
@@ -46,25 +46,20 @@ func indexes(hooks []any) []int {
 	return ours
 }
 
-// warnShadowed tells of hooks that the operator's own list switches off already.
+// warnShadowed notes the hooks that the operator's own list already switches off.
 func (m *merger) warnShadowed(hooks, global []any) {
 	for _, hook := range global {
-		if name, ok := lookup(hook, "hook"); ok && !contains(hooks, hook) {
-			m.note("login.after.hooks has %v, which login.after.password.hooks lacks: it does not run after logins with a password, nor did it before", name)
+		if name, ok := Lookup(hook, "hook"); ok && !contains(hooks, hook) {
+			m.note("login.after.hooks has %v, which login.after.password.hooks does not have: it does not run after logins with a password, and did not before", name)
 		}
 	}
 }
 
 func contains(hooks []any, hook any) bool {
-	for _, one := range hooks {
-		if reflect.DeepEqual(one, hook) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(hooks, func(one any) bool { return reflect.DeepEqual(one, hook) })
 }
 
-// newHooks makes the list for logins with a password, which until now there was none of.
+// newHooks creates the list of hooks after a login with a password.
 func (m *merger) newHooks(global []any) error {
 	m.keyUnknown()
 	hooks := []node{m.o.afterLoginNode()}
@@ -75,7 +70,7 @@ func (m *merger) newHooks(global []any) error {
 		}
 		hooks = append(hooks, copied)
 	}
-	path := afterPath("password", "hooks")
+	path := AfterLoginKeys("password", "hooks")
 	at, missing, err := m.locate(path...)
 	if err != nil {
 		return err
@@ -84,52 +79,26 @@ func (m *merger) newHooks(global []any) error {
 		list := node{key: "hooks", children: hooks}
 		return m.insert(at, within(missing[:len(missing)-1], list))
 	}
-	return m.fill(at, hooks)
+	return m.insert(at, hooks...)
 }
 
-// fill writes items into a list that has none.
-func (m *merger) fill(at place, items []node) error {
-	s := m.style(at)
-	column := at.column + s.list
-	at, ok := m.emptied(at)
-	if !ok {
-		return at.cannot("cannot be edited: write it in block style, a dash for each item")
-	}
-	var lines []string
-	for _, item := range items {
-		lines = append(lines, s.lines(item, column)...)
-	}
-	end := m.last(at, column)
-	return m.splice(end, end, lines)
-}
-
-// firstHook puts ferry's hook at the beginning of a list that has items. By the time
-// that Kratos runs the list, the password has been proven; a hook before ferry's that
-// ends the login, such as require_verified_address, would keep from ferry that it was.
-// All of them stay in force.
+// firstHook inserts ferry's hook before the items of a list. When Kratos runs the list, the
+// password was right. If a hook before ferry's ended the login, such as
+// require_verified_address, ferry would not learn of it. The other hooks still run.
 func (m *merger) firstHook() error {
-	at, _, err := m.locate(afterPath("password", "hooks")...)
+	at, _, err := m.locate(AfterLoginKeys("password", "hooks")...)
 	if err != nil {
 		return err
 	}
 	column, ok := m.below(at)
 	if !ok {
-		return at.cannot("cannot be edited: write it in block style, a dash for each item")
+		return at.cannot(notBlockStyle)
 	}
 	begin := m.listBegin(at, column)
 	return m.splice(begin, begin, m.itemStyle(at).lines(m.o.afterLoginNode(), column))
 }
 
-// listEnd is the line behind a list's last one. Comments at the dashes' own column
-// belong to the list only where that is not the column of the key above it, too.
-func (m *merger) listEnd(at place, column int) int {
-	if column == at.column {
-		column++
-	}
-	return m.last(at, column)
-}
-
-// itemStyle is the style of a list, from a dash to its keys as its items have it.
+// itemStyle returns the style of a list, with the distance from a dash to its keys.
 func (m *merger) itemStyle(at place) style {
 	s := m.style(at)
 	list, ok := at.value.(*ast.SequenceNode)
@@ -148,8 +117,7 @@ func (m *merger) itemStyle(at place) style {
 	return s
 }
 
-// updateHooks brings ferry's hooks in a list up to date, and the first of them to its
-// beginning.
+// updateHooks updates ferry's hooks in a list, and moves the first of them to the top.
 func (m *merger) updateHooks(hooks []any, list ...string) error {
 	ours := indexes(hooks)
 	if ours[0] > 0 {
@@ -159,7 +127,7 @@ func (m *merger) updateHooks(hooks []any, list ...string) error {
 		ours[0] = 0
 	}
 	if len(ours) > 1 {
-		m.note("%s calls ferry %d times: once is enough", strings.Join(list, "."), len(ours))
+		m.note("%s calls ferry %d times: one call is enough", strings.Join(list, "."), len(ours))
 	}
 	for _, i := range ours {
 		if err := m.updateHook(append(list[:len(list):len(list)], strconv.Itoa(i), "config")...); err != nil {
@@ -169,8 +137,8 @@ func (m *merger) updateHooks(hooks []any, list ...string) error {
 	return nil
 }
 
-// answered is what Kratos will do with ferry's answer: what the options say, else what
-// the file does.
+// answered returns what Kratos will do with ferry's answer: what the options say, or else
+// what the file says.
 func (m *merger) answered(response any) string {
 	if there, ok := response.(map[string]any); m.o.Response == "" && ok && there[Parse] == true {
 		return Parse

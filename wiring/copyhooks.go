@@ -6,13 +6,13 @@ import (
 	"github.com/goccy/go-yaml/ast"
 )
 
-// copiedComment stands above the copies, and tells Remove which hooks are copies.
+// copiedComment is above the copies. Remove recognises copies by it.
 const copiedComment = "# Copied from login.after.hooks, which do not run where this list is."
 
-// copies are the items of login.after.hooks, comments and all, for the list of logins
-// with a password.
+// copies returns the items of login.after.hooks with their comments, for the list of hooks
+// after a login with a password.
 func (m *merger) copies() (node, error) {
-	from, _, err := m.locate(afterPath("hooks")...)
+	from, _, err := m.locate(AfterLoginKeys("hooks")...)
 	if err != nil {
 		return node{}, err
 	}
@@ -20,35 +20,30 @@ func (m *merger) copies() (node, error) {
 	return node{raw: append([]string{copiedComment}, items...)}, err
 }
 
-// appendCopies puts them behind ferry's hook, which was alone in its list.
+// appendCopies adds them after ferry's hook, the only one in its list.
 func (m *merger) appendCopies() error {
 	copied, err := m.copies()
 	if err != nil {
 		return err
 	}
-	at, _, err := m.locate(afterPath("password", "hooks")...)
+	at, _, err := m.locate(AfterLoginKeys("password", "hooks")...)
 	if err != nil {
 		return err
 	}
-	column, ok := m.below(at)
-	if !ok {
-		return at.cannot("cannot be edited: write it in block style, a dash for each item")
-	}
-	end := m.listEnd(at, column)
-	return m.splice(end, end, plain().lines(copied, column))
+	return m.insert(at, copied)
 }
 
-// items are the lines of a list's items, moved to column 0. Comments behind the last
-// item are about something else.
+// items returns the lines of a list's items, moved to column 0, without comments after the
+// last item.
 func (m *merger) items(from place) ([]string, error) {
 	list, ok := from.value.(*ast.SequenceNode)
 	if !ok {
-		return nil, from.cannot("cannot be copied: write it in block style, a dash for each item")
+		return nil, from.cannot("cannot be copied: write it in block style, with a dash for each item")
 	}
 	var anchors anchorFinder
 	ast.Walk(&anchors, list)
 	if anchors.found {
-		return nil, from.cannot("holds an anchor (&), which a copy would define twice: write it out")
+		return nil, from.cannot("contains an anchor (&), which a copy would define twice: replace the anchor and its aliases by their value")
 	}
 	var lines []string
 	if list.IsFlowStyle {
@@ -65,7 +60,7 @@ func (m *merger) items(from place) ([]string, error) {
 	return lines, nil
 }
 
-// shifted moves a line by columns to the right or, as far as it has blanks, the left.
+// shifted moves a line to the right, or to the left as far as it has blanks.
 func shifted(line string, by int) string {
 	if strings.TrimSpace(line) == "" || by == 0 {
 		return line

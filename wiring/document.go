@@ -12,20 +12,19 @@ import (
 	"github.com/goccy/go-yaml/parser"
 )
 
-// document is one YAML document: its lines, which are what is edited, and what a
-// parser reads in them.
+// document is one YAML document: its lines, which are edited, and their parsed form.
 type document struct {
 	lines []string // each with its own line end
 	root  ast.Node
 	all   map[string]any
-	end   int // the line after the root's last one
-	// base are the keys above Kratos' configuration where another file nests it.
+	end   int // the line after the last one of the root
+	// base is the path of Kratos' configuration in a file that nests it.
 	base   []string
-	top    place          // what base leads to, else the root
-	values map[string]any // what stands there
+	top    place          // the place at base
+	values map[string]any // the values at base
 }
 
-// byteOrderMark may begin a file; the parser does not see it.
+// byteOrderMark may begin a file. It is hidden from the parser.
 const byteOrderMark = "\ufeff"
 
 func parse(text string, base ...string) (*document, error) {
@@ -36,14 +35,14 @@ func parse(text string, base ...string) (*document, error) {
 	return d, d.read()
 }
 
-// text is the whole file.
+// text returns the whole file.
 func (d *document) text() string { return strings.Join(d.lines, "") }
 
-// read parses the lines anew.
+// read parses the lines.
 func (d *document) read() error {
 	text := strings.ReplaceAll(strings.TrimPrefix(d.text(), byteOrderMark), "\r\n", "\n")
 	if strings.Contains(text, "\r") {
-		return errors.New("read kratos.yml: a carriage return stands without a line feed")
+		return errors.New("read kratos.yml: there is a carriage return without a line feed")
 	}
 	file, err := parser.ParseBytes([]byte(text), 0)
 	if err != nil {
@@ -51,7 +50,7 @@ func (d *document) read() error {
 	}
 	bodies := 0
 	for _, doc := range file.Docs {
-		if doc == nil { // so the parser says that there is nothing
+		if doc == nil { // an empty document
 			continue
 		}
 		switch body := doc.Body.(type) {
@@ -63,14 +62,14 @@ func (d *document) read() error {
 				d.end = doc.End.Position.Line - 1
 			}
 		default:
-			return errors.New("read kratos.yml: it is not a mapping; TOML cannot be merged, nor a list")
+			return errors.New("read kratos.yml: it is not a mapping; TOML and lists cannot be merged")
 		}
 	}
 	if bodies == 0 {
-		return errors.New("read kratos.yml: it holds 0 documents instead of one: into an empty file goes what is printed without a merge")
+		return errors.New("read kratos.yml: it contains 0 documents instead of one: put the output without --merge into an empty file")
 	}
 	if bodies > 1 {
-		return fmt.Errorf("read kratos.yml: it holds %d documents instead of one", bodies)
+		return fmt.Errorf("read kratos.yml: it contains %d documents instead of one", bodies)
 	}
 	d.all = nil
 	decoder := yaml.NewDecoder(bytes.NewReader([]byte(text)))
@@ -83,7 +82,7 @@ func (d *document) read() error {
 	return d.enter()
 }
 
-// enter walks to where base leads.
+// enter finds the place at base.
 func (d *document) enter() error {
 	d.top, d.values = place{line: -1, end: d.end, value: bare(d.root)}, d.all
 	for i, key := range d.base {
@@ -91,39 +90,39 @@ func (d *document) enter() error {
 		if err != nil {
 			return err
 		}
-		inner, ok := lookup(d.values, key)
+		inner, ok := Lookup(d.values, key)
 		if d.values, _ = inner.(map[string]any); !found || !ok || d.values == nil {
-			return fmt.Errorf("read kratos.yml: %s is not a mapping in it", strings.Join(d.base[:i+1], "."))
+			return fmt.Errorf("read kratos.yml: %s is not a mapping", strings.Join(d.base[:i+1], "."))
 		}
 		d.top = next
 	}
 	return nil
 }
 
-// reason is the parser's error without the excerpt of the file, which may hold a
+// reason returns the parser's error without its excerpt of the file, which may contain a
 // secret.
 func reason(err error) string {
 	var syntax yaml.Error
 	if !errors.As(err, &syntax) || syntax.GetToken() == nil {
-		return "it is not YAML"
+		return "it is not valid YAML"
 	}
-	return fmt.Sprintf("line %d is not YAML that can be read", syntax.GetToken().Position.Line)
+	return fmt.Sprintf("line %d is not valid YAML", syntax.GetToken().Position.Line)
 }
 
-// place is where an entry of a mapping, an item of a list or the root stands.
+// place is the position of an entry of a mapping, an item of a list, or the root.
 type place struct {
 	path   string   // for errors
-	keys   []string // the same from the root of the file
-	line   int      // of the key or the dash, from 0; -1: the root
-	column int      // of the key or the dash, in bytes from 0
-	colon  int      // behind the key's colon or the dash, in bytes from 0
-	end    int      // the line after the last that can belong to it
+	keys   []string // the path from the root of the file
+	line   int      // line of the key or the dash, from 0; -1: the root
+	column int      // column of the key or the dash, in bytes from 0
+	colon  int      // column after the key's colon or the dash, in bytes from 0
+	end    int      // the line after the last one that can belong to it
 	value  ast.Node
 	keyed  bool // an entry of a mapping
 }
 
-// lookup finds a value by its path; the steps through lists are indexes.
-func lookup(value any, path ...string) (any, bool) {
+// Lookup returns the value at a path. The steps through lists are indexes.
+func Lookup(value any, path ...string) (any, bool) {
 	for _, step := range path {
 		switch here := value.(type) {
 		case map[string]any:
@@ -145,9 +144,8 @@ func lookup(value any, path ...string) (any, bool) {
 	return value, true
 }
 
-// locate walks down a path as far as the file has it: the place it comes to and the
-// steps that are not there. What cannot be edited on the way is an error that names
-// the line.
+// locate follows a path as far as the file has it. It returns the last place and the
+// missing steps. If something on the way cannot be edited, the error names its line.
 func (d *document) locate(path ...string) (at place, missing []string, err error) {
 	at = d.top
 	for i, step := range path {
@@ -160,7 +158,7 @@ func (d *document) locate(path ...string) (at place, missing []string, err error
 	return at, nil, nil
 }
 
-// bare is a value without its anchor.
+// bare returns a value without its anchor.
 func bare(value ast.Node) ast.Node {
 	if anchor, ok := value.(*ast.AnchorNode); ok {
 		return bare(anchor.Value)
@@ -178,7 +176,7 @@ func (d *document) step(at place, key string, above []string) (next place, found
 			if len(value.Values) == 0 {
 				return place{}, false, nil
 			}
-			return place{}, false, at.cannot("is written in flow style, {...}: write it in block style, a line for each key")
+			return place{}, false, at.cannot("is written in flow style, {...}: write it in block style, with a line for each key")
 		}
 		return d.entry(at, value.Values, keys)
 	case *ast.MappingValueNode:
@@ -186,12 +184,12 @@ func (d *document) step(at place, key string, above []string) (next place, found
 	case *ast.SequenceNode:
 		return d.item(at, value, keys)
 	case *ast.AliasNode:
-		return place{}, false, at.cannot("is an alias: write out what it stands for")
+		return place{}, false, at.cannot("is an alias: replace it by its value")
 	}
 	return place{}, false, at.cannot("is neither a mapping nor a list that can be edited")
 }
 
-// cannot is the error about a place that cannot be edited.
+// cannot returns an error about a place that cannot be edited.
 func (p place) cannot(why string) error {
 	return fmt.Errorf("edit kratos.yml: line %d: %s %s", p.line+1, p.path, why)
 }
@@ -217,8 +215,8 @@ func (d *document) entry(at place, entries []*ast.MappingValueNode, keys []strin
 		if !entry.Key.IsMergeKey() {
 			continue
 		}
-		if _, merged := lookup(d.all, append(at.keys[:len(at.keys):len(at.keys)], key)...); merged {
-			return place{}, false, at.cannot("takes " + key + " from an alias (<<): write it out")
+		if _, merged := Lookup(d.all, append(at.keys[:len(at.keys):len(at.keys)], key)...); merged {
+			return place{}, false, at.cannot("takes " + key + " from an alias (<<): replace the alias by its value")
 		}
 	}
 	return place{}, false, nil
@@ -231,7 +229,7 @@ func (d *document) item(at place, list *ast.SequenceNode, keys []string) (next p
 		return place{}, false, at.cannot("is a list, not a mapping")
 	}
 	if list.IsFlowStyle {
-		return place{}, false, at.cannot("is written in flow style, [...]: write it in block style, a dash for each item")
+		return place{}, false, at.cannot("is written in flow style, [...]: write it in block style, with a dash for each item")
 	}
 	if i >= len(list.Entries) {
 		return place{}, false, nil
@@ -247,9 +245,9 @@ func (d *document) item(at place, list *ast.SequenceNode, keys []string) (next p
 	return next, true, nil
 }
 
-// columns turns the parser's positions, in characters from 1, into bytes from 0, and
-// checks that the mark (a colon, a dash) is where the parser saw it, on the line of
-// what it belongs to. behind 0: it is not.
+// columns converts the parser's positions, in characters from 1, to bytes from 0. It checks
+// that the mark, a colon or a dash, is at its position and on the line of its key. If not,
+// behind is 0.
 func (d *document) columns(line, column, markLine, markColumn int, mark byte) (start, behind int) {
 	if line != markLine || line < 1 || line > len(d.lines) || column < 1 || markColumn < column {
 		return 0, 0
@@ -267,7 +265,7 @@ func (d *document) columns(line, column, markLine, markColumn int, mark byte) (s
 	return start, at + 1
 }
 
-// bareLine is a line without its end, and without the byte order mark.
+// bareLine returns a line without its line end and the byte order mark.
 func (d *document) bareLine(i int) string {
 	line := strings.TrimRight(d.lines[i], "\r\n")
 	if i == 0 {

@@ -11,8 +11,8 @@ import (
 	"github.com/goccy/go-yaml/ast"
 )
 
-// splice puts lines, without their ends, in place of those from line first up to but
-// not including line end, and parses the result.
+// splice replaces the lines from first up to but not including end by lines without line
+// ends, and parses the result.
 func (d *document) splice(first, end int, lines []string) error {
 	ending := lineEnd(d.lines[0])
 	fresh := make([]string, 0, len(lines))
@@ -25,12 +25,12 @@ func (d *document) splice(first, end int, lines []string) error {
 		d.lines[0] = byteOrderMark + d.lines[0]
 	}
 	if err := d.read(); err != nil {
-		return fmt.Errorf("edit kratos.yml: what was written at line %d does not fit: %w", first+1, err)
+		return fmt.Errorf("edit kratos.yml: the result of the edit at line %d is not valid: %w", first+1, err)
 	}
 	return nil
 }
 
-// lineEnd is how a text ends its lines.
+// lineEnd returns the line end that a text uses.
 func lineEnd(text string) string {
 	if line, _, ended := strings.Cut(text, "\n"); ended && strings.HasSuffix(line, "\r") {
 		return "\r\n"
@@ -38,7 +38,7 @@ func lineEnd(text string) string {
 	return "\n"
 }
 
-// indent is the column of a line's first character; -1: the line is blank.
+// indent returns the column of a line's first character, or -1 for a blank line.
 func (d *document) indent(line int) int {
 	text := d.bareLine(line)
 	trimmed := strings.TrimLeft(text, " ")
@@ -52,8 +52,8 @@ func (d *document) isComment(line int) bool {
 	return strings.HasPrefix(strings.TrimLeft(d.bareLine(line), " \t"), "#")
 }
 
-// last is the line behind the last one that belongs to a place: blank lines at its
-// end do not, nor comments to the left of column, which are about what follows.
+// last returns the line after the last one that belongs to a place. Blank lines at its
+// end, and comments to the left of column, belong to what follows.
 func (d *document) last(at place, column int) int {
 	end := at.end
 	for end > at.line+1 && (d.indent(end-1) < 0 || d.isComment(end-1) && d.indent(end-1) < column) {
@@ -62,7 +62,7 @@ func (d *document) last(at place, column int) int {
 	return end
 }
 
-// style is how the file indents around a place.
+// style returns how the file indents around a place.
 func (d *document) style(at place) style {
 	s := d.general()
 	if at.line < 0 {
@@ -76,7 +76,7 @@ func (d *document) style(at place) style {
 	return s
 }
 
-// below is the column of the first key or dash inside a place.
+// below returns the column of the first key or dash inside a place.
 func (d *document) below(at place) (column int, ok bool) {
 	var token ast.Node
 	switch value := at.value.(type) {
@@ -98,10 +98,10 @@ func (d *document) below(at place) (column int, ok bool) {
 	return token.GetToken().Position.Column - 1, true
 }
 
-// indents is a walk through the file that finds its first steps.
+// indents is a visitor that finds the first indentation of each kind.
 type indents struct{ style }
 
-// general is the style of the file as a whole: the first of each kind in it.
+// general returns the style of the file: the first indentation of each kind.
 func (d *document) general() style {
 	var found indents
 	ast.Walk(&found, d.root)
@@ -120,7 +120,7 @@ func (d *document) general() style {
 	return found.style
 }
 
-// Visit implements ast.Visitor. A list that is not indented is noted as -1.
+// Visit implements ast.Visitor. It records a list that is not indented as -1.
 func (s *indents) Visit(n ast.Node) ast.Visitor {
 	entry, ok := n.(*ast.MappingValueNode)
 	if !ok || entry.IsFlowStyle {
@@ -147,27 +147,36 @@ func (s *indents) Visit(n ast.Node) ast.Visitor {
 	return s
 }
 
-// insert adds entries to a mapping that may be empty, behind those it has.
-func (d *document) insert(at place, entries ...node) error {
+// insert adds entries to a mapping, or items to a list, after those it has. The mapping or
+// list may be empty.
+func (d *document) insert(at place, added ...node) error {
 	s := d.style(at)
 	column, ok := d.below(at)
 	if !ok {
 		if at, ok = d.emptied(at); !ok {
-			return at.cannot("cannot be edited: write it in block style, a line for each key")
+			return at.cannot(notBlockStyle)
 		}
 		column = at.column + s.step
+		if added[0].isItem() {
+			column = at.column + s.list
+		}
 	}
 	var lines []string
-	for _, entry := range entries {
-		lines = append(lines, s.lines(entry, column)...)
+	for _, n := range added {
+		lines = append(lines, s.lines(n, column)...)
 	}
-	end := d.last(at, column)
+	margin := column
+	if _, list := at.value.(*ast.SequenceNode); list && column == at.column {
+		margin++ // a comment at the column of the key is not in the list
+	}
+	end := d.last(at, margin)
 	return d.splice(end, end, lines)
 }
 
-// emptied makes a comment of the {}, [], ~ or null in an entry that is empty, from
-// which Remove restores it. Only the line changes: the parse that follows is the
-// caller's.
+const notBlockStyle = "cannot be edited: write it in block style, a line for each key or a dash for each item"
+
+// emptied turns the {}, [], ~ or null of an empty entry into a comment, from which Remove
+// restores it. It changes only the line; the caller must parse again.
 func (d *document) emptied(at place) (place, bool) {
 	if !at.keyed {
 		return at, false
@@ -194,17 +203,17 @@ func (d *document) emptied(at place) (place, bool) {
 	return at, false
 }
 
-// What a merge writes behind a key that had no value, so that it can be undone.
+// What a merge writes after a key that had no value. Remove undoes it.
 const (
-	wasMark  = "# was " // in front of {}, [], ~ or null
+	wasMark  = "# was " // before {}, [], ~ or null
 	wasEmpty = " # was empty"
 )
 
-// wasPattern finds such a mark at the beginning of what stands behind a key.
+// wasPattern matches such a mark at the beginning of the text after a key.
 var wasPattern = regexp.MustCompile(`^(?: # was empty|([ \t]+)# was (\{\}|\[\]|~|null))`)
 
-// restored is what stood behind a key before emptied marked it; ok is false where
-// there is no mark.
+// restored returns the text after a key before emptied marked it. ok is false if there is
+// no mark.
 func restored(rest string) (was string, ok bool) {
 	found := wasPattern.FindStringSubmatch(rest)
 	if found == nil {
@@ -213,19 +222,19 @@ func restored(rest string) (was string, ok bool) {
 	return found[1] + found[2] + rest[len(found[0]):], true
 }
 
-// replace writes an entry anew, with all that belongs to it.
+// replace replaces an entry with everything that belongs to it.
 func (d *document) replace(at place, fresh node) error {
 	if !at.keyed {
 		return at.cannot("cannot be replaced")
 	}
 	lines := d.style(at).lines(node{key: fresh.key, value: fresh.value, remark: fresh.remark, children: fresh.children}, at.column)
-	// The key may stand behind a dash.
+	// The key may be after a dash.
 	lines[0] = d.bareLine(at.line)[:at.column] + lines[0][at.column:]
 	return d.splice(at.line, d.last(at, at.column+1), lines)
 }
 
-// set gives an entry another scalar and keeps the way it is quoted, its anchor and
-// its comment. A scalar over several lines is written anew.
+// set gives an entry another scalar, and keeps its quotes, its anchor and its comment. A
+// scalar over several lines is replaced as a whole.
 func (d *document) set(at place, key, value string) error {
 	line := d.bareLine(at.line)
 	start := at.colon + len(line[at.colon:]) - len(strings.TrimLeft(line[at.colon:], " \t"))
@@ -237,58 +246,27 @@ func (d *document) set(at place, key, value string) error {
 		fresh := strings.TrimRight(line[:at.colon]+" "+quoteLike(`"`, value)+" "+line[start:], " ")
 		return d.splice(at.line, at.line+1, []string{fresh})
 	}
-	old, ok := scalar(line[start:])
-	_, alias := at.value.(*ast.AliasNode)
-	if !ok || start >= len(line) || !alias && !sameScalar(old, at.value) {
+	old, ok := scalarText(at.value)
+	if !ok || !strings.HasPrefix(line[start:], old) {
 		return d.replace(at, node{key: key, value: quoteLike(`"`, value)})
 	}
 	fresh := line[:start] + quoteLike(old, value) + line[start+len(old):]
 	return d.splice(at.line, at.line+1, []string{fresh})
 }
 
-// scalar is the scalar that a text begins with, where it ends on this line.
-func scalar(text string) (string, bool) {
-	switch {
-	case text == "" || strings.ContainsRune("|>{[!", rune(text[0])):
-		return "", false
-	case text[0] == '"':
-		for i := 1; i < len(text); i++ {
-			switch text[i] {
-			case '\\':
-				i++
-			case '"':
-				return text[:i+1], true
-			}
-		}
-		return "", false
-	case text[0] == '\'':
-		for i := 1; i < len(text); i++ {
-			if text[i] == '\'' && !strings.HasPrefix(text[i+1:], "'") {
-				return text[:i+1], true
-			} else if text[i] == '\'' {
-				i++
-			}
-		}
-		return "", false
+// scalarText is a scalar or an alias as the file has it, if it is on one line.
+func scalarText(value ast.Node) (string, bool) {
+	switch value := value.(type) {
+	case *ast.AliasNode:
+		return value.String(), true
+	case *ast.StringNode, *ast.BoolNode, *ast.IntegerNode, *ast.FloatNode, *ast.NullNode:
+		text := strings.TrimSpace(value.GetToken().Origin)
+		return text, text != "" && !strings.Contains(text, "\n")
 	}
-	if comment := strings.Index(text, " #"); comment >= 0 {
-		text = text[:comment]
-	}
-	text = strings.TrimRight(text, " \t")
-	return text, text != "" && !strings.HasPrefix(text, "#")
+	return "", false
 }
 
-// sameScalar reports whether a scalar's text is all that the parser saw.
-func sameScalar(text string, value ast.Node) bool {
-	parsed, ok := value.(ast.ScalarNode)
-	var alone any
-	if !ok || yaml.Unmarshal([]byte(text), &alone) != nil {
-		return false
-	}
-	return fmt.Sprint(alone) == fmt.Sprint(parsed.GetValue())
-}
-
-// quoteLike writes a scalar as the old one was written, if it can be.
+// quoteLike writes a scalar in the style of an old one, if possible.
 func quoteLike(old, value string) string {
 	if value == "true" {
 		return value
@@ -301,7 +279,7 @@ func quoteLike(old, value string) string {
 	}
 	var back any
 	if yaml.Unmarshal([]byte("a: "+value), &back) == nil {
-		if text, ok := lookup(back, "a"); ok && text == value {
+		if text, ok := Lookup(back, "a"); ok && text == value {
 			return value
 		}
 	}

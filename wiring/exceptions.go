@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// Excepted reports whether clients.http.private_ip_exception_urls names an address.
-// Its entries are patterns, as Kratos reads them: * and ? stop at dots and slashes, **
-// does not, and [a-z], [!a] and {a,b} mean what they do in a shell.
+// Excepted reports whether clients.http.private_ip_exception_urls contains an address. Its
+// entries are glob patterns as in Kratos: * and ? do not match dots and slashes, ** does,
+// and [a-z], [!a] and {a,b} are as in a shell.
 func Excepted(exceptions []any, address string) bool {
 	address, _, _ = strings.Cut(address, "?")
 	return slices.ContainsFunc(exceptions, func(one any) bool {
@@ -18,13 +18,13 @@ func Excepted(exceptions []any, address string) bool {
 	})
 }
 
-// Exception is the entry that names an address and no other: the brackets of IPv6 are
-// a set of letters where they stand as they are.
+// Exception returns the pattern that matches only one address. The brackets of IPv6 would
+// otherwise be a character class.
 func Exception(address string) string {
 	return strings.NewReplacer("[", `\[`, "]", `\]`).Replace(address)
 }
 
-// expression is a pattern as a regular expression.
+// expression converts a pattern to a regular expression.
 func expression(pattern string) string {
 	var out strings.Builder
 	open := 0 // braces

@@ -5,28 +5,31 @@ import (
 	"strings"
 )
 
-// node is a piece of YAML that ferry writes: an entry of a mapping, an item of a
-// list (no key, but children), or comments alone.
+// node is YAML that ferry writes: an entry of a mapping, an item of a list (without a key,
+// with children), or only comments.
 type node struct {
 	comments []string // the lines above
 	key      string
-	value    string // a scalar as it is written
-	remark   string // behind the value
+	value    string // a scalar, quoted if necessary
+	remark   string // a comment after the value
 	children []node
-	raw      []string // instead of all others: items of a list as they stand, from column 0
+	raw      []string // lines of list items, from column 0; excludes all other fields
 }
 
-// style is how a file indents, in columns.
+// isItem reports whether n is an item of a list, or several.
+func (n node) isItem() bool { return n.key == "" && (len(n.children) > 0 || n.raw != nil) }
+
+// style is the indentation of a file, in columns.
 type style struct {
 	step int // from a key to the keys below it
 	list int // from a key to the dashes below it
-	item int // from a dash to what it begins
+	item int // from a dash to the keys of its item
 }
 
-// plain is how ferry writes where there is no example to follow.
+// plain returns the style without an example in the file.
 func plain() style { return style{step: 2, list: 2, item: 2} }
 
-// lines writes n at a column.
+// lines returns the lines of n at a column.
 func (s style) lines(n node, column int) []string {
 	pad := strings.Repeat(" ", column)
 	var out []string
@@ -52,7 +55,7 @@ func (s style) lines(n node, column int) []string {
 	out = append(out, line)
 	for _, child := range n.children {
 		below := column + s.step
-		if child.key == "" && (len(child.children) > 0 || child.raw != nil) {
+		if child.isItem() {
 			below = column + s.list
 		}
 		out = append(out, s.lines(child, below)...)
@@ -60,7 +63,7 @@ func (s style) lines(n node, column int) []string {
 	return out
 }
 
-// itemLines writes what stands behind a dash.
+// itemLines returns the lines of an item of a list.
 func (s style) itemLines(n node, column int) []string {
 	var out []string
 	for _, child := range n.children {
@@ -72,7 +75,7 @@ func (s style) itemLines(n node, column int) []string {
 	return out
 }
 
-// within wraps n in the keys of a path, the outermost first.
+// within nests n in the keys of a path.
 func within(path []string, n node) node {
 	for i := len(path) - 1; i >= 0; i-- {
 		n = node{key: path[i], children: []node{n}}
@@ -101,7 +104,7 @@ func (o Options) migrateConfig() node {
 	if takes {
 		config.children = append(config.children, template)
 	}
-	config.children = append(config.children, o.authNode(migratePath("config", "auth")...))
+	config.children = append(config.children, o.authNode(MigrateHookKeys("config", "auth")...))
 	if !known {
 		config.children = append(config.children, node{comments: []string{
 			"Kratos 25.4 and later: uncomment, so that ferry knows which identity asks, and",
@@ -112,7 +115,7 @@ func (o Options) migrateConfig() node {
 	return config
 }
 
-// authNode is the auth block at a path.
+// authNode returns the auth block at a path.
 func (o Options) authNode(path ...string) node {
 	return node{key: "auth", children: []node{
 		{key: "type", value: "api_key"},
@@ -124,7 +127,7 @@ func (o Options) authNode(path ...string) node {
 	}}
 }
 
-// afterLoginNode is the first item of the list of hooks after a login with a password.
+// afterLoginNode returns the first hook after a login with a password.
 func (o Options) afterLoginNode() node {
 	return node{
 		comments: []string{
@@ -139,13 +142,13 @@ func (o Options) afterLoginNode() node {
 				{key: "method", value: "POST"},
 				{key: "body", value: Base64(AfterLoginJsonnet(o.Response)), remark: "wiring/after-login.jsonnet"},
 				o.responseNode(),
-				o.authNode(afterPath("password", "hooks", "0", "config", "auth")...),
+				o.authNode(AfterLoginKeys("password", "hooks", "0", "config", "auth")...),
 			}},
 		},
 	}
 }
 
-// hooksComments stand above a list of hooks that is ferry's alone.
+// hooksComments are the comments above a list that has only ferry's hook.
 func hooksComments() []string {
 	return []string{
 		"This list replaces login.after.hooks for logins with a password: copy what you",
@@ -162,8 +165,8 @@ func (o Options) responseNode() node {
 	return node{key: "response", children: []node{{key: Ignore, value: "true", remark: "nobody is kept out because ferry is slow or down"}}}
 }
 
-// Fragment is what kratos.yml must hold, as YAML with comments; the key is in it. The
-// options must pass Check.
+// Fragment returns the part of kratos.yml that ferry needs, as YAML with comments. It
+// contains the key. The options must pass Check.
 func Fragment(o Options) string {
 	selfservice := node{key: "selfservice", children: []node{
 		within([]string{"methods", "password"}, node{key: "config", children: []node{o.migrateNode()}}),

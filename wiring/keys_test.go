@@ -28,9 +28,9 @@ func TestMergeSaysWhichKeyIsSent(t *testing.T) {
 		want     []string
 	}{
 		"the new key first": {newer, []secret.String{newer, older}, []string{"sends the key NEW now instead of OLD: leave OLD in FERRY_HOOK_KEYS"}},
-		"the old key first": {older, []secret.String{older, newer}, []string{"still sends the key OLD, the first of FERRY_HOOK_KEYS, and not NEW: if OLD is the one to go, put NEW first"}},
+		"the old key first": {older, []secret.String{older, newer}, []string{"still sends the key OLD, the first of FERRY_HOOK_KEYS, and not NEW: to remove OLD, first put NEW at the front"}},
 		"a key that ferry does not take": {other, []secret.String{newer, older}, []string{
-			"sends the key OTHER, which is not one of FERRY_HOOK_KEYS", "sends the key OTHER now instead of OLD",
+			"sends the key OTHER, which is not in FERRY_HOOK_KEYS", "sends the key OTHER now instead of OLD",
 		}},
 		"the same key alone": {older, []secret.String{older}, nil},
 	} {

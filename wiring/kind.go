@@ -9,15 +9,15 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
-// NotKratosError says that a file is something else than Kratos' configuration.
+// NotKratosError reports a file that is not a Kratos configuration.
 type NotKratosError struct {
-	// Keys are those at the top of the file that Kratos does not have.
+	// Keys are the top-level keys that Kratos does not have.
 	Keys []string
-	// At are the paths where Kratos' configuration seems to be in it.
+	// At are the paths in the file at which a Kratos configuration seems to be.
 	At []string
 }
 
-// Error names the keys.
+// Error implements error.
 func (e *NotKratosError) Error() string {
 	const shown = 4
 	keys := e.Keys
@@ -28,16 +28,16 @@ func (e *NotKratosError) Error() string {
 	return fmt.Sprintf("read kratos.yml: this is not a kratos.yml: Kratos has no %s%s", strings.Join(keys, ", "), more)
 }
 
-// Hint says what to do.
+// Hint returns what to do.
 func (e *NotKratosError) Hint() string {
 	if len(e.At) == 0 {
-		return "name the file that Kratos is started with (-c)"
+		return "give the file that Kratos is started with (-c)"
 	}
 	return "its Kratos configuration seems to be at " + strings.Join(e.At, " or ") + ": --at " + e.At[0]
 }
 
-// kratosKeys are the keys at the top of Kratos' configuration; true: other programs
-// seldom have them.
+// kratosKeys are the top-level keys of Kratos' configuration. The value reports whether
+// configurations of other programs rarely have the key.
 func kratosKeys() map[string]bool {
 	return map[string]bool{
 		"selfservice": true, "dsn": true, "identity": true, "serve": true, "courier": true, "oauth2_provider": true,
@@ -48,9 +48,9 @@ func kratosKeys() map[string]bool {
 	}
 }
 
-// checkKratos refuses what cannot be Kratos' configuration: values of a Helm chart, a
-// ConfigMap, a compose file. Keys that Kratos does not have are no reason by
-// themselves where it has the others: a later Kratos may have them.
+// checkKratos rejects files that are not a Kratos configuration: values of a Helm chart, a
+// ConfigMap, a compose file. It accepts unknown keys beside typical ones, because a later
+// Kratos may have them.
 func checkKratos(values map[string]any) error {
 	known := kratosKeys()
 	var unknown []string
@@ -73,7 +73,7 @@ func checkKratos(values map[string]any) error {
 	return &NotKratosError{Keys: unknown, At: nested}
 }
 
-// kratosInside are the paths below a value where Kratos' configuration seems to be.
+// kratosInside returns the paths in values at which a Kratos configuration seems to be.
 func kratosInside(values map[string]any, above []string) []string {
 	const maxDepth = 6
 	if len(above) == maxDepth {
@@ -97,9 +97,9 @@ func kratosInside(values map[string]any, above []string) []string {
 	return found
 }
 
-// isKratos reports whether a mapping can only be Kratos' configuration.
+// isKratos reports whether a mapping is certainly a Kratos configuration.
 func isKratos(values map[string]any) bool {
-	if flows, ok := lookup(values, "selfservice"); ok {
+	if flows, ok := Lookup(values, "selfservice"); ok {
 		_, ok = flows.(map[string]any)
 		return ok
 	}

@@ -9,32 +9,31 @@ import (
 	"ferry/secret"
 )
 
-// Merged is a kratos.yml with ferry in it.
+// Merged is the result of Merge or Remove.
 type Merged struct {
 	// Text is the whole file.
 	Text []byte
-	// Diff is what changed, as a unified diff for people: keys, passwords and what
-	// else looks like a secret are left out of it. Empty: nothing changed.
+	// Diff is a unified diff with keys, passwords and other secrets redacted. It is empty
+	// if nothing changed.
 	Diff string
-	// Notes say what an operator should know besides: what was left as it is, and
-	// what else in the file would keep ferry from working.
+	// Notes tell the operator what was left unchanged, and what else in the file prevents
+	// ferry from working.
 	Notes []string
-	// Placeholder: no key was known, and Placeholder stands where it belongs.
+	// Placeholder reports that no key was known, so the text has Placeholder instead.
 	Placeholder bool
-	// Variables are the environment variables from which Kratos takes the key.
+	// Variables are the environment variables that set the keys.
 	Variables []string
 }
 
-// Merge puts into a kratos.yml what Fragment prints, and touches nothing else: bytes
-// that need not change do not. Ferry's hook after a login is the first of its list:
-// there the password is proven, and a hook before it that ends the login would keep
-// that from ferry. Hooks that login.after.hooks runs after every login are copied
-// behind it, because it would otherwise switch them off for logins with a password.
-// Merging twice changes nothing more.
+// Merge adds the content of Fragment to a kratos.yml, and changes no other byte. ferry's
+// hook becomes the first one after a login with a password, because ferry would not learn
+// of logins that an earlier hook ends. The list would disable the hooks in
+// login.after.hooks for these logins, so they are copied to its end. Merging again changes
+// nothing.
 //
-// Errors name the line that cannot be edited (flow style, aliases, a migration hook
-// that calls somebody else) and never quote the file; a *NotKratosError means that the
-// file is something else.
+// Errors name the line that cannot be edited (flow style, aliases, a migration hook that
+// does not call ferry) and never quote the file. A *NotKratosError reports a file that is
+// not a Kratos configuration.
 func Merge(file []byte, o Options) (Merged, error) {
 	if err := o.Check(); err != nil {
 		return Merged{}, err
@@ -73,7 +72,7 @@ func (m *merger) merge(d *document) error {
 	return nil
 }
 
-// merger is one merge on its way.
+// merger is a merge in progress.
 type merger struct {
 	*document
 	o           Options
@@ -81,29 +80,31 @@ type merger struct {
 	placeholder bool
 	variables   []string
 	shown       []secret.String // keys whose fingerprints the diff shows
-	replaced    bool            // the migration hook was somebody else's
+	replaced    bool            // the migration hook did not call ferry
 }
 
 func (m *merger) note(format string, args ...any) {
 	m.notes = append(m.notes, fmt.Sprintf(format, args...))
 }
 
-func migratePath(below ...string) []string {
+// MigrateHookKeys returns a path below the migration hook in Kratos' configuration.
+func MigrateHookKeys(below ...string) []string {
 	return append([]string{"selfservice", "methods", "password", "config", "migrate_hook"}, below...)
 }
 
-func afterPath(below ...string) []string {
+// AfterLoginKeys returns a path below the settings after a login in Kratos' configuration.
+func AfterLoginKeys(below ...string) []string {
 	return append([]string{"selfservice", "flows", "login", "after"}, below...)
 }
 
 func (m *merger) get(path ...string) any {
-	value, _ := lookup(m.values, path...)
+	value, _ := Lookup(m.values, path...)
 	return value
 }
 
-// ensure gives a path its scalar, true or a text.
+// ensure sets a path to true or to a text.
 func (m *merger) ensure(value string, path ...string) error {
-	if here, ok := lookup(m.values, path...); ok && fmt.Sprint(here) == value && (value == "true") == (here == true) {
+	if here, ok := Lookup(m.values, path...); ok && fmt.Sprint(here) == value && (value == "true") == (here == true) {
 		return nil
 	}
 	at, missing, err := m.locate(path...)
@@ -117,7 +118,7 @@ func (m *merger) ensure(value string, path ...string) error {
 	return m.insert(at, within(missing[:len(missing)-1], leaf))
 }
 
-// put writes a whole entry where there is none, or an empty one.
+// put adds an entry, or replaces the one at the path.
 func (m *merger) put(n node, path ...string) error {
 	at, missing, err := m.locate(path...)
 	if err != nil {
@@ -132,54 +133,54 @@ func (m *merger) put(n node, path ...string) error {
 	return m.replace(at, n)
 }
 
-// empty reports whether a value is not there, null, or a mapping or list of nothing.
+// empty reports whether a value is missing, null, or an empty mapping or list.
 func empty(value any) bool {
 	v := reflect.ValueOf(value)
 	return value == nil || (v.Kind() == reflect.Map || v.Kind() == reflect.Slice) && v.Len() == 0
 }
 
-// migrateHook puts the migration hook in, or brings it up to date.
+// migrateHook adds the migration hook, or updates it.
 func (m *merger) migrateHook() error {
-	hook := m.get(migratePath()...)
-	address, _ := m.get(migratePath("config", "url")...).(string)
+	hook := m.get(MigrateHookKeys()...)
+	address, _ := m.get(MigrateHookKeys("config", "url")...).(string)
 	switch {
 	case empty(hook):
 		m.keyUnknown()
-		return m.put(m.o.migrateNode(), migratePath()...)
+		return m.put(m.o.migrateNode(), MigrateHookKeys()...)
 	case address != "" && !strings.HasSuffix(address, MigrationPath):
-		at, _, err := m.locate(migratePath("config", "url")...)
+		at, _, err := m.locate(MigrateHookKeys("config", "url")...)
 		if err != nil {
 			return err
 		}
 		if !m.o.Replace {
-			return at.cannot("calls something that is not ferry: take it out, or allow to replace it (--replace)")
+			return at.cannot("does not call ferry: remove it, or allow replacing it (--replace)")
 		}
 		m.replaced = true
 		m.keyUnknown()
-		return m.put(m.o.migrateNode(), migratePath()...)
+		return m.put(m.o.migrateNode(), MigrateHookKeys()...)
 	}
-	if err := m.ensure("true", migratePath("enabled")...); err != nil {
+	if err := m.ensure("true", MigrateHookKeys("enabled")...); err != nil {
 		return err
 	}
-	if empty(m.get(migratePath("config")...)) {
+	if empty(m.get(MigrateHookKeys("config")...)) {
 		m.keyUnknown()
-		return m.put(m.o.migrateConfig(), migratePath("config")...)
+		return m.put(m.o.migrateConfig(), MigrateHookKeys("config")...)
 	}
-	if err := m.ensure(m.o.migrateURL(), migratePath("config", "url")...); err != nil {
+	if err := m.ensure(m.o.migrateURL(), MigrateHookKeys("config", "url")...); err != nil {
 		return err
 	}
-	if err := m.ensure("POST", migratePath("config", "method")...); err != nil {
+	if err := m.ensure("POST", MigrateHookKeys("config", "method")...); err != nil {
 		return err
 	}
 	if err := m.migrateBody(); err != nil {
 		return err
 	}
-	return m.auth(migratePath("config", "auth")...)
+	return m.auth(MigrateHookKeys("config", "auth")...)
 }
 
-// migrateBody puts the template in where Kratos takes it.
+// migrateBody adds the template if Kratos supports it.
 func (m *merger) migrateBody() error {
-	path := migratePath("config", "body")
+	path := MigrateHookKeys("config", "body")
 	body, _ := m.get(path...).(string)
 	takes, known := m.o.template()
 	switch {
@@ -188,7 +189,7 @@ func (m *merger) migrateBody() error {
 		if err != nil {
 			return err
 		}
-		m.note("line %d: %s: Kratos 1.3.1 refuses to start with this line; take it out", at.line+1, at.path)
+		m.note("line %d: %s: Kratos 1.3.1 refuses to start with this line; remove it", at.line+1, at.path)
 		return nil
 	case !takes:
 		return nil
@@ -200,7 +201,7 @@ func (m *merger) migrateBody() error {
 	return m.body(MigrateJsonnet(header), path...)
 }
 
-// namedHeader is the client IP header that an inline template of ferry's names.
+// namedHeader returns the client IP header in an inline template of ferry's.
 func namedHeader(body string) string {
 	text, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(body, base64Prefix))
 	if err != nil {
@@ -215,20 +216,20 @@ func namedHeader(body string) string {
 	return ""
 }
 
-// body sets a template. One that the operator keeps in a file is left alone.
+// body sets a template. It does not change one that is in a file.
 func (m *merger) body(template string, path ...string) error {
 	if body, _ := m.get(path...).(string); body != "" && !strings.HasPrefix(body, base64Prefix) {
 		at, _, err := m.locate(path...)
 		if err != nil {
 			return err
 		}
-		m.note("line %d: %s names a file of yours: it is left alone, keep it the same as ferry's template", at.line+1, at.path)
+		m.note("line %d: %s is not inline: it was not changed, keep it the same as ferry's template", at.line+1, at.path)
 		return nil
 	}
 	return m.ensure(Base64(template), path...)
 }
 
-// auth makes Kratos send the key, in the one header that it does not log.
+// auth makes Kratos send the key in Authorization, the only header that it does not log.
 func (m *merger) auth(path ...string) error {
 	below := func(steps ...string) []string { return append(path[:len(path):len(path)], steps...) }
 	kind, _ := m.get(below("type")...).(string)
@@ -242,7 +243,7 @@ func (m *merger) auth(path ...string) error {
 	}
 	err := m.apiKey(below("config")...)
 	if err != nil && !m.o.Key.Empty() {
-		// All of it is ferry's: what cannot be edited can be written anew.
+		// The block is ferry's: if it cannot be edited, it can be replaced.
 		return m.put(m.o.authNode(path...), path...)
 	}
 	return err
@@ -252,13 +253,13 @@ func (m *merger) apiKey(path ...string) error {
 	below := func(step string) []string { return append(path[:len(path):len(path)], step) }
 	value, _ := m.get(below("value")...).(string)
 	want := m.o.keyValue(path[:len(path)-1]...)
-	own := strings.HasPrefix(value, variablePrefix+variable(afterPath()...))
+	own := strings.HasPrefix(value, variablePrefix+Variable(AfterLoginKeys()...))
 	switch {
 	case own: // its index may have changed
 		fromEnvironment := Options{KeyFromEnvironment: true}
 		want = fromEnvironment.keyValue(path[:len(path)-1]...)
 	case !m.o.KeyFromEnvironment && strings.Contains(value, variablePrefix):
-		want = value // somebody else fills it in
+		want = value // the operator fills it in
 	case m.o.KeyFromEnvironment:
 	case m.o.Key.Empty() && strings.HasPrefix(value, bearerPrefix):
 		m.placeholder = m.placeholder || value == m.o.bearer()
@@ -277,7 +278,7 @@ func (m *merger) apiKey(path ...string) error {
 	return m.ensure("header", below("in")...)
 }
 
-// keyUnknown notes that a key is about to be written, and perhaps none is known.
+// keyUnknown records that a key is written, and whether it is the placeholder.
 func (m *merger) keyUnknown() {
 	m.placeholder = m.placeholder || m.o.Key.Empty() && !m.o.KeyFromEnvironment
 }

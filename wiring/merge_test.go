@@ -171,14 +171,14 @@ func TestMergeExample(t *testing.T) {
 func TestMergeRefuses(t *testing.T) {
 	const hook = "selfservice:\n  methods:\n    password:\n      config:\n        migrate_hook:\n"
 	for name, c := range map[string]struct{ file, want string }{
-		"nothing":       {"", "0 documents instead of one: into an empty file goes"},
+		"nothing":       {"", "0 documents instead of one: put the output"},
 		"comments":      {"# nothing\n", "0 documents"},
 		"two documents": {"a: 1\n---\nb: 2\n", "2 documents"},
 		"JSON":          {`{"dsn": "memory"}`, "it is JSON"},
 		"TOML":          {"dsn = \"memory\"\n[log]\nlevel = \"info\"\n", "TOML"},
 		"a list":        {"- hidden\n", "not a mapping"},
-		"tabs":          {"a:\n\tb: hidden\n", "line 2 is not YAML"},
-		"twice":         {"a: hidden\na: hidden\n", "line 2 is not YAML"},
+		"tabs":          {"a:\n\tb: hidden\n", "line 2 is not valid YAML"},
+		"twice":         {"a: hidden\na: hidden\n", "line 2 is not valid YAML"},
 		"lone return":   {"a: 1\rb: 2\n", "carriage return"},
 		"flow on the way": {
 			"a: 1\nselfservice: {flows: {error: {ui_url: hidden}}}\n",
@@ -199,7 +199,7 @@ func TestMergeRefuses(t *testing.T) {
 		"a scalar on the way": {"selfservice:\n  methods: hidden\n", "line 2: selfservice.methods is neither"},
 		"another's hook": {
 			hook + "          enabled: true\n          config:\n            url: https://hidden.example.org/check\n",
-			"line 8: selfservice.methods.password.config.migrate_hook.config.url calls something that is not ferry: take it out, or allow to replace it (--replace)",
+			"line 8: selfservice.methods.password.config.migrate_hook.config.url does not call ferry: remove it, or allow replacing it (--replace)",
 		},
 		"hooks by alias": {
 			"x: &x\n  - hook: revoke_active_sessions\nselfservice:\n  flows:\n    login:\n      after:\n        password:\n          hooks: *x\n",
@@ -211,7 +211,7 @@ func TestMergeRefuses(t *testing.T) {
 		},
 		"global hooks with anchor": {
 			"selfservice:\n  flows:\n    login:\n      after:\n        hooks:\n          - &hidden\n            hook: revoke_active_sessions\n",
-			"line 5: selfservice.flows.login.after.hooks holds an anchor",
+			"line 5: selfservice.flows.login.after.hooks contains an anchor",
 		},
 		"hooks in flow style": {
 			"selfservice:\n  flows:\n    login:\n      after:\n        password:\n          hooks: [{hook: revoke_active_sessions}]\n",

@@ -9,10 +9,10 @@ import (
 	"github.com/goccy/go-yaml/ast"
 )
 
-// edit applies a change to the Kratos configuration in a text and returns the whole
-// text. at is the path of the configuration where the text nests it, else empty.
+// edit changes the Kratos configuration in a text and returns the whole text. at is the
+// path of the configuration in the text, or empty.
 func edit(text, at string, change func(*document) error) (string, error) {
-	// A last line without an end gets one for as long as lines are put behind it.
+	// A last line without a line end gets one during the edit.
 	added := ""
 	if !strings.HasSuffix(text, "\n") {
 		added = lineEnd(text)
@@ -46,11 +46,11 @@ func edit(text, at string, change func(*document) error) (string, error) {
 }
 
 func (d *document) value(keys []string) any {
-	value, _ := lookup(d.all, keys...)
+	value, _ := Lookup(d.all, keys...)
 	return value
 }
 
-// resolve turns a path such as data.kratos.yaml into keys, which may have dots.
+// resolve splits a path such as data.kratos.yaml into keys, which may contain dots.
 func (d *document) resolve(at string) ([]string, error) {
 	var keys []string
 	var value any = d.all
@@ -62,7 +62,7 @@ func (d *document) resolve(at string) ([]string, error) {
 				continue
 			}
 			var inner any
-			if inner, found = lookup(value, rest[:end]); found {
+			if inner, found = Lookup(value, rest[:end]); found {
 				keys, value = append(keys, rest[:end]), inner
 				rest = strings.TrimPrefix(rest[end:], ".")
 			}
@@ -84,18 +84,18 @@ func (d *document) editMapping(change func(*document) error) error {
 	return change(d)
 }
 
-// blockHeader is what stands behind the key of a text that can be edited: a literal
-// block whose indentation is that of its first line.
+// blockHeader matches the text after the key of a literal block that can be edited: one
+// that is indented like its first line.
 var blockHeader = regexp.MustCompile(`^\s+(?:&\S+\s+)?\|[-+]?\s*(?:#.*)?$`)
 
-// editBlock changes a configuration that is a text in another file, as in a ConfigMap.
+// editBlock edits a configuration that is a text in another file, as in a ConfigMap.
 func (d *document) editBlock(keys []string, change func(*document) error) error {
 	at, missing, err := d.locate(keys...)
 	if err != nil {
 		return err
 	}
 	if _, ok := at.value.(*ast.LiteralNode); !ok || len(missing) > 0 || !blockHeader.MatchString(d.bareLine(at.line)[at.colon:]) {
-		return at.cannot("is a text that cannot be edited: write it as a literal block, a | behind the key and the configuration below")
+		return at.cannot("is a text that cannot be edited: write it as a literal block, with | after the key and the configuration below")
 	}
 	first, end, column := d.block(at)
 	var inner strings.Builder
@@ -122,7 +122,7 @@ func (d *document) editBlock(keys []string, change func(*document) error) error 
 	return nil
 }
 
-// block is where the lines of a literal block begin and end, and their column.
+// block returns where the lines of a literal block begin and end, and their column.
 func (d *document) block(at place) (first, end, column int) {
 	first = at.line + 1
 	column = -1

@@ -47,7 +47,7 @@ func TestNetworkCommand(t *testing.T) {
 
 // TestNetworkCommandIsQuoted: what an operator names cannot end a word.
 func TestNetworkCommandIsQuoted(t *testing.T) {
-	command, err := wiring.NetworkCommand(`it's; rm -rf "$HOME"`, []wiring.Patch{{Op: "add", Path: "/a", Value: "'`$(x)\\"}})
+	command, err := wiring.NetworkCommand(`it's; rm -rf "$HOME"`, []wiring.Patch{{Path: "/a", Value: "'`$(x)\\"}})
 	want := `ory patch identity-config 'it'\''s; rm -rf "$HOME"'` + " \\\n" + `  --add '/a="'\''` + "`" + `$(x)\\"'` + "\n"
 	if err != nil || command != want {
 		t.Errorf("%v, got %s", err, command)
@@ -66,7 +66,7 @@ func TestNetworkRefuses(t *testing.T) {
 		"loopback":        {func(o *wiring.Options) { o.URL = "https://[::1]:4480" }, wiring.NetworkSchema{}, "cannot reach ::1"},
 		"a cluster's":     {func(o *wiring.Options) { o.URL = "https://ferry" }, wiring.NetworkSchema{}, "cannot reach ferry"},
 		"a local name":    {func(o *wiring.Options) { o.URL = "https://ferry.svc.cluster.local" }, wiring.NetworkSchema{}, "cannot reach ferry.svc.cluster.local"},
-		"a path":          {func(o *wiring.Options) { o.URL += "/hooks" }, wiring.NetworkSchema{}, "it has a path"},
+		"a path":          {func(o *wiring.Options) { o.URL += "/hooks" }, wiring.NetworkSchema{}, "must not have a path"},
 		"an old Kratos":   {func(o *wiring.Options) { o.KratosVersion, o.ClientIPHeader = "1.3.1", "X-Real-Ip" }, wiring.NetworkSchema{}, "1.3.1"},
 		"no schema":       {func(*wiring.Options) {}, wiring.NetworkSchema{ID: "x", Text: []byte("nope")}, "must be JSON"},
 		"a nameless one":  {func(*wiring.Options) {}, wiring.NetworkSchema{Text: []byte("{}")}, "have an id"},

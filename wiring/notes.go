@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// advise notes what else in the file keeps ferry from working, or its secrets from
-// being kept. It changes nothing.
+// advise notes what else in the file prevents ferry from working, or exposes secrets. It
+// changes nothing.
 func (m *merger) advise() {
 	if m.get("selfservice", "methods", "password", "enabled") == false {
 		m.note("selfservice.methods.password.enabled is false: nobody can log in with a password")
@@ -23,16 +23,16 @@ func (m *merger) advise() {
 	}
 }
 
-// adviseAddress notes where Kratos' own filter refuses to call ferry.
+// adviseAddress notes if Kratos' address filter blocks calls to ferry.
 func (m *merger) adviseAddress() {
 	base, err := url.Parse(m.o.URL)
 	if err != nil {
-		return // Check has parsed it
+		return // Check rejects such a URL
 	}
 	host := base.Hostname()
 	address, err := netip.ParseAddr(host)
 	named := err != nil
-	if !named && refused(address) {
+	if !named && NeverCalled(address) {
 		m.note("Kratos never calls %s: neither 0.0.0.0 nor 100.64.0.0/10, whatever its configuration says", host)
 	}
 	public := !named && !address.IsPrivate() && !address.IsLoopback() && !address.IsLinkLocalUnicast()
@@ -56,8 +56,8 @@ func (m *merger) adviseAddress() {
 	}
 }
 
-// refused are the addresses that Kratos calls under no setting.
-func refused(address netip.Addr) bool {
+// NeverCalled reports whether Kratos does not call an address under any setting.
+func NeverCalled(address netip.Addr) bool {
 	shared := net.IPNet{IP: net.IPv4(100, 64, 0, 0).To4(), Mask: net.CIDRMask(10, 32)}
 	return address.IsUnspecified() || shared.Contains(net.IP(address.AsSlice()))
 }

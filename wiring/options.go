@@ -16,75 +16,76 @@ const (
 	AfterLoginPath = "/hooks/after-login"
 )
 
-// Placeholder stands where the key belongs when none is known.
+// Placeholder is written instead of a key that is not known.
 const Placeholder = "the-key-in-FERRY_HOOK_KEYS"
 
 // What Kratos does with ferry's answer to the after-login hook.
 const (
-	// Ignore: Kratos neither waits for the answer nor minds it.
+	// Ignore: Kratos does not wait for the answer.
 	Ignore = "ignore"
-	// Parse: Kratos waits, and the login's own answer shows what ferry brought.
+	// Parse: Kratos waits for the answer, and applies the identity in it to its own.
 	Parse = "parse"
 )
 
-// Options say what kratos.yml is to hold.
+// Options describe the hooks in kratos.yml.
 type Options struct {
-	// URL is where Kratos reaches ferry's hooks, without a path.
+	// URL is the address of ferry's hooks as Kratos reaches it, without a path. Required.
 	URL string
 	// At is the path of Kratos' configuration in a file that nests it, such as
-	// kratos.config or data.kratos.yaml. Empty: the file is the configuration.
+	// kratos.config or data.kratos.yaml. Leave it empty if the file is the configuration.
 	At string
-	// Key is what Kratos is to send. Empty: a merge keeps the key that is there,
-	// and Placeholder stands where there is none.
+	// Key is the key that Kratos sends. If it is empty, a merge keeps an existing key, and
+	// writes Placeholder where there is none.
 	Key secret.String
-	// Accepted are all keys that ferry takes, Key among them, as far as they are known.
-	// They are for the notes of a merge.
+	// Accepted are all keys that ferry accepts, including Key, if known. Only the notes of a
+	// merge use them.
 	Accepted []secret.String
-	// KeyFromEnvironment leaves the key out: the name of the environment variable from
-	// which Kratos takes it stands in its place.
+	// KeyFromEnvironment writes the name of the environment variable that sets the key
+	// instead of the key.
 	KeyFromEnvironment bool
-	// KratosVersion is 1.3.1, or 25.4 and later. Empty: what all of them take.
+	// KratosVersion is 1.3.1, or 25.4 or later. If it is empty, the result suits all of
+	// them.
 	KratosVersion string
-	// ClientIPHeader is MigrateJsonnet's. A merge without one keeps the one that
-	// ferry's template names already.
+	// ClientIPHeader is the argument of MigrateJsonnet. If it is empty, a merge keeps the
+	// header in an existing template.
 	ClientIPHeader string
-	// Response is Ignore or Parse. Empty: a merge keeps what is there, and what is
-	// new ignores.
+	// Response is Ignore or Parse. If it is empty, a merge keeps the existing one, and a new
+	// hook has Ignore.
 	Response string
-	// Replace allows a merge to take out a migration hook that calls somebody else.
+	// Replace allows a merge to replace a migration hook that does not call ferry.
 	Replace bool
 }
 
-// headerPattern is a header's name (RFC 9110, 5.1), less what Jsonnet would quote.
+// headerPattern matches a header's name (RFC 9110, 5.1) that Jsonnet need not quote.
 var headerPattern = regexp.MustCompile(`^[A-Za-z0-9!#$%&*+.^_|~-]+$`)
 
-// Check says what of the options cannot be used.
+// Check reports the first invalid option.
 func (o Options) Check() error {
 	base, err := url.Parse(o.URL)
 	switch {
 	case err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https":
 		return errors.New("check the url: it must be http://host:port or https://host:port")
 	case base.User != nil || base.RawQuery != "" || base.ForceQuery || strings.ContainsAny(o.URL, "#\"'\\ \t\r\n"):
-		return errors.New("check the url: no user, query, fragment, quotes or blanks; the key travels in a header")
+		return errors.New("check the url: it must not contain a user, query, fragment, quotes or blanks; the key is sent in a header")
 	}
 	if strings.Trim(base.Path, "/") != "" {
-		return errors.New("check the url: it has a path: leave it out, the paths of both hooks are added")
+		return errors.New("check the url: it must not have a path; the paths of both hooks are added")
 	}
 	template, known := o.template()
 	switch {
 	case !known && o.KratosVersion != "":
 		return errors.New("check the kratos version: it must be 1.3.1, or 25.4 or later")
 	case o.ClientIPHeader != "" && !headerPattern.MatchString(o.ClientIPHeader):
-		return errors.New("check the client ip header: it is no name of a header")
+		return errors.New("check the client ip header: it is not a valid header name")
 	case o.ClientIPHeader != "" && known && !template:
-		return errors.New("check the client ip header: kratos 1.3.1 passes no headers on, only 25.4 and later do")
+		return errors.New("check the client ip header: kratos 1.3.1 does not pass headers on, only 25.4 and later do")
 	case o.Response != "" && o.Response != Ignore && o.Response != Parse:
 		return errors.New("check the response: it must be ignore or parse")
 	}
 	return nil
 }
 
-// template reports whether this Kratos takes a template for the migration hook, and
+// template reports whether this Kratos supports a template for the migration hook, and
 // whether that is known.
 func (o Options) template() (takes, known bool) {
 	parts := strings.Split(strings.TrimPrefix(o.KratosVersion, "v"), ".")
@@ -103,7 +104,7 @@ func (o Options) template() (takes, known bool) {
 func (o Options) migrateURL() string    { return strings.TrimRight(o.URL, "/") + MigrationPath }
 func (o Options) afterLoginURL() string { return strings.TrimRight(o.URL, "/") + AfterLoginPath }
 
-// bearer is the value of the Authorization header.
+// bearer returns the value of the Authorization header.
 func (o Options) bearer() string {
 	if o.Key.Empty() {
 		return bearerPrefix + Placeholder

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// listBegin is the line before which a new first item goes: the comments above the
-// first one stay its own. Those that are indented deeper than the dashes belong to the
+// listBegin returns the line before which a new first item is inserted. Comments above the
+// first item stay with it. Comments that are indented deeper than the dashes belong to the
 // key of the list.
 func (m *merger) listBegin(at place, column int) int {
 	begin := at.line + 1
@@ -19,9 +19,8 @@ func (m *merger) listBegin(at place, column int) int {
 	return begin
 }
 
-// moveFirst brings an item of a list, with the comments above it, to its beginning. An
-// item that cannot stand there, because it takes something from an anchor in those
-// before it, stays where it is, and a note says so.
+// moveFirst moves an item of a list, with the comments above it, to the top. An item with
+// an alias to an earlier item cannot be moved; a note says so.
 func (m *merger) moveFirst(index int, list ...string) error {
 	at, _, err := m.locate(list...)
 	if err != nil {
@@ -33,7 +32,7 @@ func (m *merger) moveFirst(index int, list ...string) error {
 	}
 	column, ok := m.below(at)
 	if !ok {
-		return at.cannot("cannot be edited: write it in block style, a dash for each item")
+		return at.cannot(notBlockStyle)
 	}
 	begin, first, end := m.listBegin(at, column), m.commentsAbove(item), m.last(item, item.column+1)
 	was := slices.Clone(m.lines)
@@ -44,13 +43,13 @@ func (m *merger) moveFirst(index int, list ...string) error {
 	m.lines = slices.Delete(m.lines, first, end)
 	if err := m.splice(begin, begin, moved); err != nil {
 		m.lines = was
-		m.note("line %d: ferry's hook is not the first of %s, and cannot be brought there: write out the aliases (*) in it", item.line+1, at.path)
+		m.note("line %d: ferry's hook is not the first of %s, and cannot be moved there: replace the aliases (*) in it by their values", item.line+1, at.path)
 		return m.read()
 	}
 	return nil
 }
 
-// commentsAbove is the line of the first comment above an item that is about it.
+// commentsAbove returns the line of the first comment about an item.
 func (m *merger) commentsAbove(item place) int {
 	first := item.line
 	for first > 0 && m.isComment(first-1) && m.indent(first-1) == item.column &&

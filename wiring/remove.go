@@ -3,6 +3,7 @@ package wiring
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -11,14 +12,13 @@ import (
 	"github.com/goccy/go-yaml/ast"
 )
 
-// Remove takes out of a kratos.yml what Merge put in, and touches nothing else: after a
-// merge into a file that had nothing of ferry's, the file is again what it was, byte for
-// byte. A hook that somebody put in by hand goes too, and so does whatever else stands
-// in ferry's hooks. Copies of login.after.hooks go with ferry's hook, because those run
-// again; where the copies were edited since, they stay, and a note says so.
+// Remove removes what Merge added to a kratos.yml, and changes nothing else: after a merge
+// into a file without ferry's hooks, it restores the file byte for byte. It also removes
+// hooks of ferry's that were added by hand. Copies of login.after.hooks are removed too,
+// because the originals run again; copies that were edited stay, and a note says so.
 //
-// Values of a hook of ferry's that a merge changed are not restored. at is as in
-// Options.At. Errors are those of Merge.
+// It does not restore values of ferry's hooks that a merge changed. at is Options.At.
+// Errors are as in Merge.
 func Remove(file []byte, at string) (Merged, error) {
 	var r remover
 	left, err := edit(string(file), at, r.remove)
@@ -49,29 +49,29 @@ func (r *remover) remove(d *document) error {
 	return nil
 }
 
-// remover is one removal on its way.
+// remover is a removal in progress.
 type remover struct{ merger }
 
 func (r *remover) migrateHook() error {
-	address, _ := r.get(migratePath("config", "url")...).(string)
+	address, _ := r.get(MigrateHookKeys("config", "url")...).(string)
 	switch {
 	case strings.HasSuffix(address, MigrationPath):
-		r.note("whoever logs in for the first time after this gets an error 500 from Kratos, for as long as their identity waits for its password: " +
-			"`ferry status` counts those people, and `ferry finish` takes the flag away from them")
-		return r.drop(migratePath()...)
+		r.note("logins of pending identities now fail with an error 500 from Kratos: " +
+			"`ferry status` counts these identities, and `ferry finish` ends their migration")
+		return r.drop(MigrateHookKeys()...)
 	case address != "":
-		r.note("%s calls something that is not ferry: it is left alone", strings.Join(migratePath(), "."))
+		r.note("%s does not call ferry: it was not changed", strings.Join(MigrateHookKeys(), "."))
 	}
 	return nil
 }
 
-// afterLogin takes ferry's hook out of every list of hooks after a login.
+// afterLogin removes ferry's hook from every list of hooks after a login.
 func (r *remover) afterLogin() error {
-	after, _ := r.get(afterPath()...).(map[string]any)
-	paths := [][]string{afterPath("hooks")}
+	after, _ := r.get(AfterLoginKeys()...).(map[string]any)
+	paths := [][]string{AfterLoginKeys("hooks")}
 	for method := range after {
-		if _, ok := lookup(after, method, "hooks"); ok {
-			paths = append(paths, afterPath(method, "hooks"))
+		if _, ok := Lookup(after, method, "hooks"); ok {
+			paths = append(paths, AfterLoginKeys(method, "hooks"))
 		}
 	}
 	slices.SortFunc(paths, slices.Compare)
@@ -83,7 +83,7 @@ func (r *remover) afterLogin() error {
 	return nil
 }
 
-// hooks takes ferry's hooks out of one list, from the last to the first.
+// hooks removes ferry's hooks from one list, from the last to the first.
 func (r *remover) hooks(path []string) error {
 	hooks, _ := r.get(path...).([]any)
 	ours := indexes(hooks)
@@ -91,13 +91,13 @@ func (r *remover) hooks(path []string) error {
 		return nil
 	}
 	copied := r.copied(path)
-	global, _ := r.get(afterPath("hooks")...).([]any)
+	global, _ := r.get(AfterLoginKeys("hooks")...).([]any)
 	rest := others(hooks)
 	if len(rest) == 0 || copied && equalLists(rest, others(global)) {
 		return r.drop(path...)
 	}
 	if copied {
-		r.note("%s stays: its hooks are no longer those of login.after.hooks, from which they were copied", strings.Join(path, "."))
+		r.note("%s was kept: its hooks were copied from login.after.hooks, and differ from them now", strings.Join(path, "."))
 	}
 	for _, i := range slices.Backward(ours) {
 		if err := r.drop(append(path[:len(path):len(path)], strconv.Itoa(i))...); err != nil {
@@ -107,7 +107,7 @@ func (r *remover) hooks(path []string) error {
 	return nil
 }
 
-// copied reports whether a merge has copied hooks into a list.
+// copied reports whether a merge copied hooks into a list.
 func (r *remover) copied(path []string) bool {
 	at, missing, err := r.locate(path...)
 	if err != nil || len(missing) > 0 {
@@ -121,9 +121,9 @@ func (r *remover) copied(path []string) bool {
 	return false
 }
 
-// drop deletes an entry of a mapping or an item of a list, with the comments that a
-// merge put above it, and the keys above that are then left with nothing. A key that
-// had nothing before the merge keeps its place.
+// drop deletes an entry of a mapping or an item of a list, with the comments that a merge
+// wrote above it, and the keys above that are then empty. A key that was empty before the
+// merge stays.
 func (r *remover) drop(path ...string) error {
 	at, missing, err := r.locate(path...)
 	if err != nil || len(missing) > 0 {
@@ -141,14 +141,14 @@ func (r *remover) drop(path ...string) error {
 	}
 	if len(path) == 1 && alone(r.top.value) && !r.marked(at) {
 		if r.top.line < 0 || !r.marked(r.top) {
-			return errors.New("remove from kratos.yml: the file holds nothing else: delete it")
+			return errors.New("remove from kratos.yml: the file contains nothing else: delete it")
 		}
 		at = r.top
 	}
 	return r.cut(at)
 }
 
-// marked reports whether a merge found a place without a value.
+// marked reports whether a merge found a place empty.
 func (r *remover) marked(at place) bool {
 	return at.keyed && wasPattern.MatchString(r.bareLine(at.line)[at.colon:])
 }
@@ -166,12 +166,12 @@ func alone(value ast.Node) bool {
 	return false
 }
 
-// cut deletes the lines of a place; of one that is marked, those below its own.
+// cut deletes the lines of a place. If the place is marked, its own line stays.
 func (r *remover) cut(at place) error {
 	if line := r.bareLine(at.line); r.marked(at) {
 		column, ok := r.below(at)
 		if !ok {
-			return at.cannot("cannot be edited: write it in block style")
+			return at.cannot(notBlockStyle)
 		}
 		first := at.line + 1
 		for first < at.end && (r.indent(first) < 0 || r.isComment(first) && !ownComment(r.bareLine(first))) {
@@ -186,7 +186,7 @@ func (r *remover) cut(at place) error {
 		return nil
 	}
 	if strings.TrimSpace(r.bareLine(at.line)[:at.column]) != "" {
-		return at.cannot("begins behind a dash, and cannot be taken out: give it a line of its own")
+		return at.cannot("begins after a dash, and cannot be removed: put it on its own line")
 	}
 	first, end := at.line, r.last(at, at.column+1)
 	for first > 0 && r.indent(first-1) == at.column && ownComment(r.bareLine(first-1)) {
@@ -198,9 +198,9 @@ func (r *remover) cut(at place) error {
 	return nil
 }
 
-const anchored = "cannot be taken out: an anchor (&) in it is used elsewhere, perhaps"
+const anchored = "cannot be removed, perhaps because an anchor (&) in it is used elsewhere"
 
-// ownComment reports whether a merge, or a fragment, has written a comment.
+// ownComment reports whether Merge or Fragment wrote a comment.
 func ownComment(line string) bool {
 	text, ok := strings.CutPrefix(strings.TrimSpace(line), "# ")
 	var o Options
@@ -208,13 +208,13 @@ func ownComment(line string) bool {
 	return ok && slices.Contains(append(own, hooksComments()...), text)
 }
 
-// verify compares what the file said before with what it says now: ferry's hooks are
-// gone, and every other hook runs where it ran, or runs again.
+// verify compares the file's values before and after: ferry's hooks are gone, and every
+// other hook runs where it ran, or runs again.
 func (r *remover) verify(before map[string]any) error {
 	unsafe := fmt.Errorf("remove from kratos.yml: %w", errNotAlone)
 	without := func(values map[string]any) any {
 		var rest any = values
-		for _, path := range [][]string{migratePath(), afterPath()} {
+		for _, path := range [][]string{MigrateHookKeys(), AfterLoginKeys()} {
 			rest = dropped(rest, path)
 		}
 		return rest
@@ -222,17 +222,17 @@ func (r *remover) verify(before map[string]any) error {
 	if !reflect.DeepEqual(without(before), without(r.values)) {
 		return unsafe
 	}
-	hook, left := r.of(before, migratePath()...), r.get(migratePath()...)
-	address, _ := lookup(hook, "config", "url")
+	hook, left := r.of(before, MigrateHookKeys()...), r.get(MigrateHookKeys()...)
+	address, _ := Lookup(hook, "config", "url")
 	if text, ok := address.(string); ok && strings.HasSuffix(text, MigrationPath) {
 		hook = nil
 	}
 	if same := reflect.DeepEqual(hook, left) || empty(hook) && empty(left); !same {
 		return unsafe
 	}
-	was, _ := r.of(before, afterPath()...).(map[string]any)
-	now, _ := r.get(afterPath()...).(map[string]any)
-	for _, key := range append(keys(was), keys(now)...) {
+	was, _ := r.of(before, AfterLoginKeys()...).(map[string]any)
+	now, _ := r.get(AfterLoginKeys()...).(map[string]any)
+	for _, key := range slices.Concat(slices.Collect(maps.Keys(was)), slices.Collect(maps.Keys(now))) {
 		if !sameAfter(was, now, key) {
 			return unsafe
 		}
@@ -240,7 +240,7 @@ func (r *remover) verify(before map[string]any) error {
 	return nil
 }
 
-// sameAfter compares an entry of login.after: global hooks, those of a method, or
+// sameAfter compares an entry of login.after: global hooks, hooks of a method, or
 // something else.
 func sameAfter(was, now map[string]any, key string) bool {
 	global, _ := was["hooks"].([]any)
@@ -248,8 +248,8 @@ func sameAfter(was, now map[string]any, key string) bool {
 		left, _ := now[key].([]any)
 		return equalLists(others(global), left)
 	}
-	before, _ := lookup(was, key, "hooks")
-	after, _ := lookup(now, key, "hooks")
+	before, _ := Lookup(was, key, "hooks")
+	after, _ := Lookup(now, key, "hooks")
 	hooks, _ := before.([]any)
 	left, _ := after.([]any)
 	again := len(left) == 0 && equalLists(others(hooks), others(global))
@@ -259,23 +259,15 @@ func sameAfter(was, now map[string]any, key string) bool {
 	return reflect.DeepEqual(dropped(was[key], []string{"hooks"}), dropped(now[key], []string{"hooks"}))
 }
 
-func keys(mapping map[string]any) []string {
-	all := make([]string, 0, len(mapping))
-	for key := range mapping {
-		all = append(all, key)
-	}
-	return all
-}
+// errNotAlone reports a removal that would change something else.
+var errNotAlone = errors.New("it cannot be edited without changing something else, perhaps because an anchor is used elsewhere: remove ferry's hooks by hand")
 
-// errNotAlone is the end of a removal that would have changed more than it should.
-var errNotAlone = errors.New("it cannot be edited without changing something else (an anchor that is used elsewhere, perhaps): take ferry's hooks out by hand")
-
-// advise notes what else in the file is about ferry.
+// advise notes what else in the file refers to ferry.
 func (r *remover) advise() {
 	excepted, _ := r.get("clients", "http", "private_ip_exception_urls").([]any)
 	for _, one := range excepted {
 		if text, ok := one.(string); ok && (strings.HasSuffix(text, MigrationPath) || strings.HasSuffix(text, AfterLoginPath)) {
-			r.note("clients.http.private_ip_exception_urls still names ferry's hooks: take them out")
+			r.note("clients.http.private_ip_exception_urls still contains ferry's hooks: remove them")
 			return
 		}
 	}

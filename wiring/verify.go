@@ -5,29 +5,28 @@ import (
 	"reflect"
 )
 
-// errUnsafe is the end of a merge that would have changed more than it should.
-var errUnsafe = errors.New("merge kratos.yml: it cannot be edited without changing something else (an anchor that is used elsewhere, perhaps): put the fragment in by hand")
+// errUnsafe reports a merge that would change something else.
+var errUnsafe = errors.New("merge kratos.yml: it cannot be edited without changing something else, perhaps because an anchor is used elsewhere: add the fragment by hand")
 
-// verify compares what the file said before with what it says now: ferry's own is
-// there, and beside that nothing came, went or moved. It guards the operator's file
-// against every mistake of the editing above it.
+// verify compares the file's values before and after: ferry's hooks are there, and nothing
+// else was added, removed or moved. It protects the file against mistakes in the editing.
 func (m *merger) verify(before map[string]any) error {
 	now := m.values
 	if !reflect.DeepEqual(without(before), without(now)) {
 		return errUnsafe
 	}
 	if !m.replaced {
-		if !keeps(m.of(before, migratePath()...), m.of(now, migratePath()...), ownLeaves()) {
+		if !keeps(m.of(before, MigrateHookKeys()...), m.of(now, MigrateHookKeys()...), ownLeaves()) {
 			return errUnsafe
 		}
 	}
-	if m.get(migratePath("enabled")...) != true || m.get(migratePath("config", "url")...) != m.o.migrateURL() {
+	if m.get(MigrateHookKeys("enabled")...) != true || m.get(MigrateHookKeys("config", "url")...) != m.o.migrateURL() {
 		return errUnsafe
 	}
-	hooksBefore, _ := m.of(before, afterPath("password", "hooks")...).([]any)
-	globalBefore, _ := m.of(before, afterPath("hooks")...).([]any)
-	hooks, _ := m.get(afterPath("password", "hooks")...).([]any)
-	global, _ := m.get(afterPath("hooks")...).([]any)
+	hooksBefore, _ := m.of(before, AfterLoginKeys("password", "hooks")...).([]any)
+	globalBefore, _ := m.of(before, AfterLoginKeys("hooks")...).([]any)
+	hooks, _ := m.get(AfterLoginKeys("password", "hooks")...).([]any)
+	global, _ := m.get(AfterLoginKeys("hooks")...).([]any)
 	want := others(hooksBefore)
 	if len(want) == 0 && len(indexes(globalBefore)) == 0 {
 		want = globalBefore
@@ -44,7 +43,7 @@ func (m *merger) verify(before map[string]any) error {
 		return errUnsafe
 	}
 	for _, i := range ours {
-		if address, _ := lookup(running[i], "config", "url"); address != m.o.afterLoginURL() {
+		if address, _ := Lookup(running[i], "config", "url"); address != m.o.afterLoginURL() {
 			return errUnsafe
 		}
 	}
@@ -52,11 +51,11 @@ func (m *merger) verify(before map[string]any) error {
 }
 
 func (m *merger) of(values map[string]any, path ...string) any {
-	value, _ := lookup(values, path...)
+	value, _ := Lookup(values, path...)
 	return value
 }
 
-// others are the hooks that are not ferry's.
+// others returns the hooks that are not ferry's.
 func others(hooks []any) []any {
 	var rest []any
 	for _, hook := range hooks {
@@ -71,17 +70,18 @@ func equalLists(a, b []any) bool {
 	return len(a) == len(b) && (len(a) == 0 || reflect.DeepEqual(a, b))
 }
 
-// without is a configuration without what a merge may write, and without the empty
-// mappings that are then left on the way to it.
+// without returns a configuration without the values that a merge may write, and without
+// mappings that are then empty.
 func without(values map[string]any) any {
 	var rest any = values
-	for _, path := range [][]string{migratePath(), afterPath("password", "hooks"), afterPath("hooks")} {
+	for _, path := range [][]string{MigrateHookKeys(), AfterLoginKeys("password", "hooks"), AfterLoginKeys("hooks")} {
 		rest = dropped(rest, path)
 	}
 	return rest
 }
 
-// dropped is a copy without one path, and without what then is empty above it.
+// dropped returns a copy without one path, and without mappings above it that are then
+// empty.
 func dropped(value any, path []string) any {
 	if empty(value) || len(path) == 0 {
 		return nil
@@ -112,15 +112,14 @@ func ownLeaves() map[string]bool {
 	return map[string]bool{"enabled": true, "url": true, "method": true, "body": true, "auth": true}
 }
 
-// keeps reports whether every value of a mapping is in another, but for what is
-// ferry's own.
+// keeps reports whether a mapping has every value of another one, except those in own.
 func keeps(before, now any, own map[string]bool) bool {
 	was, ok := before.(map[string]any)
 	if !ok {
 		return empty(before) || reflect.DeepEqual(before, now)
 	}
 	for key, value := range was {
-		inner, there := lookup(now, key)
+		inner, there := Lookup(now, key)
 		switch {
 		case own[key]:
 		case key == "config":

@@ -1,7 +1,7 @@
-// Package wiring holds what an operator puts into Kratos' configuration: ferry's
-// Jsonnet, tested against what Kratos really hands to it, the fragment of kratos.yml
-// around it, and the merge of that into a kratos.yml that exists. It reads and writes
-// no files.
+// Package wiring makes Kratos call ferry: the Jsonnet templates of the hooks, the part of
+// kratos.yml around them, and its merge into an existing kratos.yml or removal from it. A
+// merge edits lines, then compares the parsed file before and after; it fails if anything
+// else changed. The package reads and writes no files.
 package wiring
 
 import (
@@ -14,9 +14,9 @@ import (
 //go:embed migrate.jsonnet
 var migrateJsonnet string
 
-// MigrateJsonnet is the body template of the password migration hook, for Kratos
-// 25.4 and later. clientIPHeader is the one header in which the operator's proxy
-// names the person's address; empty: none is passed on.
+// MigrateJsonnet returns the body template of the password migration hook, for Kratos
+// 25.4 and later. clientIPHeader is the header in which the operator's proxy puts the
+// client address; if it is empty, the template passes no address on.
 func MigrateJsonnet(clientIPHeader string) string {
 	if clientIPHeader == "" {
 		return migrateJsonnet
@@ -24,15 +24,15 @@ func MigrateJsonnet(clientIPHeader string) string {
 	return strings.Replace(migrateJsonnet, noClientIPHeader, "local clientIPHeader = "+strconv.Quote(clientIPHeader)+";", 1)
 }
 
-// noClientIPHeader is the template's line that says so.
+// noClientIPHeader is the line of the template that clientIPHeader replaces.
 const noClientIPHeader = "local clientIPHeader = null;"
 
 //go:embed after-login.jsonnet
 var afterLoginJsonnet string
 
-// AfterLoginJsonnet is the body template of the after-login web hook, for every
-// supported Kratos. response is Parse where Kratos is to read ferry's answer; anything
-// else is Ignore.
+// AfterLoginJsonnet returns the body template of the after-login web hook, for every
+// supported Kratos. response is Parse if Kratos reads ferry's answer; any other value
+// means Ignore.
 func AfterLoginJsonnet(response string) string {
 	if response != Parse {
 		return afterLoginJsonnet
@@ -40,10 +40,10 @@ func AfterLoginJsonnet(response string) string {
 	return strings.Replace(afterLoginJsonnet, ignoreResponse, "local response = '"+Parse+"';", 1)
 }
 
-// ignoreResponse is the template's line that says so.
+// ignoreResponse is the line of the template that Parse replaces.
 const ignoreResponse = "local response = 'ignore';"
 
-// Base64 is a template as kratos.yml takes it inline: base64://….
+// Base64 returns a template in the inline form of kratos.yml: base64://….
 func Base64(template string) string {
 	return base64Prefix + base64.StdEncoding.EncodeToString([]byte(template))
 }
