@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"ferry/bulk/inputfile"
+	"ferry/bulk/tempfile"
 )
 
 var (
@@ -39,7 +40,7 @@ func openInput(name, dir string) (*input, error) {
 	in := &input{file: original, original: original, size: -1}
 	packed, err := in.inspect()
 	if err == nil && (packed || in.size < 0) {
-		in.file, err = unnamed(dir)
+		in.file, err = tempfile.New(dir)
 	}
 	if err != nil {
 		return nil, errors.Join(err, original.Close())
@@ -102,16 +103,4 @@ func unpacked(raw *bufio.Reader) (io.Reader, error) {
 		return raw, nil
 	}
 	return inputfile.Gunzip(raw)
-}
-
-// unnamed creates a file that only its owner may read and that has no name.
-func unnamed(dir string) (*os.File, error) {
-	file, err := os.CreateTemp(dir, "ferry-hashes-*") // mode 0600
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Remove(file.Name()); err != nil {
-		return nil, errors.Join(err, file.Close())
-	}
-	return file, nil
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"ferry/bulk/inputfile"
+	"ferry/bulk/tempfile"
 )
 
 var errHeld = inputfile.NewFault("the row is longer than 64 MiB", "a quote or a bracket is probably not closed there")
@@ -45,7 +46,7 @@ func openFile(ctx context.Context, name string, stdin io.Reader, dir string) (*o
 // copyToUnlinkedFile copies a stream to an unnamed file. It copies in a goroutine, because
 // a read of a terminal cannot be interrupted; closing the file ends the goroutine.
 func copyToUnlinkedFile(ctx context.Context, in io.Reader, dir string) (*os.File, int64, error) {
-	file, err := unnamed(dir)
+	file, err := tempfile.New(dir)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -72,16 +73,4 @@ func copyToUnlinkedFile(ctx context.Context, in io.Reader, dir string) (*os.File
 	case <-ctx.Done():
 		return nil, 0, errors.Join(ctx.Err(), file.Close())
 	}
-}
-
-// unnamed creates a file that only its owner may read and that has no name.
-func unnamed(dir string) (*os.File, error) {
-	file, err := os.CreateTemp(dir, "ferry-users-*") // mode 0600
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Remove(file.Name()); err != nil {
-		return nil, errors.Join(err, file.Close())
-	}
-	return file, nil
 }
