@@ -21,10 +21,10 @@ const (
 	nameKeys      = "auth0.keys"
 	nameGrant     = "auth0.grant"
 	clockWarn     = time.Minute
-	grantIdentity = "ferry-doctor-%s@ferry-doctor.invalid" // RFC 2606: no such domain can be
+	grantIdentity = "ferry-doctor-%s@ferry-doctor.invalid" // RFC 2606: the domain cannot exist
 )
 
-// auth0 looks at what the tenant tells everybody, and asks for one grant.
+// auth0 checks the tenant's public endpoints, and sends one grant.
 func (e *doctor) auth0(ctx context.Context) []Check {
 	s := checkGroup{doctor: e}
 	if e.Tenant == nil {
@@ -44,7 +44,7 @@ func (e *doctor) auth0(ctx context.Context) []Check {
 	}
 	s.run(ctx, nameTLS, func(context.Context) Check { return e.encrypted(err) })
 	if reason == upstream.ReasonTLS {
-		s.skip("there is no connection to trust", nameIssuer, nameClock, nameKeys, nameGrant)
+		s.skip("the connection is not trusted", nameIssuer, nameClock, nameKeys, nameGrant)
 		return s.checks
 	}
 	s.run(ctx, nameIssuer, func(context.Context) Check { return e.checkIssuer(tenant, err) })
@@ -54,7 +54,7 @@ func (e *doctor) auth0(ctx context.Context) []Check {
 	return s.checks
 }
 
-// refusalOf is the reason and the HTTP status of a refusal; empty and 0: none.
+// refusalOf returns the reason and the HTTP status of a refusal, or "" and 0.
 func refusalOf(err error) (reason string, status int) {
 	var refusal *upstream.LoginError
 	if !errors.As(err, &refusal) {
@@ -63,21 +63,21 @@ func refusalOf(err error) (reason string, status int) {
 	return refusal.Reason, refusal.Status
 }
 
-// reached is about the way to Auth0, up to its first answer of any kind.
+// reached checks whether Auth0 answers at all.
 func (e *doctor) reached(err error) Check {
 	reason, status := refusalOf(err)
 	switch {
 	case err == nil, status != 0, reason == upstream.ReasonTLS:
-		return ok("%s is found and answers", e.Settings.BaseURL)
+		return ok("%s answers", e.Settings.BaseURL)
 	case reason == upstream.ReasonDNS:
-		return fail("mend FERRY_AUTH0_DOMAIN (or FERRY_AUTH0_BASE_URL), or this machine's DNS",
-			"%s has no address: no login can be asked about", e.Settings.BaseURL)
+		return fail("correct FERRY_AUTH0_DOMAIN (or FERRY_AUTH0_BASE_URL), or this machine's DNS",
+			"the host of %s has no address: ferry cannot verify any login", e.Settings.BaseURL)
 	case reason == upstream.ReasonTimeout:
-		return fail("let this machine out to Auth0 on port 443: firewall, egress rules, proxy (HTTPS_PROXY)",
-			"%s does not answer in time: every login of a pending person ends in an error", e.Settings.BaseURL)
+		return fail("allow connections from this machine to Auth0 on port 443: firewall, egress rules, proxy (HTTPS_PROXY)",
+			"%s does not answer in time: logins of pending identities fail with an error", e.Settings.BaseURL)
 	}
-	return fail("let this machine out to Auth0 on port 443 (firewall, egress rules, HTTPS_PROXY), or mend FERRY_AUTH0_BASE_URL",
-		"%s takes no connection (%s): every login of a pending person ends in an error", e.Settings.BaseURL, reason)
+	return fail("allow connections from this machine to Auth0 on port 443 (firewall, egress rules, HTTPS_PROXY), or correct FERRY_AUTH0_BASE_URL",
+		"%s accepts no connection (%s): logins of pending identities fail with an error", e.Settings.BaseURL, reason)
 }
 
 func (e *doctor) encrypted(err error) Check {
@@ -85,74 +85,74 @@ func (e *doctor) encrypted(err error) Check {
 	switch {
 	case reason == upstream.ReasonTLS:
 		detail, fix := certificateFault(e.Settings.BaseURL, "FERRY_AUTH0_DOMAIN (or FERRY_AUTH0_BASE_URL)", err, e.Now(),
-			"install the certificate authority that signs what answers there (a proxy that looks into TLS?), or mend FERRY_AUTH0_DOMAIN")
+			"install the certificate authority that signed the certificate (perhaps that of a TLS proxy), or correct FERRY_AUTH0_DOMAIN")
 		return fail(fix, "%s: ferry sends no password over such a connection", detail)
 	case strings.HasPrefix(e.Settings.BaseURL, "http://"):
-		return ok("plain HTTP, on loopback alone: for trying out")
+		return ok("plain HTTP on loopback, for testing only")
 	}
 	return ok("the certificate of %s is trusted", e.Settings.BaseURL)
 }
 
-// again is the way out of what passes by itself.
+// again is the fix for temporary faults.
 const again = "run doctor again; see status.auth0.com"
 
-// passing: Auth0 has an outage, or its limits are reached.
+// passing reports whether a status is temporary: an outage, or a reached limit.
 func passing(status int) bool {
 	return status == http.StatusTooManyRequests || status >= http.StatusInternalServerError
 }
 
 func (e *doctor) checkIssuer(tenant upstream.Discovery, err error) Check {
-	const fix = "set FERRY_AUTH0_DOMAIN to the domain as it stands in the issuer of your ID tokens (a custom domain where you use one)"
+	const fix = "set FERRY_AUTH0_DOMAIN to the domain in the issuer of your ID tokens (your custom domain if you use one)"
 	reason, status := refusalOf(err)
 	switch {
 	case passing(status):
-		return warn(again, "Auth0 does not say now by whom ID tokens are issued (status %d): every login of a pending person ends in an error while that lasts", status)
+		return warn(again, "the issuer of ID tokens cannot be read now (status %d): logins of pending identities fail with an error meanwhile", status)
 	case err != nil:
-		return fail(fix, "%s is no Auth0 tenant: its discovery document cannot be read (%s, status %d)", e.Settings.BaseURL, reason, status)
+		return fail(fix, "%s is not an Auth0 tenant: its discovery document cannot be read (%s, status %d)", e.Settings.BaseURL, reason, status)
 	case tenant.Issuer != e.Settings.Issuer:
-		return fail(fix, "ID tokens are issued by %s, and FERRY_AUTH0_DOMAIN makes ferry expect %s: every right password would count as garbled",
+		return fail(fix, "the issuer of ID tokens is %s, and with FERRY_AUTH0_DOMAIN ferry expects %s: logins with right passwords fail as garbled",
 			plain(tenant.Issuer), e.Settings.Issuer)
 	}
-	return ok("ID tokens are issued by %s", e.Settings.Issuer)
+	return ok("the issuer of ID tokens is %s", e.Settings.Issuer)
 }
 
 func (e *doctor) checkClock(tenant upstream.Discovery) Check {
 	const fix = "set this machine's clock: run NTP or chrony"
 	if tenant.Date.IsZero() {
-		return skipped("Auth0 sent no date to compare with")
+		return skipped("Auth0 sent no date")
 	}
 	off := e.Now().Sub(tenant.Date).Abs().Truncate(time.Second)
 	switch {
 	case off > upstream.LeewayOfTokens:
-		return fail(fix, "this machine's clock and Auth0's are %s apart: ID tokens are refused, more than %s are too many", off, upstream.LeewayOfTokens)
+		return fail(fix, "this machine's clock and Auth0's differ by %s, more than %s: ferry refuses ID tokens", off, upstream.LeewayOfTokens)
 	case off > clockWarn:
-		return warn(fix, "this machine's clock and Auth0's are %s apart: from %s on, ID tokens are refused, and client assertions sooner", off, upstream.LeewayOfTokens)
+		return warn(fix, "this machine's clock and Auth0's differ by %s: ferry refuses ID tokens from %s on, and Auth0 refuses client assertions earlier", off, upstream.LeewayOfTokens)
 	}
-	return ok("this machine's clock and Auth0's agree to a minute")
+	return ok("this machine's clock and Auth0's differ by less than a minute")
 }
 
 func (e *doctor) checkKeys(ctx context.Context) Check {
-	const fix = "see that https://DOMAIN/.well-known/jwks.json can be read from here, and that FERRY_AUTH0_DOMAIN is the tenant's"
+	const fix = "make sure that https://DOMAIN/.well-known/jwks.json can be read from here, and that FERRY_AUTH0_DOMAIN is the tenant's domain"
 	keys, err := e.Tenant.SigningKeys(ctx)
 	reason, status := refusalOf(err)
 	switch {
 	case passing(status):
-		return warn(again, "the tenant's signing keys cannot be read now (status %d): ferry asks /userinfo at every login until they can, which Auth0 limits to 5 a minute for a user", status)
+		return warn(again, "the tenant's signing keys cannot be read now (status %d): until then ferry calls /userinfo at every login, which Auth0 limits to 5 calls a minute for a user", status)
 	case err != nil:
-		return fail(fix, "the tenant's signing keys cannot be read (%s, status %d): ferry would ask /userinfo at every login, which Auth0 limits to 5 a minute for a user", reason, status)
+		return fail(fix, "the tenant's signing keys cannot be read (%s, status %d): ferry would call /userinfo at every login, which Auth0 limits to 5 calls a minute for a user", reason, status)
 	case keys == 0:
-		return fail(fix, "the tenant publishes no RSA key for signatures: ferry would ask /userinfo at every login, which Auth0 limits to 5 a minute for a user")
+		return fail(fix, "the tenant publishes no RSA signing key: ferry would call /userinfo at every login, which Auth0 limits to 5 calls a minute for a user")
 	}
 	return ok("%s to verify ID tokens with", count(keys, "key"))
 }
 
-// checkGrant asks for the one grant of an examination, for a user that cannot exist.
+// checkGrant sends the only grant of the checks, for a user that does not exist.
 func (e *doctor) checkGrant(ctx context.Context) Check {
 	switch {
 	case e.NoGrant:
-		return skipped("--no-grant: the client's credentials, the grant, the realm and the audience are not tried")
+		return skipped("--no-grant: the client's credentials, the grant, the realm and the audience are not tested")
 	case e.Auth0 == nil:
-		return skipped("the settings for Auth0's application cannot be used")
+		return skipped("the settings for Auth0's application are not valid")
 	}
 	realm := ""
 	if len(e.Settings.Realms) > 0 {
@@ -160,24 +160,24 @@ func (e *doctor) checkGrant(ctx context.Context) Check {
 	}
 	trial := e.try(ctx, realm)
 	if trial.Err == nil {
-		return fail("ask nobody in "+connection(realm)+" until it refuses what it does not know: a custom database script, perhaps",
-			"Auth0 accepted a user that cannot exist, with a made-up password: everybody could take over any pending identity")
+		return fail("do not use "+connection(realm)+" until it refuses unknown users; the cause may be a custom database script",
+			"Auth0 accepted a user that does not exist, with a made-up password: anyone could take over any pending identity")
 	}
 	if trial.Err.Outcome == outcome.Mismatch {
-		return ok("Auth0 refused a user that cannot exist, as it should: client, its authentication, grant, %s, audience and scope are right. That was one failed login, counted against this machine's address",
+		return ok("Auth0 refused a user that does not exist, as expected: client, client authentication, grant, %s, audience and scope are right. Auth0 counts this as one failed login from this machine's address",
 			connection(realm))
 	}
 	return e.refusedGrant(trial, realm)
 }
 
-// try asks for a grant for a user that cannot exist: one failed login from this machine.
+// try sends a grant for a user that does not exist: one failed login from this machine.
 func (e *doctor) try(ctx context.Context, realm string) upstream.Trial {
 	return e.Auth0.Try(ctx, upstream.Credentials{
 		Username: fmt.Sprintf(grantIdentity, e.ID()), Password: secret.New("no-" + e.ID()), Realm: realm,
 	})
 }
 
-// connection names a realm for people.
+// connection describes a realm.
 func connection(realm string) string {
 	if realm == "" {
 		return "the tenant's default directory"

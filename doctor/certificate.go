@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// isTLSFault: the other side's certificate is not trusted, or it speaks no TLS.
+// isTLSFault reports whether the server's certificate is not trusted, or it has no TLS.
 func isTLSFault(err error) bool {
 	var certificate *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
 	return errors.As(err, &certificate) || errors.As(err, &record) || errors.Is(err, http.ErrSchemeMismatch)
 }
 
-// certificateFault says why there is no TLS with an address, which stands in a setting,
-// and what to change; trust is that where nobody known has signed the certificate.
+// certificateFault returns why a TLS connection to the address in a setting failed, and
+// what to change. trust is the fix for an unknown certificate authority.
 func certificateFault(address, setting string, err error, now time.Time, trust string) (detail, fix string) {
 	var (
 		invalid x509.CertificateInvalidError
@@ -25,7 +25,7 @@ func certificateFault(address, setting string, err error, now time.Time, trust s
 	)
 	switch {
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
-		return address + " speaks no TLS", "see that http and https are not mixed up in " + setting
+		return address + " does not use TLS", "check whether http and https are swapped in " + setting
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired && now.Before(invalid.Cert.NotBefore):
 		return "the certificate of " + address + " is not valid before " + invalid.Cert.NotBefore.Format(time.DateOnly),
 			"set this machine's clock: run NTP or chrony; if it is right, install a certificate that is valid now"
@@ -34,7 +34,7 @@ func certificateFault(address, setting string, err error, now time.Time, trust s
 			"renew the certificate; or set this machine's clock, if that is ahead: run NTP or chrony"
 	case errors.As(err, &host):
 		return "the certificate of " + address + " is for another name",
-			"mend the host in " + setting + ", or install a certificate that holds this name"
+			"correct the host in " + setting + ", or install a certificate for this name"
 	}
 	return "the certificate of " + address + " is not trusted here", trust
 }

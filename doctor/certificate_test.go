@@ -60,7 +60,7 @@ func TestCertificates(t *testing.T) {
 	}{
 		"expired":       {now.Add(-2 * day), now.Add(-day), "127.0.0.1", false, "expired on " + now.Add(-day).UTC().Format(time.DateOnly), "renew"},
 		"not yet valid": {now.Add(day), now.Add(2 * day), "127.0.0.1", false, "is not valid before", "clock"},
-		"another name":  {now.Add(-day), now.Add(day), "192.0.2.1", false, "is for another name", "mend the host in "},
+		"another name":  {now.Add(-day), now.Add(day), "192.0.2.1", false, "is for another name", "correct the host in "},
 		"not trusted":   {now.Add(-day), now.Add(day), "127.0.0.1", true, "is not trusted here", "certificate authority"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -74,7 +74,7 @@ func TestCertificates(t *testing.T) {
 	t.Run("no TLS", func(t *testing.T) {
 		srv := httptest.NewServer(http.NotFoundHandler())
 		defer srv.Close()
-		checkTLS(t, strings.Replace(srv.URL, "http:", "https:", 1), &http.Transport{DisableKeepAlives: true}, "speaks no TLS", "mixed up")
+		checkTLS(t, strings.Replace(srv.URL, "http:", "https:", 1), &http.Transport{DisableKeepAlives: true}, "does not use TLS", "swapped")
 	})
 }
 

@@ -1,7 +1,9 @@
-// Package doctor looks a set-up over: the settings, Auth0, Kratos, kratos.yml and the
-// way between them. Every check says what is wrong, why that matters and what to
-// change; none changes anything, and at most one grant is asked of Auth0, for a user
-// that cannot exist. Why looks at one person instead.
+// Package doctor checks a setup: the settings, Auth0, Kratos, kratos.yml and the
+// connections between them. Every check reports what is wrong, why it matters and what to
+// change. Why does the same for the login of one user.
+//
+// The checks change nothing. They send at most one grant to Auth0, for a user that does
+// not exist.
 package doctor
 
 import (
@@ -19,30 +21,30 @@ import (
 	"ferry/upstream"
 )
 
-// Status is what came of a check.
+// Status is the result of a check.
 type Status string
 
-// The statuses. Only Fail makes a set-up unsound.
+// The statuses. Only Fail means that the setup does not work.
 const (
 	OK   Status = "ok"
 	Warn Status = "warn"
 	Fail Status = "fail"
-	// Skip: it could not be looked at; Detail says why.
+	// Skip: it was not checked; Detail says why.
 	Skip Status = "skip"
 )
 
-// Check is one thing that was looked at. Its texts hold no secret.
+// Check is one checked thing. Its texts contain no secrets.
 type Check struct {
 	Name   string `json:"name"`
 	Status Status `json:"status"`
-	// Detail is what was found and why it matters.
+	// Detail says what was found and why it matters.
 	Detail string `json:"detail"`
-	// Fix is what to change; never empty where Status is Warn or Fail. Of a Skip it is
-	// what to do so that it can be looked at.
+	// Fix says what to change. It is not empty for Warn and Fail. For Skip it says how the
+	// check can run.
 	Fix string `json:"fix"`
 }
 
-// Report is everything that was looked at, in an order that does not change.
+// Report is the result of all checks, in a fixed order.
 type Report struct {
 	Checks []Check `json:"checks"`
 }
@@ -57,14 +59,14 @@ func (r Report) Failed() bool {
 	return false
 }
 
-// Fault is a setting that cannot be used, and what to change; never its value.
+// Fault is an invalid setting and what to change. It does not contain the value.
 type Fault struct{ Name, Problem string }
 
-// Settings are ferry's, as far as they are held against something.
+// Settings are the settings of ferry that checks need.
 type Settings struct {
 	Faults []Fault
 
-	// Issuer is https://DOMAIN/, and BaseURL where to connect.
+	// Issuer is https://DOMAIN/, and BaseURL the URL to connect to.
 	Issuer, BaseURL    string
 	ClientID           string
 	ClientAuth         string // client_secret_post, client_secret_basic or private_key_jwt
@@ -73,16 +75,16 @@ type Settings struct {
 	CustomRealms       []string
 	ForwardClientIP    bool
 	WriteBack          bool
-	VerifiedIdentifier bool // an unbound identity may match by what Auth0 verified
+	VerifiedIdentifier bool // FERRY_BINDING is verified_identifier
 	HookKeys           []secret.String
 	MaxPasswordBytes   int
-	OryNetwork         bool   // FERRY_KRATOS_ADMIN_URL is a project of Ory Network's
+	OryNetwork         bool   // FERRY_KRATOS_ADMIN_URL is an Ory Network project
 	StateInMemory      bool   // FERRY_STATE_URL is memory:
-	HookURL            string // where a Kratos on this machine reaches ferry; empty: not known
+	HookURL            string // URL of ferry for a Kratos on this machine; empty: unknown
 }
 
-// Options are what an examination is made of. Required are Now, ID and Hooks; a room
-// that is nil could not be made, and what needs it is skipped.
+// Options configure the checks. Now, ID and Hooks are required. Checks that need a client
+// that is nil are skipped.
 type Options struct {
 	Settings Settings
 
@@ -90,52 +92,51 @@ type Options struct {
 	Auth0      *upstream.Client
 	Management *upstream.Management
 	Kratos     *kratos.Client
-	// Mapper makes the mapper for a schema; MapperFault is why there is none.
+	// Mapper returns the mapper for a schema. If it is nil, MapperFault says why.
 	Mapper      func(*mapping.Schema) mapping.Mapper
 	MapperFault error
 
-	// State tries the Redis of FERRY_STATE_URL. Its refusal is Redis' own error code; empty:
-	// Redis gave no answer. Nil: there is none to try.
+	// State runs ferry's commands on the Redis of FERRY_STATE_URL. It returns Redis' error
+	// code, which is empty if Redis did not answer. Nil if there is no Redis.
 	State func(context.Context) (refusal string, err error)
 
-	// KratosConfig is kratos.yml; nil: not named.
+	// KratosConfig is kratos.yml; nil: not given.
 	KratosConfig []byte
-	// KratosConfigMode are the permissions of its file; 0: not known.
+	// KratosConfigMode are the permissions of its file; 0: unknown.
 	KratosConfigMode fs.FileMode
-	// ReadTemplate reads a template that kratos.yml keeps in a file, by the name that it
-	// has there; nil: none is looked at.
+	// ReadTemplate reads a template file by its name in kratos.yml; nil: template files are
+	// not checked.
 	ReadTemplate func(name string) ([]byte, error)
-	// Hooks carries the calls of ferry's own hooks. It need not follow redirects: none
-	// is followed.
+	// Hooks sends calls to ferry's hooks. It must not follow redirects.
 	Hooks http.RoundTripper
-	// Egress are the addresses from which Auth0 sees ferry, if the operator knows.
+	// Egress are the public addresses of ferry, if the operator knows them.
 	Egress []netip.Addr
-	// NoGrant: nothing is asked of Auth0 that it could count as a failed login.
+	// NoGrant disables the grant, which Auth0 counts as a failed login.
 	NoGrant bool
 
-	// HashIdentifier makes the hash that stands for an identifier in ferry's log and in
-	// recordings; nil: it is not known here. Only Why uses it.
+	// HashIdentifier returns the hash of an identifier in ferry's log and in recordings; nil
+	// if its key is unknown. Only Why uses it.
 	HashIdentifier func(identifier string) string
 
 	Now func() time.Time
-	// ID makes a UUID that nobody has.
+	// ID returns a new UUID.
 	ID func() string
 }
 
 // checkTimeout bounds one check.
 const checkTimeout = 10 * time.Second
 
-// doctor is one run of the checks.
+// doctor is a run of the checks.
 type doctor struct {
 	Options
 
-	config      *kratosConfig // nil: not named, or not readable
+	config      *kratosConfig // nil: not given, or not readable
 	configFault error
 	timeout     time.Duration
 }
 
-// Examine runs every check and reports every check. It takes a minute at most where
-// everything hangs, some seconds as a rule.
+// Examine runs all checks. It usually takes some seconds, and at most a minute if nothing
+// answers.
 func Examine(ctx context.Context, o Options) Report {
 	e := newDoctor(o)
 	parts := []func(context.Context) []Check{
@@ -162,14 +163,13 @@ func newDoctor(o Options) *doctor {
 	return e
 }
 
-// checkGroup runs the checks of a part one after another, each with a timeout.
+// checkGroup runs the checks of a part in order, each with a timeout.
 type checkGroup struct {
 	doctor *doctor
 	checks []Check
 }
 
-// run makes one check, and reports whether what it looked at is usable: what depends
-// on it may be looked at too.
+// run runs one check. It reports whether checks that depend on it can run.
 func (s *checkGroup) run(ctx context.Context, name string, check func(context.Context) Check) bool {
 	ctx, cancel := context.WithTimeout(ctx, s.doctor.timeout)
 	defer cancel()
@@ -179,7 +179,7 @@ func (s *checkGroup) run(ctx context.Context, name string, check func(context.Co
 	return found.Status == OK || found.Status == Warn
 }
 
-// skip reports checks that cannot be made.
+// skip reports checks that cannot run.
 func (s *checkGroup) skip(why string, names ...string) {
 	for _, name := range names {
 		s.checks = append(s.checks, Check{Name: name, Status: Skip, Detail: why})

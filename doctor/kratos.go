@@ -19,29 +19,29 @@ const (
 	nameSchema  = "kratos.schema"
 	nameMapper  = "kratos.mapper"
 	namePending = "kratos.pending"
-	// sampleSize is how many pending identities are looked at, and walkSize how many
-	// identities are read to find them.
+	// sampleSize is the maximum number of pending identities that are checked, and walkSize
+	// that of identities that are read to find them.
 	sampleSize = 500
 	walkSize   = 2000
 )
 
-// schemas are those that Kratos has and that can be read, by their ids.
+// schemas are Kratos' identity schemas that can be read, by id.
 type schemas map[string]*mapping.Schema
 
 func (e *doctor) kratos(ctx context.Context) []Check {
 	s := checkGroup{doctor: e}
 	if e.Kratos == nil {
-		s.skip("FERRY_KRATOS_ADMIN_URL is not set, or cannot be used", nameAdmin, nameSchema, nameMapper, namePending, nameUnverified)
+		s.skip("FERRY_KRATOS_ADMIN_URL is not set, or not valid", nameAdmin, nameSchema, nameMapper, namePending, nameUnverified)
 		return s.checks
 	}
 	if !s.run(ctx, nameAdmin, e.checkAdmin) {
-		s.skip("Kratos cannot be asked", nameSchema, nameMapper, namePending, nameUnverified)
+		s.skip("Kratos does not answer", nameSchema, nameMapper, namePending, nameUnverified)
 		return s.checks
 	}
 	all := schemas{}
 	s.run(ctx, nameSchema, func(ctx context.Context) Check { return e.readSchemas(ctx, all) })
 	if len(all) == 0 {
-		s.skip("there is no identity schema to check it against", nameMapper)
+		s.skip("there is no identity schema to validate against", nameMapper)
 	} else {
 		s.run(ctx, nameMapper, func(context.Context) Check { return e.checkMapper(all) })
 	}
@@ -63,27 +63,27 @@ func (e *doctor) checkAdmin(ctx context.Context) Check {
 	if err != nil {
 		return e.kratosFault(err)
 	}
-	const without = "Kratos %s answers and shows identities; it takes no template for the migration hook, so ferry learns neither identity nor address from it"
+	const without = "Kratos %s answers and shows identities; it does not support a template for the migration hook, so it sends ferry neither identity nor client address"
 	switch {
 	case !can.ExternalIDs && e.Settings.ForwardClientIP:
-		return warn(fixAddress, without+", and FERRY_AUTH0_FORWARD_CLIENT_IP does nothing", plain(version))
+		return warn(fixAddress, without+", and FERRY_AUTH0_FORWARD_CLIENT_IP has no effect", plain(version))
 	case !can.ExternalIDs:
 		return ok(without, plain(version))
 	}
-	return ok("Kratos %s answers and shows identities; it takes a template for the migration hook, and knows external ids", plain(version))
+	return ok("Kratos %s answers and shows identities; it supports a template for the migration hook, and external ids", plain(version))
 }
 
-// fixAddress is what is left where Kratos does not pass the person's address on.
+// fixAddress is the fix if Kratos does not pass the client address on.
 const fixAddress = "run Kratos 25.4 or later; or unset FERRY_AUTH0_FORWARD_CLIENT_IP, and put this machine's public address on Auth0's allow lists"
 
-// takesNoTemplate reports whether the Kratos that runs, 1.3.1, is known to take none for
-// the migration hook.
+// takesNoTemplate reports whether the running Kratos is known not to support a template for
+// the migration hook, as 1.3.1.
 func (e *doctor) takesNoTemplate(ctx context.Context) bool {
 	can, known := e.abilities(ctx)
 	return known && !can.ExternalIDs
 }
 
-// abilities are those of the Kratos that runs, where it can be asked.
+// abilities returns what the running Kratos supports, if it answers.
 func (e *doctor) abilities(ctx context.Context) (can kratos.Abilities, known bool) {
 	if e.Kratos == nil {
 		return can, false
@@ -94,7 +94,7 @@ func (e *doctor) abilities(ctx context.Context) (can kratos.Abilities, known boo
 	return can, err == nil
 }
 
-// kratosFault is why Kratos' admin API cannot be used.
+// kratosFault explains why Kratos' admin API cannot be used.
 func (e *doctor) kratosFault(err error) Check {
 	var public *kratos.PublicError
 	if errors.As(err, &public) {
@@ -104,31 +104,31 @@ func (e *doctor) kratosFault(err error) Check {
 	_ = errors.As(err, &fault)
 	switch {
 	case fault != nil && (fault.Status == 401 || fault.Status == 403):
-		return fail("set FERRY_KRATOS_ADMIN_TOKEN to what stands in front of Kratos' admin API wants",
-			"Kratos' admin API refuses ferry: no login can be asked about (%v)", err)
+		return fail("set FERRY_KRATOS_ADMIN_TOKEN to the token that the proxy in front of Kratos' admin API requires",
+			"Kratos' admin API refuses ferry: ferry cannot verify any login (%v)", err)
 	case fault != nil && fault.Status != 0:
-		return fail("set FERRY_KRATOS_ADMIN_URL to the admin API (port 4434 as a rule, not the public 4433)",
-			"what answers at FERRY_KRATOS_ADMIN_URL is not Kratos' admin API: no login can be asked about (%v)", err)
+		return fail("set FERRY_KRATOS_ADMIN_URL to the admin API (usually port 4434, not the public 4433)",
+			"the server at FERRY_KRATOS_ADMIN_URL is not Kratos' admin API: ferry cannot verify any login (%v)", err)
 	}
 	if isTLSFault(err) {
-		detail, fix := certificateFault("what FERRY_KRATOS_ADMIN_URL names", "FERRY_KRATOS_ADMIN_URL", err, e.Now(),
-			"install the certificate authority that signs it (SSL_CERT_FILE)")
-		return fail(fix, "%s: no login can be asked about (%v)", detail, err)
+		detail, fix := certificateFault("the server at FERRY_KRATOS_ADMIN_URL", "FERRY_KRATOS_ADMIN_URL", err, e.Now(),
+			"install the certificate authority that signed it (SSL_CERT_FILE)")
+		return fail(fix, "%s: ferry cannot verify any login (%v)", detail, err)
 	}
-	return fail("set FERRY_KRATOS_ADMIN_URL to where the admin API listens, and let this machine reach it",
-		"Kratos' admin API does not answer: no login can be asked about (%v)", err)
+	return fail("set FERRY_KRATOS_ADMIN_URL to the address of the admin API, and make sure that this machine reaches it",
+		"Kratos' admin API does not answer: ferry cannot verify any login (%v)", err)
 }
 
 const fixPublicURL = "set FERRY_KRATOS_PUBLIC_URL to Kratos' public API as this machine reaches it (port 4433 by default)"
 
-// schemaFault is what it means that Kratos' public API, which has the identity schemas,
-// cannot be used.
+// schemaFault explains that Kratos' public API, which serves the identity schemas, cannot
+// be used.
 func schemaFault(public *kratos.PublicError) string {
-	at := "FERRY_KRATOS_PUBLIC_URL, " + plain(public.URL) + ","
+	at := "FERRY_KRATOS_PUBLIC_URL, " + plain(public.URL)
 	if !public.Configured {
-		at = "serve.public.base_url of Kratos, " + plain(public.URL) + ", where its admin API redirects to,"
+		at = "serve.public.base_url of Kratos, " + plain(public.URL) + ", to which its admin API redirects"
 	}
-	return fmt.Sprintf("the identity schemas cannot be read: %s gives none (%v). Passwords cross, but no trait of a profile is written, and import and reconcile need --schema", at, errors.Unwrap(public))
+	return fmt.Sprintf("the identity schemas cannot be read from %s (%v). Passwords migrate, but ferry writes no traits, and import and reconcile need --schema", at, errors.Unwrap(public))
 }
 
 func (e *doctor) readSchemas(ctx context.Context, into schemas) Check {
@@ -160,21 +160,21 @@ func (e *doctor) readSchemas(ctx context.Context, into schemas) Check {
 	const fix = `mark a trait with "ory.sh/kratos": {"credentials": {"password": {"identifier": true}}}`
 	switch {
 	case len(unreadable) > 0:
-		return fail("keep every $ref inside of the schema, and its drafts to 7, 2019-09 or 2020-12; `ferry map --schema FILE` says what is wrong",
-			"ferry cannot read the identity schema %s: nothing is brought into its identities", strings.Join(unreadable, ", "))
+		return fail("keep every $ref inside the schema, and use draft 7, 2019-09 or 2020-12; `ferry map --schema FILE` says what is wrong",
+			"ferry cannot read the identity schema %s: it writes no traits to identities with it", strings.Join(unreadable, ", "))
 	case len(refused) > 0:
 		return fail(`complete the trait's "ory.sh/kratos": a code credential needs "via", a verification by SMS needs "format": "tel" beside it`,
-			"Kratos starts with it, and refuses every identity that has the trait. %s", strings.Join(refused, "; "))
+			"Kratos starts with this schema, but refuses every identity that has the trait. %s", strings.Join(refused, "; "))
 	case len(with) == 0:
-		return fail(fix, "no trait of the identity schema %s is an identifier for passwords: nobody can log in with one", strings.Join(without, ", "))
+		return fail(fix, "no trait of the identity schema %s is an identifier for passwords: password logins are not possible", strings.Join(without, ", "))
 	case len(without) > 0:
-		return warn(fix+", or import nobody into it", "no trait of the identity schema %s is an identifier for passwords; %s has one",
+		return warn(fix+", or do not import users into it", "no trait of the identity schema %s is an identifier for passwords; %s has one",
 			strings.Join(without, ", "), strings.Join(with, ", "))
 	}
 	return ok("%s with an identifier for passwords: %s", count(len(with), "identity schema"), strings.Join(with, ", "))
 }
 
-// hasPasswordIdentifier looks for Kratos' keyword anywhere in a schema.
+// hasPasswordIdentifier reports whether Kratos' keyword is anywhere in a schema.
 func hasPasswordIdentifier(text []byte) bool {
 	var doc any
 	if strictjson.Unmarshal(text, &doc) != nil {
@@ -196,7 +196,7 @@ func passwordIdentifier(node any) bool {
 	return false
 }
 
-// sampleUser is an ordinary user of a database connection, made up.
+// sampleUser returns a made-up user of a database connection.
 func sampleUser(connection string) []byte {
 	text, err := json.Marshal(map[string]any{
 		"user_id": "auth0|ferry-doctor", "email": "ferry-doctor@example.com", "email_verified": true, "username": "ferry-doctor",
@@ -212,11 +212,11 @@ func sampleUser(connection string) []byte {
 	return text
 }
 
-// checkMapper maps a made-up user for every schema.
+// checkMapper maps a made-up user with every schema.
 func (e *doctor) checkMapper(all schemas) Check {
 	switch {
 	case e.MapperFault != nil:
-		return fail("mend the file of FERRY_MAPPER; `ferry map --mapper FILE --user FILE` tries it", "the mapper cannot be used, and serve does not start: %v", e.MapperFault)
+		return fail("fix the file of FERRY_MAPPER; `ferry map --mapper FILE --user FILE` tests it", "the mapper is not valid, and serve does not start: %v", e.MapperFault)
 	case e.Mapper == nil:
 		return skipped("FERRY_MAPPER cannot be read")
 	}
@@ -228,33 +228,33 @@ func (e *doctor) checkMapper(all schemas) Check {
 	if err != nil {
 		return skipped("the sample cannot be read")
 	}
-	const fix = "try users of your own: `ferry export --out users.ndjson`, then `ferry map --schema FILE --user FILE`; they may have what the sample lacks"
+	const fix = "test with your own users: `ferry export --out users.ndjson`, then `ferry map --schema FILE --user FILE`; they may have fields that the sample lacks"
 	for _, id := range slices.Sorted(maps.Keys(all)) {
 		mapped, err := e.Mapper(all[id]).Map(user)
 		if err != nil {
 			return warn(fix, "the mapper fails on a made-up user: %v", err)
 		}
 		if err := all[id].Validate(mapped.Traits); err != nil {
-			return warn(fix, "what the mapper makes of a made-up user does not fit the identity schema %s: %v", plain(id), err)
+			return warn(fix, "the mapped traits of a made-up user are not valid for the identity schema %s: %v", plain(id), err)
 		}
 	}
-	return ok("the mapper makes of a made-up user what fits the identity schema")
+	return ok("the mapped traits of a made-up user are valid for the identity schema")
 }
 
-// errEnough ends a walk.
+// errEnough stops the listing of identities.
 var errEnough = errors.New("enough")
 
-// tally counts what is wrong with pending identities.
+// tally counts the faults of pending identities.
 type tally struct {
 	read, pending                         int
 	unbound, invalid, nameless, elsewhere int
 	inactive                              int
-	imported, unverified                  int               // of all that were read
-	example                               map[string]string // an identity's id for each fault
-	rule                                  string            // a rule of the schema that is broken
+	imported, unverified                  int               // of all identities that were read
+	example                               map[string]string // the id of an identity for each fault
+	rule                                  string            // a violated rule of a schema
 }
 
-// checkPending looks at a sample of those who are still to come.
+// checkPending checks a sample of the pending identities.
 func (e *doctor) checkPending(ctx context.Context, all schemas, t *tally) Check {
 	err := e.Kratos.Walk(ctx, func(r kratos.Record) error {
 		if t.read++; t.read > walkSize || t.pending >= sampleSize {
@@ -276,7 +276,7 @@ func (e *doctor) checkPending(ctx context.Context, all schemas, t *tally) Check 
 	case err != nil && !errors.Is(err, errEnough):
 		return e.kratosFault(err)
 	case t.pending == 0:
-		return ok("none of %s is pending: nobody needs the hook, or nobody is imported yet", countIdentities(min(t.read, walkSize)))
+		return ok("0 of %s are pending: the migration is complete, or has not started", countIdentities(min(t.read, walkSize)))
 	}
 	return t.verdict(err != nil, len(all) > 0)
 }
@@ -331,9 +331,9 @@ func (t tally) verdict(sampled, checked bool) Check {
 		n                  int
 		name, problem, fix string
 	}{
-		{t.unbound, "unbound", "record no Auth0 user and are refused", "`ferry reconcile` or `ferry rebind` records whose they are (or FERRY_BINDING=verified_identifier)"},
-		{t.invalid, "invalid", "do not fit their identity schema, so Kratos refuses their login although the password is right (" + t.rule + ")", "loosen the schema, or mend their traits"},
-		{t.nameless, "nameless", "have no identifier to log in with", "give them the trait that is the identifier"},
+		{t.unbound, "unbound", "record no Auth0 user, so ferry refuses their logins", "`ferry reconcile` or `ferry rebind` records the Auth0 user (or set FERRY_BINDING=verified_identifier)"},
+		{t.invalid, "invalid", "are not valid for their identity schema, so Kratos refuses their logins with the right password (" + t.rule + ")", "relax the schema, or fix their traits"},
+		{t.nameless, "nameless", "have no identifier for a login", "set the trait that is the identifier"},
 		{t.elsewhere, "elsewhere", "are in a connection that FERRY_AUTH0_REALMS does not list", "add the connection to FERRY_AUTH0_REALMS"},
 	} {
 		if fault.n > 0 {
@@ -344,9 +344,9 @@ func (t tally) verdict(sampled, checked bool) Check {
 	if len(problems) > 0 {
 		return fail(strings.Join(fixes, "; "), "of %s %s", of, strings.Join(problems, "; "))
 	}
-	text := "; their traits were not checked against an identity schema"
+	text := "; their traits were not validated against an identity schema"
 	if checked {
-		text = " and fitting the schema"
+		text = " and valid for the schema"
 	}
 	if t.inactive > 0 {
 		text += fmt.Sprintf("; %d of them are deactivated", t.inactive)

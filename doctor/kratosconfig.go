@@ -25,24 +25,23 @@ const (
 	nameLog      = "kratos_config.log"
 )
 
-const fixMerge = "`ferry kratos-config --merge FILE` puts it in"
+const fixMerge = "`ferry kratos-config --merge FILE` adds it"
 
-// kratosConfig looks at kratos.yml. What is not in it may come from Kratos'
-// environment, so it is a warning; only where nothing is there of the migration hook it
-// is a fault.
+// kratosConfig checks kratos.yml. A missing key is a warning, because Kratos' environment
+// may set it. Only a file without a migration hook is a fault.
 func (e *doctor) kratosConfig(ctx context.Context) []Check {
 	s := checkGroup{doctor: e}
 	names := []string{nameHook, nameURL, nameKey, nameTemplate, nameAfter, nameResponse, nameShadowed, nameClients, nameLog}
 	if e.KratosConfig == nil {
-		s.skip("name Kratos' configuration with --kratos-config FILE", append([]string{nameFile}, names...)...)
+		s.skip("give Kratos' configuration with --kratos-config FILE", append([]string{nameFile}, names...)...)
 		return s.checks
 	}
 	if !s.run(ctx, nameFile, func(context.Context) Check {
 		if e.configFault != nil {
-			return fail("name the kratos.yml that Kratos runs with, in YAML or JSON: TOML cannot be read, convert it (Kratos takes all three)", "the file of --kratos-config cannot be used: %v", e.configFault)
+			return fail("give the kratos.yml that Kratos runs with, in YAML or JSON; convert TOML first (Kratos reads all three)", "the file of --kratos-config cannot be used: %v", e.configFault)
 		}
 		if e.KratosConfigMode&0o004 != 0 && e.config.holdsKey() {
-			return warn("take the permission away: chmod o-r FILE", "every user of this machine can read the file, and ferry's key is in it")
+			return warn("remove the permission: chmod o-r FILE", "every user of this machine can read the file, which contains ferry's key")
 		}
 		return ok("it can be read; what Kratos takes from its environment is not in it")
 	}) {
@@ -61,18 +60,18 @@ func (e *doctor) checkHook() Check {
 	enabled := e.config.get(wiring.MigrateHookKeys("enabled")...)
 	switch {
 	case e.config.get("selfservice", "methods", "password", "enabled") == false:
-		return fail("set selfservice.methods.password.enabled to true", "logins with a password are switched off in Kratos: nobody can cross")
+		return fail("set selfservice.methods.password.enabled to true", "password logins are switched off in Kratos: no user can migrate")
 	case enabled == false:
 		return fail("set "+strings.Join(wiring.MigrateHookKeys("enabled"), ".")+" to true; "+fixMerge,
-			"the migration hook is switched off: logins of pending people end in a 500")
+			"the migration hook is switched off: logins of pending identities fail with a 500")
 	case e.config.get(wiring.MigrateHookKeys()...) == nil:
-		return fail(fixMerge+"; where Kratos has all of it in its environment, "+wiring.Variable(wiring.MigrateHookKeys("enabled")...)+" and the others, this is no fault",
-			"the migration hook is not in the file: without it, logins of pending people end in a 500")
+		return fail(fixMerge+"; if Kratos' environment sets all of it, "+wiring.Variable(wiring.MigrateHookKeys("enabled")...)+" and the others, ignore this",
+			"the migration hook is not in the file: without it, logins of pending identities fail with a 500")
 	case enabled == nil:
-		return warn("see that Kratos has "+wiring.Variable(wiring.MigrateHookKeys("enabled")...)+"=true in its environment, or put it into the file; "+fixMerge,
-			"that the migration hook is on is not in the file: while it is off, logins of pending people end in a 500")
+		return warn("make sure that Kratos has "+wiring.Variable(wiring.MigrateHookKeys("enabled")...)+"=true in its environment, or add it to the file; "+fixMerge,
+			"the file does not switch the migration hook on: while it is off, logins of pending identities fail with a 500")
 	case enabled != true:
-		return warn("write true", "whether the migration hook is on cannot be told from the file")
+		return warn("write true", "the file does not say whether the migration hook is on")
 	}
 	return ok("the migration hook is on")
 }
@@ -82,23 +81,23 @@ func (e *doctor) checkURL() Check {
 	u, err := url.Parse(address)
 	switch {
 	case address == "":
-		return warn("see that Kratos has "+wiring.Variable(wiring.MigrateHookKeys("config", "url")...)+" in its environment, or put it into the file; "+fixMerge, "the migration hook has no url in the file")
+		return warn("make sure that Kratos has "+wiring.Variable(wiring.MigrateHookKeys("config", "url")...)+" in its environment, or add it to the file; "+fixMerge, "the migration hook has no url in the file")
 	case unresolved(address):
-		return warn("run doctor with the file as Kratos gets it", "the hook's url is filled in later: it cannot be looked at")
+		return warn("run doctor with the file that Kratos reads", "the hook's url contains a variable: it cannot be checked")
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		return fail("write http://HOST:PORT"+wiring.MigrationPath+", or https", "the hook's url is no URL that Kratos can call")
+		return fail("write http://HOST:PORT"+wiring.MigrationPath+", or https", "the hook's url is not valid")
 	case strings.TrimRight(u.Path, "/") != wiring.MigrationPath || u.Path != wiring.MigrationPath:
-		return fail("make its path "+wiring.MigrationPath, "the migration hook calls %s, where ferry does not answer: logins of pending people end in a 502", shown(address))
+		return fail("make its path "+wiring.MigrationPath, "the migration hook calls %s, which is not a path of ferry: logins of pending identities fail with a 502", shown(address))
 	case e.config.migration().method != "" && e.config.migration().method != "POST":
-		return fail("set the method to POST", "the migration hook is not sent by POST: Kratos does not start so")
+		return fail("set the method to POST", "the method of the migration hook is not POST: Kratos does not start with it")
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
-		return warn("give ferry a certificate (FERRY_TLS_CERT_FILE) and the hook an https url, or let a mesh encrypt what goes between them",
-			"the migration hook calls %s in plain HTTP: passwords and the key cross the network in clear", shown(address))
+		return warn("give ferry a certificate (FERRY_TLS_CERT_FILE) and the hook an https url, or use a mesh that encrypts the traffic",
+			"the migration hook calls %s in plain HTTP: passwords and the key are sent in clear text", shown(address))
 	}
 	return ok("the migration hook calls %s", shown(address))
 }
 
-// isLoopback reports whether a host can only be Kratos' own machine.
+// isLoopback reports whether a host is a loopback address.
 func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
@@ -106,12 +105,12 @@ func isLoopback(host string) bool {
 
 func (e *doctor) checkKey() Check {
 	if e.config.get(wiring.MigrateHookKeys("config")...) == nil {
-		return warn(fixMerge, "the migration hook is not in the file, nor the key that it sends")
+		return warn(fixMerge, "the migration hook and its key are not in the file")
 	}
-	return e.keyOf(e.config.migration(), "the migration hook", "logins of pending people end in a 502")
+	return e.keyOf(e.config.migration(), "the migration hook", "logins of pending identities fail with a 502")
 }
 
-// keyOf looks at what a hook is called with.
+// keyOf checks the key that a hook sends.
 func (e *doctor) keyOf(c call, hook, consequence string) Check {
 	text := func(name string) string {
 		text, _ := lookup(c.auth, "config", name).(string)
@@ -125,27 +124,27 @@ func (e *doctor) keyOf(c call, hook, consequence string) Check {
 		switch {
 		case text("in") == "cookie", !strings.EqualFold(text("name"), "Authorization"):
 			return fail("set auth.config to name: Authorization, in: header; "+fixMerge,
-				"%s sends its key where ferry does not look, and where Kratos writes it to its log in clear: %s", hook, consequence)
+				"%s sends its key where ferry does not read it, and Kratos writes it to its log in clear text: %s", hook, consequence)
 		case unresolved(text("value")):
-			return warn("run doctor with the file as Kratos gets it", "the key of %s is filled in later: it cannot be compared", hook)
+			return warn("run doctor with the file that Kratos reads", "the key of %s is a variable: it cannot be compared", hook)
 		case !bearer:
-			return fail(`write "Bearer ", then the key; `+fixMerge, "%s sends its key without the word Bearer: %s", hook, consequence)
+			return fail(`write "Bearer ", followed by the key; `+fixMerge, "%s sends its key without the word Bearer: %s", hook, consequence)
 		}
 	}
 	switch {
 	case kind == "":
-		return fail("put the key into auth; "+fixMerge, "%s sends no key: ferry refuses it, %s", hook, consequence)
+		return fail("add the key to auth; "+fixMerge, "%s sends no key: ferry refuses it, %s", hook, consequence)
 	case kind != "api_key" && kind != "basic_auth":
-		return fail("use auth.type: api_key; "+fixMerge, "%s authenticates in a way that ferry does not know: %s", hook, consequence)
+		return fail("use auth.type: api_key; "+fixMerge, "%s authenticates in a way that ferry does not support: %s", hook, consequence)
 	case len(e.Settings.HookKeys) == 0:
 		return warn("set FERRY_HOOK_KEYS for doctor too", "the key of %s cannot be compared: FERRY_HOOK_KEYS is not set here", hook)
 	case unresolved(presented):
-		return warn("run doctor with the file as Kratos gets it", "the key of %s is filled in later: it cannot be compared", hook)
+		return warn("run doctor with the file that Kratos reads", "the key of %s is a variable: it cannot be compared", hook)
 	case !slices.ContainsFunc(e.Settings.HookKeys, func(key secret.String) bool { return key.Equal(secret.New(presented)) }):
-		return fail("make both the same: the key of FERRY_HOOK_KEYS behind \"Bearer \" in kratos.yml; "+fixMerge,
-			"the key that %s sends is none of FERRY_HOOK_KEYS: ferry refuses it, %s", hook, consequence)
+		return fail("use the same key in both: kratos.yml has a key of FERRY_HOOK_KEYS after \"Bearer \"; "+fixMerge,
+			"the key that %s sends is not in FERRY_HOOK_KEYS: ferry refuses it, %s", hook, consequence)
 	}
-	return ok("%s sends a key of FERRY_HOOK_KEYS, where Kratos does not log it", hook)
+	return ok("%s sends a key of FERRY_HOOK_KEYS in a header that Kratos does not log", hook)
 }
 
 func (e *doctor) checkAfterLogin() Check {
@@ -154,19 +153,19 @@ func (e *doctor) checkAfterLogin() Check {
 	switch {
 	case len(ours) == 0 && len(ferrys(e.config.list(wiring.AfterLoginKeys("hooks")...))) > 0:
 		return fail("move ferry's web_hook into login.after.password.hooks",
-			"ferry's hook stands under login.after.hooks, which do not run where login.after.password.hooks are: nothing of a profile is brought along")
+			"ferry's hook is in login.after.hooks, which do not run if login.after.password.hooks exist: ferry writes no profiles")
 	case len(ours) == 0:
-		return warn(fixMerge, "Kratos does not tell ferry who logged in: people cross, and nothing of their profile does")
+		return warn(fixMerge, "Kratos does not tell ferry who logged in: passwords migrate, but profiles do not")
 	case len(ours) > 1:
-		return warn("keep one", "Kratos tells ferry %d times who logged in", len(ours))
+		return warn("keep one of them", "Kratos calls ferry %d times after a login", len(ours))
 	case ours[0].body == "":
-		return fail(fixMerge, "ferry's hook after a login has no body: Kratos fails the login over it")
+		return fail(fixMerge, "ferry's hook after a login has no body: Kratos fails the login")
 	}
 	if e.config.endsEarly() {
-		return warn("move ferry's web_hook to the beginning of login.after.password.hooks",
-			requireVerified+" runs before ferry's hook: ferry does not learn that somebody without a verified address has crossed, and does not mark an address that Auth0 has verified since the import")
+		return warn("move ferry's web_hook to the top of login.after.password.hooks",
+			requireVerified+" runs before ferry's hook: ferry does not learn of the migration of users without a verified address, and does not mark addresses as verified that Auth0 has verified since the import")
 	}
-	key := e.keyOf(ours[0], "the hook after a login", "nothing of a profile is brought along")
+	key := e.keyOf(ours[0], "the hook after a login", "ferry writes no profiles")
 	if key.Status != OK {
 		return key
 	}
@@ -181,33 +180,33 @@ func (e *doctor) checkResponse() Check {
 	ours := ferrys(hooks)
 	const fix = "set response: {ignore: true}; `ferry kratos-config --merge FILE --response ignore`"
 	if len(ours) == 0 {
-		return skipped("there is no hook after a login")
+		return skipped("ferry has no hook after a login")
 	}
 	c := ours[0]
 	switch {
 	case c.interrupts == true:
-		return fail(fix+", and take can_interrupt out", "ferry's hook after a login may break it off (can_interrupt): people are kept out when ferry is down")
+		return fail(fix+", and remove can_interrupt", "ferry's hook after a login may interrupt it (can_interrupt): logins fail while ferry is down")
 	case lookup(c.response, "ignore") == true:
 		return ok("Kratos does not wait for ferry after a login")
 	case lookup(c.response, "parse") == true:
-		return warn(fix+", unless your pages need the profile at once", "Kratos waits for ferry after every login (parse): while ferry is down, nobody logs in with a password")
+		return warn(fix+", unless your pages need the profile immediately", "Kratos waits for ferry after every login (parse): while ferry is down, password logins fail")
 	}
-	return fail(fix, "Kratos waits for ferry after every login, and fails the login where ferry does: nobody should be kept out for that")
+	return fail(fix, "Kratos waits for ferry after every login, and the login fails if ferry does")
 }
 
 func (e *doctor) checkShadowed() Check {
 	own, global := e.config.list(wiring.AfterLoginKeys("password", "hooks")...), e.config.list(wiring.AfterLoginKeys("hooks")...)
 	if len(own) == 0 {
-		return ok("no list of hooks hides another")
+		return ok("no list of hooks replaces another")
 	}
 	if hidden := others(global, own); len(hidden) > 0 {
-		return fail("copy them into login.after.password.hooks, behind ferry's hook; `ferry kratos-config --merge FILE` does so where that list is ferry's alone",
-			"login.after.hooks has %s, which do not run after a login with a password, because login.after.password.hooks takes their place", strings.Join(hidden, ", "))
+		return fail("copy them to login.after.password.hooks, after ferry's hook; `ferry kratos-config --merge FILE` does so if that list has only ferry's hook",
+			"login.after.hooks has %s, which do not run after a login with a password, because login.after.password.hooks replaces them", strings.Join(hidden, ", "))
 	}
-	return ok("no hook of login.after.hooks is hidden")
+	return ok("no hook of login.after.hooks is replaced")
 }
 
-// checkClients looks at which addresses Kratos calls at all.
+// checkClients checks whether Kratos' address filter allows the hooks.
 func (e *doctor) checkClients() Check {
 	address := e.config.migration().url
 	u, err := url.Parse(address)
@@ -218,11 +217,11 @@ func (e *doctor) checkClients() Check {
 	named := err != nil
 	if !named && wiring.NeverCalled(ip.Unmap()) {
 		return fail("give ferry an address in 10/8, 172.16/12, 192.168/16 or fc00::/7, or a public one",
-			"Kratos never calls %s, under no setting: neither 0.0.0.0 nor 100.64.0.0/10. It looks like an outage of ferry, a 502 after three seconds", ip)
+			"Kratos never calls %s: its settings cannot allow 0.0.0.0 or 100.64.0.0/10. This looks like an outage of ferry, a 502 after three seconds", ip)
 	}
 	local := isLoopback(u.Hostname()) || !named && (ip.IsPrivate() || ip.IsLinkLocalUnicast())
 	if e.config.get("clients", "http", "disallow_private_ip_ranges") != true || !named && !local {
-		return ok("clients.http lets Kratos call the hook")
+		return ok("clients.http allows the hook")
 	}
 	addresses := []string{address}
 	hooks := e.config.afterLogin()
@@ -232,7 +231,7 @@ func (e *doctor) checkClients() Check {
 	excepted := e.config.list("clients", "http", "private_ip_exception_urls")
 	missing := slices.DeleteFunc(addresses, func(one string) bool { return wiring.Excepted(excepted, one) })
 	if len(missing) == 0 {
-		return ok("clients.http names the hooks as exceptions")
+		return ok("clients.http lists the hooks as exceptions")
 	}
 	for i := range missing {
 		missing[i] = wiring.Exception(shown(missing[i]))
@@ -241,7 +240,7 @@ func (e *doctor) checkClients() Check {
 	if !local {
 		return warn(fix, "clients.http.disallow_private_ip_ranges is true: if %s is a private address, Kratos does not call it", plain(u.Hostname()))
 	}
-	return fail(fix, "clients.http.disallow_private_ip_ranges is true: Kratos does not call ferry, it looks like an outage of ferry, a 502 after three seconds")
+	return fail(fix, "clients.http.disallow_private_ip_ranges is true: Kratos does not call ferry. This looks like an outage of ferry, a 502 after three seconds")
 }
 
 func (e *doctor) checkLog() Check {
@@ -250,7 +249,7 @@ func (e *doctor) checkLog() Check {
 	case e.config.get("log", "leak_sensitive_values") == true:
 		return warn("set log.leak_sensitive_values to false", "Kratos writes tokens and identifiers to its log")
 	case slices.Contains([]string{"trace", "debug", "info"}, level), level == "":
-		return warn("set log.level to warning", "at log.level info, Kratos' default, it writes to its log the identifiers that ferry looks up")
+		return warn("set log.level to warning", "at log.level info, the default, Kratos writes the identifiers that ferry looks up to its log")
 	}
-	return ok("Kratos' log holds no identifiers")
+	return ok("Kratos' log contains no identifiers")
 }

@@ -81,12 +81,12 @@ func TestTemplatesInFiles(t *testing.T) {
 		detail           string // of either
 	}{
 		"sound":       {"file://./migrate.jsonnet", "file:///etc/after.jsonnet", doctor.OK, doctor.OK, "what ferry needs"},
-		"too much":    {"file://all.jsonnet", "file://all.jsonnet", doctor.Fail, doctor.Fail, "cookies"},
+		"too long":    {"file://all.jsonnet", "file://all.jsonnet", doctor.Fail, doctor.Fail, "cookies"},
 		"broken":      {"file://broken.jsonnet", "file://broken.jsonnet", doctor.Fail, doctor.Fail, "it fails"},
-		"nobody":      {"file://empty.jsonnet", "file://empty.jsonnet", doctor.Fail, doctor.Fail, "which identity"},
+		"nobody":      {"file://empty.jsonnet", "file://empty.jsonnet", doctor.Fail, doctor.Fail, "pass the identity on"},
 		"not there":   {"file:///etc/gone.jsonnet", "file:///etc/gone.jsonnet", doctor.Warn, doctor.Warn, "/etc/gone.jsonnet, which cannot be read here"},
-		"remote":      {"https://templates.example/m", "https://templates.example/a", doctor.Skip, doctor.Skip, "not looked at"},
-		"filled in":   {"file://${DIR}/m", "file://${DIR}/a", doctor.Skip, doctor.Skip, "not looked at"},
+		"remote":      {"https://templates.example/m", "https://templates.example/a", doctor.Skip, doctor.Skip, "not checked"},
+		"filled in":   {"file://${DIR}/m", "file://${DIR}/a", doctor.Skip, doctor.Skip, "not checked"},
 		"no base64":   {"base64://%", "base64://%", doctor.Fail, doctor.Fail, "it is not base64"},
 		"half inline": {wiring.Base64(wiring.MigrateJsonnet("")), "file:///etc/after.jsonnet", doctor.OK, doctor.OK, "what ferry needs"},
 	} {
@@ -120,8 +120,8 @@ func TestConfigFiles(t *testing.T) {
 		"JSON":              {`{"selfservice": {"methods": {"password": {"config": {"migrate_hook": {"enabled": true}}}}}}`, doctor.OK, ""},
 		"TOML":              {"dsn = \"memory\"\n\n[selfservice.methods.password.config.migrate_hook]\nenabled = true\n", doctor.Fail, "it is TOML"},
 		"TOML, tables":      {"[selfservice.methods.password.config.migrate_hook] # on\nenabled = true\n", doctor.Fail, "it is TOML"},
-		"a list":            {"- a: 1\n", doctor.Fail, "not YAML"},
-		"nothing":           {"# nothing\n", doctor.Fail, "holds nothing"},
+		"a list":            {"- a: 1\n", doctor.Fail, "not valid YAML"},
+		"nothing":           {"# nothing\n", doctor.Fail, "is empty"},
 	} {
 		checks := examined(t, c.text, nil)
 		if file := checks["kratos_config.file"]; file.Status != c.status || !strings.Contains(file.Detail, c.detail) {

@@ -16,16 +16,16 @@ import (
 	"ferry/wiring"
 )
 
-// byteOrderMark may begin a file; the parser does not see it.
+// byteOrderMark may begin a file. It is hidden from the parser.
 const byteOrderMark = "\ufeff"
 
-// tomlPattern is a table of TOML, or a key with its value.
+// tomlPattern matches a table of TOML, or a key with its value.
 var tomlPattern = regexp.MustCompile(`(?m)^\s*(\[[\w."-]+\]|[\w.-]+\s*=\s*["'\[{\dtf].*)\s*(#.*)?$`)
 
-// kratosConfig is a kratos.yml, or the JSON of one. A nil one holds nothing.
+// kratosConfig is a kratos.yml, or the same as JSON. A nil kratosConfig is empty.
 type kratosConfig struct{ values map[string]any }
 
-// parseKratosConfig reads a kratos.yml. Its errors never quote the file, which holds
+// parseKratosConfig reads a kratos.yml. Its errors never quote the file, which contains
 // secrets.
 func parseKratosConfig(text []byte) (*kratosConfig, error) {
 	var values map[string]any
@@ -35,11 +35,11 @@ func parseKratosConfig(text []byte) (*kratosConfig, error) {
 	case err != nil && tomlPattern.Match(text):
 		return nil, errors.New("it is TOML")
 	case errors.As(err, &syntax) && syntax.GetToken() != nil:
-		return nil, fmt.Errorf("line %d is not YAML that can be read", syntax.GetToken().Position.Line)
+		return nil, fmt.Errorf("line %d is not valid YAML", syntax.GetToken().Position.Line)
 	case err != nil:
-		return nil, errors.New("it is not YAML")
+		return nil, errors.New("it is not valid YAML")
 	case len(values) == 0:
-		return nil, errors.New("it holds nothing")
+		return nil, errors.New("it is empty")
 	}
 	return &kratosConfig{values}, nil
 }
@@ -67,18 +67,18 @@ func (k *kratosConfig) list(path ...string) []any {
 	return list
 }
 
-// unresolved: something fills the value in before Kratos reads it.
+// unresolved reports whether a value contains a variable.
 func unresolved(text string) bool { return strings.Contains(text, "${") }
 
-// call is how Kratos calls a hook.
+// call is the configuration of a web hook.
 type call struct {
 	url, method, body string
-	auth              any // the whole key
+	auth              any // the whole block
 	response          any
 	interrupts        any
 }
 
-// callOf reads the config of a hook.
+// callOf reads the configuration of a web hook.
 func callOf(config any) call {
 	text := func(name string) string {
 		text, _ := lookup(config, name).(string)
@@ -90,15 +90,14 @@ func callOf(config any) call {
 	}
 }
 
-// migration is the call of the migration hook.
+// migration returns the call of the migration hook.
 func (k *kratosConfig) migration() call { return callOf(k.get(wiring.MigrateHookKeys("config")...)) }
 
-// afterLogin are the hooks that run after a login with a password: those of all logins
-// only where there are none for passwords.
+// afterLogin returns the hooks that run after a login with a password.
 func (k *kratosConfig) afterLogin() []any { return k.after("password") }
 
-// after are the hooks that run after a login by the method: those of all logins only where
-// there are none of its own.
+// after returns the hooks that run after a login with the method: its own list, or the
+// list for all methods if it has none.
 func (k *kratosConfig) after(method string) []any {
 	if hooks := k.list(wiring.AfterLoginKeys(method, "hooks")...); len(hooks) > 0 {
 		return hooks
@@ -106,7 +105,7 @@ func (k *kratosConfig) after(method string) []any {
 	return k.list(wiring.AfterLoginKeys("hooks")...)
 }
 
-// ferrys are the calls of ferry's after-login hook in a list.
+// ferrys returns the calls of ferry's after-login hook in a list.
 func ferrys(hooks []any) []call {
 	var calls []call
 	for _, hook := range hooks {
@@ -118,7 +117,7 @@ func ferrys(hooks []any) []call {
 	return calls
 }
 
-// holdsKey reports whether a key of ferry's is in the file itself.
+// holdsKey reports whether the file contains a key of ferry's.
 func (k *kratosConfig) holdsKey() bool {
 	for _, c := range append(ferrys(k.afterLogin()), k.migration()) {
 		for _, name := range []string{"value", "password"} {
@@ -130,7 +129,7 @@ func (k *kratosConfig) holdsKey() bool {
 	return false
 }
 
-// endsEarly reports whether a hook before ferry's may end the login.
+// endsEarly reports whether a hook before ferry's can end the login.
 func (k *kratosConfig) endsEarly() bool {
 	for _, hook := range k.afterLogin() {
 		switch {
@@ -143,7 +142,7 @@ func (k *kratosConfig) endsEarly() bool {
 	return false
 }
 
-// others are the names of the hooks in a that are not in b.
+// others returns the names of the hooks in a that are neither in b nor ferry's.
 func others(a, b []any) []string {
 	var names []string
 	for _, hook := range a {
@@ -166,16 +165,16 @@ func pathOf(address string) string {
 	return u.Path
 }
 
-// shown is an address without what may be secret in it.
+// shown returns an address without its secret parts.
 func shown(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" {
-		return "an address that is none"
+		return "an invalid address"
 	}
 	return plain(u.Scheme + "://" + u.Host + u.Path)
 }
 
-// authorize puts onto a request what Kratos would.
+// authorize authenticates a request as Kratos would.
 func (c call) authorize(req *http.Request) {
 	text := func(name string) string {
 		text, _ := lookup(c.auth, "config", name).(string)
@@ -193,7 +192,7 @@ func (c call) authorize(req *http.Request) {
 	}
 }
 
-// bearer is a call with ferry's own key, where no kratos.yml says how.
+// bearer returns a call with ferry's key, for use without a kratos.yml.
 func bearer(address string, key secret.String) call {
 	return call{url: address, method: http.MethodPost, auth: map[string]any{
 		"type": "api_key", "config": map[string]any{"name": "Authorization", "value": "Bearer " + key.Reveal(), "in": "header"},

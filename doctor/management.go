@@ -33,16 +33,16 @@ const (
 	scopeWrite       = "update:users"
 )
 
-// managed are the names of all checks of the Management API.
+// managed returns the names of the checks of the Management API.
 func managed() []string {
 	return []string{nameToken, nameScopes, nameGrants, nameClientAuth, nameAlgorithm, nameRealms, nameBruteForce, nameSuspicious, nameForwardedIP}
 }
 
-// management looks at how the tenant is set up.
+// management checks the configuration of the tenant.
 func (e *doctor) management(ctx context.Context) []Check {
 	s := checkGroup{doctor: e}
 	if e.Management == nil {
-		s.skip("FERRY_AUTH0_MGMT_CLIENT_ID and FERRY_AUTH0_MGMT_CLIENT_SECRET are not set: doctor cannot look into the tenant", managed()...)
+		s.skip("FERRY_AUTH0_MGMT_CLIENT_ID and FERRY_AUTH0_MGMT_CLIENT_SECRET are not set: doctor cannot check the tenant", managed()...)
 		return s.checks
 	}
 	var scopes []string
@@ -78,15 +78,15 @@ func checkToken(err error) Check {
 	var fault *upstream.ManagementError
 	switch {
 	case err == nil:
-		return ok("Auth0 gives a token for the Management API")
+		return ok("Auth0 issues a token for the Management API")
 	case errors.As(err, &fault) && fault.Temporary:
-		return warn("run doctor again in a minute", "Auth0 gives no token for the Management API just now: %v", err)
+		return warn("run doctor again in a minute", "Auth0 issues no token for the Management API now: %v", err)
 	case errors.As(err, &fault) && fault.Status == http.StatusForbidden:
-		return fail("Applications > APIs > Auth0 Management API > Machine to Machine Applications: authorise the application of FERRY_AUTH0_MGMT_CLIENT_ID; where FERRY_AUTH0_DOMAIN is a custom domain, set FERRY_AUTH0_TENANT_DOMAIN",
-			"the application may not use the Management API, or its audience is not this tenant's: export and write-back fail (%v)", err)
+		return fail("Applications > APIs > Auth0 Management API > Machine to Machine Applications: authorise the application of FERRY_AUTH0_MGMT_CLIENT_ID; if FERRY_AUTH0_DOMAIN is a custom domain, set FERRY_AUTH0_TENANT_DOMAIN",
+			"the application may not use the Management API, or its audience is another tenant: export and write-back fail (%v)", err)
 	}
-	return fail("copy id and secret of a machine-to-machine application into FERRY_AUTH0_MGMT_CLIENT_ID and FERRY_AUTH0_MGMT_CLIENT_SECRET",
-		"Auth0 gives no token for the Management API: export and write-back fail (%v)", err)
+	return fail("copy the id and secret of a machine-to-machine application into FERRY_AUTH0_MGMT_CLIENT_ID and FERRY_AUTH0_MGMT_CLIENT_SECRET",
+		"Auth0 issues no token for the Management API: export and write-back fail (%v)", err)
 }
 
 func (e *doctor) checkScopes(scopes []string, known bool) Check {
@@ -103,24 +103,24 @@ func (e *doctor) checkScopes(scopes []string, known bool) Check {
 	const where = "Applications > APIs > Auth0 Management API > Machine to Machine Applications: add "
 	if missing := lacks(scopeWrite); e.Settings.WriteBack && len(missing) > 0 {
 		return fail(where+strings.Join(append(missing, lacks(wants...)...), ", "),
-			"FERRY_WRITE_BACK is on, and the token lacks %s: nobody is noted at Auth0 as having crossed", scopeWrite)
+			"FERRY_WRITE_BACK is on, and the token lacks %s: migrations are not recorded at Auth0", scopeWrite)
 	}
 	if missing := lacks(wants...); len(missing) > 0 {
-		return warn(where+strings.Join(missing, ", "), "the token lacks %s: export, `doctor why` or the checks below can do less", strings.Join(missing, ", "))
+		return warn(where+strings.Join(missing, ", "), "the token lacks %s: export, `doctor why` or the checks below are limited", strings.Join(missing, ", "))
 	}
 	return ok("the token has %s", strings.Join(wants, ", "))
 }
 
-// unread is why something could not be read at the Management API.
+// unread explains why something could not be read from the Management API.
 func unread(err error, scope, what string) Check {
 	var fault *upstream.ManagementError
 	if errors.As(err, &fault) && fault.Code == "insufficient_scope" {
-		return warn("add the scope "+scope+" to the Management API application", "%s cannot be looked at without the scope %s", what, scope)
+		return warn("add the scope "+scope+" to the Management API application", "%s cannot be read without the scope %s", what, scope)
 	}
-	return warn("run doctor again in a minute", "%s cannot be looked at: %v", what, err)
+	return warn("run doctor again in a minute", "%s cannot be read: %v", what, err)
 }
 
-// application reads ferry's own, and looks at its grants.
+// application reads ferry's application, and checks its grants.
 func (e *doctor) application(ctx context.Context) (upstream.Application, Check) {
 	if e.Settings.ClientID == "" {
 		return upstream.Application{}, skipped("FERRY_AUTH0_CLIENT_ID is not set")
@@ -130,7 +130,7 @@ func (e *doctor) application(ctx context.Context) (upstream.Application, Check) 
 	switch {
 	case errors.As(err, &fault) && fault.Status == http.StatusNotFound:
 		return app, fail("copy the client id of the application made for ferry into FERRY_AUTH0_CLIENT_ID",
-			"the tenant has no application with the id in FERRY_AUTH0_CLIENT_ID: no login can be asked about")
+			"the tenant has no application with the id in FERRY_AUTH0_CLIENT_ID: ferry cannot verify any login")
 	case err != nil:
 		return app, unread(err, scopeClients, "the application of FERRY_AUTH0_CLIENT_ID")
 	}
@@ -141,19 +141,19 @@ func (e *doctor) application(ctx context.Context) (upstream.Application, Check) 
 	allowed := func(name string) bool {
 		return slices.ContainsFunc(app.Grants, func(g string) bool { return g == name || strings.HasSuffix(g, "/grant-type/"+name) })
 	}
-	// The dashboard's one switch, Password, stands for both.
+	// The switch Password in the dashboard enables both.
 	if !allowed(password) && (len(e.Settings.Realms) == 0 || !allowed(realm)) {
 		return app, fail("Applications > yours > Advanced Settings > Grant Types: switch on Password",
-			"the application may not use the grant %s: no login can be asked about", upstream.GrantType(strings.Join(e.Settings.Realms, ",")))
+			"the application may not use the grant %s: ferry cannot verify any login", upstream.GrantType(strings.Join(e.Settings.Realms, ",")))
 	}
-	const firstParty = "use a first-party application: one made in Auth0's dashboard is one (the Management API has is_first_party: true)"
+	const firstParty = "use a first-party application, such as one created in Auth0's dashboard (is_first_party: true in the Management API)"
 	switch {
 	case app.Strict:
-		return app, fail(firstParty, "the application is a third-party one, to which Auth0 allows no password grants: no login can be asked about")
+		return app, fail(firstParty, "the application is a third-party application, for which Auth0 allows no password grants: ferry cannot verify any login")
 	case app.ThirdParty:
-		return app, warn(firstParty, "the application is a third-party one in Auth0's permissive mode: Auth0 does not document password grants for it, and only connections of the whole domain are open to it")
+		return app, warn(firstParty, "the application is a third-party application in Auth0's permissive mode: Auth0 does not document password grants for it, and it can use domain-level connections only")
 	}
-	return app, ok("the application may ask for passwords")
+	return app, ok("the application may use password grants")
 }
 
 func (e *doctor) checkClientAuth(app upstream.Application) Check {
@@ -162,12 +162,12 @@ func (e *doctor) checkClientAuth(app upstream.Application) Check {
 		return skipped("Auth0 does not say how the application authenticates")
 	case app.AuthMethod == "none":
 		return fail("Applications > yours > Credentials: choose Client Secret (Post)",
-			"the application needs no secret at all: Auth0 believes no address that it names, and anybody can ask in its name")
+			"the application has no secret: Auth0 ignores the client addresses that it sends, and anyone can use it")
 	case app.AuthMethod != e.Settings.ClientAuth:
 		return fail("set FERRY_AUTH0_CLIENT_AUTH to "+plain(app.AuthMethod)+", or change the application's Credentials at Auth0",
-			"the application authenticates by %s and ferry by %s: Auth0 takes one method alone", plain(app.AuthMethod), e.Settings.ClientAuth)
+			"the application authenticates by %s and ferry by %s: Auth0 accepts only one method", plain(app.AuthMethod), e.Settings.ClientAuth)
 	}
-	return ok("both sides say %s", app.AuthMethod)
+	return ok("both use %s", app.AuthMethod)
 }
 
 func (e *doctor) checkAlgorithm(app upstream.Application) Check {
@@ -178,14 +178,14 @@ func (e *doctor) checkAlgorithm(app upstream.Application) Check {
 		return ok("ID tokens are signed with %s", app.IDTokenAlg)
 	case "HS256":
 		return fail("Applications > yours > Advanced Settings > OAuth > JSON Web Token Signature Algorithm: RS256",
-			"ID tokens are signed with HS256, the client's secret: ferry has to ask /userinfo at every login, which is slower and which Auth0 limits to 5 a minute for a user")
+			"ID tokens are signed with HS256, with the client's secret: ferry has to call /userinfo at every login, which is slower and which Auth0 limits to 5 calls a minute for a user")
 	}
 	return fail("set FERRY_AUTH0_ID_TOKEN_ALG to "+plain(app.IDTokenAlg)+", or the application's signature algorithm to "+e.Settings.IDTokenAlg,
-		"ID tokens are signed with %s and ferry believes %s alone: every right password would count as garbled", plain(app.IDTokenAlg), e.Settings.IDTokenAlg)
+		"ID tokens are signed with %s, and ferry accepts only %s: logins with right passwords fail as garbled", plain(app.IDTokenAlg), e.Settings.IDTokenAlg)
 }
 
-// checkRealms looks at every connection that may be asked, where the one grant tries
-// only the first.
+// checkRealms checks every connection of FERRY_AUTH0_REALMS. The grant tests only the
+// first.
 func (e *doctor) checkRealms(ctx context.Context) Check {
 	if len(e.Settings.Realms) == 0 {
 		return e.checkDefaultDirectory(ctx)
@@ -206,7 +206,7 @@ func (e *doctor) checkRealms(ctx context.Context) Check {
 		}
 		switch {
 		case errors.As(err, &fault) && fault.Reason == upstream.ReasonNoSuchConnection:
-			problem, fix = "does not exist", "mend its name in FERRY_AUTH0_REALMS"
+			problem, fix = "does not exist", "correct its name in FERRY_AUTH0_REALMS"
 		case err != nil:
 			return unread(err, scopeConnections, "the connections of FERRY_AUTH0_REALMS")
 		default:
@@ -217,25 +217,25 @@ func (e *doctor) checkRealms(ctx context.Context) Check {
 		}
 	}
 	if len(problems) > 0 {
-		return fail(strings.Join(fixes, "; "), "nobody can be asked about where the connection %s", strings.Join(problems, ", and where "))
+		return fail(strings.Join(fixes, "; "), "ferry cannot verify all users: the connection %s", strings.Join(problems, "; the connection "))
 	}
 	if len(unknown) > 0 {
-		return warn("run doctor again in a minute", "whether %s is enabled for the application cannot be looked at; the connections are there, and for passwords", strings.Join(unknown, ", "))
+		return warn("run doctor again in a minute", "whether %s is enabled for the application cannot be read; the connections exist and have passwords", strings.Join(unknown, ", "))
 	}
-	return ok("%s there, for passwords and for this application", count(len(e.Settings.Realms), "connection"))
+	return ok("%s with passwords, enabled for this application", count(len(e.Settings.Realms), "connection"))
 }
 
 func (e *doctor) connectionFault(c upstream.Connection, enabled bool) (problem, fix string) {
 	custom := slices.Contains(e.Settings.CustomRealms, c.Name)
 	switch {
 	case !slices.Contains([]string{"auth0", "ad", "adfs", "waad"}, c.Strategy):
-		return "holds no passwords (strategy " + plain(c.Strategy) + ")", "take it out of FERRY_AUTH0_REALMS: only database connections hold passwords"
+		return "has no passwords (strategy " + plain(c.Strategy) + ")", "remove it from FERRY_AUTH0_REALMS: only database connections have passwords"
 	case c.Strategy != "auth0" && !custom:
-		return "is no database of Auth0's own (strategy " + plain(c.Strategy) + ")", "if you mean it, add it to FERRY_AUTH0_CUSTOM_REALMS"
+		return "is not a database of Auth0 (strategy " + plain(c.Strategy) + ")", "if this is intended, add it to FERRY_AUTH0_CUSTOM_REALMS"
 	case !enabled:
 		return "is not enabled for the application", "Authentication > Database > " + plain(c.Name) + " > Applications: switch ferry's application on"
 	case len(c.Realms) > 0 && !slices.Contains(c.Realms, c.Name):
-		return "answers to other names than its own", "take its name back into the connection's realms"
+		return "does not accept its own name", "add its name to the connection's realms"
 	}
 	return "", ""
 }
@@ -247,7 +247,7 @@ func (e *doctor) checkDefaultDirectory(ctx context.Context) Check {
 		return unread(err, scopeTenant, "the tenant's default directory")
 	case directory == "":
 		return fail("set FERRY_AUTH0_REALMS to your database connection, or Settings > General > Default Directory at Auth0",
-			"FERRY_AUTH0_REALMS is empty and the tenant has no default directory: no login can be asked about")
+			"FERRY_AUTH0_REALMS is empty and the tenant has no default directory: ferry cannot verify any login")
 	}
-	return ok("FERRY_AUTH0_REALMS is empty: the default directory %s is asked", fmt.Sprintf("%q", plain(directory)))
+	return ok("FERRY_AUTH0_REALMS is empty: ferry uses the default directory %s", fmt.Sprintf("%q", plain(directory)))
 }

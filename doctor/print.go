@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Print writes the report for people: a line each, what to change below it.
+// Print writes the report as text: one line for each check, and below it the fix.
 func (r Report) Print(w io.Writer) error {
 	counts := map[Status]int{}
 	var text strings.Builder
@@ -21,7 +21,7 @@ func (r Report) Print(w io.Writer) error {
 			fmt.Fprintf(&text, "      %-*s  -> %s\n", width, "", check.Fix)
 		}
 	}
-	fmt.Fprintf(&text, "%d checks: %d ok, %d to think about, %d wrong, %d not looked at\n",
+	fmt.Fprintf(&text, "%d checks: %d ok, %d warnings, %d failed, %d skipped\n",
 		len(r.Checks), counts[OK], counts[Warn], counts[Fail], counts[Skip])
 	if _, err := io.WriteString(w, text.String()); err != nil {
 		return fmt.Errorf("print report: %w", err)
@@ -29,7 +29,7 @@ func (r Report) Print(w io.Writer) error {
 	return nil
 }
 
-// word makes a failure stand out where there are no colours.
+// word returns a status in a form that makes failures visible without colours.
 func word(s Status) string {
 	if s == Fail {
 		return "FAIL"

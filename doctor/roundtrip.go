@@ -19,12 +19,12 @@ import (
 const (
 	nameTrip      = "hook.round_trip"
 	nameAfterTrip = "hook.after_login_round_trip"
-	// Kratos reads no more of an answer.
+	// maxHookAnswer is how much of an answer Kratos reads, in bytes.
 	maxHookAnswer = 1024
 )
 
-// roundTrips calls ferry's own hooks as Kratos would, for a person that nobody has: it
-// never gets as far as Auth0.
+// roundTrips calls ferry's hooks as Kratos would, for an identity that does not exist, so
+// ferry does not ask Auth0.
 func (e *doctor) roundTrips(ctx context.Context) []Check {
 	s := checkGroup{doctor: e}
 	migration := e.config.migration()
@@ -33,17 +33,17 @@ func (e *doctor) roundTrips(ctx context.Context) []Check {
 		migration = bearer(e.Settings.HookURL+wiring.MigrationPath, e.Settings.HookKeys[0])
 	}
 	if migration.url == "" && e.Settings.HookURL != "" {
-		s.skip("FERRY_HOOK_KEYS is not set: there is no key to call ferry with", nameTrip, nameAfterTrip)
+		s.skip("FERRY_HOOK_KEYS is not set: doctor has no key to call ferry with", nameTrip, nameAfterTrip)
 		return s.checks
 	}
 	if migration.url == "" || unresolved(migration.url) {
-		s.skip("neither --kratos-config nor FERRY_LISTEN says where Kratos reaches ferry", nameTrip, nameAfterTrip)
+		s.skip("neither --kratos-config nor FERRY_LISTEN has the address of ferry", nameTrip, nameAfterTrip)
 		return s.checks
 	}
 	p := probe{fmt.Sprintf(grantIdentity, e.ID()), "no-" + e.ID(), e.ID(), e.ID()}
 	s.run(ctx, nameTrip, func(ctx context.Context) Check { return e.migrationTrip(ctx, migration, p, assumed) })
 	if s.checks[0].Status != OK {
-		s.skip("the migration hook is not sound yet", nameAfterTrip)
+		s.skip("the migration hook does not work yet", nameAfterTrip)
 		return s.checks
 	}
 	s.run(ctx, nameAfterTrip, func(ctx context.Context) Check {
@@ -55,25 +55,25 @@ func (e *doctor) roundTrips(ctx context.Context) []Check {
 			after = bearer(e.Settings.HookURL+wiring.AfterLoginPath, e.Settings.HookKeys[0])
 		}
 		if after.url == "" || unresolved(after.url) {
-			return skipped("there is no hook after a login")
+			return skipped("ferry has no hook after a login")
 		}
 		return e.afterLoginTrip(ctx, after, p)
 	})
 	return s.checks
 }
 
-// hookAnswer is what a hook said.
+// hookAnswer is the answer of a hook.
 type hookAnswer struct {
 	status int
 	json   bool
 	body   []byte
 }
 
-// send calls a hook once: no redirect is followed, nothing is sent again.
+// send calls a hook once. It does not follow redirects or retry.
 func (e *doctor) send(ctx context.Context, c call, body []byte) (hookAnswer, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url, bytes.NewReader(body))
 	if err != nil {
-		return hookAnswer{}, errors.New("the url is none")
+		return hookAnswer{}, errors.New("the url is not valid")
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "ferry-doctor")
@@ -114,55 +114,56 @@ func (e *doctor) migrationTrip(ctx context.Context, c call, p probe, assumed boo
 	}
 	switch {
 	case answer.status == http.StatusFailedDependency && answer.says("unavailable"):
-		return ok("%s takes Kratos' call and answers as it should for somebody whom Kratos does not have; Auth0 was not asked", shown(c.url))
+		return ok("%s accepts Kratos' call and gives the expected answer for an unknown identity; ferry did not ask Auth0", shown(c.url))
 	case answer.status == http.StatusForbidden && answer.says("closed"):
-		return warn("unset FERRY_MIGRATION_CLOSED and restart ferry, if the migration is to go on", "%s says that the migration is closed: people who are pending see wrong credentials", shown(c.url))
+		return warn("unset FERRY_MIGRATION_CLOSED and restart ferry to continue the migration", "%s says that the migration is closed: logins of pending identities fail as wrong credentials", shown(c.url))
 	case answer.status == http.StatusOK:
-		return fail("take down what listens there, and name ferry's own address", "%s answers 200 to a made-up person: if it says password_match, Kratos stores any password for anybody", shown(c.url))
+		return fail("stop the server there, and use ferry's address", "%s answers 200 for a made-up user: if it answers password_match, Kratos stores any password for any user", shown(c.url))
 	}
 	return refusedTrip(c, answer)
 }
 
-// noTrip is a call that got no answer.
+// noTrip explains a call without an answer.
 func (e *doctor) noTrip(c call, err error, assumed bool) Check {
 	var dns *net.DNSError
 	var op *net.OpError
 	address := shown(c.url)
 	switch {
 	case assumed:
-		return warn("start `ferry serve`, or name --kratos-config FILE so that doctor knows where Kratos calls it", "%s, from FERRY_LISTEN, does not answer", address)
+		return warn("start `ferry serve`, or give --kratos-config FILE so that doctor knows the address", "%s, from FERRY_LISTEN, does not answer", address)
 	case errors.As(err, &dns):
-		return fail("mend the host in the hook's url, or run doctor where Kratos runs", "the host of %s has no address here: logins of pending people end in a 502", address)
+		return fail("correct the host in the hook's url, or run doctor on Kratos' machine", "the host of %s has no address here: logins of pending identities fail with a 502", address)
 	case isTLSFault(err):
 		detail, fix := certificateFault(address, "the hook's url", err, e.Now(), "install the certificate authority on Kratos' machine (SSL_CERT_FILE)")
-		return fail(fix, "%s: Kratos does not call it, logins of pending people end in a 502", detail)
+		return fail(fix, "%s: Kratos does not call it, logins of pending identities fail with a 502", detail)
 	case errors.As(err, &op) && op.Op == "dial":
-		return fail("start `ferry serve` there, or mend the hook's url (FERRY_LISTEN says where ferry listens)", "nothing listens at %s: logins of pending people end in a 502 after three seconds", address)
+		return fail("start `ferry serve` there, or correct the hook's url (FERRY_LISTEN is ferry's address)", "nothing listens at %s: logins of pending identities fail with a 502 after three seconds", address)
 	case errors.Is(err, context.DeadlineExceeded):
-		return fail("see whether ferry runs there and what its log says", "%s gives no answer in %s", address, e.timeout)
+		return fail("check whether ferry runs there, and its log", "%s did not answer within %s", address, e.timeout)
 	}
-	return fail("see whether ferry runs there, and whether http and https are mixed up", "%s breaks the connection off: logins of pending people end in a 502", address)
+	return fail("check whether ferry runs there, and whether the url needs http or https", "%s closes the connection: logins of pending identities fail with a 502", address)
 }
 
-// refusedTrip is an answer that ferry gives to a caller's fault, or not ferry's at all.
+// refusedTrip explains an answer to a caller's fault, or one that is not from ferry.
 func refusedTrip(c call, answer hookAnswer) Check {
 	address := shown(c.url)
 	switch {
 	case answer.status == http.StatusUnauthorized:
-		return fail("make both the same: a key of the FERRY_HOOK_KEYS that the running ferry has, behind \"Bearer \" in kratos.yml; restart ferry after a change",
-			"%s refuses the key (401): logins of pending people end in a 502", address)
+		return fail("use the same key in both: kratos.yml has a key of the running ferry's FERRY_HOOK_KEYS after \"Bearer \"; restart ferry after a change",
+			"%s refuses the key (401): logins of pending identities fail with a 502", address)
 	case answer.status == http.StatusNotFound, answer.status == http.StatusMethodNotAllowed:
-		return fail("make the path "+wiring.MigrationPath+", and the port that of FERRY_LISTEN, not of FERRY_ADMIN_LISTEN",
-			"there is no hook at %s (%d): logins of pending people end in a 502", address, answer.status)
+		return fail("use the path "+wiring.MigrationPath+", and the port of FERRY_LISTEN, not of FERRY_ADMIN_LISTEN",
+			"there is no hook at %s (%d): logins of pending identities fail with a 502", address, answer.status)
 	case answer.status >= 300 && answer.status < 400:
-		return fail("name the address where ferry itself answers", "%s redirects (%d): Kratos would send the password wherever that leads", address, answer.status)
+		return fail("use the address at which ferry itself answers", "%s redirects (%d): Kratos would send the password to the redirect's target", address, answer.status)
 	case answer.status == http.StatusBadRequest, answer.status == http.StatusUnsupportedMediaType:
-		return fail("use ferry's template: `ferry kratos-config --merge FILE`", "%s does not take what Kratos sends (%d): logins of pending people end in a 502", address, answer.status)
+		return fail("use ferry's template: `ferry kratos-config --merge FILE`", "%s does not accept what Kratos sends (%d): logins of pending identities fail with a 502", address, answer.status)
 	}
-	return fail("see that the address is ferry's, and that nothing in between answers for it", "%s answers %d to somebody whom Kratos does not have: ferry says 424, unavailable", address, answer.status)
+	return fail("make sure that the address is ferry's, and that no proxy answers instead", "%s answers %d for an unknown identity: ferry answers 424, unavailable", address, answer.status)
 }
 
-// afterLoginTrip tells ferry of a login that never was: ferry keeps nothing for it.
+// afterLoginTrip calls the after-login hook for an unknown identity. ferry has no profile
+// for it.
 func (e *doctor) afterLoginTrip(ctx context.Context, c call, p probe) Check {
 	body, err := json.Marshal(map[string]any{"identity": map[string]any{"id": p.identityID}, "flow": map[string]any{"id": p.flowID}})
 	if err != nil {
@@ -173,7 +174,7 @@ func (e *doctor) afterLoginTrip(ctx context.Context, c call, p probe) Check {
 		case err == nil:
 			body = made
 		case !errors.Is(err, errElsewhere):
-			return fail(fixMerge, "the template of the hook after a login cannot be used: %v", err)
+			return fail(fixMerge, "the template of the hook after a login is not valid: %v", err)
 		}
 	}
 	answer, err := e.send(ctx, c, body)
@@ -182,12 +183,12 @@ func (e *doctor) afterLoginTrip(ctx context.Context, c call, p probe) Check {
 	}
 	switch answer.status {
 	case http.StatusNoContent:
-		return ok("%s takes Kratos' call after a login", shown(c.url))
+		return ok("%s accepts Kratos' call after a login", shown(c.url))
 	case http.StatusOK:
-		return fail("name ferry's own address", "%s answers 200 to a login that never was: ferry says 204, without a body", shown(c.url))
+		return fail("use ferry's address", "%s answers 200 for an unknown identity: ferry answers 204, without a body", shown(c.url))
 	}
 	check := refusedTrip(c, answer)
-	check.Detail = strings.ReplaceAll(check.Detail, "logins of pending people end in a 502", "nothing of a profile is brought along")
+	check.Detail = strings.ReplaceAll(check.Detail, "logins of pending identities fail with a 502", "ferry writes no profiles")
 	check.Fix = strings.ReplaceAll(check.Fix, wiring.MigrationPath, wiring.AfterLoginPath)
 	return check
 }

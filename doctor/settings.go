@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// bcryptBytes is the longest password that Kratos' bcrypt hashes. Auth0 may accept longer
-// ones, and compare only the beginning of them.
+// bcryptBytes is the longest password that Kratos hashes with bcrypt. Auth0 may accept
+// longer ones, of which it compares only the beginning.
 const bcryptBytes = 72
 
 func (e *doctor) settings(ctx context.Context) []Check {
@@ -15,21 +15,21 @@ func (e *doctor) settings(ctx context.Context) []Check {
 	s.run(ctx, "settings", func(context.Context) Check {
 		faults := e.Settings.Faults
 		if len(faults) == 0 {
-			return ok("every setting can be used")
+			return ok("all settings are valid")
 		}
 		names, problems := make([]string, len(faults)), make([]string, len(faults))
 		for i, fault := range faults {
 			names[i], problems[i] = fault.Name, fault.Name+" "+fault.Problem
 		}
-		return fail("mend "+strings.Join(names, ", ")+": set what is missing, correct or unset the others; `ferry config` shows every setting and where it comes from",
+		return fail("fix "+strings.Join(names, ", ")+": set what is missing, correct or unset the others; `ferry config` shows every setting and its source",
 			"serve does not start: %s", strings.Join(problems, "; "))
 	})
 	s.run(ctx, "settings.password_length", e.checkPasswordLength)
 	return s.checks
 }
 
-// checkPasswordLength holds FERRY_MAX_PASSWORD_BYTES against Kratos' hasher, as far as
-// kratos.yml tells of it.
+// checkPasswordLength compares FERRY_MAX_PASSWORD_BYTES with the limit of Kratos' hasher in
+// kratos.yml.
 func (e *doctor) checkPasswordLength(context.Context) Check {
 	longest := e.Settings.MaxPasswordBytes
 	hasher := e.config.text("hashers", "algorithm")
@@ -39,20 +39,20 @@ func (e *doctor) checkPasswordLength(context.Context) Check {
 	known := e.config != nil && !unresolved(hasher)
 	switch {
 	case longest <= 0:
-		return skipped("FERRY_MAX_PASSWORD_BYTES cannot be read")
+		return skipped("FERRY_MAX_PASSWORD_BYTES is not valid")
 	case longest <= bcryptBytes:
-		return ok("passwords of up to %d bytes are asked about: any hasher takes them", longest)
+		return ok("ferry accepts passwords of up to %d bytes, which any hasher supports", longest)
 	case !known:
-		return warn("set FERRY_MAX_PASSWORD_BYTES to 72, unless Kratos has `hashers.algorithm: argon2`; --kratos-config lets doctor look",
-			"passwords of up to %d bytes are asked about, and Kratos' bcrypt takes 72: longer ones are right at Auth0 and refused by Kratos, every time", longest)
+		return warn("set FERRY_MAX_PASSWORD_BYTES to 72, unless Kratos has `hashers.algorithm: argon2`; with --kratos-config doctor checks that",
+			"ferry accepts passwords of up to %d bytes, and Kratos' bcrypt 72: Kratos always refuses longer ones, also if they are right at Auth0", longest)
 	case hasher == "bcrypt":
 		return fail("set FERRY_MAX_PASSWORD_BYTES to 72, or `hashers.algorithm: argon2` in kratos.yml",
-			"passwords of up to %d bytes are asked about, and Kratos hashes with bcrypt, which takes 72: longer ones are right at Auth0 and refused by Kratos, every time", longest)
+			"ferry accepts passwords of up to %d bytes, and Kratos hashes with bcrypt, which supports 72: Kratos always refuses longer ones, also if they are right at Auth0", longest)
 	}
-	return ok("passwords of up to %d bytes are asked about, and Kratos hashes with %s", longest, plain(hasher))
+	return ok("ferry accepts passwords of up to %d bytes, and Kratos hashes with %s", longest, plain(hasher))
 }
 
-// plain keeps a word of a file from breaking the report, and bounds it.
+// plain removes control characters from a word for the report, and shortens it.
 func plain(text string) string { return bounded(text, 60) }
 
 // shortened is plain for a sentence.
@@ -71,7 +71,7 @@ func bounded(text string, most int) string {
 	return text
 }
 
-// count says "1 thing" and "3 things".
+// count returns "1 thing" or "3 things".
 func count(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing

@@ -17,22 +17,22 @@ import (
 const (
 	inline = "base64://"
 	inFile = "file://"
-	// canary stands for a person's cookies and tokens, which no template may pass on.
+	// canary replaces a user's cookies and tokens, which a template must not pass on.
 	canary     = "ferry-doctor-canary"
-	sampleIP   = "198.51.100.7" // RFC 5737: nobody's
-	maxStack   = 500            // of the Jsonnet; Kratos' own is no higher
+	sampleIP   = "198.51.100.7" // RFC 5737: documentation only
+	maxStack   = 500            // Jsonnet stack depth; Kratos allows no more
 	maxBodyLen = 1 << 20
 )
 
-// probe is what doctor has Kratos say to ferry.
+// probe is the login that doctor sends to ferry in place of Kratos.
 type probe struct {
 	identifier, password, identityID, flowID string
 }
 
-// quoted finds what may be a header's name in a template.
+// quoted matches what may be a header's name in a template.
 var quoted = regexp.MustCompile(`["']([A-Za-z][A-Za-z0-9-]*)["']`)
 
-// namedHeaders are the names in a template that may be of the header with the address.
+// namedHeaders returns the names in a template that may be of the client address header.
 func namedHeaders(source string) []string {
 	var names []string
 	for _, match := range quoted.FindAllStringSubmatch(source, -1) {
@@ -45,16 +45,16 @@ func namedHeaders(source string) []string {
 	return names
 }
 
-// addressHeaders are those in which proxies name a person's address.
+// addressHeaders returns the usual headers for client addresses.
 func addressHeaders() []string {
 	return []string{"X-Forwarded-For", "X-Real-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "Fly-Client-Ip"}
 }
 
-// errElsewhere: a template is kept where it cannot be read from here.
+// errElsewhere reports a template that cannot be read from here.
 var errElsewhere = errors.New("it cannot be read here")
 
-// source is the text of a template as kratos.yml names it: inline, or in a file. The
-// error is errElsewhere where there is nothing to look at.
+// source returns the text of a template that is inline in kratos.yml, or in a file. The
+// error is errElsewhere if it is neither.
 func (e *doctor) source(body string) ([]byte, error) {
 	if text, ok := strings.CutPrefix(body, inline); ok {
 		source, err := base64.StdEncoding.DecodeString(text)
@@ -74,8 +74,7 @@ func (e *doctor) source(body string) ([]byte, error) {
 	return source, nil
 }
 
-// templateBody is what Kratos would send: the template's output for a login of the
-// probe.
+// templateBody returns what Kratos would send: the template's output for the probe.
 func (e *doctor) templateBody(body string, p probe) ([]byte, error) {
 	source, err := e.source(body)
 	if err != nil {
@@ -98,7 +97,7 @@ func (e *doctor) templateBody(body string, p probe) ([]byte, error) {
 		"request_headers": headers,
 	})
 	if err != nil {
-		return nil, errors.New("the sample is no JSON")
+		return nil, errors.New("the sample cannot be encoded")
 	}
 	vm := jsonnet.MakeVM()
 	vm.MaxStack = maxStack
@@ -107,14 +106,14 @@ func (e *doctor) templateBody(body string, p probe) ([]byte, error) {
 	out, err := vm.EvaluateAnonymousSnippet("template", string(source))
 	switch {
 	case err != nil:
-		return nil, errors.New("it fails") // its own words may quote the login
+		return nil, errors.New("it fails") // err may quote the login
 	case len(out) > maxBodyLen:
-		return nil, errors.New("it makes too much")
+		return nil, errors.New("its output is too long")
 	}
 	return []byte(out), nil
 }
 
-// checkTemplate runs the migration hook's template on a made-up login.
+// checkTemplate evaluates the migration hook's template with a made-up login.
 func (e *doctor) checkTemplate(ctx context.Context) Check {
 	can, known := e.abilities(ctx)
 	if known && !can.ExternalIDs {
@@ -124,11 +123,11 @@ func (e *doctor) checkTemplate(ctx context.Context) Check {
 	const fix = "use ferry's own, for Kratos 25.4 and later: `ferry kratos-config --kratos-version 25.4 --merge FILE`"
 	switch {
 	case body == "" && e.Settings.ForwardClientIP:
-		return warn(fix+", with --client-ip-header", "the migration hook has no template in the file, so ferry never learns the person's address, and FERRY_AUTH0_FORWARD_CLIENT_IP does nothing")
+		return warn(fix+", with --client-ip-header", "the migration hook has no template in the file, so ferry does not get the client address, and FERRY_AUTH0_FORWARD_CLIENT_IP has no effect")
 	case body == "" && known:
-		return warn(fix, "the migration hook has no template in the file, and the Kratos that runs takes one: without it ferry has to find the identity by what was typed, and learns neither the person's address nor which login it is")
+		return warn(fix, "the migration hook has no template in the file, and the running Kratos supports one: without it ferry has to find the identity by the identifier, and gets neither the client address nor the login flow")
 	case body == "":
-		return ok("the migration hook has no template: ferry gets identifier and password, which is enough, and all that Kratos 1.3.1 can do")
+		return ok("the migration hook has no template: ferry gets identifier and password, which is sufficient, and all that Kratos 1.3.1 supports")
 	}
 	p := probe{"person@kratos.invalid", "a made-up password", e.ID(), e.ID()}
 	out, err := e.templateBody(body, p)
@@ -136,7 +135,7 @@ func (e *doctor) checkTemplate(ctx context.Context) Check {
 	case errors.Is(err, errElsewhere):
 		return unreadTemplate("the migration hook", body)
 	case err != nil:
-		return fail(fix, "the template of the migration hook cannot be used, logins of pending people end in an error: %v", err)
+		return fail(fix, "the template of the migration hook is not valid, logins of pending identities fail with an error: %v", err)
 	}
 	var made struct {
 		Identifier string `json:"identifier"`
@@ -150,40 +149,40 @@ func (e *doctor) checkTemplate(ctx context.Context) Check {
 	}
 	switch {
 	case strictjson.Unmarshal(out, &made) != nil || made.Identifier != p.identifier || made.Password != p.password:
-		return fail(fix, "the template of the migration hook does not pass on identifier and password as they are: ferry refuses the call")
+		return fail(fix, "the template of the migration hook does not pass identifier and password on unchanged: ferry refuses the call")
 	case strings.Contains(string(out), canary):
-		return fail(fix, "the template of the migration hook passes on cookies, tokens or traits of the person, which ferry does not want to have")
+		return fail(fix, "the template of the migration hook passes on cookies, tokens or traits of the user, which ferry must not get")
 	case e.Settings.ForwardClientIP && made.Client.IP == "":
-		return fail(fix+", with --client-ip-header NAME", "the template of the migration hook passes no address on, so FERRY_AUTH0_FORWARD_CLIENT_IP does nothing")
+		return fail(fix+", with --client-ip-header NAME", "the template of the migration hook does not pass the client address on, so FERRY_AUTH0_FORWARD_CLIENT_IP has no effect")
 	case made.Identity.ID != p.identityID:
-		return warn(fix, "the template of the migration hook does not say which identity logs in")
+		return warn(fix, "the template of the migration hook does not pass the identity on")
 	}
-	return ok("the template of the migration hook passes on what ferry needs, and nothing else")
+	return ok("the template of the migration hook passes on only what ferry needs")
 }
 
-// checkNoTemplate sees that there is none for a Kratos that takes none.
+// checkNoTemplate checks that there is no template for a Kratos that does not support one.
 func (e *doctor) checkNoTemplate() Check {
 	switch {
 	case e.config.get(wiring.MigrateHookKeys("config", "body")...) != nil:
-		return fail("take the body out of "+strings.Join(wiring.MigrateHookKeys("config"), ".")+"; `ferry kratos-config --kratos-version 1.3.1 --merge FILE` names its line",
-			"the migration hook has a template, and the Kratos that runs takes none: 1.3.1 does not start with this file")
+		return fail("remove the body from "+strings.Join(wiring.MigrateHookKeys("config"), ".")+"; `ferry kratos-config --kratos-version 1.3.1 --merge FILE` names its line",
+			"the migration hook has a template, and the running Kratos does not support it: 1.3.1 does not start with this file")
 	case e.Settings.ForwardClientIP:
-		return warn(fixAddress, "this Kratos takes no template for the migration hook, so ferry never learns the person's address, and FERRY_AUTH0_FORWARD_CLIENT_IP does nothing")
+		return warn(fixAddress, "this Kratos supports no template for the migration hook, so ferry does not get the client address, and FERRY_AUTH0_FORWARD_CLIENT_IP has no effect")
 	}
-	return ok("the migration hook has no template: ferry gets identifier and password, which is enough, and all that this Kratos can do")
+	return ok("the migration hook has no template: ferry gets identifier and password, which is sufficient, and all that this Kratos supports")
 }
 
-// unreadTemplate is a template that cannot be looked at.
+// unreadTemplate reports a template that cannot be read.
 func unreadTemplate(hook, body string) Check {
 	name, ok := strings.CutPrefix(body, inFile)
 	if !ok || unresolved(body) {
-		return skipped("the template of " + hook + " is elsewhere, and not looked at: keep it the same as ferry's")
+		return skipped("the template of " + hook + " is not in the file, and was not checked: keep it the same as ferry's")
 	}
-	return warn("run doctor where Kratos runs, or keep the file beside kratos.yml; or take the line out: "+fixMerge+" inline",
-		"the template of %s is in the file %s, which cannot be read here: without it, logins end in an error", hook, plain(name))
+	return warn("run doctor on Kratos' machine, or keep the file beside kratos.yml; or remove the line: "+fixMerge+" inline",
+		"the template of %s is in the file %s, which cannot be read here: without it, logins fail with an error", hook, plain(name))
 }
 
-// checkAfterTemplate runs the template of the hook after a login on a made-up one.
+// checkAfterTemplate evaluates the template of the after-login hook with a made-up login.
 func (e *doctor) checkAfterTemplate(body string) Check {
 	p := probe{"person@kratos.invalid", "a made-up password", e.ID(), e.ID()}
 	out, err := e.templateBody(body, p)
@@ -197,11 +196,11 @@ func (e *doctor) checkAfterTemplate(body string) Check {
 	case errors.Is(err, errElsewhere):
 		return unreadTemplate(hook, body)
 	case err != nil:
-		return fail(fixMerge, "the template of %s cannot be used, and Kratos tells ferry of no login: %v", hook, err)
+		return fail(fixMerge, "the template of %s is not valid, and Kratos does not tell ferry of logins: %v", hook, err)
 	case strings.Contains(string(out), canary):
-		return fail(fixMerge, "the template of %s passes on cookies, tokens or traits of the person, which ferry does not want to have", hook)
+		return fail(fixMerge, "the template of %s passes on cookies, tokens or traits of the user, which ferry must not get", hook)
 	case strictjson.Unmarshal(out, &made) != nil || made.Identity.ID != p.identityID:
-		return fail(fixMerge, "the template of %s does not say which identity logged in: nothing of a profile is brought along", hook)
+		return fail(fixMerge, "the template of %s does not pass the identity on: ferry writes no profiles", hook)
 	}
-	return ok("its template says who logged in")
+	return ok("its template passes the identity on")
 }

@@ -20,8 +20,8 @@ func TestUpgradedWithoutTemplate(t *testing.T) {
 		want    Status
 		detail  string
 	}{
-		"1.3.1": {`{"error":{"code":404,"message":"page not found"}}`, OK, "all that this Kratos can do"},
-		"26.2":  {`{"error":{"code":404,"status":"Not Found","message":"Unable to locate the resource"}}`, Warn, "the Kratos that runs takes one"},
+		"1.3.1": {`{"error":{"code":404,"message":"page not found"}}`, OK, "all that this Kratos supports"},
+		"26.2":  {`{"error":{"code":404,"status":"Not Found","message":"Unable to locate the resource"}}`, Warn, "the running Kratos supports one"},
 		"down":  {"", OK, "has no template"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -8,64 +8,59 @@ import (
 	"ferry/kratos"
 )
 
-// Finding is one thing about a person's login. Status is Fail where it keeps them out,
-// Warn where it may, OK where it is as it should be, and Skip where it was not looked at.
-type Finding = Check
-
-// Verdict says what the next login of the person comes to.
+// Verdict is the expected result of the user's next login.
 type Verdict string
 
-// The verdicts. Only Works and Crosses say that nothing is wrong.
+// The verdicts. Only Works and Crosses mean that nothing is wrong.
 const (
-	// Works: Kratos has a password for the person and checks it itself.
+	// Works: Kratos has a password for the user and checks it itself.
 	Works Verdict = "works"
-	// Crosses: ferry asks Auth0, and the person is let in if the password is right there.
+	// Crosses: ferry asks Auth0, and the login succeeds if the password is right there.
 	Crosses Verdict = "crosses"
-	// NothingFound: nothing is in the way as far as was looked. NotLooked says what was not.
+	// NothingFound: no problem was found, but NotLooked was not checked.
 	NothingFound Verdict = "nothing_found"
-	// Perhaps: something may keep the person out.
+	// Perhaps: a finding may make the login fail.
 	Perhaps Verdict = "perhaps"
-	// InTheWay: something keeps the person out.
+	// InTheWay: a finding makes the login fail.
 	InTheWay Verdict = "in_the_way"
 )
 
-// Findings are what was found out about one person's login.
+// Findings are the results of checking one user's login.
 type Findings struct {
 	Verdict Verdict `json:"verdict"`
-	// IdentityID is the Kratos identity; empty: there is none, or not exactly one.
+	// IdentityID is the Kratos identity. It is empty if there is not exactly one.
 	IdentityID string `json:"identity_id,omitempty"`
-	// IdentifierHash is what ferry's log and recordings have for the identifier; empty:
-	// the key of these hashes is not known here.
+	// IdentifierHash is the hash of the identifier in ferry's log and recordings. It is
+	// empty if the key of these hashes is unknown.
 	IdentifierHash string `json:"identifier_hash,omitempty"`
-	// Findings are what is in the way, the likeliest first: what keeps the person out in
-	// the order in which a login meets it, then what may.
-	Findings []Finding `json:"findings"`
-	// Looked is what was looked at and is as it should be.
-	Looked []Finding `json:"looked_at"`
-	// NotLooked is what was not looked at.
-	NotLooked []Finding `json:"not_looked_at"`
+	// Findings are the problems: first those with Status Fail, in the order of a login, then
+	// those with Warn, which may make a login fail.
+	Findings []Check `json:"findings"`
+	// Looked are the checks with Status OK.
+	Looked []Check `json:"looked_at"`
+	// NotLooked are the checks with Status Skip.
+	NotLooked []Check `json:"not_looked_at"`
 }
 
-// Good reports whether everything was looked at and nothing is in the way.
+// Good reports whether everything was checked and no problem was found.
 func (f Findings) Good() bool { return f.Verdict == Works || f.Verdict == Crosses }
 
-// userCheck gathers findings about one person.
+// userCheck collects findings about one user.
 type userCheck struct {
 	*doctor
 
 	identifier string  // as Kratos stores it
-	trips      []Check // to ferry's hooks; nil: not made yet
+	trips      []Check // calls of ferry's hooks; nil: not made yet
 	out        Findings
 }
 
-// maxIdentifierBytes is the longest identifier that ferry's hook looks up.
+// maxIdentifierBytes is the longest identifier that ferry looks up.
 const maxIdentifierBytes = 1024
 
-// Why looks for what keeps a person with this identifier from logging in. It reads
-// Kratos, kratos.yml and, where there are credentials for it, the person at Auth0, and
-// calls ferry's hook for somebody who does not exist. Where all of that is in order it
-// asks Auth0 for one grant, for a user that cannot exist. It never tries a login of the
-// person's.
+// Why checks why a user with this identifier cannot log in. It reads Kratos, kratos.yml
+// and, with credentials for the Management API, the user at Auth0, and calls ferry's hook
+// for an unknown identity. If all of that is in order, it sends one grant to Auth0, for a
+// user that does not exist. It never tries a login of the user.
 func Why(ctx context.Context, o Options, typed string) Findings {
 	q := &userCheck{doctor: newDoctor(o), identifier: identifier.Normalize(typed)}
 	ctx, cancel := context.WithTimeout(ctx, 4*q.timeout)
@@ -78,19 +73,19 @@ func Why(ctx context.Context, o Options, typed string) Findings {
 		q.out.IdentityID = record.ID
 		q.examine(ctx, record)
 	}
-	slices.SortStableFunc(q.out.Findings, func(a, b Finding) int { return weight(a) - weight(b) })
+	slices.SortStableFunc(q.out.Findings, func(a, b Check) int { return weight(a) - weight(b) })
 	q.out.Verdict = q.verdict(record)
 	return q.out
 }
 
-func weight(f Finding) int {
+func weight(f Check) int {
 	if f.Status == Fail {
 		return 0
 	}
 	return 1
 }
 
-// verdict is what the findings come to.
+// verdict returns the result of the findings.
 func (q *userCheck) verdict(r kratos.Record) Verdict {
 	switch {
 	case q.failed():
@@ -105,13 +100,13 @@ func (q *userCheck) verdict(r kratos.Record) Verdict {
 	return Crosses
 }
 
-// failed reports whether something keeps the person out.
+// failed reports whether a finding makes the login fail.
 func (q *userCheck) failed() bool {
-	return slices.ContainsFunc(q.out.Findings, func(f Finding) bool { return f.Status == Fail })
+	return slices.ContainsFunc(q.out.Findings, func(f Check) bool { return f.Status == Fail })
 }
 
-// note takes what was found under its name.
-func (q *userCheck) note(name string, f Finding) {
+// note adds a check under a name.
+func (q *userCheck) note(name string, f Check) {
 	f.Name = name
 	switch f.Status {
 	case Fail, Warn:
@@ -123,28 +118,28 @@ func (q *userCheck) note(name string, f Finding) {
 	}
 }
 
-// unseen is something that was not looked at, and what to do so that it can be.
-func unseen(fix, detail string) Finding {
-	return Finding{Status: Skip, Detail: detail, Fix: fix}
+// unseen returns a check that did not run, and how it can run.
+func unseen(fix, detail string) Check {
+	return Check{Status: Skip, Detail: detail, Fix: fix}
 }
 
-// skip notes something that could not be read as not looked at.
-func (q *userCheck) skip(name string, f Finding) {
+// skip adds a check that could not run.
+func (q *userCheck) skip(name string, f Check) {
 	f.Status = Skip
 	q.note(name, f)
 }
 
-// find looks the identity up that the identifier logs in to.
+// find looks up the identity with the identifier.
 func (q *userCheck) find(ctx context.Context) (kratos.Record, bool) {
 	switch {
 	case q.identifier == "":
-		q.note("identifier", fail("name an e-mail address, a username or a phone number", "the identifier is empty"))
+		q.note("identifier", fail("give an e-mail address, a username or a phone number", "the identifier is empty"))
 		return kratos.Record{}, false
 	case len(q.identifier) > maxIdentifierBytes:
-		q.note("identifier", fail("see what the person typed", "the identifier has more than %d bytes: ferry looks up no such identifier", maxIdentifierBytes))
+		q.note("identifier", fail("check what the user typed", "the identifier has more than %d bytes: ferry does not look it up", maxIdentifierBytes))
 		return kratos.Record{}, false
 	case q.Kratos == nil:
-		q.note("kratos", fail("set FERRY_KRATOS_ADMIN_URL", "Kratos cannot be asked"))
+		q.note("kratos", fail("set FERRY_KRATOS_ADMIN_URL", "there is no address of Kratos"))
 		return kratos.Record{}, false
 	}
 	owners, err := q.Kratos.Owners(ctx, q.identifier)
@@ -155,7 +150,7 @@ func (q *userCheck) find(ctx context.Context) (kratos.Record, bool) {
 	return q.holder(ctx, owners)
 }
 
-// holder is the one identity that the identifier logs in to with a password.
+// holder returns the only identity with the identifier for a password.
 func (q *userCheck) holder(ctx context.Context, owners []kratos.Record) (kratos.Record, bool) {
 	if len(owners) == 0 {
 		q.absent(ctx)
@@ -163,7 +158,7 @@ func (q *userCheck) holder(ctx context.Context, owners []kratos.Record) (kratos.
 	}
 	holders := listing(owners, func(listed string) bool { return listed == q.identifier })
 	if len(holders) == 0 {
-		// A later Kratos finds an identity by another form of its identifier too.
+		// A later Kratos also finds an identity by another form of its identifier.
 		folded := identifier.Fold(q.identifier)
 		holders = listing(owners, func(listed string) bool { return identifier.Fold(listed) == folded })
 	}
@@ -172,21 +167,21 @@ func (q *userCheck) holder(ctx context.Context, owners []kratos.Record) (kratos.
 		return holders[0], true
 	case 0:
 		q.note("another_identifier", fail(
-			"let the person use the identifier that the identity's password has; or mark the trait as one: \"credentials\": {\"password\": {\"identifier\": true}}",
-			"Kratos knows the identifier as a social login, a code or a passkey of identity %s. No password goes with it, so Kratos does not call the hook", owners[0].ID))
+			"let the user use the identifier of the identity's password; or mark the trait as one: \"credentials\": {\"password\": {\"identifier\": true}}",
+			"the identifier belongs to a social login, a code or a passkey of identity %s, and not to a password, so Kratos does not call the hook", owners[0].ID))
 		return kratos.Record{}, false
 	}
-	q.note("several_identities", fail("keep one of them: delete the others, or take the identifier out of their traits",
-		"%d identities list it for their password, %s and %s among them: ferry cannot tell whose login it is", len(holders), holders[0].ID, holders[1].ID))
+	q.note("several_identities", fail("keep one of them: delete the others, or remove the identifier from their traits",
+		"%d identities have the identifier for their password, including %s and %s: ferry cannot tell them apart", len(holders), holders[0].ID, holders[1].ID))
 	return kratos.Record{}, false
 }
 
-// listing are the owners with an identifier for their password that is the right one.
+// listing returns the owners whose password has a matching identifier.
 func listing(owners []kratos.Record, right func(listed string) bool) []kratos.Record {
 	return slices.DeleteFunc(slices.Clone(owners), func(r kratos.Record) bool { return !slices.ContainsFunc(r.Identifiers, right) })
 }
 
-// examine follows the login of an identity through everything that decides it.
+// examine checks everything that decides the login of an identity.
 func (q *userCheck) examine(ctx context.Context, r kratos.Record) {
 	q.identity(r)
 	if r.Pending {
@@ -196,7 +191,7 @@ func (q *userCheck) examine(ctx context.Context, r kratos.Record) {
 		q.fits(ctx, r)
 		q.afterLogin(ctx, r, verified)
 		q.grant(ctx, r)
-		q.note("password_length", ok("a password of more than %d bytes is refused (FERRY_MAX_PASSWORD_BYTES); nothing here can tell what the person types", q.Settings.MaxPasswordBytes))
+		q.note("password_length", ok("ferry refuses passwords of more than %d bytes (FERRY_MAX_PASSWORD_BYTES); doctor does not know the password", q.Settings.MaxPasswordBytes))
 		return
 	}
 	if r.HasPassword {

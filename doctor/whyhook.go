@@ -7,20 +7,20 @@ import (
 	"ferry/kratos"
 )
 
-const fixNameConfig = "name the kratos.yml that Kratos runs with: --kratos-config FILE"
+const fixNameConfig = "give the kratos.yml that Kratos runs with: --kratos-config FILE"
 
-// hook looks at whether Kratos calls ferry, and whether ferry answers.
+// hook checks whether Kratos calls ferry, and whether ferry answers.
 func (q *userCheck) hook(ctx context.Context) {
 	trip := q.tripTo(ctx, nameTrip)
 	if trip.Status == Fail && !q.callsFerry() {
-		trip.Status = Warn // it is not known that Kratos calls there, and with this key
+		trip.Status = Warn // Kratos may call another address, or with another key
 	}
 	if trip.Status == Skip {
 		trip.Fix = fixNameConfig + "; or set FERRY_LISTEN and FERRY_HOOK_KEYS as the running ferry has them"
 	}
 	switch {
 	case q.KratosConfig == nil:
-		q.note("kratos_config", unseen(fixNameConfig, "whether Kratos has the hook switched on, and where it calls it"))
+		q.note("kratos_config", unseen(fixNameConfig, "whether the hook is switched on in Kratos, and its address"))
 		q.note("hook_call", trip)
 		return
 	case q.configFault != nil:
@@ -30,14 +30,14 @@ func (q *userCheck) hook(ctx context.Context) {
 	}
 	q.noteAs("hook", "hook_off", q.checkHook())
 	if trip.Status == OK && q.callsFerry() {
-		q.note("hook_call", trip) // with the url and the key of kratos.yml: both are right
+		q.note("hook_call", trip) // the url and the key of kratos.yml are right
 	} else {
 		q.explain(trip)
 	}
 	q.noteAs("clients_http", "hook_blocked", q.checkClients())
 }
 
-// noteAs takes a check under one name where it is in order, and else under another.
+// noteAs adds a check under one of two names, depending on its result.
 func (q *userCheck) noteAs(fine, fault string, check Check) {
 	if check.Status == Fail || check.Status == Warn {
 		fine = fault
@@ -45,7 +45,7 @@ func (q *userCheck) noteAs(fine, fault string, check Check) {
 	q.note(fine, check)
 }
 
-// callsFerry reports whether kratos.yml says where Kratos calls the hook.
+// callsFerry reports whether kratos.yml has the address of the hook.
 func (q *userCheck) callsFerry() bool {
 	address := q.config.migration().url
 	return address != "" && !unresolved(address)
@@ -63,7 +63,7 @@ func (q *userCheck) explain(trip Check) {
 		case Fail:
 			found = true
 			q.note(part.name, part.check)
-		case Warn: // it is not in the file, or filled in later
+		case Warn: // it is not in the file, or a variable
 			if part.name == "hook_key" || !q.callsFerry() {
 				q.skip(part.name, part.check)
 			}
@@ -75,7 +75,7 @@ func (q *userCheck) explain(trip Check) {
 	}
 }
 
-// tripTo is what came of calling one of ferry's hooks.
+// tripTo returns the result of calling one of ferry's hooks.
 func (q *userCheck) tripTo(ctx context.Context, name string) Check {
 	if q.trips == nil {
 		q.trips = q.roundTrips(ctx)
@@ -88,18 +88,18 @@ func (q *userCheck) tripTo(ctx context.Context, name string) Check {
 	return skipped("ferry's hook was not called")
 }
 
-// afterLogin looks at what Kratos does after a password was right. verified: Auth0 has
-// verified the person's address.
+// afterLogin checks what Kratos does after a right password. verified reports whether Auth0
+// has verified the user's address.
 func (q *userCheck) afterLogin(ctx context.Context, r kratos.Record, verified bool) {
 	has := slices.ContainsFunc(r.Addresses, func(a kratos.Address) bool { return a.Verified })
 	if q.config == nil {
 		if r.HasPassword && !has {
-			q.note("kratos_config", unseen(fixNameConfig, "whether Kratos lets in verified addresses only: the identity has none"))
+			q.note("kratos_config", unseen(fixNameConfig, "whether Kratos requires a verified address: the identity has none"))
 		}
 		return
 	}
 	if r.HasPassword && q.config.get("selfservice", "methods", "password", "enabled") == false {
-		q.note("password_off", fail("set selfservice.methods.password.enabled to true", "logins with a password are switched off in Kratos"))
+		q.note("password_off", fail("set selfservice.methods.password.enabled to true", "password logins are switched off in Kratos"))
 	}
 	if !has {
 		q.unverified(r, verified)
@@ -109,35 +109,35 @@ func (q *userCheck) afterLogin(ctx context.Context, r kratos.Record, verified bo
 	}
 	trip := q.tripTo(ctx, nameAfterTrip)
 	if trip.Status == Skip {
-		trip = q.tripTo(ctx, nameTrip) // it does not get as far as the hook after a login
+		trip = q.tripTo(ctx, nameTrip) // the after-login hook was not called
 	}
 	if trip.Status == Fail {
-		trip.Detail = "Kratos waits for ferry after every login with a password, and fails the login without it: " + trip.Detail
+		trip.Detail = "Kratos waits for ferry after every login with a password, and the login fails without it: " + trip.Detail
 		q.note("after_login_call", trip)
 	}
 }
 
-// unverified looks for what keeps out a person without a verified address.
+// unverified checks whether the login fails without a verified address.
 func (q *userCheck) unverified(r kratos.Record, verifiedAtAuth0 bool) {
 	hooks := q.config.afterLogin()
 	required := slices.IndexFunc(hooks, func(hook any) bool { return lookup(hook, "hook") == "require_verified_address" })
 	if required < 0 {
 		return
 	}
-	const fix = "let the person verify the address at Kratos"
+	const fix = "let the user verify the address at Kratos"
 	ferryFirst := len(ferrys(hooks[:required])) > 0
 	switch {
 	case len(r.Addresses) == 0:
-		q.note("address_not_verified", fail("give the schema a trait with \"verification\", or take require_verified_address out of kratos.yml",
-			"Kratos lets in verified addresses only (require_verified_address), and the identity has no address that could be verified: the login ends in an error"))
+		q.note("address_not_verified", fail("give the schema a trait with \"verification\", or remove require_verified_address from kratos.yml",
+			"Kratos requires a verified address (require_verified_address), and the identity has no address that can be verified: the login fails with an error"))
 	case r.Pending && verifiedAtAuth0 && ferryFirst:
-		q.note("address_not_verified", warn("let the person log in again: the next login works",
-			"Kratos lets in verified addresses only (require_verified_address), and the identity has none yet. Auth0 has verified it, and ferry marks it at the first login, which Kratos may still refuse"))
+		q.note("address_not_verified", warn("let the user log in again: the next login works",
+			"Kratos requires a verified address (require_verified_address), and the identity has none yet. Auth0 has verified it, and ferry marks it at the first login, which Kratos may still refuse"))
 	case r.Pending && verifiedAtAuth0:
 		q.note("address_not_verified", fail(fix+"; and put ferry's web_hook before require_verified_address: `ferry kratos-config --merge FILE`",
-			"Kratos lets in verified addresses only (require_verified_address), and the identity has none. Auth0 has verified it, but Kratos refuses the login before it tells ferry of it"))
+			"Kratos requires a verified address (require_verified_address), and the identity has none. Auth0 has verified it, but Kratos refuses the login before it calls ferry"))
 	default:
 		q.note("address_not_verified", fail(fix,
-			"Kratos lets in verified addresses only (require_verified_address), and the identity has none: Kratos refuses the login, although the password is right"))
+			"Kratos requires a verified address (require_verified_address), and the identity has none: Kratos refuses the login, although the password is right"))
 	}
 }

@@ -7,25 +7,25 @@ import (
 	"strings"
 )
 
-// sentence is the verdict for people: the first line that is printed.
+// sentence describes the verdict. It is the first line of the output.
 func (f Findings) sentence() string {
 	switch f.Verdict {
 	case Works:
-		return "nothing is in the way: Kratos has the password and checks it itself. If the person still cannot log in, they type another one: let them recover the account."
+		return "nothing is in the way: Kratos has the password and checks it itself. If the login still fails, the user types another password: let the user recover the account."
 	case Crosses:
-		return "nothing is in the way: the next login asks Auth0, and crosses if the password is right there."
+		return "nothing is in the way: the next login asks Auth0, and succeeds if the password is right there."
 	case NothingFound:
-		return "nothing found in what was looked at. Not everything was: see \"not looked at\" below."
+		return "nothing found in what was looked at, but not everything was: see \"not looked at\" below."
 	case Perhaps:
 		return "something may be in the way:"
 	case InTheWay:
 		return "the login fails:"
 	}
-	return "nothing is known:"
+	return "the result is unknown:"
 }
 
-// Print writes the findings for people: the verdict, what is in the way with the way
-// out, and below that what was looked at and what was not.
+// Print writes the findings as text: the verdict, the problems and their fixes, and what
+// was checked and what was not.
 func (f Findings) Print(w io.Writer) error {
 	var text strings.Builder
 	text.WriteString(f.sentence() + "\n")
@@ -42,7 +42,7 @@ func (f Findings) Print(w io.Writer) error {
 	}
 	hash := f.IdentifierHash
 	if hash == "" {
-		hash = "not known: without FERRY_LOG_HASH_KEY it differs for each start of ferry"
+		hash = "unknown: without FERRY_LOG_HASH_KEY it differs for each start of ferry"
 	}
 	fmt.Fprintf(&text, "identifier_hash  %s\n", hash)
 	section(&text, "looked at, and in order:", f.Looked)
@@ -53,8 +53,8 @@ func (f Findings) Print(w io.Writer) error {
 	return nil
 }
 
-// section writes one list, if there is anything in it.
-func section(text *strings.Builder, title string, findings []Finding) {
+// section writes one list, unless it is empty.
+func section(text *strings.Builder, title string, findings []Check) {
 	if len(findings) == 0 {
 		return
 	}
@@ -67,11 +67,11 @@ func section(text *strings.Builder, title string, findings []Finding) {
 	}
 }
 
-// MarshalJSON writes empty lists as lists.
+// MarshalJSON writes empty lists as [], not null.
 func (f Findings) MarshalJSON() ([]byte, error) {
 	type plainFindings Findings
-	f.Findings = append([]Finding{}, f.Findings...)
-	f.Looked = append([]Finding{}, f.Looked...)
-	f.NotLooked = append([]Finding{}, f.NotLooked...)
+	f.Findings = append([]Check{}, f.Findings...)
+	f.Looked = append([]Check{}, f.Looked...)
+	f.NotLooked = append([]Check{}, f.NotLooked...)
 	return json.Marshal(plainFindings(f))
 }

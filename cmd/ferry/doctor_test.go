@@ -133,7 +133,7 @@ func doctorStage(t *testing.T) (sim *auth0sim.Server, kratos *kratostest.Kratos,
 func TestDoctorCommand(t *testing.T) {
 	sim, kratos, identity := doctorStage(t)
 	status, stdout, stderr := runDoctor(t, "")
-	if status != exitOK || !strings.Contains(stdout, "0 wrong") || !strings.Contains(stdout, "auth0.grant") || !strings.Contains(stderr, "one failed login") {
+	if status != exitOK || !strings.Contains(stdout, "0 failed") || !strings.Contains(stdout, "auth0.grant") || !strings.Contains(stderr, "one failed login") {
 		t.Errorf("status %d, %s%s", status, stdout, stderr)
 	}
 	if n := sim.TokenRequests(); n != 1 {
@@ -186,12 +186,12 @@ func TestDoctorWhyCommand(t *testing.T) {
 	sim, kratos, identity := doctorStage(t)
 	status, stdout, stderr := runDoctor(t, "", "why", "Kim@example.org")
 	if status != exitFailed || !strings.HasPrefix(stdout, "something may be in the way:\n\n1. hook_call (perhaps)\n") ||
-		!strings.Contains(stdout, "identifier_hash  not known") || !strings.Contains(stdout, "not looked at:\n  kratos_config ") || !strings.Contains(stderr, "something is in the way") {
+		!strings.Contains(stdout, "identifier_hash  unknown") || !strings.Contains(stdout, "not looked at:\n  kratos_config ") || !strings.Contains(stderr, "something is in the way") {
 		t.Errorf("ferry is not running: status %d, %s%s", status, stdout, stderr)
 	}
 	t.Setenv("FERRY_LISTEN", "127.0.0.1:0") // does not say where Kratos reaches it
 	status, stdout, stderr = runDoctor(t, "", "why", "Kim@example.org")
-	if status != exitFailed || !strings.HasPrefix(stdout, "nothing found in what was looked at.") || !strings.Contains(stderr, "not everything was looked at") {
+	if status != exitFailed || !strings.HasPrefix(stdout, "nothing found in what was looked at") || !strings.Contains(stderr, "not everything was looked at") {
 		t.Errorf("not everything was looked at: status %d, %s%s", status, stdout, stderr)
 	}
 	key := strings.Repeat("log-hash-key", 3)
@@ -219,7 +219,7 @@ func TestDoctorWhyCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	status, stdout, stderr = runDoctor(t, "", "why", "kim@example.org")
-	if status != exitOK || !strings.HasPrefix(stdout, "nothing is in the way: Kratos has the password") || !strings.Contains(stdout, "crossed on 2026-11-01 12:00 UTC by the hook") {
+	if status != exitOK || !strings.HasPrefix(stdout, "nothing is in the way: Kratos has the password") || !strings.Contains(stdout, "migrated on 2026-11-01 12:00 UTC by the hook") {
 		t.Errorf("crossed: status %d, %s%s", status, stdout, stderr)
 	}
 }

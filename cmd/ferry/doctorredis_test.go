@@ -19,11 +19,11 @@ func TestDoctorRedis(t *testing.T) {
 		status doctor.Status
 		detail string
 	}{
-		"in memory":      {"memory:", doctor.OK, "kept in memory"},
-		"a command":      {server.URL(), doctor.Fail, "Redis refuses a command of ferry's (state: take: "},
+		"in memory":      {"memory:", doctor.OK, "stored in memory"},
+		"a command":      {server.URL(), doctor.Fail, "Redis refuses a command that ferry uses (state: take: "},
 		"a password":     {strings.Replace(server.URL(), "canary", "canary-of-old", 1), doctor.Fail, "(WRONGPASS)"},
 		"nobody listens": {"redis://127.0.0.1:1", doctor.Fail, "Redis cannot be reached (state: ping: dial tcp"},
-		"no URL":         {"redis:canary", doctor.Skip, "cannot be used"},
+		"no URL":         {"redis:canary", doctor.Skip, "is not valid"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("FERRY_STATE_URL", c.url)

@@ -101,7 +101,7 @@ func TestKratosConfigUsage(t *testing.T) {
 		"no schema file":    {args: []string{"--for", "ory-network", "--url", "https://ferry.example.org", "--schema", short + "s", "--schema-id", "x"}, want: "no such file"},
 		"a project alone":   {args: []string{"--project", "x"}, want: "goes with --for"},
 		"at alone":          {args: []string{"--at", "kratos.config"}, want: "goes with --merge"},
-		"a path":            {args: []string{"--url", "http://host:4480/hooks"}, want: "it has a path"},
+		"a path":            {args: []string{"--url", "http://host:4480/hooks"}, want: "must not have a path"},
 		"no version":        {args: []string{"--kratos-version", "latest"}, want: "1.3.1, or 25.4"},
 		"no URL":            {args: []string{"--url", "ferry:4480"}, want: "http://host:port"},
 		"response":          {args: []string{"--response", "both"}, want: "ignore or parse"},

@@ -39,7 +39,7 @@ func brokenSetUps() map[string]struct {
 		}, wrong{"settings", doctor.Fail, "FERRY_HOOK_KEYS is not set", "`ferry config`"}},
 		"passwords that bcrypt does not take": {
 			func(u *setup) { u.opts.Settings.MaxPasswordBytes = 100 },
-			wrong{"settings.password_length", doctor.Fail, "takes 72", "argon2"},
+			wrong{"settings.password_length", doctor.Fail, "supports 72", "argon2"},
 		},
 		"no such host": {
 			func(u *setup) { u.baseURL = "https://tenant.ferry-doctor.invalid" },
@@ -47,7 +47,7 @@ func brokenSetUps() map[string]struct {
 		},
 		"nothing listens for Auth0": {
 			func(u *setup) { u.baseURL = "http://" + closedPort(u.t) },
-			wrong{"auth0.dns", doctor.Fail, "takes no connection (dial)", "firewall"},
+			wrong{"auth0.dns", doctor.Fail, "accepts no connection (dial)", "firewall"},
 		},
 		"a certificate that nobody trusts": {func(u *setup) {
 			srv := httptest.NewTLSServer(http.NotFoundHandler())
@@ -62,7 +62,7 @@ func brokenSetUps() map[string]struct {
 			func(u *setup) {
 				u.fault(auth0sim.Fault{Name: auth0sim.FaultAnswer, Path: auth0sim.AnyPath, Status: 503})
 			},
-			wrong{"auth0.issuer", doctor.Warn, "does not say now", "status.auth0.com"},
+			wrong{"auth0.issuer", doctor.Warn, "cannot be read now", "status.auth0.com"},
 		},
 		"keys that cannot be read now": {
 			func(u *setup) {
@@ -72,20 +72,20 @@ func brokenSetUps() map[string]struct {
 		},
 		"a clock that is off": {func(u *setup) {
 			u.opts.Now = func() time.Time { return time.Now().Add(6 * time.Minute) }
-		}, wrong{"auth0.clock", doctor.Fail, "apart", "NTP"}},
+		}, wrong{"auth0.clock", doctor.Fail, "differ by", "NTP"}},
 		"a clock that drifts": {func(u *setup) {
 			u.opts.Now = func() time.Time { return time.Now().Add(-2 * time.Minute) }
-		}, wrong{"auth0.clock", doctor.Warn, "apart", "NTP"}},
+		}, wrong{"auth0.clock", doctor.Warn, "differ by", "NTP"}},
 		"no keys": {
 			func(u *setup) { u.fault(auth0sim.Fault{Name: auth0sim.FaultJWKSEmpty}) },
-			wrong{"auth0.keys", doctor.Fail, "no RSA key", "jwks.json"},
+			wrong{"auth0.keys", doctor.Fail, "no RSA signing key", "jwks.json"},
 		},
 		"a wrong secret": {
 			func(u *setup) { u.secret = "canary-wrong" },
 			wrong{"auth0.grant", doctor.Fail, "credentials", "FERRY_AUTH0_CLIENT_SECRET"},
 		},
 		"an unknown client": {
-			func(u *setup) { u.client = "nobody" },
+			func(u *setup) { u.client = "do not use" },
 			wrong{"auth0.grant", doctor.Fail, "no application with the id", "FERRY_AUTH0_CLIENT_ID"},
 		},
 		"a grant that is off": {
@@ -118,7 +118,7 @@ func brokenSetUps() map[string]struct {
 		},
 		"a realm without passwords": {
 			func(u *setup) { u.realms = []string{users, saml} },
-			wrong{"management.realms", doctor.Fail, "holds no passwords", "FERRY_AUTH0_REALMS"},
+			wrong{"management.realms", doctor.Fail, "has no passwords", "FERRY_AUTH0_REALMS"},
 		},
 		"a realm that is not enabled": {
 			func(u *setup) { u.client = "narrow" },
@@ -159,7 +159,7 @@ func brokenSetUps() map[string]struct {
 		}, wrong{"management.forwarded_ip", doctor.Fail, "not on the allow lists", "allow lists"}},
 		"account lockout": {func(u *setup) {
 			u.settings(func(s *auth0sim.Settings) { s.BruteForce.PerIdentifier = true })
-		}, wrong{"management.brute_force", doctor.Warn, "lock an account everywhere", "Account Lockout"}},
+		}, wrong{"management.brute_force", doctor.Warn, "lock an account for all addresses", "Account Lockout"}},
 		"scopes that are missing": {
 			func(u *setup) { u.machine = "weak" },
 			wrong{"management.scopes", doctor.Fail, "lacks update:users", "read:clients"},
@@ -170,7 +170,7 @@ func brokenSetUps() map[string]struct {
 		},
 		"a machine that is not answered now": {
 			func(u *setup) { u.fault(auth0sim.Fault{Name: auth0sim.FaultAnswer, Status: 503}) },
-			wrong{"management.token", doctor.Warn, "just now", "again"},
+			wrong{"management.token", doctor.Warn, "token for the Management API now", "again"},
 		},
 		"no token, nothing to see": {
 			func(u *setup) { u.fault(auth0sim.Fault{Name: auth0sim.FaultAnswer, Status: 503}) },
@@ -208,7 +208,7 @@ func brokenSetUps() map[string]struct {
 		},
 		"the hook is off": {
 			func(u *setup) { u.edit("          enabled: true\n", "          enabled: false\n") },
-			wrong{"kratos_config.hook", doctor.Fail, "end in a 500", "ferry kratos-config"},
+			wrong{"kratos_config.hook", doctor.Fail, "fail with a 500", "ferry kratos-config"},
 		},
 		"no hook": {
 			func(u *setup) { u.edit("        migrate_hook:\n", "        migrated_hook:\n") },
@@ -218,15 +218,15 @@ func brokenSetUps() map[string]struct {
 			func(u *setup) {
 				u.edit("          enabled: true\n          config:\n            url", "          config:\n            url")
 			},
-			wrong{"kratos_config.hook", doctor.Warn, "not in the file", "MIGRATE_HOOK_ENABLED=true"},
+			wrong{"kratos_config.hook", doctor.Warn, "does not switch", "MIGRATE_HOOK_ENABLED=true"},
 		},
 		"something in between that redirects to Auth0": {
 			func(u *setup) { u.fault(auth0sim.Fault{Name: auth0sim.FaultRedirect307, Path: "/oauth/token"}) },
-			wrong{"auth0.grant", doctor.Fail, "what ferry does not know", "log"},
+			wrong{"auth0.grant", doctor.Fail, "ferry does not know Auth0's answer", "log"},
 		},
 		"a wrong path": {
 			func(u *setup) { u.edit(wiring.MigrationPath, "/migrate") },
-			wrong{"kratos_config.url", doctor.Fail, "where ferry does not answer", wiring.MigrationPath},
+			wrong{"kratos_config.url", doctor.Fail, "not a path of ferry", wiring.MigrationPath},
 		},
 		"a wrong path, tried": {
 			func(u *setup) { u.edit(wiring.MigrationPath, "/migrate") },
@@ -234,7 +234,7 @@ func brokenSetUps() map[string]struct {
 		},
 		"another key": {
 			func(u *setup) { u.edit(hookKey, "canary-stale-key-0123456789abcdef012345") },
-			wrong{"kratos_config.key", doctor.Fail, "none of FERRY_HOOK_KEYS", "Bearer"},
+			wrong{"kratos_config.key", doctor.Fail, "not in FERRY_HOOK_KEYS", "Bearer"},
 		},
 		"another key than the running ferry's": {
 			func(u *setup) { u.edit(hookKey, otherKey) },
@@ -251,14 +251,14 @@ func brokenSetUps() map[string]struct {
 		"a template without the address": {func(u *setup) {
 			u.withTemplate()
 			u.edit(wiring.Base64(wiring.MigrateJsonnet("X-Our-Client")), wiring.Base64(wiring.MigrateJsonnet("")))
-		}, wrong{"kratos_config.template", doctor.Fail, "no address", "--client-ip-header"}},
+		}, wrong{"kratos_config.template", doctor.Fail, "does not pass the client address on", "--client-ip-header"}},
 		"a template that fails": {func(u *setup) {
 			u.withTemplate()
 			u.edit(wiring.Base64(wiring.MigrateJsonnet("X-Our-Client")), wiring.Base64("function(ctx) error ctx.password"))
 		}, wrong{"kratos_config.template", doctor.Fail, "it fails", "ferry's own"}},
 		"no hook after a login": {
 			func(u *setup) { u.edit("            - hook: web_hook", "            - hook: other") },
-			wrong{"kratos_config.after_login", doctor.Warn, "nothing of their profile", "ferry kratos-config"},
+			wrong{"kratos_config.after_login", doctor.Warn, "profiles do not", "ferry kratos-config"},
 		},
 		"a login that waits": {
 			func(u *setup) { u.edit("ignore: true", "parse: true") },
@@ -285,10 +285,10 @@ func brokenSetUps() map[string]struct {
 		"people without a verified address, who are kept out": {func(u *setup) {
 			u.person(u.t, "unverified", nil)
 			u.edit("            - hook: web_hook", "            - hook: require_verified_address\n            - hook: web_hook")
-		}, wrong{"kratos.unverified", doctor.Warn, "2 of 2 identities from Auth0 that were looked at have no verified address. kratos.yml has require_verified_address", "verify"}},
+		}, wrong{"kratos.unverified", doctor.Warn, "2 of 2 identities imported from Auth0 have no verified address. kratos.yml has require_verified_address", "verify"}},
 		"a hook before ferry's that ends the login": {func(u *setup) {
 			u.edit("            - hook: web_hook", "            - hook: require_verified_address\n            - hook: web_hook")
-		}, wrong{"kratos_config.after_login", doctor.Warn, "runs before ferry's hook", "to the beginning"}},
+		}, wrong{"kratos_config.after_login", doctor.Warn, "runs before ferry's hook", "to the top"}},
 		"people without a verified address, linked automatically": {func(u *setup) {
 			u.person(u.t, "linked", nil)
 			u.edit("  methods:\n    password:\n", "  methods:\n    oidc:\n      config:\n        providers:\n          - {id: google, account_linking_mode: automatic}\n          - {id: apple}\n    password:\n")
@@ -320,7 +320,7 @@ func brokenSetUps() map[string]struct {
 			}))
 			u.t.Cleanup(srv.Close)
 			u.edit(u.ferry.HooksURL(), srv.URL)
-		}, wrong{"hook.round_trip", doctor.Fail, "stores any password", "take down"}},
+		}, wrong{"hook.round_trip", doctor.Fail, "stores any password", "stop the server"}},
 		"a closed migration": {func(u *setup) {
 			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", "application/json")

@@ -347,7 +347,7 @@ func (w *wired) check(t *testing.T, c situation) {
 	if len(found.Findings) > 0 {
 		named = found.Findings[:1]
 	}
-	if found.Verdict != c.verdict || !slices.ContainsFunc(named, func(f doctor.Finding) bool { return f.Name == c.name }) {
+	if found.Verdict != c.verdict || !slices.ContainsFunc(named, func(f doctor.Check) bool { return f.Name == c.name }) {
 		t.Errorf("the verdict is %s, want %s (%s): %+v", found.Verdict, c.verdict, c.name, found)
 	}
 	_, sees := w.login(t, identifier, typed)

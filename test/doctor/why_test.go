@@ -52,7 +52,7 @@ func whyCases() map[string]whyCase {
 		"long":  {identifier: strings.Repeat("k", 1025), verdict: inTheWay, first: "identifier", fix: "typed"},
 		"unbound, and it may": {
 			person: func(_ *auth0sim.User, i *kratostest.NewIdentity) { i.MetadataAdmin = nil },
-			setUp:  func(u *setup) { u.opts.Settings.VerifiedIdentifier = true }, verdict: perhaps, first: "unbound", fix: "certain",
+			setUp:  func(u *setup) { u.opts.Settings.VerifiedIdentifier = true }, verdict: perhaps, first: "unbound", fix: "records",
 		},
 		"foreign":                               {person: func(_ *auth0sim.User, i *kratostest.NewIdentity) { i.MetadataAdmin = []any{1} }, verdict: inTheWay, first: "foreign", fix: "object"},
 		"no hook":                               {setUp: func(u *setup) { u.edit("        migrate_hook:\n", "        migrated_hook:\n") }, verdict: inTheWay, first: "hook_off", fix: "kratos-config"},
@@ -104,7 +104,7 @@ func TestWhy(t *testing.T) {
 			grants := s.grants()
 			found := doctor.Why(t.Context(), u.options(), identifier)
 			checkFindings(t, found)
-			first := append(append([]doctor.Finding{}, found.Findings...), found.NotLooked...)
+			first := append(append([]doctor.Check{}, found.Findings...), found.NotLooked...)
 			switch {
 			case found.Verdict != c.verdict:
 				t.Errorf("the verdict is %s, want %s: %+v", found.Verdict, c.verdict, found)
@@ -141,7 +141,7 @@ func TestWhyCountsUsers(t *testing.T) {
 	s := start(t)
 	s.person(t, "kim", twoUsers)
 	found := doctor.Why(t.Context(), s.sound(t).options(), "kim@example.org")
-	if !slices.ContainsFunc(found.Looked, func(f doctor.Finding) bool {
+	if !slices.ContainsFunc(found.Looked, func(f doctor.Check) bool {
 		return f.Name == "bound" && strings.Contains(f.Detail, "bound to 2 users")
 	}) {
 		t.Errorf("%+v", found.Looked)
@@ -170,7 +170,7 @@ func checkFindings(t *testing.T, found doctor.Findings) {
 	if begin := begins[found.Verdict]; begin == "" || !strings.HasPrefix(verdict, begin) {
 		t.Errorf("printed: %s", words.String())
 	}
-	for _, list := range [][]doctor.Finding{found.Findings, found.Looked, found.NotLooked} {
+	for _, list := range [][]doctor.Check{found.Findings, found.Looked, found.NotLooked} {
 		for _, f := range list {
 			if !strings.Contains(rest, f.Name) || !strings.Contains(rest, f.Detail) || !strings.Contains(rest, f.Fix) {
 				t.Errorf("%s is not printed: %s", f.Name, words.String())
