@@ -11,34 +11,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"ferry/config"
 	"ferry/kratos"
 	"ferry/mapping"
-	"ferry/transport"
 )
-
-const (
-	// bulkTimeout bounds one request of a bulk run; batches have a longer one of their own.
-	bulkTimeout = 30 * time.Second
-	// rateLimitWait is how long a request waits for the rate limits of Ory Network, which
-	// are counted by the minute.
-	rateLimitWait = 5 * time.Minute
-)
-
-// bulkKratos is the admin API as bulk runs use it: nobody waits at a login.
-func bulkKratos(cfg *config.Config) (*kratos.Client, error) {
-	return kratos.New(kratos.Options{
-		AdminURL:  cfg.KratosAdminURL,
-		PublicURL: cfg.KratosPublicURL,
-		Token:     cfg.KratosAdminToken,
-		Timeout:   bulkTimeout,
-
-		RateLimitWait: rateLimitWait,
-		Transport:     transport.New(transport.Options{}), // no proxy, as serve has none
-	})
-}
 
 // schemaFlags say where the identity schema comes from.
 type schemaFlags struct{ file, id, mapper string }

@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -10,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"ferry/config"
 	"ferry/hook"
@@ -17,10 +21,113 @@ import (
 	"ferry/mapping"
 	"ferry/secret"
 	"ferry/state"
+	"ferry/transport"
 	"ferry/upstream"
 )
 
-// store is what state.Memory and state.Redis both are.
+const (
+	// kratosTimeout limits one lookup during a login. It usually takes a few milliseconds.
+	kratosTimeout = 5 * time.Second
+	// kratosRequests limits the concurrent requests of serve. Queueing the others is faster
+	// than having Kratos' database run all of them at once.
+	kratosRequests = 32
+	// bulkTimeout limits one request of a bulk run. Batches have a longer limit of their own.
+	bulkTimeout = 30 * time.Second
+	// rateLimitWait is how long a bulk request waits for the rate limits of Ory Network, which
+	// are counted per minute.
+	rateLimitWait = 5 * time.Minute
+	// managementTimeout limits one request to the Management API, including the wait for its
+	// rate limits.
+	managementTimeout = 30 * time.Second
+	// writeBackPerSecond stays below the rate limit on writes of Auth0's smallest plan.
+	writeBackPerSecond = 2
+)
+
+// loginKratos returns the Kratos client for logins. wrap, if not nil, wraps its transport.
+func loginKratos(cfg *config.Config, wrap func(http.RoundTripper) http.RoundTripper) (*kratos.Client, error) {
+	return newKratos(cfg, kratos.Options{
+		Timeout:   kratosTimeout,
+		Transport: wrapped(transport.New(transport.Options{MaxRequests: kratosRequests}), wrap),
+	})
+}
+
+// bulkKratos returns the Kratos client for everything that no login waits for.
+func bulkKratos(cfg *config.Config) (*kratos.Client, error) {
+	return newKratos(cfg, kratos.Options{
+		Timeout: bulkTimeout, RateLimitWait: rateLimitWait, Transport: transport.New(transport.Options{}),
+	})
+}
+
+func newKratos(cfg *config.Config, opts kratos.Options) (*kratos.Client, error) {
+	opts.AdminURL, opts.PublicURL, opts.Token = cfg.KratosAdminURL, cfg.KratosPublicURL, cfg.KratosAdminToken
+	return kratos.New(opts)
+}
+
+func wrapped(next http.RoundTripper, wrap func(http.RoundTripper) http.RoundTripper) http.RoundTripper {
+	if wrap == nil {
+		return next
+	}
+	return wrap(next)
+}
+
+// issuer is the tenant's issuer identifier.
+func issuer(cfg *config.Config) string { return "https://" + cfg.Auth0Domain + "/" }
+
+// newUpstream returns the client that verifies passwords at Auth0. wrap, if not nil, wraps its
+// transport.
+func newUpstream(cfg *config.Config, wrap func(http.RoundTripper) http.RoundTripper) (*upstream.Client, error) {
+	auth, err := clientAuth(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return upstream.New(upstream.Options{
+		Issuer:     issuer(cfg),
+		BaseURL:    cfg.BaseURL(),
+		ClientID:   cfg.Auth0ClientID,
+		ClientAuth: auth,
+		Scope:      cfg.Auth0Scope,
+		Audience:   cfg.Auth0Audience,
+		IDTokenAlg: cfg.Auth0IDTokenAlg,
+		Timeout:    cfg.Auth0Timeout,
+		Transport:  wrapped(upstream.NewTransport(), wrap),
+		Now:        time.Now,
+	})
+}
+
+func clientAuth(cfg *config.Config) (upstream.ClientAuth, error) {
+	switch cfg.ClientAuth() {
+	case config.PrivateKeyJWT:
+		key, err := cfg.PrivateKey()
+		if err != nil {
+			return upstream.ClientAuth{}, err
+		}
+		return upstream.PrivateKeyJWT(cfg.Auth0ClientID, issuer(cfg), key, time.Now)
+	case config.ClientSecretBasic:
+		return upstream.SecretBasic(cfg.Auth0ClientID, cfg.Auth0ClientSecret), nil
+	default:
+		return upstream.SecretPost(cfg.Auth0ClientID, cfg.Auth0ClientSecret), nil
+	}
+}
+
+// newManagement returns the client of Auth0's Management API.
+func newManagement(cfg *config.Config) (*upstream.Management, error) {
+	base := cfg.Auth0BaseURL
+	if base == "" {
+		base = "https://" + cfg.ManagementDomain()
+	}
+	return upstream.NewManagement(upstream.ManagementOptions{
+		BaseURL:      strings.TrimRight(base, "/"),
+		Audience:     "https://" + cfg.ManagementDomain() + "/api/v2/",
+		ClientID:     cfg.Auth0MgmtClientID,
+		ClientSecret: cfg.Auth0MgmtClientSecret,
+		Timeout:      managementTimeout,
+		Transport:    upstream.NewTransport(),
+		Now:          time.Now,
+		PerSecond:    writeBackPerSecond,
+	})
+}
+
+// store keeps profiles between the hooks: a *state.Memory or a *state.Redis.
 type store interface {
 	Put(ctx context.Context, handoff state.Handoff) error
 	Lease(ctx context.Context, identityID, flowID string) (state.Lease, bool, error)
@@ -46,7 +153,7 @@ func newStore(cfg *config.Config, hashKey secret.String, log *zap.Logger, metric
 	return state.NewRedis(cfg.StateURL, cfg.StateKey, opts)
 }
 
-// deliveries shares them over replicas, where there are any.
+// deliveries returns the store if it is shared between replicas, else nil.
 func deliveries(s store) hook.Deliveries {
 	if redis, ok := s.(*state.Redis); ok {
 		return redis
@@ -54,45 +161,7 @@ func deliveries(s store) hook.Deliveries {
 	return nil
 }
 
-func syncOptions(cfg *config.Config, records *kratos.Client) (hook.SyncOptions, error) {
-	mapper, err := newMapper(cfg)
-	if err != nil {
-		return hook.SyncOptions{}, config.Faults{{Name: config.Prefix + "MAPPER", Problem: err.Error()}}
-	}
-	opts := hook.SyncOptions{Records: records, Mapper: mapper, Rules: mappingRules(cfg), Version: buildVersion()}
-	if cfg.WriteBack {
-		if opts.WriteBack, err = newManagement(cfg); err != nil {
-			return hook.SyncOptions{}, err
-		}
-	}
-	return opts, nil
-}
-
-const (
-	// writeBackTimeout bounds one note at Auth0, waiting for its limits included.
-	writeBackTimeout = 30 * time.Second
-	// writeBackPerSecond keeps ferry below the smallest plan's limit on writes.
-	writeBackPerSecond = 2
-)
-
-func newManagement(cfg *config.Config) (*upstream.Management, error) {
-	base := cfg.Auth0BaseURL
-	if base == "" {
-		base = "https://" + cfg.ManagementDomain()
-	}
-	return upstream.NewManagement(upstream.ManagementOptions{
-		BaseURL:      strings.TrimRight(base, "/"),
-		Audience:     "https://" + cfg.ManagementDomain() + "/api/v2/",
-		ClientID:     cfg.Auth0MgmtClientID,
-		ClientSecret: cfg.Auth0MgmtClientSecret,
-		Timeout:      writeBackTimeout,
-		Transport:    upstream.NewTransport(),
-		Now:          time.Now,
-		PerSecond:    writeBackPerSecond,
-	})
-}
-
-// newMapper is the operator's Jsonnet, or the mapping by names.
+// newMapper returns the mapper in FERRY_MAPPER, or the default one, for a schema.
 func newMapper(cfg *config.Config) (func(*mapping.Schema) mapping.Mapper, error) {
 	if cfg.Mapper == "" {
 		return mapping.Default, nil
@@ -124,4 +193,58 @@ func mappingRules(cfg *config.Config) mapping.Rules {
 		rules.ByTrait[trait] = mapping.Policy(policy)
 	}
 	return rules
+}
+
+// hookOptions returns the options that the settings determine. The caller adds Log, Metrics,
+// Profiles and, if it has them, Deliveries and Recorder.
+func hookOptions(cfg *config.Config, hashKey secret.String, identities *kratos.Client, auth0 *upstream.Client) (hook.Options, error) {
+	mapper, err := newMapper(cfg)
+	if err != nil {
+		return hook.Options{}, config.Faults{{Name: config.Prefix + "MAPPER", Problem: err.Error()}}
+	}
+	sync := hook.SyncOptions{Records: identities, Mapper: mapper, Rules: mappingRules(cfg), Version: buildVersion()}
+	if cfg.WriteBack {
+		if sync.WriteBack, err = newManagement(cfg); err != nil {
+			return hook.Options{}, err
+		}
+	}
+	return hook.Options{
+		Sync:                    sync,
+		ClaimFor:                cfg.Auth0Timeout + time.Second,
+		Keys:                    cfg.HookKeys,
+		MaxPasswordBytes:        cfg.MaxPasswordBytes,
+		Realms:                  cfg.Auth0Realms,
+		CustomRealms:            cfg.Auth0CustomRealms,
+		TrustedProxies:          cfg.TrustedProxies,
+		ForwardClientIP:         cfg.Auth0ForwardClientIP,
+		TrustVerifiedIdentifier: cfg.Binding == config.BindingVerifiedIdentifier,
+		Closed:                  cfg.MigrationClosed,
+		LogHashKey:              hashKey,
+		Identities:              identities,
+		Upstream:                auth0,
+		Now:                     time.Now,
+	}, nil
+}
+
+// logHashKey returns FERRY_LOG_HASH_KEY, or a random key for this process.
+func logHashKey(cfg *config.Config) secret.String {
+	if !cfg.LogHashKey.Empty() {
+		return cfg.LogHashKey
+	}
+	return secret.New(rand.Text())
+}
+
+func newLogger(cfg *config.Config, to io.Writer) (*zap.Logger, error) {
+	level, err := zapcore.ParseLevel(cfg.LogLevel)
+	if err != nil {
+		return nil, fmt.Errorf("log level: %w", err)
+	}
+	format := zap.NewProductionEncoderConfig()
+	format.EncodeTime = zapcore.RFC3339NanoTimeEncoder
+	format.EncodeDuration = zapcore.StringDurationEncoder
+	encoder := zapcore.NewJSONEncoder(format)
+	if cfg.LogFormat == "console" {
+		encoder = zapcore.NewConsoleEncoder(format)
+	}
+	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(to)), level)), nil
 }

@@ -175,7 +175,7 @@ func takeAuth0(opts *doctor.Options, cfg *config.Config, faults config.Faults) {
 	opts.Tenant, _ = upstream.NewTenant(cfg.BaseURL(), upstream.NewTransport())
 	if !isFaulty(faults, "AUTH0_CLIENT_ID", "AUTH0_CLIENT_SECRET", "AUTH0_CLIENT_AUTH", "AUTH0_PRIVATE_KEY_FILE", "AUTH0_REALMS",
 		"AUTH0_SCOPE", "AUTH0_TIMEOUT", "AUTH0_ID_TOKEN_ALG") {
-		opts.Auth0, _ = newUpstream(cfg)
+		opts.Auth0, _ = newUpstream(cfg, nil)
 	}
 	if !cfg.Auth0MgmtClientSecret.Empty() && cfg.Auth0MgmtClientID != "" && !isFaulty(faults, "AUTH0_TENANT_DOMAIN") {
 		opts.Management, _ = newManagement(cfg)

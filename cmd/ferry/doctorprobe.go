@@ -2,9 +2,7 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,29 +14,23 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 	"golang.org/x/term"
 
 	"ferry/config"
 	"ferry/doctor"
 	"ferry/hook"
-	"ferry/kratos"
 	"ferry/outcome"
 	"ferry/secret"
 	"ferry/state"
-	"ferry/transport"
-	"ferry/upstream"
 )
 
-const nameProbe = "probe_user"
-
-// maxTyped is more than any password that could be asked about.
+// maxTyped limits what is read from standard input. Passwords are far shorter.
 const maxTyped = 64 << 10
 
-// probe runs one real login through the hook's own rules and tells the operator what
-// Kratos would have been told. Nothing is kept of it, and nothing written to Kratos.
+// probe decides one real login by the rules of the hook. It writes nothing to Kratos, and the
+// profile of the user is dropped.
 func (f *doctorFlags) probe(ctx context.Context, cfg *config.Config, usable bool, stdin *os.File, stderr io.Writer) doctor.Check {
-	check := doctor.Check{Name: nameProbe, Status: doctor.Skip, Detail: "the settings cannot be used: no login is tried"}
+	check := doctor.Check{Name: "probe_user", Status: doctor.Skip, Detail: "the settings cannot be used: no login is tried"}
 	if !usable {
 		return check
 	}
@@ -46,31 +38,63 @@ func (f *doctorFlags) probe(ctx context.Context, cfg *config.Config, usable bool
 		check.Status, check.Detail, check.Fix = doctor.Fail, fmt.Sprintf("no login is tried: %v", err), fix
 		return check
 	}
-	fmt.Fprintln(stderr, "this is a real login: it asks Auth0 once, and counts there as an attempt of this person's, from this machine")
+	fmt.Fprintln(stderr, "this is a real login: it sends one request to Auth0, which counts it as an attempt of this person from this machine")
 	password, err := readPassword(stdin, stderr)
 	if err != nil {
 		return untried(fmt.Errorf("read password: %w", err), "type the person's password when asked for it, or give it to standard input as a line")
 	}
-	steps := &stopwatch{now: time.Now}
-	login, err := newProbe(cfg, steps)
+	var steps steps
+	hooks, err := newProbe(cfg, &steps)
 	if err != nil {
-		return untried(err, "mend the settings that it names; `ferry serve` would not start either")
+		return untried(err, "correct the settings that it names; `ferry serve` would not start either")
 	}
 	started := time.Now()
-	said, err := login.run(ctx, f.probeUser, password)
-	if err != nil {
-		return untried(err, "run doctor again")
-	}
-	check.Detail = fmt.Sprintf("%s; %sall in all %s", said, steps, rounded(time.Since(started)))
-	if check.Status = doctor.OK; said.Outcome != outcome.Match.String() {
+	decision := hooks.Decide(ctx, f.probeUser, password)
+	check.Detail = fmt.Sprintf("%s; %sall in all %s", describe(decision), steps.text.String(), rounded(time.Since(started)))
+	if check.Status = doctor.OK; decision.Outcome != outcome.Match {
 		check.Status = doctor.Fail
 		check.Fix = "`ferry doctor why IDENTIFIER` looks at the person; mismatch: the password is not the one that Auth0 has"
 	}
 	return check
 }
 
-// readPassword reads it from the terminal, without showing it, or else the first line
-// of standard input. A password is never an argument: those are for everybody to see.
+// newProbe returns a hook handler that measures the requests of a login.
+func newProbe(cfg *config.Config, steps *steps) (*hook.Handler, error) {
+	auth0, err := newUpstream(cfg, steps.measure(auth0Step))
+	if err != nil {
+		return nil, err
+	}
+	identities, err := loginKratos(cfg, steps.measure(kratosStep))
+	if err != nil {
+		return nil, err
+	}
+	opts, err := hookOptions(cfg, logHashKey(cfg), identities, auth0)
+	if err != nil {
+		return nil, err
+	}
+	opts.Closed = false // ask Auth0 even after the end of the migration
+	opts.Profiles, opts.Log, opts.Metrics = state.NewMemory(state.Options{}), zap.NewNop(), prometheus.NewRegistry()
+	return hook.New(opts)
+}
+
+// describe describes a decision in words.
+func describe(d hook.Decision) string {
+	text := "the login ends in " + d.Outcome.String()
+	var why []string
+	if d.Reason != "" {
+		why = append(why, d.Reason)
+	}
+	if d.UpstreamStatus != 0 {
+		why = append(why, strings.TrimSpace(fmt.Sprintf("Auth0 said %d %s", d.UpstreamStatus, d.UpstreamCode)))
+	}
+	if len(why) > 0 {
+		text += " (" + strings.Join(why, ", ") + ")"
+	}
+	return text
+}
+
+// readPassword reads a password from the terminal without echo, or the first line of standard
+// input if that is not a terminal. A password must not be an argument: other users can list those.
 func readPassword(stdin *os.File, stderr io.Writer) (secret.String, error) {
 	var text string
 	if fd := int(stdin.Fd()); term.IsTerminal(fd) {
@@ -94,163 +118,42 @@ func readPassword(stdin *os.File, stderr io.Writer) (secret.String, error) {
 	return secret.New(text), nil
 }
 
-// login is the hook, made for one call.
-type login struct {
-	hooks http.Handler
-	key   secret.String
-	log   *bytes.Buffer
+// steps lists the requests of a login and how long each took.
+type steps struct {
+	mu   sync.Mutex
+	text strings.Builder // with a comma after each step
 }
 
-func newProbe(cfg *config.Config, steps *stopwatch) (*login, error) {
-	issuer := "https://" + cfg.Auth0Domain + "/"
-	auth, err := clientAuth(cfg, issuer)
-	if err != nil {
-		return nil, err
+// measure returns a wrapper for a transport. It measures each request until its response
+// header.
+func (s *steps) measure(step func(path string) string) func(http.RoundTripper) http.RoundTripper {
+	return func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(req *http.Request) (*http.Response, error) {
+			started := time.Now()
+			resp, err := next.RoundTrip(req)
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			fmt.Fprintf(&s.text, "%s %s, ", step(req.URL.Path), rounded(time.Since(started)))
+			return resp, err
+		})
 	}
-	auth0, err := upstream.New(upstream.Options{
-		Issuer: issuer, BaseURL: cfg.BaseURL(), ClientID: cfg.Auth0ClientID, ClientAuth: auth,
-		Scope: cfg.Auth0Scope, Audience: cfg.Auth0Audience, IDTokenAlg: cfg.Auth0IDTokenAlg, Timeout: cfg.Auth0Timeout,
-		Transport: &timed{next: upstream.NewTransport(), steps: steps, names: auth0Steps}, Now: time.Now,
-	})
-	if err != nil {
-		return nil, err
-	}
-	identities, err := kratos.New(kratos.Options{
-		AdminURL: cfg.KratosAdminURL, Token: cfg.KratosAdminToken, Timeout: kratosTimeout,
-		Transport: &timed{next: transport.New(transport.Options{}), steps: steps, names: kratosSteps},
-	})
-	if err != nil {
-		return nil, err
-	}
-	carry, err := syncOptions(cfg, identities)
-	if err != nil {
-		return nil, err
-	}
-	l := &login{key: cfg.HookKeys[0], log: &bytes.Buffer{}}
-	hooks, err := hook.New(hook.Options{
-		Profiles: nowhere{}, Sync: carry, Keys: cfg.HookKeys,
-		MaxPasswordBytes: cfg.MaxPasswordBytes, Realms: cfg.Auth0Realms, CustomRealms: cfg.Auth0CustomRealms,
-		TrustVerifiedIdentifier: cfg.Binding == config.BindingVerifiedIdentifier, LogHashKey: logHashKey(cfg),
-		Identities: identities, Upstream: auth0,
-		Log:     zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zapcore.EncoderConfig{MessageKey: "msg"}), zapcore.AddSync(l.log), zapcore.DebugLevel)),
-		Metrics: prometheus.NewRegistry(), Now: time.Now,
-	})
-	if err != nil {
-		return nil, err
-	}
-	l.hooks = hooks.Echo()
-	return l, nil
 }
 
-// ending is what the hook logs of a login.
-type ending struct {
-	Outcome string `json:"outcome"`
-	Reason  string `json:"reason"`
-	Status  int    `json:"auth0_status"`
-	Code    string `json:"auth0_error"`
-}
+// roundTripper is a function that implements http.RoundTripper.
+type roundTripper func(*http.Request) (*http.Response, error)
 
-// String is the ending for people.
-func (v ending) String() string {
-	text := "the login ends in " + v.Outcome
-	var why []string
-	if v.Reason != "" {
-		why = append(why, v.Reason)
-	}
-	if v.Status != 0 {
-		why = append(why, strings.TrimSpace(fmt.Sprintf("Auth0 said %d %s", v.Status, v.Code)))
-	}
-	if len(why) > 0 {
-		text += " (" + strings.Join(why, ", ") + ")"
-	}
-	return text
-}
-
-func (l *login) run(ctx context.Context, identifier string, password secret.String) (ending, error) {
-	body, err := json.Marshal(map[string]string{"identifier": identifier, "password": password.Reveal()})
-	if err != nil {
-		return ending{}, errors.New("doctor: the login cannot be made")
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, hook.MigrationPath, bytes.NewReader(body))
-	if err != nil {
-		return ending{}, errors.New("doctor: the login cannot be made")
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Authorization", "Bearer "+l.key.Reveal())
-	l.hooks.ServeHTTP(&unheard{header: http.Header{}}, req)
-	for line := range strings.Lines(l.log.String()) {
-		var said ending
-		if json.Unmarshal([]byte(line), &said) == nil && said.Outcome != "" {
-			return said, nil
-		}
-	}
-	return ending{}, errors.New("doctor: the login came to nothing")
-}
-
-// unheard takes the answer that Kratos would get.
-type unheard struct{ header http.Header }
-
-func (u *unheard) Header() http.Header         { return u.header }
-func (u *unheard) Write(p []byte) (int, error) { return len(p), nil }
-func (u *unheard) WriteHeader(int)             {}
-
-// nowhere keeps nothing: no login follows.
-type nowhere struct{}
-
-func (nowhere) Put(context.Context, state.Handoff) error { return nil }
-
-func (nowhere) Lease(context.Context, string, string) (state.Lease, bool, error) {
-	return state.Lease{}, false, nil
-}
-
-// stopwatch gathers how long each step of a login took.
-type stopwatch struct {
-	now func() time.Time
-
-	mu    sync.Mutex
-	steps []string
-}
-
-func (s *stopwatch) note(name string, took time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.steps = append(s.steps, name+" "+rounded(took).String())
-}
-
-// String lists the steps, with a comma after each.
-func (s *stopwatch) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.steps) == 0 {
-		return ""
-	}
-	return strings.Join(s.steps, ", ") + ", "
-}
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
 func rounded(d time.Duration) time.Duration { return d.Round(100 * time.Microsecond) }
 
-// timed notes how long each request takes, up to the beginning of its answer.
-type timed struct {
-	next  http.RoundTripper
-	steps *stopwatch
-	names func(path string) string
-}
-
-func (t *timed) RoundTrip(req *http.Request) (*http.Response, error) {
-	started := t.steps.now()
-	resp, err := t.next.RoundTrip(req)
-	t.steps.note(t.names(req.URL.Path), t.steps.now().Sub(started))
-	return resp, err
-}
-
-func kratosSteps(path string) string {
+func kratosStep(path string) string {
 	if strings.HasSuffix(path, "/identities") {
 		return "find the identity"
 	}
 	return "read the identity"
 }
 
-func auth0Steps(path string) string {
+func auth0Step(path string) string {
 	switch path {
 	case "/oauth/token":
 		return "ask Auth0"
