@@ -17,14 +17,14 @@ import (
 
 // decide returns the outcome of one login. Auth0 is asked at most once, and only
 // about an identity that could match.
-func (h *Handler) decide(ctx context.Context, req migrationRequest, delivery string, e *entry) outcome.Outcome {
+func (h *Handler) decide(ctx context.Context, req migrationRequest, delivery string, e *call) outcome.Outcome {
 	arrived := h.opts.Now()
 	if req.Password.Len() > h.opts.MaxPasswordBytes {
-		e.reason = "password_length"
+		e.Reason = "password_length"
 		return outcome.Oversize
 	}
 	identifier := identifier.Normalize(req.Identifier)
-	e.identifier = h.hash(identifier)
+	e.IdentifierHash = h.hash(identifier)
 	if h.opts.Closed {
 		return outcome.Closed
 	}
@@ -34,7 +34,7 @@ func (h *Handler) decide(ctx context.Context, req migrationRequest, delivery str
 	}
 	realm, ok := h.realm(identity.Binding)
 	if !ok {
-		e.reason = "realm_not_listed"
+		e.Reason = "realm_not_listed"
 		return outcome.Misconfigured
 	}
 	ip := clientIP(req.Client.IP, h.opts.TrustedProxies)
@@ -45,7 +45,7 @@ func (h *Handler) decide(ctx context.Context, req migrationRequest, delivery str
 	e.asked = true
 	started := h.opts.Now()
 	profile, err := h.attempts.Verify(ctx, login{identityID: identity.ID, credentials: credentials, ip: ip, delivery: delivery, arrived: arrived})
-	e.upstream = h.opts.Now().Sub(started)
+	e.UpstreamTook = h.opts.Now().Sub(started)
 	if err != nil {
 		return e.loginError(err)
 	}
@@ -77,26 +77,26 @@ func (h *Handler) putHandoff(ctx context.Context, identity kratos.Identity, req 
 // then is not the person's doing, and the next login settles it: those outcomes are an
 // outage. An identity that is deactivated or unbound was so when Kratos read it, or stays
 // so: this login must fail.
-func (h *Handler) identity(ctx context.Context, req migrationRequest, identifier string, e *entry) (kratos.Identity, outcome.Outcome) {
+func (h *Handler) identity(ctx context.Context, req migrationRequest, identifier string, e *call) (kratos.Identity, outcome.Outcome) {
 	if identifier == "" || len(identifier) > maxIdentifierBytes {
-		e.reason = "identifier_length"
+		e.Reason = "identifier_length"
 		return kratos.Identity{}, outcome.Oversize
 	}
 	started := h.opts.Now()
 	identity, err := h.lookUp(ctx, req, identifier)
-	e.kratos = h.opts.Now().Sub(started)
+	e.KratosTook = h.opts.Now().Sub(started)
 	if err != nil {
 		return kratos.Identity{}, e.lookupFailure(err)
 	}
-	e.identityID = identity.ID
+	e.IdentityID = identity.ID
 	switch {
 	case req.Identity.ID != "" && !strings.EqualFold(req.Identity.ID, identity.ID):
-		e.reason = "identity_differs"
+		e.Reason = "identity_differs"
 		return identity, outcome.InvalidResponse
 	case !identity.Active:
 		return identity, outcome.Inactive
 	case req.Identity.State != "" && req.Identity.State != "active":
-		e.reason = "activated_meanwhile"
+		e.Reason = "activated_meanwhile"
 		return identity, outcome.Unavailable
 	case !identity.Pending:
 		return identity, outcome.NotPending
@@ -106,7 +106,7 @@ func (h *Handler) identity(ctx context.Context, req migrationRequest, identifier
 		return identity, outcome.Unbound
 	case !identity.Lists:
 		// Only the comparison with what Auth0 verified ties this login to the identity.
-		e.reason = "identifier_differs"
+		e.Reason = "identifier_differs"
 		return identity, outcome.Unavailable
 	}
 	return identity, 0
@@ -179,23 +179,23 @@ func upstreamUsername(stored string) string {
 }
 
 // loginError notes what Auth0 answered.
-func (e *entry) loginError(err error) outcome.Outcome {
+func (e *call) loginError(err error) outcome.Outcome {
 	var r *upstream.LoginError
 	if !errors.As(err, &r) || r.Outcome == outcome.Match {
-		e.reason = "unknown_error"
+		e.Reason = "unknown_error"
 		return outcome.InvalidResponse
 	}
-	e.reason, e.upstreamStatus, e.upstreamCode = r.Reason, r.Status, r.Code
+	e.Reason, e.UpstreamStatus, e.UpstreamCode = r.Reason, r.Status, r.Code
 	return r.Outcome
 }
 
 // lookupFailure notes why the identity could not be found.
-func (e *entry) lookupFailure(err error) outcome.Outcome {
+func (e *call) lookupFailure(err error) outcome.Outcome {
 	var k *kratos.Error
 	if !errors.As(err, &k) || k.Outcome == outcome.Match {
-		e.reason = "unknown_error"
+		e.Reason = "unknown_error"
 		return outcome.InvalidResponse
 	}
-	e.reason = "kratos_" + k.Reason
+	e.Reason = "kratos_" + k.Reason
 	return k.Outcome
 }

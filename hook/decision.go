@@ -18,7 +18,7 @@ type Decision struct {
 // Decide decides one login, as for a call of the migration hook with only an identifier and
 // a password. It does not answer, count, log or record the login.
 func (h *Handler) Decide(ctx context.Context, identifier string, password secret.String) (d Decision) {
-	e := &entry{}
+	e := &call{}
 	defer func() {
 		if fault := recover(); fault != nil {
 			logPanic(h.opts.Log, fault)
@@ -26,5 +26,5 @@ func (h *Handler) Decide(ctx context.Context, identifier string, password secret
 		}
 	}()
 	o := h.decide(ctx, migrationRequest{Identifier: identifier, Password: password}, "", e)
-	return Decision{Outcome: o, Reason: e.reason, UpstreamStatus: e.upstreamStatus, UpstreamCode: e.upstreamCode}
+	return Decision{Outcome: o, Reason: e.Reason, UpstreamStatus: e.UpstreamStatus, UpstreamCode: e.UpstreamCode}
 }

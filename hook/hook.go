@@ -13,14 +13,10 @@ import (
 	"go.uber.org/zap"
 
 	"ferry/kratos"
-	"ferry/outcome"
 	"ferry/secret"
 	"ferry/state"
 	"ferry/upstream"
 )
-
-// MigrationPath is where Kratos' password migration hook posts to.
-const MigrationPath = "/hooks/password-migration"
 
 // identities finds the identity that a login is for.
 type identities interface {
@@ -139,31 +135,8 @@ func (h *Handler) Drain(ctx context.Context) { h.syncer.Drain(ctx) }
 // Echo is the server's handler: the hooks, and an RFC 9457 problem for everything else.
 func (h *Handler) Echo() *echo.Echo {
 	e := echo.New()
-	e.HTTPErrorHandler = writeProblem
-	e.POST(MigrationPath, h.serve("password-migration", h.passwordMigration))
-	e.POST(AfterLoginPath, h.afterLogin)
+	e.HTTPErrorHandler = h.writeProblem
+	e.POST(MigrationPath, serve(h, h.migrationRoute()))
+	e.POST(AfterLoginPath, serve(h, h.afterLoginRoute()))
 	return e
-}
-
-// passwordMigration is one call of Kratos' password migration hook.
-func (h *Handler) passwordMigration(c echo.Context, e *entry) (outcome.Outcome, error) {
-	body, err := readJSON(c.Response(), c.Request())
-	if errors.Is(err, errOversize) {
-		e.reason = "request_size"
-		return outcome.Oversize, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	h.redact(e, body)
-	req, err := decodeMigration(body)
-	if err != nil {
-		return 0, err
-	}
-	e.shape = req.shape()
-	if h.opts.Recorder != nil {
-		e.request = req
-	}
-	e.flowID = req.Flow.ID
-	return h.decide(c.Request().Context(), req, c.Request().Header.Get("Ory-Webhook-Trigger-Id"), e), nil
 }

@@ -73,17 +73,17 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 	return m, nil
 }
 
-func (m *metrics) answered(route string, o outcome.Outcome, took time.Duration, e *entry) {
-	m.outcomes.WithLabelValues(route, o.String()).Inc()
-	if e.reason != "" {
-		m.reasons.WithLabelValues(o.String(), e.reason).Inc()
+func (m *metrics) answered(o outcome.Outcome, e *call) {
+	m.outcomes.WithLabelValues(e.Route, o.String()).Inc()
+	if e.Reason != "" {
+		m.reasons.WithLabelValues(o.String(), e.Reason).Inc()
 	}
-	m.took.WithLabelValues(route).Observe(took.Seconds())
-	if e.kratos > 0 {
-		m.kratos.Observe(e.kratos.Seconds())
+	m.took.WithLabelValues(e.Route).Observe(e.Took.Seconds())
+	if e.KratosTook > 0 {
+		m.kratos.Observe(e.KratosTook.Seconds())
 	}
-	if e.upstream > 0 {
-		m.upstream.Observe(e.upstream.Seconds())
+	if e.UpstreamTook > 0 {
+		m.upstream.Observe(e.UpstreamTook.Seconds())
 	}
 }
 

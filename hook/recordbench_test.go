@@ -22,13 +22,9 @@ import (
 	"ferry/secret"
 )
 
-// written is a Writer of recordings that writes until the test is over.
-type written struct{ *recording.Writer }
-
-func (w written) Record(call hook.Event) { w.Writer.Record(recording.Event(call)) }
-
-// startRecorder writes to dir; stop ends it when all is written.
-func startRecorder(tb testing.TB, dir string, key *[32]byte) (w written, stop func()) {
+// startRecorder returns a Writer to dir that writes until the test is over. stop ends it
+// when everything is written.
+func startRecorder(tb testing.TB, dir string, key *[32]byte) (writer *recording.Writer, stop func()) {
 	tb.Helper()
 	writer, err := recording.New(recording.Options{
 		Dir: dir, Key: key, Hash: func(text string) string { return hook.Hash(secret.New("log-hash-key"), text) },
@@ -42,7 +38,7 @@ func startRecorder(tb testing.TB, dir string, key *[32]byte) (w written, stop fu
 	run.Go(func() { writer.Run(stopped) })
 	stop = sync.OnceFunc(func() { end(); run.Wait() })
 	tb.Cleanup(stop)
-	return written{writer}, stop
+	return writer, stop
 }
 
 // BenchmarkRecording is what recording costs ferry itself: 10,000 pairs of logins, one

@@ -38,7 +38,7 @@ func startRecorded(t *testing.T, f *fakes, change ...func(*hook.Options)) *recor
 		t.Fatal(err)
 	}
 	r := &recorded{dir: t.TempDir(), private: private}
-	var w written
+	var w *recording.Writer
 	w, r.stop = startRecorder(t, r.dir, public)
 	r.harness = start(t, f, append(change, func(o *hook.Options) { o.Recorder = w })...)
 	return r
@@ -267,7 +267,7 @@ func TestRecordedAfterLogin(t *testing.T) {
 type badRecorder struct{}
 
 func (badRecorder) Redact([]byte) json.RawMessage { panic("redact") }
-func (badRecorder) Record(hook.Event)             { panic("record") }
+func (badRecorder) Record(recording.Event)        { panic("record") }
 
 // TestRecorderBreaks: that is nobody's login's fault.
 func TestRecorderBreaks(t *testing.T) {
@@ -291,7 +291,7 @@ type slowRecorder struct {
 
 func (slowRecorder) Redact([]byte) json.RawMessage { return nil }
 
-func (s slowRecorder) Record(hook.Event) {
+func (s slowRecorder) Record(recording.Event) {
 	select {
 	case <-s.release:
 	case <-time.After(10 * time.Second):

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,55 +18,72 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
-	"ferry/outcome"
+	"ferry/recording"
 	"ferry/secret"
 )
 
-// entry gathers the fields of a request's log line. It holds no secret and no identifier
-// in clear, except in request, which is not logged.
-type entry struct {
-	reason         string
-	shape          string
-	identifier     string // keyed hash
-	identityID     string
-	flowID         string
-	upstreamStatus int
-	upstreamCode   string
-	kratos         time.Duration
-	upstream       time.Duration
+// call is one call of a hook. Its event is logged and recorded; the log gets no secret and
+// no identifier in clear. The other fields decide what may be recorded.
+type call struct {
+	recording.Event
 
-	body              json.RawMessage  // for the recording: redacted
-	request           migrationRequest // for the recording, see sealable; empty without a Recorder
+	flowID            string
+	request           migrationRequest // for sealable; empty without a Recorder
 	asked             bool             // the password may have reached Auth0
 	passwordConfirmed bool             // Auth0 answered 200 with a verified subject
 }
 
-// serve authenticates, answers, counts, logs and records a call. A call ends in an
-// outcome, or in an error of the caller.
-func (h *Handler) serve(route string, call func(echo.Context, *entry) (outcome.Outcome, error)) echo.HandlerFunc {
+// route is one hook. R is the result of a call with a valid key.
+type route[R any] struct {
+	name string
+	// handle handles a call. Its error is an error of the caller.
+	handle func(echo.Context, *call) (R, error)
+	// panicked returns the result of a call that panicked.
+	panicked func(*call) R
+	// answer returns the answer to a result, and refuse the answer to an error of the caller.
+	answer func(R) ending
+	refuse func(error) ending
+	// count counts a result after its answer was sent, or could not be sent.
+	count func(result R, e *call, sent error)
+}
+
+// ending is how a call ends: the answer, and what the log says of it.
+type ending struct {
+	reply
+	// media is the media type of the body. If empty, there is no body.
+	media string
+	// outcome is the outcome in the log and in recordings.
+	outcome string
+	// The log leaves these out.
+	omitStatus, omitTook, omitLine bool
+}
+
+// outcomeCaller is the outcome of a call with an error of the caller.
+const outcomeCaller = recording.OutcomeCaller
+
+// serve returns the handler of a route: authenticate, handle, answer, count, log, record.
+func serve[R any](h *Handler, r route[R]) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		started := h.opts.Now()
-		e := &entry{}
-		o, err := h.authenticated(c, e, call)
-		elapsed := h.opts.Now().Sub(started)
-		if err != nil {
-			status := writeCallerFault(c, err)
-			h.metrics.caller(route, status)
-			h.logTo(h.callers, c, zapcore.WarnLevel, route, e, zap.String("outcome", "caller"), zap.Int("status", status), zap.Duration("took", elapsed))
-			h.record(c, e, Event{Time: started, Route: route, Status: status, Outcome: "caller", Took: elapsed})
-			return nil
+		e := &call{Event: recording.Event{Time: h.opts.Now(), Route: r.name}}
+		result, callerErr := authenticated(h, r, c, e)
+		log, end := h.opts.Log, ending{}
+		if callerErr == nil {
+			end = r.answer(result)
+		} else {
+			log, end = h.callers, r.refuse(callerErr)
+			end.outcome, end.level = outcomeCaller, zapcore.WarnLevel
 		}
-		r := answer(o)
-		c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
-		err = h.send(c, r.status, []byte(r.body))
-		h.metrics.answered(route, o, elapsed, e)
-		if err != nil {
-			e.reason = "answer_not_taken"
+		e.Outcome, e.Status, e.Took = end.outcome, end.status, h.opts.Now().Sub(e.Time)
+		sent := h.send(c, end)
+		if callerErr == nil {
+			r.count(result, e, sent)
+		} else {
+			h.metrics.caller(r.name, end.status)
 		}
-		h.log(c, r.level, route, e, zap.Stringer("outcome", o), zap.Int("status", r.status), zap.Duration("took", elapsed))
-		call := Event{Time: started, Route: route, Status: r.status, Answer: r.body, Outcome: o.String(), Took: elapsed}
-		call.Identifier, call.Password = e.sealable(o)
-		h.record(c, e, call)
+		if !end.omitLine {
+			logCall(log, c, end, e)
+		}
+		h.record(c, e)
 		return nil
 	}
 }
@@ -74,20 +92,39 @@ const challenge = `Bearer realm="ferry"`
 
 var errKey = echo.NewHTTPError(http.StatusUnauthorized, "the key is missing or wrong")
 
-// authenticated rejects callers without the key, and turns a panic into InvalidResponse.
-func (h *Handler) authenticated(c echo.Context, e *entry, call func(echo.Context, *entry) (outcome.Outcome, error)) (o outcome.Outcome, err error) {
+// authenticated refuses callers without the key, and recovers from a panic.
+func authenticated[R any](h *Handler, r route[R], c echo.Context, e *call) (result R, err error) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			logPanic(h.opts.Log, fault)
-			e.reason = "panic"
-			o, err = outcome.InvalidResponse, nil
+			result, err = r.panicked(e), nil
 		}
 	}()
 	if !h.authentic(c.Request()) {
 		c.Response().Header().Set(echo.HeaderWWWAuthenticate, challenge)
-		return 0, errKey
+		return result, errKey
 	}
-	return call(c, e)
+	return r.handle(c, e)
+}
+
+// send sends the answer. Where calls are recorded it also flushes the answer, so that
+// recording does not delay it. An answer without a body is always flushed.
+func (h *Handler) send(c echo.Context, end ending) error {
+	header := c.Response().Header()
+	header.Set(echo.HeaderCacheControl, "no-store")
+	if end.status != http.StatusNoContent {
+		header.Set(echo.HeaderContentLength, strconv.Itoa(len(end.body)))
+	}
+	var err error
+	if end.media == "" {
+		err = c.NoContent(end.status)
+	} else {
+		err = c.Blob(end.status, end.media, []byte(end.body))
+	}
+	if err != nil || end.media != "" && h.opts.Recorder == nil {
+		return err
+	}
+	return http.NewResponseController(c.Response()).Flush()
 }
 
 // logPanic logs where a panic happened. It leaves out the value, which may quote personal
@@ -140,36 +177,40 @@ func sampled(log *zap.Logger) *zap.Logger {
 	}))
 }
 
-func (h *Handler) log(c echo.Context, level zapcore.Level, route string, e *entry, fields ...zap.Field) {
-	h.logTo(h.opts.Log, c, level, route, e, fields...)
-}
-
-func (h *Handler) logTo(log *zap.Logger, c echo.Context, level zapcore.Level, route string, e *entry, fields ...zap.Field) {
-	fields = append(fields, zap.String("route", route))
+// logCall writes the log line of a call.
+func logCall(log *zap.Logger, c echo.Context, end ending, e *call) {
+	fields := []zap.Field{zap.String("outcome", end.outcome)}
+	if !end.omitStatus {
+		fields = append(fields, zap.Int("status", end.status))
+	}
+	if !end.omitTook {
+		fields = append(fields, zap.Duration("took", e.Took))
+	}
+	fields = append(fields, zap.String("route", e.Route))
 	for _, f := range []struct{ name, value string }{
-		{"reason", e.reason},
-		{"shape", e.shape},
-		{"identifier_hash", e.identifier},
-		{"identity_id", e.identityID},
+		{"reason", e.Reason},
+		{"shape", e.Shape},
+		{"identifier_hash", e.IdentifierHash},
+		{"identity_id", e.IdentityID},
 		{"flow_id", onlyUUID(e.flowID)},
 		{"request_id", onlyUUID(c.Request().Header.Get("Ory-Webhook-Request-Id"))},
 		{"trigger_id", onlyUUID(c.Request().Header.Get("Ory-Webhook-Trigger-Id"))},
-		{"auth0_error", e.upstreamCode},
+		{"auth0_error", e.UpstreamCode},
 	} {
 		if f.value != "" {
 			fields = append(fields, zap.String(f.name, f.value))
 		}
 	}
-	if e.upstreamStatus != 0 {
-		fields = append(fields, zap.Int("auth0_status", e.upstreamStatus))
+	if e.UpstreamStatus != 0 {
+		fields = append(fields, zap.Int("auth0_status", e.UpstreamStatus))
 	}
-	if e.kratos != 0 {
-		fields = append(fields, zap.Duration("kratos_took", e.kratos))
+	if e.KratosTook != 0 {
+		fields = append(fields, zap.Duration("kratos_took", e.KratosTook))
 	}
-	if e.upstream != 0 {
-		fields = append(fields, zap.Duration("auth0_took", e.upstream))
+	if e.UpstreamTook != 0 {
+		fields = append(fields, zap.Duration("auth0_took", e.UpstreamTook))
 	}
-	log.Log(level, "answered", fields...)
+	log.Log(end.level, "answered", fields...)
 }
 
 // onlyUUID returns the UUID in its canonical form, or "" if the text is not a UUID.
@@ -189,26 +230,21 @@ type problem struct {
 	Detail string `json:"detail,omitempty"`
 }
 
-// writeCallerFault answers with a problem report, and returns the status.
-func writeCallerFault(c echo.Context, err error) int {
+// problemReport returns the answer to an error of the caller.
+func problemReport(err error) ending {
 	status, detail := http.StatusBadRequest, ""
 	var fault *echo.HTTPError
 	if errors.As(err, &fault) {
 		status = fault.Code
 		detail, _ = fault.Message.(string)
 	}
-	body, err := json.Marshal(problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail})
-	if err != nil {
-		return status
-	}
-	c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
-	_ = c.Blob(status, "application/problem+json", body) // a caller that left needs no answer
-	return status
+	body, _ := json.Marshal(problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: detail})
+	return ending{reply: reply{status: status, body: string(body)}, media: "application/problem+json"}
 }
 
 // writeProblem answers a request for an unknown path or method.
-func writeProblem(err error, c echo.Context) {
+func (h *Handler) writeProblem(err error, c echo.Context) {
 	if !c.Response().Committed {
-		writeCallerFault(c, err)
+		_ = h.send(c, problemReport(err)) // a caller that left needs no answer
 	}
 }

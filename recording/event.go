@@ -19,18 +19,21 @@ type Event struct {
 	Time  time.Time
 	Route string
 	Shape string
-	// Header is the complete request header. Only HeaderNames are recorded.
+	// Header is the complete request header, including the key. Only HeaderNames are
+	// recorded.
 	Header http.Header
-	// Body is the redacted body.
+	// Body is the redacted body; nil if the body was not read.
 	Body json.RawMessage
-	// Identifier and Password are as typed, to be sealed. They are empty if they must not
-	// be sealed. They go no further than Writer.Record.
+	// Identifier and Password are as typed, to be sealed. Both are empty after a match, and
+	// Password is empty if Auth0 accepted it or may have accepted it. They go no further
+	// than Writer.Record.
 	Identifier string
 	Password   secret.String
 	// Status and Answer are ferry's answer. Answer is empty if it holds personal data.
 	Status int
 	Answer string
 
+	// Outcome and the fields below are those of the log line.
 	Outcome        string
 	Reason         string
 	IdentityID     string

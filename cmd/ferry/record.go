@@ -77,15 +77,12 @@ func keygen(path string, stdout, stderr io.Writer) error {
 // recorder records for the hooks; the zero value records nothing.
 type recorder struct{ *recording.Writer }
 
-// Record gives a call to the Writer.
-func (r recorder) Record(call hook.Event) { r.Writer.Record(recording.Event(call)) }
-
-// forHooks is nil where nothing is recorded.
+// forHooks returns nil if nothing is recorded.
 func (r recorder) forHooks() hook.Recorder {
 	if r.Writer == nil {
 		return nil
 	}
-	return r
+	return r.Writer
 }
 
 // Run writes until ctx ends.

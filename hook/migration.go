@@ -1,0 +1,57 @@
+package hook
+
+import (
+	"errors"
+
+	"github.com/labstack/echo/v4"
+
+	"ferry/outcome"
+)
+
+// MigrationPath is the path of Kratos' password migration hook.
+const MigrationPath = "/hooks/password-migration"
+
+// migrationRoute answers every call that is not an error of the caller from the table in
+// answer.
+func (h *Handler) migrationRoute() route[outcome.Outcome] {
+	return route[outcome.Outcome]{
+		name:     "password-migration",
+		handle:   h.passwordMigration,
+		panicked: func(e *call) outcome.Outcome { e.Reason = "panic"; return outcome.InvalidResponse },
+		answer: func(o outcome.Outcome) ending {
+			return ending{reply: answer(o), media: echo.MIMEApplicationJSON, outcome: o.String()}
+		},
+		refuse: problemReport,
+		count: func(o outcome.Outcome, e *call, sent error) {
+			h.metrics.answered(o, e)
+			if sent != nil {
+				e.Reason = "answer_not_taken"
+			}
+			_, e.Answer = Answer(o)
+			e.Identifier, e.Password = e.sealable(o)
+		},
+	}
+}
+
+// passwordMigration handles a call of the password migration hook.
+func (h *Handler) passwordMigration(c echo.Context, e *call) (outcome.Outcome, error) {
+	body, err := readJSON(c.Response(), c.Request())
+	if errors.Is(err, errOversize) {
+		e.Reason = "request_size"
+		return outcome.Oversize, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	h.redact(e, body)
+	req, err := decodeMigration(body)
+	if err != nil {
+		return 0, err
+	}
+	e.Shape = req.shape()
+	if h.opts.Recorder != nil {
+		e.request = req
+	}
+	e.flowID = req.Flow.ID
+	return h.decide(c.Request().Context(), req, c.Request().Header.Get("Ory-Webhook-Trigger-Id"), e), nil
+}
