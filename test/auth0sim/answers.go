@@ -56,7 +56,7 @@ type Answer struct {
 	ErrorURI    string `json:"error_uri,omitempty"`
 	// Headers are added to the answer.
 	Headers map[string]string `json:"headers,omitempty"`
-	// Body, when set, is sent as it is, instead of the three fields.
+	// Body, if set, is sent unchanged instead of the three fields.
 	Body string `json:"body,omitempty"`
 }
 
@@ -68,7 +68,7 @@ type AnswerRow struct {
 	Name   AnswerName `json:"name"`
 	Grade  string     `json:"grade"`
 	Answer Answer     `json:"answer"`
-	// About says what causes it; empty where the row is only ever sent by
+	// About is the cause; empty if the row is sent only by
 	// [FaultAnswer].
 	About string `json:"about,omitempty"`
 }

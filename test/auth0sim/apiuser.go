@@ -27,7 +27,7 @@ func apiUsers(users []User) []map[string]any {
 }
 
 // apiUser is a user as the Management API and the export show it: what only the
-// simulator knows is left out, and the user's own identity stands first.
+// simulator uses is left out, and the user's own identity comes first.
 func apiUser(u User) map[string]any {
 	shown := map[string]any{"user_id": u.ID, "identities": u.apiIdentities()}
 	for name, text := range map[string]string{
@@ -89,7 +89,7 @@ type apiIdentity struct {
 	Profile    *apiProfile `json:"profileData,omitempty"`
 }
 
-// apiProfile is what the Management API tells of a linked identity.
+// apiProfile is the profile of a linked identity in the Management API.
 type apiProfile struct {
 	Email         string `json:"email,omitempty"`
 	EmailVerified *bool  `json:"email_verified,omitempty"`
@@ -114,7 +114,7 @@ func (u User) apiIdentities() []apiIdentity {
 	return identities
 }
 
-// isSocial says whether Auth0 calls a provider a social one; only the most
+// isSocial reports whether Auth0 calls a provider a social one; only the most
 // common are known.
 func isSocial(provider string) bool {
 	return slices.Contains([]string{
@@ -122,10 +122,10 @@ func isSocial(provider string) bool {
 	}, provider)
 }
 
-// enrolled says whether the user has a second factor.
+// enrolled reports whether the user has a second factor.
 func (u User) enrolled() bool { return u.MFA || len(u.Multifactor) > 0 }
 
-// livesIn says whether the user has an identity in a connection.
+// livesIn reports whether the user has an identity in a connection.
 func (u User) livesIn(connection string) bool {
 	return u.Connection == connection || slices.ContainsFunc(u.Identities, func(i Identity) bool {
 		return i.Connection == connection

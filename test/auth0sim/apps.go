@@ -23,7 +23,7 @@ type application struct {
 	publicKeys []any
 }
 
-// putApp adds an application, with Auth0's defaults for what it leaves out.
+// putApp adds an application, with Auth0's defaults for empty fields.
 func (d *directory) putApp(a App) error {
 	if a.ClientID == "" {
 		return errors.New("app: want a client id")
@@ -111,7 +111,7 @@ func (d *directory) app(clientID string) (*application, bool) {
 	return a, ok
 }
 
-// allows says whether the application may use the connection.
+// allows reports whether the application may use the connection.
 func (a *application) allows(c Connection) bool {
 	return len(a.Connections) == 0 || slices.Contains(a.Connections, c.Name)
 }

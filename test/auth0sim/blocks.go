@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// paramBruteForce asks for no blocks where brute-force protection does not block.
+// paramBruteForce, if true, excludes blocks while brute-force protection is off.
 const paramBruteForce = "consider_brute_force_enablement"
 
 // apiBlock is one brute-force block as the Management API shows it. Without an address

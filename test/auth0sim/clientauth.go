@@ -25,7 +25,7 @@ const (
 type clientAuth struct {
 	clientID string
 	methods  []string
-	secrets  []string // what the secret may be, by how it was written
+	secrets  []string // the possible readings of the secret
 	// assertion is a client assertion, of assertionType.
 	assertion, assertionType string
 	// conflict says that the header and the body name different clients.
@@ -45,7 +45,7 @@ func readClientAuth(r *http.Request, params map[string]string) clientAuth {
 		a.conflict = a.clientID != "" && a.clientID != id
 		a.clientID = id
 		a.methods = append(a.methods, AuthBasic)
-		// RFC 6749 has both form-encoded; many clients send them as they are.
+		// RFC 6749 requires form encoding; many clients send both unencoded.
 		a.secrets = []string{secret, formDecoded(secret)}
 	}
 	if secret, ok := params["client_secret"]; ok {

@@ -7,18 +7,18 @@ import (
 	"time"
 )
 
-// DefaultDomain is the tenant domain where [Config] names none.
+// DefaultDomain is the tenant domain if [Config] has none.
 const DefaultDomain = "sim.auth0.test"
 
-// Config says what to simulate. The zero value is an empty tenant called
+// Config configures a simulator. The zero value is an empty tenant called
 // [DefaultDomain] with Auth0's default limits and the cheapest password hashes.
 type Config struct {
 	// Domain is the tenant's domain. Tokens name https://DOMAIN/ as their
-	// issuer, whatever address the simulator listens on.
+	// issuer, independent of the address that the simulator listens on.
 	Domain string
 	// Issuer replaces https://DOMAIN/ in tokens and in the discovery document.
 	Issuer string
-	// Clock is where time comes from; nil is the machine's clock. See
+	// Clock is the source of time; nil means the system clock. See
 	// [Server.SetClock] and [Server.Advance].
 	Clock func() time.Time
 	// Log gets one line per request, without passwords, tokens or secrets; nil
@@ -30,7 +30,7 @@ type Config struct {
 	Settings *Settings
 }
 
-// withDefaults fills in what the caller left out, and refuses what cannot work.
+// withDefaults fills in empty fields, and validates the others.
 func (c Config) withDefaults() (Config, error) {
 	if c.Domain == "" {
 		c.Domain = DefaultDomain

@@ -92,7 +92,7 @@ func reads(action func(*http.Request) (any, error)) http.Handler {
 	})
 }
 
-// takes serves an action on exactly one JSON value without unknown keys.
+// takes serves an action on a body of exactly one JSON value without unknown keys.
 func takes[T any](action func(*http.Request, T) (any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var body T

@@ -145,7 +145,7 @@ func TestControlRefusals(t *testing.T) {
 		"unknown key":  {"POST", "/users", `{"mail":"x"}`, 400, `{"error":"decode: json: unknown field \"mail\""}`},
 		"two values":   {"POST", "/users", `{}{}`, 400, `{"error":"decode: more than one JSON value"}`},
 		"no body":      {"POST", "/faults", ``, 400, `{"error":"decode: EOF"}`},
-		"bad fault":    {"POST", "/faults", `{"name":"x"}`, 400, `{"error":"auth0sim: fault: none is called \"x\""}`},
+		"bad fault":    {"POST", "/faults", `{"name":"x"}`, 400, `{"error":"auth0sim: unknown fault \"x\""}`},
 		"fault id":     {"DELETE", "/faults/x", ``, 400, `{"error":"fault id: strconv.Atoi: parsing \"x\": invalid syntax"}`},
 		"no fault":     {"DELETE", "/faults/7", ``, 404, `{"error":"auth0sim: fault 7: not found"}`},
 		"bad settings": {"PATCH", "/settings", `{"access_token_seconds":0}`, 400, `{"error":"auth0sim: settings: access_token_seconds: 0: want 1 or more"}`},

@@ -19,7 +19,7 @@ type Control struct {
 	Client *http.Client
 }
 
-// Health returns where the simulator listens and whose issuer it is.
+// Health returns the URL of the simulator and its issuer.
 func (c Control) Health(ctx context.Context) (listenURL, issuer string, err error) {
 	body, err := call[healthBody](ctx, c, http.MethodGet, "/health", nil)
 	return body.URL, body.Issuer, err

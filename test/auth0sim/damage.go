@@ -13,11 +13,11 @@ const (
 	forged          = "forged"
 )
 
-// htmlPage is what a gateway shows when what is behind it does not answer.
+// htmlPage is the error page of a gateway whose backend does not answer.
 const htmlPage = "<!DOCTYPE html>\n<html><head><title>502 Bad Gateway</title></head>" +
 	"<body><center><h1>502 Bad Gateway</h1></center><hr><center>nginx</center></body></html>\n"
 
-// replace answers for faults that put something else in the place of the work.
+// replace answers for faults that replace the answer.
 func (s *Server) replace(x *exchange) (response, bool) {
 	f, ok := x.faultOf(KindAnswer)
 	if !ok {
@@ -30,7 +30,7 @@ func (s *Server) replace(x *exchange) (response, bool) {
 	return resp, true
 }
 
-// replacement is what a fault sends to a request for target.
+// replacement returns the answer that a fault sends to a request for target.
 func (s *Server) replacement(target *url.URL, f Fault) response {
 	switch f.Name {
 	case FaultUnavailable:
@@ -61,7 +61,7 @@ func (s *Server) replacement(target *url.URL, f Fault) response {
 	return s.arbitrary(f)
 }
 
-// arbitrary sends what the fault holds.
+// arbitrary returns the answer that the fault defines.
 func (s *Server) arbitrary(f Fault) response {
 	var resp response
 	if f.Answer != "" {
@@ -94,7 +94,7 @@ func plainResponse(status int, mediaType, body string) response {
 	return response{status: status, header: header, body: []byte(body)}
 }
 
-// redirect sends elsewhere, or to where all works as it does at the target.
+// redirect redirects elsewhere, or to a path that works like the target.
 func redirect(status int, target *url.URL, elsewhere string) response {
 	resp := plainResponse(status, "text/plain; charset=utf-8", http.StatusText(status))
 	if strings.HasPrefix(target.Path, PathManagement) {
@@ -152,8 +152,8 @@ func damageOnce(f Fault, resp response) response {
 	return resp
 }
 
-// oversized puts a long member first, so that a reader which stops early has
-// seen nothing yet.
+// oversized puts a long member first, so that a reader that stops early has read no
+// other.
 func oversized(body []byte, size int) []byte {
 	if size == 0 {
 		size = defaultOversize

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// ErrNotFound is what the methods about users answer for an unknown id.
+// ErrNotFound is the error for an unknown id.
 var ErrNotFound = errors.New("not found")
 
 // directory is the tenant's connections, applications, APIs and users.
@@ -147,13 +147,13 @@ func (d *directory) api(identifier string) (API, bool) {
 	return a, ok
 }
 
-// foldsCase says whether the connection stores identifiers in lower case:
-// Auth0's own databases do, everything else keeps them as they came.
+// foldsCase reports whether the connection stores identifiers in lower case:
+// Auth0's own databases do, all others keep the case.
 func (c Connection) foldsCase() bool {
 	return c.Strategy == StrategyDatabase && !c.Custom
 }
 
-// takesPasswords says whether the password grants work with the connection.
+// takesPasswords reports whether the connection supports password grants.
 func (c Connection) takesPasswords() bool {
 	switch c.Strategy {
 	case StrategyDatabase, StrategyEmail, StrategySMS, StrategyAD, StrategyADFS, StrategyAzureAD:

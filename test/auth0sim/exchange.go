@@ -18,9 +18,8 @@ const (
 	PathJWKS      = "/.well-known/jwks.json"
 	PathDiscovery = "/.well-known/openid-configuration"
 	PathUserinfo  = "/userinfo"
-	// PathRedirected is where redirect faults point: it answers like
-	// [PathToken], so that a client that follows gets everything it hopes for
-	// and a test can count that it did.
+	// PathRedirected is the target of redirect faults. It answers like [PathToken], so
+	// that a client that follows the redirect succeeds and a test can count it.
 	PathRedirected = "/redirected/oauth/token"
 )
 
@@ -39,8 +38,8 @@ type response struct {
 	outcome string
 }
 
-// jsonResponse encodes v as JavaScript would: nothing escaped that need not be,
-// and no newline at the end.
+// jsonResponse encodes v as JavaScript does: without unnecessary escapes and without a
+// newline at the end.
 func jsonResponse(status int, v any) response {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
@@ -53,7 +52,7 @@ func jsonResponse(status int, v any) response {
 	return response{status: status, header: header, body: bytes.TrimSuffix(buf.Bytes(), []byte("\n")), outcome: outcomeOK}
 }
 
-// exchange is one request on its way through.
+// exchange is one request and the state of its processing.
 type exchange struct {
 	req      *http.Request
 	body     []byte
@@ -85,8 +84,8 @@ func (x *exchange) faultOf(kind FaultKind) (Fault, bool) {
 	return Fault{}, false
 }
 
-// endpoint is what a path does: identify reads the request and says whom it is
-// about, answer does the work.
+// endpoint serves a path: identify reads the request and sets the user it is about,
+// answer makes the answer.
 type endpoint struct {
 	identify func(*exchange)
 	answer   func(*exchange) response
@@ -118,8 +117,7 @@ func notFound(*exchange) response {
 	return response{status: http.StatusNotFound, header: header, body: []byte("Not Found"), outcome: "not_found"}
 }
 
-// serve is the way of every request: count, read, match faults, wait, work,
-// damage, send.
+// serve handles every request: count, read, match faults, wait, answer, damage, send.
 func (s *Server) serve(open func() endpoint) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.journal.visit(r.URL.Path)
@@ -150,8 +148,7 @@ func (s *Server) serve(open func() endpoint) http.Handler {
 	})
 }
 
-// answer works out the response, with every fault applied that is not about
-// sending it.
+// answer makes the response and applies every fault that is not about sending it.
 func (s *Server) answer(x *exchange, ep endpoint) response {
 	if x.entry != nil {
 		s.journal.update(x.entry, func(e *Request) {
@@ -170,8 +167,7 @@ func (s *Server) answer(x *exchange, ep endpoint) response {
 	return damage(x, resp)
 }
 
-// logRequest writes one line without secrets: the user's id, not what was
-// typed.
+// logRequest writes one line without secrets: with the user's id, not the identifier.
 func (s *Server) logRequest(r *http.Request, entry *Request, resp response) {
 	attrs := []slog.Attr{
 		slog.String("method", r.Method), slog.String("path", r.URL.Path),

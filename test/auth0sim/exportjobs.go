@@ -120,7 +120,7 @@ func (s *Server) startExport(x *exchange) response {
 	return managementResponse(job.body(jobPending))
 }
 
-// withJob answers about a job that there is.
+// withJob answers about an existing job.
 func (s *Server) withJob(x *exchange, answer func(*exportJob) response) response {
 	id := x.req.PathValue("id")
 	if !jobIDs.MatchString(id) {
@@ -133,7 +133,7 @@ func (s *Server) withJob(x *exchange, answer func(*exportJob) response) response
 	return resp
 }
 
-// oldestJob is when a job was made that there is no more.
+// oldestJob is the creation time up to which jobs have expired.
 func (s *Server) oldestJob() time.Time {
 	return s.Now().Add(-exportJobLife)
 }
@@ -198,7 +198,7 @@ func (e *exportStore) sign(path, expires string) string {
 }
 
 // downloadExport is GET of a file: no part of the Management API, but a store
-// that goes by the link alone.
+// that checks the link only.
 func (s *Server) downloadExport(x *exchange) response {
 	query := x.req.URL.Query()
 	expires, err := strconv.ParseInt(query.Get("Expires"), 10, 64)

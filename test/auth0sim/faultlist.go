@@ -24,12 +24,12 @@ type activeFault struct {
 
 func newFaultList() *faultList { return &faultList{nextID: 1} }
 
-// spent says whether the fault has held as often as it was to.
+// spent reports whether the fault was used as often as requested.
 func (a *activeFault) spent() bool {
 	return a.fault.Times > 0 && a.hits >= a.fault.Times
 }
 
-// matches says whether the fault holds for a request.
+// matches reports whether the fault holds for a request.
 func (a *activeFault) matches(path string, identifiers []string) bool {
 	if a.spent() {
 		return false
@@ -42,8 +42,8 @@ func (a *activeFault) matches(path string, identifiers []string) bool {
 	})
 }
 
-// covers says whether the fault is about a path. One about the token endpoint
-// is about the target of redirects only when it names that itself.
+// covers reports whether the fault applies to a path. A fault of the token endpoint
+// applies to the redirect target only if it names that path.
 func (f Fault) covers(path string) bool {
 	switch f.Path {
 	case AnyPath:
@@ -54,7 +54,7 @@ func (f Fault) covers(path string) bool {
 	return path == f.Path || strings.HasSuffix(f.Path, "/") && strings.HasPrefix(path, f.Path)
 }
 
-// atHome says whether a path is one the fault is about where it names none.
+// atHome reports whether a fault without a path applies to this one.
 func (f Fault) atHome(path string) bool {
 	switch {
 	case slices.Contains(FaultsOf(KindJWKS), f.Name):
@@ -97,7 +97,7 @@ func (l *faultList) take(path string, identifiers []string) []Fault {
 }
 
 // takeUnread uses up a reset that wants the body left unread. One narrowed to
-// a user has to wait for the body: see takes.
+// a user has to read the body first.
 func (l *faultList) takeUnread(path string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 // FaultName names one way to misbehave.
 type FaultName string
 
-// FaultKind says what a fault breaks, and so when it can show.
+// FaultKind is the part of an exchange that a fault breaks.
 type FaultKind string
 
 // The kinds of faults.
@@ -22,7 +22,7 @@ const (
 	KindAnswer FaultKind = "answer"
 	// KindBody damages the answer that was going to be sent, on any path.
 	KindBody FaultKind = "body"
-	// KindToken changes a successful token answer; refusals stay as they are.
+	// KindToken changes a successful token answer, not a refusal.
 	KindToken FaultKind = "token"
 	// KindIDToken forges the ID token of a successful token answer.
 	KindIDToken FaultKind = "id_token"
@@ -51,14 +51,14 @@ const (
 	FaultGlobalLimit     FaultName = "global_limit"      // 500 access_denied, though it is a rate limit
 	FaultTooManyRequests FaultName = "too_many_requests" // 429 too_many_requests
 	FaultHTMLPage        FaultName = "html_page"         // a gateway's HTML page, Status 502
-	FaultRedirect301     FaultName = "redirect_301"      // to Value, or to [PathRedirected], where a follower finds everything working
+	FaultRedirect301     FaultName = "redirect_301"      // to Value, or to [PathRedirected], which works for a client that follows
 	FaultRedirect302     FaultName = "redirect_302"
 	FaultRedirect303     FaultName = "redirect_303"
 	FaultRedirect307     FaultName = "redirect_307"
 	FaultRedirect308     FaultName = "redirect_308"
 )
 
-// Faults of the body, whatever it was going to be.
+// Faults of the body of any answer.
 const (
 	FaultEmptyBody       FaultName = "empty_body"
 	FaultCutJSON         FaultName = "cut_json"          // the first half only, with a fitting length
@@ -113,9 +113,9 @@ const (
 	FaultIDTokenCut               FaultName = "id_token_cut"            // the first half
 	FaultIDTokenNotJWT            FaultName = "id_token_not_jwt"        //
 	FaultIDTokenDuplicateClaims   FaultName = "id_token_duplicate_sub"  // sub twice, the second another user's
-	FaultIDTokenCaseVariantClaims FaultName = "id_token_case_variant"   // Sub besides sub, another user's
+	FaultIDTokenCaseVariantClaims FaultName = "id_token_case_variant"   // also Sub, of another user
 	FaultIDTokenPayloadNotJSON    FaultName = "id_token_bad_payload"    //
-	FaultIDTokenCritical          FaultName = "id_token_critical"       // a crit header nobody knows
+	FaultIDTokenCritical          FaultName = "id_token_critical"       // an unknown crit header
 	FaultIDTokenOtherEmail        FaultName = "id_token_other_email"    // Value, or another address, as verified
 	FaultIDTokenEmailUnverified   FaultName = "id_token_email_not_true" // email_verified is the text "true"
 )
@@ -200,12 +200,12 @@ func allFaults() []FaultName { return append(Faults(), FaultsOf(KindExport)...) 
 // AnyPath makes a fault hold for every path.
 const AnyPath = "*"
 
-// maxFaultDelay keeps a fault within the server's write timeout.
+// maxFaultDelay keeps a delay within the server's write timeout.
 const maxFaultDelay = 4 * time.Minute
 
-// Fault is one misbehaviour and when to show it. Requests that match use it up
-// when they arrive, whether or not it can show in their answer. Several faults
-// may hold at once: latency, and then a cut body.
+// Fault is one fault and the requests it applies to. A matching request counts when it
+// arrives, whether or not its answer can show the fault. Several faults may apply at once:
+// latency, and then a cut body.
 type Fault struct {
 	Name FaultName `json:"name"`
 	// Path it holds for; empty is the path the fault is about (/oauth/token, or
@@ -231,7 +231,7 @@ type Fault struct {
 	Body    string            `json:"body,omitempty"`
 	// Size is for [FaultOversizedBody], in bytes.
 	Size int `json:"size,omitempty"`
-	// Value is what a forging fault puts in, where it says so.
+	// Value is the value that a forging fault inserts, if it takes one.
 	Value string `json:"value,omitempty"`
 
 	ended <-chan struct{} // for a request that it holds for: closed when it is cleared
@@ -277,10 +277,10 @@ func (f *Fault) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// check refuses a fault that could not show; it changes nothing.
+// check refuses a fault that could have no effect.
 func (f Fault) check() error {
 	if !slices.Contains(allFaults(), f.Name) {
-		return fmt.Errorf("fault: none is called %q", f.Name)
+		return fmt.Errorf("unknown fault %q", f.Name)
 	}
 	if f.Times < 0 || f.Size < 0 {
 		return fmt.Errorf("fault %s: times and size cannot be negative", f.Name)
@@ -298,7 +298,7 @@ func (f Fault) check() error {
 		return fmt.Errorf("fault %s: want answer or status", f.Name)
 	}
 	if _, ok := lookupAnswer(f.Answer, nil); f.Answer != "" && !ok {
-		return fmt.Errorf("fault %s: no row is called %q", f.Name, f.Answer)
+		return fmt.Errorf("fault %s: unknown answer %q", f.Name, f.Answer)
 	}
 	return nil
 }

@@ -262,12 +262,12 @@ func TestFaultsAreChecked(t *testing.T) {
 		fault auth0sim.Fault
 		want  string
 	}{
-		"unknown": {auth0sim.Fault{Name: "x"}, `fault: none is called "x"`},
+		"unknown": {auth0sim.Fault{Name: "x"}, `unknown fault "x"`},
 		"times":   {auth0sim.Fault{Name: auth0sim.FaultHang, Times: -1}, `fault hang: times and size cannot be negative`},
 		"delay":   {auth0sim.Fault{Name: auth0sim.FaultHang, Delay: time.Hour}, `fault hang: delay 1h0m0s: want 0 to 4m0s`},
 		"status":  {auth0sim.Fault{Name: auth0sim.FaultAnswer, Status: 100}, `fault answer: status 100: want 200 to 599`},
 		"nothing": {auth0sim.Fault{Name: auth0sim.FaultAnswer}, `fault answer: want answer or status`},
-		"no row":  {auth0sim.Fault{Name: auth0sim.FaultAnswer, Answer: "x"}, `fault answer: no row is called "x"`},
+		"no row":  {auth0sim.Fault{Name: auth0sim.FaultAnswer, Answer: "x"}, `fault answer: unknown answer "x"`},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

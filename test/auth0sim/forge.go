@@ -15,7 +15,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// What forging faults put in where the fault brings no value.
+// The values that forging faults insert by default.
 const (
 	forgedIssuer   = "https://evil.test/"
 	forgedAudience = "another-client"
@@ -38,7 +38,7 @@ func forgeries() map[FaultName]forgery {
 	return all
 }
 
-// set makes a forgery that puts a claim in.
+// set makes a forgery that sets a claim.
 func set(name, otherwise string) forgery {
 	return func(d *idTokenDraft, f Fault) error {
 		d.claims[name] = orElse(f.Value, otherwise)
@@ -46,7 +46,7 @@ func set(name, otherwise string) forgery {
 	}
 }
 
-// drop makes a forgery that takes a claim out.
+// drop makes a forgery that removes a claim.
 func drop(name string) forgery {
 	return func(d *idTokenDraft, _ Fault) error {
 		delete(d.claims, name)
@@ -54,7 +54,7 @@ func drop(name string) forgery {
 	}
 }
 
-// edit makes a forgery of something that cannot go wrong.
+// edit makes a forgery that cannot fail.
 func edit(change func(d *idTokenDraft, f Fault)) forgery {
 	return func(d *idTokenDraft, f Fault) error {
 		change(d, f)
@@ -133,7 +133,7 @@ func (d *idTokenDraft) otherSubject(f Fault) string {
 	return forgedSubject
 }
 
-// appendMember adds a claim at the end of the payload, beside what is there.
+// appendMember adds a claim at the end of the payload.
 func (d *idTokenDraft) appendMember(name, value string) error {
 	raw, err := json.Marshal(d.claims)
 	if err != nil {

@@ -96,8 +96,7 @@ func (d *idTokenDraft) sign() (string, error) {
 	return token, nil
 }
 
-// signature signs with the header's algorithm; what is none of them is
-// unsigned.
+// signature signs with the header's algorithm; for any other it returns no signature.
 func (d *idTokenDraft) signature(input []byte) ([]byte, error) {
 	sum := sha256.Sum256(input)
 	switch d.alg {
@@ -134,8 +133,8 @@ func claimScopes() map[string]string {
 	return scopes
 }
 
-// userClaims are what the scopes let be told of a user. As at Auth0, a phone
-// number or a username is only told where an Action adds it.
+// userClaims are the claims of a user that the scopes allow. As at Auth0, a phone number or
+// a username is included only if an Action adds it.
 func userClaims(u User, scopes []string) map[string]any {
 	claims := map[string]any{}
 	if u.Email != "" {

@@ -13,15 +13,15 @@ import (
 	"time"
 )
 
-// Request is what arrived at the token endpoint, and what became of it. It
-// holds no secret: of the password only a SHA-256 hash is kept.
+// Request is a request to the token endpoint and its result. It contains no secret: only
+// the SHA-256 hash of the password is kept.
 type Request struct {
 	// Seq counts token requests from 1, since the start or the last reset.
 	Seq    int       `json:"seq"`
 	At     time.Time `json:"at"` // by the tenant's clock
 	Method string    `json:"method"`
 	Path   string    `json:"path"`
-	// ContentType is the header as it came.
+	// ContentType is the unchanged header.
 	ContentType string `json:"content_type"`
 	// Parameters are the names of all parameters, sorted.
 	Parameters []string `json:"parameters"`
@@ -32,19 +32,18 @@ type Request struct {
 	Audience   string   `json:"audience,omitempty"`
 	ClientID   string   `json:"client_id"`
 	// ClientAuth is how the client tried to authenticate: one of the Auth
-	// constants; two joined by "+" where it tried both.
+	// constants, or two joined by "+".
 	ClientAuth string `json:"client_auth"`
 	// Header is everything but credentials: Authorization keeps its scheme.
 	Header http.Header `json:"header"`
-	// ForwardedFor is the auth0-forwarded-for header as it came.
+	// ForwardedFor is the unchanged auth0-forwarded-for header.
 	ForwardedFor string `json:"forwarded_for,omitempty"`
 	// EffectiveIP is the address that failures were counted against.
 	EffectiveIP string `json:"effective_ip,omitempty"`
 	// PasswordSHA256 is the hash of the password's bytes, in hex; empty when
-	// none came.
+	// there was none.
 	PasswordSHA256 string `json:"password_sha256,omitempty"`
-	// UserID is the user that the username stands for; empty when there is
-	// none.
+	// UserID is the user with this username; empty if there is none.
 	UserID string `json:"user_id,omitempty"`
 	// Status and Outcome are the answer: Outcome is "success", the name of an
 	// answer, or that of the fault that replaced it. Empty until answered.
@@ -54,7 +53,7 @@ type Request struct {
 	Faults []FaultName `json:"faults,omitempty"`
 }
 
-// PasswordIs says whether exactly these bytes arrived as the password.
+// PasswordIs reports whether the password has exactly these bytes.
 func (r Request) PasswordIs(password string) bool {
 	return r.PasswordSHA256 != "" &&
 		subtle.ConstantTimeCompare([]byte(r.PasswordSHA256), []byte(hashPassword(password))) == 1
@@ -65,7 +64,7 @@ func hashPassword(password string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Counters are how often things happened, since the start or the last reset.
+// Counters count events since the start or the last reset.
 type Counters struct {
 	// TokenRequests counts what arrived at the token endpoint.
 	TokenRequests int `json:"token_requests"`
@@ -73,8 +72,7 @@ type Counters struct {
 	Paths map[string]int `json:"paths"`
 	// Attempts counts passwords that arrived, by user id, right or wrong.
 	Attempts map[string]int `json:"attempts"`
-	// UnknownAttempts counts passwords that arrived for nobody, by the
-	// username as submitted.
+	// UnknownAttempts counts passwords that arrived for an unknown username.
 	UnknownAttempts map[string]int `json:"unknown_attempts"`
 	// UserWrites counts the PATCH requests that arrived at the Management API, by user
 	// id, whatever the answer was.

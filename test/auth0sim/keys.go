@@ -44,7 +44,7 @@ func (p *keyPool) key(i int) (*rsa.PrivateKey, error) {
 	return p.keys[i], nil
 }
 
-// foreignKey returns a key that is none of the pool's.
+// foreignKey returns a key that is not in the pool.
 func (p *keyPool) foreignKey() (*rsa.PrivateKey, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -22,8 +22,8 @@ type limits struct {
 	buckets  map[string]*bucket
 }
 
-// failureKey is what brute-force protection counts by. ip is zero where it
-// counts from everywhere.
+// failureKey is the key of brute-force counters. ip is zero if all addresses count
+// together.
 type failureKey struct {
 	connection, identifier string
 	ip                     netip.Addr
@@ -35,7 +35,7 @@ type failureCount struct {
 	last  time.Time
 }
 
-// limitKeys are what one login counts against.
+// limitKeys are the keys of the limits that one login counts against.
 type limitKeys struct {
 	failure failureKey // with the address
 	address string
@@ -55,7 +55,7 @@ func (l *limits) reset() {
 	l.buckets = map[string]*bucket{}
 }
 
-// limitKeys names what the attempt counts against.
+// limitKeys returns the keys of the limits that the attempt counts against.
 func (a *attempt) limitKeys() limitKeys {
 	identifier := a.conn.fold(a.req.param("username"))
 	user := a.conn.Name + "\x00" + identifier
@@ -94,7 +94,7 @@ func (s *Server) checkLimits(a *attempt) (response, bool) {
 	return response{}, true
 }
 
-// addressBlocked says whether the address has used up its failures.
+// addressBlocked reports whether the address has used up its failures.
 func (l *limits) addressBlocked(a *attempt, rule SuspiciousIP) bool {
 	if !rule.Enabled || allowlisted(a.ip, rule.Allowlist) {
 		return false
@@ -108,7 +108,7 @@ func (l *limits) addressBucket(a *attempt, rule SuspiciousIP) *bucket {
 	return l.bucket(a.limits.address, rule.MaxAttempts, time.Duration(rule.RateMillis)*time.Millisecond)
 }
 
-// identifierBlocked says whether the identifier has failed too often.
+// identifierBlocked reports whether the identifier has failed too often.
 func (l *limits) identifierBlocked(a *attempt, rule BruteForce) bool {
 	if !rule.Enabled || allowlisted(a.ip, rule.Allowlist) {
 		return false
@@ -119,7 +119,7 @@ func (l *limits) identifierBlocked(a *attempt, rule BruteForce) bool {
 	return ok && f.count >= rule.MaxAttempts && l.now().Sub(f.last) < blockLife
 }
 
-// tooManyLogins counts a login and says whether it is one too many.
+// tooManyLogins counts a login and reports whether it exceeds the limit.
 func (l *limits) tooManyLogins(a *attempt, rule Limit) bool {
 	if !rule.Enabled {
 		return false
@@ -149,7 +149,7 @@ func (l *limits) failed(a *attempt, settings Settings) {
 	}
 }
 
-// succeeded ends a row of failures: the password was right, whatever follows.
+// succeeded resets the failure counter: the password was right.
 func (l *limits) succeeded(a *attempt) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -162,7 +162,7 @@ func (s *Server) unblock(u User) {
 	s.limits.forget(u.owns)
 }
 
-// owns says whether failures counted under the key are about one of the user's logins.
+// owns reports whether failures counted under the key are about one of the user's logins.
 func (u User) owns(key failureKey) bool {
 	own := Identity{Connection: u.Connection, Email: u.Email, Username: u.Username, Phone: u.Phone}
 	for _, identity := range append([]Identity{own}, u.Identities...) {
@@ -173,7 +173,7 @@ func (u User) owns(key failureKey) bool {
 	return false
 }
 
-// answersTo says whether the identity can log in under an identifier.
+// answersTo reports whether the identity can log in under an identifier.
 func (i Identity) answersTo(identifier string) bool {
 	return identifier != "" && (strings.EqualFold(identifier, i.Email) ||
 		strings.EqualFold(identifier, i.Username) || identifier == i.Phone)
@@ -205,7 +205,7 @@ func (s *Server) limited(name string, limit Limit, refusal AnswerName, work func
 	return resp
 }
 
-// limitState is what the x-ratelimit headers tell.
+// limitState is the content of the x-ratelimit headers.
 type limitState struct {
 	ok               bool
 	limit, remaining int
@@ -246,7 +246,7 @@ func (l *limits) bucket(name string, burst int, every time.Duration) *bucket {
 // bucket is a token bucket.
 type bucket struct {
 	burst  float64
-	every  time.Duration // how long one token takes to come back
+	every  time.Duration // the time to refill one token
 	tokens float64
 	at     time.Time
 }

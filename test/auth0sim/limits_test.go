@@ -194,7 +194,7 @@ func TestSettingsAreChecked(t *testing.T) {
 	}{
 		"unknown row": {
 			func(s *auth0sim.Settings) { s.Answers = map[auth0sim.AnswerName]auth0sim.Answer{"x": {Status: 400}} },
-			`auth0sim: settings: answers: no row is called "x"`,
+			`auth0sim: settings: answers: unknown answer "x"`,
 		},
 		"status": {
 			func(s *auth0sim.Settings) {

@@ -15,7 +15,7 @@ const (
 )
 
 // ManagementAudience names the tenant's own Management API: https://DOMAIN/api/v2/,
-// whatever the issuer is.
+// independent of the issuer.
 func (s *Server) ManagementAudience() string { return "https://" + s.cfg.Domain + PathManagement }
 
 // machineToken is the client_credentials grant (RFC 6749, 4.4). Only the
@@ -52,8 +52,8 @@ func (s *Server) checkMachine(a *attempt) (response, bool) {
 	return s.refuse(AnswerServiceNotFound, "audience", audience), false
 }
 
-// machineScopes are those asked for that the application has; all that it has
-// where none is asked for.
+// machineScopes are the requested scopes that the application has, or all of them if none
+// is requested.
 func machineScopes(requested string, granted []string) []string {
 	if requested == "" {
 		return granted
@@ -67,8 +67,8 @@ func machineScopes(requested string, granted []string) []string {
 	return scopes
 }
 
-// authorize refuses a request to the Management API whose token is none, or has
-// none of the scopes.
+// authorize refuses a request to the Management API without a valid token, or without any
+// of the scopes.
 func (s *Server) authorize(r *http.Request, scopes ...string) (refusal response, ok bool) {
 	token := bearer(r)
 	grant, known := s.tokens.lookup(token, s.Now())

@@ -11,7 +11,7 @@ import (
 )
 
 // Paths of the Management API. A fault or a counter of one user's names the user
-// behind PathUsers, as it is and not escaped: "/api/v2/users/auth0|1".
+// after PathUsers, unescaped: "/api/v2/users/auth0|1".
 const (
 	PathManagement   = "/api/v2/"
 	PathUsers        = "/api/v2/users/"
@@ -22,7 +22,7 @@ const (
 	PathUserBlocks   = "/api/v2/user-blocks/" // and a user's id
 	PathUsersExports = "/api/v2/jobs/users-exports"
 	// pathRedirects is put before the path of a request to the Management API by
-	// redirect faults; what is there answers like the real one.
+	// redirect faults; the result answers like the original path.
 	pathRedirects = "/redirected"
 )
 
@@ -96,7 +96,7 @@ func (s *Server) readUser(x *exchange) response {
 }
 
 // patchAPIUser replaces root members, merges metadata at its first level, and
-// unsets what is null.
+// removes members that are null.
 func (s *Server) patchAPIUser(x *exchange) response {
 	if refusal, ok := s.authorize(x.req, ScopeUpdateUsers, ScopeUpdateAppMetadata); !ok {
 		return refusal
@@ -153,7 +153,7 @@ func readUserPatch(x *exchange) (userPatch, error) {
 	return patch, json.Unmarshal(x.body, &patch)
 }
 
-// checkBody refuses what is no JSON object of the members known, each once.
+// checkBody refuses anything but a JSON object of known members, each at most once.
 func checkBody(x *exchange, known []string) error {
 	media, _, err := mime.ParseMediaType(x.req.Header.Get("Content-Type"))
 	if err != nil || media != typeJSON {
@@ -171,7 +171,7 @@ func checkBody(x *exchange, known []string) error {
 	return nil
 }
 
-// onlyAppMetadata says whether the scope for that alone is enough.
+// onlyAppMetadata reports whether the scope for app_metadata is sufficient.
 func (p userPatch) onlyAppMetadata() bool {
 	_, ok := p[memberAppMetadata]
 	return ok && len(p) == 1
@@ -205,8 +205,8 @@ func (p userPatch) apply(u User) (User, error) {
 	return changed, decodeStrict(bytes.NewReader(raw), &changed)
 }
 
-// mergeMetadata puts the members of patch into old; null takes one away, and an
-// empty object or null takes all.
+// mergeMetadata merges the members of patch into old; null removes one, and an empty
+// object or null removes all.
 func mergeMetadata(old, patch json.RawMessage) (json.RawMessage, error) {
 	var changes map[string]json.RawMessage
 	if err := json.Unmarshal(patch, &changes); err != nil {

@@ -50,7 +50,7 @@ func ManagementRows() []AnswerRow {
 	}
 }
 
-// isManagementRow says whether an answer is one of the Management API's.
+// isManagementRow reports whether an answer is one of the Management API's.
 func isManagementRow(name AnswerName) bool {
 	return slices.ContainsFunc(ManagementRows(), func(row AnswerRow) bool { return row.Name == name })
 }
@@ -70,8 +70,8 @@ func (a Answer) envelope(message string) response {
 	})
 }
 
-// managementFault is the row that a fault sends on the Management API's paths
-// where it sends another on the token endpoint.
+// managementFault returns the row for the Management API that corresponds to a row of the
+// token endpoint.
 func managementFault(path string, row AnswerName) AnswerName {
 	if !strings.HasPrefix(path, PathManagement) {
 		return row

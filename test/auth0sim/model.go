@@ -3,7 +3,7 @@ package auth0sim
 import "time"
 
 // Strategies of connections that the simulator knows. Any other strategy may
-// be named; it then answers like [StrategySAML], which takes no passwords.
+// be used; it then behaves like [StrategySAML], which does not support password grants.
 const (
 	StrategyDatabase = "auth0" // Auth0's own database, or a custom one
 	StrategyEmail    = "email" // passwordless by e-mail code
@@ -42,7 +42,7 @@ type Tenant struct {
 	Users            []User       `json:"users,omitempty"`
 }
 
-// Connection is a place where users live: a realm.
+// Connection is a source of users: a realm.
 type Connection struct {
 	Name     string `json:"name"`
 	Strategy string `json:"strategy"` // empty is [StrategyDatabase]
@@ -80,7 +80,7 @@ type App struct {
 	// TrustForwardedFor is Auth0's "Trust Token Endpoint IP Header".
 	TrustForwardedFor bool `json:"trust_forwarded_for,omitempty"`
 	// ThirdParty is an application of another organisation, in the strict mode: it is
-	// allowed no password grants, whatever GrantTypes says.
+	// allowed no password grants, even if GrantTypes has them.
 	ThirdParty bool `json:"third_party,omitempty"`
 	// MFAExempt is a Post-Login Action that asks this client for no second
 	// factor.
@@ -141,7 +141,7 @@ type User struct {
 
 	AppMetadata  map[string]any `json:"app_metadata,omitempty"`
 	UserMetadata map[string]any `json:"user_metadata,omitempty"`
-	// CustomClaims are what a Post-Login Action adds to ID tokens and
+	// CustomClaims are the claims that a Post-Login Action adds to ID tokens and
 	// /userinfo. Standard claims among them appear only with their scope.
 	CustomClaims map[string]any `json:"custom_claims,omitempty"`
 	// Identities are the accounts linked to this one, without itself.

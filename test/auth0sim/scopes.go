@@ -19,7 +19,7 @@ func oidcScopes() []string {
 	return []string{scopeOpenID, scopeProfile, scopeEmail, scopeAddress, scopePhone}
 }
 
-// grantedScopes is what a login is granted.
+// grantedScopes are the scopes of a login.
 type grantedScopes struct {
 	requested []string
 	scopes    []string
@@ -48,8 +48,8 @@ func (s *Server) checkAudience(a *attempt) (response, bool) {
 	return response{}, true
 }
 
-// isManagementAudience says whether an audience looks like some tenant's
-// Management API. This tenant's own has to be added as an [API].
+// isManagementAudience reports whether an audience has the form of a Management API. This
+// tenant's own must be added as an [API].
 func isManagementAudience(audience string) bool {
 	u, err := url.Parse(audience)
 	return err == nil && u.Scheme == "https" && u.Path == "/api/v2/"

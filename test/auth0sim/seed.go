@@ -10,7 +10,7 @@ import (
 type Seed struct {
 	Tenant
 
-	// Settings change [DefaultSettings] where they name something.
+	// Settings override [DefaultSettings].
 	Settings Settings `json:"settings"`
 }
 

@@ -90,11 +90,10 @@ func (s *Server) StartControl(addr string) error {
 	return s.start(&s.control, addr, s.ControlHandler())
 }
 
-// URL is where the simulator listens, without a trailing slash; empty before
-// Start.
+// URL is the simulator's base URL, without a trailing slash; empty before Start.
 func (s *Server) URL() string { return s.urlOf(&s.main) }
 
-// ControlURL is where the control API listens; empty before StartControl.
+// ControlURL is the base URL of the control API; empty before StartControl.
 func (s *Server) ControlURL() string { return s.urlOf(&s.control) }
 
 // Issuer is the iss of its tokens.
@@ -104,7 +103,7 @@ func (s *Server) Issuer() string { return s.cfg.Issuer }
 func (s *Server) Domain() string { return s.cfg.Domain }
 
 // Close stops listening, lets hanging requests go and waits for those in flight
-// until ctx ends; then it cuts them off. Closing twice is fine.
+// until ctx ends; then it closes their connections. Close is idempotent.
 func (s *Server) Close(ctx context.Context) error {
 	s.closeOnce.Do(func() { close(s.closing) })
 	s.mu.Lock()
@@ -188,8 +187,8 @@ func listen(addr string, handler http.Handler) (*listener, error) {
 	return l, nil
 }
 
-// stop drains until ctx ends, cuts off what is left and waits for the
-// listening goroutine.
+// stop drains until ctx ends, closes the remaining connections and waits for the listening
+// goroutine.
 func (l *listener) stop(ctx context.Context) error {
 	err := l.srv.Shutdown(ctx)
 	if err != nil {

@@ -7,9 +7,8 @@ import (
 	"slices"
 )
 
-// Settings are the tenant's limits and everything about Auth0 that no public
-// source pins down. Take [DefaultSettings] or [RelaxedSettings] and change
-// what the test is about.
+// Settings are the tenant's limits and behaviour that no public source documents. Start
+// from [DefaultSettings] or [RelaxedSettings].
 type Settings struct {
 	// Answers replace rows of [AnswerRows]: status, error, words, headers or
 	// the whole body.
@@ -53,7 +52,7 @@ type BruteForce struct {
 type SuspiciousIP struct {
 	Enabled     bool `json:"enabled"`
 	MaxAttempts int  `json:"max_attempts"`
-	// RateMillis is how long it takes until one more attempt is granted.
+	// RateMillis is the time until one more attempt is allowed.
 	RateMillis int      `json:"rate"`
 	Allowlist  []string `json:"allowlist,omitempty"` // addresses or CIDRs
 }
@@ -116,7 +115,7 @@ func (s Settings) clone() Settings {
 func (s Settings) check() error {
 	for name, answer := range s.Answers {
 		if _, ok := lookupAnswer(name, nil); !ok {
-			return fmt.Errorf("settings: answers: no row is called %q", name)
+			return fmt.Errorf("settings: answers: unknown answer %q", name)
 		}
 		if answer.Status < 200 || answer.Status > 599 {
 			return fmt.Errorf("settings: answers: %s: status %d: want 200 to 599", name, answer.Status)

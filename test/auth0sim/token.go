@@ -21,7 +21,7 @@ type attempt struct {
 	conn   Connection
 	ip     netip.Addr
 	grant  grantedScopes
-	login  *credential // nil: the username is nobody's
+	login  *credential // nil if the username is unknown
 	limits limitKeys
 }
 
@@ -53,7 +53,7 @@ func (s *Server) refuse(name AnswerName, vars ...string) response {
 	return resp
 }
 
-// token is the pipeline: the request, the client, what it asks for, the user.
+// token checks the request, the client, the parameters and the user, in this order.
 func (s *Server) token(x *exchange, req *tokenRequest) response {
 	a := &attempt{x: x, req: req}
 	if req.param("grant_type") == GrantClientCredentials {
@@ -69,7 +69,7 @@ func (s *Server) token(x *exchange, req *tokenRequest) response {
 	return s.grantTokens(a)
 }
 
-// checkRequest refuses what cannot be read.
+// checkRequest refuses unreadable requests.
 func (s *Server) checkRequest(a *attempt) (response, bool) {
 	grant := a.req.param("grant_type")
 	switch {
@@ -110,8 +110,8 @@ func (s *Server) checkClient(a *attempt) (response, bool) {
 	return response{}, true
 }
 
-// effectiveIP is the forwarded address where the application is trusted with
-// it and has authenticated, and the connection's otherwise.
+// effectiveIP is the forwarded address if the application is trusted with it and
+// authenticated with a secret, else the connection's.
 func (s *Server) effectiveIP(a *attempt) netip.Addr {
 	method := a.req.auth.methods[0]
 	if !a.app.TrustForwardedFor || method != AuthPost && method != AuthBasic {
@@ -164,8 +164,7 @@ func (s *Server) checkRealm(a *attempt) (response, bool) {
 	return response{}, true
 }
 
-// checkUser holds the password against the user, and the user against the
-// tenant's rules.
+// checkUser checks the password, and then the tenant's rules for the user.
 func (s *Server) checkUser(a *attempt) (response, bool) {
 	if a.login == nil || !a.login.matches(a.req.param("password")) {
 		s.limits.failed(a, s.Settings())

@@ -14,7 +14,7 @@ import (
 // tokenRequest is a read token request.
 type tokenRequest struct {
 	params map[string]string
-	// err is why the rest is not to be trusted.
+	// err is the first error of the request.
 	err  error
 	auth clientAuth
 }
@@ -103,7 +103,7 @@ func (s *Server) login(t *tokenRequest) (*credential, bool) {
 }
 
 // realm is the realm that the request names; empty is the default directory.
-// The plain password grant has none, whatever it says.
+// The plain password grant has none.
 func (t *tokenRequest) realm() string {
 	if t.param("grant_type") == GrantPasswordRealm {
 		return t.param("realm")
@@ -111,7 +111,7 @@ func (t *tokenRequest) realm() string {
 	return ""
 }
 
-// audience is what the tokens are for; resource is another word for it.
+// audience is the audience of the tokens, also called resource.
 func (t *tokenRequest) audience() string {
 	return orElse(t.param("audience"), t.param("resource"))
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// tokenStore holds what was handed out and has to be known again.
+// tokenStore holds issued access tokens and used assertions.
 type tokenStore struct {
 	assertions assertionLog
 
@@ -14,13 +14,13 @@ type tokenStore struct {
 	access map[string]accessGrant
 }
 
-// accessGrant is what an opaque access token stands for.
+// accessGrant is the grant of an opaque access token.
 type accessGrant struct {
 	userID   string
 	scopes   []string
 	expires  time.Time
-	userinfo bool // good for /userinfo
-	// management: good for the Management API; there is no user then.
+	userinfo bool // valid for /userinfo
+	// management: valid for the Management API, without a user.
 	management bool
 }
 

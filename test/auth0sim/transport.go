@@ -12,8 +12,8 @@ const (
 	defaultSlowByte = 10 * time.Millisecond
 )
 
-// delay holds the request up as its faults say. It returns true, with what to
-// note, where no answer is to follow.
+// delay waits as the request's faults require. It returns true, with the outcome to record,
+// if no answer follows.
 func (s *Server) delay(x *exchange) (response, bool) {
 	if f, ok := x.fault(FaultLatency); ok && !s.pause(x.req, f.Delay, f.ended) {
 		return response{outcome: string(FaultLatency)}, true
@@ -49,8 +49,8 @@ func (s *Server) pause(r *http.Request, d time.Duration, ended <-chan struct{}) 
 	}
 }
 
-// send writes the response, or breaks the connection in one of the ways there
-// are. A response without a status is none: the connection is reset.
+// send writes the response, or breaks the connection as a fault requires. A response
+// without a status resets the connection.
 func (s *Server) send(w http.ResponseWriter, x *exchange, resp response) {
 	if resp.status == 0 {
 		reset(w)
@@ -83,7 +83,7 @@ func (s *Server) send(w http.ResponseWriter, x *exchange, resp response) {
 	s.write(w, resp.body)
 }
 
-// sendHalf writes half of what the length promised, and resets.
+// sendHalf writes half of the announced length, and resets the connection.
 func (s *Server) sendHalf(w http.ResponseWriter, body []byte) {
 	if s.write(w, body[:len(body)/2]) && http.NewResponseController(w).Flush() == nil {
 		reset(w)
@@ -103,7 +103,7 @@ func (s *Server) sendSlowly(w http.ResponseWriter, r *http.Request, body []byte,
 	}
 }
 
-// write returns false where the client is gone; there is nobody to tell then.
+// write returns false if the client has disconnected.
 func (s *Server) write(w http.ResponseWriter, b []byte) bool {
 	if _, err := w.Write(b); err != nil {
 		s.log.Info("client left", "error", err.Error())
@@ -132,8 +132,7 @@ func hangUp(w http.ResponseWriter) {
 	}
 }
 
-// hijack takes the connection over. Where it cannot be had (a recorder), it
-// answers in words what should have happened.
+// hijack takes over the connection. If that is impossible (a recorder), it answers 500.
 func hijack(w http.ResponseWriter) (net.Conn, bool) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {

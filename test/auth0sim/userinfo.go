@@ -33,8 +33,7 @@ func (s *Server) userinfo(x *exchange, grant accessGrant, known bool) response {
 	})
 }
 
-// userinfoResponse tells what the token's scopes allow. The values are the
-// latest.
+// userinfoResponse contains the claims that the token's scopes allow, with current values.
 func userinfoResponse(user User, grant accessGrant) response {
 	resp := jsonResponse(http.StatusOK, userClaims(user, grant.scopes))
 	resp.header.Set("Content-Type", typeJSONUTF8)
@@ -48,7 +47,7 @@ func unauthorized() response {
 	return resp
 }
 
-// bearer is the token of the Authorization header, or nothing.
+// bearer is the token of the Authorization header, or empty.
 func bearer(r *http.Request) string {
 	scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !ok || !strings.EqualFold(scheme, "Bearer") {

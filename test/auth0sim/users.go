@@ -26,14 +26,13 @@ type account struct {
 type credential struct {
 	account  *account
 	identity string // provider|id
-	// hash returns the bcrypt hash; nil where there is no password. It is
-	// made at the first login: most users of most tests never log in.
+	// hash returns the bcrypt hash; nil without a password. It is computed at the first
+	// login, because most users never log in.
 	hash func() []byte
 	keys []loginKey
 }
 
-// loginKey is where a credential is found: e-mail, username or phone, in a
-// connection.
+// loginKey identifies a credential: e-mail, username or phone, in a connection.
 type loginKey struct {
 	connection, identifier string
 }
@@ -122,8 +121,8 @@ func (d *directory) drop(acc *account) {
 	}
 }
 
-// newAccount builds the stored form of u, taking hashes from old where u
-// brings none.
+// newAccount builds the stored form of u, with the hashes of old for logins without a new
+// password.
 func (d *directory) newAccount(u User, old *account) (*account, error) {
 	own := Identity{
 		UserID: u.ID, Connection: u.Connection, Email: u.Email, Username: u.Username, Phone: u.Phone,
@@ -159,7 +158,7 @@ func (d *directory) newCredential(acc *account, identity Identity, old *account)
 	switch {
 	case ok:
 	case identity.Provider != "" && identity.Password == "" && identity.PasswordHash == "":
-		// A linked social account, whose connection is of no use here.
+		// A linked social account, whose connection is not needed.
 		connection = Connection{Name: identity.Connection, Strategy: identity.Provider, Custom: true}
 	default:
 		return nil, Identity{}, fmt.Errorf("no such connection: %q", identity.Connection)
@@ -188,8 +187,7 @@ func (d *directory) newCredential(acc *account, identity Identity, old *account)
 	return login, identity, nil
 }
 
-// hash returns what makes the identity's bcrypt hash, or nil where it brings no
-// password.
+// hash returns a function for the identity's bcrypt hash, or nil without a password.
 func hash(identity Identity) (func() []byte, error) {
 	if identity.PasswordHash != "" {
 		hash := []byte(identity.PasswordHash)

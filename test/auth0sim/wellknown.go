@@ -50,9 +50,9 @@ func (s *Server) publicKeys(x *exchange) ([]jose.JSONWebKey, error) {
 	return keys, nil
 }
 
-// discoveryBody is the part of the discovery document that is about what the
-// simulator does. Its addresses are the tenant's own, as at Auth0: a client
-// that connects elsewhere must not take them from here.
+// discoveryBody is the part of the discovery document about the simulated endpoints. Its
+// URLs are the tenant's own, as at Auth0: a client that connects elsewhere must not use
+// them.
 type discoveryBody struct {
 	Issuer        string   `json:"issuer"`
 	TokenEndpoint string   `json:"token_endpoint"`
@@ -90,8 +90,8 @@ func (s *Server) discovery(*exchange) response {
 	return resp
 }
 
-// RotateKey signs with a new key. keepOld goes on publishing the old ones. It
-// returns the new key's id.
+// RotateKey signs with a new key, and returns its id. With keepOld the old keys stay
+// published.
 func (s *Server) RotateKey(keepOld bool) (string, error) {
 	id, err := s.keys.rotate(keepOld)
 	if err != nil {

@@ -1,39 +1,36 @@
-// Package gen makes Auth0 tenants of any size out of nothing: the file that a job
-// exporting users writes, Auth0's password-hash export, the same tenant as a seed for
-// the simulator, an identity schema, and for each line of the first file what
-// `ferry import` must answer to it. The same number and seed make the same bytes, and a
-// million users take no more memory than a thousand.
+// Package gen generates Auth0 tenants of any size: the file of a users export, Auth0's
+// password-hash export, a seed for the simulator, an identity schema, and the expected
+// result of `ferry import` for each line. Equal numbers and seeds give equal bytes, and
+// memory does not grow with the number of users.
 //
-// What is expected is that of
+// The expected results are those of
 //
 //	ferry import --users users.ndjson --hashes hashes.ndjson --mode auto \
 //	    --provider google-oauth2=google
 //
-// with identity.schema.json on an empty Kratos, users with a second factor skipped and
-// conflicts too. The first of these rules that fits a line decides:
+// with identity.schema.json on an empty Kratos, skipping users with a second factor and
+// conflicts. The first matching rule decides:
 //
-//  1. A line that is no JSON object with a user_id has failed, unreadable; the second
-//     line with a user_id, and every later one, has failed, duplicate_user.
-//  2. Who has a second factor is skipped, mfa.
-//  3. Who has no way to log in, neither an identity of a database nor one of a provider
-//     that is named, is skipped, no_login_method. Where a line has no identities, its
-//     user_id tells the one.
-//  4. Traits that do not satisfy the schema have failed, invalid; an identity of a
-//     database without e-mail address and username has failed, no_identifier.
-//  5. An identifier is an e-mail address or a username, without blanks around and in
-//     lower case, or google: and the subject. One that several lines have belongs to the
-//     first of those that have it verified: email_verified is true, and the user's own
-//     provider is a database. Without such a line it belongs to nobody. Who loses an
-//     identifier has failed, identifier_twice. Those that rules 2 to 4 have dealt with
-//     claim theirs all the same.
-//  6. An identity of a database is created_hash where the hash file has one usable and
-//     fresh hash for it: auth0| and its alt_id, or its _id, is that of any of the user's
-//     identities. Else it is created_pending, because there is none (no_hash); because it
-//     was set before last_password_reset, or nobody knows when while there was a reset
-//     (stale_hash); or because it is no bcrypt hash as Kratos takes it, or two are the
-//     newest (unusable_hash). Without a database it is created_social.
+//  1. A line that is not a JSON object with a user_id: failed, unreadable. Each further
+//     line with the same user_id: failed, duplicate_user.
+//  2. A user with a second factor: skipped, mfa.
+//  3. A user without an identity of a database or of a named provider: skipped,
+//     no_login_method. Without identities in the line, its user_id is the only one.
+//  4. Traits that do not satisfy the schema: failed, invalid. An identity of a database
+//     without e-mail address and username: failed, no_identifier.
+//  5. An identifier is an e-mail address or a username, trimmed and in lower case, or
+//     google: and the subject. If several lines have it, it belongs to the first one with
+//     email_verified and a database as the user's own provider, else to none. A line that
+//     loses an identifier: failed, identifier_twice. Lines decided by rules 2 to 4 take
+//     part in this.
+//  6. An identity of a database is created_hash if the hash file has one usable and fresh
+//     hash whose auth0| and alt_id, or _id, is one of the user's identities. Otherwise it
+//     is created_pending: without a hash (no_hash); if it was set before
+//     last_password_reset, or has no date although there was a reset (stale_hash); or if
+//     Kratos does not accept it, or two are the newest (unusable_hash). Without a database
+//     it is created_social.
 //
-// A file never holds what these rules leave open: users with one user_id have no
-// unverified identifier in common, only e-mail addresses are ever verified, and nobody
-// claims a google account that is linked in a line with an unverified address.
+// A file never contains cases that these rules do not decide: lines with the same user_id
+// share no unverified identifier, only e-mail addresses are verified, and a google account
+// linked in a line with an unverified address occurs once.
 package gen

@@ -1,6 +1,6 @@
 package gen
 
-// Outcome is what becomes of a line.
+// Outcome is the result of importing a line.
 type Outcome string
 
 // The outcomes.
@@ -17,7 +17,7 @@ func Outcomes() []Outcome {
 	return []Outcome{CreatedHash, CreatedPending, CreatedSocial, Skipped, Failed}
 }
 
-// Reason says why, where the outcome alone does not.
+// Reason explains an outcome.
 type Reason string
 
 // The reasons, in the order of the rules.
@@ -41,20 +41,20 @@ func Reasons() []Reason {
 	}
 }
 
-// Expected is one line of expected.ndjson: what must become of a line of users.ndjson.
+// Expected is one line of expected.ndjson: the expected result for a line of users.ndjson.
 type Expected struct {
 	// Line is the physical line of users.ndjson, from 1; blank lines count.
 	Line int `json:"line"`
 	// CSVLine is the line of users.csv, and Element the element of users.json, both
-	// from 1; 0 where that file is not written or cannot hold such a line.
+	// from 1; 0 if that file is not written or cannot contain such a line.
 	CSVLine int `json:"csv_line,omitempty"`
 	Element int `json:"element,omitempty"`
-	// UserID is empty where the line does not tell.
+	// UserID is empty if the line has none.
 	UserID  string  `json:"user_id"`
 	Outcome Outcome `json:"outcome"`
 	Reason  Reason  `json:"reason,omitempty"`
 	// Identifier and Password are those of the login that the user has in the tenant,
-	// whatever the outcome is; empty without a database.
+	// for every outcome; empty without a database.
 	Identifier string `json:"identifier,omitempty"`
 	Password   string `json:"password,omitempty"`
 	// Connection is that of this login as the line tells it; it may be empty though

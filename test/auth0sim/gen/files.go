@@ -16,7 +16,7 @@ import (
 
 const bufferSize = 1 << 18
 
-// output is a file on its way.
+// output is a file being written.
 type output struct {
 	file *os.File
 	buf  *bufio.Writer
@@ -79,7 +79,7 @@ func openFiles(o Options) (*files, error) {
 	return f, nil
 }
 
-// begin writes what stands before the first user.
+// begin writes the text before the first user.
 func (f *files) begin() error {
 	if f.table != nil {
 		f.rows = csv.NewWriter(f.table.buf)
@@ -104,7 +104,7 @@ func (f *files) begin() error {
 	return err
 }
 
-// close writes what stands after the last user, and ends the files.
+// close writes the text after the last user, and closes the files.
 func (f *files) close() error {
 	var errs []error
 	if f.rows != nil {
@@ -216,14 +216,14 @@ func (f *files) putUser(r row, expected *Expected) error {
 	return f.putSeed(r.person.seed())
 }
 
-// putRaw writes a line of nobody, which the other formats hold only if it is an object.
+// putRaw writes a line without a user; the other formats contain it only if it is an object.
 func (f *files) putRaw(text string, expected *Expected) error {
 	if err := f.users.line([]byte(text)); err != nil {
 		return err
 	}
 	var line map[string]any
 	if err := json.Unmarshal([]byte(text), &line); err != nil || line == nil {
-		return nil //nolint:nilerr // that it is no JSON is the point of it
+		return nil //nolint:nilerr // invalid JSON is intended
 	}
 	if err := f.putElement([]byte(text), expected); err != nil {
 		return err

@@ -12,10 +12,10 @@ import (
 	"ferry/test/auth0sim"
 )
 
-// Format says in which formats users are written.
+// Format is the set of formats that users are written in.
 type Format string
 
-// The formats. Lines of JSON are always written: the others are besides.
+// The formats. Lines of JSON are always written.
 const (
 	FormatNDJSON Format = "ndjson"
 	FormatCSV    Format = "csv"
@@ -48,21 +48,21 @@ const (
 	cancelledEvery = 1024       // rows between two looks at the context
 )
 
-// Options say what to make.
+// Options configure Write.
 type Options struct {
 	// Users is how many lines users.ndjson has, blank ones not counted; some of them
-	// are no users. 500 or more hold every kind, outcome and reason.
+	// contain no user. 500 or more contain every kind, outcome and reason.
 	Users int
 	Seed  uint64
-	// Dir is made where it does not exist; files in it are replaced.
+	// Dir is created if it does not exist; files in it are replaced.
 	Dir string
-	// Format is [FormatNDJSON] where empty.
+	// Format may be empty: [FormatNDJSON].
 	Format Format
 	// Cost is that of the password hashes, 4 to 16; 0 is 4.
 	Cost int
 }
 
-// Check tells whether [Write] could do it; it changes nothing.
+// Check validates the options.
 func (o Options) Check() error {
 	switch {
 	case o.Users < 1 || o.Users > maxUsers:
@@ -77,7 +77,7 @@ func (o Options) Check() error {
 	return nil
 }
 
-// Summary is what was made.
+// Summary counts what Write wrote.
 type Summary struct {
 	Users  int
 	Hashes int
@@ -108,9 +108,9 @@ var schema string
 // Schema is the identity schema that the outcomes are expected with.
 func Schema() []byte { return []byte(schema) }
 
-// Write makes the files: users, hashes and what is expected line by line, the tenant
-// and the identity schema. It takes the same memory for any number of users. On an
-// error, or when ctx ends, what was written so far stays behind.
+// Write makes the files: users, hashes, expected results, the tenant and the identity
+// schema. Its memory does not grow with the number of users. After an error, incomplete
+// files remain.
 func Write(ctx context.Context, o Options) (Summary, error) {
 	summary, err := write(ctx, o)
 	if err != nil {
@@ -147,7 +147,7 @@ func write(ctx context.Context, o Options) (summary Summary, err error) {
 	return out.summary, err
 }
 
-// tenant is what there is besides users.
+// tenant is the tenant without its users.
 func tenant() auth0sim.Tenant {
 	connections := map[string]string{
 		Database: databases, legacy: databases, google: google, facebook: facebook, azure: auth0sim.StrategyAzureAD,

@@ -16,7 +16,7 @@ type hashLine map[string]any
 // hashForms is how many ways there are to write the same line.
 const hashForms = 6
 
-// hashLine writes a user's hash, in turn in every form. A zero time is none.
+// hashLine writes a user's hash, cycling through the forms. A zero time writes no date.
 func (m *maker) hashLine(p *person, hash string, set time.Time) hashLine {
 	id, form := p.databaseID(), m.turn("hash form")%hashForms
 	connection, _ := p.loginConnection()
@@ -60,7 +60,7 @@ func (m *maker) mongoDate(t time.Time) any {
 	return stamp(t)
 }
 
-// strayHash is that of somebody who is not in the file, but has p's address.
+// strayHash is the hash of a user who is not in the file, with p's address.
 func (m *maker) strayHash(p *person) hashLine {
 	stray := *p
 	stray.id = m.objectID(p.created)

@@ -8,11 +8,11 @@ import (
 	"ferry/test/auth0sim"
 )
 
-// row is a line of the file, and what must become of it.
+// row is a line of the file, and its expected result.
 type row struct {
 	kind    string
-	raw     string  // the line as it stands, of nobody
-	person  *person // nil where there is raw
+	raw     string  // the whole line, if it has no user
+	person  *person // nil with raw
 	outcome Outcome
 	reason  Reason
 	hashes  []hashLine
@@ -34,7 +34,7 @@ type card struct {
 // them every kind.
 func cards() []card { return slices.Concat(singleCards(), socialCards(), twinCards()) }
 
-// singleCards are of people of the databases, each on his own, and of nobody.
+// singleCards deal single users of the databases, and lines without a user.
 func singleCards() []card {
 	return []card{
 		{"db_hash", 34, one((*maker).freshHash)},
@@ -81,7 +81,7 @@ func one(single func(*maker) row) func(*maker, string) []row {
 	}
 }
 
-// pending is the row of somebody whose password only Auth0 knows.
+// pending is the row of a user whose password only Auth0 knows.
 func pending(p *person, reason Reason, hashes ...hashLine) row {
 	return row{person: p, outcome: CreatedPending, reason: reason, hashes: hashes}
 }
@@ -92,7 +92,7 @@ func skipped(p *person, reason Reason) row { return row{person: p, outcome: Skip
 
 func failed(p *person, reason Reason) row { return row{person: p, outcome: Failed, reason: reason} }
 
-// hashed is the row of somebody whose hash was exported and is good.
+// hashed is the row of a user with a usable exported hash.
 func (m *maker) hashed(p *person) row {
 	set := p.created.Add(time.Duration(m.rng.IntN(1000)) * day)
 	switch m.turn("fresh") % 3 {
@@ -104,7 +104,7 @@ func (m *maker) hashed(p *person) row {
 	return row{person: p, outcome: CreatedHash, hashes: []hashLine{m.hashLine(p, p.password.hash, set)}}
 }
 
-// either has a hash or none, in turn.
+// either has a hash every second time.
 func (m *maker) either(p *person) row {
 	if m.turn("either")%2 == 0 {
 		return m.hashed(p)
@@ -122,7 +122,7 @@ func (m *maker) noHash() row {
 	return pending(p, NoHash)
 }
 
-// newestHash has two, and the later one counts, wherever it stands.
+// newestHash has two hashes, of which the later one counts, in either order.
 func (m *maker) newestHash() row {
 	p := m.database()
 	r := m.hashed(p)
@@ -140,7 +140,7 @@ func (m *maker) undatedHash() row {
 	return row{person: p, outcome: CreatedHash, hashes: []hashLine{m.hashLine(p, p.password.hash, time.Time{})}}
 }
 
-// tiedHashes are two of the same day, or of no day at all.
+// tiedHashes are two of the same date, or without a date.
 func (m *maker) tiedHashes() row {
 	p := m.database()
 	set := p.created.Add(day)
@@ -172,7 +172,7 @@ func (m *maker) unusableHash() row {
 
 func (m *maker) legacyUsername() row { return m.either(m.legacyUser()) }
 
-// phoneOnly logs in at Auth0 with a number, which is no identifier here.
+// phoneOnly logs in at Auth0 with a phone number, which is not an identifier here.
 func (m *maker) phoneOnly() row {
 	p := m.database()
 	p.phone = m.number()
@@ -181,7 +181,7 @@ func (m *maker) phoneOnly() row {
 	return failed(p, NoIdentifier)
 }
 
-// number is a German mobile number, which Kratos takes for one.
+// number is a German mobile number, which Kratos accepts.
 func (m *maker) number() string {
 	const subscribers = 10_000_000
 	m.ids++
@@ -199,7 +199,7 @@ func (m *maker) blockedUser() row {
 	return r
 }
 
-// mfaUser is skipped, whatever else there is.
+// mfaUser is always skipped.
 func (m *maker) mfaUser() row {
 	var p *person
 	switch m.turn("mfa") % 4 {
@@ -235,7 +235,7 @@ func (m *maker) flatConnection() row {
 	return m.either(p)
 }
 
-// unreadable is no user at all.
+// unreadable is a line without a user.
 func (m *maker) unreadable() row {
 	m.ids++
 	lines := []string{

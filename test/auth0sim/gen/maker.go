@@ -17,7 +17,7 @@ const (
 	years          = 5
 )
 
-// maker makes people and the lines about them. What it has made it forgets.
+// maker makes users and their lines. It does not keep them.
 type maker struct {
 	rng       *rand.Rand
 	passwords []password
@@ -50,8 +50,7 @@ func newMaker(seed uint64, cost int) (*maker, error) {
 	return m, nil
 }
 
-// turn counts how often it was asked about something, so that variants follow one
-// another and none is left to chance.
+// turn counts its calls for a name, so that variants follow one another and none is random.
 func (m *maker) turn(of string) int {
 	n := m.turns[of]
 	m.turns[of]++
@@ -75,7 +74,7 @@ func (m *maker) otherPassword(not password) password {
 	}
 }
 
-// person is somebody with an account at a provider, as most are.
+// person makes an ordinary user of a provider.
 func (m *maker) person(provider, connection string) *person {
 	m.count++
 	names := plainNames()[m.rng.IntN(len(plainNames()))]
@@ -97,7 +96,7 @@ func (m *maker) person(provider, connection string) *person {
 	return p
 }
 
-// dress gives somebody a name and a picture: real ones, or those that Auth0 makes up.
+// dress sets a name and a picture: real ones, or Auth0's defaults.
 func (m *maker) dress(p *person) {
 	local, _, _ := strings.Cut(p.email, "@")
 	p.name, p.nickname = p.given+" "+p.family, local
@@ -128,7 +127,7 @@ func (m *maker) providersID(provider string, p *person) string {
 	return m.objectID(p.created)
 }
 
-// database is somebody with a password.
+// database makes a user with a password.
 func (m *maker) database() *person { return m.person(databases, Database) }
 
 // linkTo is the identity of another provider's account with p's address.
@@ -139,7 +138,7 @@ func (m *maker) linkTo(p *person, provider, connection string) auth0sim.Identity
 	}
 }
 
-// legacyUser is somebody of the older database, who has a username.
+// legacyUser makes a user of the older database, with a username.
 func (m *maker) legacyUser() *person {
 	p := m.person(databases, legacy)
 	p.username = fmt.Sprintf("%s_%s", strings.ToLower(plainNames()[m.rng.IntN(len(plainNames()))].given), strconv.FormatInt(int64(m.count), 36))
@@ -153,7 +152,7 @@ func (m *maker) legacyUser() *person {
 	return p
 }
 
-// withoutEmail takes the address away.
+// withoutEmail removes the address.
 func (m *maker) withoutEmail(p *person) {
 	p.email, p.verified = "", false
 	if strings.Contains(p.name, "@") {

@@ -1,6 +1,6 @@
 package gen
 
-// pair is somebody's names.
+// pair is a given and a family name.
 type pair struct{ given, family string }
 
 // plainNames are those of most people.
@@ -29,7 +29,7 @@ func plainNames() []pair {
 	}
 }
 
-// oddNames are those that programs get wrong.
+// oddNames are names that programs often handle wrongly.
 func oddNames() []pair {
 	return []pair{
 		{"Zo\u00eb", "Stra\u00dfe"},                                // composed
@@ -45,8 +45,8 @@ func oddNames() []pair {
 	}
 }
 
-// passwordTexts are the passwords of everybody: few, because each has to be hashed
-// before the first user is made.
+// passwordTexts are the passwords of all users: few, because each is hashed before the
+// first user is made.
 func passwordTexts() []string {
 	return []string{
 		"correct horse battery staple", "Literate&Programming=1984", "p\u00e4ssw\u00f6rter sind lang", "\u5bc6\u7801\u5bc6\u7801\u5bc6\u7801-123",

@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// pad writes a number so that all are as long.
+// pad writes a number with seven digits.
 func pad(n int) string { return fmt.Sprintf("%07d", n) }
 
-// oddEmail is an address that looks wrong and is none of it.
+// oddEmail is an address that looks wrong and is valid.
 func (m *maker) oddEmail() row {
 	p := m.database()
 	unique := pad(m.count)
@@ -24,7 +24,7 @@ func (m *maker) oddEmail() row {
 	return m.either(p)
 }
 
-// badEmail is one that no identity schema takes.
+// badEmail is an address that no identity schema accepts.
 func (m *maker) badEmail() row {
 	variant := m.turn("bad email") % 6
 	p := m.database()
@@ -63,7 +63,7 @@ func (m *maker) oddName() row {
 	return m.either(p)
 }
 
-// oddMetadata is what tenants keep that nobody would expect.
+// oddMetadata is unusual metadata.
 func (m *maker) oddMetadata() row {
 	p := m.database()
 	odd := []map[string]any{

@@ -56,7 +56,7 @@ type look struct {
 
 func (p *person) userID() string { return p.provider + "|" + p.id }
 
-// loginConnection is where the user's password is, and whether there is one.
+// loginConnection is the connection of the user's password, and whether there is one.
 func (p *person) loginConnection() (string, bool) {
 	if p.provider == databases {
 		return p.connection, true
@@ -190,7 +190,7 @@ func (p *person) seed() auth0sim.User {
 	return u
 }
 
-// expected is what is known of the user whatever becomes of the line.
+// expected is the part of the expectation that does not depend on the outcome.
 func (p *person) expected() Expected {
 	e := Expected{UserID: p.userID(), Blocked: p.blocked}
 	connection, hasLogin := p.loginConnection()

@@ -2,7 +2,7 @@ package gen
 
 import "slices"
 
-// queue holds the rows of cards back until it is their turn.
+// queue holds the rows of cards until they are due.
 type queue struct {
 	rows []queued
 }
@@ -12,7 +12,7 @@ type queued struct {
 	due int // how many rows come before it
 }
 
-// add takes the rows of a card that come after its first, which is the nth.
+// add takes the further rows of a card whose first row is the nth.
 func (q *queue) add(rows []row, n int) {
 	due := n
 	for _, r := range rows {
@@ -21,7 +21,8 @@ func (q *queue) add(rows []row, n int) {
 	}
 }
 
-// next is the row that is due after n rows; any row at all, in order, where it must be.
+// next returns a row that is due after n rows. With must, it returns the next row in any
+// case.
 func (q *queue) next(n int, must bool) (row, bool) {
 	best := -1
 	for i, waiting := range q.rows {
@@ -37,8 +38,8 @@ func (q *queue) next(n int, must bool) (row, bool) {
 	return r, true
 }
 
-// deal takes a card that has no more than room rows. The first of all is a plain one,
-// for by its first byte a file is known.
+// deal deals a card of at most room rows. The very first row is a plain one, because the
+// first byte of a file decides its type.
 func (m *maker) deal(first bool, room int) []row {
 	if first {
 		return one((*maker).freshHash)(m, "db_hash")

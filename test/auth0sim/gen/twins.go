@@ -8,11 +8,11 @@ import (
 
 // The kinds of lines that have something in common with another.
 const (
-	kindAttacker   = "twin_attacker"   // has what is verified as another's
+	kindAttacker   = "twin_attacker"   // has an address that another user verified
 	kindVictim     = "twin_victim"     // whose it is
 	kindUnverified = "twin_unverified" // has what another has, and neither is verified
 	kindVerified   = "twin_verified"   // has what another has, and both are verified
-	kindBystander  = "twin_bystander"  // loses to somebody who loses as well
+	kindBystander  = "twin_bystander"  // loses to a user who loses as well
 	kindFirst      = "duplicate_first" // whose user_id comes again
 	kindDuplicate  = "duplicate"       // has a user_id that was there
 )
@@ -118,7 +118,7 @@ func (m *maker) farApart(kind string) []row {
 	return rows
 }
 
-// bothUnverified have one address in two databases, and nobody knows whose it is.
+// bothUnverified have the same unverified address in two databases.
 func (m *maker) bothUnverified(string) []row {
 	a, b := m.database(), m.person(databases, legacy)
 	b.email = a.email
@@ -179,7 +179,7 @@ func (m *maker) googleTwice(string) []row {
 	return m.apart(failed(a, IdentifierTwice).as(kindUnverified), failed(b, IdentifierTwice).as(kindUnverified))
 }
 
-// chain is somebody who loses the address, and with whose username another loses.
+// chain is a user who loses the address, and whose username another user loses.
 func (m *maker) chain(string) []row {
 	victim := m.victim()
 	attacker := m.legacyUser()
@@ -191,7 +191,7 @@ func (m *maker) chain(string) []row {
 }
 
 // duplicates are further lines about one user: the same one, one with another address,
-// or of somebody who is skipped.
+// or of a user who is skipped.
 func (m *maker) duplicates(string) []row {
 	var first row
 	variant := m.turn("duplicates") % 3
