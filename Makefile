@@ -1,4 +1,4 @@
-# Two commands matter: `make demo` shows ferry at work, `make test` proves it.
+# The main targets: `make demo` shows ferry at work, `make test` runs all checks.
 
 .DEFAULT_GOAL := help
 .PHONY: help build kratos demo test prereqs vet lint unit fuzz hostile bench readme clean
@@ -8,8 +8,8 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LINT     = $(GO) tool -modfile=tools/go.mod golangci-lint
 HEADING  = @printf '\n== %s\n'
 
-# The version is stamped below; a clone without .git, or that git distrusts,
-# must build as well.
+# The version is set by -ldflags below, so that a source tree without a usable .git
+# builds as well.
 export GOFLAGS := $(strip $(GOFLAGS) -buildvcs=false)
 
 help: ## show this
@@ -19,37 +19,37 @@ build: ## ferry, auth0sim and demo, into build/
 	@mkdir -p build
 	$(GO) build -ldflags '-X main.version=$(VERSION)' -o build/ ./cmd/...
 
-kratos: ## the real Kratos, built from its module (two minutes, once)
+kratos: ## build Kratos from its module (two minutes, once)
 	$(GO) run ./test/kratostest/build
 
-demo: prereqs build kratos ## take users across, narrated; KEEP=1 leaves everything running
+demo: prereqs build kratos ## migrate some users, narrated; KEEP=1 leaves everything running
 	@exec build/demo
 
-test: ## everything: build, linters, all tests with the race detector, fuzzing
+test: ## all checks: build, linters, all tests with the race detector, fuzzing
 	$(HEADING) 'prerequisites'
 	@$(MAKE) --no-print-directory prereqs
 	$(HEADING) 'build'
 	@$(MAKE) --no-print-directory build
 	$(HEADING) 'vet'
 	@$(MAKE) --no-print-directory vet
-	$(HEADING) 'lint and format (a first run builds the linter: minutes)'
+	$(HEADING) 'lint and format (the first run builds the linter: minutes)'
 	@$(MAKE) --no-print-directory lint
-	$(HEADING) 'the real Kratos (a first run builds it: minutes)'
+	$(HEADING) 'Kratos (the first run builds it: minutes)'
 	@$(MAKE) --no-print-directory kratos
-	$(HEADING) 'tests, end to end ones too'
+	$(HEADING) 'tests, including end-to-end tests'
 	@$(MAKE) --no-print-directory unit
 	$(HEADING) 'hostile answers'
 	@$(MAKE) --no-print-directory hostile
 	$(HEADING) 'fuzz'
 	@$(MAKE) --no-print-directory fuzz
 
-prereqs: ## check, and on Debian as root install, what the rest needs
+prereqs: ## check the prerequisites; as root on Debian, install them
 	@sh scripts/prereqs.sh
 
 vet: ## go vet
 	$(GO) vet ./...
 
-lint: ## the linters and gofumpt; `make lint FIX=1` mends what can be mended
+lint: ## the linters and gofumpt; `make lint FIX=1` fixes what can be fixed
 	$(LINT) run $(if $(FIX),--fix) ./...
 
 unit: ## all tests, with the race detector
@@ -60,13 +60,13 @@ fuzz: ## every fuzz target for FUZZTIME (5s)
 
 HOSTILE ?= 1000000
 
-hostile: ## HOSTILE (1000000) made-up answers of Auth0's: none may become a match
+hostile: ## HOSTILE (1000000) generated answers of Auth0: none may become a match
 	HOSTILE=$(HOSTILE) $(GO) test -count=1 -timeout=60m -v -run='^TestHostileAnswers$$' ./upstream
 
 bench: ## all benchmarks
 	$(GO) test -run='^$$' -bench=. -benchmem ./...
 
-readme: ## write what is made from the code: docs/settings.md, docs/answers.md
+readme: ## write the generated pages: docs/settings.md, docs/answers.md
 	$(GO) test ./config ./test/docs ./wiring -run 'TestReadme|TestAnswers|TestExample' -update
 
 clean: ## remove build/

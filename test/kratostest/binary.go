@@ -29,15 +29,14 @@ const (
 	buildLimit   = 20 * time.Minute
 	progressTick = 10 * time.Second
 	lockTick     = 250 * time.Millisecond
-	stampVersion = "1" // raise it when the build command below changes what it makes
+	stampVersion = "1" // increase it when the build command changes
 )
 
-// Binary is the path of a Kratos to run: the one that KRATOS_BIN names, else
-// v1.3.1, built from the nested module test/kratos into build/ at the
-// repository's root. It is built once and again when test/kratos/go.mod or
-// go.sum change; processes that need it at the same time wait for one another.
-// The build takes some minutes on a fresh machine and needs go and a C
-// compiler; progress, if not nil, is told what happens meanwhile.
+// Binary returns the path of a Kratos to run: KRATOS_BIN if set, else v1.3.1, built from the
+// nested module test/kratos into build/ at the repository's root. It is rebuilt when
+// test/kratos/go.mod or go.sum change; concurrent processes wait for one another. The build
+// needs go and a C compiler, and takes some minutes on a fresh machine; progress, if not
+// nil, receives messages.
 func Binary(ctx context.Context, progress io.Writer) (string, error) {
 	if progress == nil {
 		progress = io.Discard
@@ -75,7 +74,7 @@ func givenBinary(path string) (string, error) {
 	return path, nil
 }
 
-// builder keeps one built program up to date with the module it comes from.
+// builder builds a program and rebuilds it when its module changes.
 type builder struct {
 	module   string // folder of the nested module
 	target   string // the program; target.lock and target.stamp lie beside it
@@ -124,10 +123,10 @@ func (b builder) lock(ctx context.Context) (unlock func(), err error) {
 	return func() { _ = lock.Close() }, nil
 }
 
-// build compiles beside the target and renames: a running Kratos keeps its file.
+// build compiles to another file and renames it, so that a running Kratos keeps its file.
 func (b builder) build(ctx context.Context, stamp string) error {
 	if err := os.Remove(b.stampPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("forget the old kratos: %w", err)
+		return fmt.Errorf("remove the old stamp: %w", err)
 	}
 	fresh := b.target + ".new"
 	defer func() { _ = os.Remove(fresh) }()
@@ -135,7 +134,7 @@ func (b builder) build(ctx context.Context, stamp string) error {
 		return err
 	}
 	if err := os.Rename(fresh, b.target); err != nil {
-		return fmt.Errorf("keep the built kratos: %w", err)
+		return fmt.Errorf("install the built kratos: %w", err)
 	}
 	if err := os.WriteFile(b.stampPath(), []byte(stamp), 0o600); err != nil {
 		return fmt.Errorf("stamp the built kratos: %w", err)
@@ -153,7 +152,7 @@ func (b builder) fresh(stamp string) bool {
 
 func (b builder) stampPath() string { return b.target + ".stamp" }
 
-// stamp tells one state of the module from another.
+// stamp identifies the state of the module.
 func (b builder) stamp() (string, error) {
 	hash := sha256.New()
 	fmt.Fprintln(hash, stampVersion)
@@ -167,13 +166,13 @@ func (b builder) stamp() (string, error) {
 	return hex.EncodeToString(hash.Sum(nil)), nil
 }
 
-// compileKratos runs the go command. It names every flag it depends on and clears
-// what the caller's environment may hold for another purpose.
+// compileKratos runs the go command. It sets every flag it depends on and clears the
+// caller's settings.
 func compileKratos(ctx context.Context, module, output string, progress io.Writer) error {
 	env := append(os.Environ(), "GOFLAGS=", "GOWORK=off", "CGO_ENABLED=1", "GOOS=", "GOARCH=")
 	goTool, err := exec.LookPath("go")
 	if err != nil {
-		return fmt.Errorf("building kratos %s needs go, and there is none in the PATH: install it, or let %s name a kratos: %w",
+		return fmt.Errorf("building kratos %s needs go, which is not in the PATH: install it, or set %s to the path of a kratos: %w",
 			builtVersion, BinaryVariable, err)
 	}
 	if err := findCompiler(ctx, goTool, module, env); err != nil {
@@ -201,7 +200,7 @@ func compileKratos(ctx context.Context, module, output string, progress io.Write
 	return nil
 }
 
-// findCompiler says what is missing before minutes are spent: SQLite is C.
+// findCompiler reports a missing C compiler, which SQLite needs, before the build starts.
 func findCompiler(ctx context.Context, goTool, module string, env []string) error {
 	var out process.Log
 	if err := (process.Command{Path: goTool, Args: []string{"env", "-C", module, "CC"}, Env: env, Output: &out}).Run(ctx); err != nil {
@@ -212,7 +211,7 @@ func findCompiler(ctx context.Context, goTool, module string, env []string) erro
 		fields = []string{"gcc"}
 	}
 	if _, err := exec.LookPath(fields[0]); err != nil {
-		return fmt.Errorf("building kratos %s needs a C compiler for SQLite, and there is no %s in the PATH: install gcc, or let %s name a kratos: %w",
+		return fmt.Errorf("building kratos %s needs a C compiler for SQLite, and %s is not in the PATH: install gcc, or set %s to the path of a kratos: %w",
 			builtVersion, fields[0], BinaryVariable, err)
 	}
 	return nil

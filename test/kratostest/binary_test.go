@@ -120,11 +120,11 @@ func TestBuildSaysWhatIsMissing(t *testing.T) {
 	}
 	t.Run("go", func(t *testing.T) {
 		t.Setenv("PATH", t.TempDir())
-		refuses(t, "needs go, and there is none in the PATH: install it, or let KRATOS_BIN name a kratos")
+		refuses(t, "needs go, which is not in the PATH: install it, or set KRATOS_BIN to the path of a kratos")
 	})
 	t.Run("C compiler", func(t *testing.T) {
 		t.Setenv("CC", "no-such-compiler -x")
-		refuses(t, "needs a C compiler for SQLite, and there is no no-such-compiler in the PATH: install gcc, or let KRATOS_BIN name a kratos")
+		refuses(t, "needs a C compiler for SQLite, and no-such-compiler is not in the PATH: install gcc, or set KRATOS_BIN to the path of a kratos")
 	})
 }
 

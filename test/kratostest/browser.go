@@ -9,13 +9,12 @@ import (
 	"net/url"
 )
 
-// sessionCookie is Kratos' default name for it.
+// sessionCookie is Kratos' default name of the session cookie.
 const sessionCookie = "ory_kratos_session"
 
-// LoginBrowser logs in as a browser without JavaScript does: a form with its
-// CSRF token and cookies, answered by redirects. The pages they lead to are not
-// visited; what they would show is read from Kratos as the pages do. An error
-// means that there was no answer to read; then only Duration may be set.
+// LoginBrowser logs in as a browser without JavaScript does: a form with CSRF token and
+// cookies, answered by redirects. Instead of loading the pages that they lead to, it reads
+// from Kratos what they would show. After an error, only Duration may be set.
 func (k *Kratos) LoginBrowser(ctx context.Context, identifier, password string, edits ...RequestEdit) (Login, error) {
 	login, err := k.loginBrowser(ctx, identifier, password, edits)
 	if err != nil {
@@ -81,7 +80,7 @@ func (k *Kratos) loginBrowser(ctx context.Context, identifier, password string, 
 	return login, err
 }
 
-// newBrowser is a fresh browser: no cookies.
+// newBrowser returns a browser without cookies.
 func (k *Kratos) newBrowser(edits []RequestEdit) (person, error) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -105,7 +104,7 @@ func (p person) hasSession() bool {
 	return false
 }
 
-// openForm begins a flow, is sent to the login page and does what that does.
+// openForm begins a flow, follows the redirect and reads the flow as the login page does.
 func (p person) openForm(ctx context.Context) (flow, error) {
 	request, err := p.request(ctx, http.MethodGet, p.kratos.publicURL+"/self-service/login/browser", "text/html", "")
 	if err != nil {
@@ -134,8 +133,8 @@ func (p person) fetchFlow(ctx context.Context, kind, id string) (flow, error) {
 	return decodeFlow(answer{status: status, body: body})
 }
 
-// follow reads what the page shows that the submission's answer redirects to:
-// the form again (?flow=), the error page (?id=), or the page after the login.
+// follow reads what the page shows that the answer redirects to: the form again (?flow=), the
+// error page (?id=), or the page after the login.
 func (p person) follow(ctx context.Context, got answer) (Login, error) {
 	login := Login{Status: got.status, Token: p.hasSession()}
 	flowID, err := locationValue(got, "flow")
@@ -195,7 +194,7 @@ func (p person) read(ctx context.Context, path string, query url.Values, into an
 	return json.Unmarshal(body, into)
 }
 
-// locationValue is a query value of the address an answer redirects to.
+// locationValue returns a query value of the URL that an answer redirects to.
 func locationValue(got answer, name string) (string, error) {
 	if got.location == "" {
 		return "", nil

@@ -11,26 +11,26 @@ import (
 // with --dev.
 const lowestBcryptCost = 4
 
-// places are the values of kratos.yml.example that belong to a machine and not
-// to the configuration: all that a test replaces in it.
+// places are the values of kratos.yml.example that depend on the machine. A test replaces
+// only these.
 type places struct {
 	dsn        string
 	publicPort int
 	adminPort  int
-	// publicBaseURL empty: where the public API listens
+	// publicBaseURL may be empty: the URL that the public API listens on
 	publicBaseURL string
 	schemaURL     string
 	hookURL       string // empty: the example's
-	// afterLoginURL empty: no hook after logins
+	// afterLoginURL may be empty: no after-login hook
 	afterLoginURL string
 	hookKey       string // empty: the example's
 	cookieSecret  string
 	cipherSecret  string // 32 characters
 }
 
-// derive makes a kratos.yml out of the shipped example. A value is replaced
-// only where the example has one, so that the tests run what is shipped; edit,
-// if not nil, then changes what it likes.
+// derive makes a kratos.yml from the shipped example. It replaces only values that the
+// example has, so that the tests run what is shipped; edit, if not nil, may then change
+// anything.
 func derive(example []byte, p places, edit func(config map[string]any)) ([]byte, error) {
 	var config map[string]any
 	if err := yaml.Unmarshal(example, &config); err != nil {
@@ -92,7 +92,7 @@ func (p places) replacements() []replacement {
 	return all
 }
 
-// replace changes a value that exists and refuses to add one.
+// replace changes an existing value. It never adds one.
 func replace(config map[string]any, path string, value any) error {
 	var here any = config
 	steps := strings.Split(path, ".")
@@ -102,7 +102,7 @@ func replace(config map[string]any, path string, value any) error {
 		case map[string]any:
 			next, ok := node[step]
 			if !ok {
-				return fmt.Errorf("no %s in it", path)
+				return fmt.Errorf("%s is missing", path)
 			}
 			if last {
 				node[step] = value
@@ -111,14 +111,14 @@ func replace(config map[string]any, path string, value any) error {
 		case []any:
 			var index int
 			if _, err := fmt.Sscanf(step, "%d", &index); err != nil || index < 0 || index >= len(node) {
-				return fmt.Errorf("no %s in it", path)
+				return fmt.Errorf("%s is missing", path)
 			}
 			if last {
 				node[index] = value
 			}
 			here = node[index]
 		default:
-			return fmt.Errorf("no %s in it", path)
+			return fmt.Errorf("%s is missing", path)
 		}
 	}
 	return nil

@@ -146,9 +146,9 @@ func TestDeriveRefuses(t *testing.T) {
 	example := string(shipped(t, "kratos.yml.example"))
 	for name, c := range map[string]struct{ text, want string }{
 		"no YAML":             {"dsn: [", "parse kratos.yml.example"},
-		"a missing key":       {strings.Replace(example, "\nhashers:", "\nhashes:", 1), "no hashers.bcrypt.cost in it"},
-		"an empty list":       {"dsn: x\nserve: {public: {host: x, port: 1, base_url: x}, admin: {host: x, port: 1, base_url: x}}\nidentity: {schemas: []}", "no identity.schemas.0.url in it"},
-		"a scalar in between": {"dsn: x\nserve: 1", "no serve.public.host in it"},
+		"a missing key":       {strings.Replace(example, "\nhashers:", "\nhashes:", 1), "hashers.bcrypt.cost is missing"},
+		"an empty list":       {"dsn: x\nserve: {public: {host: x, port: 1, base_url: x}, admin: {host: x, port: 1, base_url: x}}\nidentity: {schemas: []}", "identity.schemas.0.url is missing"},
+		"a scalar in between": {"dsn: x\nserve: 1", "serve.public.host is missing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

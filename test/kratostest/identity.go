@@ -11,17 +11,16 @@ import (
 	client "github.com/ory/kratos-client-go"
 )
 
-// NewIdentity is an identity to import, as the bulk import makes them. At most
-// one of Pending, HashedPassword and Password makes sense; Kratos lets Pending
-// win over a hash.
+// NewIdentity is an identity to create, as the bulk import does. Set at most one of Pending,
+// HashedPassword and Password; Kratos prefers Pending over a hash.
 type NewIdentity struct {
-	SchemaID            string // empty: Kratos' default schema
+	SchemaID            string // empty means Kratos' default schema
 	Traits              map[string]any
 	MetadataAdmin       any
 	MetadataPublic      any
 	ExternalID          string // Kratos 25.4 and later; 1.3.1 answers 400
-	State               string // active or inactive; empty: active
-	Pending             bool   // its first login asks the migration hook
+	State               string // active or inactive; empty means active
+	Pending             bool   // its first login calls the migration hook
 	HashedPassword      string
 	Password            string   // in clear; Kratos hashes it
 	Social              []string // social logins, provider:subject
@@ -35,7 +34,7 @@ type Address struct {
 	Verified bool
 }
 
-// Identity is what the admin API shows of an identity.
+// Identity is an identity as the admin API shows it.
 type Identity struct {
 	ID                  string
 	SchemaID            string
@@ -47,7 +46,7 @@ type Identity struct {
 	VerifiableAddresses []Address
 	Identifiers         []string // of the password credential
 	Pending             bool     // the migration flag is set
-	HashedPassword      string   // empty: none
+	HashedPassword      string   // may be empty
 	PasswordUpdatedAt   time.Time
 }
 
@@ -141,10 +140,10 @@ func (k *Kratos) Delete(ctx context.Context, id string) error {
 	return nil
 }
 
-// ErrRefused is what Kratos does not take: it does not fit the schema, for instance.
+// ErrRefused: Kratos refused the identity, for example because of its schema.
 var ErrRefused = errors.New("refused")
 
-// finish adds what Kratos said to an error of the client.
+// finish adds Kratos' answer to an error of the client.
 func finish(response *http.Response, err error) error {
 	if response != nil && response.Body != nil {
 		_ = response.Body.Close()

@@ -24,46 +24,44 @@ const (
 	loopback = "127.0.0.1"
 
 	bootLimit    = 60 * time.Second      // migrations and start, all attempts together
-	bootAttempts = 5                     // a port can be taken between choosing and using it
-	readyTick    = 25 * time.Millisecond // between two questions whether it is up
+	bootAttempts = 5                     // another process may take a chosen port
+	readyTick    = 25 * time.Millisecond // between two readiness checks
 	stopGrace    = 10 * time.Second      // from SIGTERM to SIGKILL
 	callLimit    = 2 * time.Minute       // one HTTP call; Kratos gives up on a hook after 93 s
 	migrateBody  = "SELFSERVICE_METHODS_PASSWORD_CONFIG_MIGRATE_HOOK_CONFIG_BODY"
 )
 
-// Options say what Kratos runs with. The zero value boots the shipped example.
+// Options configure a Kratos. The zero value starts the shipped example.
 type Options struct {
-	// Binary is the Kratos to run; empty means what Binary finds or builds.
+	// Binary is the path of Kratos; empty means the result of Binary.
 	Binary string
-	// Dir holds the configuration and the database, and is kept; starting on it
-	// again finds the identities of before. Empty means a temporary folder,
-	// removed by Stop.
+	// Dir holds the configuration and the database, and is kept, so that a later start
+	// finds the same identities. Empty means a temporary folder, removed by Stop.
 	Dir string
 	// Schema is the identity schema; empty means identity.schema.json.example.
 	Schema []byte
-	// HookURL is what Kratos calls to migrate a password, and HookKey what it
-	// sends as "Authorization: Bearer KEY". Empty means the example's.
+	// HookURL is the URL of the migration hook, and HookKey the key sent as
+	// "Authorization: Bearer KEY". Empty means the example's.
 	HookURL, HookKey string
-	// AfterLoginURL is what Kratos calls after a login with a password, with the
-	// same key. Empty means that it calls nobody.
+	// AfterLoginURL is the URL of the after-login hook, called with the same key. Empty
+	// means no such hook.
 	AfterLoginURL string
 	// MigrateJsonnet is the template of the migration hook's body. Kratos 25.4
 	// and later use it; 1.3.1 ignores it and sends identifier and password.
 	MigrateJsonnet string
-	// PublicBaseURL is serve.public.base_url, with a slash at its end: where browsers
-	// reach the public API. Empty means where it listens.
+	// PublicBaseURL is serve.public.base_url, with a trailing slash. Empty means the URL
+	// that it listens on.
 	PublicBaseURL string
-	// Mailbox receives the mail that Kratos sends. Nil: it stays in the database.
+	// Mailbox receives the mail that Kratos sends. If nil, mail stays in the database.
 	Mailbox *Mailbox
-	// Edit changes the configuration after everything else, to test what an
-	// operator may do to it. Lists are []any, objects map[string]any.
+	// Edit changes the configuration last. Lists are []any, objects map[string]any.
 	Edit func(config map[string]any)
-	// Env is added to Kratos' environment ("NAME=value"), which is otherwise
-	// made from nothing: none of the caller's variables reach it.
+	// Env is added to Kratos' environment ("NAME=value"), which does not inherit the
+	// caller's variables.
 	Env []string
-	// Output receives what Kratos prints, as it prints it, besides Logs.
+	// Output receives Kratos' output as it is printed, in addition to Logs.
 	Output io.Writer
-	// Progress is told about a build of Kratos (see Binary).
+	// Progress receives messages about a build of Kratos (see Binary).
 	Progress io.Writer
 }
 
@@ -72,9 +70,9 @@ type Kratos struct {
 	proc      *process.Process
 	logs      *process.Log
 	publicURL string
-	baseURL   string // serve.public.base_url; empty: it is publicURL
+	baseURL   string // serve.public.base_url; empty if it is publicURL
 	adminURL  string
-	tempDir   string // removed by Stop; empty: none
+	tempDir   string // removed by Stop; may be empty
 	http      *http.Client
 	admin     *client.APIClient
 
@@ -82,9 +80,9 @@ type Kratos struct {
 	stopErr  error
 }
 
-// Start boots Kratos and returns when it answers on both its ports. ctx bounds
-// the boot only: afterwards Kratos runs until Stop. The error of a failed boot
-// ends with what Kratos printed last.
+// Start starts Kratos and returns when it answers on both its ports. ctx bounds the start
+// only: afterwards Kratos runs until Stop. The error of a failed start ends with Kratos'
+// last output.
 func Start(ctx context.Context, opts Options) (*Kratos, error) {
 	b := boot{opts: opts, logs: &process.Log{Tee: opts.Output}}
 	if err := b.prepare(ctx); err != nil {
@@ -99,22 +97,22 @@ func Start(ctx context.Context, opts Options) (*Kratos, error) {
 	return k, nil
 }
 
-// PublicURL is the base of the public API, without a slash at its end.
+// PublicURL is the base URL of the public API, without a trailing slash.
 func (k *Kratos) PublicURL() string { return k.publicURL }
 
-// AdminURL is the base of the admin API, without a slash at its end.
+// AdminURL is the base URL of the admin API, without a trailing slash.
 func (k *Kratos) AdminURL() string { return k.adminURL }
 
-// Logs is everything Kratos has printed so far, its migrations included.
+// Logs is Kratos' output so far, including its migrations.
 func (k *Kratos) Logs() string { return k.logs.String() }
 
 // Pid is Kratos' process id.
 func (k *Kratos) Pid() int { return k.proc.Pid() }
 
-// Done is closed when Kratos has ended, whoever ended it.
+// Done is closed when Kratos has ended.
 func (k *Kratos) Done() <-chan struct{} { return k.proc.Done() }
 
-// Version is what Kratos calls itself; a plain source build says "master".
+// Version is Kratos' own version; a plain source build says "master".
 func (k *Kratos) Version(ctx context.Context) (string, error) {
 	_, body, err := k.get(ctx, k.http, k.adminURL+"/admin/version", nil)
 	if err != nil {
@@ -129,9 +127,8 @@ func (k *Kratos) Version(ctx context.Context) (string, error) {
 	return answer.Version, nil
 }
 
-// Stop ends Kratos within some seconds, whatever it is doing, and removes its
-// temporary folder. It may be called again and answers the same. That Kratos
-// had ended by itself before is an error.
+// Stop ends Kratos within some seconds and removes its temporary folder. It is idempotent.
+// It is an error if Kratos had ended by itself before.
 func (k *Kratos) Stop() error {
 	k.stopOnce.Do(func() {
 		k.http.CloseIdleConnections()
@@ -174,7 +171,7 @@ type boot struct {
 
 func (b *boot) cleanUp() error { return removeFolder(b.tempDir) }
 
-// prepare finds the program and the shipped files and makes the folder.
+// prepare finds the program and the shipped files, and makes the folder.
 func (b *boot) prepare(ctx context.Context) error {
 	root, err := repoRoot()
 	if err != nil {
@@ -287,8 +284,8 @@ func (b *boot) edit(config map[string]any) {
 	}
 }
 
-// command runs Kratos with an environment made from nothing: it would take any
-// variable that is named like one of its settings.
+// command runs Kratos with an environment of its own, because Kratos reads any variable
+// that is named like one of its settings.
 func (b *boot) command(args ...string) process.Command {
 	env := []string{"HOME=" + b.dir, "TMPDIR=" + os.TempDir(), "DSN=" + b.dsn()}
 	if b.opts.MigrateJsonnet != "" {
@@ -335,7 +332,7 @@ func newKratos(proc *process.Process, logs *process.Log, p ports) *Kratos {
 	return k
 }
 
-// randomHex makes 32 characters, as many as Kratos wants of a cipher secret.
+// randomHex returns 32 characters, the length of Kratos' cipher secret.
 func randomHex() string {
 	var raw [16]byte
 	_, _ = rand.Read(raw[:]) // never fails: crypto/rand

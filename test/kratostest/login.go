@@ -10,37 +10,36 @@ import (
 	"time"
 )
 
-// What a person can see of a login; Login.Sees answers one of them, or "other: "
-// and what it was.
+// The results of a login that a user can see, as Login.Sees returns them; any other result
+// begins with "other: ".
 const (
 	SeesSession            = "session"
 	SeesInvalidCredentials = "invalid credentials"
 	SeesUnavailable        = "unavailable"
 )
 
-// invalidCredentials is Kratos' message for an unknown identifier as well as
-// for a wrong password.
+// invalidCredentials is Kratos' message for an unknown identifier and for a wrong password.
 const invalidCredentials = 4000006
 
-// Login is what Kratos answered to one login.
+// Login is Kratos' answer to one login.
 type Login struct {
 	Status     int    // HTTP status of the answer to the submission
-	SessionID  string // empty: no session
+	SessionID  string // empty without a session
 	Token      bool   // a session token, or for browsers a session cookie, came with it
 	IdentityID string
 	Traits     map[string]any // as the answer shows them; not for browsers
 	Messages   []int          // ids of the messages in the form, the form's own before its fields'
 
-	// Of Kratos' error object, where it answered or showed one.
+	// Kratos' error object, if it answered or showed one.
 	ErrorCode   int
 	ErrorReason string
 
 	sessionToken string
 
-	Duration time.Duration // of the submission alone; the hook is called within it
+	Duration time.Duration // of the submission, which includes the call of the hook
 }
 
-// Sees sums up what the person sees, the same for all kinds of clients.
+// Sees summarizes what the user sees, equally for all kinds of clients.
 func (l Login) Sees() string {
 	switch {
 	case l.SessionID != "" && l.Token:
@@ -58,8 +57,8 @@ func (l Login) Sees() string {
 	}
 }
 
-// RequestEdit changes a request of a login before it is sent: the flow's first
-// one and the submission alike.
+// RequestEdit changes a request of a login before it is sent: both the first one and the
+// submission.
 type RequestEdit func(*http.Request)
 
 // WithHeader sets a header on the requests of a login.
@@ -67,8 +66,8 @@ func WithHeader(name, value string) RequestEdit {
 	return func(r *http.Request) { r.Header.Set(name, value) }
 }
 
-// LoginAPI logs in as a native app does: JSON, no cookies. An error means that
-// there was no answer to read; then only Duration is set.
+// LoginAPI logs in as a native app does: JSON, no cookies. After an error, only Duration may
+// be set.
 func (k *Kratos) LoginAPI(ctx context.Context, identifier, password string, edits ...RequestEdit) (Login, error) {
 	p := person{kratos: k, http: k.http, edits: edits}
 	flow, err := p.initFlow(ctx, "/self-service/login/api")
@@ -87,14 +86,14 @@ func (k *Kratos) LoginAPI(ctx context.Context, identifier, password string, edit
 	return login, nil
 }
 
-// person is one client on its way through one login.
+// person is one client in a flow.
 type person struct {
 	kratos *Kratos
 	http   *http.Client
 	edits  []RequestEdit
 }
 
-// flow is the part of a login flow that a client acts upon.
+// flow is the part of a self-service flow that a client uses.
 type flow struct {
 	ID string `json:"id"`
 	UI struct {
@@ -137,7 +136,7 @@ func (f flow) csrfToken() string {
 	return ""
 }
 
-// initFlow begins a flow whose answer is the flow itself.
+// initFlow begins a flow and returns it.
 func (p person) initFlow(ctx context.Context, path string) (flow, error) {
 	request, err := p.request(ctx, http.MethodGet, p.kratos.publicURL+path, "application/json", "")
 	if err != nil {

@@ -17,7 +17,7 @@ type Mailbox struct {
 
 	mu      sync.Mutex
 	codes   map[string]string // recovery codes by address
-	arrived chan struct{}     // closed and renewed with each mail
+	arrived chan struct{}     // closed and replaced with each mail
 }
 
 // NewMailbox returns a mailbox that listens until the test ends.
@@ -30,7 +30,7 @@ func NewMailbox(tb testing.TB) *Mailbox {
 	return m
 }
 
-// ServeHTTP takes one mail, in the form of mailTemplate.
+// ServeHTTP receives one mail, in the format of mailTemplate.
 func (m *Mailbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var mail struct{ To, Code string }
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxAnswer)).Decode(&mail); err != nil {
@@ -44,7 +44,7 @@ func (m *Mailbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.arrived = make(chan struct{})
 }
 
-// code waits for the recovery code that is sent to the address, and takes it.
+// code waits for the recovery code sent to the address, and removes it.
 func (m *Mailbox) code(ctx context.Context, address string) (string, error) {
 	for {
 		m.mu.Lock()
@@ -67,7 +67,7 @@ const mailTemplate = `function(ctx) {
   code: if std.objectHas(ctx.template_data, 'recovery_code') then ctx.template_data.recovery_code else '',
 }`
 
-// deliver makes Kratos post its mail to the mailbox.
+// deliver configures Kratos to post its mail to the mailbox.
 func (m *Mailbox) deliver(config map[string]any) {
 	config["courier"] = map[string]any{
 		"delivery_strategy": "http",

@@ -16,7 +16,7 @@ import (
 // maxAnswer bounds how much of an answer is read.
 const maxAnswer = 16 << 20
 
-var errPortTaken = errors.New("a chosen port was taken by somebody else")
+var errPortTaken = errors.New("another process took a chosen port")
 
 type ports struct{ public, admin int }
 
@@ -24,8 +24,8 @@ func baseURL(port int) string {
 	return "http://" + net.JoinHostPort(loopback, strconv.Itoa(port))
 }
 
-// freePorts chooses two ports by opening and closing them. Somebody else may
-// take one before Kratos does: see awaitReady.
+// freePorts chooses two ports by opening and closing them. Another process may take one
+// before Kratos does: see awaitReady.
 func freePorts(ctx context.Context) (ports, error) {
 	var chosen [2]int
 	for i := range chosen {
@@ -36,15 +36,15 @@ func freePorts(ctx context.Context) (ports, error) {
 		defer func() { _ = listener.Close() }() // both stay open until both are chosen
 		address, ok := listener.Addr().(*net.TCPAddr)
 		if !ok {
-			return ports{}, fmt.Errorf("choose a port: odd address %s", listener.Addr())
+			return ports{}, fmt.Errorf("choose a port: unexpected address %s", listener.Addr())
 		}
 		chosen[i] = address.Port
 	}
 	return ports{public: chosen[0], admin: chosen[1]}, nil
 }
 
-// awaitReady returns nil once this very Kratos answers on both ports, and
-// errPortTaken where another program has one of them.
+// awaitReady returns nil once this Kratos answers on both ports, and errPortTaken if
+// another process has one of them.
 func (k *Kratos) awaitReady(ctx context.Context) error {
 	ticker := time.NewTicker(readyTick)
 	defer ticker.Stop()
@@ -65,7 +65,7 @@ func (k *Kratos) awaitReady(ctx context.Context) error {
 			if !errors.As(err, &gone) {
 				return err
 			}
-			// Ours went away, or was not there yet: the next round tells which.
+			// Ours has ended, or is not up yet: the next round tells.
 		}
 	}
 }
@@ -75,9 +75,8 @@ func (k *Kratos) ready(ctx context.Context, address string) bool {
 	return err == nil && status == http.StatusOK
 }
 
-// checkOurs guards against another Kratos on a port of ours, while our own is
-// still finding out that it cannot have it: each of Kratos' ports redirects
-// what belongs to the other one there.
+// checkOurs detects another Kratos on one of the ports: each port redirects requests for the
+// other API to the other port.
 func (k *Kratos) checkOurs(ctx context.Context) error {
 	public := k.publicURL
 	if k.baseURL != "" {
@@ -98,7 +97,7 @@ func (k *Kratos) checkOurs(ctx context.Context) error {
 	return nil
 }
 
-// redirect is where address redirects to, or empty.
+// redirect returns the target that address redirects to, or empty.
 func (k *Kratos) redirect(ctx context.Context, address string) (string, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
@@ -113,7 +112,7 @@ func (k *Kratos) redirect(ctx context.Context, address string) (string, error) {
 	return response.Header.Get("Location"), nil
 }
 
-// get reads one address as JSON. Any status is an answer, not an error.
+// get reads a URL as JSON. No status is an error.
 func (k *Kratos) get(ctx context.Context, via *http.Client, address string, query url.Values) (int, []byte, error) {
 	if len(query) > 0 {
 		address += "?" + query.Encode()
@@ -127,7 +126,7 @@ func (k *Kratos) get(ctx context.Context, via *http.Client, address string, quer
 	return answer.status, answer.body, err
 }
 
-// answer is an HTTP response, read to its end.
+// answer is an HTTP response with its whole body.
 type answer struct {
 	status   int
 	location string
@@ -147,7 +146,7 @@ func send(via *http.Client, request *http.Request) (answer, error) {
 	return answer{status: response.StatusCode, location: response.Header.Get("Location"), body: body}, nil
 }
 
-// reached is an address below serve.public.base_url as it is reached from here.
+// reached maps a URL below serve.public.base_url to the URL that Kratos listens on.
 func (k *Kratos) reached(address string) string {
 	if path, ok := strings.CutPrefix(address, k.baseURL); ok && k.baseURL != "" {
 		return k.publicURL + "/" + path

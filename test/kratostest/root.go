@@ -12,9 +12,7 @@ import (
 // moduleName is the module that ships kratos.yml.example, as its go.mod has it.
 const moduleName = "ferry"
 
-// repoRoot is the folder of ferry's go.mod, searched upwards from the working
-// directory: a test's is its package's folder, the demo's the folder it is
-// started from.
+// repoRoot finds the folder of ferry's go.mod, upwards from the working directory.
 func repoRoot() (string, error) {
 	start, err := os.Getwd()
 	if err != nil {

@@ -2,8 +2,8 @@ package kratostest
 
 import "testing"
 
-// Run boots Kratos for a test and stops it with the test. When the test fails,
-// the end of what Kratos printed is in its log.
+// Run starts Kratos for a test and stops it when the test ends. If the test fails, the end
+// of Kratos' output is logged.
 func Run(tb testing.TB, opts Options) *Kratos {
 	tb.Helper()
 	if opts.Progress == nil {
@@ -11,11 +11,11 @@ func Run(tb testing.TB, opts Options) *Kratos {
 	}
 	k, err := Start(tb.Context(), opts)
 	if err != nil {
-		tb.Fatalf("boot kratos: %v", err)
+		tb.Fatalf("start kratos: %v", err)
 	}
 	tb.Cleanup(func() {
 		if tb.Failed() {
-			tb.Logf("kratos printed at last:\n%s", k.logs.Tail(20))
+			tb.Logf("end of kratos' output:\n%s", k.logs.Tail(20))
 		}
 		if err := k.Stop(); err != nil {
 			tb.Errorf("stop kratos: %v", err)
