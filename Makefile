@@ -1,7 +1,7 @@
 # The main targets: `make demo` shows ferry at work, `make test` runs all checks.
 
 .DEFAULT_GOAL := help
-.PHONY: help build kratos demo test prereqs vet lint unit fuzz hostile bench readme clean
+.PHONY: help build kratos demo test prereqs prereqs-demo vet lint unit fuzz hostile bench readme clean
 
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -22,7 +22,7 @@ build: ## ferry, auth0sim and demo, into build/
 kratos: ## build Kratos from its module (two minutes, once)
 	$(GO) run ./test/kratostest/build
 
-demo: prereqs build kratos ## migrate some users, narrated; KEEP=1 leaves everything running
+demo: prereqs-demo build kratos ## migrate some users, narrated; KEEP=1 leaves everything running
 	@exec build/demo
 
 test: ## all checks: build, linters, all tests with the race detector, fuzzing
@@ -42,6 +42,9 @@ test: ## all checks: build, linters, all tests with the race detector, fuzzing
 	@$(MAKE) --no-print-directory hostile
 	$(HEADING) 'fuzz'
 	@$(MAKE) --no-print-directory fuzz
+
+prereqs-demo:
+	@sh scripts/prereqs.sh demo
 
 prereqs: ## check the prerequisites; as root on Debian, install them
 	@sh scripts/prereqs.sh

@@ -1,19 +1,22 @@
 #!/bin/sh
-# What building and testing ferry needs besides Go modules. Checks all of it;
-# on Debian, as root, installs what is missing; anywhere else prints the one
-# line to run, and fails. Nothing is ever left out because it is missing.
+# Checks what building and testing ferry needs besides Go modules. On Debian, as
+# root, it installs what is missing; elsewhere it prints what to install, and
+# fails. With the argument demo, it checks only what the demo needs.
 set -eu
 cd "$(dirname "$0")/.."
 
-# One line each: Debian package, then how its presence shows, a command on the
-# PATH or (with a slash) a file. Add a line when a test needs something new.
+# One line each: Debian package, then the sign of its presence: a command on the
+# PATH, a file (with a slash), or a check_ function. Add a line when a test needs
+# something new.
 packages='
-gcc             gcc
-libc6-dev       /usr/include/stdlib.h
+gcc             check_compiler
+libc6-dev       check_compiler
 make            make
-ca-certificates /etc/ssl/certs/ca-certificates.crt
-redis-server    redis-server
+ca-certificates check_certificates
 '
+[ "${1:-}" = demo ] || packages="$packages
+redis-server    redis-server
+"
 
 go_minor=26 # as in go.mod
 
@@ -22,14 +25,27 @@ fail() {
 	exit 1
 }
 
+# Compiles C: where compiler and headers are differs between systems.
+check_compiler() {
+	printf '#include <stdlib.h>\nint main(void) { return 0; }\n' |
+		$(go env CC) -x c -o /dev/null - >/dev/null 2>&1
+}
+
+# The places where Go looks for the system's certificate authorities.
+check_certificates() {
+	[ "$(uname)" != Linux ] || cat /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt \
+		/etc/ssl/ca-bundle.pem /etc/ssl/cert.pem 2>/dev/null | grep -q .
+}
+
 present() {
 	case $1 in
+	check_*) "$1" ;;
 	*/*) [ -e "$1" ] ;;
 	*) command -v "$1" >/dev/null 2>&1 ;;
 	esac
 }
 
-# Prints the packages whose sign is not there, on one line.
+# Prints the missing packages on one line.
 missing() {
 	printf '%s' "$packages" | while read -r package sign; do
 		[ -z "$package" ] || present "$sign" || printf ' %s' "$package"
@@ -39,7 +55,7 @@ missing() {
 check_go() {
 	command -v go >/dev/null 2>&1 ||
 		fail "Go is not on the PATH: install Go 1.$go_minor or newer from https://go.dev/dl/ (distributions' packages are older)"
-	# Asked inside the module, go answers for the toolchain that it will use.
+	# Inside the module, this is the version of the toolchain that go will use.
 	version=$(go env GOVERSION) || fail "go cannot use this module; see its message above"
 	minor=$(printf '%s\n' "$version" | sed -n 's/.*go1\.\([0-9][0-9]*\).*/\1/p')
 	[ "${minor:-0}" -ge "$go_minor" ] ||
@@ -50,12 +66,12 @@ check_go() {
 check_packages() {
 	lacking=$(missing)
 	if [ -z "$lacking" ]; then
-		printf 'packages: all there\n'
+		printf 'packages: complete\n'
 		return
 	fi
 	install="apt-get install -qq -y --no-install-recommends$lacking"
 	if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
-		fail "missing:$lacking. On Debian, run: sudo apt-get update && sudo $install (elsewhere, install what gives you the same)"
+		fail "missing:$lacking. On Debian, run: sudo apt-get update && sudo $install (elsewhere, install the equivalent)"
 	fi
 	printf 'packages: missing:%s; installing\n' "$lacking"
 	apt-get update -qq
