@@ -8,6 +8,7 @@ import (
 
 	"ferry/kratos"
 	"ferry/mapping"
+	"ferry/provenance"
 )
 
 // identity checks the state of the identity and of its password.
@@ -34,7 +35,7 @@ func (q *userCheck) identity(r kratos.Record) {
 // password reports the origin of the identity's password.
 func (q *userCheck) password(r kratos.Record) {
 	const form = "2006-01-02 15:04 MST"
-	at, crossed := r.MigratedAt()
+	at, crossed := provenance.MigratedAt(r.MetadataAdmin)
 	end, finished := r.FinishedAt()
 	switch {
 	case finished:
@@ -42,9 +43,9 @@ func (q *userCheck) password(r kratos.Record) {
 			"`ferry finish` ended the migration for this identity on %s: passwords at Auth0 no longer work", end.UTC().Format(form)))
 	case crossed:
 		q.note("crossed", ok("migrated on %s by the hook: the password at Auth0 works, unless it was changed at Kratos since", at.UTC().Format(form)))
-	case r.ImportedAs() == "created_hash":
+	case provenance.ImportOf(r.MetadataAdmin).As == "created_hash":
 		q.note("imported_hash", ok("imported with the hash that Auth0 exported: the password at that time works, unless it was changed at Kratos since"))
-	case r.ImportedAs() == "created_pending":
+	case provenance.ImportOf(r.MetadataAdmin).As == "created_pending":
 		q.note("own_password", ok("Kratos has a password, and no migration is recorded. Either it was set at Kratos, by recovery or in the settings: "+
 			"then the password at Auth0 does not work. Or it migrated while Kratos had no after-login hook"))
 	default:

@@ -13,8 +13,10 @@ import (
 	"time"
 
 	"ferry/hook"
+	"ferry/jsonpatch"
 	"ferry/kratos"
 	"ferry/outcome"
+	"ferry/provenance"
 	"ferry/secret"
 	"ferry/state"
 )
@@ -28,7 +30,7 @@ type fakeRecords struct {
 	mu      sync.Mutex
 	record  kratos.Record
 	reads   int
-	patches [][]kratos.Op
+	patches [][]jsonpatch.Op
 	errs    []error // of the next patches
 	read    func()
 	hangs   bool // the first read
@@ -38,7 +40,7 @@ type fakeRecords struct {
 
 func newRecords() *fakeRecords {
 	return &fakeRecords{record: kratos.Record{
-		Identity: kratos.Identity{ID: aliceID, Active: true, Binding: kratos.Binding{Subjects: []string{aliceSub}}},
+		Identity: kratos.Identity{ID: aliceID, Active: true, Binding: provenance.Binding{Subjects: []string{aliceSub}}},
 		SchemaID: "person", Traits: map[string]any{"email": stored}, HasPassword: true,
 		MetadataAdmin: map[string]any{"auth0": map[string]any{"user_id": aliceSub}},
 		Addresses:     []kratos.Address{{Value: stored, Via: "email"}},
@@ -60,7 +62,7 @@ func (r *fakeRecords) Read(ctx context.Context, _ string) (kratos.Record, error)
 	return r.record, nil
 }
 
-func (r *fakeRecords) Patch(_ context.Context, _ string, ops []kratos.Op) (kratos.Record, error) {
+func (r *fakeRecords) Patch(_ context.Context, _ string, ops []jsonpatch.Op) (kratos.Record, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.patches = append(r.patches, ops)

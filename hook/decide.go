@@ -11,6 +11,7 @@ import (
 	"ferry/identifier"
 	"ferry/kratos"
 	"ferry/outcome"
+	"ferry/provenance"
 	"ferry/state"
 	"ferry/upstream"
 )
@@ -149,7 +150,7 @@ func verifiedAs(p upstream.Profile, typed string) bool {
 
 // realm is the connection to send an identity's password to: the one it records, or the
 // first of the Realms. It is false if the recorded one is not among the Realms.
-func (h *Handler) realm(b kratos.Binding) (string, bool) {
+func (h *Handler) realm(b provenance.Binding) (string, bool) {
 	switch {
 	case len(h.opts.Realms) == 0:
 		return "", true

@@ -20,6 +20,7 @@ import (
 	"ferry/kratos"
 	"ferry/mapping"
 	"ferry/outcome"
+	"ferry/provenance"
 	"ferry/secret"
 	"ferry/state"
 	"ferry/test/process"
@@ -99,7 +100,7 @@ func (f *fakes) asked() int {
 func alice() *fakes {
 	return &fakes{
 		records:  newRecords(),
-		identity: kratos.Identity{ID: aliceID, Active: true, Pending: true, Binding: kratos.Binding{Subjects: []string{aliceSub}}},
+		identity: kratos.Identity{ID: aliceID, Active: true, Pending: true, Binding: provenance.Binding{Subjects: []string{aliceSub}}},
 		profile:  upstream.Profile{Subject: aliceSub, Email: stored, EmailVerified: true},
 	}
 }

@@ -9,8 +9,10 @@ import (
 
 	"go.uber.org/zap"
 
+	"ferry/jsonpatch"
 	"ferry/kratos"
 	"ferry/mapping"
+	"ferry/provenance"
 	"ferry/state"
 )
 
@@ -35,7 +37,7 @@ const (
 // records reads and writes identities.
 type records interface {
 	Read(ctx context.Context, id string) (kratos.Record, error)
-	Patch(ctx context.Context, id string, ops []kratos.Op) (kratos.Record, error)
+	Patch(ctx context.Context, id string, ops []jsonpatch.Op) (kratos.Record, error)
 	Schema(ctx context.Context, schemaID string) ([]byte, error)
 }
 
@@ -238,11 +240,7 @@ func (s *profileSyncer) patch(ctx context.Context, before kratos.Record, handoff
 		if len(result.Ops) == 0 {
 			break
 		}
-		ops := make([]kratos.Op, len(result.Ops))
-		for i, op := range result.Ops {
-			ops[i] = kratos.Op{Op: op.Op, Path: op.Path, Value: op.Value}
-		}
-		if record, err = s.Records.Patch(ctx, handoff.IdentityID, ops); err != nil {
+		if record, err = s.Records.Patch(ctx, handoff.IdentityID, result.Ops); err != nil {
 			if without != nil && isFinal(err) {
 				err = fmt.Errorf("%w; %w", err, without)
 			}
@@ -279,12 +277,12 @@ func (s *profileSyncer) changes(ctx context.Context, before kratos.Record, hando
 		without = unmappable(err)
 		mapped, schema = mapping.Identity{VerifiedAddresses: s.Rules.Verified(profile)}, nil
 	}
-	marks := map[string]any{"ferry": s.Version, "migrated_at": handoff.MatchedAt.UTC().Format(time.RFC3339)}
-	result, err = mapping.Merge(schema, current(before), profile, mapped, s.Rules, marks)
+	notes := provenance.Content{Ferry: s.Version, MigratedAt: handoff.MatchedAt}
+	result, err = mapping.Merge(schema, current(before), profile, mapped, s.Rules, notes)
 	var invalid *mapping.InvalidError
 	if errors.As(err, &invalid) { // the identity's own traits no longer fit the schema
 		without = unmappable(err)
-		result, err = mapping.Merge(nil, current(before), profile, mapped, s.Rules, marks)
+		result, err = mapping.Merge(nil, current(before), profile, mapped, s.Rules, notes)
 	}
 	if err != nil {
 		return mapping.Result{}, nil, unmappable(err)

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
+	"ferry/jsonpatch"
 	"ferry/kratos"
 	"ferry/mapping"
 	"ferry/state"
@@ -24,7 +25,7 @@ func (r oneRecord) Read(context.Context, string) (kratos.Record, error) {
 	return kratos.Record{SchemaID: "person", HasPassword: true}, r.err
 }
 
-func (r oneRecord) Patch(ctx context.Context, id string, _ []kratos.Op) (kratos.Record, error) {
+func (r oneRecord) Patch(ctx context.Context, id string, _ []jsonpatch.Op) (kratos.Record, error) {
 	return r.Read(ctx, id)
 }
 

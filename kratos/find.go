@@ -71,7 +71,7 @@ func readIdentity(text []byte, id, identifier string) (Identity, error) {
 		return Identity{}, invalidResponse("no_credential_config")
 	}
 	identity := record.Identity
-	identity.Lists, identity.Binding = found.lists(identifier), found.binding()
+	identity.Lists, identity.Binding = found.lists(identifier), found.MetadataAdmin.Binding(found.ExternalID)
 	identity.Identifier = storedForm(record.Identifiers, identifier)
 	identity.Trait = traitOf(found.Traits.value, identity.Identifier)
 	return identity, nil

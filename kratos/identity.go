@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"maps"
-	"regexp"
 	"slices"
 
 	"ferry/identifier"
+	"ferry/provenance"
 	"ferry/secret"
 	"ferry/strictjson"
 )
@@ -30,21 +30,7 @@ type Identity struct {
 	// where none normalises to it.
 	Trait string
 	// Binding are the Auth0 users that the identity was imported from.
-	Binding Binding
-}
-
-// Binding is what an identity records of where it came from, in
-// metadata_admin.auth0: user_id, user_ids and connection.
-type Binding struct {
-	// Subjects are the Auth0 user ids, byte for byte, each once; none: unbound.
-	Subjects []string
-	// Connection is the Auth0 connection that holds the password; empty: not recorded.
-	Connection string
-}
-
-// Has reports whether the identity was imported from this Auth0 user.
-func (b Binding) Has(subject string) bool {
-	return subject != "" && slices.Contains(b.Subjects, subject)
+	Binding provenance.Binding
 }
 
 // identityJSON is the part of Kratos' identity that a login is decided by. Pointers
@@ -52,13 +38,7 @@ func (b Binding) Has(subject string) bool {
 type identityJSON struct {
 	coreJSON
 
-	MetadataAdmin *struct {
-		Auth0 *struct {
-			UserID     *string   `json:"user_id"`
-			UserIDs    *[]string `json:"user_ids"`
-			Connection string    `json:"connection"`
-		} `json:"auth0"`
-	} `json:"metadata_admin"`
+	MetadataAdmin *provenance.Admin `json:"metadata_admin"`
 }
 
 // coreJSON is what Kratos itself makes of an identity.
@@ -107,7 +87,7 @@ func (c configJSON) pending() bool { return c.useHook && c.hashedPassword.Empty(
 
 // opaque are the parts of an identity that hold people's and operators' own data.
 func opaque() []string {
-	return []string{"traits", "metadata_public", "user_metadata", "app_metadata"}
+	return append([]string{"traits", "metadata_public"}, provenance.Opaque()...)
 }
 
 // own is what people or operators put into an identity. Its numbers are [json.Number],
@@ -153,37 +133,4 @@ func traitOf(traits any, normalized string) string {
 		}
 	}
 	return ""
-}
-
-// subjectForm is an Auth0 user id: the provider, then the id at that provider.
-var subjectForm = regexp.MustCompile(`^[a-z0-9-]+\|.`)
-
-// binding collects the recorded users. external_id counts only where neither
-// user_id nor user_ids is there, and only in the form of an Auth0 user id.
-func (i identityJSON) binding() Binding {
-	var b Binding
-	recorded := false
-	if i.MetadataAdmin != nil && i.MetadataAdmin.Auth0 != nil {
-		auth0 := i.MetadataAdmin.Auth0
-		b.Connection = auth0.Connection
-		if auth0.UserID != nil {
-			recorded = true
-			b.Subjects = append(b.Subjects, *auth0.UserID)
-		}
-		if auth0.UserIDs != nil {
-			recorded = true
-			b.Subjects = append(b.Subjects, *auth0.UserIDs...)
-		}
-	}
-	if !recorded && subjectForm.MatchString(i.ExternalID) {
-		b.Subjects = append(b.Subjects, i.ExternalID)
-	}
-	var each []string // user_ids lists user_id too
-	for _, subject := range b.Subjects {
-		if subject != "" && !slices.Contains(each, subject) {
-			each = append(each, subject)
-		}
-	}
-	b.Subjects = each
-	return b
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"ferry/jsonpatch"
 	"ferry/outcome"
 )
 
@@ -115,7 +116,7 @@ func TestRateLimitIsWaitedForByEveryCall(t *testing.T) {
 		"owners": {`[]`, func(ctx context.Context, c *Client) error { _, err := c.Owners(ctx, "kim@example.org"); return err }},
 		"exist":  {`[]`, func(ctx context.Context, c *Client) error { _, err := c.Exist(ctx, []string{id}); return err }},
 		"patch": {limitedIdentity, func(ctx context.Context, c *Client) error {
-			_, err := c.Patch(ctx, id, []Op{{Op: "add", Path: "/traits/name", Value: "Kim"}})
+			_, err := c.Patch(ctx, id, []jsonpatch.Op{{Op: "add", Path: "/traits/name", Value: "Kim"}})
 			return err
 		}},
 		"schema":  {`{}`, func(ctx context.Context, c *Client) error { _, err := c.Schema(ctx, "preset://email"); return err }},

@@ -3,12 +3,15 @@ package kratos
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"slices"
 	"time"
 
 	client "github.com/ory/kratos-client-go"
 
+	"ferry/jsonpatch"
+	"ferry/provenance"
 	"ferry/secret"
 	"ferry/strictjson"
 )
@@ -57,11 +60,17 @@ type Address struct {
 	Verified bool   `json:"verified"`
 }
 
-// Op is one operation of a JSON patch (RFC 6902): add or replace.
-type Op struct {
-	Op    string
-	Path  string
-	Value any
+// FinishedAt returns when `ferry finish` ended the pending state. It reports false if finish
+// did not, or if the user has set a password since: otherwise only recovery lets them in.
+func (r Record) FinishedAt() (time.Time, bool) {
+	note, noted := provenance.FinishOf(r.MetadataAdmin)
+	return note.At, noted && r.HasPassword && hex.EncodeToString(r.PasswordDigest[:]) == note.PasswordSHA256
+}
+
+// Finished reports whether FinishedAt does.
+func (r Record) Finished() bool {
+	_, finished := r.FinishedAt()
+	return finished
 }
 
 // Read returns an identity as it is now. That it has no password, or not even the
@@ -90,7 +99,7 @@ func (c *Client) readText(ctx context.Context, id string) ([]byte, error) {
 // Patch changes an identity and returns it as it is then. Kratos writes the whole
 // identity anew, credentials too: compute ops from a fresh Read, and compare
 // PasswordDigest.
-func (c *Client) Patch(ctx context.Context, id string, ops []Op) (Record, error) {
+func (c *Client) Patch(ctx context.Context, id string, ops []jsonpatch.Op) (Record, error) {
 	patch := make([]client.JsonPatch, len(ops))
 	for i, op := range ops {
 		patch[i] = client.JsonPatch{Op: op.Op, Path: op.Path, Value: op.Value}
@@ -150,7 +159,7 @@ func strictRecord(text []byte) (Record, error) {
 	if err != nil {
 		return Record{}, err
 	}
-	record.Binding = login.binding()
+	record.Binding = login.MetadataAdmin.Binding(login.ExternalID)
 	record.Traits, record.MetadataPublic, record.MetadataAdmin = rest.Traits.value, rest.MetadataPublic.value, rest.MetadataAdmin.value
 	return record, nil
 }

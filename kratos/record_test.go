@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"ferry/jsonpatch"
 	"ferry/kratos"
 	"ferry/secret"
 )
@@ -97,7 +98,7 @@ func TestOwnNumbers(t *testing.T) {
 
 func TestPatch(t *testing.T) {
 	c, seen := whole(t, nil)
-	got, err := c.Patch(t.Context(), id, []kratos.Op{{Op: "add", Path: "/traits/name", Value: "Kim"}, {Op: "replace", Path: "/verifiable_addresses/0/verified", Value: true}, {Op: "add", Path: "/metadata_public/plan"}})
+	got, err := c.Patch(t.Context(), id, []jsonpatch.Op{{Op: "add", Path: "/traits/name", Value: "Kim"}, {Op: "replace", Path: "/verifiable_addresses/0/verified", Value: true}, {Op: "add", Path: "/metadata_public/plan"}})
 	if err != nil || got.ID != id {
 		t.Fatalf("%+v, %v", got, err)
 	}
@@ -115,7 +116,7 @@ func TestPatchFaults(t *testing.T) {
 			w.WriteHeader(status)
 			_, _ = io.WriteString(w, `{"error":{"message":"kim@example.org"}}`)
 		})
-		_, err := c.Patch(t.Context(), id, []kratos.Op{{Op: "add", Path: "/traits/name", Value: "Kim"}})
+		_, err := c.Patch(t.Context(), id, []jsonpatch.Op{{Op: "add", Path: "/traits/name", Value: "Kim"}})
 		var fault *kratos.Error
 		if !errors.As(err, &fault) || fault.Final() != final || fault.Status != status || strings.Contains(err.Error(), "kim@") {
 			t.Errorf("%d: %v", status, err)
@@ -132,31 +133,5 @@ func TestSchema(t *testing.T) {
 	}
 	if (*seen)[2] != "public /schemas/person " {
 		t.Errorf("%q", *seen)
-	}
-}
-
-// TestOrigin: what the import and the after-login hook noted, whatever else stands there.
-func TestOrigin(t *testing.T) {
-	t.Parallel()
-	crossed := time.Date(2026, 5, 6, 7, 8, 9, 0, time.UTC)
-	for name, c := range map[string]struct {
-		auth0 any
-		at    time.Time
-		as    string
-	}{
-		"nothing":    {nil, time.Time{}, ""},
-		"both":       {map[string]any{"migrated_at": "2026-05-06T07:08:09Z", "import": map[string]any{"as": "created_pending"}}, crossed, "created_pending"},
-		"not a date": {map[string]any{"migrated_at": "soon", "import": map[string]any{"as": 7}}, time.Time{}, ""},
-		"not texts":  {map[string]any{"migrated_at": 7, "import": "created_hash"}, time.Time{}, ""},
-		"a list":     {[]any{1}, time.Time{}, ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			record := kratos.Record{MetadataAdmin: map[string]any{"auth0": c.auth0}}
-			at, noted := record.MigratedAt()
-			if !at.Equal(c.at) || noted == c.at.IsZero() || record.ImportedAs() != c.as {
-				t.Errorf("got %v, %v, %q", at, noted, record.ImportedAs())
-			}
-		})
 	}
 }

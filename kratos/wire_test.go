@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"ferry/jsonpatch"
 	"ferry/kratos"
 	"ferry/outcome"
 	"ferry/test/faultyhttp"
@@ -70,11 +71,11 @@ func TestEveryCallEnds(t *testing.T) {
 			return err
 		}},
 		"patch": {func(r *http.Request) bool { return r.Method == http.MethodPatch }, func(ctx context.Context, c *kratos.Client) error {
-			_, err := c.Patch(ctx, wireID, []kratos.Op{{Op: "add", Path: "/metadata_admin/x", Value: 1}})
+			_, err := c.Patch(ctx, wireID, []jsonpatch.Op{{Op: "add", Path: "/metadata_admin/x", Value: 1}})
 			return err
 		}},
 		"patch, the identity": {get, func(ctx context.Context, c *kratos.Client) error {
-			_, err := c.Patch(ctx, wireID, []kratos.Op{{Op: "add", Path: "/metadata_admin/x", Value: 1}})
+			_, err := c.Patch(ctx, wireID, []jsonpatch.Op{{Op: "add", Path: "/metadata_admin/x", Value: 1}})
 			return err
 		}},
 		"schemas": {func(r *http.Request) bool { return r.URL.Path == "/schemas" }, func(ctx context.Context, c *kratos.Client) error {

@@ -39,8 +39,8 @@ func (all handleNodes) collect(value any, into *[]Handle) {
 	case string:
 		all.add(value, into)
 	case json.Number, float64, int, int64:
-		if text, ok := number(value); ok {
-			all.add(text.String(), into)
+		if text, err := json.Marshal(value); err == nil {
+			all.add(string(text), into)
 		}
 	case []any:
 		for i, element := range value {

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-jsonnet"
 	"github.com/google/go-jsonnet/ast"
 
+	"ferry/provenance"
 	"ferry/strictjson"
 )
 
@@ -212,7 +213,7 @@ func readIdentity(fields map[string]any) (Identity, error) {
 	if identity.Traits == nil {
 		return Identity{}, errors.New("identity.traits is missing")
 	}
-	if _, ok := identity.MetadataAdmin[keyAuth0]; ok {
+	if _, ok := identity.MetadataAdmin[provenance.Key]; ok {
 		return Identity{}, errors.New("identity.metadata_admin.auth0 is ferry's own: take another key")
 	}
 	return identity, nil

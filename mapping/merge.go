@@ -7,6 +7,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"ferry/jsonpatch"
+	"ferry/provenance"
 )
 
 // Current is the identity as it was just read from Kratos.
@@ -27,7 +30,7 @@ type CurrentAddress struct {
 // Result is what a merge found.
 type Result struct {
 	// Ops are the changes; none: there is nothing to write.
-	Ops []Op
+	Ops []jsonpatch.Op
 	// Dropped are the traits, by dotted path, that the schema refuses with the value
 	// that the mapper made.
 	Dropped []string
@@ -41,40 +44,47 @@ type Result struct {
 
 // Merge computes what to change on an identity so that it has what the mapper made of
 // the profile, as far as the rules let it. Nothing is removed, no credential touched,
-// and the binding, metadata_admin.auth0.user_id and user_ids, never changes.
+// and the binding never changes.
 //
 //   - Traits follow the rules' policies. Those that are identifiers or addresses are
 //     filled only with what is verified and trusted, and never overwritten. The
 //     result satisfies the schema: what does not is dropped, trait by trait.
 //   - The mapper's metadata is written over what is there, key by key; other keys stay.
-//   - app_metadata and user_metadata stand whole in metadata_admin.auth0, beside the
-//     marks, which are the caller's keys there.
+//   - Auth0's metadata and the caller's notes are written into metadata_admin.auth0: see
+//     [provenance.Update].
 //   - Addresses are marked as verified, never the reverse, where mapper, profile and
 //     rules agree.
 //
 // Without a schema (nil) no trait is changed, because nothing tells identifiers from
-// other traits; metadata, marks and addresses are as above.
+// other traits; metadata, notes and addresses are as above.
 //
 // An [InvalidError] means that the identity's own traits do not satisfy the schema, so
 // that Kratos would refuse any change. Arguments are not changed; the operations share
 // values with them.
-func Merge(schema *Schema, current Current, profile Profile, mapped Identity, rules Rules, marks map[string]any) (Result, error) {
+func Merge(schema *Schema, current Current, profile Profile, mapped Identity, rules Rules, notes provenance.Content) (Result, error) {
 	m := merger{schema: schema, current: current, rules: rules, verified: rules.Verified(profile)}
 	traits, err := m.traits(mapped.Traits)
 	if err != nil {
 		return Result{}, fmt.Errorf("merge: %w", err)
 	}
-	admin, replaceWhole, err := adminMetadata(current.MetadataAdmin, profile, mapped.MetadataAdmin, marks)
+	admin, err := adminMetadata(current.MetadataAdmin, mapped.MetadataAdmin, profile.content(notes))
 	if err != nil {
 		return Result{}, fmt.Errorf("merge: %w", err)
 	}
 	m.result.Ops = slices.Concat(
-		diff([]string{"traits"}, current.Traits, traits),
-		diff([]string{"metadata_public"}, current.MetadataPublic, overlay(current.MetadataPublic, mapped.MetadataPublic)),
-		diff([]string{"metadata_admin"}, current.MetadataAdmin, admin, replaceWhole...),
+		jsonpatch.Diff([]string{"traits"}, current.Traits, traits),
+		jsonpatch.Diff([]string{"metadata_public"}, current.MetadataPublic, overlay(current.MetadataPublic, mapped.MetadataPublic)),
+		jsonpatch.Diff([]string{"metadata_admin"}, current.MetadataAdmin, admin, provenance.Pointers()...),
 		m.verify(rules.Trusted(profile, mapped)),
 	)
 	return m.result, nil
+}
+
+// adminMetadata returns the next metadata_admin. A mapper cannot write below ferry's key.
+func adminMetadata(current, mapped map[string]any, content provenance.Content) (map[string]any, error) {
+	mapped = maps.Clone(mapped)
+	delete(mapped, provenance.Key)
+	return provenance.Update(overlay(current, mapped), content)
 }
 
 type merger struct {
@@ -135,7 +145,7 @@ func leaves(path []string, object map[string]any) []proposal {
 // wanted applies the policies, and above them the rule for identifiers and addresses.
 func (m *merger) wanted(p proposal) bool {
 	was, reachable := lookup(m.current.Traits, p.path)
-	if !reachable || equal(was, p.value) {
+	if !reachable || jsonpatch.Equal(was, p.value) {
 		return false
 	}
 	policy := m.rules.policy(p.path)
@@ -201,7 +211,7 @@ func (m *merger) check(traits map[string]any) error {
 	}
 	has := leaves(nil, m.current.Traits)
 	rest, left := m.schema.WithoutPhones(traits, err, func(number string) bool {
-		return !slices.ContainsFunc(has, func(p proposal) bool { return equal(p.value, number) })
+		return !slices.ContainsFunc(has, func(p proposal) bool { return jsonpatch.Equal(p.value, number) })
 	})
 	if len(left) > 0 {
 		err = m.schema.Validate(rest)
@@ -264,8 +274,8 @@ func (m *merger) faults(proposals []proposal) []string {
 }
 
 // verify marks the addresses that are believed to be verified, where they are now.
-func (m *merger) verify(trusted []Address) []Op {
-	var ops []Op
+func (m *merger) verify(trusted []Address) []jsonpatch.Op {
+	var ops []jsonpatch.Op
 	for _, address := range trusted {
 		found := false
 		for i, has := range m.current.Addresses {
@@ -276,8 +286,8 @@ func (m *merger) verify(trusted []Address) []Op {
 			if !has.Verified {
 				at := []string{"verifiable_addresses", strconv.Itoa(i)}
 				ops = append(ops,
-					Op{Op: "replace", Path: pointer(append(at, "verified")...), Value: true},
-					Op{Op: "replace", Path: pointer(append(at, "status")...), Value: "completed"})
+					jsonpatch.Op{Op: "replace", Path: jsonpatch.Pointer(append(at, "verified")...), Value: true},
+					jsonpatch.Op{Op: "replace", Path: jsonpatch.Pointer(append(at, "status")...), Value: "completed"})
 			}
 		}
 		if !found && m.makes(address) {

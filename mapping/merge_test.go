@@ -5,8 +5,11 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
+	"ferry/jsonpatch"
 	"ferry/mapping"
+	"ferry/provenance"
 )
 
 func object(tb testing.TB, text string) map[string]any {
@@ -78,7 +81,7 @@ func TestMergeTraits(t *testing.T) {
 			if c.claims == "" {
 				c.claims = `{}`
 			}
-			result, err := mapping.Merge(person(t), mapping.Current{Traits: object(t, c.current)}, profile(t, c.claims), mapping.Identity{Traits: object(t, c.mapped)}, c.rules, nil)
+			result, err := mapping.Merge(person(t), mapping.Current{Traits: object(t, c.current)}, profile(t, c.claims), mapping.Identity{Traits: object(t, c.mapped)}, c.rules, provenance.Content{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -95,7 +98,7 @@ func TestMergeTraits(t *testing.T) {
 	}
 }
 
-func words(tb testing.TB, ops []mapping.Op) string {
+func words(tb testing.TB, ops []jsonpatch.Op) string {
 	tb.Helper()
 	var out []string
 	for _, op := range ops {
@@ -109,20 +112,20 @@ func TestMergeMetadata(t *testing.T) {
 		public, admin             string // current
 		mappedPublic, mappedAdmin string
 		app, user                 string // JSON of the profile's
-		marks                     map[string]any
+		notes                     provenance.Content
 		ops                       string
 	}{
 		"nothing":               {admin: `{"auth0":{"user_id":"auth0|1"}}`},
 		"nothing, no metadata":  {},
-		"no metadata yet":       {marks: map[string]any{"ferry": "v1"}, app: `{"a":1}`, ops: `add /metadata_admin {"auth0":{"app_metadata":{"a":1},"ferry":"v1"}}`},
-		"no auth0 yet":          {admin: `{"crm":7}`, marks: map[string]any{"ferry": "v1"}, ops: `add /metadata_admin/auth0 {"ferry":"v1"}`},
-		"auth0 is null":         {admin: `{"auth0":null}`, marks: map[string]any{"ferry": "v1"}, ops: `replace /metadata_admin/auth0 {"ferry":"v1"}`},
-		"beside the binding":    {admin: `{"auth0":{"user_id":"auth0|1","user_ids":["auth0|1"],"x":1}}`, marks: map[string]any{"ferry": "v1"}, ops: `add /metadata_admin/auth0/ferry "v1"`},
-		"the same again":        {admin: `{"auth0":{"app_metadata":{"n":1.50},"ferry":"v1","user_metadata":{}}}`, marks: map[string]any{"ferry": "v1"}, app: `{"n":1.5}`, user: `{}`},
+		"no metadata yet":       {notes: provenance.Content{Ferry: "v1"}, app: `{"a":1}`, ops: `add /metadata_admin {"auth0":{"app_metadata":{"a":1},"ferry":"v1"}}`},
+		"no auth0 yet":          {admin: `{"crm":7}`, notes: provenance.Content{Ferry: "v1"}, ops: `add /metadata_admin/auth0 {"ferry":"v1"}`},
+		"auth0 is null":         {admin: `{"auth0":null}`, notes: provenance.Content{Ferry: "v1"}, ops: `replace /metadata_admin/auth0 {"ferry":"v1"}`},
+		"beside the binding":    {admin: `{"auth0":{"user_id":"auth0|1","user_ids":["auth0|1"],"x":1}}`, notes: provenance.Content{Ferry: "v1"}, ops: `add /metadata_admin/auth0/ferry "v1"`},
+		"the same again":        {admin: `{"auth0":{"app_metadata":{"n":1.50},"ferry":"v1","user_metadata":{}}}`, notes: provenance.Content{Ferry: "v1"}, app: `{"n":1.5}`, user: `{}`},
 		"replaced as a whole":   {admin: `{"auth0":{"app_metadata":{"a":1,"b":2}}}`, app: `{"a":1}`, ops: `replace /metadata_admin/auth0/app_metadata {"a":1}`},
 		"not told":              {admin: `{"auth0":{"app_metadata":{"a":1}}}`},
 		"empty, and none there": {admin: `{"auth0":{}}`, app: `{}`, user: `{}`},
-		"a mark moves":          {admin: `{"auth0":{"migrated_at":{"a":1,"b":2}}}`, marks: map[string]any{"migrated_at": map[string]int{"a": 1}}, ops: `replace /metadata_admin/auth0/migrated_at {"a":1}`},
+		"a note changes":        {admin: `{"auth0":{"migrated_at":{"a":1,"b":2}}}`, notes: provenance.Content{MigratedAt: time.Unix(0, 0)}, ops: `replace /metadata_admin/auth0/migrated_at "1970-01-01T00:00:00Z"`},
 		"the mapper's":          {public: `{"plan":"free","x":{"y":1}}`, admin: `{"crm":{"a":1}}`, mappedPublic: `{"plan":"pro","x":{"z":2}}`, mappedAdmin: `{"crm":{"b":2},"auth0":{"user_id":"auth0|2"}}`, ops: `replace /metadata_public/plan "pro" add /metadata_public/x/z 2 add /metadata_admin/crm/b 2`},
 		"the mapper's, new":     {mappedPublic: `{"plan":"pro"}`, mappedAdmin: `{"crm":1}`, ops: `add /metadata_public {"plan":"pro"} add /metadata_admin {"crm":1}`},
 		"names to be escaped":   {public: `{"a/b":{"c~d":1}}`, mappedPublic: `{"a/b":{"c~d":2}}`, ops: `replace /metadata_public/a~1b/c~0d 2`},
@@ -132,7 +135,7 @@ func TestMergeMetadata(t *testing.T) {
 			p.AppMetadata, p.UserMetadata = object(t, c.app), object(t, c.user)
 			current := mapping.Current{MetadataPublic: object(t, c.public), MetadataAdmin: object(t, c.admin)}
 			mapped := mapping.Identity{MetadataPublic: object(t, c.mappedPublic), MetadataAdmin: object(t, c.mappedAdmin)}
-			result, err := mapping.Merge(person(t), current, p, mapped, mapping.Rules{}, c.marks)
+			result, err := mapping.Merge(person(t), current, p, mapped, mapping.Rules{}, c.notes)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -180,15 +183,15 @@ func TestMergeAddresses(t *testing.T) {
 			if c.current == nil {
 				c.current = current
 			}
-			result, err := mapping.Merge(person(t), mapping.Current{Addresses: c.current}, p, mapping.Identity{VerifiedAddresses: c.mapped}, mapping.Rules{TrustVerified: c.trust}, nil)
+			result, err := mapping.Merge(person(t), mapping.Current{Addresses: c.current}, p, mapping.Identity{VerifiedAddresses: c.mapped}, mapping.Rules{TrustVerified: c.trust}, provenance.Content{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			var want []mapping.Op
+			var want []jsonpatch.Op
 			// In the order of the mapper's list: e-mail, then number.
 			for _, n := range strings.Fields(strings.ReplaceAll(c.marked, "0 1", "1 0")) {
-				want = append(want, mapping.Op{Op: "replace", Path: "/verifiable_addresses/" + n + "/verified", Value: true},
-					mapping.Op{Op: "replace", Path: "/verifiable_addresses/" + n + "/status", Value: "completed"})
+				want = append(want, jsonpatch.Op{Op: "replace", Path: "/verifiable_addresses/" + n + "/verified", Value: true},
+					jsonpatch.Op{Op: "replace", Path: "/verifiable_addresses/" + n + "/status", Value: "completed"})
 			}
 			if words(t, result.Ops) != words(t, want) {
 				t.Errorf("writes %s, not %s", words(t, result.Ops), words(t, want))
@@ -201,12 +204,12 @@ func TestMergeAddresses(t *testing.T) {
 func TestMergeUnmarked(t *testing.T) {
 	p := profile(t, mail)
 	mapped := mapping.Identity{Traits: map[string]any{"email": "Kim@example.org"}, VerifiedAddresses: []mapping.Address{{Value: "kim@example.org", Via: "email"}}}
-	result, err := mapping.Merge(person(t), mapping.Current{Traits: map[string]any{}}, p, mapped, mapping.Rules{}, nil)
+	result, err := mapping.Merge(person(t), mapping.Current{Traits: map[string]any{}}, p, mapped, mapping.Rules{}, provenance.Content{})
 	if err != nil || len(result.Ops) != 1 || len(result.Unmarked) != 1 {
 		t.Fatalf("found %+v, %v", result, err)
 	}
 	after := mapping.Current{Traits: mapped.Traits, Addresses: []mapping.CurrentAddress{{Value: "kim@example.org", Via: "email"}}}
-	result, err = mapping.Merge(person(t), after, p, mapped, mapping.Rules{}, nil)
+	result, err = mapping.Merge(person(t), after, p, mapped, mapping.Rules{}, provenance.Content{})
 	if err != nil || len(result.Ops) != 2 || len(result.Unmarked) != 0 {
 		t.Errorf("found %+v, %v", result, err)
 	}
@@ -234,17 +237,14 @@ func TestMergeRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
 		schema  *mapping.Schema
 		current mapping.Current
-		marks   map[string]any
 		invalid bool
 	}{
-		"a binding among marks":  {schema: person(t), marks: map[string]any{"user_id": "auth0|kim"}},
-		"marks that are no JSON": {schema: person(t), marks: map[string]any{"f": func() {}}},
-		"auth0 is a text":        {schema: person(t), current: mapping.Current{MetadataAdmin: map[string]any{"auth0": "kim"}}},
-		"traits are not valid":   {schema: person(t), current: mapping.Current{Traits: map[string]any{"email": "kim"}}, invalid: true},
+		"auth0 is a text":      {schema: person(t), current: mapping.Current{MetadataAdmin: map[string]any{"auth0": "kim"}}},
+		"traits are not valid": {schema: person(t), current: mapping.Current{Traits: map[string]any{"email": "kim"}}, invalid: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			mapped := mapping.Identity{Traits: map[string]any{"locale": "da"}}
-			result, err := mapping.Merge(c.schema, c.current, p, mapped, mapping.Rules{}, c.marks)
+			result, err := mapping.Merge(c.schema, c.current, p, mapped, mapping.Rules{}, provenance.Content{})
 			if err == nil || strings.Contains(err.Error(), "kim") {
 				t.Fatalf("found %+v, %v", result, err)
 			}
@@ -267,11 +267,11 @@ func TestMergeWithoutSchema(t *testing.T) {
 		Traits: map[string]any{"locale": "da"}, MetadataPublic: map[string]any{"plan": "gold"},
 		VerifiedAddresses: []mapping.Address{{Value: "kim@example.org", Via: "email"}},
 	}
-	result, err := mapping.Merge(nil, current, p, mapped, mapping.Rules{}, map[string]any{"migrated_at": "now"})
+	result, err := mapping.Merge(nil, current, p, mapped, mapping.Rules{}, provenance.Content{MigratedAt: time.Unix(0, 0)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = `add /metadata_public {"plan":"gold"} add /metadata_admin {"auth0":{"migrated_at":"now"}} ` +
+	const want = `add /metadata_public {"plan":"gold"} add /metadata_admin {"auth0":{"migrated_at":"1970-01-01T00:00:00Z"}} ` +
 		`replace /verifiable_addresses/0/verified true replace /verifiable_addresses/0/status "completed"`
 	if got := words(t, result.Ops); got != want {
 		t.Errorf("writes %s", got)
@@ -285,7 +285,7 @@ func TestMergeRepairs(t *testing.T) {
 		t.Fatal(err)
 	}
 	mapped := mapping.Identity{Traits: map[string]any{"a": "1", "b": "2", "locale": "da", "nickname": "kim"}}
-	result, err := mapping.Merge(schema, mapping.Current{Traits: map[string]any{}}, profile(t, `{}`), mapped, mapping.Rules{}, nil)
+	result, err := mapping.Merge(schema, mapping.Current{Traits: map[string]any{}}, profile(t, `{}`), mapped, mapping.Rules{}, provenance.Content{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -295,15 +295,8 @@ func TestMergeRepairs(t *testing.T) {
 }
 
 func TestRecord(t *testing.T) {
-	p := kim(t)
-	admin, err := mapping.Record(p, mapping.Identity{MetadataAdmin: map[string]any{"crm": 1.0}}, map[string]any{"imported_as": "pending"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	golden(t, "record.golden.json", admin)
-	if _, err := mapping.Record(p, mapping.Identity{}, map[string]any{"user_ids": nil}); !errors.Is(err, mapping.ErrMark) {
-		t.Errorf("error %v", err)
-	}
+	note := provenance.Import{Run: "r", At: time.Unix(0, 0), As: "created_pending"}
+	golden(t, "record.golden.json", mapping.Record(kim(t), mapping.Identity{MetadataAdmin: map[string]any{"crm": 1.0}}, provenance.Content{Import: &note}))
 }
 
 func BenchmarkMerge(b *testing.B) {
@@ -315,7 +308,7 @@ func BenchmarkMerge(b *testing.B) {
 	current := mapping.Current{Traits: map[string]any{"email": "kim@example.org"}, Addresses: []mapping.CurrentAddress{{Value: "kim@example.org", Via: "email"}}}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := mapping.Merge(schema, current, p, mapped, mapping.Rules{}, nil); err != nil {
+		if _, err := mapping.Merge(schema, current, p, mapped, mapping.Rules{}, provenance.Content{}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"ferry/mapping"
+	"ferry/provenance"
 )
 
 // phoneSchema has a number, with what the test puts into its schema.
@@ -68,7 +69,7 @@ func TestMergeBesideAPhone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	result, err := mapping.Merge(phoneSchema(t, `,"format":"tel"`), current, profile, mapping.Identity{MetadataPublic: map[string]any{"plan": "pro"}}, mapping.Rules{}, nil)
+	result, err := mapping.Merge(phoneSchema(t, `,"format":"tel"`), current, profile, mapping.Identity{MetadataPublic: map[string]any{"plan": "pro"}}, mapping.Rules{}, provenance.Content{})
 	if err != nil || len(result.Ops) == 0 {
 		t.Errorf("%v, %v", result, err)
 	}

@@ -66,7 +66,6 @@ type Source struct {
 // The keys of a user object and of claims that are not copied as they are.
 const (
 	keyUserID      = "user_id"
-	keyUserIDs     = "user_ids"
 	keyConnection  = "connection"
 	keyProvider    = "provider"
 	keyAppMetadata = "app_metadata"

@@ -7,10 +7,13 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
+	"ferry/jsonpatch"
 	"ferry/mapping"
+	"ferry/provenance"
 )
 
 // scene is one merge, drawn so that the parts often meet.
@@ -20,7 +23,7 @@ type scene struct {
 	mapped  mapping.Identity
 	rules   mapping.Rules
 	trusted bool
-	marks   map[string]any
+	notes   provenance.Content
 }
 
 func draw(t *rapid.T) scene {
@@ -79,12 +82,12 @@ func draw(t *rapid.T) scene {
 		ByTrait:       rapid.MapOf(rapid.SampledFrom([]string{"email", "phone", "username", "name", "name.first", "nickname", "locale"}), policies).Draw(t, "policies"),
 		TrustVerified: func(string, string) bool { return s.trusted },
 	}
-	s.marks = rapid.MapOf(rapid.SampledFrom([]string{"migrated_at", "ferry"}), some).Draw(t, "marks")
+	s.notes = provenance.Content{Ferry: rapid.SampledFrom([]string{"", "v1"}).Draw(t, "ferry"), MigratedAt: time.Unix(rapid.Int64Range(0, 1<<32).Draw(t, "migrated at"), 0)}
 	return s
 }
 
 func (s scene) merge(t *rapid.T, schema *mapping.Schema, current mapping.Current) mapping.Result {
-	result, err := mapping.Merge(schema, current, s.profile, s.mapped, s.rules, s.marks)
+	result, err := mapping.Merge(schema, current, s.profile, s.mapped, s.rules, s.notes)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +184,7 @@ func (s scene) checkAddresses(t *rapid.T, after mapping.Current) {
 
 // copyOf is the scene's data as JSON.
 func copyOf(t *rapid.T, s scene) any {
-	text, err := json.Marshal([]any{s.current, s.profile, s.mapped, s.marks})
+	text, err := json.Marshal([]any{s.current, s.profile, s.mapped, s.notes})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +192,7 @@ func copyOf(t *rapid.T, s scene) any {
 }
 
 // apply is a small JSON Patch: add and replace.
-func apply(t *rapid.T, current mapping.Current, ops []mapping.Op) mapping.Current {
+func apply(t *rapid.T, current mapping.Current, ops []jsonpatch.Op) mapping.Current {
 	addresses := []any{}
 	for _, a := range current.Addresses {
 		addresses = append(addresses, map[string]any{"value": a.Value, "via": a.Via, "verified": a.Verified, "status": "pending"})
@@ -220,7 +223,7 @@ func apply(t *rapid.T, current mapping.Current, ops []mapping.Op) mapping.Curren
 	return out
 }
 
-func set(t *rapid.T, doc map[string]any, op mapping.Op) {
+func set(t *rapid.T, doc map[string]any, op jsonpatch.Op) {
 	names := strings.Split(op.Path[1:], "/")
 	var at any = doc
 	for i, name := range names {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"ferry/mapping"
+	"ferry/provenance"
 )
 
 func TestTraits(t *testing.T) {
@@ -58,12 +59,12 @@ func TestGuarded(t *testing.T) {
 			}
 			mapped := mapping.Identity{Traits: object(t, c.traits)}
 			p := profile(t, `{"email":"y","email_verified":false}`)
-			result, err := mapping.Merge(schema, mapping.Current{Traits: map[string]any{}}, p, mapped, mapping.Rules{}, nil)
+			result, err := mapping.Merge(schema, mapping.Current{Traits: map[string]any{}}, p, mapped, mapping.Rules{}, provenance.Content{})
 			if err != nil || len(result.Ops) > 0 || len(result.Unverified) != 1 {
 				t.Errorf("not protected: %+v, %v", result, err)
 			}
 			p = profile(t, `{"email":"y","email_verified":true}`)
-			result, err = mapping.Merge(schema, mapping.Current{Traits: map[string]any{}}, p, mapped, mapping.Rules{}, nil)
+			result, err = mapping.Merge(schema, mapping.Current{Traits: map[string]any{}}, p, mapped, mapping.Rules{}, provenance.Content{})
 			if err != nil || len(result.Ops) != 1 {
 				t.Errorf("a verified one is not filled: %+v, %v", result, err)
 			}

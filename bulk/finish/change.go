@@ -13,15 +13,9 @@ import (
 	"ferry/bulk/results"
 	"ferry/bulk/retry"
 	"ferry/kratos"
+	"ferry/provenance"
 	"ferry/secret"
 )
-
-// isImported reports whether metadata_admin records the Auth0 user that the identity was
-// created from.
-func isImported(record kratos.Record) bool {
-	auth0, _ := record.MetadataAdmin["auth0"].(map[string]any)
-	return (auth0["user_id"] != nil || auth0["user_ids"] != nil) && len(record.Binding.Subjects) > 0
-}
 
 // unknowable returns a random bcrypt hash, which no known password matches. Its cost is
 // Kratos' default, so that a login takes as long as others.
@@ -67,7 +61,7 @@ func (f *finisher) changeOnce(ctx context.Context, id string) (Result, error) {
 		return result, nil
 	}
 	if f.Undo {
-		after, err := f.Kratos.Replace(ctx, before, kratos.Replacement{Pending: true, MetadataAdmin: before.WithFinishMark(nil)})
+		after, err := f.Kratos.Replace(ctx, before, kratos.Replacement{Pending: true, MetadataAdmin: provenance.Finished(before.MetadataAdmin, nil)})
 		switch {
 		case err != nil:
 			return result, err
@@ -78,8 +72,8 @@ func (f *finisher) changeOnce(ctx context.Context, id string) (Result, error) {
 	}
 	hash := unknowable()
 	digest := sha256.Sum256([]byte(hash.Reveal()))
-	mark := kratos.FinishMark{At: f.Now().UTC().Truncate(time.Second), PasswordSHA256: hex.EncodeToString(digest[:])}
-	after, err := f.Kratos.Replace(ctx, before, kratos.Replacement{PasswordHash: hash, MetadataAdmin: before.WithFinishMark(&mark)})
+	mark := provenance.Finish{At: f.Now().UTC().Truncate(time.Second), PasswordSHA256: hex.EncodeToString(digest[:])}
+	after, err := f.Kratos.Replace(ctx, before, kratos.Replacement{PasswordHash: hash, MetadataAdmin: provenance.Finished(before.MetadataAdmin, &mark)})
 	switch {
 	case err != nil:
 		return result, err

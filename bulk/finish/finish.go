@@ -17,12 +17,12 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"ferry/bulk/kind"
 	"ferry/bulk/progress"
 	"ferry/bulk/results"
 	"ferry/bulk/retry"
 	"ferry/bulk/scan"
 	"ferry/kratos"
+	"ferry/provenance"
 )
 
 // The reasons besides those of an import.
@@ -173,7 +173,7 @@ func (f *finisher) plan(record kratos.Record) error {
 
 // concerns reports whether an identity that needs no change gets a result.
 func (f *finisher) concerns(record kratos.Record) bool {
-	_, marked := record.FinishMark()
+	_, marked := provenance.FinishOf(record.MetadataAdmin)
 	if f.Undo {
 		return marked
 	}
@@ -182,8 +182,8 @@ func (f *finisher) concerns(record kratos.Record) bool {
 
 // look says whether an identity needs a change, and its result if it does not.
 func (f *finisher) look(record kratos.Record) (todo bool, result Result) {
-	result = Result{IdentityID: record.ID, UserID: kind.Primary(record)}
-	_, marked := record.FinishMark()
+	result = Result{IdentityID: record.ID, UserID: record.Binding.Primary()}
+	_, marked := provenance.FinishOf(record.MetadataAdmin)
 	switch {
 	case f.Undo && !marked:
 		return false, result.as(results.Skipped, reasonNotPending, "finish did not end it, or it was restored already")
@@ -197,7 +197,7 @@ func (f *finisher) look(record kratos.Record) (todo bool, result Result) {
 		return false, result.as(results.Skipped, reasonOwnPassword, "the person has chosen a password since")
 	case !record.Pending:
 		return false, result.as(results.Skipped, reasonNotPending, "the person logged in or chose a password meanwhile")
-	case !isImported(record):
+	case !provenance.HasBinding(record.MetadataAdmin) || len(record.Binding.Subjects) == 0:
 		return false, result.as(results.Skipped, reasonNotImported, "metadata_admin.auth0 records no Auth0 user")
 	}
 	return true, result

@@ -8,11 +8,11 @@ import (
 
 	"github.com/google/uuid"
 
-	"ferry/bulk/kind"
 	"ferry/bulk/scan"
 	"ferry/bulk/tempfile"
 	"ferry/identifier"
 	"ferry/kratos"
+	"ferry/provenance"
 )
 
 // owner says whose identity it is that has an identifier of a row.
@@ -68,13 +68,13 @@ func (r *importer) scanIdentities(ctx context.Context) (*existingIdentities, err
 
 // note finds the lines that are in conflict with the identity.
 func (c *existingIdentities) note(r *importer, record kratos.Record) error {
-	subject := kind.Primary(record)
+	subject := record.Binding.Primary()
 	owned := map[int]bool{}
 	if subject != "" {
 		for _, line := range r.plan.LinesOfUser(subject) {
 			owned[line] = true
 			whose := ownedByUser
-			if kind.OriginOf(record).Run == r.Journal.run {
+			if provenance.ImportOf(record.MetadataAdmin).Run == r.Journal.run {
 				whose, c.created = createdByRun, true
 			}
 			if err := c.put(line, existingIdentity{whose, record.ID}); err != nil {

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 
-	"ferry/bulk/kind"
 	"ferry/bulk/plan"
 	"ferry/bulk/results"
 	"ferry/bulk/update"
 	"ferry/bulk/userfile"
 	"ferry/kratos"
+	"ferry/provenance"
 )
 
 // resolveByLookup looks up the owners of a row's identifiers after Kratos refused the row
@@ -38,9 +38,9 @@ func (r *importer) resolveByLookup(ctx context.Context, row plan.Row) error {
 // ownerOf says whose identity it is, for a row.
 func (r *importer) ownerOf(record kratos.Record, row plan.Row) owner {
 	switch {
-	case row.UserID == "" || kind.Primary(record) != row.UserID:
+	case row.UserID == "" || record.Binding.Primary() != row.UserID:
 		return ownedByOther
-	case kind.OriginOf(record).Run == r.Journal.run:
+	case provenance.ImportOf(record.MetadataAdmin).Run == r.Journal.run:
 		return createdByRun
 	}
 	return ownedByUser

@@ -3,11 +3,9 @@
 package kind
 
 import (
-	"encoding/json"
-	"time"
-
 	"ferry/bulk/results"
 	"ferry/kratos"
+	"ferry/provenance"
 )
 
 // Kind is how the user of an identity can log in.
@@ -44,7 +42,7 @@ func All() []Kind {
 // migrated password from one that was set at Kratos: the user of a pending identity may
 // have recovered the account instead.
 func Of(record kratos.Record) Kind {
-	_, noted := record.MigratedAt()
+	_, noted := provenance.MigratedAt(record.MetadataAdmin)
 	switch {
 	case !record.Active:
 		return Inactive
@@ -54,7 +52,7 @@ func Of(record kratos.Record) Kind {
 		return Finished
 	case record.HasPassword && noted:
 		return Migrated
-	case record.HasPassword && record.ImportedAs() == string(results.CreatedHash):
+	case record.HasPassword && provenance.ImportOf(record.MetadataAdmin).As == string(results.CreatedHash):
 		return Hash
 	case record.HasPassword:
 		return Own
@@ -62,32 +60,4 @@ func Of(record kratos.Record) Kind {
 		return Social
 	}
 	return None
-}
-
-// Primary returns the Auth0 user that an identity was created from, or "". The other
-// users of the binding are linked to it.
-func Primary(record kratos.Record) string {
-	if len(record.Binding.Subjects) == 0 {
-		return ""
-	}
-	return record.Binding.Subjects[0]
-}
-
-// Origin is what an import noted on an identity, below metadata_admin.auth0.import.
-type Origin struct {
-	Run           string          `json:"run"`
-	At            time.Time       `json:"at"`
-	As            results.Outcome `json:"as"`
-	PasswordSetAt time.Time       `json:"password_set_at"`
-}
-
-// OriginOf reads the note of the import; it is zero if there is none.
-func OriginOf(record kratos.Record) Origin {
-	auth0, _ := record.MetadataAdmin["auth0"].(map[string]any)
-	var o Origin
-	text, err := json.Marshal(auth0["import"])
-	if err != nil || json.Unmarshal(text, &o) != nil {
-		return Origin{}
-	}
-	return o
 }

@@ -8,11 +8,12 @@ import (
 	"ferry/bulk/results"
 	"ferry/kratos"
 	"ferry/mapping"
+	"ferry/provenance"
 )
 
 // password decides how the password crosses: with the hash that Auth0 exported, or by the
 // hook.
-func (o *Options) password(s *draft, identity *kratos.CreateIdentity, profile mapping.Profile, mark map[string]any, crosses bool) error {
+func (o *Options) password(s *draft, identity *kratos.CreateIdentity, profile mapping.Profile, note *provenance.Import, crosses bool) error {
 	found, why, err := o.hash(profile)
 	if err != nil {
 		return err
@@ -25,9 +26,7 @@ func (o *Options) password(s *draft, identity *kratos.CreateIdentity, profile ma
 		s.Outcome, identity.Pending = results.CreatedPending, true
 	case why == "":
 		s.Outcome, identity.PasswordHash = results.CreatedHash, found.Hash
-		if !found.SetAt.IsZero() {
-			mark["password_set_at"] = found.SetAt.UTC().Format(time.RFC3339Nano)
-		}
+		note.PasswordSetAt = found.SetAt
 	case o.Mode == ModeHash:
 		s.Outcome, s.Reason = results.Failed, results.Because(why, "")
 	default:

@@ -4,12 +4,12 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"ferry/bulk/results"
 	"ferry/identifier"
 	"ferry/kratos"
 	"ferry/mapping"
+	"ferry/provenance"
 )
 
 // Row is one row of the plan: what it becomes, and with what data.
@@ -164,22 +164,18 @@ func (o *Options) finish(s draft, profile mapping.Profile, mapped mapping.Identi
 	if profile.OwnEmail {
 		s.note = strings.TrimPrefix(s.note+"; the e-mail address is that of the linked account with the password", "; ")
 	}
-	mark := map[string]any{"run": o.Run, "at": o.Now().UTC().Format(time.RFC3339)}
+	note := provenance.Import{Run: o.Run, At: o.Now()}
 	switch {
 	case s.database:
 		crosses := profile.Crosses(passwordIdentifiers(handles))
-		if err := o.password(&s, &identity, profile, mark, crosses); err != nil || !s.Creates() {
+		if err := o.password(&s, &identity, profile, &note, crosses); err != nil || !s.Creates() {
 			return s, err
 		}
 	default:
 		s.Outcome = results.CreatedSocial
 	}
-	mark["as"] = string(s.Outcome)
-	admin, err := mapping.Record(profile, mapped, map[string]any{"import": mark})
-	if err != nil {
-		return s.refuse(results.Failed, results.ReasonInvalid, err.Error()), nil
-	}
-	identity.MetadataAdmin = admin
+	note.As = string(s.Outcome)
+	identity.MetadataAdmin = mapping.Record(profile, mapped, provenance.Content{Import: &note})
 	if o.ExternalID {
 		identity.ExternalID = profile.UserID
 	}
@@ -195,6 +191,7 @@ func (o *Options) finish(s draft, profile mapping.Profile, mapped mapping.Identi
 	if o.DryRun {
 		return s, nil
 	}
+	var err error
 	if s.Body, err = identity.Body(); err != nil {
 		return s.refuse(results.Failed, results.ReasonInvalid, err.Error()), nil
 	}

@@ -10,17 +10,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
-	"ferry/bulk/kind"
 	"ferry/bulk/progress"
 	"ferry/bulk/scan"
+	"ferry/jsonpatch"
 	"ferry/kratos"
 	"ferry/mapping"
+	"ferry/provenance"
 )
 
 // Request says how to bind an identity.
@@ -71,7 +70,7 @@ func Run(ctx context.Context, identities *kratos.Client, r Request, reporter pro
 	case err != nil:
 		return Result{}, fmt.Errorf("read the identity: %w", err)
 	}
-	done := Result{IdentityID: r.IdentityID, From: users(before), To: r.Subject, Reason: r.Reason, By: r.By, At: now.UTC()}
+	done := Result{IdentityID: r.IdentityID, From: append([]string{}, before.Binding.Subjects...), To: r.Subject, Reason: r.Reason, By: r.By, At: now.UTC()}
 	if r.Connection != "" && r.Connection != before.Binding.Connection {
 		done.FromConnection, done.Connection = before.Binding.Connection, r.Connection
 	}
@@ -82,23 +81,12 @@ func Run(ctx context.Context, identities *kratos.Client, r Request, reporter pro
 	if err != nil {
 		return Result{}, fmt.Errorf("write the identity: %w", err)
 	}
-	if len(after.Binding.Subjects) == 0 || kind.Primary(after) != r.Subject {
+	if after.Binding.Primary() != r.Subject {
 		return Result{}, errors.New("kratos has another binding after the change than the one written: check the identity")
 	}
 	done.Changed = true
 	done.PasswordChanged = after.PasswordDigest != before.PasswordDigest || after.Pending != before.Pending
 	return done, nil
-}
-
-// users returns the Auth0 users that the identity is bound to, each once.
-func users(record kratos.Record) []string {
-	users := []string{}
-	for _, subject := range record.Binding.Subjects {
-		if !slices.Contains(users, subject) {
-			users = append(users, subject)
-		}
-	}
-	return users
 }
 
 // checkUnbound makes sure that no other identity is bound to the user.
@@ -113,25 +101,11 @@ func checkUnbound(ctx context.Context, identities *kratos.Client, r Request, rep
 
 // rebindOps returns the operations that replace the binding, and nothing else in
 // metadata_admin.
-func rebindOps(before kratos.Record, done Result) []kratos.Op {
-	audit := map[string]any{"from": done.From, "to": done.To, "reason": done.Reason, "by": done.By, "at": done.At.Format(time.RFC3339)}
-	auth0, isObject := before.MetadataAdmin["auth0"].(map[string]any)
-	earlier, _ := auth0["rebinds"].([]any)
-	binding := map[string]any{"user_id": done.To, "user_ids": []string{done.To}, "rebinds": append(earlier, audit)}
-	if done.Connection != "" {
-		binding["connection"], audit["from_connection"] = done.Connection, done.FromConnection
-	}
-	switch {
-	case isObject:
-		var ops []kratos.Op
-		for _, name := range slices.Sorted(maps.Keys(binding)) {
-			ops = append(ops, kratos.Op{Op: "add", Path: "/metadata_admin/auth0/" + name, Value: binding[name]})
-		}
-		return ops
-	case before.MetadataAdmin == nil:
-		return []kratos.Op{{Op: "add", Path: "/metadata_admin", Value: map[string]any{"auth0": binding}}}
-	}
-	return []kratos.Op{{Op: "add", Path: "/metadata_admin/auth0", Value: binding}}
+func rebindOps(before kratos.Record, done Result) []jsonpatch.Op {
+	after := provenance.Rebound(before.MetadataAdmin, provenance.Rebind{
+		From: done.From, To: done.To, Reason: done.Reason, By: done.By, At: done.At, FromConnection: done.FromConnection, Connection: done.Connection,
+	})
+	return jsonpatch.Diff([]string{"metadata_admin"}, before.MetadataAdmin, after)
 }
 
 // IsSubject reports whether the text has the form of an Auth0 user id, provider|id, without

@@ -22,8 +22,10 @@ import (
 	"ferry/bulk/scan"
 	"ferry/bulk/update"
 	"ferry/bulk/userfile"
+	"ferry/jsonpatch"
 	"ferry/kratos"
 	"ferry/mapping"
+	"ferry/provenance"
 )
 
 // Options say what to compare. Users, Kratos, Schema, Mapper, Progress and Now must be set.
@@ -96,7 +98,7 @@ func (r *reconciler) walk(ctx context.Context) error {
 
 // identity compares one identity with its user.
 func (r *reconciler) identity(ctx context.Context, record kratos.Record) error {
-	subject := kind.Primary(record)
+	subject := record.Binding.Primary()
 	if subject == "" {
 		r.result.Native++
 		return nil
@@ -229,12 +231,12 @@ func staleSince(record kratos.Record, profile mapping.Profile) string {
 	if !ok {
 		return "last_password_reset cannot be read"
 	}
-	origin := kind.OriginOf(record)
-	at, migrated := record.MigratedAt()
+	origin := provenance.ImportOf(record.MetadataAdmin)
+	at, migrated := provenance.MigratedAt(record.MetadataAdmin)
 	switch {
 	case migrated && reset.After(at):
 		return "the password was reset at Auth0 after it had crossed"
-	case migrated || origin.As != results.CreatedHash:
+	case migrated || origin.As != string(results.CreatedHash):
 		return ""
 	case !origin.PasswordSetAt.IsZero() && reset.After(origin.PasswordSetAt),
 		origin.PasswordSetAt.IsZero():
@@ -244,7 +246,7 @@ func staleSince(record kratos.Record, profile mapping.Profile) string {
 }
 
 // differences lists the paths that differ, without values.
-func differences(ops []kratos.Op, err error) string {
+func differences(ops []jsonpatch.Op, err error) string {
 	if err != nil {
 		return plan.Violations(err)
 	}

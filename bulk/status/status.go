@@ -17,6 +17,7 @@ import (
 	"ferry/bulk/scan"
 	"ferry/bulk/userfile"
 	"ferry/kratos"
+	"ferry/provenance"
 )
 
 // Status says how far the migration is.
@@ -70,7 +71,7 @@ func Read(ctx context.Context, opts Options) (Status, error) {
 	list := &stragglers{wanted: opts.Stragglers != nil}
 	var first time.Time
 	err := scan.Identities(ctx, opts.Kratos, opts.Progress, func(record kratos.Record) error {
-		if at, ok := record.MigratedAt(); ok {
+		if at, ok := provenance.MigratedAt(record.MetadataAdmin); ok {
 			s.recent(at)
 			if first.IsZero() || at.Before(first) {
 				first = at
@@ -93,7 +94,7 @@ func (s *Status) add(record kratos.Record, list *stragglers) {
 	how := kind.Of(record)
 	s.Total++
 	s.Kinds[how]++
-	if kind.Primary(record) == "" {
+	if record.Binding.Primary() == "" {
 		s.Unbound++
 		if how == kind.Own {
 			s.native++

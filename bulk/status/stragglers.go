@@ -12,12 +12,12 @@ import (
 	"strings"
 	"time"
 
-	"ferry/bulk/kind"
 	"ferry/bulk/progress"
 	"ferry/bulk/scan"
 	"ferry/bulk/userfile"
 	"ferry/kratos"
 	"ferry/mapping"
+	"ferry/provenance"
 )
 
 // straggler is a user who is pending.
@@ -41,8 +41,8 @@ func (s *stragglers) add(record kratos.Record) {
 		return
 	}
 	one := straggler{
-		identityID: record.ID, userID: kind.Primary(record), connection: record.Binding.Connection,
-		importedAt: kind.OriginOf(record).At, locale: textIn(record.Traits, "locale"), name: nameIn(record.Traits),
+		identityID: record.ID, userID: record.Binding.Primary(), connection: record.Binding.Connection,
+		importedAt: provenance.ImportOf(record.MetadataAdmin).At, locale: textIn(record.Traits, "locale"), name: nameIn(record.Traits),
 	}
 	one.address, one.verified = reach(record)
 	s.all = append(s.all, one)

@@ -13,12 +13,13 @@ import (
 	"fmt"
 	"time"
 
-	"ferry/bulk/kind"
 	"ferry/bulk/plan"
 	"ferry/bulk/results"
 	"ferry/bulk/retry"
+	"ferry/jsonpatch"
 	"ferry/kratos"
 	"ferry/mapping"
+	"ferry/provenance"
 )
 
 // Editor changes existing identities. Kratos, Mapper, Schema and Now must be set.
@@ -63,7 +64,7 @@ func (e Editor) Apply(ctx context.Context, userID string, user []byte, id string
 		return Change{}, err
 	}
 	switch {
-	case kind.Primary(record) != userID:
+	case record.Binding.Primary() != userID:
 		return Change{results.Failed, results.Because(results.ReasonOther, "")}, nil
 	case record.Pending && !e.HookOff:
 		return Change{results.Skipped, results.Because(results.ReasonPending, "the migration hook may be verifying its password; use --hook-off if the hook is switched off")}, nil
@@ -113,7 +114,7 @@ const applyFor = 10 * time.Second
 
 // Ops returns the changes that the identity needs. Only its own schema tells which of its
 // traits are identifiers and addresses.
-func (e Editor) Ops(record kratos.Record, profile mapping.Profile, mapped mapping.Identity) ([]kratos.Op, []mapping.Address, error) {
+func (e Editor) Ops(record kratos.Record, profile mapping.Profile, mapped mapping.Identity) ([]jsonpatch.Op, []mapping.Address, error) {
 	if e.SchemaID != "" && record.SchemaID != "" && record.SchemaID != e.SchemaID {
 		return nil, nil, fmt.Errorf("the identity is of the identity schema %s, not %s: name that with --schema-id", record.SchemaID, e.SchemaID)
 	}
@@ -124,16 +125,13 @@ func (e Editor) Ops(record kratos.Record, profile mapping.Profile, mapped mappin
 	if e.Leaves {
 		profile = profile.OverMetadata(record.MetadataAdmin)
 	}
-	merged, err := mapping.Merge(e.Schema, current, profile, mapped, e.Rules, nil)
+	merged, err := mapping.Merge(e.Schema, current, profile, mapped, e.Rules, provenance.Content{})
 	if err != nil {
 		return nil, nil, err
 	}
-	var ops []kratos.Op
-	for _, op := range merged.Ops {
-		ops = append(ops, kratos.Op{Op: op.Op, Path: op.Path, Value: op.Value})
-	}
+	ops := merged.Ops
 	if profile.Blocked && record.Active {
-		ops = append(ops, kratos.Op{Op: "replace", Path: "/state", Value: "inactive"})
+		ops = append(ops, jsonpatch.Op{Op: "replace", Path: "/state", Value: "inactive"})
 	}
 	return ops, merged.Unmarked, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ferry/mapping"
+	"ferry/provenance"
 )
 
 // maxInput is more than any user object, mapper or schema has, in bytes.
@@ -128,12 +129,8 @@ func mapUser(flags mapFlags, files mapFiles, stdout, stderr io.Writer) error {
 // printIdentity prints the identity as an import makes it: with the binding, and with
 // those verified addresses only that are believed.
 func printIdentity(stdout io.Writer, profile mapping.Profile, identity mapping.Identity) error {
-	admin, err := mapping.Record(profile, identity, nil)
-	if err != nil {
-		return err
-	}
 	identity.VerifiedAddresses = mapping.Rules{}.Trusted(profile, identity)
-	identity.MetadataAdmin = admin
+	identity.MetadataAdmin = mapping.Record(profile, identity, provenance.Content{})
 	enc := json.NewEncoder(stdout)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")

@@ -29,7 +29,7 @@ type Policy struct {
 // everything but config.
 func Ferry() Policy {
 	return Policy{
-		Leaves: []string{"identifier", "outcome", "secret", "strictjson", "transport"},
+		Leaves: []string{"identifier", "jsonpatch", "outcome", "provenance", "secret", "strictjson", "transport"},
 		Rooms: map[string][]string{
 			"admin":     nil,
 			"bulk":      {"kratos", "mapping", "upstream"},
