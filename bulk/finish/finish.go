@@ -188,15 +188,15 @@ func (f *finisher) look(record kratos.Record) (todo bool, result Result) {
 	case f.Undo && !marked:
 		return false, result.as(results.Skipped, reasonNotPending, "finish did not end it, or it was restored already")
 	case f.Undo && !record.Finished():
-		return false, result.as(results.Skipped, reasonOwnPassword, "the person has chosen a password since")
+		return false, result.as(results.Skipped, reasonOwnPassword, "the user has set a password since")
 	case f.Undo:
 		return true, result
 	case record.Finished():
 		return false, result.as(results.Skipped, reasonEarlier, "")
 	case marked && !record.Pending:
-		return false, result.as(results.Skipped, reasonOwnPassword, "the person has chosen a password since")
+		return false, result.as(results.Skipped, reasonOwnPassword, "the user has set a password since")
 	case !record.Pending:
-		return false, result.as(results.Skipped, reasonNotPending, "the person logged in or chose a password meanwhile")
+		return false, result.as(results.Skipped, reasonNotPending, "the user logged in or set a password meanwhile")
 	case !provenance.HasBinding(record.MetadataAdmin) || len(record.Binding.Subjects) == 0:
 		return false, result.as(results.Skipped, reasonNotImported, "metadata_admin.auth0 records no Auth0 user")
 	}

@@ -17,20 +17,20 @@ import (
 	"ferry/mapping"
 )
 
-// schemaFlags say where the identity schema comes from.
+// schemaFlags say where the identity schema and the mapper come from.
 type schemaFlags struct{ file, id, mapper string }
 
-// mappingOf is how users become identities.
+// mappingOf says how users become identities.
 type mappingOf struct {
 	schema *mapping.Schema
-	id     string // the schema's at Kratos
+	id     string // of the schema at Kratos
 	mapper mapping.Mapper
-	// inputs are what it was made of, digests of files.
+	// inputs are the settings and the digests of files that decide the mapping.
 	inputs map[string]string
 }
 
-// read gets the identity schema and the mapper for it. Kratos is asked only where no
-// file is named; identities is nil where there is none.
+// read reads the identity schema and the mapper. It asks Kratos only if no file is named;
+// identities may be nil.
 func (f schemaFlags) read(ctx context.Context, cfg *config.Config, identities *kratos.Client) (m mappingOf, err error) {
 	text, id, err := f.text(ctx, identities)
 	if err != nil {
@@ -61,14 +61,14 @@ func (f schemaFlags) read(ctx context.Context, cfg *config.Config, identities *k
 	return m, nil
 }
 
-// warnRefused tells of traits with which Kratos takes no identity.
+// warnRefused warns of traits with which Kratos accepts no identity.
 func (m mappingOf) warnRefused(stderr io.Writer) {
 	for _, v := range m.schema.Refused() {
-		warner(stderr)("the identity schema: " + v.String() + "; Kratos starts with it, and refuses every identity that has the trait")
+		warner(stderr)("the identity schema: " + v.String() + "; Kratos starts with it, but refuses every identity that has the trait")
 	}
 }
 
-// digest tells two inputs apart.
+// digest identifies an input.
 func digest(text []byte) string {
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:8])
@@ -91,8 +91,8 @@ func (f schemaFlags) text(ctx context.Context, identities *kratos.Client) (text 
 	return text, f.id, nil
 }
 
-// identified is f with the schema's id at Kratos. Whoever writes to identities that are
-// there needs it, for a file as well: by the id they are told from those of other schemas.
+// identified returns f with the schema's id at Kratos. Writing to existing identities needs
+// the id, also with a file: it distinguishes them from identities of other schemas.
 func (f schemaFlags) identified(ctx context.Context, identities *kratos.Client) (schemaFlags, error) {
 	if f.id != "" {
 		return f, nil
@@ -117,7 +117,7 @@ func notReached(err error) error {
 	return fmt.Errorf("read the identity schema from Kratos; is FERRY_KRATOS_ADMIN_URL its admin API, and does it run? %w", err)
 }
 
-// walked adds what to look at where the identities could not be read.
+// walked adds what to check if the identities could not be read.
 func walked(ctx context.Context, err error) error {
 	var fault *kratos.Error
 	switch {
@@ -130,10 +130,10 @@ func walked(ctx context.Context, err error) error {
 	return err
 }
 
-// systemDir is the system's directory for temporary files. Containers often have none.
+// systemDir is the system's directory for temporary files, which containers often lack.
 const systemDir = ""
 
-// beside is the directory of a file; nil: no file is named.
+// beside returns the directory of a file, or nil if no file is named.
 func beside(file string) []string {
 	if file == "" || file == "-" {
 		return nil
@@ -141,8 +141,8 @@ func beside(file string) []string {
 	return []string{filepath.Dir(file)}
 }
 
-// workDir is a directory for temporary files: the named one, else the first of dirs that
-// can be written to.
+// workDir returns a directory for temporary files: the named one, else the first of dirs
+// that is writable.
 func workDir(named string, dirs ...string) (string, error) {
 	if named != "" {
 		dirs = []string{named}
@@ -157,10 +157,10 @@ func workDir(named string, dirs ...string) (string, error) {
 			first = err
 		}
 	}
-	return "", fmt.Errorf("temporary files: %w; name a directory that can be written to with --temp-dir", first)
+	return "", fmt.Errorf("temporary files: %w; name a writable directory with --temp-dir", first)
 }
 
-// writable tries to make a file in the directory.
+// writable tries to create a file in the directory.
 func writable(dir string) error {
 	file, err := os.CreateTemp(dir, "ferry-*")
 	if err != nil {
@@ -169,7 +169,7 @@ func writable(dir string) error {
 	return errors.Join(file.Close(), os.Remove(file.Name()))
 }
 
-// sameFile reports whether two names are of one file that is there.
+// sameFile reports whether two names are of the same existing file.
 func sameFile(a, b string) bool {
 	first, err := os.Stat(a)
 	if err != nil {
@@ -179,7 +179,7 @@ func sameFile(a, b string) bool {
 	return err == nil && os.SameFile(first, second)
 }
 
-// samePlace reports whether two names are of one file, be it there or not.
+// samePlace reports whether two names are of the same file, which need not exist.
 func samePlace(a, b string) bool {
 	if a == "" || b == "" {
 		return false
@@ -189,7 +189,7 @@ func samePlace(a, b string) bool {
 	return errFirst == nil && errSecond == nil && first == second || sameFile(a, b)
 }
 
-// warner says things that the operator should know.
+// warner returns a function that prints warnings.
 func warner(stderr io.Writer) func(string) {
 	return func(text string) { _, _ = fmt.Fprintln(stderr, "warning:", text) }
 }

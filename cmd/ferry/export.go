@@ -25,9 +25,9 @@ func exportCommand(stdout, stderr io.Writer) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export --out FILE",
 		Short: "Have Auth0 export its users to a file.",
-		Long: "Has Auth0 export its users and writes them to a file, a JSON object a line. The file appears only\n" +
-			"once it is whole and checked. An interrupted export continues with --job, for up to a day.\n" +
-			"Exit 0: written, 1: not, 2: wrong usage.",
+		Long: "Has Auth0 export its users and writes them to a file, one JSON object per line. The file appears only\n" +
+			"when it is complete and checked. An interrupted export continues with --job, for up to a day.\n" +
+			"Exit 0: written, 1: not written, 2: wrong usage.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("connection") && flags.connection == "" {
@@ -39,15 +39,15 @@ func exportCommand(stdout, stderr io.Writer) *cobra.Command {
 			return work(func(ctx context.Context) error { return runExport(ctx, flags, stdout, stderr) })(cmd, args)
 		},
 	}
-	cmd.Flags().StringVar(&flags.out, "out", "", "`FILE` to write: gzip where its name ends in .gz, else NDJSON; - for standard output")
+	cmd.Flags().StringVar(&flags.out, "out", "", "`FILE` to write: gzip if its name ends in .gz, else NDJSON; - for standard output")
 	cmd.Flags().StringVar(&flags.connection, "connection", "", "`NAME` or id of the connection whose users are exported; without it, all users of the tenant")
 	cmd.Flags().StringVar(&flags.job, "job", "", "`ID` of an earlier job to continue")
-	cmd.Flags().BoolVar(&flags.force, "force", false, "replace FILE where it is there already")
+	cmd.Flags().BoolVar(&flags.force, "force", false, "replace FILE if it exists")
 	cmd.Flags().BoolVar(&flags.json, "json", false, "print a summary on standard output, as JSON")
 	return cmd
 }
 
-// check finds what is wrong usage, before anything is asked.
+// check finds wrong usage, before any request.
 func (f exportFlags) check() error {
 	switch {
 	case f.out == "":
@@ -57,7 +57,7 @@ func (f exportFlags) check() error {
 	case f.job != "" && f.connection != "":
 		return errors.New("--job continues an earlier export with its own connection: leave --connection out")
 	case f.job != "" && !upstream.IsJobID(f.job):
-		return errors.New("--job wants the id that `ferry export` printed: job_ and 16 letters or digits")
+		return errors.New("--job must be the id that `ferry export` printed: job_ and 16 letters or digits")
 	}
 	return export.CheckOut(f.out, f.force)
 }

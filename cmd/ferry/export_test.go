@@ -79,7 +79,7 @@ func TestExportCommand(t *testing.T) {
 		{"export", exitUsage, "", "--out FILE"},
 		{"export --out there", exitUsage, "", "there exists"},
 		{"export --out - --json", exitUsage, "", "leave one out"},
-		{"export --out x --job 7", exitUsage, "", "--job wants the id"},
+		{"export --out x --job 7", exitUsage, "", "--job must be the id"},
 		{"export --out x --connection y --job " + exportJobID, exitUsage, "", "leave --connection out"},
 		{"export --out x --connection=", exitUsage, "", "--connection is empty"},
 		{"export x", exitUsage, "", "unknown command"},

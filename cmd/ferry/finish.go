@@ -33,12 +33,12 @@ func finishCommand(stdout, stderr io.Writer) *cobra.Command {
 	var flags finishFlags
 	cmd := &cobra.Command{
 		Use:   "finish",
-		Short: "End the migration for those who never logged in.",
-		Long: "Ends the pending state of the identities that were imported and never logged in. Their password becomes a\n" +
-			"random one, so that they see wrong credentials, with the hook in Kratos and without it, and can recover the\n" +
-			"account. Without --yes it only says what it would do. Close the migration first: set\n" +
+		Short: "End the migration for users who never logged in.",
+		Long: "Ends the pending state of imported identities whose users never logged in. Their password becomes a\n" +
+			"random one, so that a login fails with wrong credentials, with the hook in Kratos and without it, and users\n" +
+			"can recover the account. Without --yes it only says what it would do. Close the migration first: set\n" +
 			"FERRY_MIGRATION_CLOSED=true for every `ferry serve`, and restart it. Run the same command again after an\n" +
-			"interruption. --undo makes them pending again, except those who have chosen a password since.\n" +
+			"interruption. --undo makes the identities pending again, unless the user has set a password since.\n" +
 			"Exit 0: done, 1: an identity could not be changed, or the run was interrupted, 2: wrong usage.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -50,8 +50,8 @@ func finishCommand(stdout, stderr io.Writer) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&flags.yes, "yes", false, "write the changes (default: say what would change)")
-	cmd.Flags().BoolVar(&flags.undo, "undo", false, "make those pending again whom finish ended")
-	cmd.Flags().StringVar(&flags.results, "results", "", "`FILE` for a line about each identity; another run appends to it (default: standard output)")
+	cmd.Flags().BoolVar(&flags.undo, "undo", false, "make the identities pending again that finish ended")
+	cmd.Flags().StringVar(&flags.results, "results", "", "`FILE` for a line per identity; another run appends to it (default: standard output)")
 	cmd.Flags().StringVar(&flags.hookURL, "hook-url", "", "`URL` at which Kratos reaches ferry, http://HOST:PORT (default: FERRY_LISTEN)")
 	cmd.Flags().BoolVar(&flags.hookOff, "hook-off", false, "the migration hook is switched off in Kratos, so ferry is not asked whether the migration is closed")
 	cmd.Flags().DurationVar(&flags.wait, "wait", 2*time.Minute, "how long the migration must be closed before the first write: Kratos may still be storing a password")
@@ -59,7 +59,7 @@ func finishCommand(stdout, stderr io.Writer) *cobra.Command {
 	return cmd
 }
 
-// check returns the base URL of --hook-url, nil where it is not given.
+// check returns the base URL of --hook-url, nil if it is not given.
 func (f *finishFlags) check() (*url.URL, error) {
 	switch {
 	case f.wait < 0:
@@ -67,7 +67,7 @@ func (f *finishFlags) check() (*url.URL, error) {
 	case f.hookOff && f.hookURL != "":
 		return nil, errors.New("--hook-off and --hook-url exclude each other")
 	case f.hookOff && f.undo:
-		return nil, errors.New("--undo needs the hook: without it, people who are pending get an error 500")
+		return nil, errors.New("--undo needs the hook: without it, pending users get an error 500")
 	case f.hookURL == "":
 		return nil, nil //nolint:nilnil // not given
 	}
@@ -103,10 +103,10 @@ func (f *finishFlags) run(ctx context.Context, hook *url.URL, stdout, stderr io.
 	return f.conclude(summary, err, stdout, stderr)
 }
 
-// hookProbe calls the hook at base, or where FERRY_LISTEN says.
+// hookProbe returns a probe of the hook at base, or at FERRY_LISTEN if base is nil.
 func hookProbe(cfg *config.Config, base *url.URL) (finish.HookProbe, error) {
 	if len(cfg.HookKeys) == 0 {
-		return finish.HookProbe{}, config.Faults{{Name: config.Prefix + "HOOK_KEYS", Problem: "is not set: finish calls the hook with it, to see that the migration is closed"}}
+		return finish.HookProbe{}, config.Faults{{Name: config.Prefix + "HOOK_KEYS", Problem: "is not set: finish calls the hook with it, to check that the migration is closed"}}
 	}
 	address := ""
 	if base != nil {
@@ -157,7 +157,7 @@ func (f *finishFlags) conclude(s finish.Summary, cut error, stdout, stderr io.Wr
 	return nil
 }
 
-// printFinished says what was done, for people.
+// printFinished prints a summary for people.
 func printFinished(w io.Writer, s finish.Summary) {
 	line := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
 	if s.DryRun {
@@ -178,7 +178,7 @@ func printFinished(w io.Writer, s finish.Summary) {
 	line("%9d pending afterwards", s.Remaining)
 }
 
-// nextAfterFinish is what to do next.
+// nextAfterFinish returns what to do next.
 func nextAfterFinish(s finish.Summary) string {
 	left := ""
 	if s.Remaining > 0 && !s.Undo {

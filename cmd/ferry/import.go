@@ -42,11 +42,11 @@ func importCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 	var flags importFlags
 	cmd := &cobra.Command{
 		Use:   "import --users FILE",
-		Short: "Make Kratos identities of Auth0's users.",
-		Long: "Makes Kratos identities of Auth0's users: with the password hash that Auth0 exported where there is a\n" +
-			"fresh one, else pending, so that the migration hook verifies the first login. The whole file is planned\n" +
-			"before anything is written. Run the same command again after an interruption: with --results it goes on\n" +
-			"where it was. Exit 0: every row is done or skipped, 1: some failed or the run was cut off, 2: wrong usage.",
+		Short: "Create Kratos identities from Auth0's users.",
+		Long: "Creates Kratos identities from Auth0's users: with the password hash that Auth0 exported if it is fresh,\n" +
+			"else pending, so that the migration hook verifies the first login. The whole file is planned before\n" +
+			"anything is written. Run the same command again after an interruption: with --results it continues where\n" +
+			"it stopped. Exit 0: every row is done or skipped, 1: some failed or the run was interrupted, 2: wrong usage.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts, warnings, err := flags.options()
@@ -69,32 +69,32 @@ func (f *importFlags) bind(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.users, "users", "", "users `FILE`: NDJSON, JSON or CSV as Auth0 exports it, plain or gzip, see docs/import-files.md; - for standard input")
 	flags.StringVar(&f.hashes, "hashes", "", "`FILE` with the password hashes that Auth0's support exports: NDJSON or JSON, plain or gzip")
-	flags.StringVar(&f.tenant, "tenant", "", "`NAME` of the only tenant that the hashes may be of (default: that of the canonical domain, where the settings tell it)")
-	flags.StringVar(&f.mode, "mode", "auto", "auto: a fresh hash where there is one, else the hook; hook: everybody by the hook; hash: who has no hash fails")
-	flags.StringArrayVar(&f.providers, "provider", nil, "`AUTH0=KRATOS`: take over accounts at this provider, or of this connection, as credentials of that OIDC provider of Kratos'; may be repeated")
+	flags.StringVar(&f.tenant, "tenant", "", "`NAME` of the only tenant that the hashes may be of (default: that of the canonical domain, if the settings have it)")
+	flags.StringVar(&f.mode, "mode", "auto", "auto: a fresh hash if there is one, else the hook; hook: always the hook; hash: a user without a hash fails")
+	flags.StringArrayVar(&f.providers, "provider", nil, "`AUTH0=KRATOS`: import accounts at this provider or connection of Auth0 as credentials of this OIDC provider of Kratos; may be repeated")
 	flags.StringVar(&f.mfa, "mfa", "skip", "users with a second factor at Auth0: skip, or drop the factor")
-	flags.StringVar(&f.unverified, "unverified", "pending", "users with a password, of whose addresses Auth0 verified none: pending takes them like all others, skip leaves them out")
+	flags.StringVar(&f.unverified, "unverified", "pending", "users with a password whose addresses Auth0 did not verify: pending imports them like all others, skip leaves them out")
 	flags.StringVar(&f.onConflict, "on-conflict", "skip", "users who have an identity: skip, update or fail")
 	flags.BoolVar(&f.hookOff, "hook-off", false, "the migration hook is switched off in Kratos, so pending identities may be updated")
 	flags.BoolVar(&f.externalID, "external-id", false, "give each identity its Auth0 user id as external_id, if Kratos takes it")
 	f.schema.bind(cmd)
-	flags.BoolVar(&f.dryRun, "dry-run", false, "do everything but write; without FERRY_KRATOS_ADMIN_URL nobody is asked")
-	flags.StringVar(&f.shard, "shard", "", "`I/N`: import only this part of the file, counted from 0; every worker is given the whole file")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "do everything but write; without FERRY_KRATOS_ADMIN_URL no request is made")
+	flags.StringVar(&f.shard, "shard", "", "`I/N`: import only this part of the file, counted from 0; every worker needs the whole file")
 	flags.IntVar(&f.inFlight, "in-flight", 0, "most requests at once (default 4)")
-	flags.DurationVar(&f.retryFor, "retry-for", 0, "how long to ask again while Kratos does not answer (default 30s)")
-	flags.StringVar(&f.results, "results", "", "`FILE` for a line about each row; it makes the run resumable (default: standard output)")
+	flags.DurationVar(&f.retryFor, "retry-for", 0, "how long to repeat requests while Kratos does not answer (default 30s)")
+	flags.StringVar(&f.results, "results", "", "`FILE` for a line per row; it makes the run resumable (default: standard output)")
 	flags.StringVar(&f.retryFile, "retry-file", "", "`FILE` for the rows that failed, in the format of the input")
-	flags.StringVar(&f.tmpDir, "temp-dir", "", "`DIR` for the plan, which needs about as much room as the users file (default: beside --results, else the system's, else beside --users)")
+	flags.StringVar(&f.tmpDir, "temp-dir", "", "`DIR` for the plan, which needs about as much space as the users file (default: beside --results, else the system's, else beside --users)")
 	flags.BoolVar(&f.json, "json", false, "print the summary as JSON on standard output")
 }
 
 func (f *schemaFlags) bind(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.file, "schema", "", "identity schema `FILE` (default: Kratos is asked)")
+	cmd.Flags().StringVar(&f.file, "schema", "", "identity schema `FILE` (default: from Kratos)")
 	cmd.Flags().StringVar(&f.id, "schema-id", "", "`ID` of the identity schema at Kratos (default: the only one)")
 	cmd.Flags().StringVar(&f.mapper, "mapper", "", "Jsonnet mapper `FILE` (default: FERRY_MAPPER)")
 }
 
-// options are those that flags alone decide.
+// options returns the options that depend on flags alone.
 func (f *importFlags) options() (opts importer.Options, warnings []string, err error) {
 	opts = importer.Options{
 		Options: plan.Options{
@@ -114,13 +114,13 @@ func (f *importFlags) options() (opts importer.Options, warnings []string, err e
 	case f.users == "":
 		err = errors.New("name the users file: --users FILE, or --users - for standard input")
 	case !slices.Contains([]plan.Mode{plan.ModeAuto, plan.ModeHook, plan.ModeHash}, opts.Mode):
-		err = errors.New("--mode is auto, hook or hash")
+		err = errors.New("--mode must be auto, hook or hash")
 	case f.mfa != "skip" && f.mfa != "drop":
-		err = errors.New("--mfa is skip or drop")
+		err = errors.New("--mfa must be skip or drop")
 	case f.unverified != "skip" && f.unverified != "pending":
-		err = errors.New("--unverified is skip or pending")
+		err = errors.New("--unverified must be skip or pending")
 	case !slices.Contains([]importer.Conflict{importer.ConflictSkip, importer.ConflictUpdate, importer.ConflictFail}, opts.OnConflict):
-		err = errors.New("--on-conflict is skip, update or fail")
+		err = errors.New("--on-conflict must be skip, update or fail")
 	case opts.Mode == plan.ModeHash && f.hashes == "":
 		err = errors.New("--mode hash needs --hashes FILE")
 	case f.inFlight < 0 || f.retryFor < 0:
@@ -133,7 +133,7 @@ func (f *importFlags) options() (opts importer.Options, warnings []string, err e
 	return opts, warnings, err
 }
 
-// parseShard reads I/N, counted from 0.
+// parseShard parses I/N, counted from 0.
 func parseShard(text string) (shard, shards int, err error) {
 	if text == "" {
 		return 0, 1, nil
@@ -142,7 +142,7 @@ func parseShard(text string) (shard, shards int, err error) {
 	shard, errShard := strconv.Atoi(first)
 	shards, errShards := strconv.Atoi(second)
 	if errShard != nil || errShards != nil || shards < 1 || shard < 0 || shard >= shards {
-		return 0, 0, errors.New("--shard is I/N, counted from 0: of 4 there are 0/4, 1/4, 2/4 and 3/4")
+		return 0, 0, errors.New("--shard must be I/N, counted from 0: of 4 there are 0/4, 1/4, 2/4 and 3/4")
 	}
 	return shard, shards, nil
 }
@@ -200,7 +200,7 @@ func (f *importFlags) run(ctx context.Context, opts importer.Options, stdin io.R
 	return f.conclude(summary, errors.Join(err, opts.Journal.Close()), stdout, stderr)
 }
 
-// tenantOf is the tenant's name, where the settings tell: a custom domain does not.
+// tenantOf returns the tenant's name, or "" if the settings have only a custom domain.
 func tenantOf(cfg *config.Config) string {
 	domain := cfg.ManagementDomain()
 	if cfg.Auth0TenantDomain == "" && !strings.HasSuffix(domain, ".auth0.com") {
@@ -220,10 +220,9 @@ func (f *importFlags) journal(stdout io.Writer) (*importer.Journal, error) {
 	return importer.StreamJournal(stdout), nil
 }
 
-// conclude prints the summary. Its error says that the run was cut off, or that rows
-// failed.
+// conclude prints the summary. It returns an error if the run was interrupted or rows failed.
 func (f *importFlags) conclude(summary importer.Summary, cut error, stdout, stderr io.Writer) error {
-	switch { // there is nothing to sum up
+	switch { // no row has a result
 	case errors.Is(cut, importer.ErrOtherRun), cut != nil && summary.Rows == 0 && !errors.Is(cut, context.Canceled):
 		return cut
 	case cut != nil && summary.Rows == 0:
@@ -246,7 +245,7 @@ func (f *importFlags) conclude(summary importer.Summary, cut error, stdout, stde
 	return nil
 }
 
-// resumable adds to the error of a run that was cut off how to go on.
+// resumable adds to the error of an interrupted run how to continue it.
 func (f *importFlags) resumable(cut error) error {
 	if f.results != "" {
 		return resumableError{cut, "to continue where the run stopped, run the same command again"}
@@ -254,23 +253,23 @@ func (f *importFlags) resumable(cut error) error {
 	return resumableError{cut, "run the same command again: it skips users who have an identity; with --results FILE it would continue where it stopped"}
 }
 
-// printWarnings says what the operator should know about the identities.
+// printWarnings prints what the operator should know about the identities.
 func printWarnings(line func(string, ...any), s importer.Summary) {
 	if s.Unverified > 0 {
-		line("%9d of the users have addresses of which Auth0 verified none (--unverified skip leaves them out)", s.Unverified)
+		line("%9d of the users have addresses, none of which Auth0 verified (--unverified skip leaves them out)", s.Unverified)
 	}
 	if s.NoVerifiedAddress > 0 {
-		line("%9d of the identities with a password have no verified address: Kratos' require_verified_address keeps them out", s.NoVerifiedAddress)
+		line("%9d of the identities with a password have no verified address: Kratos' require_verified_address does not let them log in", s.NoVerifiedAddress)
 	}
 	if s.PhonesLeftOut > 0 {
-		line("%9d phone numbers are left out: Kratos does not take them", s.PhonesLeftOut)
+		line("%9d phone numbers are left out: they are not valid for Kratos", s.PhonesLeftOut)
 	}
 	if s.Folding > 0 {
 		line("%9d identifiers of several users would become one at a Kratos later than 26.2", s.Folding)
 	}
 }
 
-// printSummary says what was done, for people.
+// printSummary prints a summary for people.
 func printSummary(w io.Writer, s importer.Summary, cut bool) {
 	line := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
 	if s.DryRun {
@@ -286,18 +285,18 @@ func printSummary(w io.Writer, s importer.Summary, cut bool) {
 		}
 	}
 	if s.HashesTotal > 0 {
-		line("%9d of %d hashes belong to a user of the file", s.HashesUsed, s.HashesTotal)
+		line("%9d of %d hashes belong to a user in the file", s.HashesUsed, s.HashesTotal)
 	}
 	printWarnings(line, s)
 	if s.MFADropped > 0 {
 		line("%9d users lose the second factor they have at Auth0 (--mfa drop)", s.MFADropped)
 	}
 	if s.SocialLeftOut > 0 {
-		line("%9d linked accounts are not taken over: no --provider names them, or the e-mail address is not verified", s.SocialLeftOut)
+		line("%9d linked accounts are left out: no --provider names them, or the e-mail address is not verified", s.SocialLeftOut)
 	}
 	switch {
 	case s.Resumed > 0 && s.Resumed == s.Rows && !cut:
-		line("the run had finished before: nothing was left to do")
+		line("the run was complete before: nothing was left to do")
 	case s.Resumed > 0:
 		line("%9d of the rows were done by an earlier part of this run", s.Resumed)
 	}

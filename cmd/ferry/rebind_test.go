@@ -18,11 +18,11 @@ func TestRebindUsage(t *testing.T) {
 		status int
 		says   string
 	}{
-		"no id":           {[]string{"kim@x.test", "--to", "auth0|1", "--reason", "r"}, exitUsage, "by its id in Kratos"},
+		"no id":           {[]string{"kim@x.test", "--to", "auth0|1", "--reason", "r"}, exitUsage, "must be its id in Kratos"},
 		"nobody":          {[]string{id, "--reason", "r"}, exitUsage, "name the Auth0 user"},
 		"no subject":      {[]string{id, "--to", "kim@x.test", "--reason", "r"}, exitUsage, "such as auth0|"},
-		"no reason":       {[]string{id, "--to", "auth0|1"}, exitUsage, "say why"},
-		"a blank reason":  {[]string{id, "--to", "auth0|1", "--reason", " "}, exitUsage, "say why"},
+		"no reason":       {[]string{id, "--to", "auth0|1"}, exitUsage, "give a reason"},
+		"a blank reason":  {[]string{id, "--to", "auth0|1", "--reason", " "}, exitUsage, "give a reason"},
 		"upper case":      {[]string{id, "--to", "auth0|1", "--reason", "r"}, exitOK, "bound to that user already"},
 		"without hyphens": {[]string{strings.ReplaceAll(id, "-", ""), "--to", "auth0|1", "--reason", "r"}, exitOK, "bound to that user already"},
 	} {

@@ -37,10 +37,10 @@ func reconcileCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command 
 		Use:   "reconcile --users FILE",
 		Short: "Compare Auth0's users with Kratos' identities, and say who can log in.",
 		Long: "Compares a fresh export of Auth0's users with all identities in Kratos. Ends with a table and one line\n" +
-			"for the ticket: how many of Auth0's users can log in to Kratos today, and how. With --fix it brings what is\n" +
-			"different into the identities, and deactivates who is blocked at Auth0, by the same rules as\n" +
+			"for the ticket: how many of Auth0's users can log in to Kratos today, and how. With --fix it writes what\n" +
+			"differs to the identities, and deactivates those whose users are blocked at Auth0, by the rules of\n" +
 			"`ferry import --on-conflict update`.\n" +
-			"Exit 0: nothing was found that is still open, 1: something was, 2: wrong usage.",
+			"Exit 0: no finding is open, 1: some are, 2: wrong usage.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if flags.users == "" {
@@ -66,9 +66,9 @@ func reconcileCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command 
 	cmd.Flags().BoolVar(&flags.fix, "fix", false, "fix what is safe to fix")
 	cmd.Flags().BoolVar(&flags.hookOff, "hook-off", false, "the migration hook is switched off in Kratos, so pending identities may be written")
 	cmd.Flags().StringArrayVar(&flags.providers, "provider", nil, "`AUTH0=KRATOS`, as for import")
-	cmd.Flags().StringVar(&flags.findings, "findings", "", "`FILE` for a line about each finding, NDJSON; - for standard output")
-	cmd.Flags().StringVar(&flags.kratosConfig, "kratos-config", "", "kratos.yml `FILE`: who has no verified address is not counted as able where it has require_verified_address")
-	cmd.Flags().StringVar(&flags.tmpDir, "temp-dir", "", "`DIR` that has about as much room as the users file (default: the system's, else beside --findings or --users)")
+	cmd.Flags().StringVar(&flags.findings, "findings", "", "`FILE` for a line per finding, NDJSON; - for standard output")
+	cmd.Flags().StringVar(&flags.kratosConfig, "kratos-config", "", "kratos.yml `FILE`: if it has require_verified_address, users without a verified address count as unable to log in")
+	cmd.Flags().StringVar(&flags.tmpDir, "temp-dir", "", "`DIR` that has about as much space as the users file (default: the system's, else beside --findings or --users)")
 	cmd.Flags().BoolVar(&flags.json, "json", false, "print the table as JSON on standard output")
 	flags.schema.bind(cmd)
 	return cmd
@@ -127,7 +127,7 @@ func (f *reconcileFlags) run(ctx context.Context, providers plan.Providers, stdi
 	return nil
 }
 
-// readKratosConfig finds out where Kratos requires a verified address.
+// readKratosConfig finds out which logins require a verified address.
 func (f *reconcileFlags) readKratosConfig(opts *reconcile.Options) error {
 	if f.kratosConfig == "" {
 		return nil
@@ -143,7 +143,7 @@ func (f *reconcileFlags) readKratosConfig(opts *reconcile.Options) error {
 	return err
 }
 
-// compare reconciles, with a file for the findings where one is named.
+// compare reconciles, and writes the findings to the named file.
 func (f *reconcileFlags) compare(ctx context.Context, opts reconcile.Options, stdout io.Writer) (result reconcile.Result, err error) {
 	switch f.findings {
 	case "":
@@ -164,7 +164,7 @@ func (f *reconcileFlags) compare(ctx context.Context, opts reconcile.Options, st
 	return result, err
 }
 
-// written calls write with the file and closes it, whose error counts as well.
+// written calls write with the file and closes it.
 func written(file io.WriteCloser, write func(io.Writer) error) error {
 	return errors.Join(write(file), file.Close())
 }

@@ -33,31 +33,31 @@ func statusCommand(stdout, stderr io.Writer) *cobra.Command {
 	var flags statusFlags
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Say how many have crossed and how many are still pending.",
-		Long: "Reads all identities in Kratos, some seconds for tens of thousands, and says how many have crossed, how\n" +
-			"many are pending, and when the last would cross at the recent rate. --stragglers writes who is pending\n" +
-			"as CSV, for a mail campaign, who logged in last first; --users has their last login, from an export.\n" +
-			"With --watch, a reading that fails is reported and the next one follows, except for the first.",
+		Short: "Say how many users have crossed and how many are still pending.",
+		Long: "Reads all identities in Kratos, which takes some seconds for tens of thousands, and says how many have\n" +
+			"crossed, how many are pending, and when the last would cross at the recent rate. --stragglers writes the\n" +
+			"pending users as CSV, for a mail campaign, the latest login first; --users adds the last login from an\n" +
+			"export. With --watch, a reading that fails is reported and the next one follows, except for the first.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case flags.watch && flags.every < time.Second:
 				return errors.New("--every must be 1s or more")
 			case flags.stragglers == "-":
-				return errors.New("--stragglers wants a file: standard output has the numbers")
+				return errors.New("--stragglers must be a file: standard output has the numbers")
 			case flags.users != "" && flags.stragglers == "":
-				return errors.New("--users goes with --stragglers FILE")
+				return errors.New("--users needs --stragglers FILE")
 			case flags.users == "-":
-				return errors.New("--users wants a file: it is read each time")
+				return errors.New("--users must be a file: it is read each time")
 			case samePlace(flags.users, flags.stragglers):
 				return errors.New("--stragglers would overwrite the users file: name another file")
 			}
 			return work(func(ctx context.Context) error { return flags.run(ctx, stdout, stderr) })(cmd, args)
 		},
 	}
-	cmd.Flags().BoolVar(&flags.watch, "watch", false, "read again and again until interrupted")
-	cmd.Flags().DurationVar(&flags.every, "every", time.Minute, "how long to wait between two readings")
-	cmd.Flags().BoolVar(&flags.json, "json", false, "print JSON, one line each time")
+	cmd.Flags().BoolVar(&flags.watch, "watch", false, "read repeatedly until interrupted")
+	cmd.Flags().DurationVar(&flags.every, "every", time.Minute, "time between two readings")
+	cmd.Flags().BoolVar(&flags.json, "json", false, "print one line of JSON per reading")
 	cmd.Flags().StringVar(&flags.stragglers, "stragglers", "", "`FILE` for the pending identities, CSV")
 	cmd.Flags().StringVar(&flags.users, "users", "", "users `FILE` of an export: adds the last login, locale and name to the stragglers")
 	return cmd
@@ -81,7 +81,7 @@ func (f *statusFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 		current, err := read()
 		switch {
 		case f.watch && ctx.Err() != nil:
-			return nil // that is how a watch ends
+			return nil // the normal end of a watch
 		case err != nil && first:
 			return resumableError{walked(ctx, err), "to start again, run the same command"}
 		case err != nil:
@@ -101,7 +101,7 @@ func (f *statusFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 	}
 }
 
-// status reads it once.
+// status reads the status once.
 func (f *statusFlags) status(ctx context.Context, opts status.Options) (current status.Status, err error) {
 	if f.users != "" {
 		if opts.Users, err = userfile.Open(ctx, f.users, nil, ""); err != nil {
@@ -112,8 +112,8 @@ func (f *statusFlags) status(ctx context.Context, opts status.Options) (current 
 	return status.Read(ctx, opts)
 }
 
-// read makes the stragglers' file anew, if one is wanted, and only once it is whole. It
-// holds addresses, so it is the operator's alone.
+// read reads the status and replaces the stragglers' file, if one is named, once it is
+// complete. Its mode is 0600, because it has addresses.
 func (f *statusFlags) read(read func(io.Writer) (status.Status, error)) (current status.Status, err error) {
 	path := f.stragglers
 	if path == "" {
@@ -149,18 +149,18 @@ func (f *statusFlags) print(w io.Writer, s status.Status) error {
 	text += fmt.Sprintf("%8.1f%% have crossed; %d in the last day, %d in the last seven\n", 100*s.Crossed, s.LastDay, s.LastWeek)
 	switch {
 	case s.Kinds[kind.Pending] == 0 && s.InactivePending > 0:
-		text += fmt.Sprintf("nobody is pending but %d who are inactive: should they be activated, they need the hook, or recovery\n", s.InactivePending)
+		text += fmt.Sprintf("no one is pending but %d inactive users: if they are activated, they need the hook, or recovery\n", s.InactivePending)
 	case s.Kinds[kind.Pending] == 0:
-		text += "nobody is pending: the hook is not needed any more\n"
+		text += "no one is pending: the hook is no longer needed\n"
 	case s.Done != nil:
-		text += fmt.Sprintf("at %.1f a day the last would cross on %s; the last ones come late, or never: write to them (--stragglers FILE)\n",
+		text += fmt.Sprintf("at %.1f a day the last would cross on %s; the last users log in late, or never: write to them (--stragglers FILE)\n",
 			s.PerDay, s.Done.Format(time.DateOnly))
 	case s.LastWeek > 0 && s.PerDay == 0:
 		text += "the first crossed less than a day ago: too early to say when the last will\n"
 	case s.LastWeek > 0:
 		text += fmt.Sprintf("at %.1f a day the last would not cross in a hundred years: write to them (--stragglers FILE)\n", s.PerDay)
 	default:
-		text += "nobody crossed in the last seven days, so nothing tells when the last will\n"
+		text += "no one crossed in the last seven days: too early to say when the last will\n"
 	}
 	_, err := io.WriteString(w, text)
 	return err

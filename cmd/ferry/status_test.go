@@ -108,11 +108,11 @@ func TestStatusNoKratos(t *testing.T) {
 func TestStatusForecast(t *testing.T) {
 	kinds, done := map[kind.Kind]int{kind.Pending: 6000}, time.Date(2030, 1, 2, 0, 0, 0, 0, time.UTC)
 	for want, s := range map[string]status.Status{
-		"nobody is pending but 2 who are inactive":                 {InactivePending: 2},
-		"nobody is pending: the hook is not needed":                {},
+		"no one is pending but 2 inactive":                 {InactivePending: 2},
+		"no one is pending: the hook is no longer needed":                {},
 		"at 2.0 a day the last would cross on 2030-01-02":          {Kinds: kinds, LastWeek: 14, PerDay: 2, Done: &done},
 		"the first crossed less than a day ago: too early":         {Kinds: kinds, LastWeek: 5, LastDay: 5},
-		"nobody crossed in the last seven days":                    {Kinds: kinds},
+		"no one crossed in the last seven days":                    {Kinds: kinds},
 		"at 0.1 a day the last would not cross in a hundred years": {Kinds: kinds, LastWeek: 1, PerDay: 1.0 / 7},
 	} {
 		var out bytes.Buffer

@@ -40,7 +40,7 @@ func TestDocs(t *testing.T) {
 	s.sees(t, "bob@example.org", "Passw0rd of bob", kratostest.SeesInvalidCredentials)
 	s.shell(t, undo, "dry run", "1 restored", "1 pending afterwards")
 	s.shell(t, finish, "0 pending afterwards")
-	s.shell(t, check, "0 pending", "nobody is pending")
+	s.shell(t, check, "0 pending", "no one is pending")
 	s.shell(t, remove, "migrate_hook")
 	text, err := os.ReadFile(filepath.Join(s.dir, "kratos.yml"))
 	if err != nil || strings.Contains(string(text), "/hooks/") {

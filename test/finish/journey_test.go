@@ -73,7 +73,7 @@ func TestJourney(t *testing.T) {
 		s.sees(t, email(name), "A new pass phrase of "+name, kratostest.SeesSession)
 		s.sees(t, email(name), password(name), kratostest.SeesInvalidCredentials)
 	}
-	s.run(t, []string{"status"}, "2 migrated", "3 own_password", "0 finished", "nobody is pending")
+	s.run(t, []string{"status"}, "2 migrated", "3 own_password", "0 finished", "no one is pending")
 	if n := s.sim.TokenRequests() - attempts; n != 0 {
 		t.Errorf("Auth0 was asked %d times after the migration was closed", n)
 	}

@@ -1,0 +1,61 @@
+package plan_test
+
+import (
+	"strings"
+	"testing"
+
+	"ferry/bulk/plan"
+)
+
+func TestParseProviders(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		pairs    []string
+		want     string
+		warnings int
+		says     string
+	}{
+		"none":             {nil, "", 0, ""},
+		"two":              {[]string{"google-oauth2=google", "github=gh"}, "github=gh,google-oauth2=google", 0, ""},
+		"pairwise":         {[]string{"apple=apple"}, "apple=apple", 1, ""},
+		"no pair":          {[]string{"google"}, "", 0, "want AUTH0=KRATOS"},
+		"nothing before":   {[]string{"=google"}, "", 0, "want AUTH0=KRATOS"},
+		"nothing after":    {[]string{"google="}, "", 0, "want AUTH0=KRATOS"},
+		"a colon":          {[]string{"google=g:1"}, "", 0, "want AUTH0=KRATOS"},
+		"many tenants":     {[]string{"waad=azure"}, "", 0, "name the connection instead"},
+		"a database":       {[]string{"auth0=x"}, "", 0, "cross by themselves"},
+		"one of two names": {[]string{"github=a", "github=b"}, "", 0, "named twice"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			parsed, warnings, err := plan.ParseProviders(c.pairs)
+			if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
+				t.Errorf("the error is %v", err)
+			}
+			if parsed.String() != c.want || len(warnings) != c.warnings {
+				t.Errorf("got %s, %q", parsed, warnings)
+			}
+		})
+	}
+}
+
+// FuzzParseProviders: what is taken is written as it can be read again.
+func FuzzParseProviders(f *testing.F) {
+	f.Add("google-oauth2=google", "github=gh")
+	f.Add("a=b=c", "apple=apple")
+	f.Fuzz(func(t *testing.T, one, two string) {
+		parsed, _, err := plan.ParseProviders([]string{one, two})
+		if err != nil {
+			return
+		}
+		if len(parsed) != 2 {
+			t.Fatalf("%q and %q are %d", one, two, len(parsed))
+		}
+		for from, to := range parsed {
+			again, _, err := plan.ParseProviders([]string{from + "=" + to})
+			if err != nil || again[from] != to {
+				t.Errorf("%q=%q is read as %v, %v", from, to, again, err)
+			}
+		}
+	})
+}
