@@ -46,7 +46,7 @@ func Schema(t *testing.T) *mapping.Schema {
 	return s
 }
 
-// with changes keys of a user; nil removes a key.
+// With changes keys of a user; nil removes a key.
 type With map[string]any
 
 // User returns a row: a user of the connection users whose address is not verified.

@@ -21,7 +21,7 @@ import (
 )
 
 // Fault is what the fake does wrong with a request.
-type Fault int
+type Fault = int
 
 // The faults.
 const (
