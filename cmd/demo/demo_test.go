@@ -5,16 +5,18 @@ import (
 	"maps"
 	"strings"
 	"testing"
+
+	"ferry/test/kratostest"
 )
 
 func TestCountAnswers(t *testing.T) {
 	t.Parallel()
-	const counted = "# HELP ferry_hook_outcomes_total Hook calls by route and outcome.\n" +
+	const counted = "# TYPE ferry_hook_outcomes_total counter\n" +
 		"ferry_hook_outcomes_total{outcome=\"match\",route=\"password-migration\"} 2\n" +
 		"ferry_hook_outcomes_total{outcome=\"mismatch\",route=\"password-migration\"} 0\n" +
 		"ferry_hook_outcomes_total{outcome=\"match\",route=\"after-login\"} 9\n" +
-		"ferry_hook_caller_faults_total{route=\"password-migration\",status=\"Unauthorized\"} 1e+06\n"
-	got, err := countAnswers([]byte(counted))
+		"# TYPE ferry_hook_caller_faults_total counter\nferry_hook_caller_faults_total{route=\"password-migration\",status=\"Unauthorized\"} 1e+06\n"
+	got, err := countAnswers(strings.NewReader(counted))
 	if err != nil || !maps.Equal(got, map[string]int{"match": 2, "mismatch": 0, "Unauthorized": 1_000_000}) {
 		t.Errorf("got %v, %v", got, err)
 	}
@@ -24,7 +26,7 @@ func TestCountAnswers(t *testing.T) {
 		"another route":     strings.ReplaceAll(counted, "password-migration", "password"),
 		"not a number":      strings.ReplaceAll(counted, "} 2", "} two"),
 	} {
-		if got, err := countAnswers([]byte(metrics)); err == nil {
+		if got, err := countAnswers(strings.NewReader(metrics)); err == nil {
 			t.Errorf("%s: got %v and no error", name, got)
 		}
 	}
@@ -51,23 +53,17 @@ func TestCredential(t *testing.T) {
 	t.Parallel()
 	const hash = "$2a$04$abcdefghijklmnop"
 	for _, c := range []struct {
-		config       map[string]any
-		state, shown string
+		pending            bool
+		hash, state, shown string
 	}{
-		{
-			map[string]any{"use_password_migration_hook": true, "hashed_password": ""},
-			pending, `{"hashed_password":"","use_password_migration_hook":true}`,
-		},
-		{map[string]any{"hashed_password": hash}, migrated, `{"hashed_password":"$2a$04$abcd..."}`},
-		{
-			map[string]any{"use_password_migration_hook": true, "hashed_password": hash},
-			"hash stored, and pending still", `{"hashed_password":"$2a$04$abcd...","use_password_migration_hook":true}`,
-		},
-		{nil, "neither pending nor a hash", `null`},
+		{true, "", pending, `{"hashed_password":"","use_password_migration_hook":true}`},
+		{false, hash, migrated, `{"hashed_password":"$2a$04$abcd..."}`},
+		{true, hash, "hash stored, still pending", `{"hashed_password":"$2a$04$abcd...","use_password_migration_hook":true}`},
+		{false, "", "neither pending nor a hash", `{"hashed_password":""}`},
 	} {
-		got := credential{Config: c.config}
+		got := credential{kratostest.Identity{Pending: c.pending, HashedPassword: c.hash}}
 		if got.state() != c.state || got.shown() != c.shown {
-			t.Errorf("%v: got %q, %s", c.config, got.state(), got.shown())
+			t.Errorf("%+v: got %q, %s", c, got.state(), got.shown())
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"ferry/identifier"
 	"ferry/outcome"
 	"ferry/recording"
 	"ferry/secret"
@@ -19,23 +20,23 @@ import (
 	"ferry/upstream"
 )
 
-// longestPassword is ferry's default: Auth0's and bcrypt's limit.
+// longestPassword is ferry's default limit, that of Auth0 and bcrypt.
 const longestPassword = 72
 
-// longestIdentifier is what ferry looks up at most.
+// longestIdentifier is the longest identifier that ferry looks up.
 const longestIdentifier = 1024
 
-// fixtures creates people for whom the recorded outcomes must come true.
+// fixtures creates users for whom ferry must give the recorded outcomes.
 type fixtures struct {
 	stack *stack
 	made  int
-	// deliveries are the people of deliveries, so that one made again is of the same.
+	// deliveries are the logins of deliveries, so that a re-delivery gets the same one.
 	deliveries map[string]recording.Login
-	// people are those with an identifier of their own: of bodies.
+	// people are the users created from bodies, by identifier.
 	people map[string]fixture
-	// identities are the made up ones, by the recorded id.
+	// identities are the ids of the created identities, by recorded id.
 	identities map[string]string
-	// expected is the outcome that must come of the latest body; empty: none.
+	// expected is the outcome that the last body must have, or empty.
 	expected string
 }
 
@@ -48,7 +49,7 @@ func newFixtures(s *stack) *fixtures {
 	return &fixtures{stack: s, deliveries: map[string]recording.Login{}, people: map[string]fixture{}, identities: map[string]string{}}
 }
 
-// prepare empties the simulated tenant, and takes its limits off.
+// prepare removes the users and limits of the simulated tenant.
 func (c *fixtures) prepare(ctx context.Context) error {
 	if err := c.stack.sim.control.SetTenant(ctx, emptyTenant()); err != nil {
 		return err
@@ -57,7 +58,7 @@ func (c *fixtures) prepare(ctx context.Context) error {
 	return err
 }
 
-// restore creates the person that a call needs: a recording.ReplayOptions.Restore.
+// restore creates the user that a call needs. It is a recording.ReplayOptions.Restore.
 func (c *fixtures) restore(ctx context.Context, call recording.ReplayCall) (recording.Login, string, error) {
 	c.expected = ""
 	named := identityOf(call.Record)
@@ -81,7 +82,7 @@ func (c *fixtures) restore(ctx context.Context, call recording.ReplayCall) (reco
 	return login, skip, err
 }
 
-// identityOf is the id in a body's identity; empty where it names none.
+// identityOf returns the identity id in a body, or empty.
 func identityOf(line recording.Record) string {
 	var body struct {
 		Identity struct {
@@ -94,20 +95,20 @@ func identityOf(line recording.Record) string {
 	return body.Identity.ID
 }
 
-// scene is the state that must exist before a call.
-type scene struct {
+// loginSetup is the state that a call needs.
+type loginSetup struct {
 	login    recording.Login
 	user     auth0sim.User
 	identity kratostest.NewIdentity
-	fault    *auth0sim.Fault // what Auth0 answers about this user, once
+	fault    *auth0sim.Fault // one answer of Auth0 about this user
 }
 
-// recorded creates a person for a record.
+// recorded creates a user for a record.
 func (c *fixtures) recorded(ctx context.Context, line recording.Record, named string) (recording.Login, string, error) {
 	c.made++
 	email, subject := fmt.Sprintf("person%d@replay.test", c.made), fmt.Sprintf("auth0|replay%d", c.made)
 	password := rand.Text()
-	s := scene{
+	s := loginSetup{
 		login: recording.Login{Identifier: email, Password: secret.New(password)},
 		user:  auth0sim.User{ID: subject, Connection: auth0sim.DemoConnection, Email: email, EmailVerified: true, Password: password},
 		identity: kratostest.NewIdentity{
@@ -115,7 +116,7 @@ func (c *fixtures) recorded(ctx context.Context, line recording.Record, named st
 		},
 	}
 	if !s.arrange(line) {
-		return recording.Login{}, "nobody can be made up for " + line.Outcome, nil
+		return recording.Login{}, "no user can be created for " + line.Outcome, nil
 	}
 	if s.fault != nil {
 		if _, err := c.stack.sim.control.SetFault(ctx, *s.fault); err != nil {
@@ -136,7 +137,7 @@ func (c *fixtures) recorded(ctx context.Context, line recording.Record, named st
 }
 
 // enter puts the user into the simulator and the identity into Kratos.
-func (c *fixtures) enter(ctx context.Context, s scene) (fixture, error) {
+func (c *fixtures) enter(ctx context.Context, s loginSetup) (fixture, error) {
 	user, err := c.stack.sim.control.AddUser(ctx, s.user)
 	if err != nil {
 		return fixture{}, err
@@ -153,9 +154,9 @@ func binding(subject, connection string) map[string]any {
 	return map[string]any{"auth0": auth0}
 }
 
-// arrange changes the scene so that it leads to the line's outcome. It is false if no
-// scene does.
-func (s *scene) arrange(line recording.Record) bool {
+// arrange changes the setup so that ferry gives the outcome of the record. It reports
+// whether that is possible.
+func (s *loginSetup) arrange(line recording.Record) bool {
 	switch line.Outcome {
 	case outcome.Match.String():
 	case outcome.SubjectMismatch.String():
@@ -174,7 +175,7 @@ func (s *scene) arrange(line recording.Record) bool {
 	return true
 }
 
-func (s *scene) oversize(reason string) {
+func (s *loginSetup) oversize(reason string) {
 	if reason == "identifier_length" {
 		s.login.Identifier = strings.Repeat("x", 2<<10)
 		return
@@ -182,8 +183,8 @@ func (s *scene) oversize(reason string) {
 	s.login.Password = secret.New(strings.Repeat("x", longestPassword+1))
 }
 
-// refuse arranges a refusal by Auth0, or by one of ferry's settings.
-func (s *scene) refuse(line recording.Record) bool {
+// refuse arranges a refusal by Auth0, or because of ferry's settings.
+func (s *loginSetup) refuse(line recording.Record) bool {
 	switch line.Reason {
 	case "realm_not_listed":
 		s.identity.MetadataAdmin = binding(s.user.ID, "another-connection")
@@ -196,7 +197,7 @@ func (s *scene) refuse(line recording.Record) bool {
 	at := slices.IndexFunc(rows, func(row upstream.Row) bool {
 		return row.Outcome.String() == line.Outcome && row.Reason == line.Reason && answersSo(row, line)
 	})
-	if at < 0 { // what came in between; the outcome is the same
+	if at < 0 { // another reason with the same outcome
 		at = slices.IndexFunc(rows, func(row upstream.Row) bool { return row.Outcome.String() == line.Outcome })
 	}
 	if at < 0 {
@@ -206,18 +207,18 @@ func (s *scene) refuse(line recording.Record) bool {
 	return true
 }
 
-// answersSo reports whether an answer of the recorded status and code fits a row.
+// answersSo reports whether the recorded status and code match a row.
 func answersSo(row upstream.Row, line recording.Record) bool {
 	status := slices.Contains(row.Statuses, line.UpstreamStatus) || slices.Contains(row.Statuses, line.UpstreamStatus/100)
 	return status && (len(row.Codes) == 0 || slices.Contains(row.Codes, line.UpstreamCode))
 }
 
-// answerOf is Auth0's answer: the recorded status and code where they fit the row,
-// and words of which the row's text holds.
+// answerOf returns an answer of Auth0 for a row: the recorded status and code if they match,
+// and a text that matches.
 func answerOf(row upstream.Row, line recording.Record, user string) *auth0sim.Fault {
 	status, code, text := row.Statuses[0], "recorded_without_a_code", "recorded without its words"
 	if status < 10 {
-		status = status*100 + 3 // 403 and 503 are plain refusals; 203 and 303 no answer at all
+		status = status*100 + 3 // 403 and 503 are refusals; 203 and 303 are not valid answers
 	}
 	if len(row.Codes) > 0 {
 		code = row.Codes[0]
@@ -239,7 +240,7 @@ func answerOf(row upstream.Row, line recording.Record, user string) *auth0sim.Fa
 	}
 	body, err := json.Marshal(fields)
 	if err != nil {
-		body = []byte("{}") // never: they are texts
+		body = []byte("{}") // cannot happen: they are strings
 	}
 	return &auth0sim.Fault{
 		Name: auth0sim.FaultAnswer, User: user, Times: 1, Status: status, Body: string(body),
@@ -247,11 +248,11 @@ func answerOf(row upstream.Row, line recording.Record, user string) *auth0sim.Fa
 	}
 }
 
-// body creates a person with the identifier and password of a body.
+// body creates a user with the identifier and password of a body.
 func (c *fixtures) body(ctx context.Context, text []byte, named string) (recording.Login, string, error) {
 	var typed struct{ Identifier, Password string }
 	if json.Unmarshal(text, &typed) != nil || strings.TrimSpace(typed.Identifier) == "" || typed.Password == "" {
-		return recording.Login{}, "identifier and password are no texts", nil
+		return recording.Login{}, "identifier and password are not strings", nil
 	}
 	c.expected = outcome.Match.String()
 	identifier := strings.ToLower(strings.TrimSpace(typed.Identifier))
@@ -268,13 +269,13 @@ func (c *fixtures) body(ctx context.Context, text []byte, named string) (recordi
 	s := somebody(identifier, fmt.Sprintf("auth0|replay%d", c.made))
 	s.user.Password = typed.Password
 	made, err := c.enter(ctx, s)
-	if errors.Is(err, kratostest.ErrRefused) { // as a username everything short passes for one
+	if errors.Is(err, kratostest.ErrRefused) { // any short identifier is a valid username
 		s.identity.Traits = map[string]any{"username": identifier}
 		made.identity, err = c.stack.kratos.CreateIdentity(ctx, s.identity)
 	}
 	switch {
 	case errors.Is(err, kratostest.ErrRefused):
-		return recording.Login{}, "Kratos takes nobody with this identifier", nil
+		return recording.Login{}, "Kratos accepts no identity with this identifier", nil
 	case err != nil:
 		return recording.Login{}, "", err
 	}
@@ -282,7 +283,7 @@ func (c *fixtures) body(ctx context.Context, text []byte, named string) (recordi
 	return c.as(named, made), "", nil
 }
 
-// as replaces the identity that a body names.
+// as records the identity for the id in a body.
 func (c *fixtures) as(named string, made fixture) recording.Login {
 	if named != "" {
 		c.identities[named] = made.identity
@@ -290,28 +291,23 @@ func (c *fixtures) as(named string, made fixture) recording.Login {
 	return recording.Login{IdentityID: made.identity}
 }
 
-// somebody has an e-mail address, a phone number or a username, whichever the
-// identifier is.
-func somebody(identifier, subject string) scene {
+// somebody returns a setup for a user whose e-mail address, phone number or username is
+// the identifier.
+func somebody(name, subject string) loginSetup {
 	user := auth0sim.User{ID: subject, Connection: auth0sim.DemoConnection}
 	trait := "username"
 	switch {
-	case strings.Contains(identifier, "@"):
-		trait, user.Email, user.EmailVerified = "email", identifier, true
-	case strings.HasPrefix(identifier, "+"):
-		trait, user.Phone, user.PhoneVerified = "phone", withoutMarks(identifier), true
-		if user.Phone != identifier { // too short a number is asked about as it is
-			user.Username = identifier
+	case strings.Contains(name, "@"):
+		trait, user.Email, user.EmailVerified = "email", name, true
+	case strings.HasPrefix(name, "+"):
+		trait, user.Phone, user.PhoneVerified = "phone", identifier.CompactPhone(name), true
+		if user.Phone != name { // ferry sends too short a number unchanged
+			user.Username = name
 		}
 	default:
-		user.Username = identifier
+		user.Username = name
 	}
-	return scene{user: user, identity: kratostest.NewIdentity{
-		Traits: map[string]any{trait: identifier}, MetadataAdmin: binding(subject, ""), Pending: true,
+	return loginSetup{user: user, identity: kratostest.NewIdentity{
+		Traits: map[string]any{trait: name}, MetadataAdmin: binding(subject, ""), Pending: true,
 	}}
-}
-
-// withoutMarks is a phone number as ferry asks Auth0 about it.
-func withoutMarks(number string) string {
-	return strings.NewReplacer(" ", "", "-", "", ".", "", "/", "", "(", "", ")", "", "\u00a0", "").Replace(number)
 }

@@ -8,7 +8,7 @@ import (
 	"ferry/test/auth0sim"
 )
 
-// katherine is left for the reader to log in.
+// katherine is a user for the reader to log in.
 func katherine() auth0sim.User {
 	return auth0sim.User{
 		ID: "auth0|5f7c8ec7c33c6c004bbafe86", Connection: auth0sim.DemoConnection,
@@ -17,14 +17,13 @@ func katherine() auth0sim.User {
 	}
 }
 
-// keepRunning leaves everything running until ctx ends, and prints what to try.
-// ferry's log is shown from then on.
+// keepRunning prints what to try, then ferry's log, until ctx ends.
 func keepRunning(ctx context.Context, s *stack, n *narrator) error {
 	user, err := s.sim.control.AddUser(ctx, katherine())
 	if err != nil {
 		return err
 	}
-	user.Password = katherine().Password // it comes back without
+	user.Password = katherine().Password // the answer does not contain it
 	guest, err := s.invite(ctx, user)
 	if err != nil {
 		return err
@@ -59,7 +58,7 @@ func keepRunning(ctx context.Context, s *stack, n *narrator) error {
 	return s.awaitEnd(ctx)
 }
 
-// recipe is something to try: lines for a shell with curl.
+// recipe is an example: lines for a shell with curl.
 type recipe struct {
 	what  string
 	lines []string

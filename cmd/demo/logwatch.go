@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// logWatchWait is how long a log line may be written after its answer.
+// logWatchWait is how long a log line may follow its answer.
 const logWatchWait = 10 * time.Second
 
-var errNotLogged = errors.New("ferry's log says nothing of the call")
+var errNotLogged = errors.New("ferry's log has no line about the call")
 
 // logged is a line of ferry's log about a call.
 type logged struct {
@@ -27,12 +27,12 @@ type logWatch struct {
 	partial []byte
 	watched bool
 	said    map[string]logged
-	news    chan struct{} // closed, and made anew, when something was said
+	news    chan struct{} // closed and replaced at every new line
 }
 
 func newLogWatch() *logWatch { return &logWatch{said: map[string]logged{}, news: make(chan struct{})} }
 
-// watch starts keeping every line until it is read.
+// watch starts keeping lines until they are read.
 func (w *logWatch) watch() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -61,7 +61,7 @@ func (w *logWatch) Write(p []byte) (int, error) {
 	}
 }
 
-// of waits for the log line of a call, and removes it.
+// of waits for the log line of a call and removes it.
 func (w *logWatch) of(ctx context.Context, requestID string) (logged, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, logWatchWait, errNotLogged)
 	defer cancel()

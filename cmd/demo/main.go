@@ -1,11 +1,10 @@
-// Command demo starts the Auth0 simulator, the real Kratos and ferry on this
-// machine, takes people across, and says at every step what it measured; `demo replay`
-// makes recorded calls of the hooks again instead. It exits
-// with 0 when everything was as expected, with 1 when something was not, with 2
-// for wrong usage, and with 130 or 143 when a signal cut it short.
+// Command demo starts the Auth0 simulator, the real Kratos and ferry on this machine,
+// migrates users, and prints what it measured at every step; `demo replay` replays recorded
+// hook calls instead. Exit status: 0: all as expected, 1: not as expected, 2: wrong usage,
+// 130 or 143: ended by a signal.
 //
-// It leaves nothing behind: no process however it ends (on Linux), and no folder
-// unless it is killed.
+// It leaves no process behind, however it ends (on Linux), and no folder unless it is
+// killed.
 package main
 
 import (
@@ -30,14 +29,14 @@ const (
 
 func main() { os.Exit(execute(context.Background(), os.Args[1:], os.Stdout, os.Stderr)) }
 
-// execute runs the program and returns its exit code. Signals are caught to its
-// end: a second one does not cut the stopping short, which is bounded.
+// execute runs the program and returns its exit status. A second signal does not interrupt
+// the shutdown, whose time is bounded.
 func execute(ctx context.Context, args []string, stdout, stderr *os.File) int {
-	// A reader that leaves (demo | head) becomes an error of writing, so that
-	// everything is stopped as usual.
+	// If the reader of a pipe exits (demo | head), a write fails, and the demo stops as
+	// usual.
 	signal.Ignore(syscall.SIGPIPE)
 	ends := []os.Signal{syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) { // as it is under nohup
+	if !signal.Ignored(syscall.SIGHUP) { // ignored under nohup
 		ends = append(ends, syscall.SIGHUP)
 	}
 	terminated, release := signal.NotifyContext(ctx, ends...)
@@ -70,7 +69,7 @@ func execute(ctx context.Context, args []string, stdout, stderr *os.File) int {
 	}
 }
 
-// on reads KEEP=1 as a person means it.
+// on reports whether a variable such as KEEP is set, and not 0.
 func on(value string) bool { return value != "" && value != "0" }
 
 func isTerminal(f *os.File) bool {
@@ -78,24 +77,24 @@ func isTerminal(f *os.File) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// failedError is work that did not succeed; every other error is wrong usage.
+// failedError is a failure of the work. Every other error is wrong usage.
 type failedError struct{ error }
 
 func (e failedError) Unwrap() error { return e.error }
 
-// options are what the surroundings say.
+// options come from the environment.
 type options struct {
 	keep           bool // leave everything running after the narration
 	colours        bool
 	stdout, stderr io.Writer
 }
 
-// newCommand tells the story; what else there is are subcommands.
+// newCommand returns the root command, which runs the story.
 func newCommand(o options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Take people from a simulated Auth0 to the real Kratos, narrated",
-		Long: "Takes people from a simulated Auth0 to the real Kratos, and says at every step\n" +
+		Short: "Migrate users from a simulated Auth0 to the real Kratos, with explanations",
+		Long: "Migrates users from a simulated Auth0 to the real Kratos, and prints at every step\n" +
 			"what it measured. KEEP=1 in the environment leaves everything running until Ctrl-C.",
 		Args:          cobra.NoArgs,
 		SilenceErrors: true,
@@ -114,12 +113,12 @@ func newCommand(o options) *cobra.Command {
 	return cmd
 }
 
-// run tells the story.
+// run runs the story.
 func run(ctx context.Context, o options) error {
 	return withStack(ctx, o, func(ctx context.Context, s *stack, n *narrator) error { return perform(ctx, s, n, o.keep) })
 }
 
-// withStack starts the stack, runs play with it, and stops it in any case.
+// withStack starts the stack, runs play with it, and always stops it.
 func withStack(ctx context.Context, o options, play func(context.Context, *stack, *narrator) error) error {
 	n := &narrator{out: o.stdout, colours: o.colours}
 	s, err := startStack(ctx, o.stderr, n)
@@ -127,13 +126,13 @@ func withStack(ctx context.Context, o options, play func(context.Context, *stack
 		err = play(ctx, s, n)
 	}
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
-		err = context.Cause(ctx) // which signal; what it broke off is of no interest
+		err = context.Cause(ctx) // the signal, not the interrupted step
 	}
 	return errors.Join(err, s.stop())
 }
 
-// perform tells the story. With keep it leaves the stack running until ctx
-// ends. That end is a good one.
+// perform runs the story. With keep it then leaves the stack running until ctx ends, which
+// is not an error.
 func perform(ctx context.Context, s *stack, n *narrator, keep bool) error {
 	t := &story{stack: s, say: n}
 	err := t.tell(ctx)

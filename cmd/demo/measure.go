@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,19 +8,22 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
+
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"ferry/test/kratostest"
 )
 
 const maxAnswer = 4 << 20
 
-// reading is what was counted since the programs started.
+// reading is the counts since the programs started.
 type reading struct {
-	// passwords that reached Auth0: every request at its token endpoint brings one.
+	// passwords is how many reached Auth0, one for each request to its token endpoint.
 	passwords int
-	// answers are ferry's to Kratos, by outcome.
+	// answers are the counts of ferry's answers to Kratos, by outcome.
 	answers map[string]int
 }
 
@@ -31,49 +32,46 @@ func (s *stack) read(ctx context.Context) (reading, error) {
 	if err != nil {
 		return reading{}, err
 	}
-	text, err := s.get(ctx, s.ferry.AdminURL()+"/metrics/prometheus")
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.ferry.AdminURL()+"/metrics/prometheus", nil)
 	if err != nil {
 		return reading{}, err
 	}
-	answers, err := countAnswers(text)
+	resp, err := s.http.Do(req)
+	if err != nil {
+		return reading{}, fmt.Errorf("ferry's metrics: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	answers, err := countAnswers(io.LimitReader(resp.Body, maxAnswer))
 	return reading{passwords: counters.TokenRequests, answers: answers}, err
 }
 
-// countAnswers takes the counts of password migration calls from ferry's metrics:
-// those that came to an outcome, and those refused for the caller's fault.
-func countAnswers(metrics []byte) (map[string]int, error) {
-	sample := regexp.MustCompile(`^ferry_hook_(?:outcomes|caller_faults)_total\{(.*)\} (\S+)$`)
-	label := regexp.MustCompile(`(\w+)="([^"]*)"`)
-	answers := map[string]int{}
-	lines := bufio.NewScanner(bytes.NewReader(metrics))
-	for lines.Scan() {
-		parts := sample.FindStringSubmatch(lines.Text())
-		if parts == nil {
-			continue
-		}
-		labels := map[string]string{}
-		for _, pair := range label.FindAllStringSubmatch(parts[1], -1) {
-			labels[pair[1]] = pair[2]
-		}
-		if labels["route"] != "password-migration" {
-			continue
-		}
-		count, err := strconv.ParseFloat(parts[2], 64)
-		if err != nil {
-			return nil, fmt.Errorf("ferry's metrics: %w", err)
-		}
-		answers[labels["outcome"]+labels["status"]] = int(count) // it has one of the two
-	}
-	if err := lines.Err(); err != nil {
+// countAnswers reads the counts of password migration calls from ferry's metrics: calls
+// with an outcome, and calls refused for the caller's fault.
+func countAnswers(metrics io.Reader) (map[string]int, error) {
+	parser := expfmt.NewTextParser(model.LegacyValidation)
+	families, err := parser.TextToMetricFamilies(metrics)
+	if err != nil {
 		return nil, fmt.Errorf("ferry's metrics: %w", err)
 	}
-	if len(answers) == 0 { // else a renamed counter would read as "never called"
-		return nil, errors.New("ferry's metrics: nothing counts the answers")
+	answers := map[string]int{}
+	for _, name := range []string{"ferry_hook_outcomes_total", "ferry_hook_caller_faults_total"} {
+		for _, metric := range families[name].GetMetric() {
+			labels := map[string]string{}
+			for _, pair := range metric.GetLabel() {
+				labels[pair.GetName()] = pair.GetValue()
+			}
+			if labels["route"] == "password-migration" {
+				answers[labels["outcome"]+labels["status"]] = int(metric.GetCounter().GetValue()) // it has one of the two
+			}
+		}
+	}
+	if len(answers) == 0 { // else a renamed counter would read as "not called"
+		return nil, errors.New("ferry's metrics: there are no counters of answers")
 	}
 	return answers, nil
 }
 
-// since is what was counted after an earlier reading.
+// since returns the difference to an earlier reading.
 func (r reading) since(earlier reading) reading {
 	since := reading{passwords: r.passwords - earlier.passwords, answers: map[string]int{}}
 	for name, count := range r.answers {
@@ -92,7 +90,7 @@ func (r reading) calls() int {
 	return sum
 }
 
-// said puts the calls of ferry into words.
+// said describes the calls of ferry.
 func (r reading) said() string {
 	names := strings.Join(slices.Sorted(maps.Keys(r.answers)), ", ")
 	switch calls := r.calls(); calls {
@@ -110,34 +108,20 @@ const (
 	calledOnce = "called once, answered "
 )
 
-// credential is what Kratos has of a person's password, and of their past.
-type credential struct {
-	Config  map[string]any `json:"config"`
-	subject string         // metadata_admin.auth0.user_id
+// credential is an identity in Kratos with its password credential.
+type credential struct{ kratostest.Identity }
+
+func (s *stack) credential(ctx context.Context, identity string) (credential, error) {
+	read, err := s.kratos.Get(ctx, identity)
+	return credential{read}, err
 }
 
-// credential asks Kratos' admin API.
-func (s *stack) credential(ctx context.Context, identity string) (credential, error) {
-	body, err := s.get(ctx, identityURL(s.kratos.AdminURL(), identity))
-	if err != nil {
-		return credential{}, err
-	}
-	var answer struct {
-		Credentials struct {
-			Password credential `json:"password"`
-		} `json:"credentials"`
-		MetadataAdmin struct {
-			Auth0 struct {
-				UserID string `json:"user_id"`
-			} `json:"auth0"`
-		} `json:"metadata_admin"`
-	}
-	if err := json.Unmarshal(body, &answer); err != nil {
-		return credential{}, fmt.Errorf("read the identity: %w", err)
-	}
-	c := answer.Credentials.Password
-	c.subject = answer.MetadataAdmin.Auth0.UserID
-	return c, nil
+// subject returns metadata_admin.auth0.user_id.
+func (c credential) subject() string {
+	admin, _ := c.MetadataAdmin.(map[string]any)
+	auth0, _ := admin["auth0"].(map[string]any)
+	subject, _ := auth0["user_id"].(string)
+	return subject
 }
 
 func identityURL(admin, identity string) string {
@@ -149,57 +133,32 @@ const (
 	migrated = "hash stored, not pending"
 )
 
-// The keys of the config that matter here.
-const (
-	hashKey    = "hashed_password"
-	pendingKey = "use_password_migration_hook"
-)
-
-// state puts the credential into words.
+// state describes the credential.
 func (c credential) state() string {
-	hash, _ := c.Config[hashKey].(string)
-	switch flag := c.Config[pendingKey] == true; {
-	case flag && hash == "":
+	switch hash := c.HashedPassword != ""; {
+	case c.Pending && !hash:
 		return pending
-	case hash != "" && !flag:
+	case hash && !c.Pending:
 		return migrated
-	case hash != "":
-		return "hash stored, and pending still"
-	default:
-		return "neither pending nor a hash"
+	case hash:
+		return "hash stored, still pending"
 	}
+	return "neither pending nor a hash"
 }
 
-// shown is the credential's config, the hash cut short.
+// shown returns the credential's config, with a shortened hash.
 func (c credential) shown() string {
-	const enough = len("$2a$04$") + 4 // which hash it is, and a taste of it
-	config := maps.Clone(c.Config)
-	if hash, _ := config[hashKey].(string); len(hash) > enough {
-		config[hashKey] = hash[:enough] + "..."
+	const enough = len("$2a$04$") + 4
+	config := map[string]any{"hashed_password": c.HashedPassword}
+	if len(c.HashedPassword) > enough {
+		config["hashed_password"] = c.HashedPassword[:enough] + "..."
+	}
+	if c.Pending {
+		config["use_password_migration_hook"] = true
 	}
 	text, err := json.Marshal(config)
 	if err != nil {
 		return err.Error()
 	}
 	return string(text)
-}
-
-func (s *stack) get(ctx context.Context, address string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := s.http.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		return nil, fmt.Errorf("get %s: %w", address, err)
-	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("get %s: %s", address, resp.Status)
-	}
-	return body, nil
 }

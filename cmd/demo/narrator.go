@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// narrator writes for people. The first error of writing is kept in err; whoever is
-// about to go on looks there.
+// narrator prints the story. It keeps the first write error in err, which callers check
+// before they continue.
 type narrator struct {
 	out     io.Writer
 	colours bool
@@ -16,7 +16,7 @@ type narrator struct {
 	err     error
 }
 
-// The few colours there are (ECMA-48, SGR).
+// The colours (ECMA-48, SGR).
 const (
 	bold  = "1"
 	green = "32"
@@ -45,7 +45,7 @@ func (n *narrator) opening() {
 			"measured: at the simulator, in ferry's metrics, in Kratos' admin API.\n"+n.legend()+"\n")
 }
 
-// legend says how a value that is not as expected can be told.
+// legend explains how an unexpected value is marked.
 func (n *narrator) legend() string {
 	if n.colours {
 		return n.paint(green, "Green") + ": as expected."
@@ -53,14 +53,14 @@ func (n *narrator) legend() string {
 	return "A value that is not as expected is marked with ^^^."
 }
 
-// step begins a numbered step: what is done, and why it goes the way it goes.
+// step begins a numbered step: what happens, and why.
 func (n *narrator) step(done, why string) {
 	n.steps++
 	n.printf("\n%s\n   %s\n", n.paint(bold, fmt.Sprintf("%d. %s", n.steps, done)), why)
 }
 
-// fact is one measured thing, beside what it must be; detail is more about it.
-// It reports whether they are the same.
+// fact prints a measured value and, if it differs, the expected one. It reports whether
+// they are equal.
 func (n *narrator) fact(about, got, want, detail string) bool {
 	if detail != "" {
 		const columns, indent = 80, len("     ") + 11 + len(" ")

@@ -10,9 +10,8 @@ import (
 	"strings"
 )
 
-// findPrograms finds ferry and the simulator in the folder of this program. `go run`
-// puts this program somewhere of its own, with nothing beside it: within ferry's
-// sources they are built of these.
+// findPrograms finds ferry and the simulator in the folder of this program. If they are not
+// there, as with `go run`, and the working directory is in ferry's module, it builds them.
 func (s *stack) findPrograms(ctx context.Context, stderr io.Writer) (ferry, auth0 string, err error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -51,11 +50,11 @@ func (s *stack) buildPrograms(ctx context.Context, stderr io.Writer) (string, er
 	return folder, nil
 }
 
-// sibling is a program in the folder.
+// sibling returns the path of a program in the folder.
 func sibling(folder, name string) (string, error) {
 	path := filepath.Join(folder, name)
 	if _, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("find %s, which `make build` puts beside this program: %w", name, err)
+		return "", fmt.Errorf("find %s, which `make build` writes to the folder of this program: %w", name, err)
 	}
 	return path, nil
 }

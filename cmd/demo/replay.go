@@ -18,26 +18,26 @@ import (
 	"ferry/test/auth0sim"
 )
 
-// shownCalls is how many calls are shown one by one; after them only what is wrong.
+// shownCalls is how many calls are printed. After them only wrong ones are.
 const shownCalls = 200
 
 func replayCommand(o options) *cobra.Command {
 	return &cobra.Command{
 		Use:   "replay FILE…",
-		Short: "Make recorded hook calls again, on people made to fit",
-		Long: "Makes recorded hook calls again: a FILE is a recording (FERRY_RECORD_DIR), a body that Kratos sent, or a folder\n" +
-			"of both. For every call a user at the simulated Auth0 and an identity in the real Kratos are made up so that what\n" +
-			"was recorded must come of it; no keys and no passwords are needed. Of a body alone the password is right.",
+		Short: "Replay recorded hook calls, with users created for them",
+		Long: "Replays recorded hook calls. FILE is a recording (FERRY_RECORD_DIR), a body that Kratos sent, or a folder\n" +
+			"of both. For every call the demo creates a user at the simulated Auth0 and an identity in the real Kratos, so\n" +
+			"that ferry must give the recorded outcome. It needs no keys or passwords. The password of a body is right.",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return errors.New("replay: name a recording, a body that Kratos sent, or a folder of them")
+				return errors.New("replay: give a recording, a body that Kratos sent, or a folder of them")
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			source, err := recording.OpenSource(args...)
 			if err != nil {
-				return err // a name that nothing is found under is wrong usage
+				return err // a missing file is wrong usage
 			}
 			err = withStack(cmd.Context(), o, func(ctx context.Context, s *stack, n *narrator) error {
 				r := &rerun{stack: s, say: n, fixtures: newFixtures(s), left: map[string]int{}}
@@ -51,7 +51,7 @@ func replayCommand(o options) *cobra.Command {
 	}
 }
 
-// rerun is the replay of a recording on the stack.
+// rerun is a replay of recordings on the stack.
 type rerun struct {
 	stack    *stack
 	say      *narrator
@@ -62,14 +62,14 @@ type rerun struct {
 	left                map[string]int // calls left out, by reason
 }
 
-// tell makes the calls one after the other.
+// tell replays the calls in order.
 func (r *rerun) tell(ctx context.Context, source *recording.Source) error {
 	if err := r.fixtures.prepare(ctx); err != nil {
 		return err
 	}
 	r.stack.logWatch.watch()
-	r.say.step("The recorded calls are made again, as Kratos made them.",
-		"For each one a user and an identity are made up, of whom the same must come.")
+	r.say.step("The recorded calls are replayed, as Kratos made them.",
+		"For each one a user and an identity are created that must lead to the same outcome.")
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	client := &http.Client{
@@ -92,8 +92,8 @@ func (r *rerun) tell(ctx context.Context, source *recording.Source) error {
 	return r.sumUp()
 }
 
-// look holds what came of a call against what must come of it. The answer alone
-// does not tell the outcomes apart: ferry's log does.
+// look compares the result of a call with the expected one. The outcome is in ferry's log,
+// because different outcomes have the same answer.
 func (r *rerun) look(ctx context.Context, result recording.Result) error {
 	expected, migration := r.fixtures.expected, result.Route == recording.RouteMigration
 	switch result.Verdict {
@@ -139,7 +139,7 @@ func (r *rerun) count(result recording.Result, got, want string) {
 	}
 }
 
-// answered puts an answer into words; empty for none.
+// answered describes an answer. It is empty for nil.
 func answered(facts *recording.Facts) string {
 	if facts == nil {
 		return ""
@@ -147,8 +147,8 @@ func answered(facts *recording.Facts) string {
 	return strings.TrimSpace(fmt.Sprintf("%d %s", facts.Status, facts.Answer))
 }
 
-// expectedAnswer is that of a body alone: a right password, or one too long to ask
-// about. The hook after a login has nothing to say.
+// expectedAnswer returns the answer to a body: for a right password, for one that is too
+// long, or of the after-login hook.
 func expectedAnswer(expected string) string {
 	switch expected {
 	case outcome.Match.String():
@@ -169,19 +169,19 @@ func (r *rerun) fault(err error) {
 	r.say.printf("     %s\n", r.say.paint(red, err.Error()))
 }
 
-// sumUp is the one line to remember.
+// sumUp prints the totals.
 func (r *rerun) sumUp() error {
 	for _, reason := range slices.Sorted(maps.Keys(r.left)) {
-		r.say.printf("     left out: %d calls: %s\n", r.left[reason], reason)
+		r.say.printf("     skipped: %d calls: %s\n", r.left[reason], reason)
 	}
 	if r.passed > 0 {
-		r.say.printf("     passed over: %d files hold no call of a hook\n", r.passed)
+		r.say.printf("     skipped: %d files without a hook call\n", r.passed)
 	}
-	line := fmt.Sprintf("%d of %d calls came to what was recorded.", r.right, r.calls)
+	line := fmt.Sprintf("%d of %d calls had the recorded outcome.", r.right, r.calls)
 	switch {
 	case r.wrong > 0:
 		r.say.printf("\n%s\n", r.say.paint(red, "NOT AS EXPECTED: "+line))
-		return fmt.Errorf("%d calls or files were not as they must be; the end of ferry's log:\n%s", r.wrong, tail(r.stack.ferry.Logs()))
+		return fmt.Errorf("%d calls or files were not as expected; the end of ferry's log:\n%s", r.wrong, tail(r.stack.ferry.Logs()))
 	case r.calls == 0:
 		return errors.New("nothing was replayed")
 	}
@@ -189,13 +189,13 @@ func (r *rerun) sumUp() error {
 	return r.say.err
 }
 
-// relaxed are no limits at all: the calls are of many people's, and come from one.
+// relaxed switches all limits off: calls for many users come from one address.
 func relaxed() map[string]any {
 	off := map[string]any{"enabled": false}
 	return map[string]any{"brute_force": off, "suspicious_ip": off, "same_user": off, "rate_limit": off, "userinfo": off}
 }
 
-// emptyTenant is the demo's without its people.
+// emptyTenant returns the demo tenant without users.
 func emptyTenant() auth0sim.Tenant {
 	tenant := *auth0sim.DemoTenant()
 	tenant.Users = nil

@@ -15,7 +15,7 @@ import (
 	"ferry/upstream"
 )
 
-func TestWitness(t *testing.T) {
+func TestLogWatch(t *testing.T) {
 	t.Parallel()
 	w := newLogWatch()
 	write := func(text string) {
@@ -50,12 +50,12 @@ func TestWitness(t *testing.T) {
 	}
 }
 
-// TestArrange: for every outcome of an open migration that ferry makes there is a scene, and for every row
+// TestArrange: there is a setup for every outcome of an open migration, and for every row
 // of Auth0's contract an answer that is that row's.
 func TestArrange(t *testing.T) {
 	t.Parallel()
-	fresh := func() scene {
-		return scene{login: recording.Login{Identifier: "a", Password: secret.New("b")}, user: auth0sim.User{ID: "auth0|a", Email: "a@example.org"}}
+	fresh := func() loginSetup {
+		return loginSetup{login: recording.Login{Identifier: "a", Password: secret.New("b")}, user: auth0sim.User{ID: "auth0|a", Email: "a@example.org"}}
 	}
 	for _, o := range outcome.All() {
 		s := fresh()
@@ -83,20 +83,20 @@ func TestArrange(t *testing.T) {
 
 func TestArrangeReasons(t *testing.T) {
 	t.Parallel()
-	for reason, holds := range map[string]func(scene) bool{
-		"realm_not_listed": func(s scene) bool {
+	for reason, holds := range map[string]func(loginSetup) bool{
+		"realm_not_listed": func(s loginSetup) bool {
 			return strings.Contains(fmt.Sprint(s.identity.MetadataAdmin), "another-connection")
 		},
-		"identity_differs":  func(s scene) bool { return s.login.IdentityID != "" },
-		"password_length":   func(s scene) bool { return s.login.Password.Len() > longestPassword },
-		"identifier_length": func(s scene) bool { return len(s.login.Identifier) > 1024 },
-		"timeout":           func(s scene) bool { return s.fault.Status >= http.StatusInternalServerError },
+		"identity_differs":  func(s loginSetup) bool { return s.login.IdentityID != "" },
+		"password_length":   func(s loginSetup) bool { return s.login.Password.Len() > longestPassword },
+		"identifier_length": func(s loginSetup) bool { return len(s.login.Identifier) > 1024 },
+		"timeout":           func(s loginSetup) bool { return s.fault.Status >= http.StatusInternalServerError },
 	} {
 		word := map[string]string{
 			"realm_not_listed": "misconfigured", "identity_differs": "garbled", "password_length": "oversize",
 			"identifier_length": "oversize", "timeout": "unavailable",
 		}[reason]
-		var s scene
+		var s loginSetup
 		if !s.arrange(recording.Record{Outcome: word, Reason: reason}) || !holds(s) {
 			t.Errorf("%s: %+v", reason, s)
 		}

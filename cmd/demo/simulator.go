@@ -16,11 +16,11 @@ const (
 	simStartLimit = 20 * time.Second
 	simStopGrace  = 5 * time.Second
 	simPoll       = 5 * time.Millisecond
-	// simAnnounces is how the simulator says where its control API is.
+	// simAnnounces precedes the address of the control API in the simulator's output.
 	simAnnounces = "control API listens on "
 )
 
-// simulator is the program auth0sim with the demo tenant, running.
+// simulator is a running auth0sim with the demo tenant.
 type simulator struct {
 	process *process.Process
 	log     *process.Log
@@ -28,7 +28,7 @@ type simulator struct {
 	url     string
 }
 
-// startSimulator returns when the simulator answers. It runs until stop.
+// startSimulator starts the simulator and returns when it answers.
 func startSimulator(ctx context.Context, path string, client *http.Client) (*simulator, error) {
 	s := &simulator{log: &process.Log{}, control: auth0sim.Control{Client: client}}
 	var err error
@@ -51,7 +51,7 @@ func startSimulator(ctx context.Context, path string, client *http.Client) (*sim
 	return s, nil
 }
 
-// awaitAnnouncement waits until the simulator has said where its control API is.
+// awaitAnnouncement waits for the address of the control API.
 func (s *simulator) awaitAnnouncement(ctx context.Context) error {
 	ticker := time.NewTicker(simPoll)
 	defer ticker.Stop()
@@ -64,17 +64,17 @@ func (s *simulator) awaitAnnouncement(ctx context.Context) error {
 		select {
 		case <-ticker.C:
 		case <-s.process.Done():
-			return errors.New("it ended at once")
+			return errors.New("it exited immediately")
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 }
 
-// stop ends the simulator; that it had ended by itself is an error.
+// stop stops the simulator. It fails if the simulator had exited before.
 func (s *simulator) stop() error {
 	if s.process.Exited() {
-		return fmt.Errorf("the simulator ended by itself:\n%s", s.log.Tail(logTail))
+		return fmt.Errorf("the simulator exited:\n%s", s.log.Tail(logTail))
 	}
 	return s.process.Stop(simStopGrace)
 }

@@ -21,30 +21,31 @@ import (
 
 const (
 	hookPath    = "/hooks/password-migration"
-	callLimit   = 30 * time.Second // one request to any of the three
+	callLimit   = 30 * time.Second // for one request
 	portTries   = 3
-	logTail     = 10 // lines that are shown of a program that ended
+	logTail     = 10 // printed lines of the log of a program that ended
 	portIsTaken = "address already in use"
 )
 
-var errPortTaken = errors.New("somebody else took ferry's port")
+var errPortTaken = errors.New("another program took ferry's port")
 
-// stack is the three running programs. Each listens on free ports of 127.0.0.1,
-// in a process group of its own.
+// stack is the three running programs. Each has its own process group and listens on free
+// ports of 127.0.0.1.
 type stack struct {
 	sim     *simulator
 	kratos  *kratostest.Kratos
 	ferry   *ferrytest.Ferry
 	hookKey string
 	http    *http.Client
-	// ferryLog passes ferry's log on, once it is open.
+	// ferryLog prints ferry's log once it is open.
 	ferryLog *gatedWriter
 	// logWatch reads ferry's log.
 	logWatch *logWatch
-	built    string // folder of programs made for this run; empty: none
+	built    string // folder of programs built for this run, or empty
 }
 
-// startStack starts the three. The stack is never nil and must be stopped, error or not.
+// startStack starts the programs. The stack is never nil, and must be stopped even after
+// an error.
 func startStack(ctx context.Context, stderr io.Writer, n *narrator) (*stack, error) {
 	s := &stack{
 		hookKey:  rand.Text() + rand.Text(), // 52 characters
@@ -78,9 +79,9 @@ func startStack(ctx context.Context, stderr io.Writer, n *narrator) (*stack, err
 	return s, n.err
 }
 
-// startPair starts Kratos and ferry. Each must be told where the other is, so ferry's
-// port is chosen first and held until ferry is about to take it. Where somebody was
-// faster the error is errPortTaken, and Kratos, which knows a wrong port, is gone.
+// startPair starts Kratos and ferry. Each needs the other's address, so ferry's port is
+// chosen first and held until ferry starts. If another program took it, the error is
+// errPortTaken, and Kratos, which has the wrong port, is stopped.
 func (s *stack) startPair(ctx context.Context, kratos, ferry string) error {
 	held, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -105,7 +106,7 @@ func (s *stack) startPair(ctx context.Context, kratos, ferry string) error {
 	return err
 }
 
-// settings are ferry's, as an operator would set them.
+// settings returns ferry's settings, as an operator would set them.
 func (s *stack) settings(address string) []string {
 	return []string{
 		"FERRY_LISTEN=" + address,
@@ -120,8 +121,8 @@ func (s *stack) settings(address string) []string {
 	}
 }
 
-// stop stops the running programs, ferry first, so that it can reach Auth0 and Kratos to
-// the end. It fails if a program had ended by itself.
+// stop stops the programs, ferry first, because it uses the others until it ends. It fails
+// if a program had exited before.
 func (s *stack) stop() error {
 	var errs []error
 	if s.ferry != nil {
@@ -140,21 +141,21 @@ func (s *stack) stop() error {
 	return errors.Join(errs...)
 }
 
-// awaitEnd returns nil when ctx ends, and names the program that ended before.
+// awaitEnd returns nil when ctx ends, or an error if a program exits before.
 func (s *stack) awaitEnd(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return nil
 	case <-s.ferry.Done():
-		return errors.New("ferry ended by itself")
+		return errors.New("ferry exited")
 	case <-s.kratos.Done():
-		return errors.New("kratos ended by itself")
+		return errors.New("kratos exited")
 	case <-s.sim.process.Done():
-		return errors.New("the simulator ended by itself")
+		return errors.New("the simulator exited")
 	}
 }
 
-// gatedWriter discards what is written to it until it is open.
+// gatedWriter discards writes until it is open.
 type gatedWriter struct {
 	open atomic.Bool
 	to   io.Writer

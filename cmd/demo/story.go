@@ -9,33 +9,33 @@ import (
 	"ferry/test/kratostest"
 )
 
-// story is the steps, and what came of them.
+// story is the steps and their results.
 type story struct {
 	stack *stack
 	say   *narrator
 
 	logins  int
-	crossed map[string]bool // identities that were seen to become migrated
-	wrong   int             // facts that were not as they must be
+	crossed map[string]bool // identities that migrated
+	wrong   int             // facts that were not as expected
 }
 
 // person is a user at Auth0 with an identity in Kratos.
 type person struct {
-	name     string // the given one
+	name     string // given name
 	user     auth0sim.User
 	identity string
 }
 
-// facts are what is measured around one login.
+// facts are the measurements of one login.
 type facts struct {
-	sees      string // the person
-	passwords int    // that reached Auth0
+	sees      string // result for the user
+	passwords int    // passwords that reached Auth0
 	ferry     string
-	kratos    string // about the credential, afterwards
+	kratos    string // state of the credential afterwards
 }
 
-// tell walks through the steps. An error means that something could not be measured
-// or done; what was measured and is wrong is counted, and the story goes on.
+// tell runs the steps. It returns an error if a step could not run or be measured. It
+// counts wrong measurements, and continues.
 func (t *story) tell(ctx context.Context) error {
 	t.crossed = map[string]bool{}
 	before, err := t.stack.read(ctx)
@@ -56,7 +56,7 @@ func (t *story) tell(ctx context.Context) error {
 	return t.say.err
 }
 
-// ada crosses, and Auth0 is never asked about her again.
+// ada migrates. Later logins do not ask Auth0.
 func (t *story) ada(ctx context.Context) error {
 	t.say.step("Ada is imported into Kratos: without a password, bound to her user at Auth0.",
 		"Her credential says that ferry is to be asked at her first login.")
@@ -68,7 +68,7 @@ func (t *story) ada(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.check("binding", c.subject, ada.user.ID, "(metadata_admin.auth0.user_id)")
+	t.check("binding", c.subject(), ada.user.ID, "(metadata_admin.auth0.user_id)")
 	t.check("Kratos", c.state(), pending, c.shown())
 
 	password, mistyped := ada.user.Password, ada.user.Password+"r"
@@ -101,7 +101,7 @@ func (t *story) ada(ctx context.Context) error {
 	return nil
 }
 
-// grace meets an outage, and crosses after it.
+// grace logs in during an outage, and migrates after it.
 func (t *story) grace(ctx context.Context) error {
 	grace, err := t.stack.invite(ctx, demoUser(auth0sim.DemoGraceID))
 	if err != nil {
@@ -127,12 +127,12 @@ func (t *story) grace(ctx context.Context) error {
 		facts{kratostest.SeesSession, 1, calledOnce + "match", migrated})
 }
 
-// outage is Auth0 down, as far as a simulator that is still there can be.
+// outage makes the simulator close every connection.
 func outage() auth0sim.Fault {
 	return auth0sim.Fault{Name: auth0sim.FaultResetBeforeRequest, Path: auth0sim.AnyPath}
 }
 
-// login logs in as a browser does, and compares what was measured around it.
+// login logs in as a browser does, and compares the measurements.
 func (t *story) login(ctx context.Context, p person, password string, want facts) error {
 	before, err := t.stack.read(ctx)
 	if err != nil {
@@ -175,7 +175,7 @@ func (t *story) check(about, got, want, detail string) {
 	}
 }
 
-// sumUp is the one line to remember.
+// sumUp prints the totals.
 func (t *story) sumUp(total reading) {
 	line := fmt.Sprintf("%d people crossed in %d logins:\n%d passwords reached Auth0, ferry was called %d times.",
 		len(t.crossed), t.logins, total.passwords, total.calls())
@@ -186,7 +186,7 @@ func (t *story) sumUp(total reading) {
 	t.say.printf("\n%s\n", t.say.paint(bold, "All as expected. "+line))
 }
 
-// demoUser is one of the simulator's demo tenant.
+// demoUser returns a user of the simulator's demo tenant.
 func demoUser(id string) auth0sim.User {
 	for _, user := range auth0sim.DemoTenant().Users {
 		if user.ID == id {
@@ -196,7 +196,7 @@ func demoUser(id string) auth0sim.User {
 	return auth0sim.User{ID: id}
 }
 
-// invite imports a user of Auth0's into Kratos: pending, and bound.
+// invite imports an Auth0 user into Kratos, pending and bound.
 func (s *stack) invite(ctx context.Context, user auth0sim.User) (person, error) {
 	given, _, _ := strings.Cut(user.Name, " ")
 	p := person{name: given, user: user}

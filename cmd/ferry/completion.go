@@ -8,7 +8,7 @@ import (
 	"ferry/wiring"
 )
 
-// flagValues are the flags that take one of a fixed set of values: command, flag, values.
+// flagValues returns the values of flags with fixed values, by command and flag.
 func flagValues() map[string]map[string][]string {
 	return map[string]map[string][]string{
 		"import": {
@@ -22,11 +22,11 @@ func flagValues() map[string]map[string][]string {
 	}
 }
 
-// completeValues lets the shell complete the values of flagValues.
+// completeValues registers shell completion for flagValues.
 func completeValues(root *cobra.Command) {
 	for _, cmd := range root.Commands() {
 		for flag, values := range flagValues()[cmd.Name()] {
-			// The only error is a flag that the command does not have; a test looks for it.
+			// The only error is a flag that the command does not have; a test checks that.
 			_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 		}
 	}

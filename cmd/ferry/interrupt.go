@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// endSignals are the signals that end a command in order. SIGHUP is one of them, unless
-// it is ignored, as under nohup.
+// endSignals returns the signals that stop a command gracefully. SIGHUP is one of them,
+// unless it is ignored, as under nohup.
 func endSignals() []os.Signal {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) {
@@ -19,7 +19,7 @@ func endSignals() []os.Signal {
 	return signals
 }
 
-// resumableError is why a command ended that can be run again, with a hint how.
+// resumableError is an error of a command that can be run again, with a hint.
 type resumableError struct {
 	error
 
@@ -29,8 +29,8 @@ type resumableError struct {
 // Unwrap is the cause.
 func (e resumableError) Unwrap() error { return e.error }
 
-// message is what a person is told about an error: that the command was interrupted,
-// where that is the cause, and not how Go calls it.
+// message returns the text of an error for the user. If the command was interrupted, it says
+// so instead of "context canceled".
 func message(ctx context.Context, err error) string {
 	text := err.Error()
 	if ctx.Err() == nil {
@@ -44,10 +44,10 @@ func message(ctx context.Context, err error) string {
 	return text
 }
 
-// plainWord is an argument that a shell takes as it stands.
+// plainWord matches an argument that needs no quotes in a shell.
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:@%+,=-]+$`)
 
-// commandLine is the command that these arguments belong to, quoted for a shell.
+// commandLine returns the command line with these arguments, quoted for a shell.
 func commandLine(args []string) string {
 	words := []string{"ferry"}
 	for _, arg := range args {

@@ -30,13 +30,13 @@ func kratosConfigCommand(stdout, stderr io.Writer) *cobra.Command {
 	var flags kratosConfigFlags
 	cmd := &cobra.Command{
 		Use:   "kratos-config",
-		Short: "Print what kratos.yml needs for ferry, merge it into a kratos.yml, or take it out.",
-		Long: "Prints the part of kratos.yml that makes Kratos call ferry, with the key in it. With --merge it is put into\n" +
-			"a kratos.yml that you have: first what changes is shown, with keys and passwords hidden, then it is written;\n" +
-			"--write=false only shows it. Comments, order and style of the file stay; hooks under login.after.hooks are copied\n" +
-			"to where ferry's would switch them off. Merging again changes nothing. The key and the address are those of the\n" +
-			"environment. With --remove all of it is taken out again, when the migration is over.\n" +
-			"Exit 0: done, 1: the file cannot be edited or written, 2: wrong usage.",
+		Short: "Print what kratos.yml needs for ferry, merge it into a kratos.yml, or remove it.",
+		Long: "Prints the part of kratos.yml that makes Kratos call ferry, including the key. With --merge it adds that part to an\n" +
+			"existing kratos.yml: it prints a diff, with keys and passwords hidden, then writes the file; with --write=false it\n" +
+			"only prints the diff. It keeps comments, order and style of the file. It copies the hooks in login.after.hooks,\n" +
+			"which ferry's hook would switch off. Merging again changes nothing. The key and the address are from the\n" +
+			"environment. --remove removes all of it after the migration.\n" +
+			"Exit status 0: done, 1: the file cannot be edited or written, 2: wrong usage.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := flags.check(cmd.Flags().Changed); err != nil {
@@ -45,13 +45,13 @@ func kratosConfigCommand(stdout, stderr io.Writer) *cobra.Command {
 			if flags.remove != "" {
 				text, err := readFile(flags.remove)
 				if err != nil {
-					return err // a file that is not there is wrong usage
+					return err // a missing file is wrong usage
 				}
 				return work(func(context.Context) error { return flags.removeFrom(text, stdout, stderr) })(cmd, args)
 			}
 			opts, err := flags.options()
 			if err != nil {
-				return err // wrong usage, or a setting
+				return err // wrong usage, or an invalid setting
 			}
 			if flags.target != "" {
 				return flags.network(opts, stdout, stderr)
@@ -61,30 +61,30 @@ func kratosConfigCommand(stdout, stderr io.Writer) *cobra.Command {
 			}
 			text, err := readFile(flags.merge)
 			if err != nil {
-				return err // a file that is not there is wrong usage
+				return err // a missing file is wrong usage
 			}
 			return work(func(context.Context) error { return flags.mergeFile(text, opts, stdout, stderr) })(cmd, args)
 		},
 	}
-	cmd.Flags().StringVar(&flags.url, "url", "", "where Kratos reaches ferry, `URL` without a path; default: FERRY_LISTEN, for a Kratos on the same machine")
-	cmd.Flags().StringVar(&flags.version, "kratos-version", "", "`VERSION` of Kratos: 1.3.1, or 25.4 and later, which take a template for the migration hook; default: what all of them take")
-	cmd.Flags().StringVar(&flags.clientIPHeader, "client-ip-header", "", "`NAME` of the one header in which your proxy writes the person's address; for Kratos 25.4 and later")
-	cmd.Flags().StringVar(&flags.response, "response", "", "`HOW` Kratos takes the answer after a login: ignore (it does not wait for ferry's profile) or parse (it waits, and the login fails without ferry); default: what the file has, else ignore")
+	cmd.Flags().StringVar(&flags.url, "url", "", "`URL` of ferry for Kratos, without a path; default: FERRY_LISTEN, for a Kratos on the same machine")
+	cmd.Flags().StringVar(&flags.version, "kratos-version", "", "`VERSION` of Kratos: 1.3.1, or 25.4 and later, which support a template for the migration hook; default: a result for all of them")
+	cmd.Flags().StringVar(&flags.clientIPHeader, "client-ip-header", "", "`NAME` of the header in which your proxy puts the client address; for Kratos 25.4 and later")
+	cmd.Flags().StringVar(&flags.response, "response", "", "`HOW` Kratos handles the answer after a login: ignore (it does not wait for ferry) or parse (it waits, and the login fails without ferry); default: the value in the file, else ignore")
 	cmd.Flags().StringVar(&flags.keyFile, "hook-key-file", "", "`FILE` with the key; default: the first one of FERRY_HOOK_KEYS")
-	cmd.Flags().BoolVar(&flags.keyEnv, "hook-key-env", false, "leave the key out: Kratos takes it from environment variables, whose names stand in its place")
+	cmd.Flags().BoolVar(&flags.keyEnv, "hook-key-env", false, "write the names of environment variables instead of the key; Kratos reads the key from them")
 	cmd.Flags().StringVar(&flags.merge, "merge", "", "kratos.yml to merge into, a `FILE`")
-	cmd.Flags().StringVar(&flags.remove, "remove", "", "kratos.yml to take ferry's hooks out of, a `FILE`")
+	cmd.Flags().StringVar(&flags.remove, "remove", "", "kratos.yml to remove ferry's hooks from, a `FILE`")
 	cmd.Flags().StringVar(&flags.at, "at", "", "`PATH` of Kratos' configuration in a file that nests it: kratos.kratos.config, data.kratos.yaml")
-	cmd.Flags().StringVar(&flags.target, "for", "", "print something else than YAML: `ory-network`, the Ory CLI's command for a project")
+	cmd.Flags().StringVar(&flags.target, "for", "", "print another format than YAML: `ory-network`, an Ory CLI command for a project")
 	cmd.Flags().StringVar(&flags.project, "project", "", "`ID` of the Ory Network project; default: $ORY_PROJECT_ID in the printed command")
 	cmd.Flags().StringVar(&flags.schema, "schema", "", "identity schema to add to the project, a `FILE`")
 	cmd.Flags().StringVar(&flags.schemaID, "schema-id", "", "`ID` of that schema")
-	cmd.Flags().BoolVar(&flags.write, "write", true, "write the changed file; with --write=false only show what would change")
-	cmd.Flags().BoolVar(&flags.replace, "replace", false, "allow to replace a migration hook that calls something else")
+	cmd.Flags().BoolVar(&flags.write, "write", true, "write the changed file; with --write=false only print the diff")
+	cmd.Flags().BoolVar(&flags.replace, "replace", false, "allow replacing a migration hook that does not call ferry")
 	return cmd
 }
 
-// check says which flags do not go together; changed reports whether a flag was given.
+// check rejects flags that exclude each other. changed reports whether a flag was given.
 func (f kratosConfigFlags) check(changed func(string) bool) error {
 	switch {
 	case f.merge == "" && f.remove == "" && changed("write"):
@@ -105,7 +105,7 @@ func (f kratosConfigFlags) check(changed func(string) bool) error {
 	return nil
 }
 
-// options are what the flags and the settings say, checked.
+// options returns the checked options of the flags and the settings.
 func (f kratosConfigFlags) options() (wiring.Options, error) {
 	cfg, err := config.LoadFor()
 	if err != nil {
@@ -138,12 +138,12 @@ func (f kratosConfigFlags) options() (wiring.Options, error) {
 	return opts, opts.Check()
 }
 
-// sameMachine is where a Kratos on ferry's machine reaches it.
+// sameMachine returns the URL of ferry for a Kratos on the same machine.
 func sameMachine(cfg *config.Config) (string, error) {
 	host, port, err := net.SplitHostPort(cfg.Listen)
 	ip := net.ParseIP(host)
 	if err != nil || host == "" || port == "0" || ip != nil && ip.IsUnspecified() {
-		return "", errors.New("FERRY_LISTEN does not say where Kratos reaches ferry: name it, --url http://HOST:PORT")
+		return "", errors.New("FERRY_LISTEN is not an address for Kratos: give ferry's URL, --url http://HOST:PORT")
 	}
 	scheme := "http://"
 	if cfg.TLS() {
@@ -152,10 +152,10 @@ func sameMachine(cfg *config.Config) (string, error) {
 	return scheme + net.JoinHostPort(host, port), nil
 }
 
-// minKey is how long a key is at least, in characters: serve takes none that is shorter.
+// minKey is the minimum length of a key in characters, as for serve.
 const minKey = 32
 
-// keyFromFile reads the first key of a file such as FERRY_HOOK_KEYS_FILE names.
+// keyFromFile reads the first key of a file in the format of FERRY_HOOK_KEYS_FILE.
 func keyFromFile(name string) (secret.String, error) {
 	text, err := readFile(name)
 	if err != nil {
@@ -163,19 +163,19 @@ func keyFromFile(name string) (secret.String, error) {
 	}
 	first, _, _ := strings.Cut(strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r"), ",")
 	if utf8.RuneCountInString(first) < minKey || strings.ContainsFunc(first, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return secret.String{}, errors.New("--hook-key-file: a key has 32 visible ASCII characters or more, and no blanks")
+		return secret.String{}, errors.New("--hook-key-file: a key must have 32 visible ASCII characters or more, and no blanks")
 	}
 	return secret.New(first), nil
 }
 
-const placeholderHint = "no key is known: \"" + wiring.Placeholder + "\" stands where it belongs; set FERRY_HOOK_KEYS, or --hook-key-file"
+const placeholderHint = "no key is known, so the output has \"" + wiring.Placeholder + "\" instead: set FERRY_HOOK_KEYS, or give --hook-key-file"
 
-// sayVariables says from where Kratos takes the key that is not in its file.
+// sayVariables lists the environment variables that set the key.
 func sayVariables(names []string, stderr io.Writer) {
 	if len(names) == 0 {
 		return
 	}
-	fmt.Fprintln(stderr, "note: the key is not in the file. Give Kratos these environment variables, each with the value \"Bearer \" and the key,\n"+
+	fmt.Fprintln(stderr, "note: the key is not in the file. Give Kratos these environment variables, each with the value \"Bearer \" followed by the key,\n"+
 		"and restart it: it reads them only when it starts.")
 	for _, name := range names {
 		fmt.Fprintln(stderr, "  "+name)
@@ -204,7 +204,7 @@ func (f kratosConfigFlags) mergeFile(text []byte, opts wiring.Options, stdout, s
 	sayVariables(merged.Variables, stderr)
 	switch {
 	case merged.Placeholder && f.write:
-		return errors.New("nothing is written: " + placeholderHint)
+		return errors.New("nothing was written: " + placeholderHint)
 	case merged.Placeholder:
 		fmt.Fprintln(stderr, placeholderHint)
 	}
@@ -213,7 +213,7 @@ func (f kratosConfigFlags) mergeFile(text []byte, opts wiring.Options, stdout, s
 	}
 	if info, err := os.Stat(f.merge); err == nil && info.Mode().Perm()&0o004 != 0 &&
 		f.write && !opts.Key.Empty() && bytes.Contains(merged.Text, []byte(opts.Key.Reveal())) {
-		fmt.Fprintln(stderr, "note:", f.merge, "holds the key, and everybody on this machine can read it: chmod o= takes that away")
+		fmt.Fprintln(stderr, "note:", f.merge, "contains the key, and every user of this machine can read it: run chmod o= to prevent that")
 	}
 	return nil
 }
@@ -229,7 +229,7 @@ func (f kratosConfigFlags) removeFrom(text []byte, stdout, stderr io.Writer) err
 	return f.put(f.remove, text, left.Text, stderr)
 }
 
-// hinted adds to an error what to do about it.
+// hinted adds a hint to an error.
 func hinted(err error) error {
 	var other *wiring.NotKratosError
 	if errors.As(err, &other) {
@@ -238,7 +238,7 @@ func hinted(err error) error {
 	return err
 }
 
-// show prints what changes, and what the operator should know besides.
+// show prints the diff and the notes.
 func show(edited wiring.Merged, stdout, stderr io.Writer) error {
 	if _, err := io.WriteString(stdout, edited.Diff); err != nil {
 		return err
@@ -249,19 +249,19 @@ func show(edited wiring.Merged, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// put writes the edited file, if it differs and may be written.
+// put writes the edited file, if it changed and --write=false was not given.
 func (f kratosConfigFlags) put(name string, was, text []byte, stderr io.Writer) error {
 	switch {
 	case bytes.Equal(was, text):
 		fmt.Fprintln(stderr, "nothing to change")
 		return nil
 	case !f.write:
-		fmt.Fprintln(stderr, "nothing is written: run it again without --write=false")
+		fmt.Fprintln(stderr, "nothing was written: run it again without --write=false")
 		return nil
 	}
 	if err := overwrite(name, was, text); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
-	fmt.Fprintln(stderr, name, "is written; a Kratos that runs reads it anew by itself")
+	fmt.Fprintln(stderr, name, "is written; a running Kratos reloads it")
 	return nil
 }

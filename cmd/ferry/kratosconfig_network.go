@@ -10,7 +10,7 @@ import (
 
 const oryNetwork = "ory-network"
 
-// checkTarget says which flags do not go with --for, or only with it.
+// checkTarget rejects flags that --for excludes or requires.
 func (f kratosConfigFlags) checkTarget(changed func(string) bool) error {
 	switch f.target {
 	case "":
@@ -55,7 +55,7 @@ func (f kratosConfigFlags) network(opts wiring.Options, stdout, stderr io.Writer
 	if opts.Key.Empty() {
 		fmt.Fprintln(stderr, placeholderHint)
 	}
-	fmt.Fprintln(stderr, "note: run it once: running it again adds a second after-login hook. docs/ory-network.md has what else to do")
+	fmt.Fprintln(stderr, "note: run it only once: running it again adds a second after-login hook. docs/ory-network.md has the other steps")
 	_, err = io.WriteString(stdout, command)
 	return err
 }

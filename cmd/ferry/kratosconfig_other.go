@@ -7,5 +7,5 @@ import (
 	"os"
 )
 
-// sameOwner does nothing where files have no owner that a number names.
+// sameOwner does nothing on systems without numeric owners.
 func sameOwner(*os.File, fs.FileInfo) error { return nil }

@@ -252,7 +252,7 @@ func TestKratosConfigForOryNetwork(t *testing.T) {
 	schema := writeFile(t, "person.json", `{"type":"object"}`)
 	status, stdout, stderr := kratosConfig(t, "--for", "ory-network", "--url", "https://ferry.example.org", "--project", "p-1", "--schema", schema, "--schema-id", "person")
 	if status != exitOK || !strings.HasPrefix(stdout, "ory patch identity-config 'p-1' \\\n") || strings.Count(stdout, "\n  --add '") != 3 ||
-		strings.Count(stdout, someKey) != 2 || !strings.Contains(stderr, "run it once") || strings.Contains(stderr, someKey) {
+		strings.Count(stdout, someKey) != 2 || !strings.Contains(stderr, "run it only once") || strings.Contains(stderr, someKey) {
 		t.Errorf("%d, %s\n%s", status, stderr, stdout)
 	}
 	noSettings(t)
@@ -270,7 +270,7 @@ func TestKratosConfigReadableByAll(t *testing.T) {
 		if err := os.Chmod(file, mode); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, stderr := kratosConfig(t, "--merge", file); strings.Contains(stderr, "everybody on this machine can read it") != want {
+		if _, _, stderr := kratosConfig(t, "--merge", file); strings.Contains(stderr, "every user of this machine can read it") != want {
 			t.Errorf("%o: %s", mode, stderr)
 		}
 	}
@@ -289,7 +289,7 @@ func TestKratosConfigMergeFails(t *testing.T) {
 	noSettings(t)
 	file := writeFile(t, "kratos.yml", before)
 	status, diff, stderr := kratosConfig(t, "--merge", file, "--write")
-	if status != exitFailed || diff == "" || !strings.Contains(stderr, "nothing is written: no key is known") || contents(t, file) != before {
+	if status != exitFailed || diff == "" || !strings.Contains(stderr, "nothing was written: no key is known") || contents(t, file) != before {
 		t.Errorf("no key: %d, %s", status, stderr)
 	}
 	if status, _, stderr = kratosConfig(t, "--merge", file, "--write=false"); status != exitOK || !strings.Contains(stderr, wiring.Placeholder) {

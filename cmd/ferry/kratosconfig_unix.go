@@ -8,8 +8,7 @@ import (
 	"syscall"
 )
 
-// sameOwner gives a file the owner of another: Kratos, not the operator, must be able
-// to read it.
+// sameOwner gives a file the owner of another one, so that Kratos can read it.
 func sameOwner(file *os.File, like fs.FileInfo) error {
 	fresh, err := file.Stat()
 	if err != nil {

@@ -7,9 +7,8 @@ import (
 	"path/filepath"
 )
 
-// overwrite puts another text into a file, all of it or none: beside it, then in its
-// place, with the same owner and mode. Behind a symbolic link it is the file that
-// changes, not the link. A file that nobody may write is left alone.
+// overwrite replaces a file atomically, with the same owner and mode. It replaces the target
+// of a symbolic link, not the link. It does not replace a read-only file.
 func overwrite(name string, was, text []byte) error {
 	target, err := filepath.EvalSymlinks(name)
 	if err != nil {
@@ -24,7 +23,7 @@ func overwrite(name string, was, text []byte) error {
 	}
 	const writable = 0o200
 	if info.Mode().Perm()&writable == 0 {
-		return errors.New("it is read-only, and stays as it is: chmod u+w, if it is yours to change")
+		return errors.New("it is read-only, and was not changed: chmod u+w, if you may change it")
 	}
 	fresh, err := os.CreateTemp(filepath.Dir(target), ".kratos-config-*")
 	if err != nil {
@@ -50,7 +49,7 @@ func fill(file *os.File, text []byte) error {
 	return file.Sync()
 }
 
-// unchanged guards against an editor that was faster.
+// unchanged checks that no other program changed the file meanwhile.
 func unchanged(name string, was []byte) error {
 	now, err := os.ReadFile(name)
 	if err == nil && !bytes.Equal(now, was) {

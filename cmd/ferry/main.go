@@ -1,4 +1,5 @@
-// The program ferry: each subcommand wires the rooms together, the work is in them.
+// Command ferry moves users from Auth0 to Ory Kratos. Each subcommand builds its clients
+// and calls the package that does the work.
 package main
 
 import (
@@ -35,14 +36,14 @@ func main() {
 	os.Exit(code)
 }
 
-// failedError is work that did not succeed. Every other error is wrong usage: an
-// unknown command or flag, or a setting that cannot be used.
+// failedError is a failure of the work. Every other error is wrong usage: an unknown
+// command or flag, or an invalid setting.
 type failedError struct{ error }
 
 // Unwrap is the cause.
 func (e failedError) Unwrap() error { return e.error }
 
-// work makes a subcommand's function of what it does.
+// work returns the function of a subcommand that runs do.
 func work(do func(context.Context) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, _ []string) error {
 		err := do(cmd.Context())
@@ -55,7 +56,7 @@ func work(do func(context.Context) error) func(*cobra.Command, []string) error {
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	log.SetOutput(io.Discard) // net/http quotes there what a server sends beyond its answer
+	log.SetOutput(io.Discard) // net/http quotes surplus bytes of answers there
 	root := &cobra.Command{
 		Use:           "ferry",
 		Short:         "Moves users from Auth0 to Ory Kratos, one login at a time.",
@@ -63,7 +64,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return errors.Join(errors.New("name a command"), cmd.Help())
+			return errors.Join(errors.New("give a command"), cmd.Help())
 		},
 	}
 	root.AddCommand(
@@ -98,7 +99,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func configCommand(stdout io.Writer) *cobra.Command {
 	return &cobra.Command{
 		Use:   "config",
-		Short: "Print every setting with its source, secrets redacted; exit 2 where one cannot be used.",
+		Short: "Print every setting with its source, secrets redacted; exit 2 if a setting is not valid.",
 		Args:  cobra.NoArgs,
 		RunE: work(func(context.Context) error {
 			cfg, err := config.Load()
@@ -125,7 +126,7 @@ func versionCommand(stdout io.Writer) *cobra.Command {
 	return cmd
 }
 
-// buildVersion is the linker's version, else what the Go toolchain recorded.
+// buildVersion returns the version set by the linker, or recorded by the Go toolchain.
 func buildVersion() string {
 	if version != "" {
 		return version

@@ -33,7 +33,7 @@ func TestExitStatus(t *testing.T) {
 		"--version":      {exitOK, "ferry ", ""},
 		"version --json": {exitOK, `"version":"`, ""},
 		"--help":         {exitOK, "one login at a time", ""},
-		"":               {exitUsage, "Available Commands", "name a command"},
+		"":               {exitUsage, "Available Commands", "give a command"},
 		"config":         {exitUsage, "FERRY_LISTEN", "FERRY_HOOK_KEYS: is not set"},
 		"serve":          {exitUsage, "", "FERRY_HOOK_KEYS: is not set"},
 		"serve --fast":   {exitUsage, "", "unknown flag: --fast"},

@@ -273,7 +273,7 @@ func TestPortTaken(t *testing.T) {
 		if got := tried(t, dir); got != 3 {
 			t.Errorf("it tried %d times, want 3", got)
 		}
-		d.mustSay(t, "somebody else took ferry's port")
+		d.mustSay(t, "another program took ferry's port")
 	})
 }
 

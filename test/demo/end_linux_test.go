@@ -134,7 +134,7 @@ func TestAProgramEnds(t *testing.T) {
 	d, processes := startKept(t)
 	signal(t, processes["ferry"], syscall.SIGKILL)
 	d.mustEnd(t, 1)
-	d.mustSay(t, "demo: ferry ended by itself")
+	d.mustSay(t, "demo: ferry exited")
 	mustBeGone(t, processes)
 }
 

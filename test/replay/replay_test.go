@@ -223,14 +223,14 @@ func TestReplay(t *testing.T) {
 	t.Run("by the demo", func(t *testing.T) {
 		t.Parallel()
 		said, status := demo(t, programs(t), "replay", r.dir)
-		if want := fmt.Sprintf("All as expected. %d of %d calls came to what was recorded.", r.calls, r.calls); status != 0 || !strings.Contains(said, want) {
+		if want := fmt.Sprintf("All as expected. %d of %d calls had the recorded outcome.", r.calls, r.calls); status != 0 || !strings.Contains(said, want) {
 			t.Errorf("exit %d, want %q: %s", status, want, said)
 		}
 	})
 	t.Run("by the demo, one answer changed", func(t *testing.T) {
 		t.Parallel()
 		said, status := demo(t, changed(), "replay", r.dir)
-		if want := fmt.Sprintf("%d of %d calls came to", r.calls-1, r.calls); status != 1 || !strings.Contains(said, "throttled, 424 unavailable") || !strings.Contains(said, want) {
+		if want := fmt.Sprintf("%d of %d calls had", r.calls-1, r.calls); status != 1 || !strings.Contains(said, "throttled, 424 unavailable") || !strings.Contains(said, want) {
 			t.Errorf("exit %d, want %q: %s", status, want, said)
 		}
 	})
@@ -349,7 +349,7 @@ func TestDemoReplaysPayloads(t *testing.T) {
 	said, status := demo(t, programs(t), "replay", "../testdata/payloads")
 	for _, want := range []string{
 		"v131-migrate-request.json match, 200 password_match", "v262-migrate-template-ctx-browser.json match, 200 password_match",
-		"v262-minimal-config-requests.json[1] 204", "passed over: 6 files hold no call of a hook", "All as expected. 15 of 15 calls",
+		"v262-minimal-config-requests.json[1] 204", "skipped: 6 files without a hook call", "All as expected. 15 of 15 calls",
 	} {
 		if !strings.Contains(said, want) {
 			t.Errorf("it did not say %q", want)
@@ -371,7 +371,7 @@ func TestDemoReplaysBodies(t *testing.T) {
 	said, status := demo(t, programs(t), "replay", file)
 	for _, want := range []string{
 		"bodies.ndjson:1 match, 200", "bodies.ndjson:2 match, 200", "bodies.ndjson:3 oversize, 403 no_match",
-		"left out: 1 calls: Kratos takes nobody with this identifier", "All as expected. 3 of 3 calls",
+		"skipped: 1 calls: Kratos accepts no identity with this identifier", "All as expected. 3 of 3 calls",
 	} {
 		if !strings.Contains(strings.Join(strings.Fields(said), " "), want) {
 			t.Errorf("it did not say %q", want)
@@ -384,7 +384,7 @@ func TestDemoReplaysBodies(t *testing.T) {
 
 func TestDemoReplayUsage(t *testing.T) {
 	for want, args := range map[string][]string{
-		"name a recording":      {"replay"},
+		"give a recording":      {"replay"},
 		"find what to replay":   {"replay", filepath.Join(t.TempDir(), "nothing")},
 		"unknown flag: --quick": {"replay", "--quick"},
 	} {
