@@ -192,7 +192,7 @@ func (r *rerun) sumUp() error {
 // relaxed switches all limits off: calls for many users come from one address.
 func relaxed() map[string]any {
 	off := map[string]any{"enabled": false}
-	return map[string]any{"brute_force": off, "suspicious_ip": off, "same_user": off, "rate_limit": off, "userinfo": off}
+	return map[string]any{"brute_force": off, "suspicious_ip": off, "same_user": off, "userinfo": off}
 }
 
 // emptyTenant returns the demo tenant without users.
