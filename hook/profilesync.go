@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"ferry/edit"
 	"ferry/jsonpatch"
 	"ferry/kratos"
 	"ferry/mapping"
@@ -17,8 +18,8 @@ import (
 )
 
 const (
-	// carryTries and carryPause: half a second, one, two, … but never more than
-	// carryPauseMost.
+	// syncTries is how often the retry tries. It pauses for retryPause, then twice as long
+	// each time, up to maxRetryPause.
 	syncTries     = 6
 	retryPause    = 500 * time.Millisecond
 	maxRetryPause = 8 * time.Second
@@ -216,7 +217,7 @@ func (s *profileSyncer) write(ctx context.Context, handoff state.Handoff) (recor
 	case len(before.Binding.Subjects) > 0 && !before.Binding.Has(handoff.Subject):
 		return kratos.Record{}, false, errRebound
 	}
-	record, changed, err = s.patch(ctx, before, handoff)
+	record, changed, err = s.edit(ctx, before, handoff)
 	switch {
 	case err == nil:
 		s.reportMigrated(ctx, before, record, handoff)
@@ -227,46 +228,43 @@ func (s *profileSyncer) write(ctx context.Context, handoff state.Handoff) (recor
 	return kratos.Record{}, false, err
 }
 
-// patch sends one patch, and a second one if the first gave the identity an address:
-// Kratos lists an address, so that it can be marked as verified, only after that.
-func (s *profileSyncer) patch(ctx context.Context, before kratos.Record, handoff state.Handoff) (record kratos.Record, changed bool, err error) {
-	record = before
-	var without error
-	for range 2 {
-		var result mapping.Result
-		if result, without, err = s.changes(ctx, record, handoff); err != nil {
-			return kratos.Record{}, false, err
-		}
-		if len(result.Ops) == 0 {
-			break
-		}
-		if record, err = s.Records.Patch(ctx, handoff.IdentityID, result.Ops); err != nil {
-			if without != nil && isFinal(err) {
-				err = fmt.Errorf("%w; %w", err, without)
-			}
-			return kratos.Record{}, false, err
-		}
-		changed = true
-		if len(result.Unmarked) == 0 {
-			break
-		}
+// edit writes the profile into the identity as it was just read. If the traits cannot be
+// mapped, or the identity's own traits no longer fit the schema, it writes the rest.
+func (s *profileSyncer) edit(ctx context.Context, before kratos.Record, handoff state.Handoff) (record kratos.Record, changed bool, err error) {
+	change, without, err := s.change(ctx, before.SchemaID, handoff)
+	if err != nil {
+		return kratos.Record{}, false, err
 	}
-	if without != nil {
+	record, changed, err = change.Write(ctx, s.Records, before)
+	var invalid *mapping.InvalidError
+	if errors.As(err, &invalid) && !changed {
+		change.Schema, without = nil, unmappable(err)
+		record, changed, err = change.Write(ctx, s.Records, before)
+	}
+	var merge *edit.MergeError
+	switch {
+	case errors.As(err, &merge):
+		return kratos.Record{}, false, unmappable(err)
+	case err != nil && without != nil && isFinal(err):
+		return kratos.Record{}, false, fmt.Errorf("%w; %w", err, without)
+	case err != nil:
+		return kratos.Record{}, false, err
+	case without != nil:
 		s.log.Error("traits not written: only metadata and verified addresses are", zap.String("identity_id", handoff.IdentityID), zap.String("subject_hash", s.hash(handoff.Subject)), zap.String("reason", reasonOf(without)))
 	}
 	return record, changed, nil
 }
 
-// changes returns what the profile adds to the identity as it was just read. If the
-// traits cannot be mapped, without says why, and the changes contain no traits.
-func (s *profileSyncer) changes(ctx context.Context, before kratos.Record, handoff state.Handoff) (result mapping.Result, without, err error) {
-	schema, err := s.schema(ctx, before.SchemaID)
+// change maps the profile for an identity schema. If its traits cannot be mapped, without
+// says why, and the change contains no traits.
+func (s *profileSyncer) change(ctx context.Context, schemaID string, handoff state.Handoff) (change edit.Change, without, err error) {
+	schema, err := s.schema(ctx, schemaID)
 	if err != nil {
-		return mapping.Result{}, nil, err
+		return edit.Change{}, nil, err
 	}
 	profile, err := mapping.ReadClaims(handoff.Claims)
 	if err != nil {
-		return mapping.Result{}, nil, unmappable(err)
+		return edit.Change{}, nil, unmappable(err)
 	}
 	profile.Connection = handoff.Connection
 	if profile.Source.Provider == databaseProvider {
@@ -278,24 +276,7 @@ func (s *profileSyncer) changes(ctx context.Context, before kratos.Record, hando
 		mapped, schema = mapping.Identity{VerifiedAddresses: s.Rules.Verified(profile)}, nil
 	}
 	notes := provenance.Content{Ferry: s.Version, MigratedAt: handoff.MatchedAt}
-	result, err = mapping.Merge(schema, current(before), profile, mapped, s.Rules, notes)
-	var invalid *mapping.InvalidError
-	if errors.As(err, &invalid) { // the identity's own traits no longer fit the schema
-		without = unmappable(err)
-		result, err = mapping.Merge(nil, current(before), profile, mapped, s.Rules, notes)
-	}
-	if err != nil {
-		return mapping.Result{}, nil, unmappable(err)
-	}
-	return result, without, nil
-}
-
-func current(r kratos.Record) mapping.Current {
-	c := mapping.Current{Traits: r.Traits, MetadataPublic: r.MetadataPublic, MetadataAdmin: r.MetadataAdmin}
-	for _, a := range r.Addresses {
-		c.Addresses = append(c.Addresses, mapping.CurrentAddress{Value: a.Value, Via: a.Via, Verified: a.Verified})
-	}
-	return c
+	return edit.Change{Schema: schema, Profile: profile, Mapped: mapped, Rules: s.Rules, Notes: notes}, without, nil
 }
 
 // reportMigrated counts and logs a migration that Kratos shows, and writes it back to Auth0.

@@ -167,7 +167,7 @@ func (r *reconciler) compare(ctx context.Context, row plan.Row, record kratos.Re
 	different := false
 	if how != kind.Pending || r.HookOff { // else the next login writes it
 		profile.Blocked = false
-		ops, _, err := editor.Ops(record, profile, mapped)
+		ops, err := editor.Ops(record, profile, mapped)
 		if different = err != nil || len(ops) > 0; different {
 			f := finding
 			f.Finding, f.Detail = Different, differences(ops, err)

@@ -1,8 +1,7 @@
 // Package update writes to an existing identity what Auth0 knows better by now.
 //
 //	read the identity; it must be of the very user, and not pending
-//	twice: merge the profile into it by the rules of a login; nothing changed? stop
-//	       patch it; no address left to mark as verified? stop
+//	write the profile into it by the rules of a login (package edit)
 //
 // It never changes credentials or bindings. Kratos' patch writes the password too, so a
 // password that changed in the same moment is reported.
@@ -10,16 +9,17 @@ package update
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"ferry/bulk/plan"
 	"ferry/bulk/results"
 	"ferry/bulk/retry"
+	"ferry/edit"
 	"ferry/jsonpatch"
 	"ferry/kratos"
 	"ferry/mapping"
-	"ferry/provenance"
 )
 
 // Editor changes existing identities. Kratos, Mapper, Schema and Now must be set.
@@ -69,34 +69,34 @@ func (e Editor) Apply(ctx context.Context, userID string, user []byte, id string
 	case record.Pending && !e.HookOff:
 		return Change{results.Skipped, results.Because(results.ReasonPending, "the migration hook may be verifying its password; use --hook-off if the hook is switched off")}, nil
 	}
-	written := false
-	for range 2 {
-		ops, unmarked, err := e.Ops(record, profile, mapped)
-		if err != nil {
-			return Change{results.Failed, results.Because(results.ReasonInvalid, plan.Violations(err))}, nil
-		}
-		if len(ops) == 0 {
-			break
-		}
-		written = true
-		if e.DryRun {
-			break
-		}
-		before := record
-		if record, err = e.Kratos.Patch(ctx, id, ops); err != nil {
-			return Change{}, err
-		}
-		if record.PasswordDigest != before.PasswordDigest || record.Pending != before.Pending {
-			return Change{results.Updated, results.Because(results.ReasonPassword, "ask the user to try the new one")}, nil
-		}
-		if len(unmarked) == 0 {
-			break
-		}
+	change, err := e.change(record, profile, mapped)
+	if err != nil {
+		return invalid(err), nil
 	}
-	if !written {
+	after, written := record, false
+	if e.DryRun {
+		var result mapping.Result
+		result, err = change.Merge(record)
+		written = len(result.Ops) > 0
+	} else {
+		after, written, err = change.Write(ctx, e.Kratos, record)
+	}
+	var merge *edit.MergeError
+	switch {
+	case errors.As(err, &merge):
+		return invalid(err), nil
+	case err != nil:
+		return Change{}, err
+	case !written:
 		return Change{results.Skipped, results.Because(results.ReasonUnchanged, "")}, nil
+	case after.PasswordDigest != record.PasswordDigest || after.Pending != record.Pending:
+		return Change{results.Updated, results.Because(results.ReasonPassword, "ask the user to try the new one")}, nil
 	}
 	return Change{results.Updated, results.Cause{}}, nil
+}
+
+func invalid(err error) Change {
+	return Change{results.Failed, results.Because(results.ReasonInvalid, plan.Violations(err))}
 }
 
 // ApplyWithRetry calls Apply again while Kratos does not answer. Each attempt starts with a
@@ -112,26 +112,24 @@ func (e Editor) ApplyWithRetry(ctx context.Context, userID string, user []byte, 
 // applyFor bounds the attempts of ApplyWithRetry.
 const applyFor = 10 * time.Second
 
-// Ops returns the changes that the identity needs. Only its own schema tells which of its
-// traits are identifiers and addresses.
-func (e Editor) Ops(record kratos.Record, profile mapping.Profile, mapped mapping.Identity) ([]jsonpatch.Op, []mapping.Address, error) {
-	if e.SchemaID != "" && record.SchemaID != "" && record.SchemaID != e.SchemaID {
-		return nil, nil, fmt.Errorf("the identity is of the identity schema %s, not %s: name that with --schema-id", record.SchemaID, e.SchemaID)
+// Ops returns the operations that the identity needs.
+func (e Editor) Ops(record kratos.Record, profile mapping.Profile, mapped mapping.Identity) ([]jsonpatch.Op, error) {
+	change, err := e.change(record, profile, mapped)
+	if err != nil {
+		return nil, err
 	}
-	current := mapping.Current{Traits: record.Traits, MetadataPublic: record.MetadataPublic, MetadataAdmin: record.MetadataAdmin}
-	for _, a := range record.Addresses {
-		current.Addresses = append(current.Addresses, mapping.CurrentAddress{Value: a.Value, Via: a.Via, Verified: a.Verified})
+	result, err := change.Merge(record)
+	return result.Ops, err
+}
+
+// change returns the change to write. Only the identity's own schema tells which of its
+// traits are identifiers and addresses.
+func (e Editor) change(record kratos.Record, profile mapping.Profile, mapped mapping.Identity) (edit.Change, error) {
+	if e.SchemaID != "" && record.SchemaID != "" && record.SchemaID != e.SchemaID {
+		return edit.Change{}, fmt.Errorf("the identity is of the identity schema %s, not %s: name that with --schema-id", record.SchemaID, e.SchemaID)
 	}
 	if e.Leaves {
 		profile = profile.OverMetadata(record.MetadataAdmin)
 	}
-	merged, err := mapping.Merge(e.Schema, current, profile, mapped, e.Rules, provenance.Content{})
-	if err != nil {
-		return nil, nil, err
-	}
-	ops := merged.Ops
-	if profile.Blocked && record.Active {
-		ops = append(ops, jsonpatch.Op{Op: "replace", Path: "/state", Value: "inactive"})
-	}
-	return ops, merged.Unmarked, nil
+	return edit.Change{Schema: e.Schema, Profile: profile, Mapped: mapped, Rules: e.Rules, Deactivate: profile.Blocked}, nil
 }

@@ -89,7 +89,7 @@ func fixtures() []fixture {
 		{
 			"an arrow of the tests, outside of them", "arrows",
 			put("hook/hook.go", "// Package hook.", "package hook", `import "ferry/wiring"`),
-			[]string{"hook/hook.go imports ferry/wiring, but hook may import only identifier, jsonpatch, outcome, provenance, secret, strictjson, transport, kratos, mapping, recording, state, upstream:"},
+			[]string{"hook/hook.go imports ferry/wiring, but hook may import only identifier, jsonpatch, outcome, provenance, secret, strictjson, transport, edit, kratos, mapping, recording, state, upstream:"},
 		},
 		{
 			"mapping imports test code", "arrows",

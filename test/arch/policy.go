@@ -32,10 +32,11 @@ func Ferry() Policy {
 		Leaves: []string{"identifier", "jsonpatch", "outcome", "provenance", "secret", "strictjson", "transport"},
 		Rooms: map[string][]string{
 			"admin":     nil,
-			"bulk":      {"kratos", "mapping", "upstream"},
+			"bulk":      {"edit", "kratos", "mapping", "upstream"},
 			"config":    nil,
 			"doctor":    {"kratos", "mapping", "upstream", "wiring"},
-			"hook":      {"kratos", "mapping", "recording", "state", "upstream"},
+			"edit":      {"kratos", "mapping"},
+			"hook":      {"edit", "kratos", "mapping", "recording", "state", "upstream"},
 			"kratos":    nil,
 			"mapping":   nil,
 			"recording": nil,
