@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"regexp"
 	"slices"
 	"strings"
 
+	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
@@ -16,68 +16,52 @@ import (
 )
 
 const (
-	// PasswordPlaceholder stands where a password was.
+	// PasswordPlaceholder replaces passwords.
 	PasswordPlaceholder = "[password]"
-	// HashMark is what a hash begins with where a value was.
+	// HashMark is the prefix of hashes that replace values.
 	HashMark = "#"
-	// maxBody is several times the whole of what Kratos knows about a login.
+	// maxBody is several times what Kratos knows about a login.
 	maxBody  = 32 << 10
 	maxDepth = 32
 	maxTexts = 1000
 )
 
-// Redact is what may be kept of a body: its structure, with a keyed hash in the
-// place of every text but the harmless ones, a placeholder for the password, and no
-// headers, cookies and tokens. Numbers become 0, and hashes among people's data, such
-// as traits. Empty texts, nulls and, elsewhere, booleans stay: the same answer must
-// come of a replay.
+// redact returns the part of a body that may be stored. It keeps the structure, so that a
+// replay gets the same answer:
 //
-// The hash of the identifier is that of its normalised form, as in the log. It gives
-// nothing for what is no JSON object, or one that two readers could read differently.
-func Redact(body []byte, hash func(string) string) json.RawMessage {
-	if len(body) > maxBody {
+//   - Passwords become PasswordPlaceholder. Headers, cookies and tokens are dropped.
+//   - Other texts become keyed hashes, except for Kratos' own ids and words. The hash of the
+//     identifier is that of its normalized form, as in the log.
+//   - Numbers become 0. In personal data such as traits, numbers and booleans become hashes.
+//   - Empty texts, nulls and other booleans stay.
+//
+// It returns nil if the body is not a JSON object, or if it is ambiguous.
+func redact(body []byte, hash func(string) string) json.RawMessage {
+	var typed struct {
+		Identifier jsontext.Value `json:"identifier"`
+		Password   jsontext.Value `json:"password"`
+	}
+	if len(body) > maxBody || jsonv2.Unmarshal(body, &typed) != nil {
 		return nil
 	}
 	var out bytes.Buffer
-	r := redactor{in: jsontext.NewDecoder(bytes.NewBuffer(body)), out: jsontext.NewEncoder(&out), hash: hash}
-	r.identifier, r.password = typedIn(body)
-	if r.in.PeekKind() != '{' || r.value(place{}) != nil {
-		return nil
+	r := redactor{
+		in: jsontext.NewDecoder(bytes.NewBuffer(body)), out: jsontext.NewEncoder(&out), hash: hash,
+		identifier: identifier.Normalize(textOf(typed.Identifier)), password: textOf(typed.Password),
 	}
-	if _, err := r.in.ReadToken(); !errors.Is(err, io.EOF) {
+	if r.in.PeekKind() != '{' || r.value(place{}) != nil {
 		return nil
 	}
 	return bytes.TrimSpace(out.Bytes())
 }
 
-// typedIn is what the person typed, wherever else in the body it may turn up.
-func typedIn(body []byte) (typed, password string) {
-	in := jsontext.NewDecoder(bytes.NewBuffer(body))
-	if token, err := in.ReadToken(); err != nil || token.Kind() != '{' {
-		return "", ""
+// textOf returns the text of a JSON string, or "" for another value.
+func textOf(value jsontext.Value) string {
+	text, err := jsontext.AppendUnquote(nil, value)
+	if err != nil {
+		return ""
 	}
-	for in.PeekKind() == '"' {
-		token, err := in.ReadToken()
-		if err != nil {
-			break
-		}
-		key := token.String()
-		if (key != "identifier" && key != "password") || in.PeekKind() != '"' {
-			if in.SkipValue() != nil {
-				break
-			}
-			continue
-		}
-		if token, err = in.ReadToken(); err != nil {
-			break
-		}
-		if key == "password" {
-			password = token.String()
-		} else {
-			typed = identifier.Normalize(token.String())
-		}
-	}
-	return typed, password
+	return string(text)
 }
 
 type redactor struct {
@@ -86,15 +70,15 @@ type redactor struct {
 	hash   func(string) string
 	hashed int
 
-	identifier, password string // as typed, the identifier normalised; empty where there is none
+	identifier, password string // as typed, the identifier normalized; empty if missing
 }
 
-// place is where in the body a value stands.
+// place is the position of a value in the body.
 type place struct {
-	in, key  string // the key, and the one of the object around it; in lists none
+	in, key  string // the key of the surrounding object, and of the value; empty in lists
 	depth    int
-	personal bool // below traits or their like
-	password bool // below a password's key
+	personal bool // in personal data
+	password bool // below the key of a password
 }
 
 var (
@@ -102,16 +86,17 @@ var (
 	errTooMany = errors.New("too many values")
 )
 
-// value copies one value, redacted.
+// value redacts one value.
 func (r *redactor) value(at place) error {
 	if r.hashed > maxTexts {
 		return errTooMany
 	}
 	switch r.in.PeekKind() {
 	case '{':
-		return r.object(at)
+		return r.container(at, '}', func() error { return r.member(at) })
 	case '[':
-		return r.list(at)
+		item := place{depth: at.depth + 1, personal: at.personal, password: at.password}
+		return r.container(at, ']', func() error { return r.value(item) })
 	}
 	token, err := r.in.ReadToken()
 	if err != nil {
@@ -128,7 +113,7 @@ func (r *redactor) value(at place) error {
 	return r.out.WriteToken(token)
 }
 
-// scalar is a number or boolean: a hash among people's data, else what instead says.
+// scalar redacts a number or boolean: to a hash in personal data, elsewhere to instead.
 func (r *redactor) scalar(at place, token, instead jsontext.Token) error {
 	switch {
 	case at.password:
@@ -139,50 +124,36 @@ func (r *redactor) scalar(at place, token, instead jsontext.Token) error {
 	return r.out.WriteToken(instead)
 }
 
-func (r *redactor) list(at place) error {
+// container redacts an object or a list, with a function that redacts the next item.
+func (r *redactor) container(at place, end jsontext.Kind, item func() error) error {
 	if at.depth == maxDepth {
 		return errTooDeep
 	}
-	at.depth++
-	at.in, at.key = "", ""
 	if err := r.copyToken(); err != nil {
 		return err
 	}
-	for r.in.PeekKind() != ']' {
-		if err := r.value(at); err != nil {
+	for r.in.PeekKind() != end {
+		if err := item(); err != nil {
 			return err
 		}
 	}
 	return r.copyToken()
 }
 
-func (r *redactor) object(at place) error {
-	if at.depth == maxDepth {
-		return errTooDeep
-	}
-	if err := r.copyToken(); err != nil {
+// member redacts one member of an object.
+func (r *redactor) member(at place) error {
+	token, err := r.in.ReadToken()
+	if err != nil {
 		return err
 	}
-	for r.in.PeekKind() != '}' {
-		token, err := r.in.ReadToken()
-		if err != nil {
-			return err
-		}
-		key := token.String()
-		if isDropped(key) {
-			if err := r.in.SkipValue(); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := r.out.WriteToken(jsontext.String(r.key(key))); err != nil {
-			return err
-		}
-		if err := r.value(at.below(key)); err != nil {
-			return err
-		}
+	key := token.String()
+	if isDropped(key) {
+		return r.in.SkipValue()
 	}
-	return r.copyToken()
+	if err := r.out.WriteToken(jsontext.String(r.key(key))); err != nil {
+		return err
+	}
+	return r.value(at.below(key))
 }
 
 func (r *redactor) copyToken() error {
@@ -200,13 +171,13 @@ func (at place) below(key string) place {
 	}
 }
 
-// personalKeys hold what people and operators keep about a person.
+// personalKeys are the keys of personal data.
 func personalKeys() []string {
 	return []string{"traits", "metadata_public", "metadata_admin", "transient_payload"}
 }
 
-// isDropped: what may hold credentials of another kind, and the form that the person
-// filled in.
+// isDropped reports whether the value of a key is dropped: it may hold other credentials, or
+// the form that the person filled in.
 func isDropped(key string) bool {
 	key = strings.ToLower(key)
 	return key == "ui" || slices.ContainsFunc(
@@ -214,12 +185,11 @@ func isDropped(key string) bool {
 		func(part string) bool { return strings.Contains(key, part) })
 }
 
-// keyPattern is a name that somebody gave to a field; a person's data among the keys
-// looks otherwise, as a rule.
+// keyPattern matches the names of fields. Personal data in keys usually does not match.
 var keyPattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,63}$`)
 
-// isOwnKey: a key of the bodies that ferry knows. It stays even where the password is
-// the same word: that it is missing would tell it.
+// isOwnKey reports whether ferry expects the key in a body. Such a key stays even if it equals
+// the password, because its absence would reveal the password.
 func isOwnKey(key string) bool {
 	switch key {
 	case "identifier", "password", "identity", "id", "external_id", "schema_id", "state", "flow", "type", "client", "ip", "user_agent", "response":
@@ -242,20 +212,20 @@ func (r *redactor) key(key string) string {
 	return r.mark(key)
 }
 
-// mark is the keyed hash that stands for a value.
+// mark returns the keyed hash that replaces a value.
 func (r *redactor) mark(value string) string {
 	r.hashed++
 	return HashMark + r.hash(value)
 }
 
-// text is what stands for a text.
+// text returns the replacement of a text.
 func (r *redactor) text(at place, text string) string {
 	switch {
 	case text == "":
 		return ""
 	case at.password:
 		return PasswordPlaceholder
-	case at.depth == 2 && isOwnWord(at.in, at.key, text): // even where it is the password, as keys
+	case at.depth == 2 && isOwnWord(at.in, at.key, text): // even if it equals the password, see isOwnKey
 		return text
 	case at.depth == 1 && at.key == "response" && (text == "ignore" || text == "parse"):
 		return text
@@ -270,7 +240,7 @@ func (r *redactor) text(at place, text string) string {
 	return r.mark(text)
 }
 
-// isOwnWord: ids that Kratos made, and its own words.
+// isOwnWord reports whether a text is an id or a word of Kratos.
 func isOwnWord(in, key, text string) bool {
 	switch in {
 	case "identity":

@@ -1,4 +1,4 @@
-package recording_test
+package recording
 
 import (
 	"encoding/json"
@@ -7,8 +7,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-
-	"ferry/recording"
 )
 
 // hashed shows what was hashed.
@@ -56,7 +54,7 @@ func TestRedact(t *testing.T) {
 		"password of no text":     {`{"password":{"a":"x","b":7}}`, `{"password":{"a":"[password]","b":null}}`},
 		"text that was a hash":    {`{"a":"#0123456789abcdef"}`, `{"a":"#<#0123456789abcdef>"}`},
 	} {
-		if got := string(recording.Redact([]byte(c.body), hashed)); got != c.want {
+		if got := string(redact([]byte(c.body), hashed)); got != c.want {
 			t.Errorf("%s:\ngot  %s\nwant %s", name, got, c.want)
 		}
 	}
@@ -123,7 +121,7 @@ func FuzzRedact(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		got := recording.Redact(body, func(string) string { return "h" })
+		got := redact(body, func(string) string { return "h" })
 		if got == nil {
 			return
 		}
@@ -181,7 +179,7 @@ func TestRedactPayloads(t *testing.T) {
 		if json.Unmarshal(body, &before) != nil {
 			continue
 		}
-		got := recording.Redact(body, func(string) string { return "h" })
+		got := redact(body, func(string) string { return "h" })
 		var after any
 		if err := json.Unmarshal(got, &after); err != nil {
 			t.Errorf("%s: %v", body, err)

@@ -2,8 +2,6 @@ package recording
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,7 +9,6 @@ import (
 	"iter"
 	"net/http"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -24,58 +21,55 @@ import (
 
 const (
 	maxReplayAnswer = 1 << 20
-	// inVain is how many calls in a row may find nobody before the replay ends.
-	inVain = 10
+	// maxUnanswered is how many calls in a row may get no answer before the replay ends.
+	maxUnanswered = 10
 )
 
-// ReplayOptions say where calls are made again, and how. Target, Key and Client are
+// ReplayOptions configure a replay. Target, Key, Client, Restore, Each and Fault are
 // required.
 type ReplayOptions struct {
 	// Target is the base URL of ferry's listener for Kratos.
 	Target string
-	Key    secret.String
-	// Client makes the calls; it must follow no redirects, passwords are in them.
+	// Key authenticates the calls.
+	Key secret.String
+	// Client makes the calls. It must not follow redirects, because the calls have passwords.
 	Client *http.Client
-	// Restore gives back what a recording has replaced, for calls that need it; what
-	// is missing from the Login makes the call be left out. A reason to leave it out
-	// is not an error: an error ends the replay. nil: nothing is known.
-	Restore func(ctx context.Context, call ReplayCall) (login Login, skip string, err error)
-	// PerSecond bounds the calls; 0: as fast as they are answered.
+	// Restore returns the credentials that a recording has replaced. If it returns a reason,
+	// or a call needs credentials that it does not return, the call is skipped. An error ends
+	// the replay.
+	Restore func(context.Context, ReplayCall) (login Login, skip string, err error)
+	// PerSecond limits the rate of calls; 0 does not limit it.
 	PerSecond float64
-	// Concurrency is how many are under way at once; 0 is 1, which keeps the order, and
-	// prepares a call when the one before is done with.
+	// Concurrency is the number of concurrent calls. With 0 or 1, calls keep their order, and
+	// Restore is called when the previous call is done.
 	Concurrency int
-	// Round tells the rounds of a repeated replay apart: the ids of deliveries in it
-	// are its own.
-	Round int
-	// Only are the recorded outcomes to replay; none: all.
+	// Only are the recorded outcomes to replay; if empty, all.
 	Only []string
-	// Careful leaves out what might count as a failed attempt at Auth0.
+	// Careful skips the calls that might count as a failed attempt at Auth0.
 	Careful bool
-	// Each is told what came of every call, one at a time; Fault what could not be
-	// read.
+	// Each is called with each result, Fault with each error of reading calls. They are not
+	// called concurrently.
 	Each  func(Result)
 	Fault func(error)
 }
 
-// Verdict is what came of a call that was to be made again.
+// Verdict is the kind of a Result.
 type Verdict string
 
-// The verdicts.
 const (
-	// VerdictSame: ferry answered as it had.
+	// VerdictSame means that the answer is the recorded one.
 	VerdictSame Verdict = "same"
-	// VerdictDiffers: it answered otherwise.
+	// VerdictDiffers means that the answer differs from the recorded one.
 	VerdictDiffers Verdict = "differs"
-	// VerdictAnswered: it answered, and nothing is recorded to compare with.
+	// VerdictAnswered means that there is an answer, but no recorded one.
 	VerdictAnswered Verdict = "answered"
-	// VerdictSkipped: the call was left out, for the Reason.
+	// VerdictSkipped means that the call was not made, for the Reason.
 	VerdictSkipped Verdict = "skipped"
-	// VerdictFailed: there was no answer.
+	// VerdictFailed means that there was no answer, for the Reason.
 	VerdictFailed Verdict = "failed"
 )
 
-// Result is what came of one call. It holds nothing of the person's.
+// Result is the result of one call. It holds no personal data.
 type Result struct {
 	At       string  `json:"at"`
 	Route    string  `json:"route"`
@@ -83,16 +77,16 @@ type Result struct {
 	Reason   string  `json:"reason,omitempty"`
 	Recorded *Facts  `json:"recorded,omitempty"`
 	Answered *Facts  `json:"answered,omitempty"`
-	// RequestID is that of the call made again: ferry's log line has it.
+	// RequestID is the request id of the new call, as in ferry's log.
 	RequestID string `json:"request_id,omitempty"`
 	// Took is in milliseconds.
 	Took float64 `json:"took_ms,omitempty"`
 }
 
-// Facts are an answer, and what is recorded beside it.
+// Facts are an answer and, if it was recorded, the record's other fields.
 type Facts struct {
 	Status int `json:"status"`
-	// Answer is the word of the body's status, where it has one.
+	// Answer is the status in the body, if it has one.
 	Answer         string    `json:"answer,omitempty"`
 	Time           time.Time `json:"time,omitzero"`
 	Outcome        string    `json:"outcome,omitempty"`
@@ -104,18 +98,15 @@ type Facts struct {
 	RequestID      string    `json:"request_id,omitempty"`
 }
 
-// ErrNobody ends a replay whose target does not answer.
-var ErrNobody = errors.New("replay: the target does not answer")
+var errNoAnswer = errors.New("replay: the target does not answer")
 
-// Replay makes the calls again, each with fresh ids: two calls that were one delivery
-// are one again. It returns when the last is answered. The error is of the replay as
-// a whole; what comes of a call is told to Each.
+// Replay makes the calls again, with new ids: equal delivery ids stay equal. It returns after
+// the last answer. Its error ends the replay; errors of single calls are in their Results.
 func Replay(ctx context.Context, opts ReplayOptions, calls iter.Seq2[ReplayCall, error]) error {
-	r := &replay{opts: opts, limit: rate.NewLimiter(rate.Inf, 1)}
+	r := &replay{opts: opts, limit: rate.NewLimiter(rate.Inf, 1), ids: uuid.New()}
 	if opts.PerSecond > 0 {
 		r.limit.SetLimit(rate.Limit(opts.PerSecond))
 	}
-	_, _ = rand.Read(r.salt[:]) // it never fails: crypto/rand ends the process first
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(max(opts.Concurrency, 1))
 	err := r.run(ctx, group, calls)
@@ -128,10 +119,10 @@ func Replay(ctx context.Context, opts ReplayOptions, calls iter.Seq2[ReplayCall,
 type replay struct {
 	opts  ReplayOptions
 	limit *rate.Limiter
-	salt  [16]byte
+	ids   uuid.UUID // namespace of the new delivery ids
 
-	mu     sync.Mutex
-	failed int // in a row
+	mu         sync.Mutex
+	unanswered int // calls in a row
 }
 
 func (r *replay) run(ctx context.Context, group *errgroup.Group, calls iter.Seq2[ReplayCall, error]) error {
@@ -140,14 +131,14 @@ func (r *replay) run(ctx context.Context, group *errgroup.Group, calls iter.Seq2
 			r.fault(err)
 			continue
 		}
-		made, skip, err := r.prepare(ctx, call)
+		req, skip, err := r.prepare(ctx, call)
 		if err != nil {
 			return fmt.Errorf("replay %s: %w", call.At, err)
 		}
 		if skip != "" {
 			result := newResult(call)
 			result.Verdict, result.Reason = VerdictSkipped, skip
-			if err := r.tell(result); err != nil {
+			if err := r.report(result); err != nil {
 				return err
 			}
 			continue
@@ -156,8 +147,8 @@ func (r *replay) run(ctx context.Context, group *errgroup.Group, calls iter.Seq2
 			return fmt.Errorf("replay: %w", err)
 		}
 		if r.opts.Concurrency > 1 {
-			group.Go(func() error { return r.make(ctx, call, made) })
-		} else if err := r.make(ctx, call, made); err != nil {
+			group.Go(func() error { return r.make(ctx, call, req) })
+		} else if err := r.make(ctx, call, req); err != nil {
 			return err
 		}
 		if ctx.Err() != nil {
@@ -167,29 +158,27 @@ func (r *replay) run(ctx context.Context, group *errgroup.Group, calls iter.Seq2
 	return nil
 }
 
-// prepare makes a call's body, or says why it is left out.
-func (r *replay) prepare(ctx context.Context, call ReplayCall) (made content, skip string, err error) {
+// prepare returns the content of a call, or the reason to skip it.
+func (r *replay) prepare(ctx context.Context, call ReplayCall) (req content, skip string, err error) {
 	switch {
 	case len(r.opts.Only) > 0 && !slices.Contains(r.opts.Only, call.Record.Outcome):
-		return content{}, SkippedOutcome, nil
-	case r.opts.Careful && !call.harmless():
-		return content{}, SkippedFailure, nil
+		return content{}, skippedOutcome, nil
+	case r.opts.Careful && call.mayCountAsFailure():
+		return content{}, skippedFailure, nil
 	}
-	var login Login
-	if r.opts.Restore != nil {
-		if login, skip, err = r.opts.Restore(ctx, call); skip != "" || err != nil {
-			return content{}, skip, err
-		}
+	login, skip, err := r.opts.Restore(ctx, call)
+	if skip != "" || err != nil {
+		return content{}, skip, err
 	}
 	return call.content(login)
 }
 
-// make makes the call and compares. Only that nobody is there for the rest is an error.
-func (r *replay) make(ctx context.Context, call ReplayCall, made content) error {
+// make makes the call and reports the result. Its error ends the replay.
+func (r *replay) make(ctx context.Context, call ReplayCall, req content) error {
 	result := newResult(call)
 	result.RequestID = uuid.NewString()
 	started := time.Now()
-	answered, err := r.send(ctx, call, made, result.RequestID)
+	answered, err := r.send(ctx, call, req, result.RequestID)
 	result.Took = float64(time.Since(started).Microseconds()) / 1000
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -200,11 +189,11 @@ func (r *replay) make(ctx context.Context, call ReplayCall, made content) error 
 		result.Answered = &answered
 		result.Verdict = compare(result.Recorded, answered)
 	}
-	return r.tell(result)
+	return r.report(result)
 }
 
-// compare holds an answer against the recorded one. A word that was not recorded is
-// not compared.
+// compare compares an answer with the recorded one. Answers whose status word was not
+// recorded are compared by HTTP status only.
 func compare(recorded *Facts, answered Facts) Verdict {
 	switch {
 	case recorded == nil:
@@ -215,22 +204,22 @@ func compare(recorded *Facts, answered Facts) Verdict {
 	return VerdictSame
 }
 
-func (r *replay) send(ctx context.Context, call ReplayCall, made content, requestID string) (Facts, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, r.opts.Target+hooksPath+call.Record.Route, made.body)
+func (r *replay) send(ctx context.Context, call ReplayCall, req content, requestID string) (Facts, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, r.opts.Target+hooksPath+call.Record.Route, req.body)
 	if err != nil {
-		return Facts{}, errors.New("the target is no URL")
+		return Facts{}, errors.New("invalid target URL")
 	}
-	request.ContentLength = made.length
+	request.ContentLength = req.length
 	for name, value := range call.Record.Headers {
-		if replayedHeader(name) {
+		if isReplayed(name) {
 			request.Header.Set(name, value)
 		}
 	}
-	if trigger := request.Header.Get(headerTrigger); trigger != "" {
-		request.Header.Set(headerTrigger, r.delivery(trigger))
+	if delivery := request.Header.Get(headerTriggerID); delivery != "" {
+		request.Header.Set(headerTriggerID, uuid.NewSHA1(r.ids, []byte(delivery)).String())
 	}
-	request.Header.Set(headerRequest, requestID)
-	if made.keyed {
+	request.Header.Set(headerRequestID, requestID)
+	if req.keyed {
 		request.Header.Set("Authorization", "Bearer "+r.opts.Key.Reveal())
 	}
 	response, err := r.opts.Client.Do(request)
@@ -240,25 +229,12 @@ func (r *replay) send(ctx context.Context, call ReplayCall, made content, reques
 	defer func() { _ = response.Body.Close() }() // it was only read
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxReplayAnswer))
 	if err != nil {
-		return Facts{}, fmt.Errorf("no whole answer: %w", err)
+		return Facts{}, fmt.Errorf("incomplete answer: %w", err)
 	}
 	return Facts{Status: response.StatusCode, Answer: answerWord(text)}, nil
 }
 
-// delivery is the id of a delivery in this replay and round: equal for equal ones.
-func (r *replay) delivery(recorded string) string {
-	sum := sha256.New()
-	sum.Write(r.salt[:])
-	sum.Write([]byte(strconv.Itoa(r.opts.Round) + " " + recorded))
-	id, err := uuid.FromBytes(sum.Sum(nil)[:16])
-	if err != nil {
-		return uuid.NewString() // never: they are 16 bytes
-	}
-	id[6], id[8] = id[6]&0x0f|0x80, id[8]&0x3f|0x80 // version 8 of RFC 9562: made as one likes
-	return id.String()
-}
-
-// answerWord is the word of an answer of the migration hook; empty where it is another.
+// answerWord returns the status in an answer of the migration hook, or "" for another answer.
 func answerWord(body []byte) string {
 	var answer struct {
 		Status string `json:"status"`
@@ -270,33 +246,30 @@ func answerWord(body []byte) string {
 }
 
 func newResult(call ReplayCall) Result {
-	result := Result{At: call.At, Route: call.Record.Route}
-	if !call.Recorded() {
-		return result
-	}
-	line := call.Record
-	result.Recorded = &Facts{
-		Status: line.Status, Answer: answerWord(line.Answer), Time: line.Time, Outcome: line.Outcome, Reason: line.Reason,
-		IdentityID: line.IdentityID, Identifier: line.Identifier,
-		UpstreamStatus: line.UpstreamStatus, UpstreamCode: line.UpstreamCode, RequestID: line.Headers[headerRequest],
+	record := call.Record
+	result := Result{At: call.At, Route: record.Route}
+	if call.Recorded() {
+		result.Recorded = &Facts{
+			Status: record.Status, Answer: answerWord(record.Answer), Time: record.Time, Outcome: record.Outcome, Reason: record.Reason,
+			IdentityID: record.IdentityID, Identifier: record.Identifier,
+			UpstreamStatus: record.UpstreamStatus, UpstreamCode: record.UpstreamCode, RequestID: record.Headers[headerRequestID],
+		}
 	}
 	return result
 }
 
-// tell passes a result on, and ends a replay that finds nobody.
-func (r *replay) tell(result Result) error {
+// report reports a result. Its error ends the replay: too many calls got no answer.
+func (r *replay) report(result Result) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.opts.Each != nil {
-		r.opts.Each(result)
-	}
+	r.opts.Each(result)
 	switch result.Verdict {
 	case VerdictFailed:
-		if r.failed++; r.failed >= inVain {
-			return ErrNobody
+		if r.unanswered++; r.unanswered >= maxUnanswered {
+			return errNoAnswer
 		}
 	case VerdictSame, VerdictDiffers, VerdictAnswered:
-		r.failed = 0
+		r.unanswered = 0
 	case VerdictSkipped:
 	}
 	return nil
@@ -305,7 +278,5 @@ func (r *replay) tell(result Result) error {
 func (r *replay) fault(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.opts.Fault != nil {
-		r.opts.Fault(err)
-	}
+	r.opts.Fault(err)
 }

@@ -1,4 +1,4 @@
-package recording_test
+package recording
 
 import (
 	"context"
@@ -16,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"ferry/recording"
 	"ferry/secret"
 )
 
@@ -90,29 +89,30 @@ func (s *target) got() []got {
 }
 
 // replay makes the calls and returns the results in their order.
-func (s *target) replay(t *testing.T, calls []recording.ReplayCall, change ...func(*recording.ReplayOptions)) ([]recording.Result, error) {
+func (s *target) replay(t *testing.T, calls []ReplayCall, change ...func(*ReplayOptions)) ([]Result, error) {
 	t.Helper()
-	var results []recording.Result
-	opts := recording.ReplayOptions{
+	var results []Result
+	opts := ReplayOptions{
 		Target: s.URL, Key: secret.New(replayKey),
 		Client: &http.Client{
 			Transport:     &http.Transport{DisableKeepAlives: true},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-		Restore: func(context.Context, recording.ReplayCall) (recording.Login, string, error) {
-			return recording.Login{Identifier: "ada@example.org", Password: secret.New("canary")}, "", nil
+		Restore: func(context.Context, ReplayCall) (Login, string, error) {
+			return Login{Identifier: "ada@example.org", Password: secret.New("canary")}, "", nil
 		},
-		Each: func(r recording.Result) { results = append(results, r) },
+		Each:  func(r Result) { results = append(results, r) },
+		Fault: func(err error) { t.Error(err) },
 	}
 	for _, c := range change {
 		c(&opts)
 	}
-	err := recording.Replay(t.Context(), opts, all(calls))
+	err := Replay(t.Context(), opts, all(calls))
 	return results, err
 }
 
-func all(calls []recording.ReplayCall) iter.Seq2[recording.ReplayCall, error] {
-	return func(yield func(recording.ReplayCall, error) bool) {
+func all(calls []ReplayCall) iter.Seq2[ReplayCall, error] {
+	return func(yield func(ReplayCall, error) bool) {
 		for _, call := range calls {
 			if !yield(call, nil) {
 				return
@@ -122,9 +122,9 @@ func all(calls []recording.ReplayCall) iter.Seq2[recording.ReplayCall, error] {
 }
 
 // line is a recorded call of the migration hook, changed.
-func line(t *testing.T, change func(*recording.Record)) recording.ReplayCall {
+func line(t *testing.T, change func(*Record)) ReplayCall {
 	t.Helper()
-	calls, err := recording.ParseCalls([]byte(recorded))
+	calls, err := parseCalls([]byte(recordLine))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,29 +137,29 @@ func line(t *testing.T, change func(*recording.Record)) recording.ReplayCall {
 
 func TestReplayCompares(t *testing.T) {
 	const noMatch, match = `403 {"status":"no_match"}`, `200 {"status":"password_match"}`
-	body, err := recording.ParseCalls([]byte(plain))
+	body, err := parseCalls([]byte(plain))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
-		call   recording.ReplayCall
+		call   ReplayCall
 		answer string
-		want   recording.Verdict
+		want   Verdict
 	}{
-		"the same":             {line(t, nil), noMatch, recording.VerdictSame},
-		"another status":       {line(t, nil), `424 {"status":"no_match"}`, recording.VerdictDiffers},
-		"another word":         {line(t, nil), `403 {"status":"nobody"}`, recording.VerdictDiffers},
-		"no word":              {line(t, nil), `403 <html>`, recording.VerdictDiffers},
-		"word not recorded":    {line(t, func(l *recording.Record) { l.Answer = nil }), `403 {"status":"nobody"}`, recording.VerdictSame},
-		"a redirect":           {line(t, nil), "307 x", recording.VerdictDiffers},
-		"a body":               {body[0], match, recording.VerdictAnswered},
-		"a problem report":     {line(t, func(l *recording.Record) { l.Status, l.Answer, l.Outcome = 400, nil, "caller" }), `400 {"status":400}`, recording.VerdictSame},
-		"the other hook":       {line(t, func(l *recording.Record) { l.Route, l.Status, l.Answer = "after-login", 200, []byte("{}") }), "200 {}", recording.VerdictSame},
-		"the other hook fails": {line(t, func(l *recording.Record) { l.Route, l.Status, l.Answer = "after-login", 200, []byte("{}") }), "502 {}", recording.VerdictDiffers},
+		"the same":             {line(t, nil), noMatch, VerdictSame},
+		"another status":       {line(t, nil), `424 {"status":"no_match"}`, VerdictDiffers},
+		"another word":         {line(t, nil), `403 {"status":"nobody"}`, VerdictDiffers},
+		"no word":              {line(t, nil), `403 <html>`, VerdictDiffers},
+		"word not recorded":    {line(t, func(l *Record) { l.Answer = nil }), `403 {"status":"nobody"}`, VerdictSame},
+		"a redirect":           {line(t, nil), "307 x", VerdictDiffers},
+		"a body":               {body[0], match, VerdictAnswered},
+		"a problem report":     {line(t, func(l *Record) { l.Status, l.Answer, l.Outcome = 400, nil, "caller" }), `400 {"status":400}`, VerdictSame},
+		"the other hook":       {line(t, func(l *Record) { l.Route, l.Status, l.Answer = "after-login", 200, []byte("{}") }), "200 {}", VerdictSame},
+		"the other hook fails": {line(t, func(l *Record) { l.Route, l.Status, l.Answer = "after-login", 200, []byte("{}") }), "502 {}", VerdictDiffers},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newTarget(t, c.answer)
-			results, err := s.replay(t, []recording.ReplayCall{c.call})
+			results, err := s.replay(t, []ReplayCall{c.call})
 			if err != nil || len(results) != 1 || results[0].Verdict != c.want {
 				t.Fatalf("got %+v, %v, want %s", results, err, c.want)
 			}
@@ -177,10 +177,10 @@ func TestReplayCompares(t *testing.T) {
 
 func TestReplayMakesTheBodyAnew(t *testing.T) {
 	template := []byte(`{"identifier":"#00","password":"[password]","identity":{"id":"old","state":"active"},"client":{"ip":"#1"}}`)
-	as := func(id string) func(*recording.ReplayOptions) {
-		return func(o *recording.ReplayOptions) {
-			o.Restore = func(context.Context, recording.ReplayCall) (recording.Login, string, error) {
-				return recording.Login{Identifier: "Ada ", Password: secret.New("<ö>"), IdentityID: id}, "", nil
+	as := func(id string) func(*ReplayOptions) {
+		return func(o *ReplayOptions) {
+			o.Restore = func(context.Context, ReplayCall) (Login, string, error) {
+				return Login{Identifier: "Ada ", Password: secret.New("<ö>"), IdentityID: id}, "", nil
 			}
 		}
 	}
@@ -192,28 +192,28 @@ func TestReplayMakesTheBodyAnew(t *testing.T) {
 		return all
 	}
 	for name, c := range map[string]struct {
-		line   func(*recording.Record)
+		line   func(*Record)
 		id     string
 		body   map[string]any
 		length int64
 		key    string
 	}{
 		"fixed":                 {nil, "", typed, 0, replayKey},
-		"template":              {func(l *recording.Record) { l.Body = template }, "", with("old"), 0, replayKey},
-		"for another Kratos":    {func(l *recording.Record) { l.Body = template }, "new", with("new"), 0, replayKey},
+		"template":              {func(l *Record) { l.Body = template }, "", with("old"), 0, replayKey},
+		"for another Kratos":    {func(l *Record) { l.Body = template }, "new", with("new"), 0, replayKey},
 		"fixed, another Kratos": {nil, "new", typed, 0, replayKey},
-		"no body was kept":      {func(l *recording.Record) { l.Body = nil }, "", typed, 0, replayKey},
-		"without the key":       {func(l *recording.Record) { l.Body, l.Status, l.Outcome = nil, 401, "caller" }, "", nil, 0, ""},
-		"not JSON":              {func(l *recording.Record) { l.Body, l.Status, l.Outcome = nil, 400, "caller" }, "", nil, 0, replayKey},
-		"an empty identifier":   {func(l *recording.Record) { l.Body, l.Status, l.Outcome = []byte(`{"identifier":""}`), 400, "caller" }, "", map[string]any{"identifier": ""}, 0, replayKey},
-		"too long a request": {func(l *recording.Record) {
+		"no body was kept":      {func(l *Record) { l.Body = nil }, "", typed, 0, replayKey},
+		"without the key":       {func(l *Record) { l.Body, l.Status, l.Outcome = nil, 401, "caller" }, "", nil, 0, ""},
+		"not JSON":              {func(l *Record) { l.Body, l.Status, l.Outcome = nil, 400, "caller" }, "", nil, 0, replayKey},
+		"an empty identifier":   {func(l *Record) { l.Body, l.Status, l.Outcome = []byte(`{"identifier":""}`), 400, "caller" }, "", map[string]any{"identifier": ""}, 0, replayKey},
+		"too long a request": {func(l *Record) {
 			l.Body, l.Outcome, l.Reason = nil, "oversize", "request_size"
 			l.Headers["Content-Length"] = "1048704"
 		}, "", nil, 1048704, replayKey},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newTarget(t, "403 x")
-			if _, err := s.replay(t, []recording.ReplayCall{line(t, c.line)}, as(c.id)); err != nil {
+			if _, err := s.replay(t, []ReplayCall{line(t, c.line)}, as(c.id)); err != nil {
 				t.Fatal(err)
 			}
 			call := s.got()[0]
@@ -227,49 +227,51 @@ func TestReplayMakesTheBodyAnew(t *testing.T) {
 }
 
 func TestReplayLeavesOut(t *testing.T) {
-	reason := func(outcome, reason string) recording.ReplayCall {
-		return line(t, func(l *recording.Record) { l.Outcome, l.Reason = outcome, reason })
+	reason := func(outcome, reason string) ReplayCall {
+		return line(t, func(l *Record) { l.Outcome, l.Reason = outcome, reason })
 	}
-	plainCalls, err := recording.ParseCalls([]byte(plain))
+	plainCalls, err := parseCalls([]byte(plain))
 	if err != nil {
 		t.Fatal(err)
 	}
-	nothing := func(o *recording.ReplayOptions) { o.Restore = nil }
-	careful := func(o *recording.ReplayOptions) { o.Careful = true }
+	nothing := func(o *ReplayOptions) {
+		o.Restore = func(context.Context, ReplayCall) (Login, string, error) { return Login{}, "", nil }
+	}
+	careful := func(o *ReplayOptions) { o.Careful = true }
 	for name, c := range map[string]struct {
-		call   recording.ReplayCall
-		change func(*recording.ReplayOptions)
+		call   ReplayCall
+		change func(*ReplayOptions)
 		want   string // empty: it is made
 	}{
-		"no password":              {line(t, nil), nothing, recording.SkippedNoPassword},
+		"no password":              {line(t, nil), nothing, skippedNoPassword},
 		"too long a password":      {reason("oversize", "password_length"), nothing, ""},
 		"too long an identifier":   {reason("oversize", "identifier_length"), nothing, ""},
-		"a length not recorded":    {reason("oversize", "request_size"), nothing, recording.SkippedSize},
+		"a length not recorded":    {reason("oversize", "request_size"), nothing, skippedSize},
 		"a body needs nothing":     {plainCalls[0], nothing, ""},
-		"another outcome":          {line(t, nil), func(o *recording.ReplayOptions) { o.Only = []string{"match", "denied"} }, recording.SkippedOutcome},
-		"that outcome":             {line(t, nil), func(o *recording.ReplayOptions) { o.Only = []string{"match", "mismatch"} }, ""},
-		"a body has none":          {plainCalls[0], func(o *recording.ReplayOptions) { o.Only = []string{"match"} }, recording.SkippedOutcome},
-		"careful: mismatch":        {line(t, nil), careful, recording.SkippedFailure},
-		"careful: a body":          {plainCalls[0], careful, recording.SkippedFailure},
-		"careful: throttled":       {reason("throttled", ""), careful, recording.SkippedFailure},
-		"careful: unavailable":     {reason("unavailable", ""), careful, recording.SkippedFailure},
-		"careful: inactive":        {reason("inactive", ""), careful, recording.SkippedFailure},
-		"careful: unbound":         {reason("unbound", ""), careful, recording.SkippedFailure},
-		"careful: blocked":         {reason("blocked", ""), careful, recording.SkippedFailure},
-		"careful: a long password": {reason("oversize", "password_length"), careful, recording.SkippedFailure},
+		"another outcome":          {line(t, nil), func(o *ReplayOptions) { o.Only = []string{"match", "denied"} }, skippedOutcome},
+		"that outcome":             {line(t, nil), func(o *ReplayOptions) { o.Only = []string{"match", "mismatch"} }, ""},
+		"a body has none":          {plainCalls[0], func(o *ReplayOptions) { o.Only = []string{"match"} }, skippedOutcome},
+		"careful: mismatch":        {line(t, nil), careful, skippedFailure},
+		"careful: a body":          {plainCalls[0], careful, skippedFailure},
+		"careful: throttled":       {reason("throttled", ""), careful, skippedFailure},
+		"careful: unavailable":     {reason("unavailable", ""), careful, skippedFailure},
+		"careful: inactive":        {reason("inactive", ""), careful, skippedFailure},
+		"careful: unbound":         {reason("unbound", ""), careful, skippedFailure},
+		"careful: blocked":         {reason("blocked", ""), careful, skippedFailure},
+		"careful: a long password": {reason("oversize", "password_length"), careful, skippedFailure},
 		"careful: match":           {reason("match", ""), careful, ""},
 		"careful: second factor":   {reason("mfa_required", ""), careful, ""},
 		"careful: no form":         {reason("caller", ""), careful, ""},
-		"careful: the other hook":  {line(t, func(l *recording.Record) { l.Route = "after-login" }), careful, ""},
+		"careful: the other hook":  {line(t, func(l *Record) { l.Route = "after-login" }), careful, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newTarget(t, "403 x")
-			results, err := s.replay(t, []recording.ReplayCall{c.call}, c.change)
+			results, err := s.replay(t, []ReplayCall{c.call}, c.change)
 			if err != nil || len(results) != 1 {
 				t.Fatalf("got %+v, %v", results, err)
 			}
 			left := ""
-			if results[0].Verdict == recording.VerdictSkipped {
+			if results[0].Verdict == VerdictSkipped {
 				left = results[0].Reason
 			}
 			if made := len(s.got()); left != c.want || (made == 0) != (c.want != "") {
@@ -283,17 +285,17 @@ func TestReplayLeavesOut(t *testing.T) {
 // sends none.
 func TestReplayDeliveries(t *testing.T) {
 	const first, second = "9b7662a1-e42d-4e53-9d66-442a3891ef8c", "8cc613b9-7eff-41d9-a931-b40616bf2cbe"
-	var calls []recording.ReplayCall
+	var calls []ReplayCall
 	for _, trigger := range []string{first, second, first, ""} {
-		calls = append(calls, line(t, func(l *recording.Record) {
+		calls = append(calls, line(t, func(l *Record) {
 			if trigger != "" {
 				l.Headers["Ory-Webhook-Trigger-Id"] = trigger
 			}
 		}))
 	}
 	s := newTarget(t, "403 x")
-	for round := range 2 {
-		if _, err := s.replay(t, calls, func(o *recording.ReplayOptions) { o.Round = round }); err != nil {
+	for range 2 {
+		if _, err := s.replay(t, calls); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -314,14 +316,14 @@ func TestReplayDeliveries(t *testing.T) {
 // TestReplayAtOnce: as many calls at once as were asked for, and no more.
 func TestReplayAtOnce(t *testing.T) {
 	s := newTarget(t, "403 x")
-	calls := make([]recording.ReplayCall, 9)
+	calls := make([]ReplayCall, 9)
 	s.hold, s.arrived = make(chan struct{}), make(chan struct{}, len(calls))
 	for i := range calls {
 		calls[i] = line(t, nil)
 	}
 	done := make(chan error, 1)
 	go func() {
-		_, err := s.replay(t, calls, func(o *recording.ReplayOptions) { o.Concurrency = 3 })
+		_, err := s.replay(t, calls, func(o *ReplayOptions) { o.Concurrency = 3 })
 		done <- err
 	}()
 	for range 3 {
@@ -343,7 +345,7 @@ func TestReplayAtOnce(t *testing.T) {
 func TestReplayRate(t *testing.T) {
 	s := newTarget(t, "403 x")
 	started := time.Now()
-	if _, err := s.replay(t, []recording.ReplayCall{line(t, nil), line(t, nil), line(t, nil)}, func(o *recording.ReplayOptions) { o.PerSecond = 20 }); err != nil {
+	if _, err := s.replay(t, []ReplayCall{line(t, nil), line(t, nil), line(t, nil)}, func(o *ReplayOptions) { o.PerSecond = 20 }); err != nil {
 		t.Fatal(err)
 	}
 	if took := time.Since(started); took < 95*time.Millisecond {
@@ -355,12 +357,12 @@ func TestReplayRate(t *testing.T) {
 func TestReplayNobody(t *testing.T) {
 	s := newTarget(t, "403 x")
 	s.Close()
-	calls := make([]recording.ReplayCall, 100)
+	calls := make([]ReplayCall, 100)
 	for i := range calls {
 		calls[i] = line(t, nil)
 	}
 	results, err := s.replay(t, calls)
-	if !errors.Is(err, recording.ErrNobody) || len(results) != 10 || results[0].Verdict != recording.VerdictFailed {
+	if !errors.Is(err, errNoAnswer) || len(results) != 10 || results[0].Verdict != VerdictFailed {
 		t.Errorf("got %d results, %v", len(results), err)
 	}
 	for _, r := range results {
@@ -374,21 +376,21 @@ func TestReplayNobody(t *testing.T) {
 func TestReplayEnds(t *testing.T) {
 	s := newTarget(t, "403 x")
 	broken := errors.New("broken")
-	_, err := s.replay(t, []recording.ReplayCall{line(t, nil)}, func(o *recording.ReplayOptions) {
-		o.Restore = func(context.Context, recording.ReplayCall) (recording.Login, string, error) {
-			return recording.Login{}, "", broken
+	_, err := s.replay(t, []ReplayCall{line(t, nil)}, func(o *ReplayOptions) {
+		o.Restore = func(context.Context, ReplayCall) (Login, string, error) {
+			return Login{}, "", broken
 		}
 	})
 	if !errors.Is(err, broken) || len(s.got()) != 0 {
 		t.Errorf("got %v after %d calls", err, len(s.got()))
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	err = recording.Replay(ctx, recording.ReplayOptions{
-		Target: s.URL, Client: s.Client(), Restore: func(context.Context, recording.ReplayCall) (recording.Login, string, error) {
-			return recording.Login{Identifier: "a", Password: secret.New("b")}, "", nil
+	err = Replay(ctx, ReplayOptions{
+		Target: s.URL, Client: s.Client(), Restore: func(context.Context, ReplayCall) (Login, string, error) {
+			return Login{Identifier: "a", Password: secret.New("b")}, "", nil
 		},
-		Each: func(recording.Result) { cancel() },
-	}, all([]recording.ReplayCall{line(t, nil), line(t, nil)}))
+		Each: func(Result) { cancel() },
+	}, all([]ReplayCall{line(t, nil), line(t, nil)}))
 	if !errors.Is(err, context.Canceled) || len(s.got()) != 1 {
 		t.Errorf("got %v after %d calls", err, len(s.got()))
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -14,89 +13,79 @@ import (
 	"ferry/secret"
 )
 
-// Login is what a recording has replaced: what the person typed, as far as it is
-// known again.
+// Login is the credentials of a recorded call, as far as they are known.
 type Login struct {
-	Identifier string
-	Password   secret.String
-	// IdentityID replaces the recorded one where the replay is for another Kratos;
-	// empty: as recorded.
-	IdentityID string
+	Identifier string        `json:"identifier"`
+	Password   secret.String `json:"password"`
+	// IdentityID, if set, replaces the recorded id of the identity, for another Kratos.
+	IdentityID string `json:"-"`
 }
 
-// Reasons for which a call is left out of a replay.
+// Reasons to skip a call.
 const (
-	// SkippedNoPassword: the recording has neither password nor identifier to send.
-	SkippedNoPassword = "no password"
-	// SkippedOutcome: it is not one of those that were asked for.
-	SkippedOutcome = "other outcome"
-	// SkippedFailure: it would count as a failed attempt, or nobody can tell.
-	SkippedFailure = "might count as a failed attempt"
-	// SkippedSize: how long the recorded request was is not known.
-	SkippedSize = "size not recorded"
+	skippedNoPassword = "no password"                     // the credentials are not known
+	skippedOutcome    = "other outcome"                   // not one of the requested outcomes
+	skippedFailure    = "might count as a failed attempt" // or it is unknown whether it would
+	skippedSize       = "size not recorded"               // the size of the request is unknown
+	skippedSealed     = "sealed for another key"          // the credentials cannot be opened
 )
 
 const (
 	reasonRequestSize = "request_size" // the body was longer than ferry reads
 	maxFillerBytes    = 64 << 20
-	// reasonPasswordLength is of a password that no Auth0 is asked about; no ferry takes
-	// one that is tooLong, however it is set up.
-	reasonPasswordLength = "password_length"
-	// reasonIdentifierLength is of an identifier that nobody is asked about either.
+	// Logins with these reasons reach neither Kratos nor Auth0. No ferry accepts a password
+	// or an identifier of tooLong bytes.
+	reasonPasswordLength   = "password_length"
 	reasonIdentifierLength = "identifier_length"
 	tooLong                = 4097
 )
 
-// content is the body of a call that is sent, and how it is sent.
+// content is the content of a request.
 type content struct {
 	body   io.Reader
 	length int64
 	keyed  bool // with the key
 }
 
-// content makes the body anew. Where the call cannot be made as it was, skip says
-// why not.
-func (c ReplayCall) content(login Login) (made content, skip string, err error) {
-	line := c.Record
+var errBody = errors.New("the recorded body is not a JSON object")
+
+// content returns the content of the call, or the reason to skip it.
+func (c ReplayCall) content(login Login) (req content, skip string, err error) {
+	record := c.Record
 	switch {
-	case c.refusedAtDoor():
-		// The key came first: what else was in the request is not known and mattered
-		// to nobody.
-		return content{body: http.NoBody, keyed: line.Status != http.StatusUnauthorized}, "", nil
+	case c.refusedUnread():
+		// ferry checks the key first, so the rest of the request did not matter.
+		return content{body: http.NoBody, keyed: record.Status != http.StatusUnauthorized}, "", nil
 	case c.oversizeRequest():
-		size, err := strconv.ParseInt(line.Headers["Content-Length"], 10, 64)
+		size, err := strconv.ParseInt(record.Headers[headerContentLength], 10, 64)
 		if err != nil || size <= 0 || size > maxFillerBytes {
-			return content{}, SkippedSize, nil //nolint:nilerr // a recording without a length is no error
+			return content{}, skippedSize, nil //nolint:nilerr // a recording without a length is valid
 		}
 		return content{body: io.LimitReader(filler{}, size), length: size, keyed: true}, "", nil
 	}
-	body := []byte(line.Body)
-	if c.needsLogin() {
-		known := login.Identifier != "" && !login.Password.Empty()
+	needed := c.needsLogin()
+	if needed {
 		switch {
-		case known:
-		case line.Reason == reasonPasswordLength:
-			// It was too long to be kept as well, and for that it was refused.
+		case login.Identifier != "" && !login.Password.Empty():
+		case record.Reason == reasonPasswordLength: // too long to be recorded
 			login.Identifier, login.Password = "too-long", secret.New(strings.Repeat("x", tooLong))
-		case line.Reason == reasonIdentifierLength:
+		case record.Reason == reasonIdentifierLength:
 			login.Identifier, login.Password = strings.Repeat("x", tooLong), secret.New("x")
 		default:
-			return content{}, SkippedNoPassword, nil
-		}
-		if body, err = fill(body, login); err != nil {
-			return content{}, "", err
+			return content{}, skippedNoPassword, nil
 		}
 	}
-	if login.IdentityID != "" {
-		if body, err = renameIdentity(body, login.IdentityID); err != nil {
+	body := []byte(record.Body)
+	if needed || login.IdentityID != "" {
+		if body, err = fill(body, login, needed); err != nil {
 			return content{}, "", err
 		}
 	}
 	return content{body: bytes.NewReader(body), length: int64(len(body)), keyed: true}, "", nil
 }
 
-// refusedAtDoor reports whether ferry refused the request before it knew its body.
-func (c ReplayCall) refusedAtDoor() bool {
+// refusedUnread reports whether ferry refused the request before it read the body.
+func (c ReplayCall) refusedUnread() bool {
 	return c.Record.Outcome == OutcomeCaller && (c.Record.Status == http.StatusUnauthorized || len(c.Record.Body) == 0)
 }
 
@@ -104,51 +93,34 @@ func (c ReplayCall) oversizeRequest() bool {
 	return c.Record.Outcome == outcome.Oversize.String() && c.Record.Reason == reasonRequestSize
 }
 
-// needsLogin reports whether the body has to be filled in. One that was refused for
-// its form is not: what Redact leaves of it has that form still.
+// needsLogin reports whether the body needs the credentials. A body that was refused for its
+// form does not: its redacted form would be refused too.
 func (c ReplayCall) needsLogin() bool {
 	return c.Recorded() && c.Record.Route == RouteMigration && c.Record.Outcome != OutcomeCaller && !c.oversizeRequest()
 }
 
-var errFill = errors.New("the recorded body is no JSON object")
-
-// fill puts back what the person typed. A body that was not recorded had no more.
-func fill(body []byte, login Login) ([]byte, error) {
-	fields := map[string]json.RawMessage{}
-	if len(body) > 0 && (json.Unmarshal(body, &fields) != nil || fields == nil) {
-		return nil, errFill
+// fill returns the body with the credentials, if they are needed, and with the identity's id.
+// A body that needs credentials and was not recorded had nothing else.
+func fill(body []byte, login Login, needed bool) ([]byte, error) {
+	if needed && len(body) == 0 {
+		body = []byte("{}")
 	}
-	for key, value := range map[string]string{"identifier": login.Identifier, "password": login.Password.Reveal()} {
-		text, err := json.Marshal(value)
-		if err != nil {
-			return nil, fmt.Errorf("make the body anew: %w", err)
-		}
-		fields[key] = text
+	var fields map[string]any
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
+	if decoder.Decode(&fields) != nil || fields == nil {
+		return nil, errBody
 	}
-	return json.Marshal(fields)
-}
-
-// renameIdentity puts another identity's id into a body that names one.
-func renameIdentity(body []byte, id string) ([]byte, error) {
-	var fields, identity map[string]json.RawMessage
-	if json.Unmarshal(body, &fields) != nil {
-		return nil, errFill
+	if needed {
+		fields["identifier"], fields["password"] = login.Identifier, login.Password.Reveal()
 	}
-	if json.Unmarshal(fields["identity"], &identity) != nil || identity["id"] == nil || bytes.Equal(identity["id"], []byte("null")) {
-		return body, nil
-	}
-	text, err := json.Marshal(id)
-	if err != nil {
-		return nil, fmt.Errorf("make the body anew: %w", err)
-	}
-	identity["id"] = text
-	if fields["identity"], err = json.Marshal(identity); err != nil {
-		return nil, fmt.Errorf("make the body anew: %w", err)
+	if identity, ok := fields["identity"].(map[string]any); ok && identity["id"] != nil && login.IdentityID != "" {
+		identity["id"] = login.IdentityID
 	}
 	return json.Marshal(fields)
 }
 
-// filler is a body of any length: ferry refuses it for that alone.
+// filler is an endless body of spaces.
 type filler struct{}
 
 func (filler) Read(p []byte) (int, error) {
@@ -158,30 +130,25 @@ func (filler) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// replayedHeader reports whether a recorded header is sent again as it was.
-func replayedHeader(name string) bool {
+// isReplayed reports whether a recorded header is sent again.
+func isReplayed(name string) bool {
 	switch http.CanonicalHeaderKey(name) {
-	case headerContentType, headerContentEncoding, headerUserAgent, headerTrigger:
+	case headerContentType, headerContentEncoding, headerUserAgent, headerTriggerID:
 		return true
 	}
 	return false
 }
 
-const (
-	headerTrigger = "Ory-Webhook-Trigger-Id"
-	headerRequest = "Ory-Webhook-Request-Id"
-)
-
-// harmless reports whether making the call again can be no failed attempt: Auth0 had
-// found the password right, or no password is sent.
-func (c ReplayCall) harmless() bool {
+// mayCountAsFailure reports whether the call might count as a failed attempt at Auth0: it
+// sends a password, and Auth0 had not accepted it.
+func (c ReplayCall) mayCountAsFailure() bool {
 	if c.Record.Route == RouteAfterLogin || c.oversizeRequest() || c.Record.Outcome == OutcomeCaller {
-		return true
+		return false
 	}
 	switch c.Record.Outcome {
 	case outcome.Match.String(), outcome.MFARequired.String(), outcome.Denied.String(),
 		outcome.Leaked.String(), outcome.SubjectMismatch.String():
-		return true
+		return false
 	}
-	return false
+	return true
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// The routes, as records name them, and their path at ferry.
+// The routes in records, and the path of the hooks.
 const (
 	RouteMigration  = "password-migration"
 	RouteAfterLogin = "after-login"
@@ -28,17 +28,17 @@ type ReplayCall struct {
 func (c ReplayCall) Recorded() bool { return c.Record.Version != 0 }
 
 var (
-	errNotCall   = errors.New("neither a line of a recording nor a body of Kratos'")
-	errVersion   = errors.New("a line of a recording in a form that this ferry does not know")
-	errRoute     = errors.New("a recorded call of a hook that ferry does not have")
-	errNotJSON   = errors.New("not JSON, or cut off")
-	errValueSize = errors.New("more than 16 MiB in one piece")
+	errNotCall   = errors.New("neither a record nor a request body from Kratos")
+	errVersion   = errors.New("a record in a format that this version of ferry does not know")
+	errRoute     = errors.New("a record of an unknown hook")
+	errNotJSON   = errors.New("invalid or truncated JSON")
+	errValueSize = errors.New("a JSON value longer than 16 MiB")
 )
 
-// ParseCalls reads the calls in one JSON value: a record; a body from Kratos; a body inside
+// parseCalls reads the calls in one JSON value: a record; a body from Kratos; a body inside
 // a request with method, url and header, as test servers and logs write it; one of those as
 // a JSON string; or a list of them. The error quotes nothing of the value.
-func ParseCalls(value []byte) ([]ReplayCall, error) {
+func parseCalls(value []byte) ([]ReplayCall, error) {
 	value = bytes.TrimSpace(bytes.TrimPrefix(value, []byte("\ufeff")))
 	var text string
 	if json.Unmarshal(value, &text) == nil && json.Valid([]byte(text)) {
@@ -47,20 +47,15 @@ func ParseCalls(value []byte) ([]ReplayCall, error) {
 	if !json.Valid(value) {
 		return nil, errNotJSON
 	}
-	if value[0] != '[' {
-		call, err := parseCall(value)
-		if err != nil {
-			return nil, err
-		}
-		return []ReplayCall{call}, nil
-	}
 	var items []json.RawMessage
-	if err := json.Unmarshal(value, &items); err != nil {
+	if value[0] != '[' {
+		items = append(items, value)
+	} else if json.Unmarshal(value, &items) != nil {
 		return nil, errNotJSON
 	}
 	calls := make([]ReplayCall, 0, len(items))
 	for _, item := range items {
-		call, err := parseCall(item)
+		call, err := parseObject(item)
 		if err != nil {
 			return nil, err
 		}
@@ -72,8 +67,8 @@ func ParseCalls(value []byte) ([]ReplayCall, error) {
 	return calls, nil
 }
 
-// parseCall reads one object. Its keys tell the kind.
-func parseCall(value []byte) (ReplayCall, error) {
+// parseObject reads one object. Its keys tell the kind.
+func parseObject(value []byte) (ReplayCall, error) {
 	var keys map[string]json.RawMessage
 	if json.Unmarshal(value, &keys) != nil {
 		return ReplayCall{}, errNotCall
@@ -129,7 +124,7 @@ func parseRequest(keys map[string]json.RawMessage) (ReplayCall, error) {
 		return ReplayCall{}, err
 	}
 	for name, values := range header {
-		if len(values) == 1 && replayedHeader(name) {
+		if len(values) == 1 && isReplayed(name) {
 			call.Record.Headers[name] = values[0]
 		}
 	}

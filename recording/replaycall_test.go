@@ -1,4 +1,4 @@
-package recording_test
+package recording
 
 import (
 	"errors"
@@ -7,12 +7,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"ferry/recording"
 )
 
 const (
-	recorded = `{"v":1,"time":"2026-11-22T01:02:03Z","route":"password-migration","shape":"fixed",` +
+	recordLine = `{"v":1,"time":"2026-11-22T01:02:03Z","route":"password-migration","shape":"fixed",` +
 		`"body":{"identifier":"#00","password":"[password]"},"status":403,"answer":{"status":"no_match"},"outcome":"mismatch","took_ms":{}}`
 	plain = `{"identifier":"ada@example.org","password":"canary"}`
 )
@@ -23,8 +21,8 @@ func TestParseCalls(t *testing.T) {
 		routes string // what is found
 		fault  string
 	}{
-		"a line":                   {recorded, "password-migration", ""},
-		"a line of the other hook": {strings.Replace(recorded, "password-migration", "after-login", 1), "after-login", ""},
+		"a line":                   {recordLine, "password-migration", ""},
+		"a line of the other hook": {strings.Replace(recordLine, "password-migration", "after-login", 1), "after-login", ""},
 		"a body":                   {plain, "password-migration", ""},
 		"a body of the other hook": {`{"identity":{"id":"x"},"flow":{"id":"y"}}`, "after-login", ""},
 		"a request":                {`{"method":"POST","url":"/migrate","header":{},"body":` + plain + `}`, "password-migration", ""},
@@ -35,22 +33,22 @@ func TestParseCalls(t *testing.T) {
 		"a text":                   {`"canary"`, "", "neither"},
 		"a text in a text":         {`"\"{}\""`, "", "neither"},
 		"a request by its path":    {`{"method":"POST","url":"/hooks/after-login","body":{}}`, "after-login", ""},
-		"a list":                   {"[" + plain + "," + recorded + "]", "password-migration password-migration", ""},
-		"a later form":             {strings.Replace(recorded, `"v":1`, `"v":2`, 1), "", "form that this ferry does not know"},
-		"another route":            {strings.Replace(recorded, "password-migration", "../admin", 1), "", "a hook that ferry does not have"},
-		"a line without a status":  {strings.Replace(recorded, `"status":403`, `"status":0`, 1), "", "neither"},
+		"a list":                   {"[" + plain + "," + recordLine + "]", "password-migration password-migration", ""},
+		"a later form":             {strings.Replace(recordLine, `"v":1`, `"v":2`, 1), "", "format that this version of ferry does not know"},
+		"another route":            {strings.Replace(recordLine, "password-migration", "../admin", 1), "", "unknown hook"},
+		"a line without a status":  {strings.Replace(recordLine, `"status":403`, `"status":0`, 1), "", "neither"},
 		"an empty list":            {`[]`, "", "neither"},
 		"a list of lists":          {`[[]]`, "", "neither"},
 		"an identity":              {`{"id":"x","traits":{}}`, "", "neither"},
 		"a number":                 {`7`, "", "neither"},
 		"null":                     {`null`, "", "neither"},
-		"cut off":                  {plain[:20], "", "cut off"},
-		"empty":                    {"", "", "cut off"},
+		"cut off":                  {plain[:20], "", "truncated"},
+		"empty":                    {"", "", "truncated"},
 		"a body that is text":      {`{"method":"POST","body":"canary"}`, "", "neither"},
 		"headers of another kind":  {`{"method":"POST","header":7,"body":` + plain + `}`, "", "neither"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			calls, err := recording.ParseCalls([]byte(c.text))
+			calls, err := parseCalls([]byte(c.text))
 			var routes []string
 			for _, call := range calls {
 				routes = append(routes, call.Record.Route)
@@ -78,10 +76,10 @@ func FuzzParseCalls(f *testing.F) {
 		}
 		f.Add(text)
 	}
-	f.Add([]byte(recorded))
+	f.Add([]byte(recordLine))
 	f.Add([]byte(plain))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		calls, err := recording.ParseCalls(text)
+		calls, err := parseCalls(text)
 		if (err == nil) != (len(calls) > 0) {
 			t.Fatalf("%d calls and the error %v", len(calls), err)
 		}
@@ -89,10 +87,10 @@ func FuzzParseCalls(f *testing.F) {
 			t.Fatalf("a long error may quote: %v", err)
 		}
 		for _, call := range calls {
-			if call.Record.Route != recording.RouteMigration && call.Record.Route != recording.RouteAfterLogin {
+			if call.Record.Route != RouteMigration && call.Record.Route != RouteAfterLogin {
 				t.Fatalf("a call of %q", call.Record.Route)
 			}
-			if call.Recorded() && call.Record.Version != recording.Version {
+			if call.Recorded() && call.Record.Version != Version {
 				t.Fatalf("a line of version %d", call.Record.Version)
 			}
 		}
@@ -116,7 +114,7 @@ func write(t *testing.T, files map[string]string) string {
 }
 
 // read is what a source yields: where the calls stand, and what could not be read.
-func read(t *testing.T, source *recording.Source) (calls, faults []string, bytes int64) {
+func read(t *testing.T, source *Source) (calls, faults []string, bytes int64) {
 	t.Helper()
 	for call, err := range source.Calls(func(n int64) { bytes += n }) {
 		if err != nil {
@@ -131,7 +129,7 @@ func read(t *testing.T, source *recording.Source) (calls, faults []string, bytes
 func TestSource(t *testing.T) {
 	long := `"` + strings.Repeat("x", 17<<20) + `"`
 	dir := write(t, map[string]string{
-		"b.ndjson":      recorded + "\n\n" + recorded[:40] + "\n" + long + "\n" + recorded, // no newline at the end
+		"b.ndjson":      recordLine + "\n\n" + recordLine[:40] + "\n" + long + "\n" + recordLine, // no newline at the end
 		"a/body.json":   "{\n \"identifier\": \"a\",\n \"password\": \"b\"\n}\n",
 		"a/list.json":   "[\n" + plain + ",\n" + plain + "\n]",
 		"a/person.json": `{"id":"x"}`,
@@ -139,7 +137,7 @@ func TestSource(t *testing.T) {
 		"empty.ndjson":  "",
 		"torn.json":     "{\n \"identifier\": ",
 	})
-	source, err := recording.OpenSource(dir)
+	source, err := OpenSource(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,8 +153,8 @@ func TestSource(t *testing.T) {
 		t.Errorf("got the calls %q, want %q", got, wantCalls)
 	}
 	wantFaults := []string{
-		"a/person.json:1: holds no call of a hook", "b.ndjson:3: not JSON, or cut off",
-		"b.ndjson:4: more than 16 MiB in one piece", "torn.json: not JSON, or cut off",
+		"a/person.json:1: has no calls", "b.ndjson:3: invalid or truncated JSON",
+		"b.ndjson:4: a JSON value longer than 16 MiB", "torn.json: invalid or truncated JSON",
 	}
 	if got := short(faults); !slices.Equal(got, wantFaults) {
 		t.Errorf("got the faults %q, want %q", got, wantFaults)
@@ -164,7 +162,7 @@ func TestSource(t *testing.T) {
 	if bytes != source.Size() {
 		t.Errorf("told of %d bytes of %d", bytes, source.Size())
 	}
-	for call, err := range source.Calls(nil) {
+	for call, err := range source.Calls(func(int64) {}) {
 		if err != nil || call.At == "" {
 			t.Errorf("got %q, %v", call.At, err)
 		}
@@ -175,8 +173,8 @@ func TestSource(t *testing.T) {
 // TestSourceGrows: a file is read up to its size at the start, so that a replay whose
 // calls are recorded into its own source ends.
 func TestSourceGrows(t *testing.T) {
-	dir := write(t, map[string]string{"calls.ndjson": recorded + "\n" + recorded + "\n"})
-	source, err := recording.OpenSource(dir)
+	dir := write(t, map[string]string{"calls.ndjson": recordLine + "\n" + recordLine + "\n"})
+	source, err := OpenSource(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,11 +186,11 @@ func TestSourceGrows(t *testing.T) {
 	const rounds, limit = 2, 10
 	calls := 0
 	for range rounds {
-		for _, err := range source.Calls(nil) {
+		for _, err := range source.Calls(func(int64) {}) {
 			if calls++; err != nil || calls > limit {
 				t.Fatalf("after %d calls: %v", calls, err)
 			}
-			if _, err := file.WriteString(recorded + "\n"); err != nil {
+			if _, err := file.WriteString(recordLine + "\n"); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -204,8 +202,8 @@ func TestSourceGrows(t *testing.T) {
 
 // TestSourceFileIn: a file lies in a directory however either is spelled.
 func TestSourceFileIn(t *testing.T) {
-	dir := write(t, map[string]string{"sub/calls.ndjson": recorded})
-	source, err := recording.OpenSource(dir)
+	dir := write(t, map[string]string{"sub/calls.ndjson": recordLine})
+	source, err := OpenSource(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,15 +226,15 @@ func TestSourceFirstLineBroken(t *testing.T) {
 		calls int
 		fault string
 	}{
-		"cut":               {recorded[:40] + "\n" + recorded + "\n" + recorded[:50] + "\n" + plain, 2, "calls.ndjson:1: not JSON, or cut off calls.ndjson:3: not JSON, or cut off"},
-		"cut, of many":      {recorded[:40] + "\n" + recorded + "\n" + long + long + recorded, 2, "calls.ndjson:1: not JSON, or cut off calls.ndjson:3: not JSON, or cut off calls.ndjson:4: not JSON, or cut off"},
-		"far too long":      {strings.Repeat("x", 17<<20) + "\n" + recorded, 1, "calls.ndjson:1: more than 16 MiB in one piece"},
-		"one, far too long": {"{\n" + strings.Repeat("x", 17<<20), 0, "calls.ndjson: more than 16 MiB in one piece"},
-		"one, cut":          {"{\n \"identifier\":\n  {},\n", 0, "calls.ndjson: not JSON, or cut off"},
+		"cut":               {recordLine[:40] + "\n" + recordLine + "\n" + recordLine[:50] + "\n" + plain, 2, "calls.ndjson:1: invalid or truncated JSON calls.ndjson:3: invalid or truncated JSON"},
+		"cut, of many":      {recordLine[:40] + "\n" + recordLine + "\n" + long + long + recordLine, 2, "calls.ndjson:1: invalid or truncated JSON calls.ndjson:3: invalid or truncated JSON calls.ndjson:4: invalid or truncated JSON"},
+		"far too long":      {strings.Repeat("x", 17<<20) + "\n" + recordLine, 1, "calls.ndjson:1: a JSON value longer than 16 MiB"},
+		"one, far too long": {"{\n" + strings.Repeat("x", 17<<20), 0, "calls.ndjson: a JSON value longer than 16 MiB"},
+		"one, cut":          {"{\n \"identifier\":\n  {},\n", 0, "calls.ndjson: invalid or truncated JSON"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := write(t, map[string]string{"calls.ndjson": c.text})
-			source, err := recording.OpenSource(dir)
+			source, err := OpenSource(dir)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -252,18 +250,18 @@ func TestSourceFirstLineBroken(t *testing.T) {
 // TestSourceNamed: of a file that was named, nothing is passed over.
 func TestSourceNamed(t *testing.T) {
 	dir := write(t, map[string]string{"person.json": `{"id":"x"}`, "only/notes.md": ""})
-	source, err := recording.OpenSource(filepath.Join(dir, "person.json"))
+	source, err := OpenSource(filepath.Join(dir, "person.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, err := range source.Calls(nil) {
-		var passed recording.PassedOver
+	for _, err := range source.Calls(func(int64) {}) {
+		var passed PassedOver
 		if err == nil || errors.As(err, &passed) {
 			t.Errorf("got %v", err)
 		}
 	}
 	for _, missing := range []string{filepath.Join(dir, "nowhere"), filepath.Join(dir, "only")} {
-		if _, err := recording.OpenSource(missing); err == nil {
+		if _, err := OpenSource(missing); err == nil {
 			t.Errorf("%s was opened", missing)
 		}
 	}

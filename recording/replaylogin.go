@@ -4,9 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -16,24 +13,24 @@ import (
 	"ferry/strictjson"
 )
 
-// Logins are what a replay knows of what people typed: sealed in the recording, or
-// in a file of the operator's.
+// Logins are the credentials that a replay knows: those sealed in the recording, and those
+// of a file.
 type Logins struct {
 	private *[32]byte
-	hashKey secret.String
+	hash    func(string) string
 	byName  map[string]Login
 	byHash  map[string]Login
 }
 
-// NewLogins opens what is sealed with the private key, if it is not nil. hashKey is
-// the one under which identifiers were recorded; empty: it is not known.
-func NewLogins(private *[32]byte, hashKey secret.String) *Logins {
-	return &Logins{private: private, hashKey: hashKey, byName: map[string]Login{}, byHash: map[string]Login{}}
+// NewLogins returns empty Logins. private, if not nil, opens sealed credentials. hash, if not
+// nil, hashes identifiers as the recording does; without it, a file's passwords are used only
+// for calls with a sealed identifier.
+func NewLogins(private *[32]byte, hash func(string) string) *Logins {
+	return &Logins{private: private, hash: hash, byName: map[string]Login{}, byHash: map[string]Login{}}
 }
 
-// Read adds passwords: NDJSON lines with identifier and password. The later of two
-// lines for an identifier holds. The error says which line cannot be read, and
-// quotes nothing of it.
+// Read adds passwords: NDJSON with identifier and password. For equal identifiers the last
+// line counts. The error names the line and quotes nothing of it.
 func (l *Logins) Read(in io.Reader) error {
 	lines := bufio.NewReader(in)
 	for number := 1; ; number++ {
@@ -55,51 +52,40 @@ func (l *Logins) Read(in io.Reader) error {
 var errPasswordLine = errors.New(`not of the form {"identifier":"…","password":"…"}`)
 
 func (l *Logins) add(text []byte) error {
-	var line struct {
-		Identifier string        `json:"identifier"`
-		Password   secret.String `json:"password"`
-	}
-	if strictjson.Unmarshal(text, &line) != nil || identifier.Normalize(line.Identifier) == "" || line.Password.Empty() {
+	var login Login
+	if strictjson.Unmarshal(text, &login) != nil || login.Password.Empty() {
 		return errPasswordLine
 	}
-	login := Login{Identifier: line.Identifier, Password: line.Password}
-	l.byName[identifier.Normalize(line.Identifier)] = login
-	if !l.hashKey.Empty() {
-		l.byHash[l.hash(line.Identifier)] = login
+	name := identifier.Normalize(login.Identifier)
+	if name == "" {
+		return errPasswordLine
+	}
+	l.byName[name] = login
+	if l.hash != nil {
+		l.byHash[l.hash(name)] = login
 	}
 	return nil
 }
 
-// hash is that of the log line.
-func (l *Logins) hash(typed string) string {
-	mac := hmac.New(sha256.New, []byte(l.hashKey.Reveal()))
-	mac.Write([]byte(identifier.Normalize(typed)))
-	return hex.EncodeToString(mac.Sum(nil)[:8])
-}
-
-// Restore is a ReplayOptions.Restore. What is sealed comes before what the file has:
-// it is what the person typed at that time.
-func (l *Logins) Restore(_ context.Context, call ReplayCall) (login Login, skip string, err error) {
+// Restore returns the credentials of a call, or the reason to skip it. It is a
+// ReplayOptions.Restore. Sealed credentials come before those of the file, because they are
+// what the person typed.
+func (l *Logins) Restore(_ context.Context, call ReplayCall) (login Login, skip string, _ error) {
 	if !call.needsLogin() {
 		return Login{}, "", nil
 	}
-	if call.Record.Sealed != "" && l.private != nil {
-		typed, password, err := Open(call.Record.Sealed, l.private)
-		known, ok := l.byHash[call.Record.Identifier]
-		switch {
-		case err != nil && ok:
-			return known, "", nil //nolint:nilerr // the file has it
-		case err != nil:
-			return Login{}, "sealed for another key", nil //nolint:nilerr // the call is left out, and counted
-		}
-		login = Login{Identifier: typed, Password: secret.New(password)}
-		if password != "" {
-			return login, "", nil
-		}
-		if known, ok := l.byName[identifier.Normalize(typed)]; ok {
-			login.Password = known.Password
-		}
-		return login, "", nil
+	known, found := l.byHash[call.Record.Identifier]
+	if call.Record.Sealed == "" || l.private == nil {
+		return known, "", nil
 	}
-	return l.byHash[call.Record.Identifier], "", nil
+	typed, password, err := Open(call.Record.Sealed, l.private)
+	switch {
+	case err != nil && found:
+		return known, "", nil //nolint:nilerr // the file has the credentials
+	case err != nil:
+		return Login{}, skippedSealed, nil //nolint:nilerr // the call is skipped
+	case password == "":
+		return Login{Identifier: typed, Password: l.byName[identifier.Normalize(typed)].Password}, "", nil
+	}
+	return Login{Identifier: typed, Password: secret.New(password)}, "", nil
 }

@@ -15,11 +15,11 @@ import (
 	"strings"
 )
 
-// maxValueBytes is far above what one call can come to.
+// maxValueBytes is far more than the largest call.
 const maxValueBytes = 16 << 20
 
-// Source is files with calls in them: recordings, bodies of Kratos', folders of both.
-// It holds what the files held when it was opened: what is appended later is not read.
+// Source is a list of files with calls: recordings, request bodies from Kratos, or folders of
+// both. It has the content that the files had in OpenSource. Appended data is not read.
 type Source struct {
 	files []sourceFile
 	size  int64
@@ -27,30 +27,27 @@ type Source struct {
 
 type sourceFile struct {
 	path string
-	// size is what a regular file held when it was listed, -1 for a pipe. Nothing
-	// beyond it is read: a file that grows during the replay would never end.
+	// size is the size of a regular file in OpenSource, or -1 for a pipe. Reading stops
+	// there: replaying into the directory that is read would never end.
 	size int64
-	// found says that it was found in a folder: nobody said that it holds calls.
+	// found means that the file was found in a folder, so it need not hold calls.
 	found bool
 }
 
-// OpenSource lists the files. Of a folder those are taken that end in .json, .ndjson
-// or .jsonl, in the order of their names, those of the folders in it too. The error is
-// of a name that nothing is found under.
+// OpenSource lists the files. In folders and their subfolders, it takes the files that end in
+// .json, .ndjson or .jsonl, in the order of their names. It fails if a path does not exist or
+// a folder has no such file.
 func OpenSource(paths ...string) (*Source, error) {
 	s := &Source{}
 	for _, path := range paths {
 		info, err := os.Stat(path)
-		switch {
-		case err != nil:
-			return nil, fmt.Errorf("find what to replay: %w", err)
-		case info.IsDir():
+		if err == nil && info.IsDir() {
 			err = s.walk(path)
-		default:
+		} else if err == nil {
 			s.add(path, info, false)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("find what to replay: %w", err)
+			return nil, fmt.Errorf("find calls: %w", err)
 		}
 	}
 	return s, nil
@@ -83,11 +80,10 @@ func (s *Source) add(path string, info fs.FileInfo, found bool) {
 	s.files = append(s.files, sourceFile{path: path, size: size, found: found})
 }
 
-// Size is how many bytes there are to read.
+// Size is the number of bytes to read.
 func (s *Source) Size() int64 { return s.size }
 
-// FileIn returns the path of a source file that lies in the directory, and false
-// where no file does.
+// FileIn returns the path of a file in the directory, or false if there is none.
 func (s *Source) FileIn(dir string) (string, bool) {
 	want, err := os.Stat(dir)
 	if err != nil {
@@ -101,21 +97,16 @@ func (s *Source) FileIn(dir string) (string, bool) {
 	return "", false
 }
 
-// PassedOver is a file of a folder that holds no call. It is no fault: nobody said
-// that it does.
+// PassedOver is the error for a file without calls that was found in a folder.
 type PassedOver struct{ Path string }
 
 // Error names the file.
-func (p PassedOver) Error() string { return p.Path + ": holds no call of a hook" }
+func (p PassedOver) Error() string { return p.Path + ": has no calls" }
 
-// Calls reads the calls one after the other, one file at a time, a line or a file's
-// value in memory. Where something cannot be read, the error says where, quotes
-// nothing of it, and the next follows. read, if not nil, is told the bytes as they
-// are used up.
+// Calls reads the calls in order. It holds one line, or one file with a single value, in
+// memory. After an error it continues with the next value. Errors name the file and quote
+// nothing of it. read is called with the number of bytes after each read.
 func (s *Source) Calls(read func(n int64)) iter.Seq2[ReplayCall, error] {
-	if read == nil {
-		read = func(int64) {}
-	}
 	return func(yield func(ReplayCall, error) bool) {
 		for _, file := range s.files {
 			if !file.calls(read, yield) {
@@ -135,8 +126,7 @@ func (f sourceFile) calls(read func(int64), yield func(ReplayCall, error) bool) 
 	if f.size >= 0 {
 		bounded = io.LimitReader(in, f.size)
 	}
-	counted := &countedReader{in: bounded, read: read}
-	lines := bufio.NewReaderSize(counted, 64<<10)
+	lines := bufio.NewReaderSize(io.TeeReader(bounded, counter(read)), 64<<10)
 	first, err := readValue(lines)
 	switch {
 	case err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, errValueSize):
@@ -144,7 +134,7 @@ func (f sourceFile) calls(read func(int64), yield func(ReplayCall, error) bool) 
 	case err != nil, json.Valid(first):
 		return f.lines(lines, first, err, yield)
 	}
-	// Its first line is no value by itself: the file is one value, or that line is broken.
+	// The first line is not a complete value. Either the file is one value, or the line is broken.
 	rest, err := io.ReadAll(io.LimitReader(lines, maxValueBytes+1))
 	whole := slices.Concat(first, rest)
 	switch {
@@ -159,17 +149,18 @@ func (f sourceFile) calls(read func(int64), yield func(ReplayCall, error) bool) 
 	return f.value(whole, 0, yield)
 }
 
-// hasLines reports whether one of the lines is a call by itself.
+// hasLines reports whether one of the lines is a call.
 func hasLines(text []byte) bool {
 	for line := range bytes.Lines(text) {
-		if calls, err := ParseCalls(line); err == nil && len(calls) > 0 {
+		if calls, err := parseCalls(line); err == nil && len(calls) > 0 {
 			return true
 		}
 	}
 	return false
 }
 
-// lines reads a value a line. A line that cannot be read costs itself alone.
+// lines reads one value per line, beginning with text. After a broken line it continues with
+// the next one.
 func (f sourceFile) lines(lines *bufio.Reader, text []byte, err error, yield func(ReplayCall, error) bool) bool {
 	for number := 1; ; number++ {
 		switch {
@@ -191,13 +182,13 @@ func (f sourceFile) lines(lines *bufio.Reader, text []byte, err error, yield fun
 	}
 }
 
-// value is the calls of one value; number is its line, 0 where it is the whole file.
+// value yields the calls of one value. number is its line, or 0 if it is the whole file.
 func (f sourceFile) value(text []byte, number int, yield func(ReplayCall, error) bool) bool {
 	at := f.path
 	if number > 0 {
 		at = fmt.Sprintf("%s:%d", f.path, number)
 	}
-	calls, err := ParseCalls(text)
+	calls, err := parseCalls(text)
 	switch {
 	case errors.Is(err, errNotCall) && f.found && !strings.HasSuffix(f.path, ".ndjson"):
 		return yield(ReplayCall{}, PassedOver{at})
@@ -216,8 +207,7 @@ func (f sourceFile) value(text []byte, number int, yield func(ReplayCall, error)
 	return true
 }
 
-// readValue reads a line. Of what is longer than a value may
-// be, the rest is dropped and the error is errValueSize.
+// readValue reads a line. If the line is too long, it skips the line and returns errValueSize.
 func readValue(in *bufio.Reader) ([]byte, error) {
 	var value []byte
 	tooLong := false
@@ -236,13 +226,10 @@ func readValue(in *bufio.Reader) ([]byte, error) {
 	}
 }
 
-type countedReader struct {
-	in   io.Reader
-	read func(int64)
-}
+// counter is called with the number of bytes of each write.
+type counter func(int64)
 
-func (c *countedReader) Read(p []byte) (int, error) {
-	n, err := c.in.Read(p)
-	c.read(int64(n))
-	return n, err
+func (c counter) Write(p []byte) (int, error) {
+	c(int64(len(p)))
+	return len(p), nil
 }

@@ -1,12 +1,10 @@
-package recording_test
+package recording
 
 import (
 	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
-
-	"ferry/recording"
 )
 
 // TestSourcePipe: what has no size is read to its end.
@@ -16,8 +14,8 @@ func TestSourcePipe(t *testing.T) {
 		t.Fatal(err)
 	}
 	written := make(chan error, 1)
-	go func() { written <- os.WriteFile(pipe, []byte(recorded+"\n"+recorded+"\n"), 0) }()
-	source, err := recording.OpenSource(pipe)
+	go func() { written <- os.WriteFile(pipe, []byte(recordLine+"\n"+recordLine+"\n"), 0) }()
+	source, err := OpenSource(pipe)
 	if err != nil {
 		t.Fatal(err)
 	}

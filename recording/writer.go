@@ -93,7 +93,7 @@ func newUnauthenticatedLimit(opts Options) *rate.Limiter {
 }
 
 // Redact returns the part of a body that may be recorded, with the Writer's hash.
-func (w *Writer) Redact(body []byte) json.RawMessage { return Redact(body, w.opts.Hash) }
+func (w *Writer) Redact(body []byte) json.RawMessage { return redact(body, w.opts.Hash) }
 
 // Record queues an event for the disk. It drops and counts the event if the queue is full,
 // or if there are so many calls without the key that they would displace the others. It

@@ -85,7 +85,7 @@ func (r *rerun) tell(ctx context.Context, source *recording.Source) error {
 			}
 		},
 		Fault: r.fault,
-	}, source.Calls(nil))
+	}, source.Calls(func(int64) {}))
 	if err = errors.Join(err, r.say.err); err != nil {
 		return err
 	}

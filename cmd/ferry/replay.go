@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -38,12 +37,14 @@ func replayCommand(stdout, stderr io.Writer) *cobra.Command {
 	var flags replayFlags
 	cmd := &cobra.Command{
 		Use:   "replay FILE…",
-		Short: "Make recorded hook calls again, and compare ferry's answers with the recorded ones.",
-		Long: "Makes recorded hook calls again and compares the answers, status and word, with the recorded ones. A FILE is a\n" +
-			"recording (FERRY_RECORD_DIR), a body that Kratos sent, or a folder of both. The key is the first of FERRY_HOOK_KEYS,\n" +
-			"FERRY_LOG_HASH_KEY finds the people of --passwords in a recording. A recording holds no passwords: what neither\n" +
-			"--unseal nor --passwords gives back is left out, and counted.\n" +
-			"Exit 0: all answers are as recorded, 1: one is not, a file cannot be read, or nothing was replayed, 2: wrong usage.",
+		Short: "Repeat recorded hook calls and compare ferry's answers with the recorded ones.",
+		Long: "Repeats recorded hook calls and compares the answers, status code and status word, with the recorded ones.\n" +
+			"A FILE is a recording (FERRY_RECORD_DIR), a request body from Kratos, or a folder of both.\n\n" +
+			"The calls use the first key of FERRY_HOOK_KEYS. Recordings have no passwords: give them with --unseal or\n" +
+			"--passwords. Calls whose password is not known are skipped and counted. FERRY_LOG_HASH_KEY is needed to find the\n" +
+			"users of --passwords in a recording.\n\n" +
+			"Exit status: 0: all answers are as recorded. 1: an answer differs, a file cannot be read, or nothing was\n" +
+			"replayed. 2: wrong usage.",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			run, err := flags.prepare(args)
@@ -55,21 +56,21 @@ func replayCommand(stdout, stderr io.Writer) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&flags.target, "target", "", "`URL` of ferry's listener for Kratos, without a path; without it, where FERRY_LISTEN says")
-	f.StringVar(&flags.admin, "target-admin", "", "`URL` of the same ferry's listener for the operator; without it, where FERRY_ADMIN_LISTEN says")
-	f.StringVar(&flags.unseal, "unseal", "", "private key `KEYFILE` of ferry record keygen, for recordings made with FERRY_RECORD_KEY")
-	f.StringVar(&flags.passwords, "passwords", "", "`FILE` with a line {\"identifier\":\"…\",\"password\":\"…\"} for each person whose password is known")
-	f.Float64Var(&flags.rate, "rate", 0, "calls a second at most; 0: as fast as they are answered")
-	f.IntVar(&flags.concurrency, "concurrency", 1, "calls at once; with more than one, they no longer keep their order")
-	f.IntVar(&flags.repeat, "repeat", 1, "how often everything is replayed")
-	f.StringSliceVar(&flags.only, "only", nil, "only calls with this recorded `OUTCOME`; more of them with commas")
-	f.BoolVar(&flags.diff, "diff", false, "print every call that was answered otherwise, with both answers")
-	f.BoolVar(&flags.json, "json", false, "print the result of every call as NDJSON, and the summary as its last line")
-	f.BoolVar(&flags.production, "against-production", false, "replay even where passwords leave this machine, and leave out what might count as a failed attempt")
+	f.StringVar(&flags.target, "target", "", "`URL` of ferry's listener for Kratos, without a path (default: the address in FERRY_LISTEN)")
+	f.StringVar(&flags.admin, "target-admin", "", "`URL` of the same ferry's listener for the operator (default: the address in FERRY_ADMIN_LISTEN)")
+	f.StringVar(&flags.unseal, "unseal", "", "`KEYFILE` with the private key of ferry record keygen, for recordings made with FERRY_RECORD_KEY")
+	f.StringVar(&flags.passwords, "passwords", "", "`FILE` with known passwords, one line {\"identifier\":\"…\",\"password\":\"…\"} per user")
+	f.Float64Var(&flags.rate, "rate", 0, "maximum calls per second; 0 means no limit")
+	f.IntVar(&flags.concurrency, "concurrency", 1, "number of concurrent calls; above 1, calls do not keep their order")
+	f.IntVar(&flags.repeat, "repeat", 1, "number of times to replay everything")
+	f.StringSliceVar(&flags.only, "only", nil, "replay only calls with this recorded `OUTCOME`; separate several with commas")
+	f.BoolVar(&flags.diff, "diff", false, "print every call whose answer differs, with both answers")
+	f.BoolVar(&flags.json, "json", false, "print the result of every call as NDJSON, and the summary as the last line")
+	f.BoolVar(&flags.production, "against-production", false, "replay even if passwords leave this machine; skip calls that might count as a failed attempt")
 	return cmd
 }
 
-// replayRun is a replay that can begin.
+// replayRun is a prepared replay.
 type replayRun struct {
 	flags  replayFlags
 	cfg    *config.Config
@@ -79,29 +80,17 @@ type replayRun struct {
 
 	progress *progress.Terminal
 	out      io.Writer
-	printed  error // the first that printing met
-	summary  replaySummary
+	printErr error // the first error of printing a result
+	summary  recording.Summary
 }
 
-// replaySummary is what came of a replay.
-type replaySummary struct {
-	Calls      int            `json:"calls"`
-	Same       int            `json:"same"`
-	Differ     int            `json:"differ"`
-	Answered   int            `json:"answered"` // nothing is recorded to compare with
-	Failed     int            `json:"failed"`
-	Unreadable int            `json:"unreadable"`
-	PassedOver int            `json:"passed_over"` // files of folders that hold no call
-	Skipped    map[string]int `json:"skipped"`
-}
-
-// prepare finds everything that a replay needs. Its errors are wrong usage.
+// prepare opens everything that a replay needs. Its errors are wrong usage.
 func (f replayFlags) prepare(args []string) (*replayRun, error) {
 	if f.concurrency < 1 || f.concurrency > maxReplayConcurrency || f.repeat < 1 || f.rate < 0 {
-		return nil, fmt.Errorf("--concurrency is 1 to %d, --repeat 1 or more, --rate 0 or more", maxReplayConcurrency)
+		return nil, fmt.Errorf("--concurrency must be 1 to %d, --repeat 1 or more, --rate 0 or more", maxReplayConcurrency)
 	}
 	if f.diff && f.json {
-		return nil, errors.New("--json and --diff: keep one, --json has both answers of every call")
+		return nil, errors.New("--json and --diff exclude each other; --json has both answers of every call")
 	}
 	if err := checkOutcomes(f.only); err != nil {
 		return nil, err
@@ -113,7 +102,7 @@ func (f replayFlags) prepare(args []string) (*replayRun, error) {
 	if len(cfg.HookKeys) == 0 {
 		return nil, config.Faults{{Name: "FERRY_HOOK_KEYS", Problem: "is not set; set it, or FERRY_HOOK_KEYS_FILE"}}
 	}
-	run := &replayRun{flags: f, cfg: cfg, summary: replaySummary{Skipped: map[string]int{}}}
+	run := &replayRun{flags: f, cfg: cfg, summary: recording.Summary{Skipped: map[string]int{}}}
 	if run.target, err = newReplayTarget(f.target, f.admin, cfg); err != nil {
 		return nil, err
 	}
@@ -134,7 +123,7 @@ func checkOutcomes(words []string) error {
 	return nil
 }
 
-// recordedOutcomes are the outcomes that a recording can have.
+// recordedOutcomes returns the outcomes that a record can have.
 func recordedOutcomes() []string {
 	known := []string{recording.OutcomeCaller}
 	for _, o := range outcome.All() {
@@ -159,7 +148,11 @@ func (f replayFlags) logins(cfg *config.Config) (*recording.Logins, error) {
 			return nil, fmt.Errorf("--unseal %s: %w", f.unseal, err)
 		}
 	}
-	logins := recording.NewLogins(private, cfg.LogHashKey)
+	var hash func(string) string
+	if !cfg.LogHashKey.Empty() {
+		hash = func(text string) string { return hook.Hash(cfg.LogHashKey, text) }
+	}
+	logins := recording.NewLogins(private, hash)
 	if f.passwords == "" {
 		return logins, nil
 	}
@@ -180,44 +173,42 @@ func (r *replayRun) do(ctx context.Context, stdout, stderr io.Writer) error {
 	for round := 0; round < r.flags.repeat && err == nil; round++ {
 		err = recording.Replay(ctx, recording.ReplayOptions{
 			Target: r.target.hooks.String(), Key: r.cfg.HookKeys[0], Client: r.target.client,
-			Restore: r.logins.Restore, PerSecond: r.flags.rate, Concurrency: r.flags.concurrency, Round: round,
+			Restore: r.logins.Restore, PerSecond: r.flags.rate, Concurrency: r.flags.concurrency,
 			Only: r.flags.only, Careful: r.flags.production, Each: r.each, Fault: r.fault,
 		}, r.source.Calls(r.progress.Add))
 	}
 	r.progress.Done()
-	return errors.Join(err, r.conclude(err, stderr))
+	if r.flags.json {
+		r.printed(json.NewEncoder(r.out).Encode(map[string]recording.Summary{"summary": r.summary}))
+	}
+	r.summary.Print(stderr)
+	if r.printErr != nil {
+		return errors.Join(err, fmt.Errorf("print the results: %w", r.printErr))
+	}
+	if err != nil {
+		return err
+	}
+	return r.verdict()
 }
 
 // each counts a result and prints it.
 func (r *replayRun) each(result recording.Result) {
-	s := &r.summary
-	s.Calls++
-	switch result.Verdict {
-	case recording.VerdictSame:
-		s.Same++
-	case recording.VerdictDiffers:
-		s.Differ++
-	case recording.VerdictAnswered:
-		s.Answered++
-	case recording.VerdictFailed:
-		s.Failed++
-	case recording.VerdictSkipped:
-		s.Skipped[result.Reason]++
-	}
+	r.summary.Add(result)
 	switch {
 	case r.flags.json:
-		r.note(json.NewEncoder(r.out).Encode(result))
+		r.printed(json.NewEncoder(r.out).Encode(result))
 	case result.Verdict == recording.VerdictFailed:
 		r.progress.Say(result.At + ": " + result.Reason)
 	case r.flags.diff && result.Verdict == recording.VerdictDiffers:
-		_, err := io.WriteString(r.out, diffText(result))
-		r.note(err)
+		_, err := io.WriteString(r.out, result.Diff())
+		r.printed(err)
 	}
 }
 
-func (r *replayRun) note(err error) {
-	if r.printed == nil {
-		r.printed = err
+// printed keeps the first error of printing.
+func (r *replayRun) printed(err error) {
+	if r.printErr == nil {
+		r.printErr = err
 	}
 }
 
@@ -231,60 +222,13 @@ func (r *replayRun) fault(err error) {
 	r.progress.Say(err.Error())
 }
 
-// diffText is a call that was answered otherwise, for people.
-func diffText(result recording.Result) string {
-	var out strings.Builder
-	then, now := result.Recorded, result.Answered
-	fmt.Fprintf(&out, "%s  %s\n", result.At, result.Route)
-	fmt.Fprintf(&out, "  - %d %s\n  + %d %s\n", then.Status, then.Answer, now.Status, now.Answer)
-	fmt.Fprintf(&out, "    recorded: %s", then.Outcome)
-	for _, fact := range []struct{ name, value string }{
-		{"reason", then.Reason},
-		{"auth0_error", then.UpstreamCode},
-		{"identity_id", then.IdentityID},
-		{"identifier_hash", then.Identifier},
-		{"request_id", then.RequestID},
-	} {
-		if fact.value != "" {
-			fmt.Fprintf(&out, ", %s %s", fact.name, fact.value)
-		}
-	}
-	if then.UpstreamStatus != 0 {
-		fmt.Fprintf(&out, ", auth0_status %d", then.UpstreamStatus)
-	}
-	fmt.Fprintf(&out, "\n    now: request_id %s in ferry's log\n", result.RequestID)
-	return out.String()
-}
-
-// conclude prints the summary; its error is why the exit status is 1.
-func (r *replayRun) conclude(cut error, stderr io.Writer) error {
-	if r.flags.json {
-		r.note(json.NewEncoder(r.out).Encode(map[string]replaySummary{"summary": r.summary}))
-	}
-	s := r.summary
-	line := func(n int, format string, args ...any) {
-		if n > 0 {
-			_, _ = fmt.Fprintf(stderr, "%9d "+format+"\n", append([]any{n}, args...)...)
-		}
-	}
-	line(s.Same, "answered as recorded")
-	line(s.Differ, "answered otherwise")
-	line(s.Answered, "answered, with nothing recorded to compare")
-	line(s.Failed, "not answered")
-	line(s.Unreadable, "could not be read")
-	for _, reason := range slices.Sorted(maps.Keys(s.Skipped)) {
-		line(s.Skipped[reason], "left out: %s", reason)
-	}
-	line(s.PassedOver, "files of the folders hold no call")
-	switch {
-	case r.printed != nil:
-		return fmt.Errorf("print the results: %w", r.printed)
-	case cut != nil:
-		return nil
+// verdict returns an error if the exit status is 1.
+func (r *replayRun) verdict() error {
+	switch s := r.summary; {
 	case s.Differ > 0 && !r.flags.diff && !r.flags.json:
-		return fmt.Errorf("%d calls were answered otherwise: --diff shows them", s.Differ)
+		return fmt.Errorf("%d answers differ from the recorded ones; --diff shows them", s.Differ)
 	case s.Differ > 0 || s.Failed > 0 || s.Unreadable > 0:
-		return fmt.Errorf("%d calls were answered otherwise, %d not at all, %d could not be read", s.Differ, s.Failed, s.Unreadable)
+		return fmt.Errorf("%d answers differ from the recorded ones, %d calls got no answer, %d could not be read", s.Differ, s.Failed, s.Unreadable)
 	case s.Same+s.Answered == 0:
 		return errors.New("nothing was replayed")
 	}

@@ -112,13 +112,13 @@ func TestReplay(t *testing.T) {
 		status, made   int
 		stdout, stderr string
 	}{
-		"as recorded": {403, `{"status":"no_match"}`, []string{calls, passwords}, exitOK, 2, "", "2 answered as recorded\n        1 left out: no password"},
-		"otherwise":   {424, `{"status":"unavailable"}`, []string{calls, passwords}, exitFailed, 2, "", "2 calls were answered otherwise: --diff shows them"},
+		"as recorded": {403, `{"status":"no_match"}`, []string{calls, passwords}, exitOK, 2, "", "2 answered as recorded\n        1 skipped: no password"},
+		"otherwise":   {424, `{"status":"unavailable"}`, []string{calls, passwords}, exitFailed, 2, "", "2 answers differ from the recorded ones; --diff shows them"},
 		"diff": {
 			424, `{"status":"unavailable"}`,
 			[]string{calls, passwords, "--diff"},
 			exitFailed, 2,
-			"  - 403 no_match\n  + 424 unavailable\n    recorded: mismatch, reason wrong_credentials, identifier_hash", "2 answered otherwise",
+			"  - 403 no_match\n  + 424 unavailable\n    recorded: mismatch, reason wrong_credentials, identifier_hash", "2 answered differently",
 		},
 		"json": {
 			403, `{"status":"no_match"}`,
@@ -127,12 +127,12 @@ func TestReplay(t *testing.T) {
 			`{"summary":{"calls":3,"same":2,"differ":0,"answered":0,"failed":0,"unreadable":0,"passed_over":0,"skipped":{"no password":1}}}`, "",
 		},
 		"repeated":          {403, `{"status":"no_match"}`, []string{calls, passwords, "--repeat=3", "--concurrency=1", "--rate=1000"}, exitOK, 6, "", "6 answered as recorded"},
-		"only":              {403, `{"status":"no_match"}`, []string{calls, passwords, "--only=blocked"}, exitOK, 1, "", "2 left out: other outcome"},
-		"only, many":        {403, `{"status":"no_match"}`, []string{calls, passwords, "--only=blocked,nothing_kept", "--only=written"}, exitOK, 1, "", "2 left out: other outcome"},
-		"a body":            {200, `{"status":"password_match"}`, []string{filepath.Join(dir, "body.json")}, exitOK, 1, "", "1 answered, with nothing recorded to compare"},
+		"only":              {403, `{"status":"no_match"}`, []string{calls, passwords, "--only=blocked"}, exitOK, 1, "", "2 skipped: other outcome"},
+		"only, many":        {403, `{"status":"no_match"}`, []string{calls, passwords, "--only=blocked,nothing_kept", "--only=written"}, exitOK, 1, "", "2 skipped: other outcome"},
+		"a body":            {200, `{"status":"password_match"}`, []string{filepath.Join(dir, "body.json")}, exitOK, 1, "", "1 answered, with no recorded answer to compare"},
 		"without passwords": {403, "x", []string{calls}, exitFailed, 0, "", "nothing was replayed"},
-		"torn":              {403, `{"status":"no_match"}`, []string{calls, filepath.Join(dir, "torn.ndjson"), passwords}, exitFailed, 2, "", "torn.ndjson:1: not JSON, or cut off"},
-		"careful":           {403, "x", []string{calls, passwords, "--against-production"}, exitFailed, 0, "", "3 left out: might count as a failed attempt"},
+		"torn":              {403, `{"status":"no_match"}`, []string{calls, filepath.Join(dir, "torn.ndjson"), passwords}, exitFailed, 2, "", "torn.ndjson:1: invalid or truncated JSON"},
+		"careful":           {403, "x", []string{calls, passwords, "--against-production"}, exitFailed, 0, "", "3 skipped: might count as a failed attempt"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFakeFerry(t, c.answer, c.word, true)
@@ -159,13 +159,13 @@ func TestReplayUsage(t *testing.T) {
 		"no file":           {nil, "requires at least 1 arg"},
 		"no such file":      {[]string{calls + "x"}, "no such file"},
 		"nothing in it":     {[]string{filepath.Join(dir, "sub")}, "no file in it ends in .json"},
-		"concurrency":       {[]string{calls, "--concurrency=0"}, "--concurrency is 1 to 256"},
+		"concurrency":       {[]string{calls, "--concurrency=0"}, "--concurrency must be 1 to 256"},
 		"rate":              {[]string{calls, "--rate=-1"}, "--rate 0 or more"},
 		"repeat":            {[]string{calls, "--repeat=0"}, "--repeat 1 or more"},
 		"outcome":           {[]string{calls, "--only=mismatched"}, "the outcomes are caller, match, mismatch,"},
-		"two outputs":       {[]string{calls, "--json", "--diff"}, "keep one"},
-		"no URL":            {[]string{calls, "--target=127.0.0.1:4480"}, "name scheme, host and port alone"},
-		"a path":            {[]string{calls, "--target=http://127.0.0.1:4480/hooks"}, "name scheme, host and port alone"},
+		"two outputs":       {[]string{calls, "--json", "--diff"}, "exclude each other"},
+		"no URL":            {[]string{calls, "--target=127.0.0.1:4480"}, "must have only a scheme, a host and a port"},
+		"a path":            {[]string{calls, "--target=http://127.0.0.1:4480/hooks"}, "must have only a scheme, a host and a port"},
 		"in clear":          {[]string{calls, "--target=http://ferry.example:4480"}, "must be https, or http on loopback"},
 		"no key":            {[]string{calls, "--unseal=" + filepath.Join(dir, "private.key")}, recording.ErrKey.Error()},
 		"no key file":       {[]string{calls, "--unseal=" + calls + "x"}, "no such file"},
@@ -195,9 +195,9 @@ func TestReplayRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ target, admin, want string }{
 		"a remote upstream": {remote.hooks.URL, remote.admin.URL, "upstream is not on loopback"},
 		"another ferry":     {remote.hooks.URL, local.admin.URL, "is not the operator's listener of"},
-		"no ferry":          {remote.hooks.URL, remote.hooks.URL, "answered 403, not what ferry says"},
+		"no ferry":          {remote.hooks.URL, remote.hooks.URL, "answered 403, which is not an answer of ferry"},
 		"another host":      {"https://ferry.example:" + portOnly(t, local.hooks), local.admin.URL, "is not the operator's listener of"},
-		"nobody":            {local.hooks.URL, "http://127.0.0.1:1", "cannot be told"},
+		"nobody":            {local.hooks.URL, "http://127.0.0.1:1", "is unknown"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			remote.bodies = nil

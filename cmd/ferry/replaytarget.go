@@ -19,37 +19,37 @@ import (
 )
 
 const (
-	// replayTimeout bounds one call: ferry takes no longer than Kratos would wait.
+	// replayTimeout limits one call. Kratos waits no longer.
 	replayTimeout = 60 * time.Second
 	maxUpstream   = 4 << 10
 )
 
-// upstream is what ferry says of itself to `ferry replay`.
+// upstream tells `ferry replay` where this ferry sends passwords.
 func (s *server) upstream() admin.Upstream {
 	base, err := url.Parse(s.cfg.BaseURL())
-	said := admin.Upstream{Loopback: err == nil && isLoopback(base.Hostname()), Hooks: s.hooksAt}
+	info := admin.Upstream{Loopback: err == nil && isLoopback(base.Hostname()), Hooks: s.hooksAt}
 	if s.cfg.RecordDir != "" {
-		if said.Recordings, err = filepath.Abs(s.cfg.RecordDir); err != nil {
-			said.Recordings = s.cfg.RecordDir
+		if info.Recordings, err = filepath.Abs(s.cfg.RecordDir); err != nil {
+			info.Recordings = s.cfg.RecordDir
 		}
 	}
-	return said
+	return info
 }
 
-// isLoopback reports whether host can only be this machine.
+// isLoopback reports whether host is a loopback address or localhost.
 func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
-// replayTarget is the ferry that calls are made to again.
+// replayTarget is the ferry that gets the calls.
 type replayTarget struct {
 	hooks, admin *url.URL
 	client       *http.Client
 }
 
-// newReplayTarget takes the URLs of the two listeners, or where the settings say that
-// they are.
+// newReplayTarget returns the target with the URLs of its two listeners. An empty URL means
+// the address in the settings.
 func newReplayTarget(hooks, operator string, cfg *config.Config) (*replayTarget, error) {
 	scheme := "http://"
 	if cfg.TLS() {
@@ -74,7 +74,7 @@ func newReplayTarget(hooks, operator string, cfg *config.Config) (*replayTarget,
 		return nil, err
 	}
 	if t.hooks.Scheme != "https" && !isLoopback(t.hooks.Hostname()) && !cfg.InsecureListen {
-		return nil, errors.New("--target: passwords go there: it must be https, or http on loopback, or FERRY_INSECURE_LISTEN=true")
+		return nil, errors.New("--target must be https, or http on loopback, because the calls have passwords; FERRY_INSECURE_LISTEN=true allows http")
 	}
 	return t, nil
 }
@@ -83,39 +83,38 @@ func baseURL(flag, text string) (*url.URL, error) {
 	parsed, err := url.Parse(strings.TrimRight(text, "/"))
 	if err != nil || parsed.Host == "" || (parsed.Scheme != "http" && parsed.Scheme != "https") ||
 		parsed.Path != "" || parsed.RawQuery != "" || parsed.Fragment != "" || parsed.User != nil {
-		return nil, fmt.Errorf("%s: name scheme, host and port alone: http://127.0.0.1:4480", flag)
+		return nil, fmt.Errorf("%s must have only a scheme, a host and a port, such as http://127.0.0.1:4480", flag)
 	}
 	return parsed, nil
 }
 
-// check refuses a target that passes passwords on to anything but this machine, one of
-// which that cannot be told, and a source that the target itself records into: every
-// replayed call would become a recording. With production only the last is checked,
-// as far as the target says where it records.
+// check refuses a target that sends passwords to another machine or does not say where it
+// sends them, and a source that the target records into, because each replayed call would
+// become a record. With production it checks only the source.
 func (t *replayTarget) check(ctx context.Context, source *recording.Source, production bool) error {
-	const otherwise = "; --against-production replays all the same, without what would count as a failed attempt"
-	said, err := t.upstream(ctx)
-	if err == nil && said.Recordings != "" {
-		if file, found := source.FileIn(said.Recordings); found {
-			return fmt.Errorf("%s: the target records into this directory (FERRY_RECORD_DIR): copy the recordings elsewhere and replay the copy", file)
+	const hint = "; --against-production replays anyway, without calls that might count as a failed attempt"
+	info, err := t.upstream(ctx)
+	if err == nil && info.Recordings != "" {
+		if file, found := source.FileIn(info.Recordings); found {
+			return fmt.Errorf("%s: the target records into this directory (FERRY_RECORD_DIR); copy the recordings elsewhere and replay the copy", file)
 		}
 	}
 	switch {
 	case production:
 		return nil
 	case err != nil:
-		return fmt.Errorf("the target's upstream cannot be told (--target-admin): %w%s", err, otherwise)
-	case !t.speaksOf(said.Hooks):
-		return fmt.Errorf("the target's upstream cannot be told: %s (--target-admin) is not the operator's listener of %s%s", t.admin, t.hooks, otherwise)
-	case !said.Loopback:
-		return errors.New("the target's upstream is not on loopback: replayed passwords would reach it" + otherwise)
+		return fmt.Errorf("the target's upstream is unknown (--target-admin): %w%s", err, hint)
+	case !t.owns(info.Hooks):
+		return fmt.Errorf("the target's upstream is unknown: %s (--target-admin) is not the operator's listener of %s%s", t.admin, t.hooks, hint)
+	case !info.Loopback:
+		return errors.New("the target's upstream is not on loopback, so it would get the replayed passwords" + hint)
 	}
 	return nil
 }
 
-// speaksOf reports whether the operator's listener is that of the ferry which is the
-// target: on the same host, and with the target's port for its hooks.
-func (t *replayTarget) speaksOf(hooks string) bool {
+// owns reports whether the ferry of the operator's listener, whose hooks listen at hooks, is
+// the target: it has the same host and the port of the target.
+func (t *replayTarget) owns(hooks string) bool {
 	_, port, err := net.SplitHostPort(hooks)
 	same := strings.EqualFold(t.hooks.Hostname(), t.admin.Hostname()) || isLoopback(t.hooks.Hostname()) && isLoopback(t.admin.Hostname())
 	return err == nil && same && port == portOf(t.hooks)
@@ -131,24 +130,24 @@ func portOf(u *url.URL) string {
 	return "80"
 }
 
-func (t *replayTarget) upstream(ctx context.Context) (said admin.Upstream, err error) {
+func (t *replayTarget) upstream(ctx context.Context) (info admin.Upstream, err error) {
 	ctx, cancel := context.WithTimeout(ctx, kratosTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, t.admin.String()+"/upstream", http.NoBody)
 	if err != nil {
-		return said, err
+		return info, err
 	}
 	response, err := t.client.Do(request)
 	if err != nil {
-		return said, err
+		return info, err
 	}
 	defer func() { _ = response.Body.Close() }() // it was only read
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxUpstream))
 	if err != nil {
-		return said, err
+		return info, err
 	}
-	if response.StatusCode != http.StatusOK || json.Unmarshal(text, &said) != nil || said.Hooks == "" {
-		return said, fmt.Errorf("%s/upstream answered %d, not what ferry says", t.admin, response.StatusCode)
+	if response.StatusCode != http.StatusOK || json.Unmarshal(text, &info) != nil || info.Hooks == "" {
+		return info, fmt.Errorf("%s/upstream answered %d, which is not an answer of ferry", t.admin, response.StatusCode)
 	}
-	return said, nil
+	return info, nil
 }

@@ -385,7 +385,7 @@ func TestDemoReplaysBodies(t *testing.T) {
 func TestDemoReplayUsage(t *testing.T) {
 	for want, args := range map[string][]string{
 		"give a recording":      {"replay"},
-		"find what to replay":   {"replay", filepath.Join(t.TempDir(), "nothing")},
+		"find calls":   {"replay", filepath.Join(t.TempDir(), "nothing")},
 		"unknown flag: --quick": {"replay", "--quick"},
 	} {
 		if said, status := demo(t, programs(t), args...); status != 2 || !strings.Contains(said, want) {

@@ -18,6 +18,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"ferry/hook"
 	"ferry/recording"
 	"ferry/secret"
 	"ferry/test/auth0sim"
@@ -200,7 +201,7 @@ func (s *stack) replay(t *testing.T, f *ferrytest.Ferry, r record) map[recording
 	if err != nil {
 		t.Fatal(err)
 	}
-	logins := recording.NewLogins(r.private, secret.New(hashKey))
+	logins := recording.NewLogins(r.private, func(text string) string { return hook.Hash(secret.New(hashKey), text) })
 	if err := logins.Read(strings.NewReader(r.passwords)); err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +210,7 @@ func (s *stack) replay(t *testing.T, f *ferrytest.Ferry, r record) map[recording
 		Target: f.HooksURL(), Key: secret.New(hookKey), Client: s.client, Restore: logins.Restore,
 		Each:  func(r recording.Result) { results[r.Verdict] = append(results[r.Verdict], r) },
 		Fault: func(err error) { t.Error(err) },
-	}, source.Calls(nil))
+	}, source.Calls(func(int64) {}))
 	if err != nil {
 		t.Fatal(err)
 	}
