@@ -272,7 +272,7 @@ func TestRebind(t *testing.T) {
 	kim, ada := create(t.Context(), "kim@example.org", "auth0|kim"), create(t.Context(), "ada@example.org", "auth0|ada")
 	rebind := func(args ...string) answer { return ferry(t, adminURL(k), append([]string{"rebind"}, args...)...) }
 
-	rebind(kim, "--to", "auth0|kim2").want(t, 2, "say why")
+	rebind(kim, "--to", "auth0|kim2").want(t, 2, "give a reason")
 	rebind("kim", "--to", "auth0|kim2", "--reason", "x").want(t, 2, "a UUID")
 	rebind(kim, "--to", "kim2", "--reason", "x").want(t, 2, "Auth0 user id")
 	rebind(kim, "--to", "auth0|ada", "--reason", "x").want(t, 1, ada)
