@@ -2,15 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/url"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -140,9 +136,7 @@ func (f *finishFlags) conclude(s finish.Summary, cut error, stdout, stderr io.Wr
 		return cut // it did not begin
 	}
 	if f.json {
-		enc := json.NewEncoder(stdout)
-		enc.SetIndent("", "  ")
-		if err := enc.Encode(s); err != nil {
+		if err := printJSON(stdout, s); err != nil {
 			return errors.Join(err, cut)
 		}
 	}
@@ -159,7 +153,7 @@ func (f *finishFlags) conclude(s finish.Summary, cut error, stdout, stderr io.Wr
 
 // printFinished prints a summary for people.
 func printFinished(w io.Writer, s finish.Summary) {
-	line := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
+	line := liner(w)
 	if s.DryRun {
 		line("dry run: nothing was written; this is what would be")
 	}
@@ -168,12 +162,7 @@ func printFinished(w io.Writer, s finish.Summary) {
 		if s.Outcomes[outcome] == 0 {
 			continue
 		}
-		line("%9d %s", s.Outcomes[outcome], outcome)
-		for _, name := range slices.Sorted(maps.Keys(s.Reasons)) {
-			if why, ok := strings.CutPrefix(name, string(outcome)+": "); ok {
-				line("%9s   %d %s", "", s.Reasons[name], why)
-			}
-		}
+		printOutcome(line, outcome, s.Outcomes, s.Reasons)
 	}
 	line("%9d pending afterwards", s.Remaining)
 }

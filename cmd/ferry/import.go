@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -229,9 +227,7 @@ func (f *importFlags) conclude(summary importer.Summary, cut error, stdout, stde
 		return f.resumable(cut)
 	}
 	if f.json {
-		enc := json.NewEncoder(stdout)
-		enc.SetIndent("", "  ")
-		if err := enc.Encode(summary); err != nil {
+		if err := printJSON(stdout, summary); err != nil {
 			return err
 		}
 	}
@@ -271,18 +267,13 @@ func printWarnings(line func(string, ...any), s importer.Summary) {
 
 // printSummary prints a summary for people.
 func printSummary(w io.Writer, s importer.Summary, cut bool) {
-	line := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
+	line := liner(w)
 	if s.DryRun {
 		line("dry run: nothing was written; this is what would be")
 	}
 	line("%9d rows in %.1f s, %.0f a second", s.Rows, s.Seconds, s.Rate)
 	for _, outcome := range []results.Outcome{results.CreatedHash, results.CreatedPending, results.CreatedSocial, results.Updated, results.Skipped, results.Failed} {
-		line("%9d %s", s.Outcomes[outcome], outcome)
-		for _, name := range slices.Sorted(maps.Keys(s.Reasons)) {
-			if why, ok := strings.CutPrefix(name, string(outcome)+": "); ok {
-				line("%9s   %d %s", "", s.Reasons[name], why)
-			}
-		}
+		printOutcome(line, outcome, s.Outcomes, s.Reasons)
 	}
 	if s.HashesTotal > 0 {
 		line("%9d of %d hashes belong to a user in the file", s.HashesUsed, s.HashesTotal)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -111,9 +110,7 @@ func (f *reconcileFlags) run(ctx context.Context, providers plan.Providers, stdi
 		return resumableError{err, "to start again, run the same command"}
 	}
 	if f.json {
-		enc := json.NewEncoder(stdout)
-		enc.SetIndent("", "  ")
-		if err := enc.Encode(struct {
+		if err := printJSON(stdout, struct {
 			reconcile.Result
 			Able int `json:"able"`
 		}{result, result.Able()}); err != nil {
@@ -171,7 +168,7 @@ func written(file io.WriteCloser, write func(io.Writer) error) error {
 
 // printReconciled prints the table, and the line for the ticket.
 func printReconciled(w io.Writer, r reconcile.Result) {
-	line := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
+	line := liner(w)
 	line("%9d users in the file, %d identities in Kratos, %d of them not from Auth0", r.Users, r.Identities, r.Native)
 	for _, kind := range kind.All() {
 		line("%9d %s", r.Kinds[kind], kind)
