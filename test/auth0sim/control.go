@@ -29,6 +29,10 @@ func (s *Server) ControlHandler() http.Handler {
 		id, err := s.SetFault(f)
 		return faultID{ID: id}, err
 	}))
+	mux.Handle("DELETE /faults", reads(func(*http.Request) (any, error) { // demo's KEEP=1 prints it
+		s.ClearFaults()
+		return nil, nil
+	}))
 	mux.Handle("DELETE /faults/{id}", reads(func(r *http.Request) (any, error) {
 		id, err := strconv.Atoi(r.PathValue("id"))
 		if err != nil {

@@ -282,7 +282,7 @@ func TestRefusals(t *testing.T) {
 	t.Parallel()
 	alone := around(t, "")
 	out, err := demoIn(t, t.TempDir(), alone).CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "demo: find ferry, which `make build` puts beside this program: ") {
+	if err == nil || !strings.Contains(string(out), "demo: find ferry, which `make build` writes to the folder of this program: ") {
 		t.Errorf("outside of the sources: %v: %s", err, out)
 	}
 	for _, arg := range []string{"wat", "--wat"} {
