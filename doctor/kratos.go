@@ -11,7 +11,6 @@ import (
 
 	"ferry/kratos"
 	"ferry/mapping"
-	"ferry/strictjson"
 )
 
 const (
@@ -147,7 +146,7 @@ func (e *doctor) readSchemas(ctx context.Context, into schemas) Check {
 		case err != nil:
 			unreadable = append(unreadable, plain(id))
 			continue
-		case hasPasswordIdentifier(text):
+		case schema.HasPasswordIdentifier():
 			with = append(with, plain(id))
 		default:
 			without = append(without, plain(id))
@@ -172,28 +171,6 @@ func (e *doctor) readSchemas(ctx context.Context, into schemas) Check {
 			strings.Join(without, ", "), strings.Join(with, ", "))
 	}
 	return ok("%s with an identifier for passwords: %s", count(len(with), "identity schema"), strings.Join(with, ", "))
-}
-
-// hasPasswordIdentifier reports whether Kratos' keyword is anywhere in a schema.
-func hasPasswordIdentifier(text []byte) bool {
-	var doc any
-	if strictjson.Unmarshal(text, &doc) != nil {
-		return json.Unmarshal(text, &doc) == nil && passwordIdentifier(doc)
-	}
-	return passwordIdentifier(doc)
-}
-
-func passwordIdentifier(node any) bool {
-	switch node := node.(type) {
-	case map[string]any:
-		if lookup(node, "ory.sh/kratos", "credentials", "password", "identifier") == true {
-			return true
-		}
-		return slices.ContainsFunc(slices.Collect(maps.Values(node)), passwordIdentifier)
-	case []any:
-		return slices.ContainsFunc(node, passwordIdentifier)
-	}
-	return false
 }
 
 // sampleUser returns a made-up user of a database connection.

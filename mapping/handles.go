@@ -24,14 +24,11 @@ type Handle struct {
 // blanks alone are none, for Kratos refuses them.
 func (s *Schema) Handles(traits map[string]any) []Handle {
 	var found []Handle
-	s.handleNodes.collect(traits, &found)
+	s.leading.collect(traits, &found)
 	return found
 }
 
-// handleNodes are the nodes that may apply to one value.
-type handleNodes []*handleNode
-
-func (all handleNodes) collect(value any, into *[]Handle) {
+func (all nodes) collect(value any, into *[]Handle) {
 	if len(all) == 0 {
 		return
 	}
@@ -56,12 +53,15 @@ func (all handleNodes) collect(value any, into *[]Handle) {
 }
 
 // add appends the value if a node says that it is a handle.
-func (all handleNodes) add(value string, into *[]Handle) {
+func (all nodes) add(value string, into *[]Handle) {
 	handle, is := Handle{Value: value}, false
 	for _, f := range all {
-		is = is || f.handle
-		handle.Password = handle.Password || f.password
-		handle.Via = cmp.Or(handle.Via, f.via)
+		if f.ext == nil {
+			continue
+		}
+		is = true
+		handle.Password = handle.Password || f.ext.Credentials["password"].Identifier
+		handle.Via = cmp.Or(handle.Via, f.ext.Verification.Via, f.ext.Recovery.Via)
 	}
 	if !is || strings.TrimSpace(value) == "" {
 		return
@@ -77,18 +77,18 @@ func (all handleNodes) add(value string, into *[]Handle) {
 
 // names are those of the object, in their order. Where only some can lead to handles,
 // it is those, and the object need not have them.
-func (all handleNodes) names(object map[string]any) []string {
+func (all nodes) names(object map[string]any) []string {
 	if len(all) == 1 && len(all[0].patterns) == 0 && len(all[0].others) == 0 {
 		return all[0].names
 	}
 	return slices.Sorted(maps.Keys(object))
 }
 
-func (all handleNodes) ofProperty(name string) handleNodes {
+func (all nodes) ofProperty(name string) nodes {
 	if len(all) == 1 && len(all[0].patterns) == 0 && len(all[0].others) == 0 {
-		return all[0].properties[name]
+		return all[0].leading[name]
 	}
-	var out handleNodes
+	var out nodes
 	for _, f := range all {
 		of, named := f.properties[name]
 		out = out.with(of)
@@ -107,11 +107,11 @@ func (all handleNodes) ofProperty(name string) handleNodes {
 
 // ofElement is what holds of an element of a list. What the list itself is, its
 // elements are.
-func (all handleNodes) ofElement(i int) handleNodes {
-	var out handleNodes
+func (all nodes) ofElement(i int) nodes {
+	var out nodes
 	for _, f := range all {
-		if f.handle {
-			out = out.with(handleNodes{{handle: true, password: f.password, via: f.via}})
+		if f.ext != nil {
+			out = out.with(nodes{{ext: f.ext, leads: true}})
 		}
 		out = out.with(f.elements)
 		if i < len(f.places) {
@@ -121,14 +121,4 @@ func (all handleNodes) ofElement(i int) handleNodes {
 		}
 	}
 	return out
-}
-
-// with is the union.
-func (all handleNodes) with(more handleNodes) handleNodes {
-	for _, f := range more {
-		if !slices.Contains(all, f) {
-			all = append(all[:len(all):len(all)], f)
-		}
-	}
-	return all
 }

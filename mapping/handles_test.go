@@ -77,12 +77,12 @@ func TestHandlesOf(t *testing.T) {
 	}
 }
 
-// TestHandlesAreGuarded: every handle lies where a merge is careful.
-func TestHandlesAreGuarded(t *testing.T) {
+// TestHandlesAreProtected: every handle lies where a merge is careful.
+func TestHandlesAreProtected(t *testing.T) {
 	schema := person(t)
 	for _, h := range schema.Handles(object(t, `{"email":"a@x.org","phone":"+4915199990001","username":"k","nickname":"kk","name":{"first":"K"}}`)) {
 		for _, trait := range schema.Traits() {
-			if value := map[string]string{"a@x.org": "email", "+4915199990001": "phone", "k": "username"}[h.Value]; value == "" || trait.Name() == value && !trait.Guarded() {
+			if value := map[string]string{"a@x.org": "email", "+4915199990001": "phone", "k": "username"}[h.Value]; value == "" || trait.Name() == value && !trait.Protected() {
 				t.Errorf("%+v is a handle and its trait is not protected", h)
 			}
 		}

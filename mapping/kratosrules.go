@@ -1,6 +1,8 @@
 package mapping
 
 import (
+	"slices"
+
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
 	"golang.org/x/text/message"
@@ -61,19 +63,9 @@ func (k kratosKind) LocalizedString(*message.Printer) string { return k.rule }
 func (s *Schema) Refused() []Violation { return s.refused }
 
 // refuse notes a trait that may have no value, once.
-func (w *walker) refuse(path []step, rule string) {
-	v := Violation{Path: []string{"traits"}, Rule: rule}
-	for _, next := range path {
-		name := next.name
-		if next.any {
-			name = "*"
-		}
-		v.Path = append(v.Path, name)
+func (s *Schema) refuse(path []string, rule string) {
+	v := Violation{Path: append([]string{"traits"}, path...), Rule: rule}
+	if !slices.ContainsFunc(s.refused, func(known Violation) bool { return known.String() == v.String() }) {
+		s.refused = append(s.refused, v)
 	}
-	for _, known := range w.refused {
-		if known.String() == v.String() {
-			return
-		}
-	}
-	w.refused = append(w.refused, v)
 }

@@ -13,11 +13,11 @@ import (
 
 // Schema is a Kratos identity schema. It is safe for concurrent use.
 type Schema struct {
-	compiled    *jsonschema.Schema
-	traits      []Trait
-	guards      []guard
-	refused     []Violation
-	handleNodes handleNodes
+	compiled *jsonschema.Schema
+	nodes    nodes // of the traits
+	leading  nodes // those that lead to identifiers and addresses
+	traits   []Trait
+	refused  []Violation
 }
 
 // location names the schema where it has no $id; references are relative to it.
@@ -47,11 +47,13 @@ func ParseSchema(text []byte) (*Schema, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read identity schema: %w", err)
 	}
-	s := &Schema{compiled: compiled}
-	if err := s.survey(); err != nil {
+	s := &Schema{compiled: compiled, nodes: traitNodes(compiled)}
+	s.leading = s.leading.with(s.nodes)
+	surveyor := surveyor{schema: s}
+	if err := surveyor.visit(s.nodes, nil, false); err != nil {
 		return nil, fmt.Errorf("read identity schema: %w", err)
 	}
-	s.handleNodes = traitHandles(compiled)
+	slices.SortFunc(s.traits, func(a, b Trait) int { return slices.Compare(a.Path, b.Path) })
 	return s, nil
 }
 

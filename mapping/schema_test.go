@@ -34,8 +34,8 @@ func TestTraits(t *testing.T) {
 
 const anIdentifier = `"ory.sh/kratos":{"credentials":{"password":{"identifier":true}}}`
 
-// TestGuarded: an identifier is found wherever Kratos would find it.
-func TestGuarded(t *testing.T) {
+// TestIdentifiersAreProtected: an identifier is found wherever Kratos would find it.
+func TestIdentifiersAreProtected(t *testing.T) {
 	for name, c := range map[string]struct{ schema, traits string }{
 		"plain":             {`{"properties":{"traits":{"properties":{"x":{` + anIdentifier + `}}}}}`, `{"x":"y"}`},
 		"another method":    {`{"properties":{"traits":{"properties":{"x":{"ory.sh/kratos":{"credentials":{"webauthn":{"identifier":true}}}}}}}}`, `{"x":"y"}`},
