@@ -1,7 +1,9 @@
-// Package arch holds the rules about ferry's source as a whole: who may import
-// whom, and what no file may contain. The rules read the source only; nothing
-// is built or run. Its test applies them to the module, and proves with small
-// modules in memory that each of them can fail.
+// Package arch has the rules about ferry's source that no linter can check: file lengths,
+// package names and comments, forbidden texts, and that the linter checks the imports of
+// every package. It reads the source only; nothing is built or run. Its test applies the
+// rules to the module, and shows with small modules in memory that each of them can fail.
+//
+// Which packages may import which is configured in .golangci.yml (depguard).
 package arch
 
 import (
@@ -14,19 +16,17 @@ import (
 	"io/fs"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 )
 
-// module is ferry's source as the rules see it.
+// module is the source that the rules check.
 type module struct {
 	policy   Policy
-	packages []goPackage // Go packages of this module, nested modules and testdata left out
-	texts    []textFile  // every text file of the tree, nested modules and testdata too
+	packages []goPackage // Go packages of this module, without nested modules and testdata
+	texts    []textFile  // every text file of the tree, including nested modules and testdata
 }
 
-// goPackage is one directory with Go files. Build tags are not looked at: a
-// rule holds for every platform.
+// goPackage is one directory with Go files, for every platform: build tags are ignored.
 type goPackage struct {
 	dir   string // relative to the module root, slashes
 	files []goFile
@@ -38,7 +38,6 @@ type goFile struct {
 	lines     int
 	test      bool
 	generated bool
-	imports   []string // import paths, as written
 }
 
 type textFile struct {
@@ -46,10 +45,7 @@ type textFile struct {
 	data []byte
 }
 
-const (
-	modulePath = "ferry"
-	maxText    = 1 << 20 // bytes; longer files are recordings or binaries, not prose
-)
+const maxText = 1 << 20 // bytes; longer files are recordings or binaries
 
 // load reads the module that has its root at fsys.
 func load(fsys fs.FS, policy Policy) (*module, error) {
@@ -74,7 +70,7 @@ func load(fsys fs.FS, policy Policy) (*module, error) {
 type loader struct {
 	fsys   fs.FS
 	fset   *token.FileSet
-	nested []string // directories that no Go rule looks into
+	nested []string // directories that the Go rules ignore
 	goDirs map[string]*goPackage
 }
 
@@ -106,8 +102,8 @@ func (l *loader) visit(m *module, name string, d fs.DirEntry) error {
 	return l.addGo(name, data)
 }
 
-// orGone forgives a file that was removed since its directory was read: other
-// tests run at the same time.
+// orGone ignores a file that was removed since its directory was read: other tests run at
+// the same time.
 func orGone(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -115,7 +111,7 @@ func orGone(err error) error {
 	return err
 }
 
-// enter decides about a directory: not at all, as text only, or as Go.
+// enter skips a directory, or notes that its Go files are not part of the module.
 func (l *loader) enter(dir string) error {
 	base := path.Base(dir)
 	if dir == ".git" || dir == "build" || base == "node_modules" {
@@ -147,31 +143,10 @@ func (l *loader) addGo(name string, data []byte) error {
 		test:      strings.HasSuffix(name, "_test.go"),
 		generated: ast.IsGenerated(syntax),
 	}
-	for _, spec := range syntax.Imports {
-		imported, err := strconv.Unquote(spec.Path.Value)
-		if err != nil {
-			return fmt.Errorf("%s: import %s: %w", name, spec.Path.Value, err)
-		}
-		f.imports = append(f.imports, imported)
-	}
 	dir := path.Dir(name)
 	if l.goDirs[dir] == nil {
 		l.goDirs[dir] = &goPackage{dir: dir}
 	}
 	l.goDirs[dir].files = append(l.goDirs[dir].files, f)
 	return nil
-}
-
-// room is the first element of a directory: the unit that the arrows join.
-func room(dir string) string {
-	first, _, _ := strings.Cut(dir, "/")
-	return first
-}
-
-// local turns an import path into a directory of this module.
-func local(importPath string) (dir string, ok bool) {
-	if importPath == modulePath {
-		return ".", true
-	}
-	return strings.CutPrefix(importPath, modulePath+"/")
 }

@@ -2,55 +2,26 @@ package arch
 
 import "strings"
 
-// Policy is what the rules measure a module against.
+// Policy configures the rules.
 type Policy struct {
-	// Leaves may be imported by every room and import no room.
-	Leaves []string
-	// Rooms says which other rooms each room imports. What is not listed is
-	// not allowed; depguard in .golangci.yml repeats it for the editor.
-	Rooms map[string][]string
-	// TestRooms are further rooms that a room's tests import.
-	TestRooms map[string][]string
-	// MaxLines is the longest a Go file may be; tests and generated files are
-	// not measured.
+	// MaxLines is the maximum length of a Go file. Tests and generated files are exempt.
 	MaxLines int
-	// LongFiles are allowed to be longer, each for the reason given.
+	// LongFiles may be longer, each for the reason given.
 	LongFiles map[string]string
-	// BadNames are package names that say nothing.
+	// BadNames are package names that do not describe a package.
 	BadNames []string
-	// Forbidden are texts that no file of the tree may hold, with the reason.
+	// Forbidden are texts that no file of the tree may contain, with the reason.
 	Forbidden map[string]string
 }
 
-// Ferry is the policy of this module. A new room gets its line here, and the
-// same one in .golangci.yml, before its first import of another room.
-//
-// Not in the table: cmd, which imports everything, and test, which imports
-// everything but config.
+// Ferry is the policy of this module.
 func Ferry() Policy {
 	return Policy{
-		Leaves: []string{"identifier", "jsonpatch", "outcome", "provenance", "secret", "strictjson", "transport"},
-		Rooms: map[string][]string{
-			"admin":     nil,
-			"bulk":      {"edit", "kratos", "mapping", "upstream"},
-			"config":    nil,
-			"doctor":    {"kratos", "mapping", "upstream", "wiring"},
-			"edit":      {"kratos", "mapping"},
-			"hook":      {"edit", "kratos", "mapping", "recording", "state", "upstream"},
-			"kratos":    nil,
-			"mapping":   nil,
-			"recording": nil,
-			"state":     nil,
-			"upstream":  nil,
-			"wiring":    nil,
-		},
-		// hook must understand what the shipped Jsonnet makes Kratos send.
-		TestRooms: map[string][]string{"hook": {"wiring"}},
 		MaxLines:  400,
 		LongFiles: map[string]string{},
 		BadNames:  []string{"util", "utils", "common", "helper", "helpers", "misc"},
 		Forbidden: map[string]string{
-			// Joined here, so that this file does not hold it.
+			// Joined here, so that this file does not contain it.
 			strings.Join([]string{"..", "shared"}, "/"): "a clone has no such directory; copy what is needed into the project",
 		},
 	}

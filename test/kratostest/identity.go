@@ -140,7 +140,7 @@ func (k *Kratos) Delete(ctx context.Context, id string) error {
 	return nil
 }
 
-// ErrRefused: Kratos refused the identity, for example because of its schema.
+// ErrRefused is the error of an identity that Kratos refuses, for example because of its schema.
 var ErrRefused = errors.New("refused")
 
 // finish adds Kratos' answer to an error of the client.
