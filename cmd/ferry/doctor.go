@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -31,22 +30,18 @@ type doctorFlags struct {
 	egress                  []string
 }
 
-func doctorCommand(stdout, stderr io.Writer) *cobra.Command {
-	return doctorCommandFrom(os.Stdin, stdout, stderr)
-}
-
-// doctorCommandFrom reads the password of --probe-user from stdin.
-func doctorCommandFrom(stdin *os.File, stdout, stderr io.Writer) *cobra.Command {
+// doctorCommand reads the password of --probe-user from stdin.
+func doctorCommand(stdin *os.File, stdout, stderr io.Writer) *cobra.Command {
 	var flags doctorFlags
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Check settings, Auth0, Kratos and the way between them; say what to change.",
-		Long: "Runs every check and reports every check: what is wrong, why it matters, what to change. It changes nothing.\n" +
-			"Auth0 gets one failed login, for a user that cannot exist (--no-grant: none), and each of ferry's hooks one call\n" +
-			"that never gets as far as Auth0. With credentials for the Management API it looks into the tenant, with --kratos-config\n" +
-			"into kratos.yml. `ferry doctor why IDENTIFIER` looks at one person instead.\n" +
-			"Exit 0: nothing is wrong, 1: something is, 2: wrong usage, or settings that serve would not start with; what\n" +
-			"can be checked without them is checked all the same.",
+		Short: "Check the settings, Auth0, Kratos and the connections between them.",
+		Long: "Runs every check and reports what is wrong, why it matters and what to change. It changes nothing.\n\n" +
+			"doctor sends one failed login to Auth0, for a user that cannot exist (not with --no-grant), and one call to each\n" +
+			"of ferry's hooks that never reaches Auth0. With credentials for the Management API it also checks the tenant,\n" +
+			"with --kratos-config also kratos.yml. Use `ferry doctor why IDENTIFIER` to check one person.\n\n" +
+			"Exit status: 0: no check failed. 1: a check failed. 2: wrong usage, or invalid settings; the checks that do not\n" +
+			"need them run anyway.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts, err := flags.options()
@@ -54,26 +49,26 @@ func doctorCommandFrom(stdin *os.File, stdout, stderr io.Writer) *cobra.Command 
 				return err
 			}
 			if cmd.Flags().Changed("probe-user") && strings.TrimSpace(flags.probeUser) == "" {
-				return errors.New("--probe-user wants an identifier: an e-mail address, a username or a phone number")
+				return errors.New("--probe-user needs an identifier: an e-mail address, a username or a phone number")
 			}
 			return work(func(ctx context.Context) error { return flags.examine(ctx, opts, stdin, stdout, stderr) })(cmd, args)
 		},
 	}
 	flags.shared(cmd)
-	cmd.Flags().BoolVar(&flags.noGrant, "no-grant", false, "ask Auth0 for no grant for a user that cannot exist; only --probe-user asks then, if it is there")
-	cmd.Flags().StringSliceVar(&flags.egress, "egress", nil, "public `ADDRESS` from which Auth0 sees ferry, to look for it on Auth0's allow lists; more than one with commas between")
-	cmd.Flags().StringVar(&flags.probeUser, "probe-user", "", "run one real login of this `IDENTIFIER`, up to Auth0 and no further, and say how long each step took; the password is read from the terminal, or from standard input")
+	cmd.Flags().BoolVar(&flags.noGrant, "no-grant", false, "do not send the failed login; --probe-user still sends its login")
+	cmd.Flags().StringSliceVar(&flags.egress, "egress", nil, "public `ADDRESS` of ferry as Auth0 sees it, to find on Auth0's allow lists; separate several with commas")
+	cmd.Flags().StringVar(&flags.probeUser, "probe-user", "", "try one real login of this `IDENTIFIER` up to Auth0's answer, and print how long each step took; the password is read from the terminal or from standard input")
 	cmd.AddCommand(doctorWhyCommand(stdout))
 	return cmd
 }
 
-// shared are the flags that both commands have.
+// shared adds the flags of both commands.
 func (f *doctorFlags) shared(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
-	cmd.Flags().StringVar(&f.kratosConfig, "kratos-config", "", "kratos.yml as Kratos runs with it, a `FILE`")
+	cmd.Flags().StringVar(&f.kratosConfig, "kratos-config", "", "kratos.yml of the running Kratos, a `FILE`")
 }
 
-// options are what the flags say; what the settings say comes later.
+// options returns the options that the flags determine.
 func (f *doctorFlags) options() (doctor.Options, error) {
 	opts := doctor.Options{
 		NoGrant: f.noGrant, Now: time.Now, ID: uuid.NewString,
@@ -82,7 +77,7 @@ func (f *doctorFlags) options() (doctor.Options, error) {
 	for _, text := range f.egress {
 		ip, err := netip.ParseAddr(strings.TrimSpace(text))
 		if err != nil {
-			return doctor.Options{}, errors.New("--egress wants IP addresses, such as 203.0.113.7")
+			return doctor.Options{}, errors.New("--egress needs IP addresses, such as 203.0.113.7")
 		}
 		opts.Egress = append(opts.Egress, ip)
 	}
@@ -94,14 +89,15 @@ func (f *doctorFlags) options() (doctor.Options, error) {
 		if about, err := os.Stat(f.kratosConfig); err == nil {
 			opts.KratosConfigMode = about.Mode().Perm()
 		}
-		opts.KratosConfig = append([]byte{}, text...) // never nil: it was named
+		opts.KratosConfig = append([]byte{}, text...) // not nil: the file may be empty
 		opts.ReadTemplate = func(name string) ([]byte, error) { return readTemplate(f.kratosConfig, name) }
 	}
 	return opts, nil
 }
 
-// readTemplate reads a template that a kratos.yml names. Kratos takes a name from where it
-// was started, beside that file as a rule; in a container both have other names, too.
+// readTemplate reads a template file by its name in kratos.yml. Kratos resolves the name in its
+// working directory, which is often the directory of kratos.yml. In a container the paths may
+// differ, so the directory of kratos.yml is also searched for the base name.
 func readTemplate(config, name string) ([]byte, error) {
 	beside := func(name string) string { return filepath.Join(filepath.Dir(config), name) }
 	places := []string{name, beside(filepath.Base(name))}
@@ -118,9 +114,8 @@ func readTemplate(config, name string) ([]byte, error) {
 	return nil, err
 }
 
-// readSettings are the settings that the parts need, and the Management API's where
-// one of them is there. The error is a config.Faults; the Config beside it holds what
-// can be read.
+// readSettings returns the settings that a part requires, and those of the Management API if
+// one of them is set. If the error is a config.Faults, the Config has the valid settings.
 func readSettings(part config.Part) (*config.Config, error) {
 	cfg, err := config.LoadFor(part)
 	if cfg.Auth0MgmtClientID != "" || !cfg.Auth0MgmtClientSecret.Empty() {
@@ -129,8 +124,8 @@ func readSettings(part config.Part) (*config.Config, error) {
 	return cfg, err
 }
 
-// take puts into the options what the settings allow. What cannot be made stays nil.
-func take(opts *doctor.Options, cfg *config.Config, faults config.Faults) {
+// addSettings adds to the options the settings, and the clients whose settings are valid.
+func addSettings(opts *doctor.Options, cfg *config.Config, faults config.Faults) {
 	opts.Settings = doctor.Settings{
 		Issuer: "https://" + cfg.Auth0Domain + "/", BaseURL: cfg.BaseURL(), ClientID: cfg.Auth0ClientID, ClientAuth: cfg.ClientAuth(),
 		IDTokenAlg: cfg.Auth0IDTokenAlg, Realms: cfg.Auth0Realms, CustomRealms: cfg.Auth0CustomRealms,
@@ -141,8 +136,8 @@ func take(opts *doctor.Options, cfg *config.Config, faults config.Faults) {
 	for _, fault := range faults {
 		opts.Settings.Faults = append(opts.Settings.Faults, doctor.Fault(fault))
 	}
-	opts.Settings.HookURL, _ = sameMachine(cfg) // empty: FERRY_LISTEN does not say
-	takeAuth0(opts, cfg, faults)
+	opts.Settings.HookURL, _ = sameMachine(cfg) // empty: FERRY_LISTEN is not an address for Kratos
+	addAuth0(opts, cfg, faults)
 	if !isFaulty(faults, "KRATOS_ADMIN_URL", "KRATOS_ADMIN_TOKEN", "KRATOS_PUBLIC_URL") && cfg.KratosAdminURL != "" {
 		opts.Kratos, _ = bulkKratos(cfg)
 	}
@@ -156,7 +151,7 @@ func take(opts *doctor.Options, cfg *config.Config, faults config.Faults) {
 	}
 }
 
-// checkRedis tries the Redis that serve would use.
+// checkRedis checks the Redis that serve would use.
 func checkRedis(ctx context.Context, cfg *config.Config) (refusal string, err error) {
 	redis, err := state.NewRedis(cfg.StateURL, cfg.StateKey, state.Options{})
 	if err != nil {
@@ -166,9 +161,9 @@ func checkRedis(ctx context.Context, cfg *config.Config) (refusal string, err er
 	return refusal, errors.Join(err, redis.Close())
 }
 
-// takeAuth0 makes the three that ask Auth0; the errors are settings that are missing,
-// which are told as such.
-func takeAuth0(opts *doctor.Options, cfg *config.Config, faults config.Faults) {
+// addAuth0 adds the clients of Auth0. Their errors are faults of settings, which are reported
+// anyway.
+func addAuth0(opts *doctor.Options, cfg *config.Config, faults config.Faults) {
 	if cfg.Auth0Domain == "" || isFaulty(faults, "AUTH0_DOMAIN", "AUTH0_BASE_URL") {
 		return
 	}
@@ -182,7 +177,7 @@ func takeAuth0(opts *doctor.Options, cfg *config.Config, faults config.Faults) {
 	}
 }
 
-// isFaulty reports whether one of the settings, named without their prefix, is.
+// isFaulty reports whether one of the settings has a fault. The names have no prefix.
 func isFaulty(faults config.Faults, names ...string) bool {
 	return slices.ContainsFunc(faults, func(fault config.Fault) bool {
 		return slices.Contains(names, strings.TrimPrefix(fault.Name, config.Prefix))
@@ -193,14 +188,14 @@ func (f *doctorFlags) examine(ctx context.Context, opts doctor.Options, stdin *o
 	cfg, err := readSettings(config.Serve)
 	var faults config.Faults
 	errors.As(err, &faults)
-	take(&opts, cfg, faults)
+	addSettings(&opts, cfg, faults)
 	var probe *doctor.Check
 	if f.probeUser != "" {
 		check := f.probe(ctx, cfg, len(faults) == 0, stdin, stderr)
 		probe = &check
 	}
 	if opts.Auth0 != nil && !f.noGrant {
-		fmt.Fprintln(stderr, "asking Auth0 for one grant, for a user that cannot exist: one failed login from this machine (--no-grant: none)")
+		fmt.Fprintln(stderr, "sending Auth0 one failed login from this machine, for a user that cannot exist; --no-grant disables it")
 	}
 	report := doctor.Examine(ctx, opts)
 	if probe != nil {
@@ -209,22 +204,16 @@ func (f *doctorFlags) examine(ctx context.Context, opts doctor.Options, stdin *o
 	if err := f.print(stdout, report, report.Print); err != nil {
 		return err
 	}
-	switch {
-	case err != nil:
-		return err
-	case report.Failed():
-		return errors.New("doctor: something is wrong, see above")
+	if err == nil && report.Failed() {
+		err = errors.New("doctor: a check failed, see above")
 	}
-	return nil
+	return err
 }
 
-// print writes for programs or for people.
-func (f *doctorFlags) print(stdout io.Writer, value any, words func(io.Writer) error) error {
+// print prints a value as JSON or as text.
+func (f *doctorFlags) print(stdout io.Writer, value any, text func(io.Writer) error) error {
 	if !f.json {
-		return words(stdout)
+		return text(stdout)
 	}
-	encoder := json.NewEncoder(stdout)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(value)
+	return printPlainJSON(stdout, value)
 }

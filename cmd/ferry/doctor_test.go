@@ -38,7 +38,7 @@ func runDoctor(t *testing.T, stdin string, args ...string) (status int, stdout, 
 		t.Fatal(err)
 	}
 	var out, words bytes.Buffer
-	cmd := doctorCommandFrom(input, &out, &words)
+	cmd := doctorCommand(input, &out, &words)
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	cmd.SetArgs(args)
 	err = cmd.ExecuteContext(t.Context())
@@ -77,10 +77,10 @@ func TestDoctorUsage(t *testing.T) {
 	withoutSettings(t)
 	for args, want := range map[string]string{
 		"now":                            "unknown command",
-		"--egress here":                  "--egress wants IP addresses",
+		"--egress here":                  "--egress needs IP addresses",
 		"--kratos-config /nowhere/there": "no such file",
 		"--grant":                        "unknown flag",
-		"--probe-user=":                  "--probe-user wants an identifier",
+		"--probe-user=":                  "--probe-user needs an identifier",
 		"why":                            "accepts 1 arg",
 		"why kim@example.org":            "FERRY_KRATOS_ADMIN_URL: is not set",
 	} {
@@ -152,7 +152,7 @@ func TestDoctorCommand(t *testing.T) {
 		t.Errorf("status %d, %s", status, stdout)
 	}
 	status, stdout, _ = runDoctor(t, "", "--no-grant", "--probe-user", "kim@example.org")
-	if status != exitFailed || !strings.Contains(stdout, "read password: there is none") || !strings.Contains(stdout, "kratos.pending") {
+	if status != exitFailed || !strings.Contains(stdout, "read password: no password was given") || !strings.Contains(stdout, "kratos.pending") {
 		t.Errorf("no password, and the other checks all the same: status %d, %s", status, stdout)
 	}
 	t.Setenv("FERRY_AUTH0_CLIENT_SECRET", "canary-wrong")
@@ -186,12 +186,12 @@ func TestDoctorWhyCommand(t *testing.T) {
 	sim, kratos, identity := doctorStage(t)
 	status, stdout, stderr := runDoctor(t, "", "why", "Kim@example.org")
 	if status != exitFailed || !strings.HasPrefix(stdout, "something may be in the way:\n\n1. hook_call (perhaps)\n") ||
-		!strings.Contains(stdout, "identifier_hash  unknown") || !strings.Contains(stdout, "not looked at:\n  kratos_config ") || !strings.Contains(stderr, "something is in the way") {
+		!strings.Contains(stdout, "identifier_hash  unknown") || !strings.Contains(stdout, "not looked at:\n  kratos_config ") || !strings.Contains(stderr, "the login may fail") {
 		t.Errorf("ferry is not running: status %d, %s%s", status, stdout, stderr)
 	}
 	t.Setenv("FERRY_LISTEN", "127.0.0.1:0") // does not say where Kratos reaches it
 	status, stdout, stderr = runDoctor(t, "", "why", "Kim@example.org")
-	if status != exitFailed || !strings.HasPrefix(stdout, "nothing found in what was looked at") || !strings.Contains(stderr, "not everything was looked at") {
+	if status != exitFailed || !strings.HasPrefix(stdout, "nothing found in what was looked at") || !strings.Contains(stderr, "not everything was checked") {
 		t.Errorf("not everything was looked at: status %d, %s%s", status, stdout, stderr)
 	}
 	key := strings.Repeat("log-hash-key", 3)

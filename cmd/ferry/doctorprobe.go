@@ -41,7 +41,7 @@ func (f *doctorFlags) probe(ctx context.Context, cfg *config.Config, usable bool
 	fmt.Fprintln(stderr, "this is a real login: it sends one request to Auth0, which counts it as an attempt of this person from this machine")
 	password, err := readPassword(stdin, stderr)
 	if err != nil {
-		return untried(fmt.Errorf("read password: %w", err), "type the person's password when asked for it, or give it to standard input as a line")
+		return untried(fmt.Errorf("read password: %w", err), "type the person's password at the prompt, or write it to standard input as one line")
 	}
 	var steps steps
 	hooks, err := newProbe(cfg, &steps)
@@ -113,7 +113,7 @@ func readPassword(stdin *os.File, stderr io.Writer) (secret.String, error) {
 		text = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
 	}
 	if text == "" {
-		return secret.String{}, errors.New("there is none")
+		return secret.String{}, errors.New("no password was given")
 	}
 	return secret.New(text), nil
 }

@@ -17,14 +17,14 @@ func doctorWhyCommand(stdout io.Writer) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "why IDENTIFIER",
 		Short: "Say why a person cannot log in.",
-		Long: "Says whether the next login of a person works, and if not, what is in the way, the likeliest first, each with\n" +
-			"the way out. The identifier is what the person types: an e-mail address, a username, a phone number.\n\n" +
-			"It looks at the person in Kratos; at kratos.yml, with --kratos-config; at the person at Auth0, with credentials\n" +
-			"for the Management API (scope read:users). It calls ferry's hook for somebody who does not exist. Where all of\n" +
-			"that is in order it asks Auth0 for one grant, for a user that cannot exist: one failed login from this machine\n" +
-			"(--no-grant: none). It changes nothing, and never tries a login of the person's.\n\n" +
-			"Exit status: 0: everything was looked at and nothing is in the way. 1: something is or may be in the way, or\n" +
-			"not everything was looked at. 2: wrong usage.",
+		Long: "Says whether the next login of a person works. If not, it lists the possible causes, most likely first, and how\n" +
+			"to fix each. The identifier is what the person types: an e-mail address, a username or a phone number.\n\n" +
+			"It checks the person in Kratos; kratos.yml, with --kratos-config; and the person at Auth0, with credentials for\n" +
+			"the Management API (scope read:users). It calls ferry's hook for a user that does not exist. If all of that is in\n" +
+			"order, it sends Auth0 one failed login for a user that cannot exist (not with --no-grant). It changes nothing and\n" +
+			"never tries to log the person in.\n\n" +
+			"Exit status: 0: everything was checked and the login works. 1: there is a possible cause, or not everything was\n" +
+			"checked. 2: wrong usage.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts, err := flags.options()
@@ -35,7 +35,7 @@ func doctorWhyCommand(stdout io.Writer) *cobra.Command {
 		},
 	}
 	flags.shared(cmd)
-	cmd.Flags().BoolVar(&flags.noGrant, "no-grant", false, "ask Auth0 for no grant: whether it answers ferry and takes its client is not looked at")
+	cmd.Flags().BoolVar(&flags.noGrant, "no-grant", false, "do not send the failed login; whether Auth0 accepts ferry's client is not checked")
 	return cmd
 }
 
@@ -44,7 +44,7 @@ func (f *doctorFlags) why(ctx context.Context, opts doctor.Options, identifier s
 	if err != nil {
 		return err
 	}
-	take(&opts, cfg, nil)
+	addSettings(&opts, cfg, nil)
 	if !cfg.LogHashKey.Empty() {
 		opts.HashIdentifier = func(identifier string) string { return hook.Hash(cfg.LogHashKey, identifier) }
 	}
@@ -56,7 +56,7 @@ func (f *doctorFlags) why(ctx context.Context, opts doctor.Options, identifier s
 	case findings.Good():
 		return nil
 	case findings.Verdict == doctor.NothingFound:
-		return errors.New("doctor why: nothing found, but not everything was looked at: see above")
+		return errors.New("doctor why: no cause found, but not everything was checked, see above")
 	}
-	return errors.New("doctor why: something is in the way: see above")
+	return errors.New("doctor why: the login may fail, see above")
 }

@@ -19,32 +19,33 @@ import (
 const (
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 10 * time.Second
-	// Kratos keeps idle connections for 90 s; closing first would cost it a retry.
+	// idleTimeout is longer than Kratos keeps idle connections (90 s). If ferry closed one
+	// first, Kratos would have to retry.
 	idleTimeout = 120 * time.Second
-	// What a login may take beyond waiting for Kratos and Auth0.
+	// slack is the time of a login besides waiting for Kratos and Auth0.
 	slack = 5 * time.Second
-	// What runs beside the listeners has this long to end once it is told to.
+	// endWait is how long Stop waits for the background functions.
 	endWait = 2 * time.Second
 )
 
-// server is ferry's two listeners and what runs beside them.
+// server is ferry's two listeners and its background functions.
 type server struct {
 	cfg        *config.Config
 	log        *zap.Logger
 	hooks      *http.Server
 	admin      *http.Server
-	background []func(context.Context) // run until stopped
-	drain      func(context.Context)   // what is still to be written
+	background []func(context.Context) // run until their context is done
+	drain      func(context.Context)   // writes the queued profiles
 	close      func() error
 
-	hooksAt string // where hooks listens
+	hooksAt string // address of the hooks listener
 	ready   atomic.Bool
 	failed  chan error
 	stop    context.CancelFunc
 	running sync.WaitGroup
 }
 
-// budget is the longest that one login may take.
+// budget is the maximum duration of one login.
 func (s *server) budget() time.Duration { return kratosTimeout + s.cfg.Auth0Timeout + slack }
 
 func (s *server) httpServer(handler http.Handler) *http.Server {
@@ -59,7 +60,7 @@ func (s *server) httpServer(handler http.Handler) *http.Server {
 	}
 }
 
-// Start listens, then serves. Where it fails, nothing is left running.
+// Start listens, then serves. If it fails, nothing is left running.
 func (s *server) Start(ctx context.Context) error {
 	hooks, err := net.Listen("tcp", s.cfg.Listen) //nolint:noctx // it returns at once
 	if err != nil {
@@ -95,9 +96,9 @@ func (s *server) serve(srv *http.Server, listener net.Listener) {
 	}
 }
 
-// Stop takes no new connections, lets the logins under way end, and returns within
-// the budget of one login and endWait, whatever hangs. Kratos sends again what found the door closed: none of
-// it reached Auth0. Twice is fine.
+// Stop closes the listeners, waits for the logins in flight, and returns within budget plus
+// endWait. Kratos retries calls that it could not deliver; they did not reach Auth0. Stop is
+// idempotent.
 func (s *server) Stop(ctx context.Context) {
 	s.ready.Store(false)
 	ctx, cancel := context.WithTimeout(ctx, s.budget())
@@ -105,7 +106,7 @@ func (s *server) Stop(ctx context.Context) {
 	s.log.Info("draining")
 	for _, srv := range []*http.Server{s.hooks, s.admin} {
 		if err := srv.Shutdown(ctx); err != nil {
-			s.log.Warn("cut off what did not end in time", zap.Error(errors.Join(err, srv.Close())))
+			s.log.Warn("closed connections that did not end in time", zap.Error(errors.Join(err, srv.Close())))
 		}
 	}
 	s.drain(ctx)
@@ -113,7 +114,7 @@ func (s *server) Stop(ctx context.Context) {
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWait)
 	defer cancel()
 	if !within(last, s.running.Wait) {
-		s.log.Warn("left behind what did not end in time")
+		s.log.Warn("background work did not end in time")
 	}
 	if err := s.close(); err != nil {
 		s.log.Warn("close the state", zap.Error(err))
@@ -121,7 +122,7 @@ func (s *server) Stop(ctx context.Context) {
 	s.log.Info("stopped")
 }
 
-// within calls wait, and reports whether it returned before ctx ended.
+// within calls wait and reports whether it returned before ctx was done.
 func within(ctx context.Context, wait func()) bool {
 	done := make(chan struct{})
 	go func() {
@@ -134,7 +135,7 @@ func within(ctx context.Context, wait func()) bool {
 	case <-ctx.Done():
 	}
 	select {
-	case <-done: // it had returned as well
+	case <-done: // both are done
 		return true
 	default:
 		return false

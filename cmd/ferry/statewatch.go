@@ -8,16 +8,16 @@ import (
 	"go.uber.org/zap"
 )
 
-// stateWatch tells whether Redis answers: each look is counted, and a change is logged
-// once. It is safe for concurrent use.
+// stateWatch counts the checks whether Redis answers, and logs each change once. It is safe for
+// concurrent use.
 type stateWatch struct {
 	log   *zap.Logger
 	up    prometheus.Gauge
 	looks *prometheus.CounterVec
 
 	mu    sync.Mutex
-	known bool // false until the first look
-	was   bool // up at the last one
+	known bool // false before the first check
+	was   bool // up at the last check
 }
 
 func newStateWatch(log *zap.Logger, metrics prometheus.Registerer) (*stateWatch, error) {
@@ -32,13 +32,13 @@ func newStateWatch(log *zap.Logger, metrics prometheus.Registerer) (*stateWatch,
 	}
 	for _, c := range []prometheus.Collector{w.up, w.looks} {
 		if err := metrics.Register(c); err != nil {
-			return nil, fmt.Errorf("register metrics of the state: %w", err)
+			return nil, fmt.Errorf("register state metrics: %w", err)
 		}
 	}
 	return w, nil
 }
 
-// beat takes the result of one look.
+// beat notes the result of one check.
 func (w *stateWatch) beat(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

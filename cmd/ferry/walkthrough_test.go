@@ -22,7 +22,7 @@ func TestWalkThrough(t *testing.T) {
 			continue
 		}
 		root := &cobra.Command{Use: "ferry"}
-		root.AddCommand(doctorCommand(io.Discard, io.Discard), recordCommand(io.Discard, io.Discard), replayCommand(io.Discard, io.Discard))
+		root.AddCommand(doctorCommand(nil, io.Discard, io.Discard), recordCommand(io.Discard, io.Discard), replayCommand(io.Discard, io.Discard))
 		cmd, args, err := root.Find(strings.Fields(command))
 		if err != nil || cmd == root {
 			t.Errorf("%s: no such command: %v", command, err)
