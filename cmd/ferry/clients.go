@@ -19,6 +19,7 @@ import (
 	"ferry/hook"
 	"ferry/kratos"
 	"ferry/mapping"
+	"ferry/recording"
 	"ferry/secret"
 	"ferry/state"
 	"ferry/transport"
@@ -159,6 +160,34 @@ func deliveries(s store) hook.Deliveries {
 		return redis
 	}
 	return nil
+}
+
+// newRecorder returns the recorder of hook calls, or nil if FERRY_RECORD_DIR is not set.
+func newRecorder(cfg *config.Config, hashKey secret.String, log *zap.Logger, metrics prometheus.Registerer) (*recording.Writer, error) {
+	if cfg.RecordDir == "" {
+		return nil, nil //nolint:nilnil // nil records nothing
+	}
+	if cfg.LogHashKey.Empty() {
+		log.Warn("FERRY_LOG_HASH_KEY is not set: the hashes in recordings cannot be compared with those of another run")
+	}
+	opts := recording.Options{
+		Dir: cfg.RecordDir, MaxBytes: int64(cfg.RecordMaxBytes), Keep: cfg.RecordKeep,
+		Hash: func(text string) string { return hook.Hash(hashKey, text) },
+		Log:  log, Metrics: metrics, Now: time.Now,
+	}
+	if cfg.RecordKey != "" {
+		key, err := recording.ParseKey(cfg.RecordKey)
+		if err != nil {
+			return nil, err
+		}
+		opts.Key = key
+	}
+	w, err := recording.New(opts)
+	if err != nil {
+		return nil, err
+	}
+	log.Info("recording hook calls", zap.String("directory", cfg.RecordDir), zap.Bool("sealing", opts.Key != nil))
+	return w, nil
 }
 
 // newMapper returns the mapper in FERRY_MAPPER, or the default one, for a schema.

@@ -85,14 +85,19 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts.Profiles, opts.Deliveries, opts.Recorder, opts.Log, opts.Metrics = store, deliveries(store), recorder.forHooks(), log, registry
+	background := []func(context.Context){auth0.Run, store.Run}
+	if recorder != nil {
+		opts.Recorder = recorder
+		background = append(background, recorder.Run)
+	}
+	opts.Profiles, opts.Deliveries, opts.Log, opts.Metrics = store, deliveries(store), log, registry
 	hooks, err := hook.New(opts)
 	if err != nil {
 		return nil, err
 	}
 	s := &server{
 		cfg: cfg, log: log, failed: make(chan error, 2),
-		background: []func(context.Context){auth0.Run, store.Run, recorder.Run}, drain: hooks.Drain, close: store.Close,
+		background: background, drain: hooks.Drain, close: store.Close,
 	}
 	operator, err := admin.Echo(admin.Options{Version: buildVersion(), Ready: s.ready.Load, Metrics: registry, Upstream: s.upstream})
 	if err != nil {
