@@ -39,20 +39,20 @@ func (s *Summary) Add(result Result) {
 
 // Print prints the counts that are not 0.
 func (s *Summary) Print(w io.Writer) {
-	print := func(n int, what string) {
+	count := func(n int, what string) {
 		if n > 0 {
 			_, _ = fmt.Fprintf(w, "%9d %s\n", n, what)
 		}
 	}
-	print(s.Same, "answered as recorded")
-	print(s.Differ, "answered differently")
-	print(s.Answered, "answered, with no recorded answer to compare")
-	print(s.Failed, "not answered")
-	print(s.Unreadable, "could not be read")
+	count(s.Same, "answered as recorded")
+	count(s.Differ, "answered differently")
+	count(s.Answered, "answered, with no recorded answer to compare")
+	count(s.Failed, "not answered")
+	count(s.Unreadable, "could not be read")
 	for _, reason := range slices.Sorted(maps.Keys(s.Skipped)) {
-		print(s.Skipped[reason], "skipped: "+reason)
+		count(s.Skipped[reason], "skipped: "+reason)
 	}
-	print(s.PassedOver, "files in folders have no calls")
+	count(s.PassedOver, "files in folders have no calls")
 }
 
 // Diff describes a result with both answers.

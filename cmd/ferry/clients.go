@@ -165,7 +165,7 @@ func deliveries(s store) hook.Deliveries {
 // newRecorder returns the recorder of hook calls, or nil if FERRY_RECORD_DIR is not set.
 func newRecorder(cfg *config.Config, hashKey secret.String, log *zap.Logger, metrics prometheus.Registerer) (*recording.Writer, error) {
 	if cfg.RecordDir == "" {
-		return nil, nil //nolint:nilnil // nil records nothing
+		return nil, nil
 	}
 	if cfg.LogHashKey.Empty() {
 		log.Warn("FERRY_LOG_HASH_KEY is not set: the hashes in recordings cannot be compared with those of another run")
