@@ -8,23 +8,22 @@ import (
 	"time"
 )
 
-// Account is one of the identities that a user has at Auth0: the primary one, or one
-// that was linked to it.
+// Account is one of the identities of a user at Auth0: the primary one, or a linked one.
 type Account struct {
 	// Provider is such as auth0 or google-oauth2.
 	Provider string
-	// UserID is the id at the provider, without the provider before it.
+	// UserID is the id at the provider, without the provider.
 	UserID string
-	// Connection is empty where it is not told.
+	// Connection is empty if unknown.
 	Connection string
 }
 
-// HasPassword reports whether the account is one of a database, or of a directory
-// that Auth0 asks for passwords.
+// HasPassword reports whether the account is in a database, or in a directory that
+// verifies passwords for Auth0.
 func (a Account) HasPassword() bool { return isDatabase(a.Provider) }
 
-// Subject is what the provider itself calls the user. Auth0 puts the connection before
-// the ids of enterprise connections.
+// Subject returns the user id of the provider. Auth0 prefixes the ids of enterprise
+// connections with the connection.
 func (a Account) Subject() string {
 	if a.Connection == "" {
 		return a.UserID
@@ -42,7 +41,7 @@ func (p Profile) HasPassword() bool {
 	return false
 }
 
-// accountOf is the account that a user id names by itself.
+// accountOf returns the account of a user id.
 func accountOf(subject string) Account {
 	provider, id, _ := strings.Cut(subject, "|")
 	return Account{Provider: provider, UserID: id}
@@ -83,16 +82,16 @@ func (p *Profile) listIdentities(fields map[string]any) any {
 	return list
 }
 
-// mostIdentities is far more than one user has.
+// mostIdentities bounds the index of an identity.
 const mostIdentities = 999
 
-// factorKeys are where user objects and the interchange format tell second factors.
+// factorKeys are the keys of second factors in user objects and the interchange format.
 func factorKeys() []string {
 	return []string{"multifactor", "guardian_authenticators", "guardian_enrollments", "authenticators", "mfa_factors"}
 }
 
-// factorsOf are the names of the second factors, as far as they have one. What is
-// there and is no list of names is a factor as well.
+// factorsOf returns the names of the second factors. A value that is not a list of names
+// counts as one factor.
 func factorsOf(claims map[string]any) []string {
 	var factors []string
 	for _, key := range factorKeys() {
@@ -112,7 +111,7 @@ func factorsOf(claims map[string]any) []string {
 			factors = append(factors, name)
 		}
 	}
-	// A job that exports single fields names them so: multifactor[0].
+	// An export of single fields has names such as multifactor[0].
 	for key, value := range claims {
 		list, _, isElement := strings.Cut(key, "[")
 		if isElement && !empty(value) && slices.Contains(factorKeys(), list) && !slices.Contains(factors, list) {
@@ -122,8 +121,8 @@ func factorsOf(claims map[string]any) []string {
 	return factors
 }
 
-// Time reads a date as user objects have it: RFC 3339, or an object {"$date": …} with
-// such a text or milliseconds since 1970.
+// Time reads a date of a user object: RFC 3339, or an object {"$date": …} with such a text
+// or milliseconds since 1970.
 func Time(value any) (time.Time, bool) {
 	switch value := value.(type) {
 	case string:

@@ -8,14 +8,13 @@ import (
 	"ferry/identifier"
 )
 
-// Default is a mapper without a program: it fills the traits that the schema has and
-// whose names say what they are, and lists of texts that are named so, such as emails,
-// with the one value that a profile has. Without a schema it makes the flat traits that
-// ferry's example schema has.
+// Default returns the built-in mapper. It fills the traits of the schema that have a known
+// name, such as email, and lists of texts, such as emails, with one value. Without a schema
+// it fills the traits of ferry's example schema.
 //
-// What Auth0 makes up is no fact and is left out: a name that is the e-mail address,
-// a nickname that is its local part, a picture of Gravatar's or of Auth0's letters.
-// Nothing of app_metadata or user_metadata becomes a trait.
+// It leaves out values that Auth0 generates: a name that is the e-mail address, a nickname
+// that is its local part, a picture of Gravatar or of letters. It does not use
+// app_metadata or user_metadata.
 func Default(schema *Schema) Mapper {
 	m := defaultMapper{}
 	traits := plainTraits()
@@ -47,19 +46,11 @@ func (m defaultMapper) Map(p Profile) (Identity, error) {
 		if value == "" {
 			continue
 		}
-		into := out.Traits
-		for _, name := range f.path[:len(f.path)-1] {
-			child, ok := into[name].(map[string]any)
-			if !ok {
-				child = map[string]any{}
-				into[name] = child
-			}
-			into = child
-		}
-		into[f.path[len(f.path)-1]] = value
+		var trait any = value
 		if f.list {
-			into[f.path[len(f.path)-1]] = []any{value}
+			trait = []any{value}
 		}
+		out.Traits = with(out.Traits, f.path, trait)
 	}
 	return out, nil
 }
@@ -72,8 +63,8 @@ func plainTraits() []Trait {
 	return traits
 }
 
-// claimFor says which claim a trait is, by its name and those of the objects it is
-// in: only objects that are about the person, for a company has a name as well.
+// claimFor returns the claim for a trait, by its name and those of the objects around it.
+// Only objects about the user count: a company has a name too.
 func claimFor(t Trait) (claim string, known bool) {
 	list := t.Type == "array" && t.Element == "string"
 	if t.Type != "" && t.Type != "string" && !list {
@@ -96,8 +87,8 @@ func claimFor(t Trait) (claim string, known bool) {
 	return claim, known
 }
 
-// listClaim says which claim a list of texts holds: identifiers and addresses alone,
-// of which Kratos' documentation has lists.
+// listClaim returns the claim for a list of texts. Only identifiers and addresses count, of
+// which Kratos' documentation has lists.
 func listClaim(name string) (claim string, known bool) {
 	for _, plural := range []string{"es", "s"} {
 		singular, isPlural := strings.CutSuffix(name, plural)
@@ -109,12 +100,12 @@ func listClaim(name string) (claim string, known bool) {
 	return "", false
 }
 
-// plain is a name without case, dashes and underscores: givenName is given_name.
+// plain returns a name in lower case, without dashes and underscores.
 func plain(name string) string {
 	return strings.NewReplacer("_", "", "-", "").Replace(strings.ToLower(name))
 }
 
-// personal are the names of objects that group a person's own traits.
+// personal returns the names of objects that group traits of the user.
 func personal() []string {
 	return []string{
 		"name", "names", "profile", "person", "personal", "personaldata", "personalinfo", "user", "userinfo", "me", "self",
@@ -123,7 +114,7 @@ func personal() []string {
 	}
 }
 
-// claims are the names of traits, as plain writes them, and the claims they are.
+// claims returns the claims by the plain names of traits.
 func claims() map[string]string {
 	names := map[string][]string{
 		claimEmail:    {"email", "mail", "emailaddress"},
@@ -151,7 +142,7 @@ func claims() map[string]string {
 	return out
 }
 
-// fact is a claim's text, or nothing where Auth0 made it up.
+// fact returns the text of a claim, or "" if Auth0 generated it.
 func fact(p Profile, claim string) string {
 	value := p.text(claim)
 	switch claim {
@@ -177,9 +168,9 @@ func fact(p Profile, claim string) string {
 	return value
 }
 
-// madeUp reports whether a name is one of the person's identifiers, or the local part
-// of the e-mail address. Databases keep addresses in lower case, so that is how Auth0
-// repeats them: Kim is a name even where the address is kim@.
+// madeUp reports whether a name is one of the user's identifiers, or the local part of the
+// e-mail address. Auth0 copies addresses in lower case: Kim is a name even if the address
+// is kim@.
 func madeUp(p Profile, name string) bool {
 	if email := p.text(claimEmail); isAddressOrLocal(name, email) || isAddressOrLocal(name, strings.ToLower(email)) {
 		return true
@@ -193,11 +184,11 @@ func isAddressOrLocal(name, address string) bool {
 	return name == address || name == local
 }
 
-// madeUpPicture reports whether a picture is Auth0's default: Gravatar's for the
-// e-mail address, or two letters on a colour, perhaps behind a cache of WordPress'.
+// madeUpPicture reports whether a picture is Auth0's default: a Gravatar for the e-mail
+// address, or two letters, possibly behind WordPress' cache.
 func madeUpPicture(address string) bool {
 	if strings.HasPrefix(address, "https://s.gravatar.com/") || strings.HasPrefix(address, "https://cdn.auth0.com/avatars/") {
-		return true // as nearly all of them are: they need no parsing
+		return true // the usual form
 	}
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" {

@@ -8,20 +8,20 @@ import (
 	"strings"
 )
 
-// Handle is a value of a person's traits that Kratos lets only one identity have: an
-// identifier of a credential, or an address for verification or recovery.
+// Handle is a value of a user's traits that is unique in Kratos: an identifier of a
+// credential, or an address for verification or recovery.
 type Handle struct {
-	// Value is as the traits have it; Kratos compares without case and blanks around.
+	// Value is as in the traits; Kratos compares it normalized.
 	Value string
-	// Password says that it is an identifier of the password credential.
+	// Password is true for an identifier of the password credential.
 	Password bool
-	// Via is email, sms or empty, where it is an address for verification or recovery.
+	// Via is email or sms for an address for verification or recovery; otherwise empty.
 	Via string
 }
 
-// Handles lists them, without repeats, in the order of the traits' paths. A list counts
-// element by element. What may be one by some branch of the schema is one; texts of
-// blanks alone are none, for Kratos refuses them.
+// Handles returns the handles among the traits, without duplicates, in the order of their
+// paths, and each element of a list. A value counts if it is a handle in any branch of the
+// schema. Blank texts do not count: Kratos refuses them.
 func (s *Schema) Handles(traits map[string]any) []Handle {
 	var found []Handle
 	s.leading.collect(traits, &found)
@@ -75,8 +75,8 @@ func (all nodes) add(value string, into *[]Handle) {
 	*into = append(*into, handle)
 }
 
-// names are those of the object, in their order. Where only some can lead to handles,
-// it is those, and the object need not have them.
+// names returns the names of the object in order, or, if it is known which of them can lead
+// to handles, those, even if the object does not have them.
 func (all nodes) names(object map[string]any) []string {
 	if len(all) == 1 && len(all[0].patterns) == 0 && len(all[0].others) == 0 {
 		return all[0].names
@@ -105,8 +105,8 @@ func (all nodes) ofProperty(name string) nodes {
 	return out
 }
 
-// ofElement is what holds of an element of a list. What the list itself is, its
-// elements are.
+// ofElement returns the nodes of an element of a list. If the list is a handle, so are its
+// elements.
 func (all nodes) ofElement(i int) nodes {
 	var out nodes
 	for _, f := range all {

@@ -7,28 +7,28 @@ import (
 	"ferry/identifier"
 )
 
-// Identity is what a mapper makes, in the shape of Kratos' OIDC mappers.
+// Identity is the result of a mapper, in the form of Kratos' OIDC mappers.
 type Identity struct {
 	Traits         map[string]any `json:"traits"`
 	MetadataPublic map[string]any `json:"metadata_public,omitempty"`
-	// MetadataAdmin is what the mapper itself put there; ferry's own part is below
-	// its key auth0, which no mapper writes.
+	// MetadataAdmin is the mapper's; ferry's own part, below auth0, is not in it.
 	MetadataAdmin map[string]any `json:"metadata_admin,omitempty"`
-	// VerifiedAddresses are those that the mapper says are verified. They count only
-	// where the profile says so too and its source is believed: see [Rules].
+	// VerifiedAddresses are verified according to the mapper. They count only if the
+	// profile says so too and its source is trusted: see [Rules].
 	VerifiedAddresses []Address `json:"verified_addresses,omitempty"`
-	// Notes say what of the mapper's answer is ignored. They hold no person's data.
+	// Notes say which parts of the mapper's result are ignored. They contain no personal
+	// data.
 	Notes []string `json:"-"`
 }
 
-// Address is where a person can be reached.
+// Address is an e-mail address or a phone number of a user.
 type Address struct {
 	Value string `json:"value"`
 	// Via is email or sms.
 	Via string `json:"via"`
 }
 
-// The ways to reach somebody, in Kratos' words.
+// The kinds of address, in Kratos' words.
 const (
 	ViaEmail = "email"
 	ViaSMS   = "sms"
@@ -45,34 +45,33 @@ func (a Address) Normalize() Address {
 	return a
 }
 
-// Mapper makes an identity of a profile. It is safe for concurrent use.
+// Mapper makes an identity from a profile. It is safe for concurrent use.
 type Mapper interface {
-	// Map changes nothing of the profile. The identity may share values with it.
+	// Map does not change the profile. The identity may share values with it.
 	Map(p Profile) (Identity, error)
 }
 
-// Policy says what becomes of a trait for which the profile has a value.
+// Policy says what happens to a trait for which the profile has a value.
 type Policy string
 
-// The policies. The zero value is Fill; a name that is none of them is Never.
+// The policies. The zero value is Fill; an unknown name is Never.
 const (
-	// Fill sets the trait where the identity has none, or an empty one.
+	// Fill sets the trait if the identity's is absent or empty.
 	Fill Policy = "fill"
-	// Overwrite sets it whatever the identity has.
+	// Overwrite always sets it.
 	Overwrite Policy = "overwrite"
-	// Never leaves it alone.
+	// Never keeps it.
 	Never Policy = "never"
 )
 
-// Rules are the operator's. None of them loosens what holds for identifiers and
+// Rules are set by the operator. They cannot loosen the protection of identifiers and
 // addresses.
 type Rules struct {
-	// ByTrait is by dotted path; a path stands for everything below it too. The
-	// longest that fits counts, and Fill where none does.
+	// ByTrait has policies by dotted path. A path includes everything below it; the longest
+	// match counts. The default is Fill.
 	ByTrait map[string]Policy
-	// TrustVerified says whether the source of the claims is believed when it says
-	// verified. The connection is empty where it is not known. Nil: databases are
-	// trusted, and nothing else.
+	// TrustVerified says whether addresses are trusted that the source of the claims calls
+	// verified. The connection is empty if unknown. Nil trusts databases only.
 	TrustVerified func(connection, provider string) bool
 }
 

@@ -16,30 +16,30 @@ import (
 	"ferry/strictjson"
 )
 
-// maxStack is how deep a mapper may call itself; a deeper one is an error.
+// maxStack bounds the depth of calls in a mapper.
 const maxStack = 500
 
-// maxTime is how long a mapper may take, some hundred microseconds as a rule: somebody
-// may be waiting to be logged in. One that loops cannot be ended: it is left behind,
-// and while maxLeft of them still run, no other begins.
+// maxTime bounds a run of a mapper, which usually takes some hundred microseconds: a user
+// may be waiting for the login. A run cannot be interrupted, so one that takes longer is
+// abandoned. While maxLeft abandoned runs are active, no other starts.
 const (
 	maxTime = 5 * time.Second
 	maxLeft = 4
 )
 
-// maxOutput is the most that a mapper may answer, in bytes.
+// maxOutput bounds the result of a mapper, in bytes.
 const maxOutput = 1 << 20
 
 // Jsonnet is a mapper in the convention of Kratos' OIDC mappers: the program reads
-// std.extVar('claims') and answers {identity: {traits, metadata_public,
+// std.extVar('claims') and returns {identity: {traits, metadata_public,
 // metadata_admin, verified_addresses}}; other keys are ignored, with a note. The claims
-// are those that Kratos gives, empty ones and false left out as it does; raw_claims has
-// everything, app_metadata and user_metadata too. std.extVar('identity') has empty
-// traits and metadata, as Kratos gives it for somebody who has no identity yet.
+// are those that Kratos passes, without empty values and false; raw_claims has all
+// claims, with app_metadata and user_metadata. std.extVar('identity') has empty traits
+// and metadata, as Kratos passes it for a user without an identity.
 //
-// The program is compiled once. It imports nothing, and what it traces is dropped. One
-// that does not end within five seconds is an error.
-// The name stands for it in errors. One that fails gives a [MapperError].
+// The program is compiled once. It cannot import files, and its traces are dropped. A run
+// longer than five seconds is an error. Errors contain name. A run that fails returns a
+// [MapperError].
 func Jsonnet(name, source string) (Mapper, error) {
 	node, err := jsonnet.SnippetToAST(name, source)
 	if err != nil {
@@ -57,7 +57,7 @@ type jsonnetMapper struct {
 	vms    sync.Pool // of *jsonnet.VM, which serve one call at a time
 
 	maxTime time.Duration
-	left    atomic.Int32 // of the calls that nobody waits for any more, those that run
+	left    atomic.Int32 // abandoned runs that are active
 }
 
 func newVM() *jsonnet.VM {
@@ -72,7 +72,7 @@ type noImporter struct{}
 
 // Import implements jsonnet.Importer.
 func (noImporter) Import(string, string) (jsonnet.Contents, string, error) {
-	return jsonnet.Contents{}, "", errors.New("a mapper imports nothing")
+	return jsonnet.Contents{}, "", errors.New("a mapper cannot import files")
 }
 
 // Map implements [Mapper].
@@ -96,11 +96,11 @@ func (m *jsonnetMapper) Map(p Profile) (Identity, error) {
 }
 
 var (
-	errClaims  = errors.New("the claims are no JSON")
-	errEndless = errors.New("it does not end in time")
+	errClaims  = errors.New("the claims are not valid JSON")
+	errEndless = errors.New("it did not finish in time")
 )
 
-// bounded runs the program, as long as it may take.
+// bounded runs the program for at most maxTime.
 func (m *jsonnetMapper) bounded(claims string) (text string, err error) {
 	if m.left.Load() >= maxLeft {
 		return "", errEndless
@@ -132,14 +132,14 @@ func (m *jsonnetMapper) run(claims string) (string, error) {
 	defer m.vms.Put(vm)
 	vm.ExtCode("claims", claims)
 	vm.ExtCode("identity", noIdentity)
-	defer vm.ExtReset() // a VM in the pool keeps nobody's claims
+	defer vm.ExtReset() // a VM in the pool must not keep claims
 	return vm.Evaluate(m.node)
 }
 
-// noIdentity is what Kratos tells a mapper about a person who has no identity yet.
+// noIdentity is the identity that Kratos passes for a user who has none.
 const noIdentity = `{"traits": {}, "metadata_public": {}, "metadata_admin": {}}`
 
-// The keys of what a mapper answers below identity.
+// The keys of identity in the result of a mapper.
 const (
 	keyTraits         = "traits"
 	keyMetadataPublic = "metadata_public"
@@ -147,21 +147,21 @@ const (
 	keyVerified       = "verified_addresses"
 )
 
-// parseOutput reads what a mapper answered. Its errors name no key and no value of
-// the answer: both may come from the person's data.
+// parseOutput reads the result of a mapper. Its errors contain no key and no value of it:
+// both may come from the user's data.
 func parseOutput(text []byte) (Identity, error) {
 	if len(text) > maxOutput {
-		return Identity{}, fmt.Errorf("it answered more than %d bytes", maxOutput)
+		return Identity{}, fmt.Errorf("the result has more than %d bytes", maxOutput)
 	}
-	// Kratos reads these answers with keys as they are: traits may differ in case.
+	// Kratos reads keys case-sensitively: traits may differ in case only.
 	read, err := strictjson.Value(text, "identity")
 	out, ok := read.(map[string]any)
 	if err != nil || !ok {
-		return Identity{}, errors.New("it answered no object")
+		return Identity{}, errors.New("the result is not an object")
 	}
 	fields, ok := out["identity"].(map[string]any)
 	if !ok {
-		return Identity{}, errors.New("it must answer {identity: {traits: {…}}}")
+		return Identity{}, errors.New("the result must be {identity: {traits: {…}}}")
 	}
 	identity, err := readIdentity(fields)
 	if err != nil {
@@ -171,8 +171,8 @@ func parseOutput(text []byte) (Identity, error) {
 	return identity, nil
 }
 
-// notesBeside are about keys beside identity, which Kratos ignores. Keys may come from
-// the person's data, so only those are named that belong elsewhere.
+// notesBeside returns notes about keys beside identity, which Kratos ignores. Keys may
+// come from the user's data, so a note names only those of identity.
 func notesBeside(out map[string]any) []string {
 	var notes []string
 	for _, name := range [...]string{keyTraits, keyMetadataPublic, keyMetadataAdmin, keyVerified} {
@@ -181,7 +181,7 @@ func notesBeside(out map[string]any) []string {
 		}
 	}
 	if len(out) > 1+len(notes) {
-		notes = append(notes, "the mapper answers keys beside identity, which are ignored")
+		notes = append(notes, "the mapper returns keys beside identity, which are ignored")
 	}
 	return notes
 }
@@ -196,10 +196,10 @@ func readIdentity(fields map[string]any) (Identity, error) {
 		case into != nil && value != nil:
 			object, ok := value.(map[string]any)
 			if !ok {
-				return Identity{}, fmt.Errorf("identity.%s is no object", name)
+				return Identity{}, fmt.Errorf("identity.%s is not an object", name)
 			}
 			*into = object
-		case into != nil: // null: as if it were not there
+		case into != nil: // null: as if absent
 		case name == keyVerified:
 			addresses, err := readAddresses(value)
 			if err != nil {
@@ -214,7 +214,7 @@ func readIdentity(fields map[string]any) (Identity, error) {
 		return Identity{}, errors.New("identity.traits is missing")
 	}
 	if _, ok := identity.MetadataAdmin[provenance.Key]; ok {
-		return Identity{}, errors.New("identity.metadata_admin.auth0 is ferry's own: take another key")
+		return Identity{}, errors.New("identity.metadata_admin.auth0 is reserved for ferry: use another key")
 	}
 	return identity, nil
 }
@@ -225,7 +225,7 @@ func readAddresses(value any) ([]Address, error) {
 	}
 	list, ok := value.([]any)
 	if !ok {
-		return nil, errors.New("identity.verified_addresses is no list")
+		return nil, errors.New("identity.verified_addresses is not a list")
 	}
 	var addresses []Address
 	for i, element := range list {

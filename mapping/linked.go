@@ -7,13 +7,13 @@ import (
 	"ferry/identifier"
 )
 
-// takeLinkedPassword reads how the account that holds the password calls its user, where
-// it is a linked one: the user object itself is about the primary account, which may have
-// another e-mail address. Auth0 takes the password with the account's own names only.
+// takeLinkedPassword reads the names of a linked account with the password: the user object
+// describes the primary account, which may have another e-mail address. Auth0 accepts the
+// password with the account's own names only.
 //
-// If the account verified an address of its own, that is the profile's address: whoever
-// types it proves with the password that it is theirs. What the primary account says
-// about verified addresses then no longer counts, because it has another source.
+// If the account verified an address of its own, that is the profile's address: the user
+// proves with the password that it is theirs. Verified addresses of the primary account
+// then do not count, because they have another source.
 func (p *Profile) takeLinkedPassword(identity, fields map[string]any) {
 	data, _ := identity["profileData"].(map[string]any)
 	for _, key := range []string{claimEmail, userUsername, claimPhone} {
@@ -33,8 +33,8 @@ func (p *Profile) takeLinkedPassword(identity, fields map[string]any) {
 	delete(fields, userPhoneTrue)
 }
 
-// Crosses reports whether Auth0 takes the password together with one of the identifiers,
-// as far as the profile tells.
+// Crosses reports whether Auth0 accepts the password with one of the identifiers, as far as
+// the profile shows.
 func (p Profile) Crosses(identifiers []string) bool {
 	return len(p.PasswordNames) == 0 || slices.ContainsFunc(p.PasswordNames, func(name string) bool {
 		return slices.ContainsFunc(identifiers, func(other string) bool { return sameName(name, other) })

@@ -152,17 +152,17 @@ func TestJsonnetFails(t *testing.T) {
 		"an endless answer":    {"local a = {x: a}; {identity: {traits: a}}", "mapper.jsonnet"},
 		"an endless list":      {"local f(x) = [f(x)]; {identity: {traits: {y: f(1)}}}", "mapper.jsonnet:1: max stack frames exceeded."},
 		"a huge answer":        {"local double(s, n) = if n == 0 then s else double(s + s, n - 1); {identity: {traits: {x: double('kim', 19)}}}", "more than 1048576 bytes"},
-		"an import":            {"import 'kim.libsonnet'", "mapper.jsonnet:1: a mapper imports nothing"},
-		"an import of a file":  {"{identity: {traits: {x: importstr '/etc/hostname'}}}", "mapper.jsonnet:1: a mapper imports nothing"},
+		"an import":            {"import 'kim.libsonnet'", "mapper.jsonnet:1: a mapper cannot import files"},
+		"an import of a file":  {"{identity: {traits: {x: importstr '/etc/hostname'}}}", "mapper.jsonnet:1: a mapper cannot import files"},
 		"another variable":     {"{identity: {traits: {x: std.extVar('session')}}}", "mapper.jsonnet:1: Undefined external variable: session"},
-		"no object":            {"'kim'", "it answered no object"},
-		"no identity":          {"{}", "it must answer {identity: {traits: {…}}}"},
-		"identity is a list":   {"{identity: []}", "it must answer {identity: {traits: {…}}}"},
+		"no object":            {"'kim'", "the result is not an object"},
+		"no identity":          {"{}", "the result must be {identity: {traits: {…}}}"},
+		"identity is a list":   {"{identity: []}", "the result must be {identity: {traits: {…}}}"},
 		"no traits":            {"{identity: {}}", "identity.traits is missing"},
-		"traits are a list":    {"{identity: {traits: ['kim']}}", "identity.traits is no object"},
-		"metadata is a text":   {"{identity: {traits: {}, metadata_public: 'kim'}}", "identity.metadata_public is no object"},
-		"ferry's own metadata": {"{identity: {traits: {}, metadata_admin: {auth0: {user_id: 'kim'}}}}", "metadata_admin.auth0 is ferry's own"},
-		"addresses are a text": {"{identity: {traits: {}, verified_addresses: 'kim'}}", "identity.verified_addresses is no list"},
+		"traits are a list":    {"{identity: {traits: ['kim']}}", "identity.traits is not an object"},
+		"metadata is a text":   {"{identity: {traits: {}, metadata_public: 'kim'}}", "identity.metadata_public is not an object"},
+		"ferry's own metadata": {"{identity: {traits: {}, metadata_admin: {auth0: {user_id: 'kim'}}}}", "metadata_admin.auth0 is reserved for ferry"},
+		"addresses are a text": {"{identity: {traits: {}, verified_addresses: 'kim'}}", "identity.verified_addresses is not a list"},
 		"an address is a text": {"{identity: {traits: {}, verified_addresses: ['kim']}}", "identity.verified_addresses[0] is not"},
 		"an unknown way":       {"{identity: {traits: {}, verified_addresses: [{value: 'kim', via: 'pigeon'}]}}", "identity.verified_addresses[0] is not"},
 		"a function":           {"function(x) x", "mapper.jsonnet"},
@@ -230,7 +230,7 @@ func TestMapperMessages(t *testing.T) {
 // TestJsonnetTakesWhatKratosTakes: keys that Kratos does not read are noted, and no
 // reason to refuse the answer.
 func TestJsonnetTakesWhatKratosTakes(t *testing.T) {
-	const beside = "the mapper answers keys beside identity, which are ignored"
+	const beside = "the mapper returns keys beside identity, which are ignored"
 	const within = "the mapper's identity has keys other than traits, metadata_public, metadata_admin and verified_addresses, which are ignored"
 	for name, c := range map[string]struct{ source, want, notes string }{
 		"identity alone":      {`{identity: {traits: {a: 1}}}`, `{"traits":{"a":1}}`, `null`},
@@ -344,7 +344,7 @@ func TestEndlessMapper(t *testing.T) {
 		{identity: {traits: {name: spin(if claims.sub == 'auth0|1' then 5000 else 0)}}}`), time.Nanosecond)
 	p := profile(t, `{"name":"Kim"}`)
 	for range 8 {
-		if _, err := m.Map(p); err == nil || err.Error() != "map with mapper.jsonnet: it does not end in time" {
+		if _, err := m.Map(p); err == nil || err.Error() != "map with mapper.jsonnet: it did not finish in time" {
 			t.Fatal(err)
 		}
 	}

@@ -12,26 +12,26 @@ import (
 	"github.com/google/go-jsonnet"
 )
 
-// MapperError is a Jsonnet mapper that failed.
+// MapperError is the failure of a Jsonnet mapper.
 type MapperError struct {
-	// Name and Line say where; a Line of 0 is not known.
+	// Name and Line are the place of the failure; Line is 0 if unknown.
 	Name string
 	Line int
-	// Message is what Jsonnet says. It may quote the person's data unless Public.
+	// Message is Jsonnet's message. It may contain personal data unless Public.
 	Message string
-	// Public says that the message does not depend on the person's data.
+	// Public is true if the message does not depend on the user's data.
 	Public bool
 }
 
-// Error holds the message only where it is public.
+// Error contains the message only if it is public.
 func (e *MapperError) Error() string {
 	if e.Public {
 		return e.Detail()
 	}
-	return e.place() + ": failed; the message is withheld, for it may quote the person's data: run ferry map with this user to see it"
+	return e.place() + ": failed; the message is withheld because it may contain personal data: run ferry map with this user to see it"
 }
 
-// Detail is the error with its message, whatever that quotes.
+// Detail returns the error with its message, which may contain personal data.
 func (e *MapperError) Detail() string { return e.place() + ": " + e.Message }
 
 func (e *MapperError) place() string {
@@ -41,10 +41,10 @@ func (e *MapperError) place() string {
 	return fmt.Sprintf("%s:%d", e.Name, e.Line)
 }
 
-// mostMessage is how much of a message is kept, in bytes.
+// mostMessage bounds a message, in bytes.
 const mostMessage = 500
 
-// fault reads what Jsonnet says: the innermost line of the program's own, and why.
+// fault reads an error of Jsonnet: the innermost line of the program, and the message.
 func (m *jsonnetMapper) fault(err error) *MapperError {
 	e := &MapperError{Name: m.name, Message: err.Error()}
 	if errors.Is(err, errEndless) {
@@ -68,9 +68,9 @@ func (m *jsonnetMapper) fault(err error) *MapperError {
 	return e
 }
 
-// isPublic reports whether the message of a failure does not depend on the person's
-// data: the program says the same of somebody whose every value is another one, and
-// names no key that only the data has.
+// isPublic reports whether the message does not depend on the user's data: the program
+// fails with the same message if every value is another one, and the message contains no
+// key that only the data has.
 func (m *jsonnetMapper) isPublic(e *MapperError, claims map[string]any) bool {
 	for key := range dataKeys(claims, nil) {
 		if strings.Contains(e.Message, key) && !strings.Contains(m.source, key) && !slices.Contains(userFields(), key) {
@@ -86,7 +86,7 @@ func (m *jsonnetMapper) isPublic(e *MapperError, claims map[string]any) bool {
 	return err != nil && m.fault(err).Message == e.Message
 }
 
-// dataKeys are the keys of all objects in the value.
+// dataKeys returns the keys of all objects in the value.
 func dataKeys(value any, into map[string]bool) map[string]bool {
 	if into == nil {
 		into = map[string]bool{}
@@ -105,8 +105,8 @@ func dataKeys(value any, into map[string]bool) map[string]bool {
 	return into
 }
 
-// anotherValue is of the same shape, so that a program does the same with it, but every
-// text, number and truth in it is another one, and every list is longer.
+// anotherValue returns a value of the same shape, in which every text, number and boolean
+// is another one, and every list is longer.
 func anotherValue(value any) any {
 	switch value := value.(type) {
 	case string:
@@ -148,7 +148,7 @@ func digits(number string) string {
 	}, number)
 }
 
-// anotherRune keeps blanks and ASCII's punctuation, by which programs take texts apart.
+// anotherRune keeps spaces and ASCII punctuation, at which programs split texts.
 func anotherRune(r rune) rune {
 	switch {
 	case r == 'z', r == 'Z', r == '9':

@@ -16,8 +16,8 @@ import (
 type Current struct {
 	Traits                        map[string]any
 	MetadataPublic, MetadataAdmin map[string]any
-	// Addresses are the verifiable ones in the order of that read, which is not the
-	// order of any other.
+	// Addresses are the verifiable ones, in the order of that read; other reads may have
+	// another order.
 	Addresses []CurrentAddress
 }
 
@@ -27,36 +27,34 @@ type CurrentAddress struct {
 	Verified   bool
 }
 
-// Result is what a merge found.
+// Result is the result of a merge.
 type Result struct {
-	// Ops are the changes; none: there is nothing to write.
+	// Ops are the changes; empty: there is nothing to write.
 	Ops []jsonpatch.Op
-	// Dropped are the traits, by dotted path, that the schema refuses with the value
-	// that the mapper made.
+	// Dropped are the traits, by dotted path, whose mapped values the schema refuses.
 	Dropped []string
-	// Unverified are the identifiers and addresses among the traits that are left
-	// empty, because Auth0 did not verify the value or is not believed.
+	// Unverified are the identifiers and addresses among the traits that stay empty,
+	// because Auth0 did not verify the value or is not trusted.
 	Unverified []string
-	// Unmarked are verified addresses that the identity has only once Ops are
-	// applied: Kratos makes them of the traits. A merge with what it answers marks them.
+	// Unmarked are verified addresses that Kratos creates from the traits when Ops are
+	// applied. A merge with the identity afterwards marks them.
 	Unmarked []Address
 }
 
-// Merge computes what to change on an identity so that it has what the mapper made of
-// the profile, as far as the rules let it. Nothing is removed, no credential touched,
+// Merge computes what to change in an identity so that it has the result of the mapper,
+// as far as the rules allow. It removes nothing, changes no credential,
 // and the binding never changes.
 //
 //   - Traits follow the rules' policies. Those that are identifiers or addresses are
-//     filled only with what is verified and trusted, and never overwritten. The
-//     result satisfies the schema: what does not is dropped, trait by trait.
-//   - The mapper's metadata is written over what is there, key by key; other keys stay.
+//     filled only with verified, trusted values, and never overwritten. The result
+//     satisfies the schema: traits that do not are dropped.
+//   - The mapper's metadata is merged key by key; other keys stay.
 //   - Auth0's metadata and the caller's notes are written into metadata_admin.auth0: see
 //     [provenance.Update].
-//   - Addresses are marked as verified, never the reverse, where mapper, profile and
-//     rules agree.
+//   - Addresses are marked as verified, never as unverified, if mapper, profile and rules
+//     agree.
 //
-// Without a schema (nil) no trait is changed, because nothing tells identifiers from
-// other traits; metadata, notes and addresses are as above.
+// Without a schema (nil) no trait is changed, because identifiers are unknown; metadata, notes and addresses are as above.
 //
 // An [InvalidError] means that the identity's own traits do not satisfy the schema, so
 // that Kratos would refuse any change. Arguments are not changed; the operations share
@@ -96,7 +94,7 @@ type merger struct {
 	result   Result
 }
 
-// proposal is a trait that the policies let be set.
+// proposal is a trait that the policies allow to set.
 type proposal struct {
 	path  []string
 	value any
@@ -104,7 +102,7 @@ type proposal struct {
 
 func (p proposal) name() string { return strings.Join(p.path, ".") }
 
-// traits are the current ones with every proposal that the schema lets in.
+// traits returns the current traits with every proposal that the schema accepts.
 func (m *merger) traits(mapped map[string]any) (map[string]any, error) {
 	if m.schema == nil {
 		return m.current.Traits, nil
@@ -128,7 +126,7 @@ func (m *merger) traits(mapped map[string]any) (map[string]any, error) {
 	return m.apply(kept), nil
 }
 
-// leaves are the values of an object that say something, in the order of their paths.
+// leaves returns the values of an object that are not empty, in the order of their paths.
 func leaves(path []string, object map[string]any) []proposal {
 	var out []proposal
 	for _, name := range slices.Sorted(maps.Keys(object)) {
@@ -163,8 +161,8 @@ func (m *merger) wanted(p proposal) bool {
 	return true
 }
 
-// lookup finds the value at a path; nil where there is none. It is not reachable
-// where something that is no object stands in between.
+// lookup finds the value at a path; nil if there is none. It is not reachable if a value
+// on the path is not an object.
 func lookup(object map[string]any, path []string) (value any, reachable bool) {
 	value = object
 	for _, name := range path {
@@ -185,8 +183,8 @@ func (m *merger) apply(proposals []proposal) map[string]any {
 	return out
 }
 
-// fit keeps as many proposals as the schema lets stand together. It tries those it
-// refused again beside what it kept, so that a second merge finds nothing new.
+// fit keeps as many proposals as the schema accepts together. It tries refused ones again
+// with those it kept, so that a second merge finds nothing new.
 func (m *merger) fit(proposals []proposal) ([]proposal, error) {
 	var kept []proposal
 	for rest := proposals; ; {
@@ -202,8 +200,8 @@ func (m *merger) fit(proposals []proposal) ([]proposal, error) {
 	return kept, m.check(m.apply(kept))
 }
 
-// check validates traits. Phone numbers that the identity has already are Kratos' to
-// judge: its numbering plans may be of another release.
+// check validates traits. It accepts phone numbers that the identity already has: Kratos'
+// numbering plans may be of another release.
 func (m *merger) check(traits map[string]any) error {
 	err := m.schema.Validate(traits)
 	if err == nil {
@@ -219,8 +217,8 @@ func (m *merger) check(traits map[string]any) error {
 	return err
 }
 
-// fitBeside takes all proposals, or all but one, or those that add no fault to what
-// is there: first the ones within one object together, then each alone.
+// fitBeside takes all proposals, or all but one, or those that add no violation: first
+// those within one object together, then each alone.
 func (m *merger) fitBeside(kept, proposals []proposal) []proposal {
 	beside := func(more []proposal) []string { return m.faults(slices.Concat(kept, more)) }
 	if len(beside(proposals)) == 0 {
@@ -273,7 +271,7 @@ func (m *merger) faults(proposals []proposal) []string {
 	return out
 }
 
-// verify marks the addresses that are believed to be verified, where they are now.
+// verify marks trusted addresses as verified, at their current index.
 func (m *merger) verify(trusted []Address) []jsonpatch.Op {
 	var ops []jsonpatch.Op
 	for _, address := range trusted {
@@ -297,7 +295,7 @@ func (m *merger) verify(trusted []Address) []jsonpatch.Op {
 	return ops
 }
 
-// makes reports whether one of the traits to be filled is the address.
+// makes reports whether one of the filled traits is the address.
 func (m *merger) makes(address Address) bool {
 	return slices.ContainsFunc(m.filled, func(p proposal) bool {
 		isProtected, _ := m.schema.protected(p.path)

@@ -12,9 +12,9 @@ const formatPhone = "tel"
 // rulePhone is how a violation says that a value is not one.
 const rulePhone = "is not of the format " + formatPhone
 
-// WithoutPhones is a copy of the traits without the phone numbers for which err, an error
-// of Validate, says that Kratos refuses them, and the paths of those. Numbers that keep
-// says to keep stay.
+// WithoutPhones returns a copy of the traits without the phone numbers that Kratos refuses
+// according to err, an error of Validate, and the paths of those. Numbers for which keep
+// reports true stay.
 func (s *Schema) WithoutPhones(traits map[string]any, err error, keep func(number string) bool) (rest map[string]any, left []string) {
 	var invalid *InvalidError
 	if !errors.As(err, &invalid) {
@@ -26,20 +26,13 @@ func (s *Schema) WithoutPhones(traits map[string]any, err error, keep func(numbe
 			continue
 		}
 		path := v.Path[1:]
-		if number, isText := at(rest, path).(string); isText && !keep(number) {
+		value, _ := lookup(rest, path)
+		if number, isText := value.(string); isText && !keep(number) {
 			rest = without(rest, path)
 			left = append(left, strings.Join(v.Path, "."))
 		}
 	}
 	return rest, left
-}
-
-// at is the value of a path through objects; nil where there is none.
-func at(object map[string]any, path []string) any {
-	for _, name := range path[:len(path)-1] {
-		object, _ = object[name].(map[string]any)
-	}
-	return object[path[len(path)-1]]
 }
 
 // without is a copy of the object without the value of a path.

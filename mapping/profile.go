@@ -1,9 +1,9 @@
-// Package mapping makes an Auth0 profile a Kratos identity, and computes what to
-// change on an identity that exists. Its functions are pure: they read no file,
-// ask nobody and log nothing, and none of their errors holds a value of a person's.
+// Package mapping makes a Kratos identity from an Auth0 profile, and computes what to
+// change in an existing identity. Its functions do no I/O and log nothing, and their
+// errors contain no personal data.
 //
-// Rule of the house: a trait that is an identifier, or an address for recovery or
-// verification, is filled only from what Auth0 verified, and never overwritten.
+// A trait that is an identifier, or an address for recovery or verification, is filled
+// only with a value that Auth0 verified, and never overwritten.
 package mapping
 
 import (
@@ -17,49 +17,48 @@ import (
 	"ferry/strictjson"
 )
 
-// Profile is what Auth0 says of a user.
+// Profile is what Auth0 knows about a user.
 type Profile struct {
 	// UserID is the subject, such as auth0|63d17c4a9d503d76c056c160, byte for byte.
 	UserID string
-	// UserIDs are the ids of the user and of every linked one, UserID first. From
-	// claims they are UserID alone: a token does not tell what is linked.
+	// UserIDs are the ids of the user and of every linked one, UserID first. From claims
+	// it has UserID only: a token does not list linked users.
 	UserIDs []string
-	// Connection is that of the identity which holds the password; empty: not known,
-	// or there is none.
+	// Connection is that of the Auth0 identity with the password; empty: unknown, or no
+	// password.
 	Connection string
-	// Provider is that identity's provider, such as auth0; of a user without a
-	// password, the primary identity's.
+	// Provider is the provider of that identity, such as auth0; without a password, that
+	// of the primary identity.
 	Provider string
-	// Source is the identity that the claims are about: the primary one, which need
-	// not be the one with the password, unless OwnEmail. Whether verified is believed
-	// depends on it.
+	// Source is the Auth0 identity that the claims describe: the primary one, or, with
+	// OwnEmail, the one with the password. Whether verified addresses are trusted depends
+	// on it.
 	Source Source
-	// PasswordNames are the e-mail address, username and number with which Auth0 takes the
-	// password, where a linked account holds it; none where that is not told.
+	// PasswordNames are the e-mail address, username and number with which Auth0 accepts the
+	// password, if a linked account has it; empty if unknown.
 	PasswordNames []string
-	// OwnEmail says that the e-mail address is that of the linked account with the
-	// password, which verified it, and not that of the primary one.
+	// OwnEmail is true if the e-mail address is that of the linked account with the
+	// password, where it is verified, and not that of the primary one.
 	OwnEmail bool
 	// Claims are named as OpenID Connect names them; others keep their own names.
 	Claims map[string]any
-	// AppMetadata is written by the tenant; nil: not told.
+	// AppMetadata is written by the tenant; nil: unknown.
 	AppMetadata map[string]any
-	// UserMetadata may be written by the user, so it is never trusted; nil: not told.
+	// UserMetadata may be written by the user, so it is never trusted; nil: unknown.
 	UserMetadata map[string]any
-	// Blocked is true of a user that Auth0 lets no longer in.
+	// Blocked is true if the user is blocked at Auth0.
 	Blocked bool
-	// Accounts are the identities that the user has at Auth0, in Auth0's order;
-	// none from claims, which do not tell.
+	// Accounts are the user's identities at Auth0, in Auth0's order; empty from claims.
 	Accounts []Account
-	// Factors are the second factors that the user enrolled, as far as Auth0 tells.
+	// Factors are the enrolled second factors, as far as Auth0 reports them.
 	Factors []string
 }
 
 // Source names where claims come from.
 type Source struct {
-	// Connection is empty where it is not known.
+	// Connection is empty if unknown.
 	Connection string
-	// Provider is what stands before the bar of the user id.
+	// Provider is the part of the user id before the bar.
 	Provider string
 }
 
@@ -92,14 +91,13 @@ const (
 	titleConnection  = "Connection" // of the User Import/Export Extension
 )
 
-// FromClaims reads the claims of an ID token or of /userinfo. There must be a sub.
-// The claims are not changed, and not copied deeply: nor may the caller change them.
-//
-// Claims do not name the connection: a caller that knows it sets Connection.
+// FromClaims reads the claims of an ID token or of /userinfo; sub is required. The profile
+// shares values with the claims. Claims do not contain the connection: a caller that
+// knows it sets Connection.
 func FromClaims(claims map[string]any) (Profile, error) {
 	subject, _ := claims[claimSubject].(string)
 	if subject == "" {
-		return Profile{}, errors.New("read claims: there is no sub")
+		return Profile{}, errors.New("read claims: sub is missing")
 	}
 	p := Profile{
 		UserID:   subject,
@@ -112,8 +110,7 @@ func FromClaims(claims map[string]any) (Profile, error) {
 	return p, nil
 }
 
-// ReadClaims is FromClaims for their text. Numbers are kept as json.Number, digit for
-// digit, beyond what a float64 holds too.
+// ReadClaims is FromClaims for JSON text. Numbers are json.Number, digit for digit.
 func ReadClaims(text []byte) (Profile, error) {
 	read, err := strictjson.Value(text, keyAppMetadata, keyUserMetadata)
 	if err != nil {
@@ -121,16 +118,16 @@ func ReadClaims(text []byte) (Profile, error) {
 	}
 	claims, ok := read.(map[string]any)
 	if !ok {
-		return Profile{}, errors.New("read claims: they are no object")
+		return Profile{}, errors.New("read claims: not an object")
 	}
 	return FromClaims(claims)
 }
 
-// takeMetadata moves what is not a claim out of the claims.
+// takeMetadata moves everything that is not a claim out of the claims.
 func (p *Profile) takeMetadata() {
 	p.AppMetadata, _ = p.Claims[keyAppMetadata].(map[string]any)
 	if _, noted := p.AppMetadata[keyWriteBack]; noted {
-		p.AppMetadata = maps.Clone(p.AppMetadata) // it is the caller's
+		p.AppMetadata = maps.Clone(p.AppMetadata) // the map belongs to the caller
 		delete(p.AppMetadata, keyWriteBack)
 	}
 	p.UserMetadata, _ = p.Claims[keyUserMetadata].(map[string]any)
@@ -169,14 +166,14 @@ func FromUser(user []byte) (Profile, error) {
 	}
 	fields, ok := read.(map[string]any)
 	if !ok {
-		return Profile{}, errors.New("read user: it is no object")
+		return Profile{}, errors.New("read user: not an object")
 	}
 	if fields[keyUserID] == nil {
 		renameFields(fields)
 	}
 	id, _ := fields[keyUserID].(string)
 	if id == "" {
-		return Profile{}, errors.New("read user: there is no user_id")
+		return Profile{}, errors.New("read user: user_id is missing")
 	}
 	if !IsUserID(id) {
 		return Profile{}, errors.New("read user: user_id is not of the form provider|id")
@@ -229,7 +226,7 @@ func (p *Profile) takeIdentities(fields map[string]any) error {
 	}
 	identities, ok := list.([]any)
 	if !ok {
-		return errors.New("identities is no list")
+		return errors.New("identities is not a list")
 	}
 	var holder map[string]any // of the password: the first with a database
 	for i, element := range identities {

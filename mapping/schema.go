@@ -23,9 +23,9 @@ type Schema struct {
 // location names the schema where it has no $id; references are relative to it.
 const location = "identity:///identity.schema.json"
 
-// ParseSchema reads an identity schema: draft-07, which is also meant where $schema
-// is absent, 2019-09 or 2020-12, with Kratos' keyword ory.sh/kratos. Formats are
-// asserted, as Kratos does. Nothing is fetched: a $ref out of the schema is an error.
+// ParseSchema reads an identity schema: draft-07 (the default), 2019-09 or 2020-12, with
+// Kratos' keyword ory.sh/kratos. It asserts formats, as Kratos does. It fetches nothing:
+// a $ref to another document is an error.
 func ParseSchema(text []byte) (*Schema, error) {
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
@@ -60,7 +60,7 @@ func ParseSchema(text []byte) (*Schema, error) {
 type noLoader struct{}
 
 func (noLoader) Load(string) (any, error) {
-	return nil, errors.New("it lies outside of the schema, and nothing is fetched")
+	return nil, errors.New("it is outside the schema, and ferry fetches nothing")
 }
 
 // Traits are the leaves of the schema's traits, in the order of their paths.
@@ -87,10 +87,10 @@ func (s *Schema) Validate(traits map[string]any) error {
 	return &InvalidError{Violations: slices.CompactFunc(found, func(a, b Violation) bool { return a.String() == b.String() })}
 }
 
-// InvalidError lists everything in which traits do not satisfy their schema.
+// InvalidError lists every violation of a schema by traits.
 type InvalidError struct{ Violations []Violation }
 
-// Error names paths and rules, and no value.
+// Error contains paths and rules, but no values.
 func (e *InvalidError) Error() string {
 	lines := make([]string, len(e.Violations))
 	for i, v := range e.Violations {
@@ -99,11 +99,11 @@ func (e *InvalidError) Error() string {
 	return "not valid by the identity schema: " + strings.Join(lines, "; ")
 }
 
-// Violation is one rule of the schema that one place of the traits breaks.
+// Violation is a rule of the schema that the traits break at one path.
 type Violation struct {
-	// Path leads to the place, or to what is missing; it begins with traits.
+	// Path is the path of the value, or of the missing one; it begins with traits.
 	Path []string
-	// Rule says what is wrong, without the value.
+	// Rule describes the violation, without the value.
 	Rule string
 }
 
@@ -115,7 +115,7 @@ func (v Violation) String() string {
 	return strings.Join(v.Path, ".") + " " + v.Rule
 }
 
-// collect descends to the faults that have no cause of their own.
+// collect appends the errors that have no further cause.
 func collect(e *jsonschema.ValidationError, found *[]Violation) {
 	if len(e.Causes) > 0 {
 		for _, cause := range e.Causes {
@@ -142,9 +142,9 @@ func collect(e *jsonschema.ValidationError, found *[]Violation) {
 	case *kind.Format:
 		*found = append(*found, Violation{at, "is not of the format " + k.Want})
 	case *kind.MinLength:
-		*found = append(*found, Violation{at, fmt.Sprintf("has %d characters, %d are the fewest", k.Got, k.Want)})
+		*found = append(*found, Violation{at, fmt.Sprintf("has %d characters, fewer than %d", k.Got, k.Want)})
 	case *kind.MaxLength:
-		*found = append(*found, Violation{at, fmt.Sprintf("has %d characters, %d are the most", k.Got, k.Want)})
+		*found = append(*found, Violation{at, fmt.Sprintf("has %d characters, more than %d", k.Got, k.Want)})
 	default:
 		*found = append(*found, Violation{at, "does not satisfy " + keyword(e.ErrorKind)})
 	}

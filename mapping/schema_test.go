@@ -101,10 +101,10 @@ func TestValidate(t *testing.T) {
 		"no country":        {`{"phone":"015112345678"}`, "traits.phone is not of the format tel"},
 		"a word":            {`{"phone":"+secret12345"}`, "traits.phone is not of the format tel"},
 		"a number":          {`{"nickname":17}`, "traits.nickname is number, not string"},
-		"too short":         {`{"nickname":"s"}`, "traits.nickname has 1 characters, 2 are the fewest"},
+		"too short":         {`{"nickname":"s"}`, "traits.nickname has 1 characters, fewer than 2"},
 		"unknown":           {`{"x":"secret"}`, "traits.x is not known to the schema"},
 		"unknown, nested":   {`{"name":{"x":"secret"}}`, "traits.name.x is not known to the schema"},
-		"several":           {`{"email":"secret","nickname":"s"}`, "traits.email is not of the format email; traits.nickname has 1 characters, 2 are the fewest"},
+		"several":           {`{"email":"secret","nickname":"s"}`, "traits.email is not of the format email; traits.nickname has 1 characters, fewer than 2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := person(t).Validate(object(t, c.traits))

@@ -42,7 +42,7 @@ func TestMap(t *testing.T) {
 		"the binding":          {args: "--user user.json", stdout: `"user_ids": [`, stderr: "not validated"},
 		"standard input":       {args: "--user -", stdin: mapUserJSON, stdout: `"user_id": "auth0|1"`, stderr: "not validated"},
 		"a mapper":             {args: "--mapper mapper.jsonnet --schema schema.json --user user.json", stdout: `"plan": "pro"`, stderr: "valid by schema.json\n"},
-		"not valid":            {args: "--schema schema.json --user user.json", status: exitFailed, stdout: `"nickname": "kimmy"`, stderr: "traits.nickname has 5 characters, 4 are the most\n"},
+		"not valid":            {args: "--schema schema.json --user user.json", status: exitFailed, stdout: `"nickname": "kimmy"`, stderr: "traits.nickname has 5 characters, more than 4\n"},
 		"says what is no fact": {args: "--schema schema.json --user user.json", status: exitFailed, stderr: "traits.username is an unverified identifier or address: a login never fills it\n"},
 		"no user":              {args: "--schema schema.json", status: exitUsage, stderr: "give the user's file"},
 		"no such file":         {args: "--user nobody.json", status: exitUsage, stderr: "nobody.json"},
