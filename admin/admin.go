@@ -1,4 +1,4 @@
-// Package admin is the operator's listener: health, version and metrics, under
+// Package admin is the admin listener: health, version and metrics, under
 // Ory's names. Nothing it shows names a person or holds a secret.
 package admin
 

@@ -309,7 +309,7 @@ func brokenSetUps() map[string]struct {
 			func(u *setup) { u.edit(u.ferry.HooksURL(), "http://"+closedPort(u.t)) },
 			wrong{"hook.round_trip", doctor.Fail, "nothing listens", "ferry serve"},
 		},
-		"the operator's listener": {
+		"the admin listener": {
 			func(u *setup) { u.edit(u.ferry.HooksURL(), u.ferry.AdminURL()) },
 			wrong{"hook.round_trip", doctor.Fail, "(404)", "FERRY_ADMIN_LISTEN"},
 		},

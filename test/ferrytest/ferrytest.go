@@ -85,7 +85,7 @@ func (f *Ferry) listens() bool {
 // HooksURL is where Kratos is to call, without a path.
 func (f *Ferry) HooksURL() string { return f.hooks }
 
-// AdminURL is the operator's listener, without a path.
+// AdminURL is the admin listener, without a path.
 func (f *Ferry) AdminURL() string { return f.admin }
 
 // Logs is everything ferry has printed so far.
