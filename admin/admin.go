@@ -1,5 +1,5 @@
-// Package admin is the admin listener: health, version and metrics, under
-// Ory's names. Nothing it shows names a person or holds a secret.
+// Package admin serves the admin listener: health, version and metrics, under Ory's
+// names. Its answers contain no user data and no secrets.
 package admin
 
 import (
@@ -11,35 +11,35 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Options are what the listener shows. Every field is required.
+// Options configure the listener. Every field is required.
 type Options struct {
-	// Version of this ferry.
+	// Version is ferry's version.
 	Version string
-	// Ready reports whether ferry takes logins. It says nothing of Auth0 or Kratos:
-	// restarting ferry mends neither.
+	// Ready reports whether ferry takes logins. It must not depend on Auth0 or Kratos,
+	// because restarting ferry fixes neither.
 	Ready func() bool
-	// Metrics are gathered for Prometheus.
+	// Metrics provides the metrics.
 	Metrics prometheus.Gatherer
-	// Upstream says where passwords go.
+	// Upstream returns where ferry sends passwords.
 	Upstream func() Upstream
 }
 
-// Upstream is where the passwords that this ferry is asked about go. `ferry replay`
-// asks before it makes calls again.
+// Upstream is where ferry sends the passwords of its callers. `ferry replay` asks for it
+// before it repeats calls.
 type Upstream struct {
-	// Loopback: to this machine alone, so to a simulator.
+	// Loopback is true if they stay on this machine, so that Auth0 is a simulator.
 	Loopback bool `json:"loopback"`
-	// Hooks is the address of the listener that this is true of, host:port.
+	// Hooks is the address of the hooks listener, host:port.
 	Hooks string `json:"hooks"`
 	// Recordings is the absolute path of the directory that this ferry records into
-	// (FERRY_RECORD_DIR); empty where it records nothing.
+	// (FERRY_RECORD_DIR); empty if it does not record.
 	Recordings string `json:"recordings,omitempty"`
 }
 
-// Echo is the listener's handler:
+// Echo returns the listener's handler:
 //
 //	GET /health/alive        the process runs
-//	GET /health/ready        it takes logins; 503 before and while it stops
+//	GET /health/ready        ferry takes logins; 503 before it starts and while it stops
 //	GET /version
 //	GET /upstream            whether passwords leave this machine: see Upstream
 //	GET /metrics/prometheus

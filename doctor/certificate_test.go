@@ -48,7 +48,7 @@ func certified(t *testing.T, from, until time.Time, ip string) (address string, 
 }
 
 // TestCertificates: what is wrong with a certificate is told apart, wherever it is,
-// because each is mended in another way.
+// because each is fixed in another way.
 func TestCertificates(t *testing.T) {
 	now := time.Now()
 	const day = 24 * time.Hour

@@ -9,7 +9,7 @@ import (
 )
 
 // FuzzKratosConfig: whatever the file holds, every check says something, what is wrong
-// how to mend it, and none quotes a key of ferry's.
+// how to fix it, and none quotes a key of ferry's.
 func FuzzKratosConfig(f *testing.F) {
 	const key = "canary-key-0123456789abcdef0123456789"
 	example, err := os.ReadFile("../kratos.yml.example")

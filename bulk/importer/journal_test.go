@@ -287,7 +287,7 @@ func TestRetryFile(t *testing.T) {
 			if c.want == "" || strings.Contains(c.want, worse+"\n") {
 				return
 			}
-			// Mended, it goes in.
+			// Corrected, the row is imported.
 			again := newImport(t, f)
 			again.opts.Users = bulktest.UsersFile(t, strings.ReplaceAll(string(got), bulktest.RefusedNickname, "Kratos likes"))
 			if summary, _ := again.must(); summary.Created() != 1 || len(f.All()) != 2 {

@@ -202,8 +202,8 @@ func (o *Options) finish(s draft, profile mapping.Profile, mapped mapping.Identi
 // if the primary e-mail address is verified or there are no other accounts.
 func (o *Options) social(profile mapping.Profile, s *draft) []kratos.Social {
 	var credentials []kratos.Social
-	believed, _ := profile.Claims["email_verified"].(bool)
-	believed = believed || !slices.ContainsFunc(profile.Accounts, isLocal)
+	verified, _ := profile.Claims["email_verified"].(bool)
+	allowed := verified || !slices.ContainsFunc(profile.Accounts, isLocal)
 	for _, account := range profile.Accounts {
 		if account.HasPassword() {
 			continue
@@ -211,7 +211,7 @@ func (o *Options) social(profile mapping.Profile, s *draft) []kratos.Social {
 		name, named := o.Providers.name(account)
 		credential := kratos.Social{Provider: name, Subject: account.Subject()}
 		switch {
-		case !named, !believed, credential.Subject == "":
+		case !named, !allowed, credential.Subject == "":
 			s.socialLeftOut++
 		case !slices.Contains(credentials, credential):
 			credentials = append(credentials, credential)
@@ -258,9 +258,9 @@ func (s *draft) addProfileKeys(profile mapping.Profile) {
 
 // verifiedAddresses returns the addresses in the traits that count as verified, as they are
 // written there: Kratos keeps the blanks in a number.
-func verifiedAddresses(handles []mapping.Handle, believed []mapping.Address) []kratos.Address {
+func verifiedAddresses(handles []mapping.Handle, trusted []mapping.Address) []kratos.Address {
 	var verified []kratos.Address
-	for _, address := range believed {
+	for _, address := range trusted {
 		for _, handle := range handles {
 			if handle.Via != address.Via || (mapping.Address{Value: handle.Value, Via: handle.Via}).Normalize() != address {
 				continue

@@ -18,15 +18,15 @@ var (
 
 // table reads CSV.
 type table struct {
-	in      *csv.Reader
-	window  *window
-	columns *column
-	guards  guards
-	count   int    // number of columns
-	header  []byte // as in the file
-	line    int    // the line on which the last row begins
-	max     int
-	json    []byte
+	in          *csv.Reader
+	window      *window
+	columns     *column
+	apostrophes apostrophes
+	count       int    // number of columns
+	header      []byte // as in the file
+	line        int    // the line on which the last row begins
+	max         int
+	json        []byte
 }
 
 // newTable reads the header.
@@ -66,7 +66,7 @@ func (t *table) next() (Row, []byte, error) {
 	case len(record) != t.count:
 		row.Err = fmt.Errorf("the row has %d cells and the header %d", len(record), t.count)
 	default:
-		row.Err = t.guards.remove(record, t.columns.cell)
+		row.Err = t.apostrophes.remove(record, t.columns.cell)
 	}
 	if row.Err == nil {
 		t.json, row.Err = t.columns.appendObject(t.json[:0], record)

@@ -26,8 +26,8 @@ func TestCSVCells(t *testing.T) {
 		"nested, nothing inside": {"user_metadata.consent.given,user_id,user_metadata.x", `,1,`, `{"user_id":"1"}`},
 		"nested, json stays":     {"user_id,user_metadata.list,user_metadata.blocked", `1,[1],maybe`, `{"user_id":"1","user_metadata":{"list":"[1]","blocked":"maybe"}}`},
 		"an index":               {"user_id,identities[0].connection,identities[0].isSocial", `1,db,false`, `{"user_id":"1","identities[0].connection":"db","identities[0].isSocial":"false"}`},
-		"guarded":                {"user_id,phone_number,name,nickname,given_name", `'-1,'+15551234,'=x,'@y,'`, `{"user_id":"-1","phone_number":"+15551234","name":"=x","nickname":"@y","given_name":"'"}`},
-		"quoted, no guard":       {"user_id,name,nickname", `1,'x',''=`, `{"user_id":"1","name":"'x'","nickname":"''="}`},
+		"apostrophes":            {"user_id,phone_number,name,nickname,given_name", `'-1,'+15551234,'=x,'@y,'`, `{"user_id":"-1","phone_number":"+15551234","name":"=x","nickname":"@y","given_name":"'"}`},
+		"single quotes":          {"user_id,name,nickname", `1,'x',''=`, `{"user_id":"1","name":"'x'","nickname":"''="}`},
 		"escapes":                {"user_id,\"na\"\"me\"", "1,\"\\ \x00\u2028<\"", `{"user_id":"1","na\"me":"\\ \u0000` + "\u2028" + `<"}`},
 		"too few":                {"user_id,name", `canary`, `error: the row has 1 cells and the header 2`},
 		"too many":               {"user_id,name", `1,2,canary`, `error: the row has 3 cells and the header 2`},
@@ -59,24 +59,24 @@ func TestCSVHeaders(t *testing.T) {
 		return `columns "` + a + `" and "` + b + `" of the header are the same, differ in case only, or one is a prefix of the other at row 1: export only one of them`
 	}
 	for name, c := range map[string]struct{ header, want string }{
-		"no user_id":         {"uid,Email,canary,given_name", "the header has no column user_id among its 4, which have Email, given_name at row 1: rename the column whose cells look like auth0|… to user_id"},
-		"no known name":      {"uid,canary", "the header has no column user_id among its 2 at row 1: rename the column whose cells look like auth0|… to user_id"},
-		"no header":          {"email,canary,auth0|canary", "the header has no column user_id: the first row is a user at row 1: add a row with the column names above it: user_id, email, …"},
-		"no header, guarded": {"'canary,'auth0|canary", "the header has no column user_id: the first row is a user at row 1: add a row with the column names above it: user_id, email, …"},
-		"semicolons":         {"User ID;canary", "the columns are separated by semicolons at row 1: separate them by commas"},
-		"tabs":               {"email\tuser_id\tcanary", "the columns are separated by tabs at row 1: separate them by commas"},
-		"bars":               {"user_id|email|canary", "the columns are separated by bars at row 1: separate them by commas"},
-		"twice":              {"user_id,name,name", same("name", "name")},
-		"twice but for case": {"user_id,User_ID", same("user_id", "User_ID")},
-		"twice, kelvin sign": {"user_id,k,\u212a", same("k", "\u212a")},
-		"twice, nested":      {"user_id,a.b,a.B", same("a.b", "a.B")},
-		"case of a part":     {"user_id,a.b,A.c", same("a.b", "A.c")},
-		"part after whole":   {"user_id,user_metadata,user_metadata.x", same("user_metadata", "user_metadata.x")},
-		"whole after part":   {"user_id,user_metadata.x,user_metadata", same("user_metadata.x", "user_metadata")},
-		"no name":            {"user_id,", "column 2 of the header has no name, or an empty part in it at row 1: name it or remove it"},
-		"no name of a part":  {"user_id,a..b", "column 2 of the header has no name, or an empty part in it at row 1: name it or remove it"},
-		"no utf-8":           {"user_id,\xff", "the name of column 2 is not UTF-8 at row 1: save the file as UTF-8"},
-		"too deep":           {"user_id,a" + strings.Repeat(".a", 100), "the name of column 2 has more than 100 parts at row 1: rename it or remove it"},
+		"no user_id":             {"uid,Email,canary,given_name", "the header has no column user_id among its 4, which have Email, given_name at row 1: rename the column whose cells look like auth0|… to user_id"},
+		"no known name":          {"uid,canary", "the header has no column user_id among its 2 at row 1: rename the column whose cells look like auth0|… to user_id"},
+		"no header":              {"email,canary,auth0|canary", "the header has no column user_id: the first row is a user at row 1: add a row with the column names above it: user_id, email, …"},
+		"no header, apostrophes": {"'canary,'auth0|canary", "the header has no column user_id: the first row is a user at row 1: add a row with the column names above it: user_id, email, …"},
+		"semicolons":             {"User ID;canary", "the columns are separated by semicolons at row 1: separate them by commas"},
+		"tabs":                   {"email\tuser_id\tcanary", "the columns are separated by tabs at row 1: separate them by commas"},
+		"bars":                   {"user_id|email|canary", "the columns are separated by bars at row 1: separate them by commas"},
+		"twice":                  {"user_id,name,name", same("name", "name")},
+		"twice but for case":     {"user_id,User_ID", same("user_id", "User_ID")},
+		"twice, kelvin sign":     {"user_id,k,\u212a", same("k", "\u212a")},
+		"twice, nested":          {"user_id,a.b,a.B", same("a.b", "a.B")},
+		"case of a part":         {"user_id,a.b,A.c", same("a.b", "A.c")},
+		"part after whole":       {"user_id,user_metadata,user_metadata.x", same("user_metadata", "user_metadata.x")},
+		"whole after part":       {"user_id,user_metadata.x,user_metadata", same("user_metadata.x", "user_metadata")},
+		"no name":                {"user_id,", "column 2 of the header has no name, or an empty part in it at row 1: name it or remove it"},
+		"no name of a part":      {"user_id,a..b", "column 2 of the header has no name, or an empty part in it at row 1: name it or remove it"},
+		"no utf-8":               {"user_id,\xff", "the name of column 2 is not UTF-8 at row 1: save the file as UTF-8"},
+		"too deep":               {"user_id,a" + strings.Repeat(".a", 100), "the name of column 2 has more than 100 parts at row 1: rename it or remove it"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			rows, err := pass(t.Context(), open(t, c.header+"\n1\n"))
@@ -96,7 +96,7 @@ func TestTitledColumns(t *testing.T) {
 		"dashboard":            {"User ID,Email,Email Verified,Connection", "auth0|1,kim@example.org,TRUE,db", `{"user_id":"auth0|1","email":"kim@example.org","email_verified":true,"connection":"db"}`},
 		"extension":            {"Id,Given Name,Email,Logins Count,Blocked", "auth0|1,Kim,kim@example.org,2,false", `{"user_id":"auth0|1","given_name":"Kim","email":"kim@example.org","logins_count":2,"blocked":false}`},
 		"an id of its own too": {"Id,User_id,Plan", "7,auth0|1,pro", `{"Id":"7","user_id":"auth0|1","Plan":"pro"}`},
-		"guarded":              {"'User ID,'Email", "'auth0|1,'kim@example.org", `{"user_id":"auth0|1","email":"kim@example.org"}`},
+		"apostrophes":          {"'User ID,'Email", "'auth0|1,'kim@example.org", `{"user_id":"auth0|1","email":"kim@example.org"}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			same(t, mustPass(t, open(t, c.header+"\n"+c.row+"\n")), []string{"2 " + c.want})
@@ -128,11 +128,11 @@ func TestGuardedFiles(t *testing.T) {
 			header + "'auth0|1,,,,''t Hooft,\n'auth0|2,,,,''=x,\n",
 			[]string{`2 {"user_id":"auth0|1","name":"'t Hooft"}`, `3 {"user_id":"auth0|2","name":"'=x"}`},
 		},
-		"not guarded": {
+		"no apostrophes": {
 			header + "auth0|1,,,,'t Hooft,\nauth0|2,'+tag@example.org,,,'=x,\n",
 			[]string{`2 {"user_id":"auth0|1","name":"'t Hooft"}`, `3 {"user_id":"auth0|2","email":"+tag@example.org","name":"=x"}`},
 		},
-		"a guard among others": {
+		"one apostrophe among others": {
 			header + "auth0|1,,,,,\n'auth0|2,,,,'x,\n",
 			[]string{`2 {"user_id":"auth0|1"}`, `3 {"user_id":"'auth0|2","name":"'x"}`},
 		},

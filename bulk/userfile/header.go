@@ -43,7 +43,7 @@ type column struct {
 // readHeader builds a tree from the column names. Titles of other exports are replaced by
 // the names that they stand for. Names that readers could confuse end the pass.
 func readHeader(names []string) (*column, error) {
-	titles := unguardedHeader(names)
+	titles := plainHeader(names)
 	names = mapping.FieldNames(titles)
 	if !slices.Contains(names, userID) {
 		return nil, headerFault(titles)
@@ -58,11 +58,11 @@ func readHeader(names []string) (*column, error) {
 	return root, nil
 }
 
-// unguardedHeader removes the guard from the names if the file guards them too.
-func unguardedHeader(names []string) []string {
+// plainHeader removes the apostrophe from the names if the file has it there too.
+func plainHeader(names []string) []string {
 	plain := make([]string, len(names))
 	for i, name := range names {
-		plain[i] = strings.TrimPrefix(name, guard)
+		plain[i] = strings.TrimPrefix(name, apostrophe)
 	}
 	if slices.Contains(mapping.FieldNames(names), userID) || !slices.Contains(mapping.FieldNames(plain), userID) {
 		return names
@@ -79,7 +79,7 @@ func headerFault(titles []string) error {
 			return inputfile.NewFault("the columns are separated by "+name, "separate them by commas")
 		}
 	}
-	if slices.ContainsFunc(titles, func(title string) bool { return mapping.IsUserID(strings.TrimPrefix(title, guard)) }) {
+	if slices.ContainsFunc(titles, func(title string) bool { return mapping.IsUserID(strings.TrimPrefix(title, apostrophe)) }) {
 		return inputfile.NewFault(what+": the first row is a user", "add a row with the column names above it: user_id, email, …")
 	}
 	var known []string

@@ -462,7 +462,7 @@ func TestNothing(t *testing.T) {
 	}
 }
 
-// checkReport: every check says something, what is wrong how to mend it, and nothing
+// checkReport: every check says something, what is wrong how to fix it, and nothing
 // a secret; names do not repeat.
 func checkReport(t *testing.T, report doctor.Report) {
 	t.Helper()
