@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// kratosClaims are the claims as Kratos gives them to its OIDC mappers: those it
-// knows, with the types it knows, without empty ones and without false; all of them
-// below raw_claims.
+// kratosClaims returns the claims as Kratos passes them to its OIDC mappers: those that it
+// knows, with their types, if they are neither empty nor false; and all of them in
+// raw_claims.
 func kratosClaims(p Profile) map[string]any {
 	raw := make(map[string]any, len(p.Claims)+3)
 	maps.Copy(raw, p.Claims)
@@ -43,7 +43,7 @@ func kratosClaims(p Profile) map[string]any {
 	return claims
 }
 
-// localeOf takes a text, or LinkedIn's object of language and country.
+// localeOf reads a text, or LinkedIn's object of language and country.
 func localeOf(v any) string {
 	switch v := v.(type) {
 	case string:
@@ -57,8 +57,8 @@ func localeOf(v any) string {
 	}
 }
 
-// unixOf is a time in seconds. OpenID Connect has it so, Auth0 writes a date, and the
-// Management API may wrap that in an object.
+// unixOf returns a time in seconds. OpenID Connect has seconds, Auth0 writes a date, and
+// the Management API may wrap the date in an object.
 func unixOf(v any) int64 {
 	switch v := v.(type) {
 	case float64:

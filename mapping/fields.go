@@ -8,9 +8,9 @@ import (
 	"unicode"
 )
 
-// FieldName is the Management API's name of a user's field that other exports give a
-// title: "Email Verified" is email_verified, and "Id", of the User Import/Export
-// Extension, is user_id. Any other name is its own, and not known.
+// FieldName returns the Management API's name of a user's field from the title that other
+// exports use: "Email Verified" is email_verified, and "Id" of the User Import/Export
+// Extension is user_id. It returns other titles unchanged, and false.
 func FieldName(title string) (name string, known bool) {
 	name = strings.NewReplacer(" ", "_", "-", "_").Replace(strings.ToLower(strings.TrimSpace(title)))
 	switch {
@@ -22,8 +22,8 @@ func FieldName(title string) (name string, known bool) {
 	return title, false
 }
 
-// userFields are those that Auth0 exports, and the two names that exports give to the
-// connection of the first identity.
+// userFields returns the fields that Auth0 exports, and the two names that exports use for
+// the connection of the first identity.
 func userFields() []string {
 	return []string{
 		keyUserID, claimEmail, claimEmailTrue, userUsername, claimPhone, userPhoneTrue, claimName, "given_name", "family_name",
@@ -32,9 +32,8 @@ func userFields() []string {
 	}
 }
 
-// FieldNames are the names with titles replaced by what they stand for. A name that
-// is there already is not given to a second field, and user_id goes to a title that
-// says so before it goes to "Id".
+// FieldNames replaces titles by the names of fields. No two fields get the same name, and
+// a title such as "User ID" takes precedence over "Id".
 func FieldNames(titles []string) []string {
 	names := slices.Clone(titles)
 	for _, isID := range []bool{false, true} {
@@ -48,7 +47,7 @@ func FieldNames(titles []string) []string {
 	return names
 }
 
-// renameFields gives the fields of a user object their names, where none is user_id.
+// renameFields replaces the titles in a user object by the names of fields.
 func renameFields(fields map[string]any) {
 	titles := slices.Sorted(maps.Keys(fields))
 	for i, name := range FieldNames(titles) {
@@ -59,14 +58,14 @@ func renameFields(fields map[string]any) {
 	}
 }
 
-// IsUserID reports whether a text is an Auth0 user id: a provider, a bar and what the
-// provider calls the user.
+// IsUserID reports whether a text is an Auth0 user id: provider|id.
 func IsUserID(text string) bool {
 	provider, id, found := strings.Cut(text, "|")
 	return found && isProvider(provider) && id != "" && strings.TrimSpace(id) == id && !strings.ContainsFunc(id, unicode.IsControl)
 }
 
-// isProvider tells names of providers by their form, such as auth0 or google-oauth2.
+// isProvider reports whether a name has the form of a provider's, such as auth0 or
+// google-oauth2.
 func isProvider(name string) bool {
 	for i := range len(name) {
 		c := name[i]
@@ -77,7 +76,8 @@ func isProvider(name string) bool {
 	return name != ""
 }
 
-// isConnection tells names of connections by their form: letters, digits and dashes.
+// isConnection reports whether a name has the form of a connection's: letters, digits and
+// dashes.
 func isConnection(name string) bool {
 	other := func(r rune) bool {
 		return r > unicode.MaxASCII || r != '-' && r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r)
@@ -85,10 +85,10 @@ func isConnection(name string) bool {
 	return name != "" && !strings.ContainsFunc(name, other)
 }
 
-// primaryConnection is the connection of the user's first identity, as exports without
-// a list of identities tell it. Auth0's documentation and Ory's export script rename
-// identities[0].connection to provider; a name other than the provider of the user id
-// can only be that.
+// primaryConnection returns the connection of the user's first identity, for exports
+// without a list of identities. Auth0's documentation and Ory's export script rename
+// identities[0].connection to provider, so a provider that is not that of the user id is a
+// connection.
 func (p *Profile) primaryConnection(fields map[string]any) string {
 	for _, key := range []string{exportConnection, keyConnection, titleConnection} {
 		if name, _ := fields[key].(string); name != "" {
@@ -102,9 +102,8 @@ func (p *Profile) primaryConnection(fields map[string]any) string {
 	return name
 }
 
-// readTruths makes booleans of those fields that should be: exports of other tools
-// write them as texts.
-func readTruths(fields map[string]any) error {
+// readBooleans converts the fields that must be booleans: other tools export them as texts.
+func readBooleans(fields map[string]any) error {
 	for _, key := range [...]string{claimEmailTrue, userPhoneTrue, keyBlocked} {
 		switch value := fields[key].(type) {
 		case nil, bool:

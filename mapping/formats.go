@@ -10,11 +10,11 @@ import (
 	"ferry/identifier"
 )
 
-// errFormat is never shown: see collect.
+// errFormat is not shown: see collect.
 var errFormat = errors.New("not of this format")
 
-// formats are those for which Kratos' validator has its own opinion. What passes
-// here and not there costs a refused patch; what passes there must pass here.
+// formats returns the formats that Kratos validates in its own way. What Kratos accepts
+// must pass here; what passes here and Kratos refuses costs a patch.
 func formats() []*jsonschema.Format {
 	check := func(valid func(string) bool) func(any) error {
 		return func(v any) error {
@@ -37,8 +37,8 @@ const (
 	maxLabel     = 63
 )
 
-// isEmail follows Kratos' validator, which takes letters beyond ASCII in the local
-// part, and none in the domain.
+// isEmail follows Kratos' validator, which accepts letters beyond ASCII in the local part,
+// but not in the domain.
 func isEmail(text string) bool {
 	at := strings.LastIndexByte(text, '@')
 	if at < 0 || at > maxLocalPart || len(text) > maxEmail || !isHostname(text[at+1:]) {

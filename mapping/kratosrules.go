@@ -10,16 +10,16 @@ import (
 	"ferry/identifier"
 )
 
-// kratosRules are what Kratos' own keyword asks of a value, beside saying what it is for.
-// Kratos starts with a schema whose keyword is not complete, and refuses identities then.
+// kratosRules are the rules of Kratos' own keyword for a value. Kratos starts with a schema
+// whose keyword is incomplete, and then refuses identities.
 type kratosRules struct {
-	// never says why Kratos refuses every value; empty: it does not.
+	// never says why Kratos refuses every value; empty if it does not.
 	never string
-	// email and phone: the value must be one, whatever the schema's format is.
+	// email and phone require the value to be one, whatever the schema's format is.
 	email, phone bool
 }
 
-// rulesOf are the rules of the keyword in a schema with this format.
+// rulesOf returns the rules of the keyword in a schema with this format.
 func (e *extension) rulesOf(format any) kratosRules {
 	text, isText := format.(string)
 	unformatted := format == nil || isText && text == ""
@@ -36,7 +36,7 @@ func (e *extension) rulesOf(format any) kratosRules {
 	return r
 }
 
-// Validate holds a value against the rules.
+// Validate checks a value against the rules.
 func (e *extension) Validate(ctx *jsonschema.ValidatorContext, value any) {
 	text, isText := value.(string)
 	switch {
@@ -49,7 +49,7 @@ func (e *extension) Validate(ctx *jsonschema.ValidatorContext, value any) {
 	}
 }
 
-// kratosKind is a rule of Kratos' keyword that is broken.
+// kratosKind is a broken rule of Kratos' keyword.
 type kratosKind struct{ rule string }
 
 // KeywordPath implements [jsonschema.ErrorKind].
@@ -58,11 +58,11 @@ func (kratosKind) KeywordPath() []string { return []string{extensionKeyword} }
 // LocalizedString implements [jsonschema.ErrorKind].
 func (k kratosKind) LocalizedString(*message.Printer) string { return k.rule }
 
-// Refused are the traits that may have no value: Kratos starts with the schema, and
-// refuses every identity that has one of them.
+// Refused returns the traits with which Kratos refuses every identity, although it starts
+// with the schema.
 func (s *Schema) Refused() []Violation { return s.refused }
 
-// refuse notes a trait that may have no value, once.
+// refuse adds a trait that must not have a value, once.
 func (s *Schema) refuse(path []string, rule string) {
 	v := Violation{Path: append([]string{"traits"}, path...), Rule: rule}
 	if !slices.ContainsFunc(s.refused, func(known Violation) bool { return known.String() == v.String() }) {

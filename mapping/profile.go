@@ -153,10 +153,10 @@ func notClaims() []string {
 	}
 }
 
-// FromUser reads a user object, as the Management API answers it and as a line of an
-// export has it. There must be a user_id; where there is none, the fields may have the
-// titles that [FieldName] knows. Its dates may be texts or objects, its booleans texts,
-// and unknown keys become claims, as the providers' own attributes do.
+// FromUser reads a user object of the Management API or of an export. It needs a user_id;
+// without one, the fields may have the titles that [FieldName] knows. Dates may be texts or
+// objects, and booleans texts. Unknown keys become claims, like the attributes of
+// providers.
 //
 // Numbers are kept as json.Number, digit for digit.
 func FromUser(user []byte) (Profile, error) {
@@ -178,7 +178,7 @@ func FromUser(user []byte) (Profile, error) {
 	if !IsUserID(id) {
 		return Profile{}, errors.New("read user: user_id is not of the form provider|id")
 	}
-	if err := readTruths(fields); err != nil {
+	if err := readBooleans(fields); err != nil {
 		return Profile{}, fmt.Errorf("read user: %w", err)
 	}
 	p := Profile{UserID: id, UserIDs: []string{id}, Provider: providerOf(id), Source: Source{Provider: providerOf(id)}, Claims: fields}
@@ -190,9 +190,8 @@ func FromUser(user []byte) (Profile, error) {
 	return p, nil
 }
 
-// renameClaims gives what the Management API names in its own way the names of
-// OpenID Connect. Attributes of a provider's that bear such a name are not Auth0's
-// word, so they go.
+// renameClaims replaces the Management API's names by those of OpenID Connect. It deletes
+// attributes of providers that have such a name, because Auth0 does not vouch for them.
 func (p *Profile) renameClaims() {
 	delete(p.Claims, claimIssuer)
 	delete(p.Claims, claimPhoneTrue)
@@ -206,8 +205,8 @@ func (p *Profile) renameClaims() {
 	}
 }
 
-// takeIdentities reads the linked identities. The first is the primary one, which the
-// user object itself is about; the password is held by the first of a database.
+// takeIdentities reads the linked identities. The first one is the primary account, which
+// the user object describes; the first one of a database has the password.
 func (p *Profile) takeIdentities(fields map[string]any) error {
 	list := fields[keyIdentities]
 	if told, isList := list.([]any); list == nil || isList && len(told) == 0 {
@@ -268,7 +267,7 @@ func (p *Profile) takeIdentity(one map[string]any) (Account, error) {
 	return account, nil
 }
 
-// subjectOf is provider|id of an identity; empty where one of them is missing.
+// subjectOf returns provider|id of an identity, or "" if one of them is missing.
 func subjectOf(one map[string]any) string {
 	provider, _ := one[keyProvider].(string)
 	id := scalarText(one[keyUserID])
@@ -278,7 +277,8 @@ func subjectOf(one map[string]any) string {
 	return provider + "|" + id
 }
 
-// isDatabase tells the identities that have a password at Auth0, or behind it.
+// isDatabase reports whether Auth0 checks passwords for the provider, itself or in a
+// directory.
 func isDatabase(provider string) bool {
 	return provider == databases || provider == "ad" || provider == "auth0-adldap"
 }
@@ -294,7 +294,7 @@ func providerOf(subject string) string {
 	return provider
 }
 
-// scalarText is a text or a number: some providers' ids are numbers.
+// scalarText returns a text or a number as text: some providers' ids are numbers.
 func scalarText(v any) string {
 	switch v := v.(type) {
 	case string:
@@ -306,13 +306,13 @@ func scalarText(v any) string {
 	}
 }
 
-// text is a claim that is a text, without blanks around it.
+// text returns a claim without blanks around it, or "" if it is not a text.
 func (p Profile) text(claim string) string {
 	value, _ := p.Claims[claim].(string)
 	return strings.TrimSpace(value)
 }
 
-// source is where the claims come from, as far as it is known.
+// source returns where the claims come from, as far as that is known.
 func (p Profile) source() Source {
 	s := p.Source
 	if s.Provider == "" {

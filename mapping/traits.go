@@ -9,16 +9,16 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// Trait is one leaf of a schema's traits. A list is a leaf, whatever is in it.
+// Trait is a leaf of a schema's traits. A list is a leaf, whatever it contains.
 type Trait struct {
-	// Path leads to it from the traits.
+	// Path is its path below traits.
 	Path []string
-	// Type is JSON Schema's word for its values; empty where the schema allows several
-	// or does not say.
+	// Type is the JSON Schema type of its values; empty if the schema allows several, or
+	// any.
 	Type string
-	// Element is the same for what a list holds; empty where the trait is no list.
+	// Element is the type of a list's elements; empty if the trait is not a list.
 	Element string
-	// Identifier is true where somebody logs in with it.
+	// Identifier reports whether users log in with it.
 	Identifier bool
 	// Recovery and Verification are email, sms or empty.
 	Recovery, Verification string
@@ -34,8 +34,8 @@ func (t Trait) Protected() bool { return t.Identifier || t.Recovery != "" || t.V
 // extensionKeyword is Kratos' own keyword in identity schemas.
 const extensionKeyword = "ory.sh/kratos"
 
-// extension is the part of the keyword's value that is about identifiers and
-// addresses. Every credential counts, those that Kratos will learn as well.
+// extension is the part of the keyword's value about identifiers and addresses. All
+// credentials count, also those that Kratos does not support yet.
 type extension struct {
 	Credentials map[string]struct {
 		Identifier bool   `json:"identifier"`
@@ -54,7 +54,7 @@ type extension struct {
 func compileExtension(_ *jsonschema.CompilerContext, obj map[string]any) (jsonschema.SchemaExt, error) {
 	value, ok := obj[extensionKeyword]
 	if !ok {
-		return nil, nil // the compiler takes this for: no such keyword here
+		return nil, nil // the compiler reads this as: no such keyword here
 	}
 	text, err := json.Marshal(value)
 	if err != nil {
@@ -62,7 +62,7 @@ func compileExtension(_ *jsonschema.CompilerContext, obj map[string]any) (jsonsc
 	}
 	e := &extension{}
 	if err := json.Unmarshal(text, e); err != nil {
-		return nil, errors.New(extensionKeyword + " is not as Kratos has it")
+		return nil, errors.New(extensionKeyword + " does not have the form that Kratos expects")
 	}
 	e.rules = e.rulesOf(obj["format"])
 	return e, nil
@@ -81,7 +81,7 @@ func (e *extension) identifier() bool {
 	return false
 }
 
-// vias are the ways by which a value must have been verified.
+// vias returns the ways by which a value must have been verified.
 func (e *extension) vias() []string {
 	vias := []string{e.Verification.Via, e.Recovery.Via}
 	for _, credential := range e.Credentials {
