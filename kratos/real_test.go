@@ -199,7 +199,7 @@ func (r realKratos) conflict(t *testing.T) {
 // owners finds by every kind of identifier, and whoever it belongs to.
 func (r realKratos) owners(t *testing.T) {
 	c := r.client
-	odd, err := r.kratos.CreateIdentity(t.Context(), kratostest.NewIdentity{
+	odd, err := r.kratos.CreateIdentity(t.Context(), kratostest.IdentitySpec{
 		SchemaID: "person", Traits: map[string]any{"email": "odd@example.org"}, MetadataAdmin: []any{"a", "list"}, MetadataPublic: "a text",
 	})
 	if err != nil {

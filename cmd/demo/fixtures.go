@@ -99,7 +99,7 @@ func identityOf(line recording.Record) string {
 type loginSetup struct {
 	login    recording.Login
 	user     auth0sim.User
-	identity kratostest.NewIdentity
+	identity kratostest.IdentitySpec
 	fault    *auth0sim.Fault // one answer of Auth0 about this user
 }
 
@@ -111,7 +111,7 @@ func (c *fixtures) recorded(ctx context.Context, line recording.Record, named st
 	s := loginSetup{
 		login: recording.Login{Identifier: email, Password: secret.New(password)},
 		user:  auth0sim.User{ID: subject, Connection: auth0sim.DemoConnection, Email: email, EmailVerified: true, Password: password},
-		identity: kratostest.NewIdentity{
+		identity: kratostest.IdentitySpec{
 			Traits: map[string]any{"email": email}, MetadataAdmin: binding(subject, ""), Pending: true,
 		},
 	}
@@ -307,7 +307,7 @@ func somebody(name, subject string) loginSetup {
 	default:
 		user.Username = name
 	}
-	return loginSetup{user: user, identity: kratostest.NewIdentity{
+	return loginSetup{user: user, identity: kratostest.IdentitySpec{
 		Traits: map[string]any{trait: name}, MetadataAdmin: binding(subject, ""), Pending: true,
 	}}
 }

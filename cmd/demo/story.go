@@ -201,7 +201,7 @@ func (s *stack) invite(ctx context.Context, user auth0sim.User) (person, error) 
 	given, _, _ := strings.Cut(user.Name, " ")
 	p := person{name: given, user: user}
 	var err error
-	p.identity, err = s.kratos.CreateIdentity(ctx, kratostest.NewIdentity{
+	p.identity, err = s.kratos.CreateIdentity(ctx, kratostest.IdentitySpec{
 		Traits:        map[string]any{"email": user.Email, "name": user.Name},
 		MetadataAdmin: map[string]any{"auth0": map[string]any{"user_id": user.ID}},
 		Pending:       true,

@@ -112,7 +112,7 @@ func doctorStage(t *testing.T) (sim *auth0sim.Server, kratos *kratostest.Kratos,
 		Users:       []auth0sim.User{{ID: "auth0|kim", Connection: "db", Email: "kim@example.org", Password: doctorPassword}},
 	}})
 	kratos = kratostest.Run(t, kratostest.Options{})
-	identity, err := kratos.CreateIdentity(t.Context(), kratostest.NewIdentity{
+	identity, err := kratos.CreateIdentity(t.Context(), kratostest.IdentitySpec{
 		Traits: map[string]any{"email": "kim@example.org"}, Pending: true,
 		MetadataAdmin: map[string]any{"auth0": map[string]any{"user_id": "auth0|kim"}},
 	})
@@ -212,7 +212,7 @@ func TestDoctorWhyCommand(t *testing.T) {
 	if err := kratos.Delete(t.Context(), identity); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := kratos.CreateIdentity(t.Context(), kratostest.NewIdentity{
+	if _, err := kratos.CreateIdentity(t.Context(), kratostest.IdentitySpec{
 		Traits: map[string]any{"email": "kim@example.org"}, Password: doctorPassword, VerifiableAddresses: []kratostest.Address{{Value: "kim@example.org", Via: "email", Verified: true}},
 		MetadataAdmin: map[string]any{"auth0": map[string]any{"user_id": "auth0|kim", "migrated_at": "2026-11-01T12:00:00Z"}},
 	}); err != nil {

@@ -259,7 +259,7 @@ func maxLine(expected map[int]gen.Expected) int {
 func TestRebind(t *testing.T) {
 	k := newKratos(t, kratostest.Options{})
 	create := func(ctx context.Context, email, subject string) string {
-		id, err := k.CreateIdentity(ctx, kratostest.NewIdentity{
+		id, err := k.CreateIdentity(ctx, kratostest.IdentitySpec{
 			Traits:        map[string]any{"email": email},
 			MetadataAdmin: map[string]any{"auth0": map[string]any{"user_id": subject, "user_ids": []string{subject}, "connection": "main"}, "crm": 7},
 			Pending:       true,

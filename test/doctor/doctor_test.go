@@ -196,7 +196,7 @@ func brokenSetUps() map[string]struct {
 			u.opts.Mapper = func(*mapping.Schema) mapping.Mapper { return mapper }
 		}, wrong{"kratos.mapper", doctor.Warn, "traits.email is number", "ferry map"}},
 		"somebody without a binding": {func(u *setup) {
-			u.person(u.t, "unbound", func(_ *auth0sim.User, i *kratostest.NewIdentity) { i.MetadataAdmin = nil })
+			u.person(u.t, "unbound", func(_ *auth0sim.User, i *kratostest.IdentitySpec) { i.MetadataAdmin = nil })
 		}, wrong{"kratos.pending", doctor.Fail, "1 record no Auth0 user", "ferry rebind"}},
 		"a connection that is not listed": {
 			func(u *setup) { u.realms = []string{legacy} },

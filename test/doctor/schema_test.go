@@ -57,7 +57,7 @@ func TestSchemasThatKratosRefuses(t *testing.T) {
 		}
 		for j, value := range c.values {
 			traits := map[string]any{"name": fmt.Sprintf("kim-%d-%d", i, j), "x": value}
-			_, fault := k.CreateIdentity(t.Context(), kratostest.NewIdentity{SchemaID: fmt.Sprint("schema-", i), Traits: traits})
+			_, fault := k.CreateIdentity(t.Context(), kratostest.IdentitySpec{SchemaID: fmt.Sprint("schema-", i), Traits: traits})
 			if said := schema.Validate(traits); (said == nil) != (fault == nil) {
 				t.Errorf("%s with %s: ferry says %v, Kratos %v", c.trait, value, said, fault)
 			}

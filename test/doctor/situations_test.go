@@ -132,7 +132,7 @@ const (
 
 // situation is one person, and what logging in then shows.
 type situation struct {
-	person func(*auth0sim.User, *kratostest.NewIdentity)
+	person func(*auth0sim.User, *kratostest.IdentitySpec)
 	// before happens before the person complains; id is the identity's.
 	before func(t *testing.T, w *wired, id string)
 	// kratos changes kratos.yml.
@@ -167,20 +167,20 @@ func everyday() map[string]situation {
 				t.Fatal(err)
 			}
 		}, password: another, verdict: works, name: "crossed", sees: sees200},
-		"imported with the hash": {person: func(_ *auth0sim.User, i *kratostest.NewIdentity) {
+		"imported with the hash": {person: func(_ *auth0sim.User, i *kratostest.IdentitySpec) {
 			i.Pending, i.HashedPassword = false, hashOf(password)
 			imported(i, "created_hash")
 		}, verdict: works, name: "imported_hash", sees: sees200},
 		"recovered without crossing": {person: pendingImport, before: recovered, password: another, verdict: works, name: "own_password", sees: sees200},
-		"finished": {person: func(_ *auth0sim.User, i *kratostest.NewIdentity) {
+		"finished": {person: func(_ *auth0sim.User, i *kratostest.IdentitySpec) {
 			i.Pending, i.HashedPassword = false, hashOf("nobody knows")
 			imported(i, "created_pending")
 			digest := sha256.Sum256([]byte(i.HashedPassword))
 			note := map[string]any{"at": "2026-11-01T12:00:00Z", "password_sha256": hex.EncodeToString(digest[:])}
 			auth0(i)["finished"] = note
 		}, verdict: inTheWay, name: "finished", sees: sees403},
-		"inactive":            {person: func(_ *auth0sim.User, i *kratostest.NewIdentity) { i.State = "inactive" }, verdict: inTheWay, name: "inactive", sees: sees403},
-		"blocked at Auth0":    {person: func(u *auth0sim.User, _ *kratostest.NewIdentity) { u.Blocked = true }, verdict: inTheWay, name: "blocked_at_auth0", sees: sees403},
+		"inactive":            {person: func(_ *auth0sim.User, i *kratostest.IdentitySpec) { i.State = "inactive" }, verdict: inTheWay, name: "inactive", sees: sees403},
+		"blocked at Auth0":    {person: func(u *auth0sim.User, _ *kratostest.IdentitySpec) { u.Blocked = true }, verdict: inTheWay, name: "blocked_at_auth0", sees: sees403},
 		"ten wrong passwords": {before: wrongTenTimes, verdict: inTheWay, name: "too_many_wrong_passwords", sees: sees403},
 		"ten wrong passwords, locked everywhere": {before: func(t *testing.T, w *wired, id string) {
 			t.Helper()
@@ -194,16 +194,16 @@ func everyday() map[string]situation {
 				t.Fatal(err)
 			}
 		}, verdict: crosses, name: "pending", sees: sees200},
-		"second factor": {person: func(u *auth0sim.User, _ *kratostest.NewIdentity) { u.MFA = true }, verdict: perhaps, name: "second_factor", sees: sees403},
-		"second factor, exempt": {person: func(u *auth0sim.User, _ *kratostest.NewIdentity) { u.MFA = true }, before: func(t *testing.T, w *wired, _ string) {
+		"second factor": {person: func(u *auth0sim.User, _ *kratostest.IdentitySpec) { u.MFA = true }, verdict: perhaps, name: "second_factor", sees: sees403},
+		"second factor, exempt": {person: func(u *auth0sim.User, _ *kratostest.IdentitySpec) { u.MFA = true }, before: func(t *testing.T, w *wired, _ string) {
 			t.Helper()
 			w.app(t, func(a *auth0sim.App) { a.MFAExempt = true })
 		}, verdict: perhaps, name: "second_factor", sees: sees200},
-		"unbound":              {person: func(_ *auth0sim.User, i *kratostest.NewIdentity) { i.MetadataAdmin = nil }, verdict: inTheWay, name: "unbound", sees: sees403},
-		"deleted at Auth0":     {person: func(u *auth0sim.User, _ *kratostest.NewIdentity) { u.ID = "" }, verdict: inTheWay, name: "deleted_at_auth0", sees: sees403},
-		"changed at Auth0":     {person: func(u *auth0sim.User, _ *kratostest.NewIdentity) { u.Email = "new@example.org" }, verdict: inTheWay, name: "other_identifier", sees: sees403},
-		"moved at Auth0":       {person: func(u *auth0sim.User, _ *kratostest.NewIdentity) { u.Connection = legacy }, verdict: inTheWay, name: "other_connection", sees: sees403},
-		"realm not listed":     {person: func(_ *auth0sim.User, i *kratostest.NewIdentity) { auth0(i)["connection"] = "unlisted" }, verdict: inTheWay, name: "realm_not_listed", sees: sees502},
+		"unbound":              {person: func(_ *auth0sim.User, i *kratostest.IdentitySpec) { i.MetadataAdmin = nil }, verdict: inTheWay, name: "unbound", sees: sees403},
+		"deleted at Auth0":     {person: func(u *auth0sim.User, _ *kratostest.IdentitySpec) { u.ID = "" }, verdict: inTheWay, name: "deleted_at_auth0", sees: sees403},
+		"changed at Auth0":     {person: func(u *auth0sim.User, _ *kratostest.IdentitySpec) { u.Email = "new@example.org" }, verdict: inTheWay, name: "other_identifier", sees: sees403},
+		"moved at Auth0":       {person: func(u *auth0sim.User, _ *kratostest.IdentitySpec) { u.Connection = legacy }, verdict: inTheWay, name: "other_connection", sees: sees403},
+		"realm not listed":     {person: func(_ *auth0sim.User, i *kratostest.IdentitySpec) { auth0(i)["connection"] = "unlisted" }, verdict: inTheWay, name: "realm_not_listed", sees: sees502},
 		"unknown":              {typed: "nobody@example.org", verdict: inTheWay, name: "not_in_kratos", sees: sees403},
 		"linked, other e-mail": {person: linkedAccount("second@example.org"), verdict: inTheWay, name: "other_identifier", sees: sees403},
 		"linked, same e-mail":  {person: linkedAccount(kim), verdict: crosses, name: "pending", sees: sees200},
@@ -219,17 +219,17 @@ func everyday() map[string]situation {
 			person: named, before: wrongTenTimes, typed: "kimble", verdict: crosses, name: "auth0_blocks", sees: sees200,
 		},
 		"too long a password": {password: strings.Repeat("canary", 13), verdict: crosses, name: "pending", sees: sees403}, // what is typed cannot be seen
-		"social only": {person: func(_ *auth0sim.User, i *kratostest.NewIdentity) {
+		"social only": {person: func(_ *auth0sim.User, i *kratostest.IdentitySpec) {
 			i.Pending, i.Social = false, []string{"google:7"}
 		}, verdict: inTheWay, name: "social_only", sees: sees403},
-		"no password": {person: func(_ *auth0sim.User, i *kratostest.NewIdentity) { i.Pending = false }, verdict: inTheWay, name: "not_pending", sees: sees403},
-		"by a code": {person: func(u *auth0sim.User, i *kratostest.NewIdentity) {
+		"no password": {person: func(_ *auth0sim.User, i *kratostest.IdentitySpec) { i.Pending = false }, verdict: inTheWay, name: "not_pending", sees: sees403},
+		"by a code": {person: func(u *auth0sim.User, i *kratostest.IdentitySpec) {
 			u.Username, i.SchemaID = "kimble", "code"
 			i.Traits["username"] = "kimble"
 		}, verdict: inTheWay, name: "another_identifier", sees: sees403},
 		"two identities": {before: func(t *testing.T, w *wired, _ string) {
 			t.Helper()
-			w.person(t, "twin", func(u *auth0sim.User, i *kratostest.NewIdentity) {
+			w.person(t, "twin", func(u *auth0sim.User, i *kratostest.IdentitySpec) {
 				u.ID, i.SchemaID, i.Pending = "", "code", false
 				i.Traits = map[string]any{"email": kim}
 			})
@@ -278,7 +278,7 @@ func wirings() map[string]situation {
 	}
 	first := requireVerified(func(hooks []any, required any) []any { return append([]any{required}, hooks...) })
 	last := requireVerified(func(hooks []any, required any) []any { return append(slices.Clone(hooks), required) })
-	unverified := func(u *auth0sim.User, _ *kratostest.NewIdentity) { u.EmailVerified = false }
+	unverified := func(u *auth0sim.User, _ *kratostest.IdentitySpec) { u.EmailVerified = false }
 	return map[string]situation{
 		"ferry is not running": {kratos: func(t *testing.T, config map[string]any) {
 			t.Helper()
@@ -418,26 +418,26 @@ func (w *wired) configure(t *testing.T, change func(*auth0sim.Settings)) {
 }
 
 // auth0 is what the identity records of Auth0.
-func auth0(i *kratostest.NewIdentity) map[string]any {
+func auth0(i *kratostest.IdentitySpec) map[string]any {
 	admin, _ := i.MetadataAdmin.(map[string]any)
 	recorded, _ := admin["auth0"].(map[string]any)
 	return recorded
 }
 
 // imported is what an import notes.
-func imported(i *kratostest.NewIdentity, as string) {
+func imported(i *kratostest.IdentitySpec, as string) {
 	auth0(i)["import"] = map[string]any{"as": as, "at": "2026-10-01T12:00:00Z", "run": "r"}
 }
 
-func pendingImport(_ *auth0sim.User, i *kratostest.NewIdentity) { imported(i, "created_pending") }
+func pendingImport(_ *auth0sim.User, i *kratostest.IdentitySpec) { imported(i, "created_pending") }
 
 // twoUsers is an import of a user with a linked one.
-func twoUsers(u *auth0sim.User, i *kratostest.NewIdentity) {
+func twoUsers(u *auth0sim.User, i *kratostest.IdentitySpec) {
 	auth0(i)["user_id"], auth0(i)["user_ids"] = "google-oauth2|7", []any{"google-oauth2|7", u.ID}
 }
 
 // named is somebody with a username, too.
-func named(u *auth0sim.User, i *kratostest.NewIdentity) {
+func named(u *auth0sim.User, i *kratostest.IdentitySpec) {
 	u.Username, i.Traits["username"] = "kimble", "kimble"
 }
 
@@ -450,8 +450,8 @@ func recovered(t *testing.T, w *wired, id string) {
 }
 
 // linkedAccount is a user whose password belongs to a linked account with this address.
-func linkedAccount(email string) func(*auth0sim.User, *kratostest.NewIdentity) {
-	return func(u *auth0sim.User, i *kratostest.NewIdentity) {
+func linkedAccount(email string) func(*auth0sim.User, *kratostest.IdentitySpec) {
+	return func(u *auth0sim.User, i *kratostest.IdentitySpec) {
 		u.ID, u.Connection, u.Password = "google-oauth2|7", saml, ""
 		u.Identities = []auth0sim.Identity{{Provider: "auth0", UserID: "kim", Connection: users, Email: email, EmailVerified: true, Password: password}}
 		auth0(i)["user_id"], auth0(i)["user_ids"] = u.ID, []any{u.ID, "auth0|kim"}

@@ -241,10 +241,10 @@ func (u *setup) options() doctor.Options {
 }
 
 // person makes one in Kratos who is gone after the test, and at Auth0.
-func (s *stack) person(t *testing.T, name string, change func(*auth0sim.User, *kratostest.NewIdentity)) string {
+func (s *stack) person(t *testing.T, name string, change func(*auth0sim.User, *kratostest.IdentitySpec)) string {
 	t.Helper()
 	user := auth0sim.User{ID: "auth0|" + name, Connection: users, Email: name + "@example.org", EmailVerified: true, Password: "canary-password " + name}
-	identity := kratostest.NewIdentity{
+	identity := kratostest.IdentitySpec{
 		Traits:        map[string]any{"email": user.Email},
 		MetadataAdmin: map[string]any{"auth0": map[string]any{"user_id": user.ID, "user_ids": []any{user.ID}, "connection": users}},
 		Pending:       true,

@@ -14,7 +14,7 @@ import (
 
 // whyCase is a person, and what doctor says without a login.
 type whyCase struct {
-	person     func(*auth0sim.User, *kratostest.NewIdentity) // nil: an ordinary one
+	person     func(*auth0sim.User, *kratostest.IdentitySpec) // nil: an ordinary one
 	nobody     bool
 	setUp      func(*setup)
 	identifier string // empty: the person's e-mail address, in another form
@@ -27,7 +27,7 @@ type whyCase struct {
 // situations in which logging in is tried too are in TestWhyAgainstLogin.
 func whyCases() map[string]whyCase {
 	const crosses, nothing, perhaps, inTheWay = doctor.Crosses, doctor.NothingFound, doctor.Perhaps, doctor.InTheWay
-	ownPassword := func(_ *auth0sim.User, i *kratostest.NewIdentity) {
+	ownPassword := func(_ *auth0sim.User, i *kratostest.IdentitySpec) {
 		i.Pending, i.Password = false, "canary own password"
 	}
 	unnamed := func(u *setup) { // the hook is looked for where this machine's settings have it
@@ -39,22 +39,22 @@ func whyCases() map[string]whyCase {
 		"nobody":         {nobody: true, verdict: inTheWay, first: "not_in_kratos", fix: "which address"},
 		"nobody, a name": {identifier: "kim", verdict: inTheWay, first: "not_in_kratos", fix: "ferry import"},
 		"not imported": {
-			person: func(u *auth0sim.User, _ *kratostest.NewIdentity) { u.Email = "late@example.org" }, identifier: "Late@example.org",
+			person: func(u *auth0sim.User, _ *kratostest.IdentitySpec) { u.Email = "late@example.org" }, identifier: "Late@example.org",
 			verdict: inTheWay, first: "not_in_kratos", fix: "ferry import",
 		},
-		"by another name": {person: func(u *auth0sim.User, i *kratostest.NewIdentity) {
+		"by another name": {person: func(u *auth0sim.User, i *kratostest.IdentitySpec) {
 			u.Username, i.Traits = "kimble", map[string]any{"username": "Kimble"}
 		}, verdict: inTheWay, first: "another_identifier", fix: "log in with the username"},
-		"another's name": {person: func(u *auth0sim.User, i *kratostest.NewIdentity) {
+		"another's name": {person: func(u *auth0sim.User, i *kratostest.IdentitySpec) {
 			u.Username, i.Traits, i.MetadataAdmin = "kimble", map[string]any{"username": "Kimble"}, nil
 		}, verdict: inTheWay, first: "not_in_kratos", fix: "ferry import"},
 		"empty": {identifier: "  ", verdict: inTheWay, first: "identifier", fix: "e-mail"},
 		"long":  {identifier: strings.Repeat("k", 1025), verdict: inTheWay, first: "identifier", fix: "typed"},
 		"unbound, and it may": {
-			person: func(_ *auth0sim.User, i *kratostest.NewIdentity) { i.MetadataAdmin = nil },
+			person: func(_ *auth0sim.User, i *kratostest.IdentitySpec) { i.MetadataAdmin = nil },
 			setUp:  func(u *setup) { u.opts.Settings.VerifiedIdentifier = true }, verdict: perhaps, first: "unbound", fix: "records",
 		},
-		"foreign":                               {person: func(_ *auth0sim.User, i *kratostest.NewIdentity) { i.MetadataAdmin = []any{1} }, verdict: inTheWay, first: "foreign", fix: "object"},
+		"foreign":                               {person: func(_ *auth0sim.User, i *kratostest.IdentitySpec) { i.MetadataAdmin = []any{1} }, verdict: inTheWay, first: "foreign", fix: "object"},
 		"no hook":                               {setUp: func(u *setup) { u.edit("        migrate_hook:\n", "        migrated_hook:\n") }, verdict: inTheWay, first: "hook_off", fix: "kratos-config"},
 		"no Kratos":                             {setUp: func(u *setup) { u.admin = "http://" + closedPort(u.t) }, verdict: inTheWay, first: "kratos", fix: "FERRY_KRATOS_ADMIN_URL"},
 		"hook's path":                           {setUp: func(u *setup) { u.edit(wiring.MigrationPath, "/x") }, verdict: inTheWay, first: "hook_url", fix: wiring.MigrationPath},
@@ -76,7 +76,7 @@ func whyCases() map[string]whyCase {
 			u.edit("ignore: true", "ignore: false")
 			u.edit(u.ferry.HooksURL(), "http://"+closedPort(u.t))
 		}, verdict: inTheWay, first: "after_login_call", fix: "ferry serve"},
-		"own password, verified": {person: func(u *auth0sim.User, i *kratostest.NewIdentity) {
+		"own password, verified": {person: func(u *auth0sim.User, i *kratostest.IdentitySpec) {
 			ownPassword(u, i)
 			i.VerifiableAddresses = []kratostest.Address{{Value: "kim@example.org", Via: "email", Verified: true}}
 		}, setUp: without, verdict: doctor.Works},
@@ -193,7 +193,7 @@ func TestWhyStricterSchema(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	id, err := k.CreateIdentity(t.Context(), kratostest.NewIdentity{
+	id, err := k.CreateIdentity(t.Context(), kratostest.IdentitySpec{
 		Traits: map[string]any{"email": "kim@example.org"}, Pending: true, MetadataAdmin: map[string]any{"auth0": map[string]any{"user_id": "auth0|kim"}},
 	})
 	if err != nil {

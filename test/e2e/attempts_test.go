@@ -221,7 +221,7 @@ func TestCustomDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	mixed := "Canary.Mixed@Example.org"
-	p := s.person(t, func(u *auth0sim.User, i *kratostest.NewIdentity) {
+	p := s.person(t, func(u *auth0sim.User, i *kratostest.IdentitySpec) {
 		u.Connection, u.Email = legacy, mixed
 		i.Traits = map[string]any{"email": mixed}
 		i.MetadataAdmin = map[string]any{"auth0": map[string]any{"user_id": u.ID, "connection": legacy}}

@@ -38,58 +38,58 @@ func testRefusals(t *testing.T, s *stack) {
 	t.Helper()
 	binding := func(auth0 map[string]any) map[string]any { return map[string]any{"auth0": auth0} }
 	for name, c := range map[string]struct {
-		change func(*auth0sim.User, *kratostest.NewIdentity)
+		change func(*auth0sim.User, *kratostest.IdentitySpec)
 		want   expect
 	}{
 		"unbound": {
-			func(_ *auth0sim.User, i *kratostest.NewIdentity) { i.MetadataAdmin = nil },
+			func(_ *auth0sim.User, i *kratostest.IdentitySpec) { i.MetadataAdmin = nil },
 			expect{kratostest.SeesInvalidCredentials, 0, 1, false},
 		},
-		"bound to another": {func(_ *auth0sim.User, i *kratostest.NewIdentity) {
+		"bound to another": {func(_ *auth0sim.User, i *kratostest.IdentitySpec) {
 			i.MetadataAdmin = binding(map[string]any{"user_id": "auth0|somebody-else"})
 		}, expect{kratostest.SeesInvalidCredentials, 1, 1, false}},
-		"bound but for case": {func(u *auth0sim.User, i *kratostest.NewIdentity) {
+		"bound but for case": {func(u *auth0sim.User, i *kratostest.IdentitySpec) {
 			i.MetadataAdmin = binding(map[string]any{"user_id": strings.ToUpper(u.ID)})
 		}, expect{kratostest.SeesInvalidCredentials, 1, 1, false}},
-		"binding garbled": {func(_ *auth0sim.User, i *kratostest.NewIdentity) {
+		"binding garbled": {func(_ *auth0sim.User, i *kratostest.IdentitySpec) {
 			i.MetadataAdmin = binding(map[string]any{"user_id": 7})
 		}, expect{kratostest.SeesUnavailable, 0, 1, false}},
 		"inactive": {
-			func(_ *auth0sim.User, i *kratostest.NewIdentity) { i.State = "inactive" },
+			func(_ *auth0sim.User, i *kratostest.IdentitySpec) { i.State = "inactive" },
 			expect{kratostest.SeesInvalidCredentials, 0, 1, false},
 		},
 		"as long a password as may be": {
-			func(u *auth0sim.User, _ *kratostest.NewIdentity) { u.Password = strings.Repeat("canary-x", 9) },
+			func(u *auth0sim.User, _ *kratostest.IdentitySpec) { u.Password = strings.Repeat("canary-x", 9) },
 			expect{kratostest.SeesSession, 1, 1, true},
 		},
-		"realm not listed": {func(u *auth0sim.User, i *kratostest.NewIdentity) {
+		"realm not listed": {func(u *auth0sim.User, i *kratostest.IdentitySpec) {
 			i.MetadataAdmin = binding(map[string]any{"user_id": u.ID, "connection": "elsewhere"})
 		}, expect{kratostest.SeesUnavailable, 0, 1, false}},
-		"the recorded realm": {func(u *auth0sim.User, i *kratostest.NewIdentity) {
+		"the recorded realm": {func(u *auth0sim.User, i *kratostest.IdentitySpec) {
 			u.Connection = legacy
 			i.MetadataAdmin = binding(map[string]any{"user_id": u.ID, "connection": legacy})
 		}, expect{kratostest.SeesSession, 1, 1, true}},
 		"another realm": {
-			func(u *auth0sim.User, _ *kratostest.NewIdentity) { u.Connection = legacy },
+			func(u *auth0sim.User, _ *kratostest.IdentitySpec) { u.Connection = legacy },
 			expect{kratostest.SeesInvalidCredentials, 1, 1, false},
 		},
-		"linked account": {func(u *auth0sim.User, i *kratostest.NewIdentity) {
+		"linked account": {func(u *auth0sim.User, i *kratostest.IdentitySpec) {
 			i.MetadataAdmin = binding(map[string]any{"user_id": "google-oauth2|1", "user_ids": []string{"google-oauth2|1", u.ID}})
 		}, expect{kratostest.SeesSession, 1, 1, true}},
 		"blocked at Auth0": {
-			func(u *auth0sim.User, _ *kratostest.NewIdentity) { u.Blocked = true },
+			func(u *auth0sim.User, _ *kratostest.IdentitySpec) { u.Blocked = true },
 			expect{kratostest.SeesInvalidCredentials, 1, 1, false},
 		},
 		"second factor": {
-			func(u *auth0sim.User, _ *kratostest.NewIdentity) { u.MFA = true },
+			func(u *auth0sim.User, _ *kratostest.IdentitySpec) { u.MFA = true },
 			expect{kratostest.SeesInvalidCredentials, 1, 1, false},
 		},
 		"leaked password": {
-			func(u *auth0sim.User, _ *kratostest.NewIdentity) { u.PasswordLeaked = true },
+			func(u *auth0sim.User, _ *kratostest.IdentitySpec) { u.PasswordLeaked = true },
 			expect{kratostest.SeesInvalidCredentials, 1, 1, false},
 		},
 		"denied by an Action": {
-			func(u *auth0sim.User, _ *kratostest.NewIdentity) { u.Deny = &auth0sim.Denial{Reason: "no"} },
+			func(u *auth0sim.User, _ *kratostest.IdentitySpec) { u.Deny = &auth0sim.Denial{Reason: "no"} },
 			expect{kratostest.SeesInvalidCredentials, 1, 1, false},
 		},
 	} {

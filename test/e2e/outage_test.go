@@ -116,8 +116,8 @@ func (s *stack) restartFerry(t *testing.T, settings ...string) {
 // TestVerifiedIdentifier: the setting under which unbound identities may cross.
 func TestVerifiedIdentifier(t *testing.T) {
 	s := start(t, "FERRY_BINDING=verified_identifier")
-	unbound := func(verified bool) func(*auth0sim.User, *kratostest.NewIdentity) {
-		return func(u *auth0sim.User, i *kratostest.NewIdentity) {
+	unbound := func(verified bool) func(*auth0sim.User, *kratostest.IdentitySpec) {
+		return func(u *auth0sim.User, i *kratostest.IdentitySpec) {
 			u.EmailVerified = verified
 			i.MetadataAdmin = nil
 		}

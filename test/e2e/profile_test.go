@@ -14,9 +14,9 @@ import (
 )
 
 // profiled is a person of whom Auth0 knows more than their e-mail.
-func (s *stack) profiled(t *testing.T, change func(*auth0sim.User, *kratostest.NewIdentity)) *person {
+func (s *stack) profiled(t *testing.T, change func(*auth0sim.User, *kratostest.IdentitySpec)) *person {
 	t.Helper()
-	return s.person(t, func(u *auth0sim.User, i *kratostest.NewIdentity) {
+	return s.person(t, func(u *auth0sim.User, i *kratostest.IdentitySpec) {
 		u.GivenName, u.FamilyName, u.Name = "Canary-Given", "Canary-Family", "Canary-Given Canary-Family"
 		u.Nickname, u.Picture = "canarynick", "https://example.org/canary.png"
 		if change != nil {
@@ -77,7 +77,7 @@ func TestProfile(t *testing.T) {
 
 func testProfileArrives(t *testing.T, s *stack) {
 	t.Helper()
-	p := s.profiled(t, func(u *auth0sim.User, _ *kratostest.NewIdentity) {
+	p := s.profiled(t, func(u *auth0sim.User, _ *kratostest.IdentitySpec) {
 		u.CustomClaims = map[string]any{"app_metadata": map[string]any{"plan": "gold", "ferry": map[string]any{"identity_id": "x"}}}
 	})
 	p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 1, 1, true})
@@ -102,7 +102,7 @@ func testProfileArrives(t *testing.T, s *stack) {
 
 func testOwnTraits(t *testing.T, s *stack) {
 	t.Helper()
-	p := s.profiled(t, func(_ *auth0sim.User, i *kratostest.NewIdentity) { i.Traits["given_name"] = "my own" })
+	p := s.profiled(t, func(_ *auth0sim.User, i *kratostest.IdentitySpec) { i.Traits["given_name"] = "my own" })
 	p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 1, 1, true})
 	if got := p.arrived(t, marked); got.Traits["given_name"] != "my own" || got.Traits["family_name"] != "Canary-Family" {
 		t.Errorf("traits %v", got.Traits)
@@ -111,7 +111,7 @@ func testOwnTraits(t *testing.T, s *stack) {
 
 func testUnverified(t *testing.T, s *stack) {
 	t.Helper()
-	p := s.profiled(t, func(u *auth0sim.User, i *kratostest.NewIdentity) {
+	p := s.profiled(t, func(u *auth0sim.User, i *kratostest.IdentitySpec) {
 		u.EmailVerified, u.Username = false, "canaryuser"
 		i.Traits = map[string]any{"username": "canaryuser"}
 	})
@@ -124,7 +124,7 @@ func testUnverified(t *testing.T, s *stack) {
 func testRightAddress(t *testing.T, s *stack) {
 	t.Helper()
 	const phone = "+4915112345678"
-	p := s.profiled(t, func(u *auth0sim.User, i *kratostest.NewIdentity) {
+	p := s.profiled(t, func(u *auth0sim.User, i *kratostest.IdentitySpec) {
 		u.EmailVerified, u.Phone, u.PhoneVerified = false, phone, true
 		u.CustomClaims = map[string]any{"phone_number": phone, "phone_number_verified": true} // by an Action, as at Auth0
 		i.Traits["phone"] = phone

@@ -37,8 +37,8 @@ func TestRecording(t *testing.T) {
 		"FERRY_RECORD_DIR=" + dir, "FERRY_RECORD_KEY=" + recording.FormatKey(public), "FERRY_LOG_HASH_KEY=" + strings.Repeat("canary-hash-key-", 3),
 	}
 	s := start(t, settings...)
-	mfa := s.person(t, func(u *auth0sim.User, _ *kratostest.NewIdentity) { u.MFA = true })
-	other := s.person(t, func(_ *auth0sim.User, i *kratostest.NewIdentity) {
+	mfa := s.person(t, func(u *auth0sim.User, _ *kratostest.IdentitySpec) { u.MFA = true })
+	other := s.person(t, func(_ *auth0sim.User, i *kratostest.IdentitySpec) {
 		i.MetadataAdmin = map[string]any{"auth0": map[string]any{"user_id": "auth0|somebody-else"}}
 	})
 	p := s.person(t, nil)
@@ -170,7 +170,7 @@ func BenchmarkRecording(b *testing.B) {
 		HookURL: srv.URL + hook.MigrationPath, AfterLoginURL: srv.URL + hook.AfterLoginPath, HookKey: hookKey,
 		MigrateJsonnet: wiring.MigrateJsonnet("X-Forwarded-For"),
 	})
-	if _, err := kratos.CreateIdentity(b.Context(), kratostest.NewIdentity{
+	if _, err := kratos.CreateIdentity(b.Context(), kratostest.IdentitySpec{
 		Traits: map[string]any{"email": "canary@example.org"}, MetadataAdmin: map[string]any{"auth0": map[string]any{"user_id": "auth0|1"}}, Pending: true,
 	}); err != nil {
 		b.Fatal(err)

@@ -97,7 +97,7 @@ func TestWriteBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := s.person(t, func(u *auth0sim.User, _ *kratostest.NewIdentity) { u.AppMetadata = map[string]any{"plan": "gold"} })
+	p := s.person(t, func(u *auth0sim.User, _ *kratostest.IdentitySpec) { u.AppMetadata = map[string]any{"plan": "gold"} })
 	before := s.attempts()
 	if got, err := s.kratos.LoginAPI(t.Context(), p.email, p.password); err != nil || got.Sees() != kratostest.SeesSession {
 		t.Fatalf("%s, %v", got.Sees(), err)

@@ -135,7 +135,7 @@ type person struct {
 }
 
 // person makes one; change may alter both sides before they are made.
-func (s *stack) person(t *testing.T, change func(*auth0sim.User, *kratostest.NewIdentity)) *person {
+func (s *stack) person(t *testing.T, change func(*auth0sim.User, *kratostest.IdentitySpec)) *person {
 	t.Helper()
 	s.people++
 	p := &person{
@@ -145,7 +145,7 @@ func (s *stack) person(t *testing.T, change func(*auth0sim.User, *kratostest.New
 		subject:  fmt.Sprintf("auth0|canary.person%d@example.org", s.people), // as a custom database may have it
 	}
 	user := auth0sim.User{ID: p.subject, Connection: users, Email: p.email, EmailVerified: true, Password: p.password}
-	identity := kratostest.NewIdentity{
+	identity := kratostest.IdentitySpec{
 		Traits:        map[string]any{"email": p.email},
 		MetadataAdmin: map[string]any{"auth0": map[string]any{"user_id": p.subject}},
 		Pending:       true,

@@ -32,7 +32,7 @@ func TestRequireVerifiedAddress(t *testing.T) {
 			p.arrived(t, func(i kratostest.Identity) bool { return marked(i) && verified(i, p.email) })
 			p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 0, 0, true})
 
-			never := s.profiled(t, func(u *auth0sim.User, _ *kratostest.NewIdentity) { u.EmailVerified = false })
+			never := s.profiled(t, func(u *auth0sim.User, _ *kratostest.IdentitySpec) { u.EmailVerified = false })
 			for range 2 {
 				got, err := s.kratos.LoginAPI(t.Context(), never.email, never.password)
 				if err != nil || got.Sees() == kratostest.SeesSession {

@@ -166,7 +166,7 @@ func (s *stack) pending(t *testing.T, names ...string) []person {
 			t.Fatal(err)
 		}
 		var err error
-		if p.identity, err = s.kratos.CreateIdentity(t.Context(), kratostest.NewIdentity{
+		if p.identity, err = s.kratos.CreateIdentity(t.Context(), kratostest.IdentitySpec{
 			Traits: map[string]any{"email": p.email}, Pending: true,
 			MetadataAdmin:       map[string]any{"auth0": map[string]any{"user_id": subject, "connection": directory}},
 			VerifiableAddresses: []kratostest.Address{{Value: p.email, Via: "email", Verified: true}},

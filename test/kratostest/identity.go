@@ -11,9 +11,9 @@ import (
 	client "github.com/ory/kratos-client-go"
 )
 
-// NewIdentity is an identity to create, as the bulk import does. Set at most one of Pending,
+// IdentitySpec is an identity to create, as the bulk import does. Set at most one of Pending,
 // HashedPassword and Password; Kratos prefers Pending over a hash.
-type NewIdentity struct {
+type IdentitySpec struct {
 	SchemaID            string // empty means Kratos' default schema
 	Traits              map[string]any
 	MetadataAdmin       any
@@ -51,7 +51,7 @@ type Identity struct {
 }
 
 // CreateIdentity imports an identity and returns its id.
-func (k *Kratos) CreateIdentity(ctx context.Context, n NewIdentity) (string, error) {
+func (k *Kratos) CreateIdentity(ctx context.Context, n IdentitySpec) (string, error) {
 	body := client.CreateIdentityBody{
 		SchemaId:       n.SchemaID,
 		Traits:         n.Traits,
@@ -83,7 +83,7 @@ func (k *Kratos) CreateIdentity(ctx context.Context, n NewIdentity) (string, err
 	return created.Id, nil
 }
 
-func (n NewIdentity) credentials() *client.IdentityWithCredentials {
+func (n IdentitySpec) credentials() *client.IdentityWithCredentials {
 	config := client.NewIdentityWithCredentialsPasswordConfig()
 	var credentials client.IdentityWithCredentials
 	switch {

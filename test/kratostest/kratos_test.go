@@ -74,7 +74,7 @@ func (h *migrationHook) callsFor(identifier string) []hookCall {
 	return found
 }
 
-func mustCreate(t *testing.T, k *Kratos, n NewIdentity) string {
+func mustCreate(t *testing.T, k *Kratos, n IdentitySpec) string {
 	t.Helper()
 	id, err := k.CreateIdentity(t.Context(), n)
 	if err != nil {
@@ -166,7 +166,7 @@ func clients(k *Kratos) map[string]loginFunc {
 func testMigrates(t *testing.T, k *Kratos, hook *migrationHook, name string, login loginFunc) {
 	t.Helper()
 	email := name + "@example.org"
-	id := mustCreate(t, k, NewIdentity{Traits: map[string]any{"email": email}, Pending: true})
+	id := mustCreate(t, k, IdentitySpec{Traits: map[string]any{"email": email}, Pending: true})
 	before := mustGet(t, k, id)
 	if !before.Pending || before.HashedPassword != "" || before.State != "active" {
 		t.Errorf("before: %+v", before)
@@ -215,7 +215,7 @@ func testMigrates(t *testing.T, k *Kratos, hook *migrationHook, name string, log
 
 func testKeeps(t *testing.T, k *Kratos) {
 	t.Helper()
-	id := mustCreate(t, k, NewIdentity{
+	id := mustCreate(t, k, IdentitySpec{
 		SchemaID:            "person",
 		Traits:              map[string]any{"email": "Keeps@Example.org", "username": "Keeper", "phone": "+4915112345678", "name": "K. Eeper"},
 		MetadataAdmin:       map[string]any{"auth0": map[string]any{"user_id": "auth0|1"}},
@@ -252,16 +252,16 @@ func testKeeps(t *testing.T, k *Kratos) {
 
 func testPasswords(t *testing.T, k *Kratos, hook *migrationHook) {
 	t.Helper()
-	mustCreate(t, k, NewIdentity{Traits: map[string]any{"email": "clear@example.org"}, Password: "a-Passw0rd-in-clear"})
+	mustCreate(t, k, IdentitySpec{Traits: map[string]any{"email": "clear@example.org"}, Password: "a-Passw0rd-in-clear"})
 	hash, err := bcrypt.GenerateFromPassword([]byte("a-Passw0rd-of-before"), lowestBcryptCost)
 	if err != nil {
 		t.Fatal(err)
 	}
-	mustCreate(t, k, NewIdentity{
+	mustCreate(t, k, IdentitySpec{
 		Traits:         map[string]any{"email": "hash@example.org"},
 		HashedPassword: string(hash),
 	})
-	mustCreate(t, k, NewIdentity{Traits: map[string]any{"email": "none@example.org"}})
+	mustCreate(t, k, IdentitySpec{Traits: map[string]any{"email": "none@example.org"}})
 	for email, c := range map[string]struct{ password, want string }{
 		"clear@example.org": {"a-Passw0rd-in-clear", SeesSession},
 		"hash@example.org":  {"a-Passw0rd-of-before", SeesSession},
@@ -279,7 +279,7 @@ func testPasswords(t *testing.T, k *Kratos, hook *migrationHook) {
 
 func testInactive(t *testing.T, k *Kratos) {
 	t.Helper()
-	id := mustCreate(t, k, NewIdentity{Traits: map[string]any{"email": "inactive@example.org"}, Password: right})
+	id := mustCreate(t, k, IdentitySpec{Traits: map[string]any{"email": "inactive@example.org"}, Password: right})
 	if err := k.SetState(t.Context(), id, "inactive"); err != nil {
 		t.Fatal(err)
 	}
@@ -295,12 +295,12 @@ func testInactive(t *testing.T, k *Kratos) {
 
 func testErrors(t *testing.T, k *Kratos) {
 	t.Helper()
-	person := NewIdentity{Traits: map[string]any{"email": "twice@example.org"}, Pending: true}
+	person := IdentitySpec{Traits: map[string]any{"email": "twice@example.org"}, Pending: true}
 	mustCreate(t, k, person)
 	if _, err := k.CreateIdentity(t.Context(), person); err == nil || !strings.Contains(err.Error(), "409") {
 		t.Errorf("created twice: %v", err)
 	}
-	_, err := k.CreateIdentity(t.Context(), NewIdentity{Traits: map[string]any{"shoe": 44}})
+	_, err := k.CreateIdentity(t.Context(), IdentitySpec{Traits: map[string]any{"shoe": 44}})
 	if err == nil || !strings.Contains(err.Error(), "shoe") {
 		t.Errorf("unknown trait: %v", err)
 	}

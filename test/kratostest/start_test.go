@@ -96,7 +96,7 @@ func TestStartsAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		if round == 0 {
-			id = mustCreate(t, k, NewIdentity{Traits: map[string]any{"email": "stays@example.org"}, Pending: true})
+			id = mustCreate(t, k, IdentitySpec{Traits: map[string]any{"email": "stays@example.org"}, Pending: true})
 		} else if got := mustGet(t, k, id); !got.Pending {
 			t.Errorf("got %+v", got)
 		}

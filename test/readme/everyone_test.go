@@ -44,7 +44,7 @@ func pending(t *testing.T, block string) {
 func status(t *testing.T, block string) {
 	t.Helper()
 	kratos := kratostest.Run(t, kratostest.Options{})
-	_, err := kratos.CreateIdentity(t.Context(), kratostest.NewIdentity{
+	_, err := kratos.CreateIdentity(t.Context(), kratostest.IdentitySpec{
 		Traits: map[string]any{"email": "kim@example.org"}, Pending: true,
 		MetadataAdmin: map[string]any{"auth0": map[string]any{"user_id": "auth0|kim"}},
 	})

@@ -177,7 +177,7 @@ func serve(t *testing.T, block string) {
 func why(t *testing.T, block string) {
 	t.Helper()
 	kratos := kratostest.Run(t, kratostest.Options{})
-	_, err := kratos.CreateIdentity(t.Context(), kratostest.NewIdentity{
+	_, err := kratos.CreateIdentity(t.Context(), kratostest.IdentitySpec{
 		Traits: map[string]any{"email": "kim@example.org"}, State: "inactive", Pending: true,
 		MetadataAdmin: map[string]any{"auth0": map[string]any{"user_id": "auth0|kim"}},
 	})

@@ -28,7 +28,7 @@ import (
 // scenario is a login, and what comes of it.
 type scenario struct {
 	want   outcome.Outcome
-	change func(*auth0sim.User, *kratostest.NewIdentity)
+	change func(*auth0sim.User, *kratostest.IdentitySpec)
 	fault  auth0sim.Fault // of this user; no name: none
 	typed  string         // instead of the right password
 	header map[string]string
@@ -49,25 +49,25 @@ const flowID = "9b7662a1-e42d-4e53-9d66-442a3891ef8c"
 // scenarios are all outcomes but locked, which nothing in ferry makes, and closed, which
 // every login has where the operator has ended the migration.
 func scenarios() map[string]scenario {
-	metadata := func(value any) func(*auth0sim.User, *kratostest.NewIdentity) {
-		return func(_ *auth0sim.User, i *kratostest.NewIdentity) { i.MetadataAdmin = value }
+	metadata := func(value any) func(*auth0sim.User, *kratostest.IdentitySpec) {
+		return func(_ *auth0sim.User, i *kratostest.IdentitySpec) { i.MetadataAdmin = value }
 	}
 	return map[string]scenario{
 		"match":           {want: outcome.Match},
 		"match, template": {want: outcome.Match, body: template},
 		"mismatch":        {want: outcome.Mismatch, typed: "canary-wrong"},
-		"a second factor": {want: outcome.MFARequired, change: func(u *auth0sim.User, _ *kratostest.NewIdentity) { u.MFA = true }},
-		"blocked":         {want: outcome.Blocked, change: func(u *auth0sim.User, _ *kratostest.NewIdentity) { u.Blocked = true }},
-		"denied":          {want: outcome.Denied, change: func(u *auth0sim.User, _ *kratostest.NewIdentity) { u.Deny = &auth0sim.Denial{Reason: "no"} }},
-		"denied by a rule": {want: outcome.Denied, change: func(u *auth0sim.User, _ *kratostest.NewIdentity) {
+		"a second factor": {want: outcome.MFARequired, change: func(u *auth0sim.User, _ *kratostest.IdentitySpec) { u.MFA = true }},
+		"blocked":         {want: outcome.Blocked, change: func(u *auth0sim.User, _ *kratostest.IdentitySpec) { u.Blocked = true }},
+		"denied":          {want: outcome.Denied, change: func(u *auth0sim.User, _ *kratostest.IdentitySpec) { u.Deny = &auth0sim.Denial{Reason: "no"} }},
+		"denied by a rule": {want: outcome.Denied, change: func(u *auth0sim.User, _ *kratostest.IdentitySpec) {
 			u.Deny = &auth0sim.Denial{Reason: "no", Rule: true}
 		}},
-		"leaked":          {want: outcome.Leaked, change: func(u *auth0sim.User, _ *kratostest.NewIdentity) { u.PasswordLeaked = true }},
+		"leaked":          {want: outcome.Leaked, change: func(u *auth0sim.User, _ *kratostest.IdentitySpec) { u.PasswordLeaked = true }},
 		"throttled":       {want: outcome.Throttled, fault: answer(auth0sim.AnswerBruteForce)},
 		"another subject": {want: outcome.SubjectMismatch, change: metadata(map[string]any{"auth0": map[string]any{"user_id": "auth0|other"}})},
 		"unbound":         {want: outcome.Unbound, change: metadata(nil)},
-		"inactive":        {want: outcome.Inactive, change: func(_ *auth0sim.User, i *kratostest.NewIdentity) { i.State = "inactive" }},
-		"not pending": {want: outcome.NotPending, change: func(_ *auth0sim.User, i *kratostest.NewIdentity) {
+		"inactive":        {want: outcome.Inactive, change: func(_ *auth0sim.User, i *kratostest.IdentitySpec) { i.State = "inactive" }},
+		"not pending": {want: outcome.NotPending, change: func(_ *auth0sim.User, i *kratostest.IdentitySpec) {
 			i.Pending, i.Password = false, "canary-own-Passw0rd"
 		}},
 		"too long":       {want: outcome.Oversize, typed: strings.Repeat("canary", 20)},

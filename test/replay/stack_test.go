@@ -151,12 +151,12 @@ func (s *stack) ferry(t *testing.T, dir string, settings ...string) (f *ferrytes
 
 // person is a user at Auth0 and the identity in Kratos, pending and bound unless
 // changed.
-func (s *stack) person(t *testing.T, change func(*auth0sim.User, *kratostest.NewIdentity)) (email, password, identity string) {
+func (s *stack) person(t *testing.T, change func(*auth0sim.User, *kratostest.IdentitySpec)) (email, password, identity string) {
 	t.Helper()
 	s.people++
 	email, password = fmt.Sprintf("canary%d@example.org", s.people), fmt.Sprintf("canary-Passw0rd %d ö", s.people)
 	user := auth0sim.User{ID: fmt.Sprintf("auth0|person%d", s.people), Connection: users, Email: email, EmailVerified: true, Password: password}
-	entry := kratostest.NewIdentity{
+	entry := kratostest.IdentitySpec{
 		Traits:        map[string]any{"email": email},
 		MetadataAdmin: map[string]any{"auth0": map[string]any{"user_id": user.ID}},
 		Pending:       true,
