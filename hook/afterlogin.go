@@ -84,7 +84,7 @@ func (h *Handler) afterLogin(c echo.Context, e *call) (afterLoginResult, error) 
 		return afterLoginResult{word: "bad_request"}, nil //nolint:nilerr // as said above
 	}
 	e.IdentityID, e.flowID = onlyUUID(req.Identity.ID), req.Flow.ID
-	lease, found, err := h.opts.Profiles.Lease(c.Request().Context(), req.Identity.ID, req.Flow.ID)
+	lease, found, err := h.opts.Store.Lease(c.Request().Context(), req.Identity.ID, req.Flow.ID)
 	switch {
 	case err != nil:
 		h.metrics.stateFault("take")

@@ -295,8 +295,8 @@ func TestPasswordChangedMeanwhile(t *testing.T) {
 	}
 }
 
-// lossy is a store that is down.
-type lossy struct{}
+// lossy is a store that loses profiles.
+type lossy struct{ *state.Memory }
 
 func (lossy) Put(context.Context, state.Handoff) error { return io.ErrClosedPipe }
 func (lossy) Lease(context.Context, string, string) (state.Lease, bool, error) {
@@ -306,7 +306,7 @@ func (lossy) Lease(context.Context, string, string) (state.Lease, bool, error) {
 // TestStateDown: logins go on, and a metric says so.
 func TestStateDown(t *testing.T) {
 	f := withProfile()
-	h := start(t, f, func(o *hook.Options) { o.Profiles = lossy{} })
+	h := start(t, f, func(o *hook.Options) { o.Store = lossy{state.NewMemory(state.Options{})} })
 	if got := h.post(t, login()); got.body != matched {
 		t.Errorf("%+v", got)
 	}

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"net/netip"
 	"sync"
 	"time"
@@ -17,88 +16,34 @@ import (
 	"ferry/upstream"
 )
 
-// Kratos gives up on an attempt after 30 s and makes at most three, 1 s and 2 s apart:
-// the last one begins 63 s after the first and ends before 93 s.
-const (
-	// deliveryWindow is how long the outcome of a delivery is kept for the same
-	// delivery made again, from its first arrival.
-	deliveryWindow = 2 * time.Minute
-	// loginWindow is how long what Auth0 answered is kept for an identical login where
-	// Kratos does not name its deliveries, from the first arrival.
-	loginWindow = 100 * time.Second
-)
-
 // attempts makes sure that a password reaches Auth0 once. Identical logins share one
-// verification while it is in flight. A delivery that Kratos repeats gets the outcome of
-// the first. Where deliveries have no id, an identical login may be a repeated delivery,
-// so it gets Auth0's answer to the first.
+// verification while it is in flight; deliveries knows the outcomes of earlier deliveries.
 type attempts struct {
-	verifier verifier
-	log      *zap.Logger
-	now      func() time.Time
-	key      [32]byte // of this process: stored hashes reveal no password
-	// shared knows the deliveries of all replicas; nil with a single replica.
-	shared *sharedDeliveries
+	deliveries *deliveries
+	log        *zap.Logger
+	key        [32]byte // of this process: stored hashes reveal no password
 
 	mu       sync.Mutex
 	inFlight map[attemptKey]*attempt
-	known    map[attemptKey]*delivery
-	order    []*delivery // all deliveries, by arrival
 }
 
 type attemptKey [sha256.Size]byte
 
-// attempt is one verification at Auth0. profile and err may be read once done is closed.
+// attempt is one verification at Auth0.
 type attempt struct {
-	same    attemptKey // that of its login
-	done    chan struct{}
-	profile upstream.Profile
-	err     error
-	// deliveries are those that wait for the result. The first of them runs it.
-	deliveries []*delivery
+	same attemptKey // that of its login
+	done chan struct{}
+	// result may be read once done is closed.
+	result verification
+
+	// known are the deliveries that wait for the result, each once. queue are those whose
+	// result is not stored yet. The mutex of attempts protects both.
+	known map[attemptKey]bool
+	queue []*delivery
 }
 
-// delivery is one call from Kratos, or several that cannot be told apart.
-type delivery struct {
-	key attemptKey // of this process
-	// shared is the key on all replicas, where there are several.
-	shared attemptKey
-	// named is false where Kratos did not say which delivery it is.
-	named   bool
-	arrived time.Time
-	attempt *attempt
-}
-
-// ends is when the delivery expires.
-func (d *delivery) ends() time.Time {
-	if d.named {
-		return d.arrived.Add(deliveryWindow)
-	}
-	return d.arrived.Add(loginWindow)
-}
-
-// keeps reports whether the outcome is reused when the same delivery arrives again. An
-// outcome that is not Auth0's decision is reused only if the delivery has an id: a person
-// who tries again after an outage is verified again.
-func (d *delivery) keeps(err error) bool { return d.named || settled(err) }
-
-// settled reports whether Auth0 has decided about the credentials: accepted or refused.
-func settled(err error) bool {
-	var loginErr *upstream.LoginError
-	if !errors.As(err, &loginErr) {
-		return err == nil
-	}
-	switch loginErr.Outcome {
-	case outcome.Mismatch, outcome.MFARequired, outcome.Blocked, outcome.Denied, outcome.Leaked, outcome.Throttled:
-		return true
-	case outcome.Match, outcome.Locked, outcome.SubjectMismatch, outcome.Unbound, outcome.Inactive, outcome.NotPending, outcome.Oversize, outcome.Closed,
-		outcome.Suspicious, outcome.Limited, outcome.Unavailable, outcome.Misconfigured, outcome.InvalidResponse:
-	}
-	return false
-}
-
-func newAttempts(auth0 verifier, shared *sharedDeliveries, log *zap.Logger, now func() time.Time) *attempts {
-	a := &attempts{verifier: auth0, shared: shared, log: log, now: now, inFlight: map[attemptKey]*attempt{}, known: map[attemptKey]*delivery{}}
+func newAttempts(d *deliveries, log *zap.Logger) *attempts {
+	a := &attempts{deliveries: d, log: log, inFlight: map[attemptKey]*attempt{}}
 	_, _ = rand.Read(a.key[:]) // it never fails: crypto/rand ends the process first
 	return a
 }
@@ -116,20 +61,29 @@ type login struct {
 	arrived time.Time
 }
 
-// Verify verifies the login at Auth0, or joins the attempt that is in flight. A caller
-// that goes away does not cancel the attempt, not even its own: it runs to its deadline.
+// Verify verifies the login at Auth0, or joins the attempt that is in flight. A delivery
+// that Kratos repeats gets the outcome of the first. A caller that goes away does not
+// cancel the attempt, not even its own: it runs to its deadline.
 func (a *attempts) Verify(ctx context.Context, l login) (upstream.Profile, error) {
-	d, is := a.join(l)
-	switch lasting := context.WithoutCancel(ctx); is {
+	d := a.deliveries.of(l)
+	lasting := context.WithoutCancel(ctx)
+	if earlier, ok, err := a.deliveries.recall(lasting, d); ok && err == nil {
+		return earlier.outcome()
+	}
+	at, is := a.join(l, d)
+	switch is {
 	case first:
-		a.run(lasting, d, l)
+		a.run(lasting, at, d, l)
 	case joined:
-		a.shared.join(lasting, d)
+		func() {
+			defer close(d.claimed)
+			a.deliveries.claim(lasting, d)
+		}()
 	case again:
 	}
 	select {
-	case <-d.attempt.done:
-		return d.attempt.profile, d.attempt.err
+	case <-at.done:
+		return at.result.outcome()
 	case <-ctx.Done():
 		return upstream.Profile{}, &upstream.LoginError{Outcome: outcome.Unavailable, Reason: "caller_gone"}
 	}
@@ -145,91 +99,66 @@ const (
 )
 
 // join finds the attempt that this login is part of.
-func (a *attempts) join(l login) (*delivery, role) {
+func (a *attempts) join(l login, d *delivery) (*attempt, role) {
 	same := l.hash(a.key[:])
-	key := same
-	if l.delivery != "" {
-		key = named(a.key[:], same, l.delivery)
-	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.forget()
-	if d := a.known[key]; d != nil && a.now().Before(d.ends()) {
-		return d, again
+	at, is := a.inFlight[same], joined
+	if at == nil {
+		at, is = &attempt{same: same, done: make(chan struct{}), known: map[attemptKey]bool{}}, first
+		a.inFlight[same] = at
 	}
-	d := &delivery{key: key, named: l.delivery != "", arrived: l.arrived}
-	if a.shared != nil {
-		d.shared = a.shared.key(l)
+	if at.known[d.key] {
+		return at, again
 	}
-	is := joined
-	d.attempt = a.inFlight[same]
-	if d.attempt == nil {
-		is = first
-		d.attempt = &attempt{same: same, done: make(chan struct{})}
-		a.inFlight[same] = d.attempt
+	at.known[d.key] = true
+	if is == joined {
+		d.claimed = make(chan struct{})
+		at.queue = append(at.queue, d)
 	}
-	d.attempt.deliveries = append(d.attempt.deliveries, d)
-	a.known[key] = d
-	a.order = append(a.order, d)
-	return d, is
+	return at, is
 }
 
 // run verifies the credentials of the first delivery of an attempt.
-func (a *attempts) run(ctx context.Context, d *delivery, l login) {
-	at, arrived := d.attempt, d.arrived
+func (a *attempts) run(ctx context.Context, at *attempt, d *delivery, l login) {
 	func() {
 		defer func() {
 			if fault := recover(); fault != nil {
 				logPanic(a.log, fault)
-				at.profile, at.err = upstream.Profile{}, &upstream.LoginError{Outcome: outcome.InvalidResponse, Reason: "panic"}
+				at.result = refused(d.arrived, &upstream.LoginError{Outcome: outcome.InvalidResponse, Reason: "panic"})
 			}
 		}()
-		if a.shared == nil {
-			at.profile, at.err = a.verifier.Verify(ctx, l.credentials)
-			return
-		}
-		at.profile, arrived, at.err = a.shared.verify(ctx, a.verifier, l, d)
+		at.result = a.deliveries.verify(ctx, d, l)
 	}()
-	a.end(at, arrived)
-	a.shared.tell(ctx, at)
-}
-
-// end gives the outcome to the deliveries that wait. No more of them join. The first
-// delivery may have arrived earlier, at another replica.
-func (a *attempts) end(at *attempt, arrived time.Time) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	at.deliveries[0].arrived = arrived
-	delete(a.inFlight, at.same)
-	for _, d := range at.deliveries {
-		if !d.keeps(at.err) && a.known[d.key] == d {
-			delete(a.known, d.key)
+	if !at.result.unshared {
+		// The first delivery may have arrived earlier, at another replica.
+		a.deliveries.remember(ctx, &delivery{key: d.key, named: d.named, arrived: at.result.Arrived}, at.result)
+	}
+	for queue := a.end(at); len(queue) > 0; queue = a.end(at) {
+		for _, d := range queue {
+			<-d.claimed
+			a.deliveries.remember(ctx, d, at.result)
 		}
 	}
 	close(at.done)
 }
 
-// forget drops expired deliveries. It goes in order of arrival, so some stay a little
-// longer than they are valid.
-func (a *attempts) forget() {
-	now, n := a.now(), 0
-	for n < len(a.order) && !now.Before(a.order[n].ends()) {
-		if d := a.order[n]; a.known[d.key] == d {
-			delete(a.known, d.key)
-		}
-		n++
+// end returns the deliveries whose result is not stored yet. If there are none, no more of
+// them join: every delivery of the attempt is in flight or stored, at any time.
+func (a *attempts) end(at *attempt) []*delivery {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	queue := at.queue
+	at.queue = nil
+	if len(queue) == 0 {
+		delete(a.inFlight, at.same)
 	}
-	a.order = a.order[n:]
+	return queue
 }
 
 // hash is a keyed hash of everything that makes two logins the same.
 func (l login) hash(key []byte) attemptKey {
 	return keyedHash(key, l.identityID, l.credentials.Realm, l.credentials.Username, l.credentials.Password.Reveal(), addressKey(l.ip))
-}
-
-// named is the key of a login with the delivery that it came with.
-func named(key []byte, same attemptKey, delivery string) attemptKey {
-	return keyedHash(key, string(same[:]), delivery)
 }
 
 // keyedHash is the keyed hash of the parts, each prefixed with its length. The parts pass

@@ -8,9 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"ferry/secret"
+	"ferry/state"
 	"ferry/upstream"
 )
 
@@ -24,6 +26,15 @@ func (p *patient) Verify(ctx context.Context, q upstream.Credentials) (upstream.
 	p.asked <- q
 	<-p.release
 	return upstream.Profile{Subject: "auth0|" + q.Username}, ctx.Err()
+}
+
+func newDeliveries(t *testing.T, auth0 verifier, now func() time.Time) *deliveries {
+	t.Helper()
+	m, err := newMetrics(prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &deliveries{verifier: auth0, store: state.NewMemory(state.Options{Now: now}), claimFor: time.Minute, metrics: m, now: now}
 }
 
 // TestSharing: logins that are the same in everything share one question while it
@@ -52,15 +63,20 @@ func TestSharing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			auth0 := &patient{make(chan upstream.Credentials, 2), make(chan struct{})}
-			a := newAttempts(auth0, nil, zap.NewNop(), time.Now)
+			a := newAttempts(newDeliveries(t, auth0, time.Now), zap.NewNop())
 			ctx, cancel := context.WithCancel(t.Context())
 			var running sync.WaitGroup
 			join := func(l login) *attempt {
-				d, is := a.join(l)
-				if is == first {
-					running.Go(func() { a.run(context.WithoutCancel(ctx), d, l) })
+				d := a.deliveries.of(l)
+				at, is := a.join(l, d)
+				switch is {
+				case first:
+					running.Go(func() { a.run(context.WithoutCancel(ctx), at, d, l) })
+				case joined:
+					close(d.claimed)
+				case again:
 				}
-				return d.attempt
+				return at
 			}
 			one := join(base())
 			other := base()
@@ -77,8 +93,8 @@ func TestSharing(t *testing.T) {
 			if want := map[bool]int{true: 1, false: 2}[c.shared]; len(auth0.asked) != want {
 				t.Errorf("asked %d times, want %d", len(auth0.asked), want)
 			}
-			if one.err != nil || one.profile.Subject != "auth0|alice" {
-				t.Errorf("%+v, %v", one.profile, one.err)
+			if profile, err := one.result.outcome(); err != nil || profile.Subject != "auth0|alice" {
+				t.Errorf("%+v, %v", profile, err)
 			}
 		})
 	}
@@ -118,12 +134,28 @@ func TestAddressesOfOnePerson(t *testing.T) {
 	}
 }
 
-// TestNothingIsKeptForLong: what is over takes no memory.
+// ttls is a store that notes how long answers are kept.
+type ttls struct {
+	*state.Memory
+
+	all []time.Duration
+}
+
+func (s *ttls) Remember(ctx context.Context, key [32]byte, text []byte, ttl time.Duration) error {
+	s.all = append(s.all, ttl)
+	return s.Memory.Remember(ctx, key, text, ttl)
+}
+
+// TestNothingIsKeptForLong: an attempt that has ended takes no memory, and the store drops
+// its answers in time.
 func TestNothingIsKeptForLong(t *testing.T) {
 	auth0 := &patient{make(chan upstream.Credentials, 300), make(chan struct{})}
 	close(auth0.release)
 	now := time.Now()
-	a := newAttempts(auth0, nil, zap.NewNop(), func() time.Time { return now })
+	clock := func() time.Time { return now }
+	a := newAttempts(newDeliveries(t, auth0, clock), zap.NewNop())
+	store := &ttls{Memory: state.NewMemory(state.Options{Now: clock})}
+	a.deliveries.store = store
 	for i := range 100 {
 		for _, l := range []login{{delivery: string(rune('a' + i))}, {identityID: string(rune('a' + i))}} {
 			l.arrived = now
@@ -132,13 +164,12 @@ func TestNothingIsKeptForLong(t *testing.T) {
 			}
 		}
 	}
-	now = now.Add(deliveryWindow)
-	if _, err := a.Verify(t.Context(), login{arrived: now}); err != nil {
-		t.Fatal(err)
+	if len(a.inFlight) != 0 || len(auth0.asked) != 200 || len(store.all) != 200 {
+		t.Errorf("%d in flight, asked %d times, kept %d answers", len(a.inFlight), len(auth0.asked), len(store.all))
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if len(a.known) != 1 || len(a.order) != 1 || len(a.inFlight) != 0 {
-		t.Errorf("%d are known, %d in order, %d in flight", len(a.known), len(a.order), len(a.inFlight))
+	for i, ttl := range store.all {
+		if want := []time.Duration{deliveryWindow, loginWindow}[i%2]; ttl != want {
+			t.Errorf("answer %d is kept for %s, want %s", i, ttl, want)
+		}
 	}
 }

@@ -135,7 +135,7 @@ func ferryHandler(b *testing.B, auth0 string, change ...func(*hook.Options)) htt
 	}
 	opts := hook.Options{
 		Keys: []secret.String{secret.New(key)}, MaxPasswordBytes: 72, Realms: []string{"users"}, LogHashKey: secret.New("log-hash-key"),
-		Identities: alice(), Profiles: state.NewMemory(state.Options{}), Sync: hook.SyncOptions{Records: newRecords(), Mapper: mapping.Default}, Upstream: client, Metrics: prometheus.NewRegistry(), Now: time.Now,
+		Identities: alice(), Store: state.NewMemory(state.Options{}), ClaimFor: 9 * time.Second, Sync: hook.SyncOptions{Records: newRecords(), Mapper: mapping.Default}, Upstream: client, Metrics: prometheus.NewRegistry(), Now: time.Now,
 		Log: zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(io.Discard), zap.InfoLevel)),
 	}
 	for _, c := range change {

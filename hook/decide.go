@@ -61,7 +61,7 @@ func (h *Handler) decide(ctx context.Context, req migrationRequest, delivery str
 // putHandoff stores the profile for the after-login hook. The login goes on if the store
 // is down.
 func (h *Handler) putHandoff(ctx context.Context, identity kratos.Identity, req migrationRequest, realm string, profile upstream.Profile) {
-	err := h.opts.Profiles.Put(ctx, state.Handoff{
+	err := h.opts.Store.Put(ctx, state.Handoff{
 		IdentityID: identity.ID, FlowID: req.Flow.ID, Subject: profile.Subject, Connection: realm,
 		Claims: []byte(profile.Claims), MatchedAt: h.opts.Now(),
 	})

@@ -10,26 +10,27 @@ import (
 	"ferry/upstream"
 )
 
+// Kratos gives up on an attempt after 30 s and makes at most three, 1 s and 2 s apart:
+// the last one begins 63 s after the first and ends before 93 s.
 const (
+	// deliveryWindow is how long the outcome of a delivery is kept for the same
+	// delivery made again, from its first arrival.
+	deliveryWindow = 2 * time.Minute
+	// loginWindow is how long what Auth0 answered is kept for an identical login where
+	// Kratos does not name its deliveries, from the first arrival.
+	loginWindow = 100 * time.Second
+
 	recallPoll = 50 * time.Millisecond
 	recallMost = 25 * time.Second // Kratos has given up by then
 )
 
-// Deliveries keeps the outcomes of deliveries for all replicas.
-type Deliveries interface {
-	// HashKey is the same on every replica.
-	HashKey() [32]byte
-	Recall(ctx context.Context, key [32]byte) (answer []byte, ok bool, err error)
-	Remember(ctx context.Context, key [32]byte, answer []byte, ttl time.Duration) error
-	Claim(ctx context.Context, key [32]byte, ttl time.Duration) (won bool, err error)
-	// Unclaim gives up a claim that was won.
-	Unclaim(ctx context.Context, key [32]byte) error
-}
-
-// sharedDeliveries makes sure that a delivery which Kratos repeats costs no second
-// attempt, whichever replica it reaches.
-type sharedDeliveries struct {
-	store Deliveries
+// deliveries makes sure that a delivery which Kratos repeats costs no second attempt,
+// whichever replica it reaches. A delivery gets the outcome of the first one with its id.
+// Where deliveries have no id, an identical login may be a repeated delivery, so it gets
+// Auth0's answer to the first.
+type deliveries struct {
+	verifier verifier
+	store    Store
 	// claimFor is how long one replica may hold a claim: a little longer than a
 	// verification at Auth0 may take.
 	claimFor time.Duration
@@ -37,109 +38,148 @@ type sharedDeliveries struct {
 	now      func() time.Time
 }
 
-// deliveryAnswer is the stored result of a verification.
-type deliveryAnswer struct {
+// delivery is one call from Kratos, or several that cannot be told apart.
+type delivery struct {
+	key attemptKey // the same on every replica
+	// named is false where Kratos did not say which delivery it is.
+	named   bool
+	arrived time.Time
+	// claimed is closed when the claim of a joined delivery has returned.
+	claimed chan struct{}
+}
+
+// ends is when the delivery expires.
+func (d *delivery) ends() time.Time {
+	if d.named {
+		return d.arrived.Add(deliveryWindow)
+	}
+	return d.arrived.Add(loginWindow)
+}
+
+// verification is the result of a verification, as it is stored.
+type verification struct {
 	// Arrived is when the first delivery did.
 	Arrived    time.Time            `json:"arrived"`
 	Profile    *upstream.Profile    `json:"profile,omitempty"`
 	LoginError *upstream.LoginError `json:"refusal,omitempty"`
+
+	// unshared is true if the stored result is another replica's and could not be read:
+	// this result must not replace it.
+	unshared bool
 }
 
-// verify verifies the credentials, unless another replica has done so or is doing so. It
-// also returns when the first delivery arrived, at whichever replica. If the store does
-// not answer, the login goes on without it.
-func (s *sharedDeliveries) verify(ctx context.Context, auth0 verifier, l login, d *delivery) (upstream.Profile, time.Time, error) {
+// refused is the result of a verification that failed.
+func refused(arrived time.Time, err error) verification {
+	v := verification{Arrived: arrived}
+	if !errors.As(err, &v.LoginError) {
+		v.LoginError = &upstream.LoginError{Outcome: outcome.InvalidResponse, Reason: "unknown_error"}
+	}
+	return v
+}
+
+func (v verification) outcome() (upstream.Profile, error) {
+	if v.LoginError != nil {
+		return upstream.Profile{}, v.LoginError
+	}
+	return *v.Profile, nil
+}
+
+// settled reports whether Auth0 has decided about the credentials: accepted or refused.
+func (v verification) settled() bool {
+	if v.LoginError == nil {
+		return true
+	}
+	switch v.LoginError.Outcome {
+	case outcome.Mismatch, outcome.MFARequired, outcome.Blocked, outcome.Denied, outcome.Leaked, outcome.Throttled:
+		return true
+	case outcome.Match, outcome.Locked, outcome.SubjectMismatch, outcome.Unbound, outcome.Inactive, outcome.NotPending, outcome.Oversize, outcome.Closed,
+		outcome.Suspicious, outcome.Limited, outcome.Unavailable, outcome.Misconfigured, outcome.InvalidResponse:
+	}
+	return false
+}
+
+// of returns the delivery that the login came with.
+func (s *deliveries) of(l login) *delivery {
+	hashKey := s.store.HashKey()
+	d := &delivery{key: l.hash(hashKey[:]), named: l.delivery != "", arrived: l.arrived}
+	if d.named {
+		d.key = keyedHash(hashKey[:], string(d.key[:]), l.delivery)
+	}
+	return d
+}
+
+// recall returns the stored result of the delivery. If it cannot be decoded, it is a
+// refusal.
+func (s *deliveries) recall(ctx context.Context, d *delivery) (v verification, ok bool, err error) {
+	text, ok, err := s.store.Recall(ctx, d.key)
+	if !ok {
+		return verification{}, false, err
+	}
+	if json.Unmarshal(text, &v) != nil || v.LoginError == nil && (v.Profile == nil || v.Profile.Subject == "") {
+		v = refused(v.Arrived, &upstream.LoginError{Outcome: outcome.InvalidResponse, Reason: "state_garbled"})
+		v.unshared = true
+	}
+	return v, true, nil
+}
+
+// verify verifies the credentials, unless another replica has done so or is doing so. If
+// the store does not answer, the login goes on without it.
+func (s *deliveries) verify(ctx context.Context, d *delivery, l login) verification {
 	tick := time.NewTicker(recallPoll)
 	defer tick.Stop()
-	ctx, cancel := context.WithTimeout(ctx, recallMost)
-	defer cancel()
+	timeout := time.NewTimer(recallMost)
+	defer timeout.Stop()
 	for {
 		// The answer outlives the claim, so it is looked up first.
-		text, ok, err := s.store.Recall(ctx, d.shared)
+		v, ok, err := s.recall(ctx, d)
 		if err != nil {
 			s.metrics.stateFault("recall")
 		}
 		if ok {
-			return decodeAnswer(text)
+			return v
 		}
-		won, err := s.store.Claim(ctx, d.shared, s.claimFor)
-		if err != nil {
-			s.metrics.stateFault("claim")
-		}
-		if won || err != nil {
-			profile, err := auth0.Verify(ctx, l.credentials)
-			s.remember(ctx, d, profile, err)
-			return profile, d.arrived, err
+		if s.claim(ctx, d) {
+			profile, err := s.verifier.Verify(ctx, l.credentials)
+			if err != nil {
+				return refused(d.arrived, err)
+			}
+			return verification{Arrived: d.arrived, Profile: &profile}
 		}
 		// Another replica is verifying. If it has died, its claim ends soon.
 		select {
 		case <-tick.C:
-		case <-ctx.Done():
-			return upstream.Profile{}, d.arrived, &upstream.LoginError{Outcome: outcome.Unavailable, Reason: "first_delivery_unanswered"}
+		case <-timeout.C:
+			v := refused(d.arrived, &upstream.LoginError{Outcome: outcome.Unavailable, Reason: "first_delivery_unanswered"})
+			v.unshared = true
+			return v
 		}
 	}
 }
 
-// join claims a delivery that shares the attempt of another one, so that no other
-// replica verifies it. A nil s does nothing, here and in tell.
-func (s *sharedDeliveries) join(ctx context.Context, d *delivery) {
-	if s == nil {
-		return
-	}
-	if _, err := s.store.Claim(ctx, d.shared, s.claimFor); err != nil {
+// claim claims the delivery for this replica. It is true if the login must be verified
+// here: the claim was won, or the store does not answer.
+func (s *deliveries) claim(ctx context.Context, d *delivery) bool {
+	won, err := s.store.Claim(ctx, d.key, s.claimFor)
+	if err != nil {
 		s.metrics.stateFault("claim")
 	}
+	return won || err != nil
 }
 
-// tell stores the outcome for the deliveries that shared the attempt. The attempt has
-// ended, so no more of them join.
-func (s *sharedDeliveries) tell(ctx context.Context, at *attempt) {
-	if s == nil {
-		return
-	}
-	for _, d := range at.deliveries[1:] {
-		s.remember(ctx, d, at.profile, at.err)
-	}
-}
-
-// remember stores the outcome for a repeated delivery, or lets the next one verify.
-func (s *sharedDeliveries) remember(ctx context.Context, d *delivery, profile upstream.Profile, err error) {
-	answer, lasts := deliveryAnswer{Arrived: d.arrived}, d.ends().Sub(s.now())
-	if err == nil {
-		answer.Profile = &profile
-	} else if !errors.As(err, &answer.LoginError) {
-		lasts = 0
-	}
-	if !d.keeps(err) || lasts <= 0 {
-		if s.store.Unclaim(ctx, d.shared) != nil {
+// remember stores the result for a repeated delivery, or lets the next one verify. A result
+// that is not Auth0's decision is stored only if the delivery has an id: a person who tries
+// again after an outage is verified again.
+func (s *deliveries) remember(ctx context.Context, d *delivery, v verification) {
+	v.Arrived = d.arrived
+	lasts := d.ends().Sub(s.now())
+	if !d.named && !v.settled() || lasts <= 0 {
+		if s.store.Unclaim(ctx, d.key) != nil {
 			s.metrics.stateFault("unclaim")
 		}
 		return
 	}
-	text, jsonErr := json.Marshal(answer)
-	if jsonErr != nil || s.store.Remember(ctx, d.shared, text, lasts) != nil {
+	text, err := json.Marshal(v)
+	if err != nil || s.store.Remember(ctx, d.key, text, lasts) != nil {
 		s.metrics.stateFault("remember")
 	}
-}
-
-// key is the same on every replica.
-func (s *sharedDeliveries) key(l login) attemptKey {
-	hashKey := s.store.HashKey()
-	same := l.hash(hashKey[:])
-	if l.delivery == "" {
-		return same
-	}
-	return named(hashKey[:], same, l.delivery)
-}
-
-func decodeAnswer(text []byte) (upstream.Profile, time.Time, error) {
-	var answer deliveryAnswer
-	switch {
-	case json.Unmarshal(text, &answer) != nil:
-	case answer.LoginError != nil:
-		return upstream.Profile{}, answer.Arrived, answer.LoginError
-	case answer.Profile != nil && answer.Profile.Subject != "":
-		return *answer.Profile, answer.Arrived, nil
-	}
-	return upstream.Profile{}, answer.Arrived, &upstream.LoginError{Outcome: outcome.InvalidResponse, Reason: "state_garbled"}
 }

@@ -21,7 +21,7 @@ func TestRedeliveryToAnotherReplica(t *testing.T) {
 	now := time.Now()
 	clock := func() time.Time { mu.Lock(); defer mu.Unlock(); return now }
 	shared := state.NewMemory(state.Options{Now: clock})
-	replica := func(o *hook.Options) { o.Deliveries, o.ClaimFor = shared, 9*time.Second }
+	replica := func(o *hook.Options) { o.Store, o.ClaimFor = shared, 9*time.Second }
 	trigger := func(r *http.Request) { r.Header.Set("Ory-Webhook-Trigger-Id", "t-1") }
 	f := alice()
 	first, second := start(t, f, replica), start(t, f, replica)
@@ -69,7 +69,7 @@ func (w watched) claimed(t *testing.T) {
 // another one is no less known to the other replicas, meanwhile and afterwards.
 func TestRedeliveryOfASharedQuestion(t *testing.T) {
 	shared := watched{state.NewMemory(state.Options{}), make(chan struct{}, 1000)}
-	replica := func(o *hook.Options) { o.Deliveries, o.ClaimFor = shared, time.Minute }
+	replica := func(o *hook.Options) { o.Store, o.ClaimFor = shared, time.Minute }
 	f, released := alice(), make(chan struct{})
 	f.ask = func() { <-released }
 	one, other := start(t, f, replica), start(t, f, replica)

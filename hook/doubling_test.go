@@ -175,7 +175,7 @@ func (c *crowd) hooks(t *testing.T, auth0, admin string, fresh bool) http.Handle
 	}
 	handler, err := hook.New(hook.Options{
 		Keys: []secret.String{secret.New(key)}, MaxPasswordBytes: 72, Realms: []string{"users"}, LogHashKey: secret.New("log-hash-key"),
-		Identities: identities, Profiles: state.NewMemory(state.Options{}), Sync: hook.SyncOptions{Records: newRecords(), Mapper: mapping.Default},
+		Identities: identities, Store: state.NewMemory(state.Options{}), ClaimFor: 9 * time.Second, Sync: hook.SyncOptions{Records: newRecords(), Mapper: mapping.Default},
 		Upstream: asks, Log: zap.NewNop(), Metrics: prometheus.NewRegistry(), Now: time.Now,
 	})
 	if err != nil {

@@ -30,22 +30,26 @@ type identities interface {
 
 // verifier asks Auth0.
 type verifier interface {
-	// Verify returns the profile of the user whose password was right. Every error is
-	// an *upstream.LoginError.
-	Verify(ctx context.Context, q upstream.Credentials) (upstream.Profile, error)
+	// Verify returns the profile of the user with these credentials. Every error is an
+	// *upstream.LoginError.
+	Verify(ctx context.Context, credentials upstream.Credentials) (upstream.Profile, error)
 }
 
-// profiles keeps profiles from the migration hook to the after-login hook.
-type profiles interface {
-	// Put replaces the profile of the identity.
+// Store keeps profiles from the migration hook to the after-login hook, and the outcomes
+// of deliveries. Package state says what each method does.
+type Store interface {
 	Put(ctx context.Context, handoff state.Handoff) error
-	// Lease gives it to one caller at a time.
 	Lease(ctx context.Context, identityID, flowID string) (state.Lease, bool, error)
+
+	HashKey() [32]byte
+	Recall(ctx context.Context, key [32]byte) (answer []byte, ok bool, err error)
+	Remember(ctx context.Context, key [32]byte, answer []byte, ttl time.Duration) error
+	Claim(ctx context.Context, key [32]byte, ttl time.Duration) (won bool, err error)
+	Unclaim(ctx context.Context, key [32]byte) error
 }
 
-// Options configure a Handler. Keys, MaxPasswordBytes, LogHashKey, Profiles, Sync,
-// Identities, Upstream, Log, Metrics and Now are required. ClaimFor is required if
-// Deliveries is set.
+// Options configure a Handler. Keys, MaxPasswordBytes, LogHashKey, Store, ClaimFor, Sync,
+// Identities, Upstream, Log, Metrics and Now are required.
 type Options struct {
 	// Keys are the one or two keys that a caller may present.
 	Keys []secret.String
@@ -70,16 +74,14 @@ type Options struct {
 	// LogHashKey keys the hashes that stand for identifiers and Auth0 user ids in logs.
 	LogHashKey secret.String
 
-	// Profiles keeps profiles between the two hooks. Sync says how they are written into
-	// identities.
-	Profiles profiles
-	Sync     SyncOptions
-	// Deliveries shares deliveries between replicas; nil with a single replica.
-	Deliveries Deliveries
-	// Recorder records every call; nil records nothing.
-	Recorder Recorder
+	// Store is shared by all replicas.
+	Store Store
 	// ClaimFor is a little longer than one verification at Auth0 may take.
 	ClaimFor time.Duration
+	// Sync says how profiles are written into identities.
+	Sync SyncOptions
+	// Recorder records every call; nil records nothing.
+	Recorder Recorder
 
 	Identities identities
 	Upstream   verifier
@@ -108,8 +110,10 @@ func New(opts Options) (*Handler, error) {
 		return nil, errors.New("hook: the longest password must be one byte or more")
 	case opts.Identities == nil || opts.Upstream == nil:
 		return nil, errors.New("hook: identities and upstream are required")
-	case opts.Profiles == nil || opts.Sync.Records == nil || opts.Sync.Mapper == nil:
-		return nil, errors.New("hook: profiles, records and mapper are required")
+	case opts.Store == nil || opts.ClaimFor <= 0:
+		return nil, errors.New("hook: a store and a positive time for claims are required")
+	case opts.Sync.Records == nil || opts.Sync.Mapper == nil:
+		return nil, errors.New("hook: records and mapper are required")
 	case opts.Log == nil || opts.Metrics == nil || opts.Now == nil:
 		return nil, errors.New("hook: log, metrics and clock are required")
 	}
@@ -117,14 +121,11 @@ func New(opts Options) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	var shared *sharedDeliveries
-	if opts.Deliveries != nil {
-		shared = &sharedDeliveries{store: opts.Deliveries, claimFor: opts.ClaimFor, metrics: m, now: opts.Now}
-	}
+	d := &deliveries{verifier: opts.Upstream, store: opts.Store, claimFor: opts.ClaimFor, metrics: m, now: opts.Now}
 	hash := func(text string) string { return Hash(opts.LogHashKey, text) }
 	return &Handler{
 		opts: opts, hash: hash, callers: sampled(opts.Log), metrics: m,
-		attempts: newAttempts(opts.Upstream, shared, opts.Log, opts.Now),
+		attempts: newAttempts(d, opts.Log),
 		syncer:   newProfileSyncer(opts.Sync, opts.Log, hash, m, opts.Now),
 	}, nil
 }

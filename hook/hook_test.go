@@ -124,7 +124,7 @@ func start(t *testing.T, f *fakes, change ...func(*hook.Options)) *harness {
 		Realms:           []string{"users", "legacy"},
 		LogHashKey:       secret.New("log-hash-key"),
 		Identities:       f,
-		Profiles:         state.NewMemory(state.Options{}),
+		ClaimFor:         9 * time.Second,
 		Sync:             hook.SyncOptions{Records: f.records, Mapper: mapping.Default, Version: "v-test"},
 		Upstream:         f,
 		Log:              zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), sink, zap.DebugLevel)),
@@ -133,6 +133,9 @@ func start(t *testing.T, f *fakes, change ...func(*hook.Options)) *harness {
 	}
 	for _, c := range change {
 		c(&opts)
+	}
+	if opts.Store == nil {
+		opts.Store = state.NewMemory(state.Options{Now: opts.Now})
 	}
 	handler, err := hook.New(opts)
 	if err != nil {

@@ -448,3 +448,28 @@ func dump(t *testing.T, server *redistest.Server) map[string][]string {
 	}
 	return all
 }
+
+// TestReplicaRemembersWhileRedisIsDown: a delivery repeated to the same replica needs no
+// Redis, and one repeated to another replica finds the answer in Redis.
+func TestReplicaRemembersWhileRedisIsDown(t *testing.T) {
+	t.Parallel()
+	server := redistest.Run(t, redistest.Options{})
+	clock := &clock{}
+	opts := state.Options{Now: clock.Now, Timeout: 10 * time.Second}
+	s, err := state.NewReplica(secret.New(server.URL()), secret.New(theKey), opts)
+	must(t, err)
+	t.Cleanup(func() { _ = s.Close() })
+	must(t, s.Remember(t.Context(), [32]byte{1}, []byte("match"), time.Minute))
+	recall(t, s, [32]byte{1}, "match")
+	recall(t, open(t, server, theKey, opts), [32]byte{1}, "match")
+	must(t, server.Stop())
+	recall(t, s, [32]byte{1}, "match")
+	if err := s.Remember(t.Context(), [32]byte{2}, []byte("mismatch"), time.Minute); err == nil {
+		t.Error("remembered without Redis")
+	}
+	recall(t, s, [32]byte{2}, "mismatch")
+	clock.Advance(time.Minute)
+	if text, ok, err := s.Recall(t.Context(), [32]byte{1}); ok || err == nil {
+		t.Errorf("after its time: %q, %v", text, err)
+	}
+}

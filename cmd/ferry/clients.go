@@ -128,10 +128,9 @@ func newManagement(cfg *config.Config) (*upstream.Management, error) {
 	})
 }
 
-// store keeps profiles between the hooks: a *state.Memory or a *state.Redis.
+// store is a *state.Memory or a *state.Replica.
 type store interface {
-	Put(ctx context.Context, handoff state.Handoff) error
-	Lease(ctx context.Context, identityID, flowID string) (state.Lease, bool, error)
+	hook.Store
 	Run(ctx context.Context)
 	Close() error
 }
@@ -151,15 +150,7 @@ func newStore(cfg *config.Config, hashKey secret.String, log *zap.Logger, metric
 		return nil, err
 	}
 	opts.Beat = watch.beat
-	return state.NewRedis(cfg.StateURL, cfg.StateKey, opts)
-}
-
-// deliveries returns the store if it is shared between replicas, else nil.
-func deliveries(s store) hook.Deliveries {
-	if redis, ok := s.(*state.Redis); ok {
-		return redis
-	}
-	return nil
+	return state.NewReplica(cfg.StateURL, cfg.StateKey, opts)
 }
 
 // newRecorder returns the recorder of hook calls, or nil if FERRY_RECORD_DIR is not set.
@@ -225,7 +216,7 @@ func mappingRules(cfg *config.Config) mapping.Rules {
 }
 
 // hookOptions returns the options that the settings determine. The caller adds Log, Metrics,
-// Profiles and, if it has them, Deliveries and Recorder.
+// Store and, if it has one, Recorder.
 func hookOptions(cfg *config.Config, hashKey secret.String, identities *kratos.Client, auth0 *upstream.Client) (hook.Options, error) {
 	mapper, err := newMapper(cfg)
 	if err != nil {

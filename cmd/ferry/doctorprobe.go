@@ -73,7 +73,7 @@ func newProbe(cfg *config.Config, steps *steps) (*hook.Handler, error) {
 		return nil, err
 	}
 	opts.Closed = false // ask Auth0 even after the end of the migration
-	opts.Profiles, opts.Log, opts.Metrics = state.NewMemory(state.Options{}), zap.NewNop(), prometheus.NewRegistry()
+	opts.Store, opts.Log, opts.Metrics = state.NewMemory(state.Options{}), zap.NewNop(), prometheus.NewRegistry()
 	return hook.New(opts)
 }
 

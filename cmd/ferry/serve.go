@@ -90,7 +90,7 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 		opts.Recorder = recorder
 		background = append(background, recorder.Run)
 	}
-	opts.Profiles, opts.Deliveries, opts.Log, opts.Metrics = store, deliveries(store), log, registry
+	opts.Store, opts.Log, opts.Metrics = store, log, registry
 	hooks, err := hook.New(opts)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,26 @@
+package state
+
+import (
+	"testing"
+	"time"
+)
+
+// TestMemoryDropsWhatHasExpired: answers and claims take no memory after their time.
+func TestMemoryDropsWhatHasExpired(t *testing.T) {
+	now := time.Now()
+	m := NewMemory(Options{Now: func() time.Time { return now }})
+	for i := range 100 {
+		key := [32]byte{byte(i)}
+		if err := m.Remember(t.Context(), key, []byte("text"), time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := m.Claim(t.Context(), key, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+	}
+	now = now.Add(time.Minute)
+	m.sweep()
+	if len(m.answers) != 0 || len(m.claims) != 0 {
+		t.Errorf("%d answers and %d claims are left", len(m.answers), len(m.claims))
+	}
+}
