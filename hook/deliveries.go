@@ -2,9 +2,10 @@ package hook
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"time"
+
+	"github.com/go-json-experiment/json"
 
 	"ferry/outcome"
 	"ferry/upstream"

@@ -179,7 +179,7 @@ func sampled(log *zap.Logger) *zap.Logger {
 
 // logCall writes the log line of a call.
 func logCall(log *zap.Logger, c echo.Context, end ending, e *call) {
-	fields := []zap.Field{zap.String("outcome", end.outcome)}
+	fields := append(make([]zap.Field, 0, 12), zap.String("outcome", end.outcome))
 	if !end.omitStatus {
 		fields = append(fields, zap.Int("status", end.status))
 	}
