@@ -15,6 +15,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"ferry/wire"
 )
 
 const (
@@ -149,7 +151,7 @@ func isRedis(text string) bool {
 }
 
 // policies are the policies that FERRY_TRAIT_POLICY may name.
-func policies() []string { return []string{"fill", "overwrite", "never"} }
+func policies() []string { return []string{wire.PolicyFill, wire.PolicyOverwrite, wire.PolicyNever} }
 
 func (c *Config) checkState(k *checker) {
 	memory := c.StateURL.Reveal() == "memory:"

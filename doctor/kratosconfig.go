@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"ferry/secret"
+	"ferry/wire"
 	"ferry/wiring"
 )
 
@@ -85,9 +86,9 @@ func (e *doctor) checkURL() Check {
 	case unresolved(address):
 		return warn("run doctor with the file that Kratos reads", "the hook's url contains a variable: it cannot be checked")
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		return fail("write http://HOST:PORT"+wiring.MigrationPath+", or https", "the hook's url is not valid")
-	case strings.TrimRight(u.Path, "/") != wiring.MigrationPath || u.Path != wiring.MigrationPath:
-		return fail("make its path "+wiring.MigrationPath, "the migration hook calls %s, which is not a path of ferry: logins of pending identities fail with a 502", shown(address))
+		return fail("write http://HOST:PORT"+wire.MigrationPath+", or https", "the hook's url is not valid")
+	case strings.TrimRight(u.Path, "/") != wire.MigrationPath || u.Path != wire.MigrationPath:
+		return fail("make its path "+wire.MigrationPath, "the migration hook calls %s, which is not a path of ferry: logins of pending identities fail with a 502", shown(address))
 	case e.config.migration().method != "" && e.config.migration().method != "POST":
 		return fail("set the method to POST", "the method of the migration hook is not POST: Kratos does not start with it")
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):

@@ -13,6 +13,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"ferry/secret"
+	"ferry/wire"
 	"ferry/wiring"
 )
 
@@ -110,7 +111,7 @@ func ferrys(hooks []any) []call {
 	var calls []call
 	for _, hook := range hooks {
 		c := callOf(lookup(hook, "config"))
-		if lookup(hook, "hook") == "web_hook" && strings.HasSuffix(pathOf(c.url), wiring.AfterLoginPath) {
+		if lookup(hook, "hook") == "web_hook" && strings.HasSuffix(pathOf(c.url), wire.AfterLoginPath) {
 			calls = append(calls, c)
 		}
 	}

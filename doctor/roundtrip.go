@@ -13,7 +13,7 @@ import (
 	"strings"
 
 	"ferry/strictjson"
-	"ferry/wiring"
+	"ferry/wire"
 )
 
 const (
@@ -30,7 +30,7 @@ func (e *doctor) roundTrips(ctx context.Context) []Check {
 	migration := e.config.migration()
 	assumed := migration.url == ""
 	if assumed && e.Settings.HookURL != "" && len(e.Settings.HookKeys) > 0 {
-		migration = bearer(e.Settings.HookURL+wiring.MigrationPath, e.Settings.HookKeys[0])
+		migration = bearer(e.Settings.HookURL+wire.MigrationPath, e.Settings.HookKeys[0])
 	}
 	if migration.url == "" && e.Settings.HookURL != "" {
 		s.skip("FERRY_HOOK_KEYS is not set: doctor has no key to call ferry with", nameTrip, nameAfterTrip)
@@ -52,7 +52,7 @@ func (e *doctor) roundTrips(ctx context.Context) []Check {
 		if ours := ferrys(hooks); len(ours) > 0 {
 			after = ours[0]
 		} else if assumed {
-			after = bearer(e.Settings.HookURL+wiring.AfterLoginPath, e.Settings.HookKeys[0])
+			after = bearer(e.Settings.HookURL+wire.AfterLoginPath, e.Settings.HookKeys[0])
 		}
 		if after.url == "" || unresolved(after.url) {
 			return skipped("ferry has no hook after a login")
@@ -77,8 +77,8 @@ func (e *doctor) send(ctx context.Context, c call, body []byte) (hookAnswer, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "ferry-doctor")
-	req.Header.Set("Ory-Webhook-Request-Id", e.ID())
-	req.Header.Set("Ory-Webhook-Trigger-Id", e.ID())
+	req.Header.Set(wire.HeaderRequestID, e.ID())
+	req.Header.Set(wire.HeaderTriggerID, e.ID())
 	c.authorize(req)
 	resp, err := e.Hooks.RoundTrip(req)
 	if err != nil {
@@ -113,9 +113,9 @@ func (e *doctor) migrationTrip(ctx context.Context, c call, p probe, assumed boo
 		return e.noTrip(c, err, assumed)
 	}
 	switch {
-	case answer.status == http.StatusFailedDependency && answer.says("unavailable"):
+	case answer.status == http.StatusFailedDependency && answer.says(wire.StatusUnavailable):
 		return ok("%s accepts Kratos' call and gives the expected answer for an unknown identity; ferry did not ask Auth0", shown(c.url))
-	case answer.status == http.StatusForbidden && answer.says("closed"):
+	case answer.status == http.StatusForbidden && answer.says(wire.StatusClosed):
 		return warn("unset FERRY_MIGRATION_CLOSED and restart ferry to continue the migration", "%s says that the migration is closed: logins of pending identities fail as wrong credentials", shown(c.url))
 	case answer.status == http.StatusOK:
 		return fail("stop the server there, and use ferry's address", "%s answers 200 for a made-up user: if it answers password_match, Kratos stores any password for any user", shown(c.url))
@@ -152,7 +152,7 @@ func refusedTrip(c call, answer hookAnswer) Check {
 		return fail("use the same key in both: kratos.yml has a key of the running ferry's FERRY_HOOK_KEYS after \"Bearer \"; restart ferry after a change",
 			"%s refuses the key (401): logins of pending identities fail with a 502", address)
 	case answer.status == http.StatusNotFound, answer.status == http.StatusMethodNotAllowed:
-		return fail("use the path "+wiring.MigrationPath+", and the port of FERRY_LISTEN, not of FERRY_ADMIN_LISTEN",
+		return fail("use the path "+wire.MigrationPath+", and the port of FERRY_LISTEN, not of FERRY_ADMIN_LISTEN",
 			"there is no hook at %s (%d): logins of pending identities fail with a 502", address, answer.status)
 	case answer.status >= 300 && answer.status < 400:
 		return fail("use the address at which ferry itself answers", "%s redirects (%d): Kratos would send the password to the redirect's target", address, answer.status)
@@ -189,6 +189,6 @@ func (e *doctor) afterLoginTrip(ctx context.Context, c call, p probe) Check {
 	}
 	check := refusedTrip(c, answer)
 	check.Detail = strings.ReplaceAll(check.Detail, "logins of pending identities fail with a 502", "ferry writes no profiles")
-	check.Fix = strings.ReplaceAll(check.Fix, wiring.MigrationPath, wiring.AfterLoginPath)
+	check.Fix = strings.ReplaceAll(check.Fix, wire.MigrationPath, wire.AfterLoginPath)
 	return check
 }

@@ -4,11 +4,9 @@ import (
 	"context"
 	"fmt"
 	"strings"
-)
 
-// bcryptBytes is the longest password that Kratos hashes with bcrypt. Auth0 may accept
-// longer ones, of which it compares only the beginning.
-const bcryptBytes = 72
+	"ferry/wire"
+)
 
 func (e *doctor) settings(ctx context.Context) []Check {
 	s := checkGroup{doctor: e}
@@ -40,7 +38,7 @@ func (e *doctor) checkPasswordLength(context.Context) Check {
 	switch {
 	case longest <= 0:
 		return skipped("FERRY_MAX_PASSWORD_BYTES is not valid")
-	case longest <= bcryptBytes:
+	case longest <= wire.BcryptBytes:
 		return ok("ferry accepts passwords of up to %d bytes, which any hasher supports", longest)
 	case !known:
 		return warn("set FERRY_MAX_PASSWORD_BYTES to 72, unless Kratos has `hashers.algorithm: argon2`; with --kratos-config doctor checks that",

@@ -6,6 +6,7 @@ import (
 
 	"ferry/identifier"
 	"ferry/kratos"
+	"ferry/wire"
 )
 
 // Verdict is the expected result of the user's next login.
@@ -53,9 +54,6 @@ type userCheck struct {
 	trips      []Check // calls of ferry's hooks; nil: not made yet
 	out        Findings
 }
-
-// maxIdentifierBytes is the longest identifier that ferry looks up.
-const maxIdentifierBytes = 1024
 
 // Why checks why a user with this identifier cannot log in. It reads Kratos, kratos.yml
 // and, with credentials for the Management API, the user at Auth0, and calls ferry's hook
@@ -135,8 +133,8 @@ func (q *userCheck) find(ctx context.Context) (kratos.Record, bool) {
 	case q.identifier == "":
 		q.note("identifier", fail("give an e-mail address, a username or a phone number", "the identifier is empty"))
 		return kratos.Record{}, false
-	case len(q.identifier) > maxIdentifierBytes:
-		q.note("identifier", fail("check what the user typed", "the identifier has more than %d bytes: ferry does not look it up", maxIdentifierBytes))
+	case len(q.identifier) > wire.MaxIdentifierBytes:
+		q.note("identifier", fail("check what the user typed", "the identifier has more than %d bytes: ferry does not look it up", wire.MaxIdentifierBytes))
 		return kratos.Record{}, false
 	case q.Kratos == nil:
 		q.note("kratos", fail("set FERRY_KRATOS_ADMIN_URL", "there is no address of Kratos"))

@@ -9,10 +9,8 @@ import (
 
 	"ferry/kratos"
 	"ferry/strictjson"
+	"ferry/wire"
 )
-
-// AfterLoginPath is the path of Kratos' web hook after a login.
-const AfterLoginPath = "/hooks/after-login"
 
 // afterLoginRequest is the body that ferry's after-login template produces.
 type afterLoginRequest struct {
@@ -56,7 +54,7 @@ type afterLoginResult struct {
 // Kratos'. That is why the answer to a bad key has no body either.
 func (h *Handler) afterLoginRoute() route[afterLoginResult] {
 	return route[afterLoginResult]{
-		name:     "after-login",
+		name:     wire.RouteAfterLogin,
 		handle:   h.afterLogin,
 		panicked: func(*call) afterLoginResult { return afterLoginResult{word: "panic"} },
 		answer: func(r afterLoginResult) ending {

@@ -19,6 +19,7 @@ import (
 	"ferry/provenance"
 	"ferry/secret"
 	"ferry/state"
+	"ferry/wire"
 )
 
 const schemaText = `{"$id":"https://example/p","$schema":"http://json-schema.org/draft-07/schema#","type":"object","properties":{"traits":{"type":"object","properties":{
@@ -102,7 +103,7 @@ func withProfile() *fakes {
 
 func (h *harness) afterLogin(t *testing.T, body string, change ...func(*http.Request)) answer {
 	t.Helper()
-	return h.post(t, body, append(change, func(r *http.Request) { r.URL.Path = hook.AfterLoginPath })...)
+	return h.post(t, body, append(change, func(r *http.Request) { r.URL.Path = wire.AfterLoginPath })...)
 }
 
 // silent is the answer that says nothing: no body, or Kratos would keep the connection.
@@ -333,10 +334,10 @@ func TestStateDown(t *testing.T) {
 // BenchmarkAfterLogin is every later login of everybody: nothing is kept. Beside it
 // an echo handler that does nothing.
 func BenchmarkAfterLogin(b *testing.B) {
-	b.Run("nothing kept", func(b *testing.B) { benchAfterLogin(b, ferryHandler(b, "http://127.0.0.1:9"), hook.AfterLoginPath) })
+	b.Run("nothing kept", func(b *testing.B) { benchAfterLogin(b, ferryHandler(b, "http://127.0.0.1:9"), wire.AfterLoginPath) })
 	b.Run("empty echo handler", func(b *testing.B) {
 		e := emptyEcho()
-		benchAfterLogin(b, e, hook.AfterLoginPath)
+		benchAfterLogin(b, e, wire.AfterLoginPath)
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"ferry/outcome"
+	"ferry/wire"
 )
 
 // reply is what Kratos is told, and how loud the log is about it.
@@ -17,11 +18,11 @@ type reply struct {
 
 // The bodies, to the byte. Kratos reads the status alone, but for the first.
 const (
-	bodyMatch       = `{"status":"password_match"}`
-	bodyNoMatch     = `{"status":"no_match"}`
-	bodyUnavailable = `{"status":"unavailable"}`
+	bodyMatch       = `{"status":"` + wire.StatusMatch + `"}`
+	bodyNoMatch     = `{"status":"` + wire.StatusNoMatch + `"}`
+	bodyUnavailable = `{"status":"` + wire.StatusUnavailable + `"}`
 	// bodyClosed is what `ferry finish` looks for before it writes.
-	bodyClosed = `{"status":"closed"}`
+	bodyClosed = `{"status":"` + wire.StatusClosed + `"}`
 )
 
 // Answer is what Kratos is told for an outcome: the HTTP status and the body.

@@ -12,6 +12,7 @@ import (
 	"ferry/hook"
 	"ferry/outcome"
 	"ferry/upstream"
+	"ferry/wire"
 )
 
 // kratosClient is the HTTP client that Kratos calls its hooks with, with its
@@ -53,7 +54,7 @@ func TestAnswerTable(t *testing.T) {
 			f := alice()
 			f.askErr = &upstream.LoginError{Outcome: o}
 			h := start(t, f)
-			req, err := retryablehttp.NewRequestWithContext(t.Context(), http.MethodPost, h.url+hook.MigrationPath, strings.NewReader(login()))
+			req, err := retryablehttp.NewRequestWithContext(t.Context(), http.MethodPost, h.url+wire.MigrationPath, strings.NewReader(login()))
 			if err != nil {
 				t.Fatal(err)
 			}

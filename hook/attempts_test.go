@@ -13,6 +13,7 @@ import (
 	"ferry/hook"
 	"ferry/outcome"
 	"ferry/upstream"
+	"ferry/wire"
 )
 
 // delivered names the delivery that a call is, as Kratos does from 25.4 on.
@@ -140,7 +141,7 @@ func TestACallerThatLeaves(t *testing.T) {
 	left := make(chan struct{})
 	go func() {
 		defer close(left)
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.url+hook.MigrationPath, strings.NewReader(login()))
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.url+wire.MigrationPath, strings.NewReader(login()))
 		if err != nil {
 			t.Error(err)
 			return

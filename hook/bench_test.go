@@ -31,6 +31,7 @@ import (
 	"ferry/state"
 	"ferry/test/ferrytest"
 	"ferry/upstream"
+	"ferry/wire"
 )
 
 const benchIssuer = "https://bench.example/"
@@ -104,7 +105,7 @@ func benchServer(b *testing.B, handler http.Handler) {
 	body := login()
 	b.ReportAllocs()
 	for b.Loop() {
-		req, err := http.NewRequestWithContext(b.Context(), http.MethodPost, srv.URL+hook.MigrationPath, strings.NewReader(body))
+		req, err := http.NewRequestWithContext(b.Context(), http.MethodPost, srv.URL+wire.MigrationPath, strings.NewReader(body))
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -231,7 +232,7 @@ func flood(b *testing.B, url string, logins int) {
 	for i := range logins {
 		all.Go(func() {
 			body := fmt.Sprintf(`{"identifier":"alice@example.org","password":"pass-%d"}`, i)
-			req, err := http.NewRequestWithContext(b.Context(), http.MethodPost, url+hook.MigrationPath, strings.NewReader(body))
+			req, err := http.NewRequestWithContext(b.Context(), http.MethodPost, url+wire.MigrationPath, strings.NewReader(body))
 			if err != nil {
 				b.Error(err)
 				return

@@ -14,6 +14,7 @@ import (
 	"ferry/provenance"
 	"ferry/state"
 	"ferry/upstream"
+	"ferry/wire"
 )
 
 // decide returns the outcome of one login. Auth0 is asked at most once, and only
@@ -79,7 +80,7 @@ func (h *Handler) putHandoff(ctx context.Context, identity kratos.Identity, req 
 // outage. An identity that is deactivated or unbound was so when Kratos read it, or stays
 // so: this login must fail.
 func (h *Handler) identity(ctx context.Context, req migrationRequest, identifier string, e *call) (kratos.Identity, outcome.Outcome) {
-	if identifier == "" || len(identifier) > maxIdentifierBytes {
+	if identifier == "" || len(identifier) > wire.MaxIdentifierBytes {
 		e.Reason = "identifier_length"
 		return kratos.Identity{}, outcome.Oversize
 	}

@@ -27,6 +27,7 @@ import (
 	"ferry/test/faultyhttp"
 	"ferry/transport"
 	"ferry/upstream"
+	"ferry/wire"
 )
 
 const crowdIssuer = "https://crowd.example/"
@@ -229,7 +230,7 @@ func (c *crowd) body(n int, password string) string {
 
 // post makes one call without a network.
 func post(ctx context.Context, hooks http.Handler, body string) int {
-	req := httptest.NewRequestWithContext(ctx, http.MethodPost, hook.MigrationPath, strings.NewReader(body))
+	req := httptest.NewRequestWithContext(ctx, http.MethodPost, wire.MigrationPath, strings.NewReader(body))
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Authorization", "Bearer "+key)
 	got := httptest.NewRecorder()

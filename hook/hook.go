@@ -16,6 +16,7 @@ import (
 	"ferry/secret"
 	"ferry/state"
 	"ferry/upstream"
+	"ferry/wire"
 )
 
 // identities finds the identity that a login is for.
@@ -137,7 +138,7 @@ func (h *Handler) Drain(ctx context.Context) { h.syncer.Drain(ctx) }
 func (h *Handler) Echo() *echo.Echo {
 	e := echo.New()
 	e.HTTPErrorHandler = h.writeProblem
-	e.POST(MigrationPath, serve(h, h.migrationRoute()))
-	e.POST(AfterLoginPath, serve(h, h.afterLoginRoute()))
+	e.POST(wire.MigrationPath, serve(h, h.migrationRoute()))
+	e.POST(wire.AfterLoginPath, serve(h, h.afterLoginRoute()))
 	return e
 }

@@ -25,6 +25,7 @@ import (
 	"ferry/state"
 	"ferry/test/process"
 	"ferry/upstream"
+	"ferry/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -159,7 +160,7 @@ type answer struct {
 
 func (h *harness) post(t *testing.T, body string, change ...func(*http.Request)) answer {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.url+hook.MigrationPath, strings.NewReader(body))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.url+wire.MigrationPath, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +195,7 @@ func (h *harness) logged() string { return h.log.String() }
 // emptyEcho answers the after-login hook with nothing done.
 func emptyEcho() *echo.Echo {
 	e := echo.New()
-	e.POST(hook.AfterLoginPath, func(c echo.Context) error { return c.Blob(http.StatusOK, echo.MIMEApplicationJSON, []byte("{}")) })
+	e.POST(wire.AfterLoginPath, func(c echo.Context) error { return c.Blob(http.StatusOK, echo.MIMEApplicationJSON, []byte("{}")) })
 	return e
 }
 

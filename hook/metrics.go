@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"ferry/outcome"
+	"ferry/wire"
 )
 
 // metrics count answers. No label names a person.
@@ -68,7 +69,7 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 		}
 	}
 	for _, o := range outcome.All() {
-		m.outcomes.WithLabelValues("password-migration", o.String())
+		m.outcomes.WithLabelValues(wire.RouteMigration, o.String())
 	}
 	return m, nil
 }
@@ -91,7 +92,7 @@ func (m *metrics) answered(o outcome.Outcome, e *call) {
 func (m *metrics) afterLogin(result string, took time.Duration) {
 	m.after.WithLabelValues(result).Inc()
 	if took > 0 {
-		m.took.WithLabelValues("after-login").Observe(took.Seconds())
+		m.took.WithLabelValues(wire.RouteAfterLogin).Observe(took.Seconds())
 	}
 }
 

@@ -6,16 +6,14 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"ferry/outcome"
+	"ferry/wire"
 )
-
-// MigrationPath is the path of Kratos' password migration hook.
-const MigrationPath = "/hooks/password-migration"
 
 // migrationRoute answers every call that is not an error of the caller from the table in
 // answer.
 func (h *Handler) migrationRoute() route[outcome.Outcome] {
 	return route[outcome.Outcome]{
-		name:     "password-migration",
+		name:     wire.RouteMigration,
 		handle:   h.passwordMigration,
 		panicked: func(e *call) outcome.Outcome { e.Reason = "panic"; return outcome.InvalidResponse },
 		answer: func(o outcome.Outcome) ending {
@@ -53,5 +51,5 @@ func (h *Handler) passwordMigration(c echo.Context, e *call) (outcome.Outcome, e
 		e.request = req
 	}
 	e.flowID = req.Flow.ID
-	return h.decide(c.Request().Context(), req, c.Request().Header.Get("Ory-Webhook-Trigger-Id"), e), nil
+	return h.decide(c.Request().Context(), req, c.Request().Header.Get(wire.HeaderTriggerID), e), nil
 }

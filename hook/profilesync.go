@@ -15,6 +15,7 @@ import (
 	"ferry/mapping"
 	"ferry/provenance"
 	"ferry/state"
+	"ferry/wire"
 )
 
 const (
@@ -31,8 +32,6 @@ const (
 	// syncQueueSize is how many profiles may wait for a retry, and how many write-backs
 	// to Auth0 may be in flight.
 	syncQueueSize = 1000
-	// databaseProvider is the provider of users in Auth0's databases.
-	databaseProvider = "auth0"
 )
 
 // records reads and writes identities.
@@ -267,7 +266,7 @@ func (s *profileSyncer) change(ctx context.Context, schemaID string, handoff sta
 		return edit.Change{}, nil, unmappable(err)
 	}
 	profile.Connection = handoff.Connection
-	if profile.Source.Provider == databaseProvider {
+	if profile.Source.Provider == wire.DatabaseProvider {
 		profile.Source.Connection = handoff.Connection
 	}
 	mapped, err := s.Mapper(schema).Map(profile)

@@ -20,6 +20,7 @@ import (
 	"ferry/hook"
 	"ferry/recording"
 	"ferry/secret"
+	"ferry/wire"
 )
 
 // startRecorder returns a Writer to dir that writes until the test is over. stop ends it
@@ -115,7 +116,7 @@ func newCaller(b *testing.B, handler http.Handler) *caller {
 // login returns how long the answer took.
 func (c *caller) login(b *testing.B, want string) time.Duration {
 	b.Helper()
-	req, err := http.NewRequestWithContext(b.Context(), http.MethodPost, c.url+hook.MigrationPath, strings.NewReader(c.body))
+	req, err := http.NewRequestWithContext(b.Context(), http.MethodPost, c.url+wire.MigrationPath, strings.NewReader(c.body))
 	if err != nil {
 		b.Fatal(err)
 	}

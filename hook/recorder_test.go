@@ -21,6 +21,7 @@ import (
 	"ferry/recording"
 	"ferry/secret"
 	"ferry/upstream"
+	"ferry/wire"
 )
 
 // recorded is a hook that records, and what it recorded.
@@ -205,7 +206,7 @@ func TestRecordedCallers(t *testing.T) {
 			if line.Status != c.status || line.Outcome != recording.OutcomeCaller || line.Sealed != "" || string(line.Body) != want || line.Answer != nil {
 				t.Errorf("%+v, body %s", line, line.Body)
 			}
-			if line.Headers["User-Agent"] != "Kratos" || line.Time.IsZero() || line.Route != recording.RouteMigration {
+			if line.Headers["User-Agent"] != "Kratos" || line.Time.IsZero() || line.Route != wire.RouteMigration {
 				t.Errorf("%+v", line)
 			}
 		})
@@ -240,7 +241,7 @@ func TestRecordedAfterLogin(t *testing.T) {
 	r := startRecorded(t, alice())
 	r.post(t, login())
 	body := `{"identity":{"id":"` + aliceID + `","external_id":"canary","schema_id":"person","state":"active"},"flow":{"id":"` + aliceID + `","type":"api"},"client":{"ip":null,"user_agent":"Firefox"},"response":"ignore"}`
-	toAfterLogin := func(req *http.Request) { req.URL.Path = hook.AfterLoginPath }
+	toAfterLogin := func(req *http.Request) { req.URL.Path = wire.AfterLoginPath }
 	r.post(t, body, toAfterLogin)
 	r.post(t, "{}", toAfterLogin)
 	r.post(t, body, toAfterLogin, func(req *http.Request) { req.Header.Del("Authorization") })
@@ -258,7 +259,7 @@ func TestRecordedAfterLogin(t *testing.T) {
 		}
 	}
 	kept := `{"identity":{"id":"` + aliceID + `","external_id":"#` + hashOf("canary") + `","schema_id":"person","state":"active"},"flow":{"id":"` + aliceID + `","type":"api"},"client":{"ip":null,"user_agent":"#` + hashOf("Firefox") + `"},"response":"ignore"}`
-	if second := lines[1]; string(second.Body) != kept || second.Route != recording.RouteAfterLogin || second.Sealed != "" || second.IdentityID != aliceID {
+	if second := lines[1]; string(second.Body) != kept || second.Route != wire.RouteAfterLogin || second.Sealed != "" || second.IdentityID != aliceID {
 		t.Errorf("%+v, body %s", second, second.Body)
 	}
 }
@@ -319,7 +320,7 @@ func TestAnswerLeavesFirst(t *testing.T) {
 // TestRecordedAfterLoginOfNobody: what is no id of Kratos' is shown nowhere.
 func TestRecordedAfterLoginOfNobody(t *testing.T) {
 	r := startRecorded(t, alice())
-	r.post(t, `{"identity":{"id":"canary@example.org"},"flow":{"id":"canary"}}`, func(req *http.Request) { req.URL.Path = hook.AfterLoginPath })
+	r.post(t, `{"identity":{"id":"canary@example.org"},"flow":{"id":"canary"}}`, func(req *http.Request) { req.URL.Path = wire.AfterLoginPath })
 	if line := r.one(t); line.IdentityID != "" || line.Outcome != "nothing_kept" {
 		t.Errorf("%+v", line)
 	}

@@ -19,8 +19,7 @@ const (
 	maxRequestBytes = 1 << 20
 	// maxDrainBytes of a longer request are read and dropped, so that Kratos reads
 	// the answer instead of a broken connection, which it would try again.
-	maxDrainBytes      = 64 << 20
-	maxIdentifierBytes = 1024
+	maxDrainBytes = 64 << 20
 )
 
 var errOversize = errors.New("request too large")

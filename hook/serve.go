@@ -20,6 +20,7 @@ import (
 
 	"ferry/recording"
 	"ferry/secret"
+	"ferry/wire"
 )
 
 // call is one call of a hook. Its event is logged and recorded; the log gets no secret and
@@ -193,8 +194,8 @@ func logCall(log *zap.Logger, c echo.Context, end ending, e *call) {
 		{"identifier_hash", e.IdentifierHash},
 		{"identity_id", e.IdentityID},
 		{"flow_id", onlyUUID(e.flowID)},
-		{"request_id", onlyUUID(c.Request().Header.Get("Ory-Webhook-Request-Id"))},
-		{"trigger_id", onlyUUID(c.Request().Header.Get("Ory-Webhook-Trigger-Id"))},
+		{"request_id", onlyUUID(c.Request().Header.Get(wire.HeaderRequestID))},
+		{"trigger_id", onlyUUID(c.Request().Header.Get(wire.HeaderTriggerID))},
 		{"auth0_error", e.UpstreamCode},
 	} {
 		if f.value != "" {

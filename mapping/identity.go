@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"ferry/identifier"
+	"ferry/wire"
 )
 
 // Identity is the result of a mapper, in the form of Kratos' OIDC mappers.
@@ -57,11 +58,11 @@ type Policy string
 // The policies. The zero value is Fill; an unknown name is Never.
 const (
 	// Fill sets the trait if the identity's is absent or empty.
-	Fill Policy = "fill"
+	Fill Policy = wire.PolicyFill
 	// Overwrite always sets it.
-	Overwrite Policy = "overwrite"
+	Overwrite Policy = wire.PolicyOverwrite
 	// Never keeps it.
-	Never Policy = "never"
+	Never Policy = wire.PolicyNever
 )
 
 // Rules are set by the operator. They cannot loosen the protection of identifiers and
@@ -87,7 +88,7 @@ func (r Rules) policy(path []string) Policy {
 // Verified are the addresses that Auth0 verified and that are trusted, normalised.
 func (r Rules) Verified(p Profile) []Address {
 	source := p.source()
-	trusted := source.Provider == databases
+	trusted := source.Provider == wire.DatabaseProvider
 	if r.TrustVerified != nil {
 		trusted = r.TrustVerified(source.Connection, source.Provider)
 	}

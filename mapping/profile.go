@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"ferry/strictjson"
+	"ferry/wire"
 )
 
 // Profile is what Auth0 knows about a user.
@@ -280,11 +281,8 @@ func subjectOf(one map[string]any) string {
 // isDatabase reports whether Auth0 checks passwords for the provider, itself or in a
 // directory.
 func isDatabase(provider string) bool {
-	return provider == databases || provider == "ad" || provider == "auth0-adldap"
+	return provider == wire.DatabaseProvider || provider == "ad" || provider == "auth0-adldap"
 }
-
-// databases is the provider of Auth0's database connections.
-const databases = "auth0"
 
 func providerOf(subject string) string {
 	provider, _, found := strings.Cut(subject, "|")

@@ -12,6 +12,7 @@ import (
 
 	"ferry/outcome"
 	"ferry/secret"
+	"ferry/wire"
 )
 
 // Event is one hook call and its answer.
@@ -78,15 +79,13 @@ const (
 	headerContentEncoding = "Content-Encoding"
 	headerContentLength   = "Content-Length"
 	headerUserAgent       = "User-Agent"
-	headerRequestID       = "Ory-Webhook-Request-Id"
-	headerTriggerID       = "Ory-Webhook-Trigger-Id"
 	headerTraceparent     = "Traceparent"
 )
 
 // HeaderNames are the headers that a Record may have.
 func HeaderNames() []string {
 	return []string{
-		headerContentType, headerContentEncoding, headerContentLength, headerUserAgent, headerRequestID, headerTriggerID, headerTraceparent,
+		headerContentType, headerContentEncoding, headerContentLength, headerUserAgent, wire.HeaderRequestID, wire.HeaderTriggerID, headerTraceparent,
 	}
 }
 

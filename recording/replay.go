@@ -17,6 +17,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"ferry/secret"
+	"ferry/wire"
 )
 
 const (
@@ -205,7 +206,7 @@ func compare(recorded *Facts, answered Facts) Verdict {
 }
 
 func (r *replay) send(ctx context.Context, call ReplayCall, req content, requestID string) (Facts, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, r.opts.Target+hooksPath+call.Record.Route, req.body)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, r.opts.Target+wire.HooksPath+call.Record.Route, req.body)
 	if err != nil {
 		return Facts{}, errors.New("invalid target URL")
 	}
@@ -215,10 +216,10 @@ func (r *replay) send(ctx context.Context, call ReplayCall, req content, request
 			request.Header.Set(name, value)
 		}
 	}
-	if delivery := request.Header.Get(headerTriggerID); delivery != "" {
-		request.Header.Set(headerTriggerID, uuid.NewSHA1(r.ids, []byte(delivery)).String())
+	if delivery := request.Header.Get(wire.HeaderTriggerID); delivery != "" {
+		request.Header.Set(wire.HeaderTriggerID, uuid.NewSHA1(r.ids, []byte(delivery)).String())
 	}
-	request.Header.Set(headerRequestID, requestID)
+	request.Header.Set(wire.HeaderRequestID, requestID)
 	if req.keyed {
 		request.Header.Set("Authorization", "Bearer "+r.opts.Key.Reveal())
 	}
@@ -252,7 +253,7 @@ func newResult(call ReplayCall) Result {
 		result.Recorded = &Facts{
 			Status: record.Status, Answer: answerWord(record.Answer), Time: record.Time, Outcome: record.Outcome, Reason: record.Reason,
 			IdentityID: record.IdentityID, Identifier: record.Identifier,
-			UpstreamStatus: record.UpstreamStatus, UpstreamCode: record.UpstreamCode, RequestID: record.Headers[headerRequestID],
+			UpstreamStatus: record.UpstreamStatus, UpstreamCode: record.UpstreamCode, RequestID: record.Headers[wire.HeaderRequestID],
 		}
 	}
 	return result

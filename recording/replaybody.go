@@ -11,6 +11,7 @@ import (
 
 	"ferry/outcome"
 	"ferry/secret"
+	"ferry/wire"
 )
 
 // Login is the credentials of a recorded call, as far as they are known.
@@ -96,7 +97,7 @@ func (c ReplayCall) oversizeRequest() bool {
 // needsLogin reports whether the body needs the credentials. A body that was refused for its
 // form does not: its redacted form would be refused too.
 func (c ReplayCall) needsLogin() bool {
-	return c.Recorded() && c.Record.Route == RouteMigration && c.Record.Outcome != OutcomeCaller && !c.oversizeRequest()
+	return c.Recorded() && c.Record.Route == wire.RouteMigration && c.Record.Outcome != OutcomeCaller && !c.oversizeRequest()
 }
 
 // fill returns the body with the credentials, if they are needed, and with the identity's id.
@@ -133,7 +134,7 @@ func (filler) Read(p []byte) (int, error) {
 // isReplayed reports whether a recorded header is sent again.
 func isReplayed(name string) bool {
 	switch http.CanonicalHeaderKey(name) {
-	case headerContentType, headerContentEncoding, headerUserAgent, headerTriggerID:
+	case headerContentType, headerContentEncoding, headerUserAgent, wire.HeaderTriggerID:
 		return true
 	}
 	return false
@@ -142,7 +143,7 @@ func isReplayed(name string) bool {
 // mayCountAsFailure reports whether the call might count as a failed attempt at Auth0: it
 // sends a password, and Auth0 had not accepted it.
 func (c ReplayCall) mayCountAsFailure() bool {
-	if c.Record.Route == RouteAfterLogin || c.oversizeRequest() || c.Record.Outcome == OutcomeCaller {
+	if c.Record.Route == wire.RouteAfterLogin || c.oversizeRequest() || c.Record.Outcome == OutcomeCaller {
 		return false
 	}
 	switch c.Record.Outcome {

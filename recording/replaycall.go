@@ -5,13 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
-)
 
-// The routes in records, and the path of the hooks.
-const (
-	RouteMigration  = "password-migration"
-	RouteAfterLogin = "after-login"
-	hooksPath       = "/hooks/"
+	"ferry/wire"
 )
 
 // ReplayCall is a hook call that can be sent again: a record, or a body that Kratos sent
@@ -96,7 +91,7 @@ func parseRecord(value []byte) (ReplayCall, error) {
 	if json.Unmarshal(value, &record) != nil || record.Outcome == "" || record.Status == 0 {
 		return ReplayCall{}, errNotCall
 	}
-	if record.Route != RouteMigration && record.Route != RouteAfterLogin {
+	if record.Route != wire.RouteMigration && record.Route != wire.RouteAfterLogin {
 		return ReplayCall{}, errRoute
 	}
 	return ReplayCall{Record: record}, nil
@@ -137,9 +132,9 @@ func parseBody(body []byte, keys map[string]json.RawMessage, url string) (Replay
 	record := Record{Headers: map[string]string{"Content-Type": "application/json"}, Body: bytes.Clone(body)}
 	switch {
 	case keys["identifier"] != nil && keys["password"] != nil:
-		record.Route = RouteMigration
-	case strings.HasSuffix(url, "/"+RouteAfterLogin), keys["identity"] != nil && keys["flow"] != nil:
-		record.Route = RouteAfterLogin
+		record.Route = wire.RouteMigration
+	case strings.HasSuffix(url, "/"+wire.RouteAfterLogin), keys["identity"] != nil && keys["flow"] != nil:
+		record.Route = wire.RouteAfterLogin
 	default:
 		return ReplayCall{}, errNotCall
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"ferry/wire"
 )
 
 const (
@@ -87,7 +89,7 @@ func FuzzParseCalls(f *testing.F) {
 			t.Fatalf("a long error may quote: %v", err)
 		}
 		for _, call := range calls {
-			if call.Record.Route != RouteMigration && call.Record.Route != RouteAfterLogin {
+			if call.Record.Route != wire.RouteMigration && call.Record.Route != wire.RouteAfterLogin {
 				t.Fatalf("a call of %q", call.Record.Route)
 			}
 			if call.Recorded() && call.Record.Version != Version {

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"ferry/wire"
 )
 
 // afterLogin adds ferry's hook to the hooks after a login with a password, or updates it.
@@ -39,7 +41,7 @@ func indexes(hooks []any) []int {
 	for i, hook := range hooks {
 		name, _ := Lookup(hook, "hook")
 		address, _ := Lookup(hook, "config", "url")
-		if text, ok := address.(string); ok && name == webHook && strings.HasSuffix(text, AfterLoginPath) {
+		if text, ok := address.(string); ok && name == webHook && strings.HasSuffix(text, wire.AfterLoginPath) {
 			ours = append(ours, i)
 		}
 	}

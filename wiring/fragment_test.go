@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"ferry/secret"
+	"ferry/wire"
 	"ferry/wiring"
 )
 
@@ -42,7 +43,7 @@ func checkFragment(t *testing.T, text, url, response, key string, body any) {
 	got := at(values(t, []byte(text)), "selfservice")
 	hook := at(got, "methods", "password", "config", "migrate_hook")
 	base := strings.TrimSuffix(url, "/")
-	if at(hook, "enabled") != true || at(hook, "config", "url") != base+wiring.MigrationPath || at(hook, "config", "body") != body {
+	if at(hook, "enabled") != true || at(hook, "config", "url") != base+wire.MigrationPath || at(hook, "config", "body") != body {
 		t.Errorf("migration hook: %v", hook)
 	}
 	hooks, ok := at(got, "flows", "login", "after", "password", "hooks").([]any)
@@ -50,7 +51,7 @@ func checkFragment(t *testing.T, text, url, response, key string, body any) {
 		t.Fatalf("hooks: %v", hooks)
 	}
 	after := at(hooks[0], "config")
-	if at(hooks[0], "hook") != "web_hook" || at(after, "url") != base+wiring.AfterLoginPath ||
+	if at(hooks[0], "hook") != "web_hook" || at(after, "url") != base+wire.AfterLoginPath ||
 		at(after, "body") != wiring.Base64(wiring.AfterLoginJsonnet(response)) || at(after, "response", response) != true {
 		t.Errorf("after-login hook: %v", after)
 	}

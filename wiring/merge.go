@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"ferry/secret"
+	"ferry/wire"
 )
 
 // Merged is the result of Merge or Remove.
@@ -147,7 +148,7 @@ func (m *merger) migrateHook() error {
 	case empty(hook):
 		m.keyUnknown()
 		return m.put(m.o.migrateNode(), MigrateHookKeys()...)
-	case address != "" && !strings.HasSuffix(address, MigrationPath):
+	case address != "" && !strings.HasSuffix(address, wire.MigrationPath):
 		at, _, err := m.locate(MigrateHookKeys("config", "url")...)
 		if err != nil {
 			return err

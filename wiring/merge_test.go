@@ -11,6 +11,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"ferry/secret"
+	"ferry/wire"
 	"ferry/wiring"
 )
 
@@ -109,7 +110,7 @@ func checkRemoved(t *testing.T, name string, before, merged []byte) {
 	switch {
 	case err != nil:
 		t.Errorf("taken out again: %v", err)
-	case strings.Contains(string(before), wiring.MigrationPath):
+	case strings.Contains(string(before), wire.MigrationPath):
 		golden(t, name+".removed.yml", left.Text)
 	case string(left.Text) != string(before):
 		t.Errorf("taken out again: %s", left.Diff)

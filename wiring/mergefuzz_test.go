@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"ferry/secret"
+	"ferry/wire"
 	"ferry/wiring"
 )
 
@@ -68,7 +69,7 @@ func undoes(t *testing.T, file, merged []byte) {
 		}
 		return
 	}
-	if bytes.Contains(after.Text, []byte(wiring.MigrationPath)) && !bytes.Contains(file, []byte(wiring.MigrationPath)) {
+	if bytes.Contains(after.Text, []byte(wire.MigrationPath)) && !bytes.Contains(file, []byte(wire.MigrationPath)) {
 		t.Fatalf("something of ferry's is left:\n%s", after.Text)
 	}
 	if errBefore == nil && before.Diff == "" && !bytes.Contains(file, []byte("migrate_hook")) && string(after.Text) != string(file) {

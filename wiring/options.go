@@ -8,12 +8,7 @@ import (
 	"strings"
 
 	"ferry/secret"
-)
-
-// The paths at which ferry answers Kratos' hooks.
-const (
-	MigrationPath  = "/hooks/password-migration"
-	AfterLoginPath = "/hooks/after-login"
+	"ferry/wire"
 )
 
 // Placeholder is written instead of a key that is not known.
@@ -101,8 +96,13 @@ func (o Options) template() (takes, known bool) {
 	return later, later || major == 1 && minor == 3
 }
 
-func (o Options) migrateURL() string    { return strings.TrimRight(o.URL, "/") + MigrationPath }
-func (o Options) afterLoginURL() string { return strings.TrimRight(o.URL, "/") + AfterLoginPath }
+func (o Options) migrateURL() string {
+	return strings.TrimRight(o.URL, "/") + wire.MigrationPath
+}
+
+func (o Options) afterLoginURL() string {
+	return strings.TrimRight(o.URL, "/") + wire.AfterLoginPath
+}
 
 // bearer returns the value of the Authorization header.
 func (o Options) bearer() string {

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"ferry/wire"
 )
 
 // Remove removes what Merge added to a kratos.yml, and changes nothing else: after a merge
@@ -55,7 +57,7 @@ type remover struct{ merger }
 func (r *remover) migrateHook() error {
 	address, _ := r.get(MigrateHookKeys("config", "url")...).(string)
 	switch {
-	case strings.HasSuffix(address, MigrationPath):
+	case strings.HasSuffix(address, wire.MigrationPath):
 		r.note("logins of pending identities now fail with an error 500 from Kratos: " +
 			"`ferry status` counts these identities, and `ferry finish` ends their migration")
 		return r.drop(MigrateHookKeys()...)
@@ -224,7 +226,7 @@ func (r *remover) verify(before map[string]any) error {
 	}
 	hook, left := r.of(before, MigrateHookKeys()...), r.get(MigrateHookKeys()...)
 	address, _ := Lookup(hook, "config", "url")
-	if text, ok := address.(string); ok && strings.HasSuffix(text, MigrationPath) {
+	if text, ok := address.(string); ok && strings.HasSuffix(text, wire.MigrationPath) {
 		hook = nil
 	}
 	if same := reflect.DeepEqual(hook, left) || empty(hook) && empty(left); !same {
@@ -266,7 +268,7 @@ var errNotAlone = errors.New("it cannot be edited without changing something els
 func (r *remover) advise() {
 	excepted, _ := r.get("clients", "http", "private_ip_exception_urls").([]any)
 	for _, one := range excepted {
-		if text, ok := one.(string); ok && (strings.HasSuffix(text, MigrationPath) || strings.HasSuffix(text, AfterLoginPath)) {
+		if text, ok := one.(string); ok && (strings.HasSuffix(text, wire.MigrationPath) || strings.HasSuffix(text, wire.AfterLoginPath)) {
 			r.note("clients.http.private_ip_exception_urls still contains ferry's hooks: remove them")
 			return
 		}

@@ -14,6 +14,7 @@ import (
 
 	"ferry/secret"
 	"ferry/strictjson"
+	"ferry/wire"
 )
 
 // HookProbe calls ferry's password migration hook for a user who does not exist.
@@ -41,7 +42,7 @@ func (p HookProbe) Closed(ctx context.Context) error {
 		switch {
 		case err != nil:
 			return err
-		case status != http.StatusForbidden || said != "closed":
+		case status != http.StatusForbidden || said != wire.StatusClosed:
 			return fmt.Errorf("the migration is open: %s answers %d %s; set FERRY_MIGRATION_CLOSED=true for every `ferry serve` and restart it", p.URL, status, said)
 		}
 	}

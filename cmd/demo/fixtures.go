@@ -18,13 +18,8 @@ import (
 	"ferry/test/auth0sim"
 	"ferry/test/kratostest"
 	"ferry/upstream"
+	"ferry/wire"
 )
-
-// longestPassword is ferry's default limit, that of Auth0 and bcrypt.
-const longestPassword = 72
-
-// longestIdentifier is the longest identifier that ferry looks up.
-const longestIdentifier = 1024
 
 // fixtures creates users for whom ferry must give the recorded outcomes.
 type fixtures struct {
@@ -63,16 +58,15 @@ func (c *fixtures) restore(ctx context.Context, call recording.ReplayCall) (reco
 	c.expected = ""
 	named := identityOf(call.Record)
 	switch {
-	case call.Record.Route == recording.RouteAfterLogin:
+	case call.Record.Route == wire.RouteAfterLogin:
 		return recording.Login{IdentityID: c.identities[named]}, "", nil
 	case !call.Recorded():
 		return c.body(ctx, call.Record.Body, named)
 	case call.Record.Outcome == recording.OutcomeCaller:
 		return recording.Login{}, "", nil
 	}
-	const trigger = "Ory-Webhook-Trigger-Id"
-	delivery := call.Record.Headers[trigger] + " " + call.Record.Identifier
-	if login, again := c.deliveries[delivery]; again && call.Record.Headers[trigger] != "" {
+	delivery := call.Record.Headers[wire.HeaderTriggerID] + " " + call.Record.Identifier
+	if login, again := c.deliveries[delivery]; again && call.Record.Headers[wire.HeaderTriggerID] != "" {
 		return login, "", nil
 	}
 	login, skip, err := c.recorded(ctx, call.Record, named)
@@ -180,7 +174,7 @@ func (s *loginSetup) oversize(reason string) {
 		s.login.Identifier = strings.Repeat("x", 2<<10)
 		return
 	}
-	s.login.Password = secret.New(strings.Repeat("x", longestPassword+1))
+	s.login.Password = secret.New(strings.Repeat("x", wire.BcryptBytes+1))
 }
 
 // refuse arranges a refusal by Auth0, or because of ferry's settings.
@@ -256,7 +250,7 @@ func (c *fixtures) body(ctx context.Context, text []byte, named string) (recordi
 	}
 	c.expected = outcome.Match.String()
 	identifier := strings.ToLower(strings.TrimSpace(typed.Identifier))
-	if len(typed.Password) > longestPassword || len(identifier) > longestIdentifier {
+	if len(typed.Password) > wire.BcryptBytes || len(identifier) > wire.MaxIdentifierBytes {
 		c.expected = outcome.Oversize.String()
 		return recording.Login{}, "", nil
 	}

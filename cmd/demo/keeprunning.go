@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"ferry/test/auth0sim"
+	"ferry/wire"
 )
 
 // katherine is a user for the reader to log in.
@@ -88,7 +89,7 @@ func (s *stack) recipes(guest person) ([]recipe, error) {
 		{"take Auth0 away", []string{"curl -sw '\\n' " + asJSON + "-d '" + string(down) + "' " + faults}},
 		{"bring Auth0 back", []string{"curl -s -X DELETE " + faults}},
 		{"what Kratos asks ferry; asking stores nothing", []string{
-			"curl -sw '\\n' -H 'Authorization: Bearer " + s.hookKey + "' " + asJSON + "-d '" + string(hook) + "' " + s.ferry.HooksURL() + hookPath,
+			"curl -sw '\\n' -H 'Authorization: Bearer " + s.hookKey + "' " + asJSON + "-d '" + string(hook) + "' " + s.ferry.HooksURL() + wire.MigrationPath,
 		}},
 		{"log in as an app does: get a login flow, then send the password there", []string{
 			"action=$(curl -s " + s.kratos.PublicURL() + "/self-service/login/api | grep -o 'http[^\"]*login?flow=[^\"]*')",

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"ferry/test/kratostest"
+	"ferry/wire"
 )
 
 const maxAnswer = 4 << 20
@@ -60,7 +61,7 @@ func countAnswers(metrics io.Reader) (map[string]int, error) {
 			for _, pair := range metric.GetLabel() {
 				labels[pair.GetName()] = pair.GetValue()
 			}
-			if labels["route"] == "password-migration" {
+			if labels["route"] == wire.RouteMigration {
 				answers[labels["outcome"]+labels["status"]] = int(metric.GetCounter().GetValue()) // it has one of the two
 			}
 		}

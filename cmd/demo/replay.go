@@ -16,6 +16,7 @@ import (
 	"ferry/recording"
 	"ferry/secret"
 	"ferry/test/auth0sim"
+	"ferry/wire"
 )
 
 // shownCalls is how many calls are printed. After them only wrong ones are.
@@ -95,7 +96,7 @@ func (r *rerun) tell(ctx context.Context, source *recording.Source) error {
 // look compares the result of a call with the expected one. The outcome is in ferry's log,
 // because different outcomes have the same answer.
 func (r *rerun) look(ctx context.Context, result recording.Result) error {
-	expected, migration := r.fixtures.expected, result.Route == recording.RouteMigration
+	expected, migration := r.fixtures.expected, result.Route == wire.RouteMigration
 	switch result.Verdict {
 	case recording.VerdictSkipped:
 		r.left[result.Reason]++

@@ -13,6 +13,7 @@ import (
 	"ferry/secret"
 	"ferry/test/auth0sim"
 	"ferry/upstream"
+	"ferry/wire"
 )
 
 func TestLogWatch(t *testing.T) {
@@ -88,7 +89,7 @@ func TestArrangeReasons(t *testing.T) {
 			return strings.Contains(fmt.Sprint(s.identity.MetadataAdmin), "another-connection")
 		},
 		"identity_differs":  func(s loginSetup) bool { return s.login.IdentityID != "" },
-		"password_length":   func(s loginSetup) bool { return s.login.Password.Len() > longestPassword },
+		"password_length":   func(s loginSetup) bool { return s.login.Password.Len() > wire.BcryptBytes },
 		"identifier_length": func(s loginSetup) bool { return len(s.login.Identifier) > 1024 },
 		"timeout":           func(s loginSetup) bool { return s.fault.Status >= http.StatusInternalServerError },
 	} {

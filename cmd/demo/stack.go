@@ -16,11 +16,11 @@ import (
 	"ferry/test/auth0sim"
 	"ferry/test/ferrytest"
 	"ferry/test/kratostest"
+	"ferry/wire"
 	"ferry/wiring"
 )
 
 const (
-	hookPath    = "/hooks/password-migration"
 	callLimit   = 30 * time.Second // for one request
 	portTries   = 3
 	logTail     = 10 // printed lines of the log of a program that ended
@@ -90,8 +90,8 @@ func (s *stack) startPair(ctx context.Context, kratos, ferry string) error {
 	address := held.Addr().String()
 	s.kratos, err = kratostest.Start(ctx, kratostest.Options{
 		Binary:         kratos,
-		HookURL:        "http://" + address + hookPath,
-		AfterLoginURL:  "http://" + address + "/hooks/after-login",
+		HookURL:        "http://" + address + wire.MigrationPath,
+		AfterLoginURL:  "http://" + address + wire.AfterLoginPath,
 		HookKey:        s.hookKey,
 		MigrateJsonnet: wiring.MigrateJsonnet(""),
 	})

@@ -24,6 +24,7 @@ import (
 	"ferry/state"
 	"ferry/transport"
 	"ferry/upstream"
+	"ferry/wire"
 )
 
 const (
@@ -199,7 +200,7 @@ func newMapper(cfg *config.Config) (func(*mapping.Schema) mapping.Mapper, error)
 
 func mappingRules(cfg *config.Config) mapping.Rules {
 	rules := mapping.Rules{ByTrait: map[string]mapping.Policy{}, TrustVerified: func(connection, provider string) bool {
-		database := provider == "auth0"
+		database := provider == wire.DatabaseProvider
 		switch {
 		case len(cfg.VerifiedConnections) == 0:
 			return database

@@ -15,7 +15,7 @@ import (
 	"ferry/bulk/progress"
 	"ferry/bulk/results"
 	"ferry/config"
-	"ferry/wiring"
+	"ferry/wire"
 )
 
 // finishFlags are the flags of `ferry finish`.
@@ -114,7 +114,7 @@ func hookProbe(cfg *config.Config, base *url.URL) (finish.HookProbe, error) {
 		}
 	}
 	return finish.HookProbe{
-		URL: address + wiring.MigrationPath, Key: cfg.HookKeys[0],
+		URL: address + wire.MigrationPath, Key: cfg.HookKeys[0],
 		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true},
 	}, nil
 }

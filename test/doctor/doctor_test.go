@@ -14,6 +14,7 @@ import (
 	"ferry/mapping"
 	"ferry/test/auth0sim"
 	"ferry/test/kratostest"
+	"ferry/wire"
 	"ferry/wiring"
 )
 
@@ -225,12 +226,12 @@ func brokenSetUps() map[string]struct {
 			wrong{"auth0.grant", doctor.Fail, "ferry does not know Auth0's answer", "log"},
 		},
 		"a wrong path": {
-			func(u *setup) { u.edit(wiring.MigrationPath, "/migrate") },
-			wrong{"kratos_config.url", doctor.Fail, "not a path of ferry", wiring.MigrationPath},
+			func(u *setup) { u.edit(wire.MigrationPath, "/migrate") },
+			wrong{"kratos_config.url", doctor.Fail, "not a path of ferry", wire.MigrationPath},
 		},
 		"a wrong path, tried": {
-			func(u *setup) { u.edit(wiring.MigrationPath, "/migrate") },
-			wrong{"hook.round_trip", doctor.Fail, "(404)", wiring.MigrationPath},
+			func(u *setup) { u.edit(wire.MigrationPath, "/migrate") },
+			wrong{"hook.round_trip", doctor.Fail, "(404)", wire.MigrationPath},
 		},
 		"another key": {
 			func(u *setup) { u.edit(hookKey, "canary-stale-key-0123456789abcdef012345") },
@@ -331,7 +332,7 @@ func brokenSetUps() map[string]struct {
 			u.edit(u.ferry.HooksURL(), srv.URL)
 		}, wrong{"hook.round_trip", doctor.Warn, "the migration is closed", "FERRY_MIGRATION_CLOSED"}},
 		"something in between that redirects": {func(u *setup) {
-			srv := httptest.NewServer(http.RedirectHandler(u.ferry.HooksURL()+wiring.MigrationPath, http.StatusTemporaryRedirect))
+			srv := httptest.NewServer(http.RedirectHandler(u.ferry.HooksURL()+wire.MigrationPath, http.StatusTemporaryRedirect))
 			u.t.Cleanup(srv.Close)
 			u.edit(u.ferry.HooksURL(), srv.URL)
 		}, wrong{"hook.round_trip", doctor.Fail, "redirects (307)", "ferry itself"}},

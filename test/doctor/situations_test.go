@@ -21,6 +21,7 @@ import (
 	"ferry/doctor"
 	"ferry/test/auth0sim"
 	"ferry/test/kratostest"
+	"ferry/wire"
 	"ferry/wiring"
 )
 
@@ -51,7 +52,7 @@ func (w *wired) boot(t *testing.T, edit func(t *testing.T, config map[string]any
 	t.Helper()
 	w.dir = t.TempDir()
 	w.kratos = kratostest.Run(t, kratostest.Options{
-		Dir: w.dir, HookURL: w.ferry.HooksURL() + wiring.MigrationPath, AfterLoginURL: w.ferry.HooksURL() + wiring.AfterLoginPath,
+		Dir: w.dir, HookURL: w.ferry.HooksURL() + wire.MigrationPath, AfterLoginURL: w.ferry.HooksURL() + wire.AfterLoginPath,
 		HookKey: hookKey, MigrateJsonnet: wiring.MigrateJsonnet(""),
 		Edit: func(config map[string]any) {
 			at(config, "selfservice", "methods", "password", "config")["haveibeenpwned_enabled"] = false
@@ -282,7 +283,7 @@ func wirings() map[string]situation {
 	return map[string]situation{
 		"ferry is not running": {kratos: func(t *testing.T, config map[string]any) {
 			t.Helper()
-			at(hook(config), "config")["url"] = "http://" + closedPort(t) + wiring.MigrationPath
+			at(hook(config), "config")["url"] = "http://" + closedPort(t) + wire.MigrationPath
 		}, verdict: inTheWay, name: "hook_call", sees: sees502},
 		"the hook is off": {
 			kratos: func(_ *testing.T, config map[string]any) { hook(config)["enabled"] = false }, verdict: inTheWay, name: "hook_off",

@@ -9,7 +9,7 @@ import (
 	"ferry/secret"
 	"ferry/test/auth0sim"
 	"ferry/test/kratostest"
-	"ferry/wiring"
+	"ferry/wire"
 )
 
 // whyCase is a person, and what doctor says without a login.
@@ -57,7 +57,7 @@ func whyCases() map[string]whyCase {
 		"foreign":                               {person: func(_ *auth0sim.User, i *kratostest.IdentitySpec) { i.MetadataAdmin = []any{1} }, verdict: inTheWay, first: "foreign", fix: "object"},
 		"no hook":                               {setUp: func(u *setup) { u.edit("        migrate_hook:\n", "        migrated_hook:\n") }, verdict: inTheWay, first: "hook_off", fix: "kratos-config"},
 		"no Kratos":                             {setUp: func(u *setup) { u.admin = "http://" + closedPort(u.t) }, verdict: inTheWay, first: "kratos", fix: "FERRY_KRATOS_ADMIN_URL"},
-		"hook's path":                           {setUp: func(u *setup) { u.edit(wiring.MigrationPath, "/x") }, verdict: inTheWay, first: "hook_url", fix: wiring.MigrationPath},
+		"hook's path":                           {setUp: func(u *setup) { u.edit(wire.MigrationPath, "/x") }, verdict: inTheWay, first: "hook_url", fix: wire.MigrationPath},
 		"another key than the running ferry's":  {setUp: func(u *setup) { u.edit(hookKey, otherKey) }, verdict: inTheWay, first: "hook_call", fix: "restart ferry"},
 		"the running ferry's key, unknown here": {setUp: func(u *setup) { u.opts.Settings.HookKeys = nil }, verdict: crosses},
 

@@ -16,12 +16,12 @@ import (
 	"testing"
 	"time"
 
-	"ferry/hook"
 	"ferry/recording"
 	"ferry/test/auth0sim"
 	"ferry/test/ferrytest"
 	"ferry/test/ferrytest/built"
 	"ferry/test/kratostest"
+	"ferry/wire"
 	"ferry/wiring"
 )
 
@@ -65,7 +65,7 @@ func TestRecording(t *testing.T) {
 		{recording.OutcomeCaller, "", "", 401, 1},
 	} {
 		of := slices.DeleteFunc(slices.Clone(lines), func(l recording.Record) bool { return l.Outcome != want.outcome })
-		if len(of) != want.calls || of[0].Status != want.status || of[0].Route != recording.RouteMigration {
+		if len(of) != want.calls || of[0].Status != want.status || of[0].Route != wire.RouteMigration {
 			t.Errorf("%s: %+v", want.outcome, of)
 			continue
 		}
@@ -80,7 +80,7 @@ func TestRecording(t *testing.T) {
 		}
 	}
 	if !slices.ContainsFunc(lines, func(l recording.Record) bool {
-		return l.Route == recording.RouteAfterLogin && l.IdentityID == p.identity && l.Sealed == "" && l.Body != nil
+		return l.Route == wire.RouteAfterLogin && l.IdentityID == p.identity && l.Sealed == "" && l.Body != nil
 	}) {
 		t.Error("the hook after the login is not recorded")
 	}
@@ -167,7 +167,7 @@ func BenchmarkRecording(b *testing.B) {
 		DefaultDirectory: users, Connections: []auth0sim.Connection{{Name: users}}, Apps: []auth0sim.App{{ClientID: clientID, ClientSecret: clientSecret}},
 	}})
 	kratos := kratostest.Run(b, kratostest.Options{
-		HookURL: srv.URL + hook.MigrationPath, AfterLoginURL: srv.URL + hook.AfterLoginPath, HookKey: hookKey,
+		HookURL: srv.URL + wire.MigrationPath, AfterLoginURL: srv.URL + wire.AfterLoginPath, HookKey: hookKey,
 		MigrateJsonnet: wiring.MigrateJsonnet("X-Forwarded-For"),
 	})
 	if _, err := kratos.CreateIdentity(b.Context(), kratostest.IdentitySpec{

@@ -23,6 +23,7 @@ import (
 	"ferry/test/auth0sim"
 	"ferry/test/ferrytest"
 	"ferry/test/kratostest"
+	"ferry/wire"
 )
 
 // scenario is a login, and what comes of it.
@@ -248,7 +249,7 @@ func testNoDifference(t *testing.T, s *stack, r record) {
 	seen := map[string]bool{}
 	for _, result := range results[recording.VerdictSame] {
 		seen[result.Recorded.Outcome] = true
-		if result.Route == recording.RouteMigration { // the log tells the outcomes of one answer apart
+		if result.Route == wire.RouteMigration { // the log tells the outcomes of one answer apart
 			await(t, f, result.RequestID, result.At, result.Recorded.Outcome)
 		}
 	}
@@ -385,7 +386,7 @@ func TestDemoReplaysBodies(t *testing.T) {
 func TestDemoReplayUsage(t *testing.T) {
 	for want, args := range map[string][]string{
 		"give a recording":      {"replay"},
-		"find calls":   {"replay", filepath.Join(t.TempDir(), "nothing")},
+		"find calls":            {"replay", filepath.Join(t.TempDir(), "nothing")},
 		"unknown flag: --quick": {"replay", "--quick"},
 	} {
 		if said, status := demo(t, programs(t), args...); status != 2 || !strings.Contains(said, want) {

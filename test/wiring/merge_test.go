@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"ferry/secret"
+	"ferry/wire"
 	"ferry/wiring"
 )
 
@@ -39,7 +40,7 @@ func startHooks(t *testing.T) *hooks {
 	t.Helper()
 	h := &hooks{logins: make(chan string, 8)}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST "+wiring.MigrationPath, func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("POST "+wire.MigrationPath, func(w http.ResponseWriter, r *http.Request) {
 		var asked struct {
 			Password string
 			Identity struct{ ID string }
@@ -56,7 +57,7 @@ func startHooks(t *testing.T) *hooks {
 			_, _ = io.WriteString(w, `{"status":"password_match"}`)
 		}
 	})
-	mux.HandleFunc("POST "+wiring.AfterLoginPath, func(_ http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("POST "+wire.AfterLoginPath, func(_ http.ResponseWriter, r *http.Request) {
 		var told struct{ Identity struct{ ID string } }
 		if err := json.NewDecoder(r.Body).Decode(&told); err != nil || r.Header.Get("Authorization") != "Bearer "+key {
 			t.Errorf("after-login hook: %v, authorized by %q", err, r.Header.Get("Authorization"))

@@ -17,6 +17,7 @@ import (
 	admin "ferry/kratos"
 	"ferry/secret"
 	"ferry/test/process"
+	"ferry/wire"
 	"ferry/wiring"
 )
 
@@ -159,7 +160,7 @@ func TestNetworkPage(t *testing.T) {
 		t.Errorf("rotated: %s", rotated)
 	}
 	removed := patched(t, rotated, pasted(t, commands[1])[3:])
-	for _, gone := range []string{wiring.MigrationPath, wiring.AfterLoginPath, "migrate_hook", "web_hook"} {
+	for _, gone := range []string{wire.MigrationPath, wire.AfterLoginPath, "migrate_hook", "web_hook"} {
 		if bytes.Contains(removed, []byte(gone)) {
 			t.Errorf("%s is left: %s", gone, removed)
 		}

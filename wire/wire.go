@@ -1,0 +1,47 @@
+// Package wire names what ferry has agreed with Kratos, Auth0 and its operators: the hooks'
+// paths, headers and answers, Auth0's provider name, length limits and the words of
+// settings. It has no functions.
+package wire
+
+// The routes of the hooks, as logs, metrics and recordings name them, and their paths.
+const (
+	RouteMigration  = "password-migration"
+	RouteAfterLogin = "after-login"
+
+	HooksPath      = "/hooks/"
+	MigrationPath  = HooksPath + RouteMigration
+	AfterLoginPath = HooksPath + RouteAfterLogin
+)
+
+// The headers in which Kratos names its calls. A repeated call has a new request id and
+// the same trigger id. Kratos 1.3.1 sends neither.
+const (
+	HeaderRequestID = "Ory-Webhook-Request-Id"
+	HeaderTriggerID = "Ory-Webhook-Trigger-Id"
+)
+
+// The statuses in the answers of the migration hook.
+const (
+	StatusMatch       = "password_match"
+	StatusNoMatch     = "no_match"
+	StatusUnavailable = "unavailable"
+	StatusClosed      = "closed"
+)
+
+// DatabaseProvider is the provider of users in Auth0's database connections.
+const DatabaseProvider = "auth0"
+
+const (
+	// MaxIdentifierBytes is the longest identifier that ferry looks up.
+	MaxIdentifierBytes = 1024
+	// BcryptBytes is the longest password that Kratos' default hasher and Auth0's databases
+	// accept.
+	BcryptBytes = 72
+)
+
+// The policies of FERRY_TRAIT_POLICY.
+const (
+	PolicyFill      = "fill"
+	PolicyOverwrite = "overwrite"
+	PolicyNever     = "never"
+)
