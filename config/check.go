@@ -16,6 +16,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"ferry/transport"
 	"ferry/wire"
 )
 
@@ -67,7 +68,7 @@ func (c *Config) checkListeners(k *checker) {
 		host, port, err := net.SplitHostPort(listener.listen)
 		ok := err == nil && isPort(port)
 		k.require(ok, listener.name, address)
-		k.require(!ok || isLoopback(host) || c.TLS() || c.InsecureListen, listener.name, exposed)
+		k.require(!ok || transport.IsLoopback(host) || c.TLS() || c.InsecureListen, listener.name, exposed)
 	}
 	k.require(c.Listen != c.AdminListen || strings.HasSuffix(c.Listen, ":0"), "ADMIN_LISTEN", "is the same as FERRY_LISTEN; the two listeners need different addresses")
 	k.require(c.TLSCertFile == "" || c.TLSKeyFile != "", "TLS_KEY_FILE", "is not set, but FERRY_TLS_CERT_FILE is; set both or neither")
@@ -103,7 +104,7 @@ func (c *Config) checkAuth0(k *checker) {
 	k.require(c.Auth0Domain == "" || isDomain(c.Auth0Domain), "AUTH0_DOMAIN", "must be a bare domain in lower case such as tenant.eu.auth0.com, without https:// or slashes")
 	base, problem := parseURL(c.BaseURL())
 	k.require(problem == "" || c.Auth0BaseURL == "", "AUTH0_BASE_URL", problem)
-	k.require(base == nil || base.Scheme == "https" || isLoopback(base.Hostname()), "AUTH0_BASE_URL", "must be https, or http on loopback: passwords are sent there")
+	k.require(base == nil || base.Scheme == "https" || transport.IsLoopback(base.Hostname()), "AUTH0_BASE_URL", "must be https, or http on loopback: passwords are sent there")
 	for _, realm := range c.Auth0Realms {
 		k.require(realm != "" && strings.TrimSpace(realm) == realm, "AUTH0_REALMS", "contains an empty name, or blanks around a name")
 		k.require(!strings.EqualFold(realm, "email") && !strings.EqualFold(realm, "sms"), "AUTH0_REALMS", "email and sms are passwordless connections: a one-time code would become a password")
@@ -215,7 +216,7 @@ func (c *Config) checkKratos(k *checker) {
 	if admin == nil {
 		return
 	}
-	k.require(c.KratosAdminToken.Empty() || admin.Scheme == "https" || isLoopback(admin.Hostname()), "KRATOS_ADMIN_URL", "must be https, or http on loopback: FERRY_KRATOS_ADMIN_TOKEN is sent there")
+	k.require(c.KratosAdminToken.Empty() || admin.Scheme == "https" || transport.IsLoopback(admin.Hostname()), "KRATOS_ADMIN_URL", "must be https, or http on loopback: FERRY_KRATOS_ADMIN_TOKEN is sent there")
 }
 
 // parseURL returns the URL, or what is wrong with it.
@@ -238,13 +239,4 @@ func parseURL(text string) (*url.URL, string) {
 func isPort(text string) bool {
 	_, err := strconv.ParseUint(text, 10, 16)
 	return err == nil
-}
-
-// isLoopback reports whether host is a loopback address.
-func isLoopback(host string) bool {
-	if strings.EqualFold(host, "localhost") {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }

@@ -2,13 +2,13 @@ package doctor
 
 import (
 	"context"
-	"net"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
 
 	"ferry/secret"
+	"ferry/transport"
 	"ferry/wire"
 	"ferry/wiring"
 )
@@ -91,17 +91,11 @@ func (e *doctor) checkURL() Check {
 		return fail("make its path "+wire.MigrationPath, "the migration hook calls %s, which is not a path of ferry: logins of pending identities fail with a 502", shown(address))
 	case e.config.migration().method != "" && e.config.migration().method != "POST":
 		return fail("set the method to POST", "the method of the migration hook is not POST: Kratos does not start with it")
-	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+	case u.Scheme == "http" && !transport.IsLoopback(u.Hostname()):
 		return warn("give ferry a certificate (FERRY_TLS_CERT_FILE) and the hook an https url, or use a mesh that encrypts the traffic",
 			"the migration hook calls %s in plain HTTP: passwords and the key are sent in clear text", shown(address))
 	}
 	return ok("the migration hook calls %s", shown(address))
-}
-
-// isLoopback reports whether a host is a loopback address.
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
 func (e *doctor) checkKey() Check {
@@ -220,7 +214,7 @@ func (e *doctor) checkClients() Check {
 		return fail("give ferry an address in 10/8, 172.16/12, 192.168/16 or fc00::/7, or a public one",
 			"Kratos never calls %s: its settings cannot allow 0.0.0.0 or 100.64.0.0/10. This looks like an outage of ferry, a 502 after three seconds", ip)
 	}
-	local := isLoopback(u.Hostname()) || !named && (ip.IsPrivate() || ip.IsLinkLocalUnicast())
+	local := transport.IsLoopback(u.Hostname()) || !named && (ip.IsPrivate() || ip.IsLinkLocalUnicast())
 	if e.config.get("clients", "http", "disallow_private_ip_ranges") != true || !named && !local {
 		return ok("clients.http allows the hook")
 	}

@@ -11,12 +11,19 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"golang.org/x/net/proxy"
 )
 
 const handshakeTimeout = 5 * time.Second
+
+// IsLoopback reports whether host is a loopback address or localhost.
+func IsLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}
 
 // dial connects to the host of a request, through the proxy if there is one.
 func (t *Transport) dial(req *http.Request) (net.Conn, error) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"ferry/secret"
+	"ferry/transport"
 )
 
 var (
@@ -128,7 +128,7 @@ func (m *Management) link(location string) (link string, ok bool) {
 		return "", false
 	}
 	base, err := url.Parse(m.base)
-	plain := err == nil && base.Scheme == "http" && isLoopback(base.Hostname()) && isLoopback(target.Hostname())
+	plain := err == nil && base.Scheme == "http" && transport.IsLoopback(base.Hostname()) && transport.IsLoopback(target.Hostname())
 	switch {
 	case scheme == "https://", scheme == "" && !plain:
 	case plain && (scheme == "http://" || scheme == ""):
@@ -138,10 +138,4 @@ func (m *Management) link(location string) (link string, ok bool) {
 	}
 	target.Fragment = ""
 	return target.String(), true
-}
-
-// isLoopback reports whether host is a loopback address or localhost.
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }

@@ -16,6 +16,7 @@ import (
 	"ferry/admin"
 	"ferry/config"
 	"ferry/recording"
+	"ferry/transport"
 )
 
 const (
@@ -27,19 +28,13 @@ const (
 // upstream tells `ferry replay` where this ferry sends passwords.
 func (s *server) upstream() admin.Upstream {
 	base, err := url.Parse(s.cfg.BaseURL())
-	info := admin.Upstream{Loopback: err == nil && isLoopback(base.Hostname()), Hooks: s.hooksAt}
+	info := admin.Upstream{Loopback: err == nil && transport.IsLoopback(base.Hostname()), Hooks: s.hooksAt}
 	if s.cfg.RecordDir != "" {
 		if info.Recordings, err = filepath.Abs(s.cfg.RecordDir); err != nil {
 			info.Recordings = s.cfg.RecordDir
 		}
 	}
 	return info
-}
-
-// isLoopback reports whether host is a loopback address or localhost.
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
 // replayTarget is the ferry that gets the calls.
@@ -73,7 +68,7 @@ func newReplayTarget(hooks, operator string, cfg *config.Config) (*replayTarget,
 	if t.admin, err = baseURL("--target-admin", operator); err != nil {
 		return nil, err
 	}
-	if t.hooks.Scheme != "https" && !isLoopback(t.hooks.Hostname()) && !cfg.InsecureListen {
+	if t.hooks.Scheme != "https" && !transport.IsLoopback(t.hooks.Hostname()) && !cfg.InsecureListen {
 		return nil, errors.New("--target must be https, or http on loopback, because the calls have passwords; FERRY_INSECURE_LISTEN=true allows http")
 	}
 	return t, nil
@@ -116,7 +111,7 @@ func (t *replayTarget) check(ctx context.Context, source *recording.Source, prod
 // the target: it has the same host and the port of the target.
 func (t *replayTarget) owns(hooks string) bool {
 	_, port, err := net.SplitHostPort(hooks)
-	same := strings.EqualFold(t.hooks.Hostname(), t.admin.Hostname()) || isLoopback(t.hooks.Hostname()) && isLoopback(t.admin.Hostname())
+	same := strings.EqualFold(t.hooks.Hostname(), t.admin.Hostname()) || transport.IsLoopback(t.hooks.Hostname()) && transport.IsLoopback(t.admin.Hostname())
 	return err == nil && same && port == portOf(t.hooks)
 }
 
