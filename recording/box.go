@@ -1,6 +1,7 @@
 package recording
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
@@ -16,20 +17,20 @@ import (
 
 const (
 	keyBytes = 32
-	// padTo hides how long a password is: what is sealed is a multiple of it.
+	// padTo is the block size of sealed texts. Padding hides the length of the password.
 	padTo = 128
-	// maxSealed is more than anything that could match.
+	// maxSealed is more than any credentials that could match.
 	maxSealed = 4096
 )
 
-// The errors of keys and of what is sealed. They hold nothing of either.
+// The errors of keys and sealed credentials. They quote nothing.
 var (
 	ErrKey    = errors.New("not a key of `ferry record keygen`: 32 bytes in base64")
 	ErrSealed = errors.New("not sealed for this key")
 )
 
-// GenerateKey makes a key pair: whoever has the public key can seal, whoever has the
-// private key can open.
+// GenerateKey returns a new key pair. The public key seals credentials, and only the private
+// key opens them.
 func GenerateKey() (public, private *[32]byte, err error) {
 	public, private, err = box.GenerateKey(rand.Reader)
 	if err != nil {
@@ -38,11 +39,11 @@ func GenerateKey() (public, private *[32]byte, err error) {
 	return public, private, nil
 }
 
-// FormatKey is the text of a key, which ParseKey reads.
+// FormatKey returns the text of a key, for ParseKey.
 func FormatKey(key *[32]byte) string { return base64.StdEncoding.EncodeToString(key[:]) }
 
-// ParseKey reads a key, public or private, from its text, or from a file with lines
-// of comment that begin with #. The error is ErrKey.
+// ParseKey reads a public or private key from its text, or from the text of a file in which
+// comment lines begin with #. The error is ErrKey.
 func ParseKey(text string) (*[32]byte, error) {
 	found := ""
 	for line := range strings.Lines(text) {
@@ -62,7 +63,7 @@ func ParseKey(text string) (*[32]byte, error) {
 	return (*[32]byte)(raw), nil
 }
 
-// PublicKey is the public key of a private one.
+// PublicKey returns the public key of a private key.
 func PublicKey(private *[32]byte) (*[32]byte, error) {
 	public, err := curve25519.X25519(private[:], curve25519.Basepoint)
 	if err != nil {
@@ -71,7 +72,7 @@ func PublicKey(private *[32]byte) (*[32]byte, error) {
 	return (*[32]byte)(public), nil
 }
 
-// checkPublic refuses the few values under which what is sealed lies open.
+// checkPublic rejects the few public keys that seal nothing.
 func checkPublic(key *[32]byte) error {
 	var any32 [32]byte
 	_, _ = rand.Read(any32[:]) // it never fails: crypto/rand ends the process first
@@ -81,15 +82,14 @@ func checkPublic(key *[32]byte) error {
 	return nil
 }
 
-// credentials are what is sealed.
+// credentials are the sealed values.
 type credentials struct {
 	Identifier string `json:"identifier"`
 	Password   string `json:"password"`
 }
 
-// seal seals identifier and password, as typed, for the owner of the private key
-// (libsodium's sealed box). It gives nothing where they are longer than anything
-// that could match.
+// seal seals identifier and password, as typed, for the owner of the private key, in a sealed
+// box of libsodium. It returns "" if they are longer than maxSealed.
 func seal(public *[32]byte, identifier string, password secret.String) string {
 	if len(identifier)+password.Len() > maxSealed {
 		return ""
@@ -98,10 +98,8 @@ func seal(public *[32]byte, identifier string, password secret.String) string {
 	if err != nil {
 		return ""
 	}
-	padded := make([]byte, (len(text)+padTo-1)/padTo*padTo)
-	for i := copy(padded, text); i < len(padded); i++ {
-		padded[i] = ' '
-	}
+	padded := bytes.Repeat([]byte(" "), (len(text)+padTo-1)/padTo*padTo)
+	copy(padded, text)
 	defer func() { clear(text); clear(padded) }()
 	sealed, err := box.SealAnonymous(nil, padded, public, rand.Reader)
 	if err != nil {
@@ -110,8 +108,8 @@ func seal(public *[32]byte, identifier string, password secret.String) string {
 	return base64.StdEncoding.EncodeToString(sealed)
 }
 
-// Open gives back what a line's Sealed holds. The password is empty where it had
-// been proven right. The error is ErrSealed, or ErrKey.
+// Open returns the credentials in Record.Sealed. The password is empty if Auth0 had accepted
+// it. The error is ErrSealed or ErrKey.
 func Open(text string, private *[32]byte) (identifier, password string, err error) {
 	public, err := PublicKey(private)
 	if err != nil {

@@ -1,9 +1,9 @@
 package recording
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -19,15 +19,15 @@ import (
 const (
 	dirMode  = 0o700
 	fileMode = 0o600
-	// maxFiles times the size of one is what all together may hold.
+	// maxFiles limits the total size, in files of the maximum size.
 	maxFiles = 16
-	// ages is how many parts of its time a file is written to: a line of its last day
-	// lives that much shorter than one of its first.
+	// ages divides the retention time: a file is written to for one part of it, so its newest
+	// records are kept up to one part shorter than its oldest.
 	ages       = 28
 	timeLayout = "20060102T150405Z"
 )
 
-// namePattern is a file's name, with the time of its first line.
+// namePattern matches the names of recordings. They have the time of the first record.
 var namePattern = regexp.MustCompile(`^ferry-(\d{8}T\d{6}Z)-[0-9a-f]{8}\.ndjson$`)
 
 // sink is an open file.
@@ -36,7 +36,7 @@ type sink interface {
 	Truncate(size int64) error
 }
 
-// files are the recordings in a directory, and the one that is written.
+// files are the recordings in a directory, and the open one.
 type files struct {
 	dir      string
 	maxBytes int64
@@ -44,7 +44,7 @@ type files struct {
 	now      func() time.Time
 	create   func(path string) (sink, error)
 
-	open sink // nil: none
+	open sink // nil if no file is open
 	name string
 	size int64
 	born time.Time
@@ -54,17 +54,17 @@ func create(path string) (sink, error) {
 	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
 }
 
-// prepare makes the directory, or looks whether it may be used.
+// prepare creates the directory, or checks that it may be used.
 func prepare(dir string) error {
 	if err := os.MkdirAll(dir, dirMode); err != nil {
-		return fmt.Errorf("make the directory: %w", err)
+		return fmt.Errorf("create the directory: %w", err)
 	}
 	info, err := os.Stat(dir)
 	if err != nil {
-		return fmt.Errorf("look at the directory: %w", err)
+		return fmt.Errorf("check the directory: %w", err)
 	}
 	if mode := info.Mode().Perm(); mode&0o022 != 0 {
-		return fmt.Errorf("%s can be written by others (mode %04o): chmod 700 it, or name another directory", dir, mode)
+		return fmt.Errorf("%s can be written by others (mode %04o): chmod 700 it, or set another directory", dir, mode)
 	}
 	probe, err := os.CreateTemp(dir, ".ferry-*")
 	if err != nil {
@@ -73,17 +73,17 @@ func prepare(dir string) error {
 	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }
 
-// isFull: the disk has no room, which mends itself or does not, and is no reason to
-// keep anybody from logging in.
+// isFull reports whether the disk is full. That must not prevent logins, so serve starts
+// anyway.
 func isFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// sweepEvery is how often to look for what is too old.
+// sweepEvery is the interval of sweep.
 func (f *files) sweepEvery() time.Duration { return min(time.Hour, f.keep/ages) }
 
-// write adds whole lines. After an error half of them may be there, without half a
-// line; the next write begins another file.
+// write appends whole lines. After an error some of them may be written, but no part of a
+// line. The next write begins a new file.
 func (f *files) write(lines []byte) error {
 	if len(lines) == 0 {
 		return nil
@@ -100,24 +100,14 @@ func (f *files) write(lines []byte) error {
 	}
 	n, err := f.open.Write(lines)
 	if err != nil {
-		return errors.Join(err, f.giveUp(f.size+int64(wholeLines(lines[:n]))))
+		return errors.Join(err, f.giveUp(f.size+int64(bytes.LastIndexByte(lines[:n], '\n')+1)))
 	}
 	f.size += int64(n)
 	return nil
 }
 
-// wholeLines is how many bytes of text end in a line's end.
-func wholeLines(text []byte) int {
-	for i := len(text); i > 0; i-- {
-		if text[i-1] == '\n' {
-			return i
-		}
-	}
-	return 0
-}
-
-// giveUp ends a file after its last whole line. One without any is removed: a disk
-// that stays full would have one more of them every minute.
+// giveUp truncates the open file after its last whole line and closes it. It removes an empty
+// file, because a full disk would get another one every minute.
 func (f *files) giveUp(whole int64) error {
 	path := filepath.Join(f.dir, f.name)
 	err := errors.Join(f.open.Truncate(whole), f.close())
@@ -127,16 +117,16 @@ func (f *files) giveUp(whole int64) error {
 	return err
 }
 
-// isOld is true as well where the clock was put back: nobody knows how old it is.
+// isOld reports whether the open file is too old, or the clock was set back.
 func (f *files) isOld() bool { return f.now().Sub(f.born).Abs() >= f.keep/ages }
 
-// isGone reports whether somebody removed the file that is written.
+// isGone reports whether the open file was removed.
 func (f *files) isGone() bool {
 	_, err := os.Lstat(filepath.Join(f.dir, f.name))
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-// begin opens another file, and makes room for it.
+// begin opens a new file and makes room for it.
 func (f *files) begin() error {
 	if err := prepare(f.dir); err != nil {
 		return err
@@ -144,13 +134,13 @@ func (f *files) begin() error {
 	var tail [4]byte
 	_, _ = rand.Read(tail[:]) // it never fails: crypto/rand ends the process first
 	now := f.now()
-	name := "ferry-" + now.UTC().Format(timeLayout) + "-" + hex.EncodeToString(tail[:]) + ".ndjson"
+	name := fmt.Sprintf("ferry-%s-%x.ndjson", now.UTC().Format(timeLayout), tail)
 	open, err := f.create(filepath.Join(f.dir, name))
 	if err != nil {
 		return fmt.Errorf("begin a file: %w", err)
 	}
 	f.open, f.name, f.size, f.born = open, name, 0, now
-	_ = f.sweep() // the hourly one reports
+	_ = f.sweep() // the periodic sweep reports errors
 	return nil
 }
 
@@ -163,7 +153,7 @@ func (f *files) close() error {
 	return err
 }
 
-// recorded is one file of the directory.
+// recorded is a file in the directory.
 type recorded struct {
 	name string
 	born time.Time
@@ -171,8 +161,8 @@ type recorded struct {
 	size int64
 }
 
-// sweep ends a file that is old enough, and removes those that are too old, or too
-// much. It touches nothing that has not a name of ours.
+// sweep closes the open file if it is too old, and removes the files that are too old or
+// exceed the total size. It does not touch other files.
 func (f *files) sweep() error {
 	all, err := f.list()
 	if err != nil {
@@ -184,7 +174,7 @@ func (f *files) sweep() error {
 		faults = append(faults, f.close())
 	}
 	limit := f.now().Add(-f.keep)
-	held := f.maxBytes      // the room of the current one
+	held := f.maxBytes      // reserved for the open file
 	for _, r := range all { // the newest first
 		if isCurrent(r) {
 			continue
@@ -199,7 +189,7 @@ func (f *files) sweep() error {
 	return errors.Join(faults...)
 }
 
-// list is what is there of ours, the newest first.
+// list returns the recordings in the directory, newest first.
 func (f *files) list() ([]recorded, error) {
 	entries, err := os.ReadDir(f.dir)
 	if errors.Is(err, fs.ErrNotExist) {

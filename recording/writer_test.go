@@ -234,9 +234,9 @@ func TestDirectoriesThatAreRefused(t *testing.T) {
 		"a group may write":    {0o770, "", "can be written by others (mode 0770): chmod 700 it"},
 		"everybody may write":  {0o707, "", "can be written by others (mode 0707)"},
 		"everybody may read":   {0o755, "", ""},
-		"a file":               {0, file, "make the directory"},
-		"below a file":         {0, filepath.Join(file, "x"), "make the directory"},
-		"not even a directory": {0, "/dev/null", "make the directory"},
+		"a file":               {0, file, "create the directory"},
+		"below a file":         {0, filepath.Join(file, "x"), "create the directory"},
+		"not even a directory": {0, "/dev/null", "create the directory"},
 	} {
 		dir := c.path
 		if dir == "" {
