@@ -29,7 +29,7 @@ const (
 // ReplayOptions configure a replay. Target, Key, Client, Restore, Each and Fault are
 // required.
 type ReplayOptions struct {
-	// Target is the base URL of ferry's listener for Kratos.
+	// Target is the base URL of ferry's hooks listener.
 	Target string
 	// Key authenticates the calls.
 	Key secret.String

@@ -110,7 +110,7 @@ func TestServeFails(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var stderr bytes.Buffer
-	if status := run(ctx, []string{"serve"}, &bytes.Buffer{}, &stderr); status != exitFailed || !strings.Contains(stderr.String(), "listen for the operator") {
+	if status := run(ctx, []string{"serve"}, &bytes.Buffer{}, &stderr); status != exitFailed || !strings.Contains(stderr.String(), "admin listener") {
 		t.Errorf("status %d: %s", status, stderr.String())
 	}
 }

@@ -56,8 +56,8 @@ func replayCommand(stdout, stderr io.Writer) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&flags.target, "target", "", "`URL` of ferry's listener for Kratos, without a path (default: the address in FERRY_LISTEN)")
-	f.StringVar(&flags.admin, "target-admin", "", "`URL` of the same ferry's listener for the operator (default: the address in FERRY_ADMIN_LISTEN)")
+	f.StringVar(&flags.target, "target", "", "`URL` of ferry's hooks listener, without a path (default: the address in FERRY_LISTEN)")
+	f.StringVar(&flags.admin, "target-admin", "", "`URL` of the same ferry's admin listener (default: the address in FERRY_ADMIN_LISTEN)")
 	f.StringVar(&flags.unseal, "unseal", "", "`KEYFILE` with the private key of ferry record keygen, for recordings made with FERRY_RECORD_KEY")
 	f.StringVar(&flags.passwords, "passwords", "", "`FILE` with known passwords, one line {\"identifier\":\"…\",\"password\":\"…\"} per user")
 	f.Float64Var(&flags.rate, "rate", 0, "maximum calls per second; 0 means no limit")

@@ -194,9 +194,9 @@ func TestReplayRefuses(t *testing.T) {
 	remote, local := newFakeFerry(t, 403, "x", false), newFakeFerry(t, 403, "x", true)
 	for name, c := range map[string]struct{ target, admin, want string }{
 		"a remote upstream": {remote.hooks.URL, remote.admin.URL, "upstream is not on loopback"},
-		"another ferry":     {remote.hooks.URL, local.admin.URL, "is not the operator's listener of"},
+		"another ferry":     {remote.hooks.URL, local.admin.URL, "is not the admin listener of"},
 		"no ferry":          {remote.hooks.URL, remote.hooks.URL, "answered 403, which is not an answer of ferry"},
-		"another host":      {"https://ferry.example:" + portOnly(t, local.hooks), local.admin.URL, "is not the operator's listener of"},
+		"another host":      {"https://ferry.example:" + portOnly(t, local.hooks), local.admin.URL, "is not the admin listener of"},
 		"nobody":            {local.hooks.URL, "http://127.0.0.1:1", "is unknown"},
 	} {
 		t.Run(name, func(t *testing.T) {

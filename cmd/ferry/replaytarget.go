@@ -100,14 +100,14 @@ func (t *replayTarget) check(ctx context.Context, source *recording.Source, prod
 	case err != nil:
 		return fmt.Errorf("the target's upstream is unknown (--target-admin): %w%s", err, hint)
 	case !t.owns(info.Hooks):
-		return fmt.Errorf("the target's upstream is unknown: %s (--target-admin) is not the operator's listener of %s%s", t.admin, t.hooks, hint)
+		return fmt.Errorf("the target's upstream is unknown: %s (--target-admin) is not the admin listener of %s%s", t.admin, t.hooks, hint)
 	case !info.Loopback:
 		return errors.New("the target's upstream is not on loopback, so it would get the replayed passwords" + hint)
 	}
 	return nil
 }
 
-// owns reports whether the ferry of the operator's listener, whose hooks listen at hooks, is
+// owns reports whether the ferry of the admin listener, whose hooks listen at hooks, is
 // the target: it has the same host and the port of the target.
 func (t *replayTarget) owns(hooks string) bool {
 	_, port, err := net.SplitHostPort(hooks)

@@ -64,11 +64,11 @@ func (s *server) httpServer(handler http.Handler) *http.Server {
 func (s *server) Start(ctx context.Context) error {
 	hooks, err := net.Listen("tcp", s.cfg.Listen) //nolint:noctx // it returns at once
 	if err != nil {
-		return fmt.Errorf("listen for Kratos: %w", err)
+		return fmt.Errorf("hooks listener: %w", err)
 	}
 	operator, err := net.Listen("tcp", s.cfg.AdminListen) //nolint:noctx // it returns at once
 	if err != nil {
-		return errors.Join(fmt.Errorf("listen for the operator: %w", err), hooks.Close())
+		return errors.Join(fmt.Errorf("admin listener: %w", err), hooks.Close())
 	}
 	s.hooksAt = hooks.Addr().String()
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
