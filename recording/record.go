@@ -8,7 +8,7 @@ import (
 // Version is the version of the record format.
 const Version = 1
 
-// Record is one recorded hook call, one line of NDJSON. It identifies the person only by
+// Record is one recorded hook call, one line of NDJSON. It identifies the user only by
 // keyed hashes and, for the owner of the private key, by the sealed credentials.
 type Record struct {
 	Version int       `json:"v"`

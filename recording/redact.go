@@ -177,7 +177,7 @@ func personalKeys() []string {
 }
 
 // isDropped reports whether the value of a key is dropped: it may hold other credentials, or
-// the form that the person filled in.
+// the form that the user filled in.
 func isDropped(key string) bool {
 	key = strings.ToLower(key)
 	return key == "ui" || slices.ContainsFunc(

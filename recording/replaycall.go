@@ -15,7 +15,7 @@ type ReplayCall struct {
 	// At is its position: the file, and the line in it.
 	At string
 	// Record is the recorded call. For a body alone it has only Route, Headers and Body,
-	// and Body holds what the person typed: it must not be shown.
+	// and Body holds what the user typed: it must not be shown.
 	Record Record
 }
 

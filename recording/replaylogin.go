@@ -69,7 +69,7 @@ func (l *Logins) add(text []byte) error {
 
 // Restore returns the credentials of a call, or the reason to skip it. It is a
 // ReplayOptions.Restore. Sealed credentials come before those of the file, because they are
-// what the person typed.
+// what the user typed.
 func (l *Logins) Restore(_ context.Context, call ReplayCall) (login Login, skip string, _ error) {
 	if !call.needsLogin() {
 		return Login{}, "", nil

@@ -39,7 +39,7 @@ func doctorCommand(stdin *os.File, stdout, stderr io.Writer) *cobra.Command {
 		Long: "Runs every check and reports what is wrong, why it matters and what to change. It changes nothing.\n\n" +
 			"doctor sends one failed login to Auth0, for a user that cannot exist (not with --no-grant), and one call to each\n" +
 			"of ferry's hooks that never reaches Auth0. With credentials for the Management API it also checks the tenant,\n" +
-			"with --kratos-config also kratos.yml. Use `ferry doctor why IDENTIFIER` to check one person.\n\n" +
+			"with --kratos-config also kratos.yml. Use `ferry doctor why IDENTIFIER` to check one user.\n\n" +
 			"Exit status: 0: no check failed. 1: a check failed. 2: wrong usage, or invalid settings; the checks that do not\n" +
 			"need them run anyway.",
 		Args: cobra.NoArgs,

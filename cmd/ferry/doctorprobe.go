@@ -38,10 +38,10 @@ func (f *doctorFlags) probe(ctx context.Context, cfg *config.Config, usable bool
 		check.Status, check.Detail, check.Fix = doctor.Fail, fmt.Sprintf("no login is tried: %v", err), fix
 		return check
 	}
-	fmt.Fprintln(stderr, "this is a real login: it sends one request to Auth0, which counts it as an attempt of this person from this machine")
+	fmt.Fprintln(stderr, "this is a real login: it sends one request to Auth0, which counts it as an attempt of this user from this machine")
 	password, err := readPassword(stdin, stderr)
 	if err != nil {
-		return untried(fmt.Errorf("read password: %w", err), "type the person's password at the prompt, or write it to standard input as one line")
+		return untried(fmt.Errorf("read password: %w", err), "type the user's password at the prompt, or write it to standard input as one line")
 	}
 	var steps steps
 	hooks, err := newProbe(cfg, &steps)
@@ -53,7 +53,7 @@ func (f *doctorFlags) probe(ctx context.Context, cfg *config.Config, usable bool
 	check.Detail = fmt.Sprintf("%s; %sall in all %s", describe(decision), steps.text.String(), rounded(time.Since(started)))
 	if check.Status = doctor.OK; decision.Outcome != outcome.Match {
 		check.Status = doctor.Fail
-		check.Fix = "`ferry doctor why IDENTIFIER` looks at the person; mismatch: the password is not the one that Auth0 has"
+		check.Fix = "`ferry doctor why IDENTIFIER` checks the user; mismatch: the password is not the one that Auth0 has"
 	}
 	return check
 }

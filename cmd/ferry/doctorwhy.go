@@ -16,13 +16,13 @@ func doctorWhyCommand(stdout io.Writer) *cobra.Command {
 	var flags doctorFlags
 	cmd := &cobra.Command{
 		Use:   "why IDENTIFIER",
-		Short: "Say why a person cannot log in.",
-		Long: "Says whether the next login of a person works. If not, it lists the possible causes, most likely first, and how\n" +
-			"to fix each. The identifier is what the person types: an e-mail address, a username or a phone number.\n\n" +
-			"It checks the person in Kratos; kratos.yml, with --kratos-config; and the person at Auth0, with credentials for\n" +
+		Short: "Say why a user cannot log in.",
+		Long: "Says whether the next login of a user works. If not, it lists the possible causes, most likely first, and how\n" +
+			"to fix each. The identifier is what the user types: an e-mail address, a username or a phone number.\n\n" +
+			"It checks the user in Kratos; kratos.yml, with --kratos-config; and the user at Auth0, with credentials for\n" +
 			"the Management API (scope read:users). It calls ferry's hook for a user that does not exist. If all of that is in\n" +
 			"order, it sends Auth0 one failed login for a user that cannot exist (not with --no-grant). It changes nothing and\n" +
-			"never tries to log the person in.\n\n" +
+			"never tries to log the user in.\n\n" +
 			"Exit status: 0: everything was checked and the login works. 1: there is a possible cause, or not everything was\n" +
 			"checked. 2: wrong usage.",
 		Args: cobra.ExactArgs(1),
