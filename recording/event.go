@@ -20,7 +20,7 @@ type Event struct {
 	Time  time.Time
 	Route string
 	Shape string
-	// Header is the complete request header, including the key. Only HeaderNames are
+	// Header is the complete request header, including the key. Only headerNames are
 	// recorded.
 	Header http.Header
 	// Body is the redacted body; nil if the body was not read.
@@ -82,8 +82,8 @@ const (
 	headerTraceparent     = "Traceparent"
 )
 
-// HeaderNames are the headers that a Record may have.
-func HeaderNames() []string {
+// headerNames are the headers that a Record may have.
+func headerNames() []string {
 	return []string{
 		headerContentType, headerContentEncoding, headerContentLength, headerUserAgent, wire.HeaderRequestID, wire.HeaderTriggerID, headerTraceparent,
 	}
@@ -100,7 +100,7 @@ const maxUserAgent = 256
 // headers returns the recorded part of a header.
 func headers(header http.Header, hash func(string) string) map[string]string {
 	kept := map[string]string{}
-	for _, name := range HeaderNames() {
+	for _, name := range headerNames() {
 		value := header.Get(name)
 		if value == "" {
 			continue

@@ -17,7 +17,7 @@ type Record struct {
 	Route string `json:"route"`
 	// Shape is the shape of the body, as in the log: fixed or template.
 	Shape string `json:"shape,omitempty"`
-	// Headers are the call's headers among HeaderNames.
+	// Headers are the call's headers among headerNames.
 	Headers map[string]string `json:"headers,omitempty"`
 	// Body is the redacted body; absent if it was not a JSON object.
 	Body json.RawMessage `json:"body,omitempty"`

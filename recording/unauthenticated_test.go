@@ -13,8 +13,8 @@ import (
 	"ferry/recording"
 )
 
-// stranger is a call without the key, with as much in its headers as is kept.
-func stranger() recording.Event {
+// unauthenticated is a call without the key, with as much in its headers as is kept.
+func unauthenticated() recording.Event {
 	return recording.Event{
 		Time: time.Now(), Route: "password-migration", Status: http.StatusUnauthorized, Outcome: recording.OutcomeCaller,
 		Took: time.Hour, Header: http.Header{
@@ -25,9 +25,9 @@ func stranger() recording.Event {
 	}
 }
 
-// TestFloodOfStrangers: calls without the key take a small part of the room, neither
+// TestFloodOfUnauthenticated: calls without the key take a small part of the room, neither
 // at once nor in the course of time do they push logins out.
-func TestFloodOfStrangers(t *testing.T) {
+func TestFloodOfUnauthenticated(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
@@ -39,7 +39,7 @@ func TestFloodOfStrangers(t *testing.T) {
 		calls := 1
 		for range 6 * 24 {
 			for range 200 {
-				w.Record(stranger())
+				w.Record(unauthenticated())
 				calls++
 			}
 			w.Record(failed()) // the flood fills no queue either
@@ -47,41 +47,41 @@ func TestFloodOfStrangers(t *testing.T) {
 			<-time.After(time.Hour)
 		}
 		w.stop()
-		logins, strangers := loginsIn(t, dir)
-		if logins != 1+6*24 || strangers == 0 {
-			t.Errorf("%d logins and %d calls of strangers are left", logins, strangers)
+		logins, unauthenticated := loginsIn(t, dir)
+		if logins != 1+6*24 || unauthenticated == 0 {
+			t.Errorf("%d logins and %d unauthenticated calls are left", logins, unauthenticated)
 		}
 		if held := bytesIn(t, dir); held > 3*size {
 			t.Errorf("%d bytes are held", held)
 		}
 		written, dropped := metric(t, registry, "ferry_recording_lines_total"), metric(t, registry, "ferry_recording_dropped_total")
-		if int(written+dropped) != calls || int(written) != logins+strangers {
+		if int(written+dropped) != calls || int(written) != logins+unauthenticated {
 			t.Errorf("%v written and %v dropped of %d", written, dropped, calls)
 		}
 	})
 }
 
-// TestStrangersLine: it is not longer than is reckoned with.
-func TestStrangersLine(t *testing.T) {
+// TestUnauthenticatedRecord: it is not longer than is reckoned with.
+func TestUnauthenticatedRecord(t *testing.T) {
 	t.Parallel()
 	opts := options(t, t.TempDir())
-	record(t, opts, stranger())
+	record(t, opts, unauthenticated())
 	if info, err := os.Stat(recordings(t, opts.Dir)[0]); err != nil || info.Size() > 2<<10 || info.Size() < 1<<10 {
 		t.Errorf("%v, %v", info, err)
 	}
 }
 
-// loginsIn counts the lines of a directory, those of strangers by themselves.
-func loginsIn(t *testing.T, dir string) (logins, strangers int) {
+// loginsIn counts the lines of a directory, unauthenticated calls separately.
+func loginsIn(t *testing.T, dir string) (logins, unauthenticated int) {
 	t.Helper()
 	for _, line := range linesIn(t, dir) {
 		if line.Outcome == recording.OutcomeCaller {
-			strangers++
+			unauthenticated++
 		} else {
 			logins++
 		}
 	}
-	return logins, strangers
+	return logins, unauthenticated
 }
 
 func bytesIn(t *testing.T, dir string) (sum int64) {

@@ -170,7 +170,7 @@ func TestCanary(t *testing.T) {
 	}
 }
 
-func TestHeadersOfStrangers(t *testing.T) {
+func TestUnauthenticatedHeaders(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 10_000)
 	call := recording.Event{Outcome: "caller", Header: http.Header{

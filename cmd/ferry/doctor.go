@@ -43,7 +43,7 @@ func doctorCommand(stdin *os.File, stdout, stderr io.Writer) *cobra.Command {
 			"Exit status: 0: no check failed. 1: a check failed. 2: wrong usage, or invalid settings; the checks that do not\n" +
 			"need them run anyway.",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			opts, err := flags.options()
 			if err != nil {
 				return err
@@ -51,7 +51,7 @@ func doctorCommand(stdin *os.File, stdout, stderr io.Writer) *cobra.Command {
 			if cmd.Flags().Changed("probe-user") && strings.TrimSpace(flags.probeUser) == "" {
 				return errors.New("--probe-user needs an identifier: an e-mail address, a username or a phone number")
 			}
-			return work(func(ctx context.Context) error { return flags.examine(ctx, opts, stdin, stdout, stderr) })(cmd, args)
+			return asFailed(flags.examine(cmd.Context(), opts, stdin, stdout, stderr))
 		},
 	}
 	flags.shared(cmd)

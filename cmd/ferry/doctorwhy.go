@@ -31,7 +31,7 @@ func doctorWhyCommand(stdout io.Writer) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return work(func(ctx context.Context) error { return flags.why(ctx, opts, args[0], stdout) })(cmd, args)
+			return asFailed(flags.why(cmd.Context(), opts, args[0], stdout))
 		},
 	}
 	flags.shared(cmd)

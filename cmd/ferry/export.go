@@ -29,14 +29,14 @@ func exportCommand(stdout, stderr io.Writer) *cobra.Command {
 			"when it is complete and checked. An interrupted export continues with --job, for up to a day.\n" +
 			"Exit 0: written, 1: not written, 2: wrong usage.",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.Flags().Changed("connection") && flags.connection == "" {
 				return errors.New("--connection is empty: name one, or leave it out for the whole tenant")
 			}
 			if err := flags.check(); err != nil {
 				return err
 			}
-			return work(func(ctx context.Context) error { return runExport(ctx, flags, stdout, stderr) })(cmd, args)
+			return asFailed(runExport(cmd.Context(), flags, stdout, stderr))
 		},
 	}
 	cmd.Flags().StringVar(&flags.out, "out", "", "`FILE` to write: gzip if its name ends in .gz, else NDJSON; - for standard output")

@@ -37,12 +37,12 @@ func finishCommand(stdout, stderr io.Writer) *cobra.Command {
 			"interruption. --undo makes the identities pending again, unless the user has set a password since.\n" +
 			"Exit 0: done, 1: an identity could not be changed, or the run was interrupted, 2: wrong usage.",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			hook, err := flags.check()
 			if err != nil {
 				return err
 			}
-			return work(func(ctx context.Context) error { return flags.run(ctx, hook, stdout, stderr) })(cmd, args)
+			return asFailed(flags.run(cmd.Context(), hook, stdout, stderr))
 		},
 	}
 	cmd.Flags().BoolVar(&flags.yes, "yes", false, "write the changes (default: say what would change)")

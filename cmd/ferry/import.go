@@ -46,7 +46,7 @@ func importCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 			"anything is written. Run the same command again after an interruption: with --results it continues where\n" +
 			"it stopped. Exit 0: every row is done or skipped, 1: some failed or the run was interrupted, 2: wrong usage.",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			opts, warnings, err := flags.options()
 			if err != nil {
 				return err // wrong usage
@@ -56,7 +56,7 @@ func importCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 				warn(text)
 			}
 			opts.Warn, opts.Progress = warn, progress.NewTerminal(stderr)
-			return work(func(ctx context.Context) error { return flags.run(ctx, opts, stdin, stdout, stderr) })(cmd, args)
+			return asFailed(flags.run(cmd.Context(), opts, stdin, stdout, stderr))
 		},
 	}
 	flags.bind(cmd)

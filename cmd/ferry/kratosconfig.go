@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -38,7 +37,7 @@ func kratosConfigCommand(stdout, stderr io.Writer) *cobra.Command {
 			"environment. --remove removes all of it after the migration.\n" +
 			"Exit status 0: done, 1: the file cannot be edited or written, 2: wrong usage.",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := flags.check(cmd.Flags().Changed); err != nil {
 				return err
 			}
@@ -47,7 +46,7 @@ func kratosConfigCommand(stdout, stderr io.Writer) *cobra.Command {
 				if err != nil {
 					return err // a missing file is wrong usage
 				}
-				return work(func(context.Context) error { return flags.removeFrom(text, stdout, stderr) })(cmd, args)
+				return asFailed(flags.removeFrom(text, stdout, stderr))
 			}
 			opts, err := flags.options()
 			if err != nil {
@@ -57,13 +56,13 @@ func kratosConfigCommand(stdout, stderr io.Writer) *cobra.Command {
 				return flags.network(opts, stdout, stderr)
 			}
 			if flags.merge == "" {
-				return work(func(context.Context) error { return printFragment(opts, stdout, stderr) })(cmd, args)
+				return asFailed(printFragment(opts, stdout, stderr))
 			}
 			text, err := readFile(flags.merge)
 			if err != nil {
 				return err // a missing file is wrong usage
 			}
-			return work(func(context.Context) error { return flags.mergeFile(text, opts, stdout, stderr) })(cmd, args)
+			return asFailed(flags.mergeFile(text, opts, stdout, stderr))
 		},
 	}
 	cmd.Flags().StringVar(&flags.url, "url", "", "`URL` of ferry for Kratos, without a path; default: FERRY_LISTEN, for a Kratos on the same machine")

@@ -43,16 +43,13 @@ type failedError struct{ error }
 // Unwrap is the cause.
 func (e failedError) Unwrap() error { return e.error }
 
-// work returns the function of a subcommand that runs do.
-func work(do func(context.Context) error) func(*cobra.Command, []string) error {
-	return func(cmd *cobra.Command, _ []string) error {
-		err := do(cmd.Context())
-		var faults config.Faults
-		if err == nil || errors.As(err, &faults) {
-			return err
-		}
-		return failedError{err}
+// asFailed returns err as a failedError, unless it is nil or a fault of the settings.
+func asFailed(err error) error {
+	var faults config.Faults
+	if err == nil || errors.As(err, &faults) {
+		return err
 	}
+	return failedError{err}
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -101,10 +98,10 @@ func configCommand(stdout io.Writer) *cobra.Command {
 		Use:   "config",
 		Short: "Print every setting with its source, secrets redacted; exit 2 if a setting is not valid.",
 		Args:  cobra.NoArgs,
-		RunE: work(func(context.Context) error {
+		RunE: func(*cobra.Command, []string) error {
 			cfg, err := config.Load()
-			return errors.Join(cfg.Print(stdout), err)
-		}),
+			return asFailed(errors.Join(cfg.Print(stdout), err))
+		},
 	}
 }
 
@@ -114,13 +111,13 @@ func versionCommand(stdout io.Writer) *cobra.Command {
 		Use:   "version",
 		Short: "Print the version.",
 		Args:  cobra.NoArgs,
-		RunE: work(func(context.Context) error {
+		RunE: func(*cobra.Command, []string) error {
 			if asJSON {
-				return json.NewEncoder(stdout).Encode(map[string]string{"version": buildVersion(), "go": runtime.Version()})
+				return asFailed(json.NewEncoder(stdout).Encode(map[string]string{"version": buildVersion(), "go": runtime.Version()}))
 			}
 			_, err := fmt.Fprintln(stdout, "ferry", buildVersion())
-			return err
-		}),
+			return asFailed(err)
+		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the version, and that of Go, as a JSON object")
 	return cmd

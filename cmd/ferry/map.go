@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -24,12 +23,12 @@ func mapCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 			"identity schema. It contacts neither Auth0 nor Kratos.\n\n" +
 			"Exit status: 0: mapped and valid. 1: not mapped, or not valid. 2: wrong usage.",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: func(*cobra.Command, []string) error {
 			files, err := flags.read(stdin)
 			if err != nil {
 				return err // a missing file is wrong usage
 			}
-			return work(func(context.Context) error { return mapUser(flags, files, stdout, stderr) })(cmd, args)
+			return asFailed(mapUser(flags, files, stdout, stderr))
 		},
 	}
 	cmd.Flags().StringVar(&flags.mapper, "mapper", "", "Jsonnet `FILE` in the format of Kratos' OIDC mappers (default: fill traits by name)")

@@ -49,7 +49,7 @@ func rebindCommand(stdout, stderr io.Writer) *cobra.Command {
 					request.By = who.Username
 				}
 			}
-			return work(func(ctx context.Context) error { return runRebind(ctx, request, stdout, stderr) })(cmd, args)
+			return asFailed(runRebind(cmd.Context(), request, stdout, stderr))
 		},
 	}
 	cmd.Flags().StringVar(&request.Subject, "to", "", "Auth0 user id `SUBJECT` such as auth0|5f7c8ec7c33c6c004bbafe82")

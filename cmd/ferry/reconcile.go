@@ -41,7 +41,7 @@ func reconcileCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command 
 			"`ferry import --on-conflict update`.\n" +
 			"Exit 0: no finding is open, 1: some are, 2: wrong usage.",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			if flags.users == "" {
 				return errors.New("name the users file: --users FILE, or --users - for standard input")
 			}
@@ -58,7 +58,7 @@ func reconcileCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command 
 			for _, text := range warnings {
 				warner(stderr)(text)
 			}
-			return work(func(ctx context.Context) error { return flags.run(ctx, providers, stdin, stdout, stderr) })(cmd, args)
+			return asFailed(flags.run(cmd.Context(), providers, stdin, stdout, stderr))
 		},
 	}
 	cmd.Flags().StringVar(&flags.users, "users", "", "users `FILE` of a fresh export, in a format that `ferry import` reads; - for standard input")

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -29,17 +28,15 @@ func recordCommand(stdout, stderr io.Writer) *cobra.Command {
 			"read, for `ferry replay --unseal FILE`. Keep it off the machines on which ferry runs.\n\n" +
 			"Exit status: 0: done. 1: the file cannot be written. 2: wrong usage, or the file exists.",
 		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: func(_ *cobra.Command, args []string) error {
 			file, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 			if errors.Is(err, fs.ErrExist) {
 				return fmt.Errorf("%s already exists: give a new file", args[0])
 			}
-			return work(func(context.Context) error {
-				if err != nil {
-					return fmt.Errorf("write the private key: %w", err)
-				}
-				return keygen(file, stdout, stderr)
-			})(cmd, args)
+			if err != nil {
+				return asFailed(fmt.Errorf("write the private key: %w", err))
+			}
+			return asFailed(keygen(file, stdout, stderr))
 		},
 	})
 	return cmd

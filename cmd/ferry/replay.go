@@ -52,7 +52,7 @@ func replayCommand(stdout, stderr io.Writer) *cobra.Command {
 				return err
 			}
 			defer run.target.client.CloseIdleConnections()
-			return work(func(ctx context.Context) error { return run.do(ctx, stdout, stderr) })(cmd, args)
+			return asFailed(run.do(cmd.Context(), stdout, stderr))
 		},
 	}
 	f := cmd.Flags()

@@ -22,18 +22,18 @@ func serveCommand(stderr io.Writer) *cobra.Command {
 		Use:   "serve",
 		Short: "Answer Kratos' hooks until SIGTERM, SIGINT or SIGHUP.",
 		Args:  cobra.NoArgs,
-		RunE: work(func(ctx context.Context) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			signal.Ignore(syscall.SIGPIPE) // logins continue when the reader of the log ends
 			cfg, err := config.Load()
 			if err != nil {
-				return err
+				return asFailed(err)
 			}
 			log, err := newLogger(cfg, stderr)
 			if err != nil {
-				return err
+				return asFailed(err)
 			}
-			return serve(ctx, cfg, log)
-		}),
+			return asFailed(serve(cmd.Context(), cfg, log))
+		},
 	}
 }
 

@@ -39,7 +39,7 @@ func statusCommand(stdout, stderr io.Writer) *cobra.Command {
 			"pending users as CSV, for a mail campaign, the latest login first; --users adds the last login from an\n" +
 			"export. With --watch, a reading that fails is reported and the next one follows, except for the first.",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
 			case flags.watch && flags.every < time.Second:
 				return errors.New("--every must be 1s or more")
@@ -52,7 +52,7 @@ func statusCommand(stdout, stderr io.Writer) *cobra.Command {
 			case samePlace(flags.users, flags.stragglers):
 				return errors.New("--stragglers would overwrite the users file: name another file")
 			}
-			return work(func(ctx context.Context) error { return flags.run(ctx, stdout, stderr) })(cmd, args)
+			return asFailed(flags.run(cmd.Context(), stdout, stderr))
 		},
 	}
 	cmd.Flags().BoolVar(&flags.watch, "watch", false, "read repeatedly until interrupted")

@@ -123,8 +123,8 @@ func TestRedisThatWasNeverThere(t *testing.T) {
 	}
 }
 
-// TestManyStrangers: calls with a bad key fill no log, and each is counted.
-func TestManyStrangers(t *testing.T) {
+// TestManyUnauthenticatedCalls: calls with a bad key fill no log, and each is counted.
+func TestManyUnauthenticatedCalls(t *testing.T) {
 	s := start(t)
 	const calls = 200
 	client := &http.Client{}
