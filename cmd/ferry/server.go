@@ -111,33 +111,18 @@ func (s *server) Stop(ctx context.Context) {
 	}
 	s.drain(ctx)
 	s.stop()
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWait)
-	defer cancel()
-	if !within(last, s.running.Wait) {
+	ended := make(chan struct{})
+	go func() {
+		s.running.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(endWait):
 		s.log.Warn("background work did not end in time")
 	}
 	if err := s.close(); err != nil {
 		s.log.Warn("close the state", zap.Error(err))
 	}
 	s.log.Info("stopped")
-}
-
-// within calls wait and reports whether it returned before ctx was done.
-func within(ctx context.Context, wait func()) bool {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		wait()
-	}()
-	select {
-	case <-done:
-		return true
-	case <-ctx.Done():
-	}
-	select {
-	case <-done: // both are done
-		return true
-	default:
-		return false
-	}
 }

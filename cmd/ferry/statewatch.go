@@ -2,22 +2,18 @@ package main
 
 import (
 	"fmt"
-	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 )
 
-// stateWatch counts the checks whether Redis answers, and logs each change once. It is safe for
-// concurrent use.
+// stateWatch counts the checks whether Redis answers, and logs each change once. It is not safe
+// for concurrent use.
 type stateWatch struct {
 	log   *zap.Logger
 	up    prometheus.Gauge
 	looks *prometheus.CounterVec
-
-	mu    sync.Mutex
-	known bool // false before the first check
-	was   bool // up at the last check
+	last  string // result of the last check; empty before the first
 }
 
 func newStateWatch(log *zap.Logger, metrics prometheus.Registerer) (*stateWatch, error) {
@@ -40,23 +36,18 @@ func newStateWatch(log *zap.Logger, metrics prometheus.Registerer) (*stateWatch,
 
 // beat notes the result of one check.
 func (w *stateWatch) beat(err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	up := err == nil
-	changed := !w.known || up != w.was
-	w.known, w.was = true, up
-	if up {
-		w.up.Set(1)
-		w.looks.WithLabelValues("ok").Inc()
-	} else {
-		w.up.Set(0)
-		w.looks.WithLabelValues("failed").Inc()
+	result, up := "ok", 1.0
+	if err != nil {
+		result, up = "failed", 0
 	}
+	w.up.Set(up)
+	w.looks.WithLabelValues(result).Inc()
 	switch {
-	case !changed:
-	case up:
+	case result == w.last:
+	case err == nil:
 		w.log.Info("redis answers")
 	default:
 		w.log.Error("redis does not answer: profiles are lost and repeated deliveries may ask Auth0 again until it does", zap.Error(err))
 	}
+	w.last = result
 }
