@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"ferry/bulk/tempfile"
@@ -108,7 +109,7 @@ func (x *exporter) write(ctx context.Context) (written int64, err error) {
 	if x.Out == stdoutName {
 		return x.unpack(ctx, x.Stdout)
 	}
-	err = tempfile.Replace(x.Out, func(to io.Writer) error {
+	err = tempfile.Replace(x.Out, func(to *os.File) error {
 		if strings.HasSuffix(x.Out, ".gz") {
 			written, err = x.copyRaw(to)
 		} else {

@@ -14,8 +14,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
+	"os"
 	"strconv"
 	"sync"
 	"time"
@@ -188,7 +188,7 @@ func (r *importer) writeRetry(ctx context.Context) error {
 	if r.RetryFile == "" {
 		return nil
 	}
-	err := tempfile.Replace(r.RetryFile, func(w io.Writer) error {
+	err := tempfile.Replace(r.RetryFile, func(w *os.File) error {
 		return r.Users.Copy(context.WithoutCancel(ctx), w, r.recorder.failed.Has)
 	})
 	if err != nil {

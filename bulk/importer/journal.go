@@ -133,7 +133,7 @@ func (j *Journal) save(now checkpoint) error {
 	if err != nil {
 		return fmt.Errorf("write checkpoint: %w", err)
 	}
-	if err := tempfile.Replace(j.checkpoint, func(w io.Writer) error {
+	if err := tempfile.Replace(j.checkpoint, func(w *os.File) error {
 		_, err := w.Write(append(text, '\n'))
 		return err
 	}); err != nil {

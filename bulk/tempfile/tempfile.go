@@ -5,7 +5,6 @@ package tempfile
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 )
@@ -26,8 +25,8 @@ func New(dir string) (*os.File, error) {
 
 // Replace writes the file at path through write. The content goes to another file first,
 // which is renamed once it is complete and on disk, so path never has part of it. The
-// mode of the new file is 0600.
-func Replace(path string, write func(io.Writer) error) error {
+// mode of the new file is 0600, unless write changes it.
+func Replace(path string, write func(*os.File) error) error {
 	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
 		return err

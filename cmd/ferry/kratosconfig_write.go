@@ -5,6 +5,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+
+	"ferry/bulk/tempfile"
 )
 
 // overwrite replaces a file atomically, with the same owner and mode. It replaces the target
@@ -25,28 +27,10 @@ func overwrite(name string, was, text []byte) error {
 	if info.Mode().Perm()&writable == 0 {
 		return errors.New("it is read-only, and was not changed: chmod u+w, if you may change it")
 	}
-	fresh, err := os.CreateTemp(filepath.Dir(target), ".kratos-config-*")
-	if err != nil {
-		return err
-	}
-	err = errors.Join(fill(fresh, text), sameOwner(fresh, info), fresh.Chmod(info.Mode().Perm()), fresh.Close())
-	if err == nil {
-		err = unchanged(target, was)
-	}
-	if err == nil {
-		err = os.Rename(fresh.Name(), target)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(fresh.Name()))
-	}
-	return nil
-}
-
-func fill(file *os.File, text []byte) error {
-	if _, err := file.Write(text); err != nil {
-		return err
-	}
-	return file.Sync()
+	return tempfile.Replace(target, func(fresh *os.File) error {
+		_, err := fresh.Write(text)
+		return errors.Join(err, sameOwner(fresh, info), fresh.Chmod(info.Mode().Perm()), unchanged(target, was))
+	})
 }
 
 // unchanged checks that no other program changed the file meanwhile.

@@ -122,7 +122,7 @@ func (f *statusFlags) read(read func(io.Writer) (status.Status, error)) (current
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target // the file is replaced, not a link to it
 	}
-	write := func(to io.Writer) (err error) {
+	write := func(to *os.File) (err error) {
 		current, err = read(to)
 		return err
 	}
