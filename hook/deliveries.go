@@ -126,10 +126,7 @@ func (s *deliveries) recall(ctx context.Context, d *delivery) (v verification, o
 // verify verifies the credentials, unless another replica has done so or is doing so. If
 // the store does not answer, the login goes on without it.
 func (s *deliveries) verify(ctx context.Context, d *delivery, l login) verification {
-	tick := time.NewTicker(recallPoll)
-	defer tick.Stop()
-	timeout := time.NewTimer(recallMost)
-	defer timeout.Stop()
+	var expired <-chan time.Time // while another replica verifies
 	for {
 		// The answer outlives the claim, so it is looked up first.
 		v, ok, err := s.recall(ctx, d)
@@ -147,9 +144,12 @@ func (s *deliveries) verify(ctx context.Context, d *delivery, l login) verificat
 			return verification{Arrived: d.arrived, Profile: &profile}
 		}
 		// Another replica is verifying. If it has died, its claim ends soon.
+		if expired == nil {
+			expired = time.After(recallMost)
+		}
 		select {
-		case <-tick.C:
-		case <-timeout.C:
+		case <-time.After(recallPoll):
+		case <-expired:
 			v := refused(d.arrived, &upstream.LoginError{Outcome: outcome.Unavailable, Reason: "first_delivery_unanswered"})
 			v.unshared = true
 			return v
