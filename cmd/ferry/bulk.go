@@ -8,14 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
-	"ferry/bulk/results"
 	"ferry/config"
 	"ferry/kratos"
 	"ferry/mapping"
@@ -203,19 +200,4 @@ func printJSON(stdout io.Writer, summary any) error {
 	enc := json.NewEncoder(stdout)
 	enc.SetIndent("", "  ")
 	return enc.Encode(summary)
-}
-
-// liner returns a function that prints a line for people.
-func liner(w io.Writer) func(format string, args ...any) {
-	return func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
-}
-
-// printOutcome prints the number of results with an outcome, and with each reason for it.
-func printOutcome(line func(string, ...any), outcome results.Outcome, outcomes map[results.Outcome]int, reasons map[string]int) {
-	line("%9d %s", outcomes[outcome], outcome)
-	for _, name := range slices.Sorted(maps.Keys(reasons)) {
-		if why, ok := strings.CutPrefix(name, string(outcome)+": "); ok {
-			line("%9s   %d %s", "", reasons[name], why)
-		}
-	}
 }

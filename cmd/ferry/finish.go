@@ -13,7 +13,6 @@ import (
 
 	"ferry/bulk/finish"
 	"ferry/bulk/progress"
-	"ferry/bulk/results"
 	"ferry/config"
 	"ferry/wire"
 )
@@ -140,48 +139,13 @@ func (f *finishFlags) conclude(s finish.Summary, cut error, stdout, stderr io.Wr
 			return errors.Join(err, cut)
 		}
 	}
-	printFinished(stderr, s)
+	s.Print(stderr)
 	switch {
 	case cut != nil:
 		return resumableError{cut, "to continue, run the same command again"}
 	case s.Failed() > 0:
 		return fmt.Errorf("%d identities could not be changed; the results say why", s.Failed())
 	}
-	_, _ = fmt.Fprintln(stderr, nextAfterFinish(s))
+	_, _ = fmt.Fprintln(stderr, s.Next())
 	return nil
-}
-
-// printFinished prints a summary for people.
-func printFinished(w io.Writer, s finish.Summary) {
-	line := liner(w)
-	if s.DryRun {
-		line("dry run: nothing was written; this is what would be")
-	}
-	line("%9d identities in Kratos, %d of them pending", s.Identities, s.Pending)
-	for _, outcome := range []results.Outcome{results.Finished, results.Restored, results.Skipped, results.Failed} {
-		if s.Outcomes[outcome] == 0 {
-			continue
-		}
-		printOutcome(line, outcome, s.Outcomes, s.Reasons)
-	}
-	line("%9d pending afterwards", s.Remaining)
-}
-
-// nextAfterFinish returns what to do next.
-func nextAfterFinish(s finish.Summary) string {
-	left := ""
-	if s.Remaining > 0 && !s.Undo {
-		left = fmt.Sprintf("%d stay pending and will get an error 500 without the hook: the results name them\n", s.Remaining)
-	}
-	switch {
-	case s.DryRun && s.Undo:
-		return "next: ferry finish --undo --yes"
-	case s.DryRun:
-		return left + "next: set FERRY_MIGRATION_CLOSED=true for every `ferry serve`, restart it, then ferry finish --yes --results finish.ndjson"
-	case s.Undo:
-		return "next: unset FERRY_MIGRATION_CLOSED for every `ferry serve`, and restart it"
-	case s.Remaining > 0:
-		return left + "next: bind them with ferry rebind, or delete them, then run the same command again"
-	}
-	return "next: ferry kratos-config --remove kratos.yml"
 }

@@ -16,7 +16,6 @@ import (
 	"ferry/bulk/importer"
 	"ferry/bulk/plan"
 	"ferry/bulk/progress"
-	"ferry/bulk/results"
 	"ferry/bulk/userfile"
 	"ferry/config"
 )
@@ -231,7 +230,7 @@ func (f *importFlags) conclude(summary importer.Summary, cut error, stdout, stde
 			return err
 		}
 	}
-	printSummary(stderr, summary, cut != nil)
+	summary.Print(stderr, cut != nil)
 	switch {
 	case cut != nil:
 		return f.resumable(cut)
@@ -247,51 +246,4 @@ func (f *importFlags) resumable(cut error) error {
 		return resumableError{cut, "to continue where the run stopped, run the same command again"}
 	}
 	return resumableError{cut, "run the same command again: it skips users who have an identity; with --results FILE it would continue where it stopped"}
-}
-
-// printWarnings prints what the operator should know about the identities.
-func printWarnings(line func(string, ...any), s importer.Summary) {
-	if s.Unverified > 0 {
-		line("%9d of the users have addresses, none of which Auth0 verified (--unverified skip leaves them out)", s.Unverified)
-	}
-	if s.NoVerifiedAddress > 0 {
-		line("%9d of the identities with a password have no verified address: Kratos' require_verified_address does not let them log in", s.NoVerifiedAddress)
-	}
-	if s.PhonesLeftOut > 0 {
-		line("%9d phone numbers are left out: they are not valid for Kratos", s.PhonesLeftOut)
-	}
-	if s.Folding > 0 {
-		line("%9d identifiers of several users would become one at a Kratos later than 26.2", s.Folding)
-	}
-}
-
-// printSummary prints a summary for people.
-func printSummary(w io.Writer, s importer.Summary, cut bool) {
-	line := liner(w)
-	if s.DryRun {
-		line("dry run: nothing was written; this is what would be")
-	}
-	line("%9d rows in %.1f s, %.0f a second", s.Rows, s.Seconds, s.Rate)
-	for _, outcome := range []results.Outcome{results.CreatedHash, results.CreatedPending, results.CreatedSocial, results.Updated, results.Skipped, results.Failed} {
-		printOutcome(line, outcome, s.Outcomes, s.Reasons)
-	}
-	if s.HashesTotal > 0 {
-		line("%9d of %d hashes belong to a user in the file", s.HashesUsed, s.HashesTotal)
-	}
-	printWarnings(line, s)
-	if s.MFADropped > 0 {
-		line("%9d users lose the second factor they have at Auth0 (--mfa drop)", s.MFADropped)
-	}
-	if s.SocialLeftOut > 0 {
-		line("%9d linked accounts are left out: no --provider names them, or the e-mail address is not verified", s.SocialLeftOut)
-	}
-	switch {
-	case s.Resumed > 0 && s.Resumed == s.Rows && !cut:
-		line("the run was complete before: nothing was left to do")
-	case s.Resumed > 0:
-		line("%9d of the rows were done by an earlier part of this run", s.Resumed)
-	}
-	if !cut && !s.DryRun && s.Rows > 0 && s.Created()+s.Outcomes[results.Updated] == 0 {
-		line("nothing was changed in Kratos")
-	}
 }

@@ -7,12 +7,10 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"ferry/bulk/kind"
 	"ferry/bulk/plan"
 	"ferry/bulk/progress"
 	"ferry/bulk/reconcile"
@@ -117,7 +115,7 @@ func (f *reconcileFlags) run(ctx context.Context, providers plan.Providers, stdi
 			return err
 		}
 	}
-	printReconciled(stderr, result)
+	result.Print(stderr)
 	if open := result.Open(); open > 0 {
 		return fmt.Errorf("%d findings are open; --findings FILE lists them", open)
 	}
@@ -164,66 +162,4 @@ func (f *reconcileFlags) compare(ctx context.Context, opts reconcile.Options, st
 // written calls write with the file and closes it.
 func written(file io.WriteCloser, write func(io.Writer) error) error {
 	return errors.Join(write(file), file.Close())
-}
-
-// printReconciled prints the table, and the line for the ticket.
-func printReconciled(w io.Writer, r reconcile.Result) {
-	line := liner(w)
-	line("%9d users in the file, %d identities in Kratos, %d of them not from Auth0", r.Users, r.Identities, r.Native)
-	for _, kind := range kind.All() {
-		line("%9d %s", r.Kinds[kind], kind)
-	}
-	for _, found := range []reconcile.Found{reconcile.Missing, reconcile.Unmapped, reconcile.Stranded, reconcile.Stale, reconcile.Different, reconcile.Duplicate, reconcile.Extra} {
-		fixed := ""
-		if n := r.Fixed[found]; n > 0 {
-			fixed = fmt.Sprintf(", %d fixed", n)
-		}
-		line("%9d %s%s", r.Findings[found], found, fixed)
-	}
-	line("%s", verdict(r))
-}
-
-// verdict is the line for the ticket.
-func verdict(r reconcile.Result) string {
-	var how []string
-	add := func(n int, text string) {
-		if n > 0 {
-			how = append(how, fmt.Sprintf("%d %s", n, text))
-		}
-	}
-	able := func(k kind.Kind) int { return r.Kinds[k] - r.Unverified[k] }
-	add(able(kind.Migrated), "with a password that crossed")
-	add(able(kind.Hash), "with the imported hash")
-	add(able(kind.Own), "with a password set at Kratos")
-	add(able(kind.Social), "at a social provider")
-	add(able(kind.Pending)-r.Refused-r.Stranded, "only while Auth0 answers (pending)")
-	share := 0.0
-	if r.Users > 0 {
-		share = 100 * float64(r.Able()) / float64(r.Users)
-	}
-	text := fmt.Sprintf("verdict: %d of Auth0's %d users (%.1f %%) can log in to Kratos today", r.Able(), r.Users, share)
-	if len(how) > 0 {
-		text += ": " + strings.Join(how, ", ")
-	}
-	if cannot := r.Users - r.Able(); cannot > 0 {
-		text += fmt.Sprintf("; %d cannot", cannot)
-		var why []string
-		for _, c := range []struct {
-			n    int
-			text string
-		}{
-			{r.Blocked + r.Refused, "are blocked at Auth0 too"},
-			{r.Kinds[kind.Finished], "have to recover their account first (finished)"},
-			{r.Stranded, "have a password of a linked account with another e-mail address"},
-			{r.NeedVerified(), "have no verified address, which require_verified_address asks for"},
-		} {
-			if c.n > 0 {
-				why = append(why, fmt.Sprintf("%d %s", c.n, c.text))
-			}
-		}
-		if len(why) > 0 {
-			text += ", of whom " + strings.Join(why, ", ")
-		}
-	}
-	return text
 }

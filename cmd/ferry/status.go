@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"ferry/bulk/kind"
 	"ferry/bulk/progress"
 	"ferry/bulk/status"
 	"ferry/bulk/tempfile"
@@ -142,26 +141,5 @@ func (f *statusFlags) print(w io.Writer, s status.Status) error {
 	if f.json {
 		return json.NewEncoder(w).Encode(s)
 	}
-	text := fmt.Sprintf("%s: %d identities, %d of them not from Auth0\n", s.At.Format(time.RFC3339), s.Total, s.Unbound)
-	for _, kind := range kind.All() {
-		text += fmt.Sprintf("%9d %s\n", s.Kinds[kind], kind)
-	}
-	text += fmt.Sprintf("%8.1f%% have crossed; %d in the last day, %d in the last seven\n", 100*s.Crossed, s.LastDay, s.LastWeek)
-	switch {
-	case s.Kinds[kind.Pending] == 0 && s.InactivePending > 0:
-		text += fmt.Sprintf("no one is pending but %d inactive users: if they are activated, they need the hook, or recovery\n", s.InactivePending)
-	case s.Kinds[kind.Pending] == 0:
-		text += "no one is pending: the hook is no longer needed\n"
-	case s.Done != nil:
-		text += fmt.Sprintf("at %.1f a day the last would cross on %s; the last users log in late, or never: write to them (--stragglers FILE)\n",
-			s.PerDay, s.Done.Format(time.DateOnly))
-	case s.LastWeek > 0 && s.PerDay == 0:
-		text += "the first crossed less than a day ago: too early to say when the last will\n"
-	case s.LastWeek > 0:
-		text += fmt.Sprintf("at %.1f a day the last would not cross in a hundred years: write to them (--stragglers FILE)\n", s.PerDay)
-	default:
-		text += "no one crossed in the last seven days: too early to say when the last will\n"
-	}
-	_, err := io.WriteString(w, text)
-	return err
+	return s.Print(w)
 }

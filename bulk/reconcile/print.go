@@ -1,0 +1,72 @@
+package reconcile
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"ferry/bulk/kind"
+	"ferry/bulk/results"
+)
+
+// Print prints the table, and the line for the ticket.
+func (r Result) Print(w io.Writer) {
+	line := results.Liner(w)
+	line("%9d users in the file, %d identities in Kratos, %d of them not from Auth0", r.Users, r.Identities, r.Native)
+	for _, kind := range kind.All() {
+		line("%9d %s", r.Kinds[kind], kind)
+	}
+	for _, found := range []Found{Missing, Unmapped, Stranded, Stale, Different, Duplicate, Extra} {
+		fixed := ""
+		if n := r.Fixed[found]; n > 0 {
+			fixed = fmt.Sprintf(", %d fixed", n)
+		}
+		line("%9d %s%s", r.Findings[found], found, fixed)
+	}
+	line("%s", r.verdict())
+}
+
+// verdict returns the line for the ticket.
+func (r Result) verdict() string {
+	var how []string
+	add := func(n int, text string) {
+		if n > 0 {
+			how = append(how, fmt.Sprintf("%d %s", n, text))
+		}
+	}
+	able := func(k kind.Kind) int { return r.Kinds[k] - r.Unverified[k] }
+	add(able(kind.Migrated), "with a password that crossed")
+	add(able(kind.Hash), "with the imported hash")
+	add(able(kind.Own), "with a password set at Kratos")
+	add(able(kind.Social), "at a social provider")
+	add(able(kind.Pending)-r.Refused-r.Stranded, "only while Auth0 answers (pending)")
+	share := 0.0
+	if r.Users > 0 {
+		share = 100 * float64(r.Able()) / float64(r.Users)
+	}
+	text := fmt.Sprintf("verdict: %d of Auth0's %d users (%.1f %%) can log in to Kratos today", r.Able(), r.Users, share)
+	if len(how) > 0 {
+		text += ": " + strings.Join(how, ", ")
+	}
+	if cannot := r.Users - r.Able(); cannot > 0 {
+		text += fmt.Sprintf("; %d cannot", cannot)
+		var why []string
+		for _, c := range []struct {
+			n    int
+			text string
+		}{
+			{r.Blocked + r.Refused, "are blocked at Auth0 too"},
+			{r.Kinds[kind.Finished], "have to recover their account first (finished)"},
+			{r.Stranded, "have a password of a linked account with another e-mail address"},
+			{r.NeedVerified(), "have no verified address, which require_verified_address asks for"},
+		} {
+			if c.n > 0 {
+				why = append(why, fmt.Sprintf("%d %s", c.n, c.text))
+			}
+		}
+		if len(why) > 0 {
+			text += ", of whom " + strings.Join(why, ", ")
+		}
+	}
+	return text
+}
