@@ -99,7 +99,7 @@ func (h *Handler) afterLogin(c echo.Context, e *call) (afterLoginResult, error) 
 }
 
 // loginResponse is the answer in Kratos' parse mode. Kratos merges it into the identity of
-// this login: the person and later hooks see the new profile. With the addresses marked as
+// this login: the user and later hooks see the new profile. With the addresses marked as
 // verified, require_verified_address lets the first login in. Kratos does not store it;
 // the identity has been patched already.
 func loginResponse(record *kratos.Record) string {

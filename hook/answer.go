@@ -9,33 +9,34 @@ import (
 	"ferry/wire"
 )
 
-// reply is what Kratos is told, and how loud the log is about it.
+// reply is the answer to Kratos, and the level of its log line.
 type reply struct {
 	status int
 	body   string
 	level  zapcore.Level
 }
 
-// The bodies, to the byte. Kratos reads the status alone, but for the first.
+// The bodies, byte for byte. Kratos reads only the first; for the others it reads the
+// status.
 const (
 	bodyMatch       = `{"status":"` + wire.StatusMatch + `"}`
 	bodyNoMatch     = `{"status":"` + wire.StatusNoMatch + `"}`
 	bodyUnavailable = `{"status":"` + wire.StatusUnavailable + `"}`
-	// bodyClosed is what `ferry finish` looks for before it writes.
+	// bodyClosed tells `ferry finish` that the migration is closed.
 	bodyClosed = `{"status":"` + wire.StatusClosed + `"}`
 )
 
-// Answer is what Kratos is told for an outcome: the HTTP status and the body.
+// Answer returns the HTTP status and body for an outcome.
 func Answer(o outcome.Outcome) (status int, body string) {
 	r := answer(o)
 	return r.status, r.body
 }
 
-// answer is the answer table: what Kratos is told for each outcome.
+// answer is the answer table.
 //
-// Kratos lets in on 200 with password_match, shows wrong credentials on 403, and
-// shows an outage on every other status. 424 is one that it does not send again:
-// 429 and 5xx would make it send the same password up to three times.
+// Kratos accepts the password on 200 with password_match, shows wrong credentials on 403,
+// and shows an outage on every other status. It does not repeat a call answered 424; after
+// 429 and 5xx it would send the same password up to three times.
 func answer(o outcome.Outcome) reply {
 	switch o {
 	case outcome.Match:
@@ -46,10 +47,10 @@ func answer(o outcome.Outcome) reply {
 	case outcome.Closed:
 		return reply{http.StatusForbidden, bodyClosed, zapcore.InfoLevel}
 	case outcome.SubjectMismatch, outcome.Unbound:
-		// The operator must know: this person cannot log in until somebody acts.
+		// A warning: this user cannot log in until the operator acts.
 		return reply{http.StatusForbidden, bodyNoMatch, zapcore.WarnLevel}
 	case outcome.NotPending:
-		// Two clicks, mostly: the other one was faster.
+		// Usually a double click, and the other login was faster.
 		return reply{http.StatusFailedDependency, bodyUnavailable, zapcore.InfoLevel}
 	case outcome.Suspicious, outcome.Limited, outcome.Unavailable:
 		return reply{http.StatusFailedDependency, bodyUnavailable, zapcore.WarnLevel}

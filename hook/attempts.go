@@ -52,7 +52,7 @@ func newAttempts(d *deliveries, log *zap.Logger) *attempts {
 type login struct {
 	identityID  string
 	credentials upstream.Credentials
-	// ip is the person's address, whether Auth0 is told or not.
+	// ip is the user's address, whether Auth0 is told or not.
 	ip netip.Addr
 	// delivery is Kratos' Ory-Webhook-Trigger-Id, the same when it sends again;
 	// empty from Kratos 1.3.1, which sends none.
@@ -180,7 +180,7 @@ func keyedHash(key []byte, parts ...string) attemptKey {
 	return attemptKey(mac.Sum(nil))
 }
 
-// addressKey is one address of IPv4, or the /64 of IPv6 that one person has.
+// addressKey is one address of IPv4, or the /64 of IPv6 that one user has.
 func addressKey(ip netip.Addr) string {
 	if !ip.IsValid() || ip.Is4() {
 		return ip.String()

@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// carrierNAT is RFC 6598: as little a person's address as RFC 1918 is.
+// carrierNAT is RFC 6598, which identifies users no better than RFC 1918.
 var carrierNAT = netip.MustParsePrefix("100.64.0.0/10") //nolint:gochecknoglobals // a constant in all but name
 
-// clientIP is the person's address: the nth from the right of the forwarded
-// addresses, which the outermost of the operator's n proxies wrote. Everything
-// further left is the person's own word. The zero value where n is 0, or where it
-// is no address of the public internet.
+// clientIP returns the user's address: the nth from the right of the forwarded addresses,
+// which the outermost of the operator's n proxies wrote. Addresses further left can be
+// forged by the user. It returns the zero value if n is 0, or if the address is not a public
+// one.
 func clientIP(forwarded string, n int) netip.Addr {
 	if n <= 0 || forwarded == "" {
 		return netip.Addr{}
@@ -27,7 +27,7 @@ func clientIP(forwarded string, n int) netip.Addr {
 	return ip
 }
 
-// parseAddress takes an address alone, or with a port as some proxies write it.
+// parseAddress parses an address, with or without a port.
 func parseAddress(text string) netip.Addr {
 	if ip, err := netip.ParseAddr(strings.Trim(text, "[]")); err == nil {
 		return ip.Unmap()

@@ -76,7 +76,7 @@ func (h *Handler) putHandoff(ctx context.Context, identity kratos.Identity, req 
 // answers. The outcome is zero if Auth0 may be asked about it.
 //
 // Kratos calls the hook for an identity that it has just read as pending. A change since
-// then is not the person's doing, and the next login settles it: those outcomes are an
+// then is not the user's doing, and the next login settles it: those outcomes are an
 // outage. An identity that is deactivated or unbound was so when Kratos read it, or stays
 // so: this login must fail.
 func (h *Handler) identity(ctx context.Context, req migrationRequest, identifier string, e *call) (kratos.Identity, outcome.Outcome) {

@@ -168,7 +168,7 @@ func (s *deliveries) claim(ctx context.Context, d *delivery) bool {
 }
 
 // remember stores the result for a repeated delivery, or lets the next one verify. A result
-// that is not Auth0's decision is stored only if the delivery has an id: a person who tries
+// that is not Auth0's decision is stored only if the delivery has an id: a user who tries
 // again after an outage is verified again.
 func (s *deliveries) remember(ctx context.Context, d *delivery, v verification) {
 	v.Arrived = d.arrived

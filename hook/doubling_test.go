@@ -30,11 +30,11 @@ import (
 	"ferry/wire"
 )
 
-const crowdIssuer = "https://crowd.example/"
+const fourUsersIssuer = "https://users.example/"
 
-// crowd is an Auth0 and a Kratos with four people. A password that begins with right- is
+// fourUsers is an Auth0 and a Kratos with four people. A password that begins with right- is
 // right.
-type crowd struct {
+type fourUsers struct {
 	keys     []byte
 	tokens   map[string]string // the ID tokens, by subject
 	noToken  bool              // Auth0 gives no ID token: /userinfo decides
@@ -42,9 +42,9 @@ type crowd struct {
 	attempts sync.Map          // passwords that reached Auth0, to *atomic.Int64
 }
 
-func crowdID(n int) string { return fmt.Sprintf("e187bf45-fb83-4a45-8227-79025897300%d", n) }
+func fourUsersID(n int) string { return fmt.Sprintf("e187bf45-fb83-4a45-8227-79025897300%d", n) }
 
-func newCrowd(t *testing.T) *crowd {
+func newFourUsers(t *testing.T) *fourUsers {
 	t.Helper()
 	signing, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -54,14 +54,14 @@ func newCrowd(t *testing.T) *crowd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &crowd{tokens: map[string]string{}}
+	c := &fourUsers{tokens: map[string]string{}}
 	c.keys, err = json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: signing.Public(), KeyID: "k1", Use: "sig", Algorithm: "RS256"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for n := range 4 {
 		subject := fmt.Sprint("auth0|kim", n)
-		jws, err := signer.Sign(fmt.Appendf(nil, `{"iss":%q,"aud":"crowd","sub":%q,"exp":%d}`, crowdIssuer, subject, time.Now().Add(time.Hour).Unix()))
+		jws, err := signer.Sign(fmt.Appendf(nil, `{"iss":%q,"aud":"fourUsers","sub":%q,"exp":%d}`, fourUsersIssuer, subject, time.Now().Add(time.Hour).Unix()))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,7 +72,7 @@ func newCrowd(t *testing.T) *crowd {
 	return c
 }
 
-func (c *crowd) auth0(w http.ResponseWriter, r *http.Request) {
+func (c *fourUsers) auth0(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	switch r.URL.Path {
 	case "/.well-known/jwks.json":
@@ -97,14 +97,14 @@ func (c *crowd) auth0(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (c *crowd) kratos(w http.ResponseWriter, r *http.Request) {
+func (c *fourUsers) kratos(w http.ResponseWriter, r *http.Request) {
 	n := strings.TrimSuffix(strings.TrimPrefix(r.URL.Query().Get("credentials_identifier"), "kim"), "@example.org")
 	list := n != ""
 	if !list {
 		n = r.URL.Path[len(r.URL.Path)-1:]
 	}
 	one := fmt.Sprintf(`{"id":%q,"schema_id":"person","schema_url":"","state":"active","traits":{"email":"kim%s@example.org"},"metadata_admin":{"auth0":{"user_id":"auth0|kim%s"}},`+
-		`"credentials":{"password":{"type":"password","identifiers":["kim%s@example.org"],"config":{"use_password_migration_hook":true}}}}`, crowdID(int(n[0]-'0')), n, n, n)
+		`"credentials":{"password":{"type":"password","identifiers":["kim%s@example.org"],"config":{"use_password_migration_hook":true}}}}`, fourUsersID(int(n[0]-'0')), n, n, n)
 	if list {
 		one = "[" + one + "]"
 	}
@@ -141,7 +141,7 @@ func TestAnswersSentTwice(t *testing.T) {
 	} {
 		t.Run(hop, func(t *testing.T) {
 			t.Parallel()
-			c := newCrowd(t)
+			c := newFourUsers(t)
 			c.noToken, c.named = hop == "userinfo", hop == "identity"
 			var hits atomic.Int64
 			fault := func(r *http.Request) faultyhttp.Fault {
@@ -160,10 +160,10 @@ func TestAnswersSentTwice(t *testing.T) {
 }
 
 // hooks is the hook between an Auth0 and a Kratos.
-func (c *crowd) hooks(t *testing.T, auth0, admin string, fresh bool) http.Handler {
+func (c *fourUsers) hooks(t *testing.T, auth0, admin string, fresh bool) http.Handler {
 	t.Helper()
 	asks := &asker{fresh: fresh, opts: upstream.Options{
-		Issuer: crowdIssuer, BaseURL: auth0, ClientID: "crowd", ClientAuth: upstream.SecretPost("crowd", secret.New("secret")),
+		Issuer: fourUsersIssuer, BaseURL: auth0, ClientID: "fourUsers", ClientAuth: upstream.SecretPost("fourUsers", secret.New("secret")),
 		Scope: "openid", Timeout: 30 * time.Second, Transport: upstream.NewTransport(), Now: time.Now,
 	}}
 	var err error
@@ -186,7 +186,7 @@ func (c *crowd) hooks(t *testing.T, auth0, admin string, fresh bool) http.Handle
 }
 
 // logins makes right and wrong ones in turn, by several people at once.
-func (c *crowd) logins(t *testing.T, hooks http.Handler, number int) {
+func (c *fourUsers) logins(t *testing.T, hooks http.Handler, number int) {
 	t.Helper()
 	const atOnce = 8
 	var told, untold atomic.Int64
@@ -221,9 +221,9 @@ func (c *crowd) logins(t *testing.T, hooks http.Handler, number int) {
 }
 
 // body is a call of Kratos', in the shape of its version.
-func (c *crowd) body(n int, password string) string {
+func (c *fourUsers) body(n int, password string) string {
 	if c.named {
-		return fmt.Sprintf(`{"identifier":"kim%d@example.org","password":%q,"identity":{"id":%q}}`, n, password, crowdID(n))
+		return fmt.Sprintf(`{"identifier":"kim%d@example.org","password":%q,"identity":{"id":%q}}`, n, password, fourUsersID(n))
 	}
 	return fmt.Sprintf(`{"identifier":"kim%d@example.org","password":%q}`, n, password)
 }

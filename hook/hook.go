@@ -1,6 +1,10 @@
-// Package hook is what Kratos calls. It lets in only a caller with the key, reads
-// the request strictly, finds out whether this password is this identity's, and
-// answers from one table.
+// Package hook answers Kratos' two web hooks.
+//
+//	password migration: authenticate the caller, decode the request strictly, find the
+//	identity, ask Auth0 once, compare the subject, answer from one table
+//	after login: take the profile that the first hook stored, write it into the identity
+//
+// It does not hash or store passwords: Kratos does.
 package hook
 
 import (
@@ -21,7 +25,7 @@ import (
 
 // identities finds the identity that a login is for.
 type identities interface {
-	// Find returns the one identity whose password credential lists the normalised
+	// Find returns the one identity whose password credential lists the normalized
 	// identifier; every doubt is a *kratos.Error.
 	Find(ctx context.Context, identifier string) (kratos.Identity, error)
 	// Get returns the identity with the id, which Kratos found by that identifier, and

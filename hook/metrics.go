@@ -11,7 +11,7 @@ import (
 	"ferry/wire"
 )
 
-// metrics count answers. No label names a person.
+// metrics count answers. No label contains user data.
 type metrics struct {
 	outcomes *prometheus.CounterVec
 	reasons  *prometheus.CounterVec
@@ -19,9 +19,9 @@ type metrics struct {
 	took     *prometheus.HistogramVec
 	after    *prometheus.CounterVec
 	state    *prometheus.CounterVec
-	crossed  prometheus.Counter
+	migrated prometheus.Counter
 	changed  prometheus.Counter
-	untold   prometheus.Counter
+	unnoted  prometheus.Counter
 	kratos   prometheus.Histogram
 	upstream prometheus.Histogram
 }
@@ -33,25 +33,25 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 			Name: "ferry_hook_outcomes_total", Help: "Hook calls by route and outcome.",
 		}, []string{"route", "outcome"}),
 		reasons: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "ferry_hook_reasons_total", Help: "Hook calls by outcome and the reason in the log; id_token_untrusted is one to be woken for.",
+			Name: "ferry_hook_reasons_total", Help: "Hook calls by outcome and the reason in the log; alert on id_token_untrusted.",
 		}, []string{"outcome", "reason"}),
 		callers: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ferry_hook_caller_faults_total", Help: "Hook calls refused for the caller's fault, by route and HTTP status.",
 		}, []string{"route", "status"}),
 		after: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "ferry_after_login_total", Help: "After-login hook calls and later tries, by what came of them.",
+			Name: "ferry_after_login_total", Help: "After-login hook calls and later tries, by result.",
 		}, []string{"result"}),
 		state: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "ferry_state_faults_total", Help: "Times that the state between the hooks could not be used, by what was tried.",
+			Name: "ferry_state_faults_total", Help: "Failed operations on the state between the hooks, by operation.",
 		}, []string{"operation"}),
-		crossed: prometheus.NewCounter(prometheus.CounterOpts{
+		migrated: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "ferry_migrated_total", Help: "Identities that Kratos shows as migrated after a match.",
 		}),
 		changed: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "ferry_password_changed_meanwhile_total", Help: "Passwords that changed while a profile was written.",
 		}),
-		untold: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "ferry_write_back_failures_total", Help: "Migrations that Auth0 could not be told of.",
+		unnoted: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "ferry_write_back_failures_total", Help: "Migrations that could not be noted at Auth0.",
 		}),
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "ferry_hook_seconds", Help: "How long hook calls took, by route.", Buckets: buckets,
@@ -63,7 +63,7 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 			Name: "ferry_auth0_seconds", Help: "How long Auth0 took to answer, all requests of one login together.", Buckets: buckets,
 		}),
 	}
-	for _, c := range []prometheus.Collector{m.outcomes, m.reasons, m.callers, m.after, m.state, m.crossed, m.changed, m.untold, m.took, m.kratos, m.upstream} {
+	for _, c := range []prometheus.Collector{m.outcomes, m.reasons, m.callers, m.after, m.state, m.migrated, m.changed, m.unnoted, m.took, m.kratos, m.upstream} {
 		if err := registerer.Register(c); err != nil {
 			return nil, fmt.Errorf("hook: register metrics: %w", err)
 		}
@@ -88,7 +88,7 @@ func (m *metrics) answered(o outcome.Outcome, e *call) {
 	}
 }
 
-// afterLogin counts what came of an after-login call, or of a later try (took 0).
+// afterLogin counts the result of an after-login call, or of a later try (took 0).
 func (m *metrics) afterLogin(result string, took time.Duration) {
 	m.after.WithLabelValues(result).Inc()
 	if took > 0 {
@@ -98,11 +98,11 @@ func (m *metrics) afterLogin(result string, took time.Duration) {
 
 func (m *metrics) stateFault(operation string) { m.state.WithLabelValues(operation).Inc() }
 
-func (m *metrics) migration() { m.crossed.Inc() }
+func (m *metrics) migration() { m.migrated.Inc() }
 
 func (m *metrics) passwordChanged() { m.changed.Inc() }
 
-func (m *metrics) writeBackFailed() { m.untold.Inc() }
+func (m *metrics) writeBackFailed() { m.unnoted.Inc() }
 
 func (m *metrics) caller(route string, status int) {
 	m.callers.WithLabelValues(route, strconv.Itoa(status)).Inc()

@@ -133,7 +133,7 @@ func (s *profileSyncer) sync(ctx context.Context, lease state.Lease) (*kratos.Re
 	}
 }
 
-// firstTry is the try that a person may be waiting for, so its time is short.
+// firstTry is short, because a user may be waiting for it.
 func (s *profileSyncer) firstTry(ctx context.Context, handoff state.Handoff) (kratos.Record, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, firstTryTime)
 	defer cancel()
@@ -222,7 +222,7 @@ func (s *profileSyncer) write(ctx context.Context, handoff state.Handoff) (recor
 		s.reportMigrated(ctx, before, record, handoff)
 		return record, changed, nil
 	case isFinal(err):
-		s.reportMigrated(ctx, before, before, handoff) // the password has crossed, even without the profile
+		s.reportMigrated(ctx, before, before, handoff) // the password has migrated, even without the profile
 	}
 	return kratos.Record{}, false, err
 }
@@ -284,7 +284,7 @@ func (s *profileSyncer) reportMigrated(ctx context.Context, before, after kratos
 		// Kratos' patch also writes the credentials as it read them: a password that was
 		// changed at this moment may be lost.
 		s.metrics.passwordChanged()
-		s.log.Error("password changed while the profile was written: ask the person to try the new one",
+		s.log.Error("password changed while the profile was written: ask the user to try the new one",
 			zap.String("identity_id", handoff.IdentityID), zap.Bool("pending_again", after.Pending))
 	}
 	s.metrics.migration()

@@ -14,18 +14,18 @@ import (
 )
 
 const (
-	// maxRequestBytes is far above anything that could match; Kratos itself passes
-	// on some megabytes.
+	// maxRequestBytes is far above anything that could match. Kratos passes on some
+	// megabytes.
 	maxRequestBytes = 1 << 20
-	// maxDrainBytes of a longer request are read and dropped, so that Kratos reads
-	// the answer instead of a broken connection, which it would try again.
+	// maxDrainBytes of a longer request are read and dropped, so that Kratos reads the
+	// answer. It would repeat the call after a broken connection.
 	maxDrainBytes = 64 << 20
 )
 
 var errOversize = errors.New("request too large")
 
-// migrationRequest is both shapes of the migration hook: Kratos' fixed one has
-// identifier and password alone, ferry's template (25.4 on) may add the rest.
+// migrationRequest covers both shapes of the migration hook's body: Kratos' fixed one has
+// only identifier and password; ferry's template (from 25.4 on) may add the rest.
 type migrationRequest struct {
 	Identifier string        `json:"identifier"`
 	Password   secret.String `json:"password"`
@@ -43,7 +43,7 @@ type migrationRequest struct {
 	} `json:"client"`
 }
 
-// shape names which of the two it is, for the log.
+// shape names the shape, for the log.
 func (r migrationRequest) shape() string {
 	if r.Flow.ID == "" && r.Identity.ID == "" {
 		return "fixed"
@@ -51,8 +51,8 @@ func (r migrationRequest) shape() string {
 	return "template"
 }
 
-// decodeMigration reads the body strictly. The error is the caller's fault, an
-// *echo.HTTPError that holds nothing of the request.
+// decodeMigration decodes the body strictly. Its error is an *echo.HTTPError, an error of
+// the caller, and contains nothing of the request.
 func decodeMigration(body []byte) (migrationRequest, error) {
 	var req migrationRequest
 	if err := strictjson.Unmarshal(body, &req); err != nil {
@@ -64,8 +64,8 @@ func decodeMigration(body []byte) (migrationRequest, error) {
 	return req, nil
 }
 
-// readJSON reads a body of the media type application/json, up to a bound. The error
-// is errOversize, or the caller's fault.
+// readJSON reads a body of the media type application/json, up to a limit. The error is
+// errOversize or an error of the caller.
 func readJSON(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	charset := params["charset"]

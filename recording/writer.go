@@ -140,8 +140,8 @@ func (w *Writer) run(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		select {
-		case line := <-w.queue:
-			w.write(line)
+		case record := <-w.queue:
+			w.write(record)
 		case <-tick.C:
 			w.sweep()
 		case <-ctx.Done():
@@ -153,8 +153,8 @@ func (w *Writer) run(ctx context.Context) {
 
 // drain writes the queue and closes the file.
 func (w *Writer) drain() {
-	for line, ok := w.next(); ok; line, ok = w.next() {
-		w.write(line)
+	for record, ok := w.next(); ok; record, ok = w.next() {
+		w.write(record)
 	}
 	if err := w.files.close(); err != nil {
 		w.stopped(err)
@@ -162,25 +162,25 @@ func (w *Writer) drain() {
 }
 
 // next returns a queued record; ok is false if there is none.
-func (w *Writer) next() (line Record, ok bool) {
+func (w *Writer) next() (record Record, ok bool) {
 	select {
-	case line = <-w.queue:
-		return line, true
+	case record = <-w.queue:
+		return record, true
 	default:
 		return Record{}, false
 	}
 }
 
 // write writes a record, and the queued ones behind it.
-func (w *Writer) write(line Record) {
+func (w *Writer) write(record Record) {
 	w.text.Reset()
 	lines := 0
 	for more := true; more; {
-		if w.encode(line) {
+		if w.encode(record) {
 			lines++
 		}
 		if more = w.text.Len() < maxWrite; more {
-			line, more = w.next()
+			record, more = w.next()
 		}
 	}
 	if w.opts.Now().UnixNano() < w.stoppedUntil.Load() {
@@ -200,11 +200,11 @@ func (w *Writer) write(line Record) {
 }
 
 // encode appends one record to the text.
-func (w *Writer) encode(line Record) bool {
+func (w *Writer) encode(record Record) bool {
 	encoder := json.NewEncoder(w.text)
 	encoder.SetEscapeHTML(false)
 	before := w.text.Len()
-	if err := encoder.Encode(line); err != nil {
+	if err := encoder.Encode(record); err != nil {
 		w.text.Truncate(before)
 		w.metrics.dropped.WithLabelValues(droppedBroken).Inc()
 		return false

@@ -54,15 +54,15 @@ func NewMemory(opts Options) *Memory {
 // random for each process.
 func (m *Memory) HashKey() [32]byte { return m.hash }
 
-// Put replaces the profile of k.IdentityID. It copies k.Claims.
-func (m *Memory) Put(_ context.Context, k Handoff) error {
-	if k.IdentityID == "" {
+// Put replaces the profile of h.IdentityID. It copies h.Claims.
+func (m *Memory) Put(_ context.Context, h Handoff) error {
+	if h.IdentityID == "" {
 		return errNoIdentity
 	}
-	k.Claims = bytes.Clone(k.Claims)
+	h.Claims = bytes.Clone(h.Claims)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.handoffs[k.IdentityID] = &profile{handoff: k, expires: m.opts.Now().Add(m.opts.TTL), gen: m.number()}
+	m.handoffs[h.IdentityID] = &profile{handoff: h, expires: m.opts.Now().Add(m.opts.TTL), gen: m.number()}
 	return nil
 }
 
@@ -150,8 +150,8 @@ func (m *Memory) Unclaim(_ context.Context, key [32]byte) error {
 // ends.
 func (m *Memory) Run(ctx context.Context) {
 	every(ctx, m.opts.sweepEvery(), func() {
-		for _, k := range m.sweep() {
-			m.opts.Expired(k.IdentityID, k.Subject)
+		for _, h := range m.sweep() {
+			m.opts.Expired(h.IdentityID, h.Subject)
 		}
 	})
 }

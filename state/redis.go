@@ -105,14 +105,14 @@ func connection(address secret.String, opts Options) (*redis.Options, error) {
 // derived from the store's key, so it is the same on all replicas.
 func (r *Redis) HashKey() [32]byte { return r.keys.hash }
 
-// Put replaces the profile of k.IdentityID. The replaced one is not reported as expired.
-func (r *Redis) Put(ctx context.Context, k Handoff) error {
-	if k.IdentityID == "" {
+// Put replaces the profile of h.IdentityID. The replaced one is not reported as expired.
+func (r *Redis) Put(ctx context.Context, h Handoff) error {
+	if h.IdentityID == "" {
 		return errNoIdentity
 	}
-	place, gen, expires := r.keys.place("identity", []byte(k.IdentityID)), newGen(), r.opts.Now().Add(r.opts.TTL)
-	value := r.keys.seal("kept", place, gen, expires, packHandoff(&k))
-	who := r.keys.seal("who", place, gen, expires, pack([]byte(k.IdentityID), []byte(k.Subject)))
+	place, gen, expires := r.keys.place("identity", []byte(h.IdentityID)), newGen(), r.opts.Now().Add(r.opts.TTL)
+	value := r.keys.seal("kept", place, gen, expires, packHandoff(&h))
+	who := r.keys.seal("who", place, gen, expires, pack([]byte(h.IdentityID), []byte(h.Subject)))
 	return r.do(ctx, "keep", func(ctx context.Context) error {
 		return r.scripts.put.Run(ctx, r.client, r.profileNames(place),
 			value, milliseconds(r.opts.TTL), place, who, milliseconds(max(whoTTL, 2*r.opts.TTL))).Err()

@@ -145,10 +145,10 @@ func unpack(text []byte, parts ...*[]byte) error {
 	return nil
 }
 
-func packHandoff(k *Handoff) []byte {
-	at := binary.BigEndian.AppendUint64(nil, uint64(k.MatchedAt.Unix()))     //nolint:gosec // read back the same way
-	at = binary.BigEndian.AppendUint32(at, uint32(k.MatchedAt.Nanosecond())) //nolint:gosec // below 1e9
-	return pack([]byte(k.IdentityID), []byte(k.FlowID), []byte(k.Subject), []byte(k.Connection), k.Claims, at)
+func packHandoff(h *Handoff) []byte {
+	at := binary.BigEndian.AppendUint64(nil, uint64(h.MatchedAt.Unix()))     //nolint:gosec // read back the same way
+	at = binary.BigEndian.AppendUint32(at, uint32(h.MatchedAt.Nanosecond())) //nolint:gosec // below 1e9
+	return pack([]byte(h.IdentityID), []byte(h.FlowID), []byte(h.Subject), []byte(h.Connection), h.Claims, at)
 }
 
 func unpackHandoff(text []byte) (Handoff, error) {

@@ -53,8 +53,8 @@ type Handoff struct {
 
 // isFor reports whether the hook of that flow may have it. An empty flow, on either side,
 // matches every flow.
-func (k *Handoff) isFor(flowID string) bool {
-	return k.FlowID == "" || flowID == "" || k.FlowID == flowID
+func (h *Handoff) isFor(flowID string) bool {
+	return h.FlowID == "" || flowID == "" || h.FlowID == flowID
 }
 
 // Options configure a store. The zero value is usable.
