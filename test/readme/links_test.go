@@ -53,7 +53,7 @@ func TestDesignNamesTests(t *testing.T) {
 	}
 	for _, name := range names {
 		var text strings.Builder
-		for _, dir := range []string{name[1], "test/" + name[1]} {
+		for _, dir := range []string{name[1], "bulk/" + name[1], "test/" + name[1]} {
 			files, err := filepath.Glob(filepath.Join(root, dir, "*_test.go"))
 			if err != nil {
 				t.Fatal(err)
