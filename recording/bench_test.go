@@ -9,8 +9,8 @@ import (
 
 const uuid1 = "e187bf45-fb83-4a45-8227-79025897309f"
 
-// BenchmarkRecord is what recording one call costs: before the answer (redact), and
-// after it.
+// BenchmarkRecord measures recording one call: redaction, which happens before the
+// answer, and the rest, which happens after it.
 func BenchmarkRecord(b *testing.B) {
 	public, _, err := recording.GenerateKey()
 	if err != nil {

@@ -75,7 +75,7 @@ func PublicKey(private *[32]byte) (*[32]byte, error) {
 // checkPublic rejects the few public keys that seal nothing.
 func checkPublic(key *[32]byte) error {
 	var any32 [32]byte
-	_, _ = rand.Read(any32[:]) // it never fails: crypto/rand ends the process first
+	_, _ = rand.Read(any32[:]) // never fails: crypto/rand crashes the process instead
 	if _, err := curve25519.X25519(any32[:], key[:]); err != nil {
 		return ErrKey
 	}

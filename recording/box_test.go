@@ -32,11 +32,11 @@ func TestParseKey(t *testing.T) {
 		"with a newline": {text + "\n", true},
 		"with comments":  {"# one\n\n  # two " + text + "\r\n" + text + "\r\n", true},
 		"nothing":        {"", false},
-		"comment alone":  {"# " + text, false},
+		"only a comment": {"# " + text, false},
 		"two":            {text + "\n" + text, false},
 		"short":          {base64.StdEncoding.EncodeToString(private[:31]), false},
 		"long":           {base64.StdEncoding.EncodeToString(append(private[:], 1)), false},
-		"no base64":      {strings.Repeat("-", len(text)), false},
+		"not base64":     {strings.Repeat("-", len(text)), false},
 		"url base64":     {base64.RawURLEncoding.EncodeToString(private[:]), false},
 	} {
 		got, err := recording.ParseKey(c.text)
@@ -52,7 +52,8 @@ func TestParseKey(t *testing.T) {
 	}
 }
 
-func TestNewRefusesAKeyThatHidesNothing(t *testing.T) {
+// TestNewRejectsLowOrderKeys: texts sealed for such a key could be opened by anyone.
+func TestNewRejectsLowOrderKeys(t *testing.T) {
 	t.Parallel()
 	for name, key := range map[string][32]byte{"zero": {}, "one": {1}} {
 		_, err := recording.New(options(t, t.TempDir(), func(o *recording.Options) { o.Key = &key }))
@@ -62,7 +63,7 @@ func TestNewRefusesAKeyThatHidesNothing(t *testing.T) {
 	}
 }
 
-// seal is what a line holds of a login that failed.
+// seal returns the Sealed field of the record of a failed login.
 func seal(t *testing.T, public *[32]byte, identifier, password string) string {
 	t.Helper()
 	lines := record(t, options(t, t.TempDir(), func(o *recording.Options) { o.Key = public }), recording.Event{
@@ -74,7 +75,7 @@ func seal(t *testing.T, public *[32]byte, identifier, password string) string {
 func TestOpen(t *testing.T) {
 	t.Parallel()
 	public, private := keys(t)
-	_, stranger := keys(t)
+	_, other := keys(t)
 	const identifier, password = "  Alice@Example.ORG ", "pass\"wörd\x00🔑 "
 	sealed := seal(t, public, identifier, password)
 	if i, p, err := recording.Open(sealed, private); err != nil || i != identifier || p != password {
@@ -89,7 +90,7 @@ func TestOpen(t *testing.T) {
 		text    string
 		private *[32]byte
 	}{
-		"another key": {sealed, stranger}, "changed": {base64.StdEncoding.EncodeToString(raw), private},
+		"another key": {sealed, other}, "changed": {base64.StdEncoding.EncodeToString(raw), private},
 		"nothing": {"", private}, "no base64": {"%", private}, "cut": {sealed[:64], private},
 	} {
 		i, p, err := recording.Open(c.text, c.private)
@@ -99,8 +100,8 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// TestSealedSize: it tells nobody how long a password is, and the same password
-// never looks the same.
+// TestSealedSize: a sealed text does not reveal the length of the password, and
+// sealing the same password twice gives different texts.
 func TestSealedSize(t *testing.T) {
 	t.Parallel()
 	public, _ := keys(t)
@@ -108,7 +109,7 @@ func TestSealedSize(t *testing.T) {
 	if len(short) != len(long) || short == seal(t, public, "alice@example.org", "x") {
 		t.Errorf("%d and %d characters", len(short), len(long))
 	}
-	const overhead = 48 // of a sealed box
+	const overhead = 48 // bytes that a sealed box adds
 	for n := 1; n < 300; n += 37 {
 		raw, err := base64.StdEncoding.DecodeString(seal(t, public, "a", strings.Repeat("x", n)))
 		if err != nil || (len(raw)-overhead)%128 != 0 || len(raw) == overhead {
@@ -116,7 +117,7 @@ func TestSealedSize(t *testing.T) {
 		}
 	}
 	if got := seal(t, public, "a", strings.Repeat("x", 5000)); got != "" {
-		t.Error("an endless password is sealed")
+		t.Error("a password above the limit is sealed")
 	}
 }
 

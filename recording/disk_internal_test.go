@@ -20,11 +20,11 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 )
 
-// disk has that many bytes left, for all files together; the last write takes what
-// fits, as a real one does.
+// disk has room for left bytes in all files together. A write beyond that stores what
+// fits and fails, as on a real disk.
 type disk struct {
 	left  atomic.Int64
-	hangs chan struct{} // writes wait for it
+	hangs chan struct{} // if set, writes block until it is closed
 }
 
 type diskFile struct {
@@ -45,7 +45,7 @@ func (f diskFile) Write(text []byte) (int, error) {
 	return n, err
 }
 
-// onDisk is a Writer that writes to the disk until stop is called.
+// onDisk starts a Writer that writes to the disk until stop is called.
 func onDisk(t *testing.T, d *disk, dir string) (w *Writer, log *observer.ObservedLogs, metrics *prometheus.Registry, stop func()) {
 	t.Helper()
 	core, log := observer.New(zapcore.DebugLevel)
@@ -83,7 +83,8 @@ func value(t *testing.T, metrics *prometheus.Registry, name string) (sum float64
 	return sum
 }
 
-// wholeLinesIn counts the lines of all files; each must be JSON and have its end.
+// wholeLinesIn counts the lines of all files and checks that each is JSON and ends in
+// a newline.
 func wholeLinesIn(t *testing.T, dir string) (lines int) {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(dir, "ferry-*.ndjson"))
@@ -97,7 +98,7 @@ func wholeLinesIn(t *testing.T, dir string) (lines int) {
 		}
 		for line := range bytes.Lines(text) {
 			if !json.Valid(line) || !bytes.HasSuffix(line, []byte("\n")) {
-				t.Errorf("half a line: %q", line)
+				t.Errorf("incomplete line: %q", line)
 			}
 			lines++
 		}
@@ -112,8 +113,8 @@ func checkFiles(t *testing.T, dir string, want int) {
 	}
 }
 
-// TestFullDisk: the recording stops, says so once, loses no more than it must, and
-// goes on when there is room again.
+// TestFullDisk: recording stops, logs that once, loses no more lines than necessary,
+// and resumes when there is room again.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -131,7 +132,7 @@ func TestFullDisk(t *testing.T) {
 		if fitted < 2 || fitted > 3 || value(t, metrics, "ferry_recording_stopped") != 1 {
 			t.Errorf("%d lines, stopped: %v", fitted, value(t, metrics, "ferry_recording_stopped"))
 		}
-		for range 5 { // tried again every minute, in vain
+		for range 5 { // the writer tries again every minute and fails
 			<-time.After(retryAfter + time.Second)
 			w.Record(call)
 			synctest.Wait()
@@ -139,9 +140,9 @@ func TestFullDisk(t *testing.T) {
 		if stopped := log.FilterMessageSnippet("recording stopped"); stopped.Len() != 1 || stopped.All()[0].Level != zapcore.ErrorLevel {
 			t.Errorf("the log: %v", log.All())
 		}
-		checkFiles(t, dir, 1) // none without a line
+		checkFiles(t, dir, 1) // no empty files
 		d.left.Store(1 << 20)
-		w.Record(call) // too early
+		w.Record(call) // before the next try
 		<-time.After(retryAfter + time.Second)
 		w.Record(call)
 		synctest.Wait()
@@ -158,7 +159,7 @@ func TestFullDisk(t *testing.T) {
 	})
 }
 
-// TestCutWrite: of several lines written at once those that fit stay, whole.
+// TestCutWrite: of several lines written at once, those that fit are kept whole.
 func TestCutWrite(t *testing.T) {
 	t.Parallel()
 	d := &disk{}
@@ -176,7 +177,7 @@ func TestCutWrite(t *testing.T) {
 	}
 }
 
-// TestHangingDisk: neither a call nor ferry's end waits for it.
+// TestHangingDisk: neither a call nor shutdown waits for a disk that hangs.
 func TestHangingDisk(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -199,7 +200,8 @@ func TestHangingDisk(t *testing.T) {
 	})
 }
 
-// TestDirectoryGone: it cannot be made again, and that is no more than a disk's fault.
+// TestDirectoryGone: a directory that was removed and cannot be created again is
+// handled like a disk error.
 func TestDirectoryGone(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "recordings")

@@ -132,7 +132,7 @@ func (f *files) begin() error {
 		return err
 	}
 	var tail [4]byte
-	_, _ = rand.Read(tail[:]) // it never fails: crypto/rand ends the process first
+	_, _ = rand.Read(tail[:]) // never fails: crypto/rand crashes the process instead
 	now := f.now()
 	name := fmt.Sprintf("ferry-%s-%x.ndjson", now.UTC().Format(timeLayout), tail)
 	open, err := f.create(filepath.Join(f.dir, name))

@@ -19,27 +19,27 @@ type Record struct {
 	Shape string `json:"shape,omitempty"`
 	// Headers are the call's headers among headerNames.
 	Headers map[string]string `json:"headers,omitempty"`
-	// Body is the redacted body; absent if it was not a JSON object.
+	// Body is the redacted body. It is absent if the body was not a JSON object.
 	Body json.RawMessage `json:"body,omitempty"`
-	// Sealed are the credentials, for Open; absent after a match and without a key.
+	// Sealed holds the credentials, for Open. It is absent after a match and without a key.
 	Sealed string `json:"sealed,omitempty"`
 	// Status and Answer are ferry's answer. Answer is absent if it holds personal data.
 	Status int             `json:"status"`
 	Answer json.RawMessage `json:"answer,omitempty"`
-	// Outcome is the outcome as in the log; OutcomeCaller for an error of the caller.
+	// Outcome is the outcome as in the log, or OutcomeCaller for an error of the caller.
 	Outcome string `json:"outcome"`
 	Reason  string `json:"reason,omitempty"`
 	// IdentityID is Kratos' id of the identity.
 	IdentityID string `json:"identity_id,omitempty"`
-	// Identifier is the keyed hash of the normalised identifier, as in the log.
+	// Identifier is the keyed hash of the normalized identifier, as in the log.
 	Identifier string `json:"identifier_hash,omitempty"`
 	// UpstreamStatus and UpstreamCode are Auth0's answer, if it was asked.
 	UpstreamStatus int    `json:"auth0_status,omitempty"`
 	UpstreamCode   string `json:"auth0_error,omitempty"`
-	// Took are durations in milliseconds: total, kratos and auth0.
+	// Took holds durations in milliseconds: total, kratos and auth0.
 	Took map[string]float64 `json:"took_ms"`
 }
 
-// OutcomeCaller is the outcome of a call with an error of the caller: no key, or a body
-// that could not be read.
+// OutcomeCaller is the outcome of a call with an error of the caller: a missing key,
+// or a body that could not be read.
 const OutcomeCaller = "caller"

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// hashed shows what was hashed.
+// hashed stands in for the keyed hash and shows what was hashed.
 func hashed(text string) string { return "<" + text + ">" }
 
 const uuid1 = "e187bf45-fb83-4a45-8227-79025897309f"
@@ -20,39 +20,39 @@ func TestRedact(t *testing.T) {
 		"fixed":                   {`{"identifier":" Alice@X.org ","password":"pw"}`, `{"identifier":"#<alice@x.org>","password":"[password]"}`},
 		"template":                {`{"identifier":"a","password":"pw","identity":{"id":"` + uuid1 + `","external_id":"crm-7","state":"active"},"flow":{"id":"` + uuid1 + `"},"client":{"ip":"192.0.2.1","user_agent":"Firefox"}}`, `{"identifier":"#<a>","password":"[password]","identity":{"id":"` + uuid1 + `","external_id":"#<crm-7>","state":"active"},"flow":{"id":"` + uuid1 + `"},"client":{"ip":"#<192.0.2.1>","user_agent":"#<Firefox>"}}`},
 		"after login":             {`{"identity":{"schema_id":"person","state":"inactive"},"flow":{"type":"browser"}}`, `{"identity":{"schema_id":"person","state":"inactive"},"flow":{"type":"browser"}}`},
-		"ids that are none":       {`{"identity":{"id":"alice","state":"alice","schema_id":"a@b"},"flow":{"id":"bob","type":"bob"}}`, `{"identity":{"id":"#<alice>","state":"#<alice>","schema_id":"#<a@b>"},"flow":{"id":"#<bob>","type":"#<bob>"}}`},
+		"invalid ids":             {`{"identity":{"id":"alice","state":"alice","schema_id":"a@b"},"flow":{"id":"bob","type":"bob"}}`, `{"identity":{"id":"#<alice>","state":"#<alice>","schema_id":"#<a@b>"},"flow":{"id":"#<bob>","type":"#<bob>"}}`},
 		"empty and null stay":     {`{"identifier":"","password":"","identity":null,"a":[],"b":{}}`, `{"identifier":"","password":"","identity":null,"a":[],"b":{}}`},
 		"blank identifier":        {`{"identifier":" \t","password":"x"}`, `{"identifier":"","password":"[password]"}`},
 		"traits":                  {`{"identity":{"traits":{"email":"A@x","age":41,"vip":true,"tags":["t",1,null]}}}`, `{"identity":{"traits":{"email":"#<A@x>","age":"#<41>","vip":"#<true>","tags":["#<t>","#<1>",null]}}}`},
 		"other numbers":           {`{"identifier":49151,"flow":{"refresh":false,"n":1e3}}`, `{"identifier":0,"flow":{"refresh":false,"n":0}}`},
 		"dropped":                 {`{"request_headers":{"Cookie":["s"]},"request_cookies":{"a":"b"},"session_token":"t","Authorization":"x","csrf":"c","ui":{"nodes":[1]},"ok":""}`, `{"ok":""}`},
 		"other passwords":         {`{"password":"pw","Current_PassWord":"old","passphrases":["a",{"b":"c","n":5}]}`, `{"password":"[password]","Current_PassWord":"[password]","passphrases":["[password]",{"b":"[password]","n":null}]}`},
-		"the password again":      {`{"note":"hunter2","hunter2":1,"client":{"user_agent":"hunter2"},"password":"hunter2"}`, `{"note":"[password]","[password]":0,"client":{"user_agent":"[password]"},"password":"[password]"}`},
-		"a word of Kratos'":       {`{"identifier":"a","password":"active","identity":{"schema_id":"person","state":"active"}}`, `{"identifier":"#<a>","password":"[password]","identity":{"schema_id":"person","state":"active"}}`},
+		"password repeated":       {`{"note":"hunter2","hunter2":1,"client":{"user_agent":"hunter2"},"password":"hunter2"}`, `{"note":"[password]","[password]":0,"client":{"user_agent":"[password]"},"password":"[password]"}`},
+		"a word Kratos uses":      {`{"identifier":"a","password":"active","identity":{"schema_id":"person","state":"active"}}`, `{"identifier":"#<a>","password":"[password]","identity":{"schema_id":"person","state":"active"}}`},
 		"the schema's name":       {`{"password":"person","identity":{"schema_id":"person","state":"person"}}`, `{"password":"[password]","identity":{"schema_id":"person","state":"[password]"}}`},
-		"a key of Kratos'":        {`{"identifier":"a","password":"identity","identity":{"state":"active"},"traits":{"identity":"x"}}`, `{"identifier":"#<a>","password":"[password]","identity":{"state":"active"},"traits":{"identity":"#<x>"}}`},
+		"a key Kratos uses":       {`{"identifier":"a","password":"identity","identity":{"state":"active"},"traits":{"identity":"x"}}`, `{"identifier":"#<a>","password":"[password]","identity":{"state":"active"},"traits":{"identity":"#<x>"}}`},
 		"both the same":           {`{"identifier":"Ada","password":"ada"}`, `{"identifier":"#<ada>","password":"[password]"}`},
 		"the same, exactly":       {`{"password":"ada","identifier":"ada"}`, `{"password":"[password]","identifier":"#<ada>"}`},
-		"the identifier again":    {`{"identifier":" Alice","alice":1,"traits":{"ALICE":"alice"}}`, `{"identifier":"#<alice>","#<alice>":0,"traits":{"#<ALICE>":"#<alice>"}}`},
-		"keys of people":          {`{"traits":{"alice@x.org":"a","+49 151":"b","1":"c"}}`, `{"traits":{"#<alice@x.org>":"#<a>","#<+49 151>":"#<b>","#<1>":"#<c>"}}`},
+		"identifier repeated":     {`{"identifier":" Alice","alice":1,"traits":{"ALICE":"alice"}}`, `{"identifier":"#<alice>","#<alice>":0,"traits":{"#<ALICE>":"#<alice>"}}`},
+		"personal keys":           {`{"traits":{"alice@x.org":"a","+49 151":"b","1":"c"}}`, `{"traits":{"#<alice@x.org>":"#<a>","#<+49 151>":"#<b>","#<1>":"#<c>"}}`},
 		"a password in the agent": {`{"password":"hunter2","client":{"user_agent":"Firefox hunter2"}}`, `{"password":"[password]","client":{"user_agent":"#<Firefox hunter2>"}}`},
-		"what kratos does":        {`{"response":"parse","x":{"response":"parse"}}`, `{"response":"parse","x":{"response":"#<parse>"}}`},
-		"what nobody does":        {`{"response":"alice"}`, `{"response":"#<alice>"}`},
+		"response: parse":         {`{"response":"parse","x":{"response":"parse"}}`, `{"response":"parse","x":{"response":"#<parse>"}}`},
+		"response: unknown":       {`{"response":"alice"}`, `{"response":"#<alice>"}`},
 		"keys with dots":          {`{"client.user_agent":"alice","x":{"identity.id":"` + uuid1 + `"}}`, `{"#<client.user_agent>":"#<alice>","x":{"#<identity.id>":"#<` + uuid1 + `>"}}`},
 		"agents in a list":        {`{"client":{"user_agent":["alice"]}}`, `{"client":{"user_agent":["#<alice>"]}}`},
 		"blanks":                  {" {\n\"a\" : [ \"\" , null ] } ", `{"a":["",null]}`},
-		"no object":               {`["a"]`, ""},
+		"an array":                {`["a"]`, ""},
 		"text":                    {`"alice"`, ""},
 		"nothing":                 {``, ""},
 		"two":                     {`{} {}`, ""},
 		"cut":                     {`{"identifier":"al`, ""},
 		"a key twice":             {`{"a":"x","a":"y"}`, ""},
-		"no UTF-8":                {"{\"a\":\"\xff\"}", ""},
+		"invalid UTF-8":           {"{\"a\":\"\xff\"}", ""},
 		"too deep":                {strings.Repeat(`{"a":`, 40) + "1" + strings.Repeat("}", 40), ""},
 		"too long":                {`{"a":"` + strings.Repeat("x", 33<<10) + `"}`, ""},
 		"too many":                {`{"traits":[` + strings.Repeat("1,", 2000) + `1]}`, ""},
-		"password of no text":     {`{"password":{"a":"x","b":7}}`, `{"password":{"a":"[password]","b":null}}`},
-		"text that was a hash":    {`{"a":"#0123456789abcdef"}`, `{"a":"#<#0123456789abcdef>"}`},
+		"password not a string":   {`{"password":{"a":"x","b":7}}`, `{"password":{"a":"[password]","b":null}}`},
+		"text that looks hashed":  {`{"a":"#0123456789abcdef"}`, `{"a":"#<#0123456789abcdef>"}`},
 	} {
 		if got := string(redact([]byte(c.body), hashed)); got != c.want {
 			t.Errorf("%s:\ngot  %s\nwant %s", name, got, c.want)
@@ -65,7 +65,7 @@ var (
 	fuzzHash  = regexp.MustCompile(`^#h$`)
 )
 
-// isAllowed: a text that may be in what was redacted, at a path of keys.
+// isAllowed reports whether a text may remain after redaction at a path of keys.
 func isAllowed(path, text string) bool {
 	switch {
 	case text == "", text == "[password]", fuzzHash.MatchString(text):
@@ -109,11 +109,11 @@ func checkRedacted(t *testing.T, value any, path, password string) {
 	}
 }
 
-// FuzzRedact: whatever the body is, nothing of it is left but names of fields and
-// what is known to be harmless where it stands.
+// FuzzRedact: of any body, only field names and values known to be harmless in their
+// place remain.
 func FuzzRedact(f *testing.F) {
 	for _, body := range payloads(f) {
-		if len(body) < 1<<10 { // longer ones are slow to make smaller
+		if len(body) < 1<<10 { // longer inputs are slow to minimize
 			f.Add(body)
 		}
 	}
@@ -137,7 +137,7 @@ func FuzzRedact(f *testing.F) {
 	})
 }
 
-// payloads are the bodies that the real Kratos sent.
+// payloads returns the bodies that a real Kratos sent.
 func payloads(tb testing.TB) [][]byte {
 	tb.Helper()
 	names, err := filepath.Glob("../test/testdata/payloads/*.json")
@@ -169,8 +169,8 @@ func payloads(tb testing.TB) [][]byte {
 	return bodies
 }
 
-// TestRedactPayloads: of what Kratos really sends, the whole ctx too, no text is left
-// that is longer than a word of Kratos' own.
+// TestRedactPayloads: of real bodies, including the whole ctx, no text remains that is
+// longer than Kratos' own words.
 func TestRedactPayloads(t *testing.T) {
 	t.Parallel()
 	redacted := 0

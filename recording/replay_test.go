@@ -21,24 +21,24 @@ import (
 
 const replayKey = "canary-key"
 
-// got is a call as the target got it.
+// got is a call as the target received it.
 type got struct {
 	path, key, contentType, trigger, request string
 	length                                   int64
 	body                                     map[string]any
 }
 
-// target answers every call with the next of its answers, the last one for ever.
+// target answers each call with the next of its answers, and repeats the last one.
 type target struct {
 	*httptest.Server
 
 	mu      sync.Mutex
 	calls   []got
-	answers []string // "403 {…}"
+	answers []string // status and body, such as "403 {…}"
 	busy    int
-	most    int           // calls at once
-	hold    chan struct{} // calls wait for it; nil: none does
-	arrived chan struct{} // is told of every call that waits
+	most    int           // the most calls at once
+	hold    chan struct{} // if set, calls block until it is closed
+	arrived chan struct{} // receives a value for every blocked call
 }
 
 func newTarget(t *testing.T, answers ...string) *target {
@@ -55,7 +55,7 @@ func (s *target) serve(w http.ResponseWriter, r *http.Request) {
 		path: r.URL.Path, key: r.Header.Get("Authorization"), contentType: r.Header.Get("Content-Type"),
 		trigger: r.Header.Get("Ory-Webhook-Trigger-Id"), request: r.Header.Get("Ory-Webhook-Request-Id"), length: int64(len(text)),
 	}
-	_ = json.Unmarshal(text, &call.body) // some are none
+	_ = json.Unmarshal(text, &call.body) // some are not JSON
 	s.mu.Lock()
 	s.calls = append(s.calls, call)
 	answer := s.answers[0]
@@ -88,7 +88,7 @@ func (s *target) got() []got {
 	return slices.Clone(s.calls)
 }
 
-// replay makes the calls and returns the results in their order.
+// replay makes the calls and returns the results in order.
 func (s *target) replay(t *testing.T, calls []ReplayCall, change ...func(*ReplayOptions)) ([]Result, error) {
 	t.Helper()
 	var results []Result
@@ -121,7 +121,7 @@ func all(calls []ReplayCall) iter.Seq2[ReplayCall, error] {
 	}
 }
 
-// line is a recorded call of the migration hook, changed.
+// line returns a recorded call of the migration hook after a change.
 func line(t *testing.T, change func(*Record)) ReplayCall {
 	t.Helper()
 	calls, err := parseCalls([]byte(recordLine))
@@ -148,9 +148,9 @@ func TestReplayCompares(t *testing.T) {
 	}{
 		"the same":             {line(t, nil), noMatch, VerdictSame},
 		"another status":       {line(t, nil), `424 {"status":"no_match"}`, VerdictDiffers},
-		"another word":         {line(t, nil), `403 {"status":"nobody"}`, VerdictDiffers},
-		"no word":              {line(t, nil), `403 <html>`, VerdictDiffers},
-		"word not recorded":    {line(t, func(l *Record) { l.Answer = nil }), `403 {"status":"nobody"}`, VerdictSame},
+		"another answer":       {line(t, nil), `403 {"status":"nobody"}`, VerdictDiffers},
+		"not JSON":             {line(t, nil), `403 <html>`, VerdictDiffers},
+		"answer not recorded":  {line(t, func(l *Record) { l.Answer = nil }), `403 {"status":"nobody"}`, VerdictSame},
 		"a redirect":           {line(t, nil), "307 x", VerdictDiffers},
 		"a body":               {body[0], match, VerdictAnswered},
 		"a problem report":     {line(t, func(l *Record) { l.Status, l.Answer, l.Outcome = 400, nil, "caller" }), `400 {"status":400}`, VerdictSame},
@@ -169,13 +169,13 @@ func TestReplayCompares(t *testing.T) {
 			}
 			shown, err := json.Marshal(results[0])
 			if err != nil || strings.Contains(string(shown), "canary") || strings.Contains(string(shown), "ada@example.org") {
-				t.Errorf("the result holds what must not be shown: %s (%v)", shown, err)
+				t.Errorf("the result contains a secret: %s (%v)", shown, err)
 			}
 		})
 	}
 }
 
-func TestReplayMakesTheBodyAnew(t *testing.T) {
+func TestReplayRebuildsTheBody(t *testing.T) {
 	template := []byte(`{"identifier":"#00","password":"[password]","identity":{"id":"old","state":"active"},"client":{"ip":"#1"}}`)
 	as := func(id string) func(*ReplayOptions) {
 		return func(o *ReplayOptions) {
@@ -226,7 +226,7 @@ func TestReplayMakesTheBodyAnew(t *testing.T) {
 	}
 }
 
-func TestReplayLeavesOut(t *testing.T) {
+func TestReplaySkips(t *testing.T) {
 	reason := func(outcome, reason string) ReplayCall {
 		return line(t, func(l *Record) { l.Outcome, l.Reason = outcome, reason })
 	}
@@ -241,16 +241,16 @@ func TestReplayLeavesOut(t *testing.T) {
 	for name, c := range map[string]struct {
 		call   ReplayCall
 		change func(*ReplayOptions)
-		want   string // empty: it is made
+		want   string // the reason for skipping it; empty if the call is made
 	}{
 		"no password":              {line(t, nil), nothing, skippedNoPassword},
 		"too long a password":      {reason("oversize", "password_length"), nothing, ""},
 		"too long an identifier":   {reason("oversize", "identifier_length"), nothing, ""},
 		"a length not recorded":    {reason("oversize", "request_size"), nothing, skippedSize},
-		"a body needs nothing":     {plainCalls[0], nothing, ""},
+		"a body has credentials":   {plainCalls[0], nothing, ""},
 		"another outcome":          {line(t, nil), func(o *ReplayOptions) { o.Only = []string{"match", "denied"} }, skippedOutcome},
 		"that outcome":             {line(t, nil), func(o *ReplayOptions) { o.Only = []string{"match", "mismatch"} }, ""},
-		"a body has none":          {plainCalls[0], func(o *ReplayOptions) { o.Only = []string{"match"} }, skippedOutcome},
+		"a body has no outcome":    {plainCalls[0], func(o *ReplayOptions) { o.Only = []string{"match"} }, skippedOutcome},
 		"careful: mismatch":        {line(t, nil), careful, skippedFailure},
 		"careful: a body":          {plainCalls[0], careful, skippedFailure},
 		"careful: throttled":       {reason("throttled", ""), careful, skippedFailure},
@@ -261,7 +261,7 @@ func TestReplayLeavesOut(t *testing.T) {
 		"careful: a long password": {reason("oversize", "password_length"), careful, skippedFailure},
 		"careful: match":           {reason("match", ""), careful, ""},
 		"careful: second factor":   {reason("mfa_required", ""), careful, ""},
-		"careful: no form":         {reason("caller", ""), careful, ""},
+		"careful: bad request":     {reason("caller", ""), careful, ""},
 		"careful: the other hook":  {line(t, func(l *Record) { l.Route = "after-login" }), careful, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -275,14 +275,14 @@ func TestReplayLeavesOut(t *testing.T) {
 				left = results[0].Reason
 			}
 			if made := len(s.got()); left != c.want || (made == 0) != (c.want != "") {
-				t.Errorf("left out for %q, want %q; %d calls were made", left, c.want, made)
+				t.Errorf("skipped for %q, want %q; %d calls were made", left, c.want, made)
 			}
 		})
 	}
 }
 
-// TestReplayDeliveries: ids are new, and equal where they were equal; Kratos 1.3.1
-// sends none.
+// TestReplayDeliveries: delivery ids are new, and equal where the recorded ones were
+// equal. Kratos 1.3.1 sends none.
 func TestReplayDeliveries(t *testing.T) {
 	const first, second = "9b7662a1-e42d-4e53-9d66-442a3891ef8c", "8cc613b9-7eff-41d9-a931-b40616bf2cbe"
 	var calls []ReplayCall
@@ -313,7 +313,7 @@ func TestReplayDeliveries(t *testing.T) {
 	}
 }
 
-// TestReplayAtOnce: as many calls at once as were asked for, and no more.
+// TestReplayAtOnce: the replay makes as many calls at once as requested, and no more.
 func TestReplayAtOnce(t *testing.T) {
 	s := newTarget(t, "403 x")
 	calls := make([]ReplayCall, 9)
@@ -330,7 +330,7 @@ func TestReplayAtOnce(t *testing.T) {
 		select {
 		case <-s.arrived:
 		case <-time.After(time.Minute):
-			t.Error("no three calls at once")
+			t.Error("fewer than three calls at once")
 		}
 	}
 	close(s.hold)
@@ -353,8 +353,8 @@ func TestReplayRate(t *testing.T) {
 	}
 }
 
-// TestReplayNobody: a target that is not there ends the replay soon.
-func TestReplayNobody(t *testing.T) {
+// TestReplayUnreachable: a replay to an unreachable target ends soon.
+func TestReplayUnreachable(t *testing.T) {
 	s := newTarget(t, "403 x")
 	s.Close()
 	calls := make([]ReplayCall, 100)
@@ -372,7 +372,7 @@ func TestReplayNobody(t *testing.T) {
 	}
 }
 
-// TestReplayEnds: a cancelled context, and a Restore that fails, end it with an error.
+// TestReplayEnds: a canceled context or a failing Restore ends the replay with an error.
 func TestReplayEnds(t *testing.T) {
 	s := newTarget(t, "403 x")
 	broken := errors.New("broken")

@@ -20,7 +20,7 @@ const (
 func TestParseCalls(t *testing.T) {
 	for name, c := range map[string]struct {
 		text   string
-		routes string // what is found
+		routes string // the routes of the calls
 		fault  string
 	}{
 		"a line":                   {recordLine, "password-migration", ""},
@@ -32,11 +32,11 @@ func TestParseCalls(t *testing.T) {
 		"a line of a log":          {`{"level":"debug","msg":"hook","body":"{\"identifier\":\"a\",\"password\":\"b\"}"}`, "password-migration", ""},
 		"a body with its quotes":   {`"{\"identifier\":\"a\",\"password\":\"b\"}"`, "password-migration", ""},
 		"a byte order mark":        {"\ufeff" + plain, "password-migration", ""},
-		"a text":                   {`"canary"`, "", "neither"},
-		"a text in a text":         {`"\"{}\""`, "", "neither"},
+		"a string":                 {`"canary"`, "", "neither"},
+		"a string in a string":     {`"\"{}\""`, "", "neither"},
 		"a request by its path":    {`{"method":"POST","url":"/hooks/after-login","body":{}}`, "after-login", ""},
 		"a list":                   {"[" + plain + "," + recordLine + "]", "password-migration password-migration", ""},
-		"a later form":             {strings.Replace(recordLine, `"v":1`, `"v":2`, 1), "", "format that this version of ferry does not know"},
+		"a later format":           {strings.Replace(recordLine, `"v":1`, `"v":2`, 1), "", "format that this version of ferry does not know"},
 		"another route":            {strings.Replace(recordLine, "password-migration", "../admin", 1), "", "unknown hook"},
 		"a line without a status":  {strings.Replace(recordLine, `"status":403`, `"status":0`, 1), "", "neither"},
 		"an empty list":            {`[]`, "", "neither"},
@@ -65,7 +65,7 @@ func TestParseCalls(t *testing.T) {
 	}
 }
 
-// FuzzParseCalls: what is read is a call of a hook there is, and no error quotes.
+// FuzzParseCalls: every call is for a known hook, and no error quotes the input.
 func FuzzParseCalls(f *testing.F) {
 	files, err := filepath.Glob("../test/testdata/payloads/*.json")
 	if err != nil || len(files) == 0 {
@@ -99,7 +99,7 @@ func FuzzParseCalls(f *testing.F) {
 	})
 }
 
-// write makes files of a folder, and returns it.
+// write creates files in a new directory and returns the directory.
 func write(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -115,7 +115,7 @@ func write(t *testing.T, files map[string]string) string {
 	return dir
 }
 
-// read is what a source yields: where the calls stand, and what could not be read.
+// read returns what a source yields: the positions of the calls, and the errors.
 func read(t *testing.T, source *Source) (calls, faults []string, bytes int64) {
 	t.Helper()
 	for call, err := range source.Calls(func(n int64) { bytes += n }) {
@@ -162,13 +162,13 @@ func TestSource(t *testing.T) {
 		t.Errorf("got the faults %q, want %q", got, wantFaults)
 	}
 	if bytes != source.Size() {
-		t.Errorf("told of %d bytes of %d", bytes, source.Size())
+		t.Errorf("reported %d bytes of %d", bytes, source.Size())
 	}
 	for call, err := range source.Calls(func(int64) {}) {
 		if err != nil || call.At == "" {
 			t.Errorf("got %q, %v", call.At, err)
 		}
-		break // whoever has enough may leave
+		break // the caller may stop early
 	}
 }
 
@@ -202,7 +202,7 @@ func TestSourceGrows(t *testing.T) {
 	}
 }
 
-// TestSourceFileIn: a file lies in a directory however either is spelled.
+// TestSourceFileIn: a file is found in a directory however the two paths are spelled.
 func TestSourceFileIn(t *testing.T) {
 	dir := write(t, map[string]string{"sub/calls.ndjson": recordLine})
 	source, err := OpenSource(dir)
@@ -220,7 +220,8 @@ func TestSourceFileIn(t *testing.T) {
 	}
 }
 
-// TestSourceFirstLineBroken: it costs itself alone, as every other does.
+// TestSourceFirstLineBroken: a broken first line costs only itself, like any other
+// broken line.
 func TestSourceFirstLineBroken(t *testing.T) {
 	long := strings.Repeat("x", 9<<20) + "\n"
 	for name, c := range map[string]struct {
@@ -249,7 +250,8 @@ func TestSourceFirstLineBroken(t *testing.T) {
 	}
 }
 
-// TestSourceNamed: of a file that was named, nothing is passed over.
+// TestSourceNamed: a file that was named explicitly is never passed over; if it holds
+// no call, that is an error.
 func TestSourceNamed(t *testing.T) {
 	dir := write(t, map[string]string{"person.json": `{"id":"x"}`, "only/notes.md": ""})
 	source, err := OpenSource(filepath.Join(dir, "person.json"))

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/crypto/nacl/box"
 )
 
-// sealFor is what a recording has for the owner of a key.
+// sealFor returns credentials sealed for the owner of a key.
 func sealFor(t *testing.T, public *[32]byte, identifier, password string) string {
 	t.Helper()
 	text := fmt.Sprintf(`{"identifier":%q,"password":%q}`, identifier, password)
@@ -81,7 +81,8 @@ func TestLoginsRefuses(t *testing.T) {
 	}
 }
 
-// FuzzLogins: no line, however odd, is quoted, and what is read has both parts.
+// FuzzLogins: no error quotes a line, and every login has an identifier and a
+// password.
 func FuzzLogins(f *testing.F) {
 	f.Add(`{"identifier":"a","password":"b"}`)
 	f.Add("canary")

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestSourcePipe: what has no size is read to its end.
+// TestSourcePipe: a source without a size is read to its end.
 func TestSourcePipe(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {

@@ -62,7 +62,7 @@ func begin(tb testing.TB, opts recording.Options) running {
 	return running{w, stop}
 }
 
-// record keeps the calls and gives their lines back.
+// record records the calls and returns their lines.
 func record(t *testing.T, opts recording.Options, calls ...recording.Event) []recording.Record {
 	t.Helper()
 	w := begin(t, opts)
@@ -86,7 +86,7 @@ func recordings(t *testing.T, dir string) []string {
 	return names
 }
 
-// linesIn gives all lines of a directory, each of which must be whole.
+// linesIn returns all lines in a directory and checks that each is whole.
 func linesIn(t *testing.T, dir string) (lines []recording.Record) {
 	t.Helper()
 	for _, name := range recordings(t, dir) {
@@ -95,7 +95,7 @@ func linesIn(t *testing.T, dir string) (lines []recording.Record) {
 			t.Fatal(err)
 		}
 		if len(text) > 0 && text[len(text)-1] != '\n' {
-			t.Errorf("%s ends in half a line", name)
+			t.Errorf("%s ends in an incomplete line", name)
 		}
 		scanner := bufio.NewScanner(bytes.NewReader(text))
 		scanner.Buffer(nil, 1<<20)
@@ -142,8 +142,9 @@ func TestLine(t *testing.T) {
 	}
 }
 
-// TestCanary: without the private key nothing tells who it was, with it what was
-// typed comes back; never after a match, whoever hands it over.
+// TestCanary: without the private key a line does not reveal the user; with it, Open
+// returns what was typed. A match is never sealed, even if the event holds the
+// password.
 func TestCanary(t *testing.T) {
 	t.Parallel()
 	public, private := keys(t)
@@ -157,13 +158,13 @@ func TestCanary(t *testing.T) {
 		t.Fatal(err)
 	}
 	if strings.Contains(strings.ToLower(string(text)), "canary") {
-		t.Errorf("somebody is in %s", text)
+		t.Errorf("personal data in %s", text)
 	}
 	if i, p, err := recording.Open(lines[0].Sealed, private); err != nil || i != personal || p != canary {
 		t.Errorf("%q, %q, %v", i, p, err)
 	}
 	if lines[1].Sealed != "" {
-		t.Error("something of a match is sealed")
+		t.Error("a match is sealed")
 	}
 	if i, p, err := recording.Open(lines[2].Sealed, private); err != nil || i != personal || p != "" {
 		t.Errorf("%q, %q, %v", i, p, err)
@@ -188,8 +189,8 @@ func TestUnauthenticatedHeaders(t *testing.T) {
 	}
 }
 
-// TestMediaTypes: what ferry does not look at is not kept, and what is kept is
-// understood as it was.
+// TestMediaTypes: parameters that ferry ignores are not recorded, and the recorded
+// value means the same as the original.
 func TestMediaTypes(t *testing.T) {
 	t.Parallel()
 	for value, want := range map[string]string{
@@ -220,7 +221,7 @@ func TestModes(t *testing.T) {
 	}
 }
 
-func TestDirectoriesThatAreRefused(t *testing.T) {
+func TestRejectedDirectories(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
@@ -265,7 +266,8 @@ func TestNewNamesWhatIsMissing(t *testing.T) {
 	}
 }
 
-// TestConcurrent: every call of many at once is one whole line, or is counted.
+// TestConcurrent: each of many concurrent calls is one whole line, or is counted as
+// dropped.
 func TestConcurrent(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewRegistry()
@@ -282,7 +284,7 @@ func TestConcurrent(t *testing.T) {
 	}
 	all.Wait()
 	w.stop()
-	// The oldest files had to go: the metrics know of all lines.
+	// The oldest files were removed; the metrics count all lines.
 	linesIn(t, opts.Dir)
 	written, dropped := metric(t, registry, "ferry_recording_lines_total"), metric(t, registry, "ferry_recording_dropped_total")
 	if written+dropped != callers*each || written == 0 {
@@ -290,7 +292,7 @@ func TestConcurrent(t *testing.T) {
 	}
 }
 
-// metric is the sum of a family.
+// metric returns the sum over a metric family.
 func metric(t *testing.T, registry *prometheus.Registry, name string) (sum float64) {
 	t.Helper()
 	families, err := registry.Gather()
@@ -308,7 +310,7 @@ func metric(t *testing.T, registry *prometheus.Registry, name string) (sum float
 	return sum
 }
 
-// TestNeverBlocks: while nobody writes the queue fills, and what is too much is
+// TestNeverBlocks: while Run is not running, the queue fills; calls beyond it are
 // dropped and counted.
 func TestNeverBlocks(t *testing.T) {
 	t.Parallel()
@@ -332,8 +334,8 @@ func TestNeverBlocks(t *testing.T) {
 	}
 }
 
-// TestRotation: no file grows beyond its size, and the oldest go when there are too
-// many.
+// TestRotation: no file exceeds its size, and the oldest files are removed when there
+// are too many.
 func TestRotation(t *testing.T) {
 	t.Parallel()
 	const most = 4 << 10
@@ -343,7 +345,7 @@ func TestRotation(t *testing.T) {
 		t.Fatal(err)
 	}
 	call := failed()
-	call.Reason = strings.Repeat("x", 3<<10) // one line a file
+	call.Reason = strings.Repeat("x", 3<<10) // one line per file
 	for range 20 {
 		w := begin(t, opts)
 		w.Record(call)
@@ -370,12 +372,12 @@ func TestRotation(t *testing.T) {
 		t.Errorf("%d files hold %d bytes", files, sum)
 	}
 	if _, err := os.Stat(other); err != nil {
-		t.Errorf("a file that is not ours: %v", err)
+		t.Errorf("a file of another program: %v", err)
 	}
 }
 
-// TestExpiry: on a clock that runs fast nothing is kept longer than it may be, and
-// nothing much shorter.
+// TestExpiry: on a fast clock, nothing is kept longer than allowed, and nothing much
+// shorter.
 func TestExpiry(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -390,7 +392,7 @@ func TestExpiry(t *testing.T) {
 		w := begin(t, opts)
 		synctest.Wait()
 		if _, err := os.Stat(old); err == nil {
-			t.Error("what was too old at the start is still there")
+			t.Error("a file that was too old at the start is still there")
 		}
 		w.Record(failed())
 		synctest.Wait()
@@ -417,11 +419,12 @@ func TestExpiry(t *testing.T) {
 		w.stop()
 	})
 	if others, err := os.ReadDir(dir); err != nil || len(others) != 1 {
-		t.Errorf("what is not ours: %v, %v", others, err)
+		t.Errorf("files of other programs: %v, %v", others, err)
 	}
 }
 
-// TestRemovedMeanwhile: an operator deletes what is being written.
+// TestRemovedMeanwhile: recording goes on after an operator deletes the file being
+// written.
 func TestRemovedMeanwhile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -432,7 +435,7 @@ func TestRemovedMeanwhile(t *testing.T) {
 		if err := os.RemoveAll(dir); err != nil {
 			t.Fatal(err)
 		}
-		w.Record(failed()) // at once: whoever deletes them may be after this one
+		w.Record(failed()) // at once, before the periodic sweep
 		synctest.Wait()
 		if got := len(linesIn(t, dir)); got != 1 {
 			t.Errorf("%d lines", got)
@@ -450,12 +453,12 @@ func TestRemovedMeanwhile(t *testing.T) {
 	}
 }
 
-// TestClockPutBack: nothing lives longer for it.
+// TestClockPutBack: after the clock was set back, no file is kept longer.
 func TestClockPutBack(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		var back atomic.Int64 // by how much
+		var back atomic.Int64 // how far the clock was set back
 		now := func() time.Time { return time.Now().Add(-time.Duration(back.Load())) }
 		opts := options(t, dir, func(o *recording.Options) { o.Now = now })
 		w := begin(t, opts)

@@ -6,11 +6,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Why a line was dropped.
+// The reasons for which a line is dropped.
 const (
-	droppedQueue           = "queue"    // calls come faster than the disk writes
-	droppedStopped         = "stopped"  // the disk takes nothing
-	droppedBroken          = "broken"   // the line cannot be JSON
+	droppedQueue           = "queue"    // calls arrive faster than the disk writes
+	droppedStopped         = "stopped"  // writing failed, for example on a full disk
+	droppedBroken          = "broken"   // the line cannot be encoded as JSON
 	droppedUnauthenticated = "stranger" // too many calls without the key
 )
 
