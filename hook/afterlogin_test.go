@@ -26,16 +26,16 @@ const schemaText = `{"$id":"https://example/p","$schema":"http://json-schema.org
 	"email":{"type":"string","format":"email","ory.sh/kratos":{"credentials":{"password":{"identifier":true}},"verification":{"via":"email"},"recovery":{"via":"email"}}},
 	"given_name":{"type":"string"},"family_name":{"type":"string"}},"additionalProperties":false}}}`
 
-// fakeRecords is Kratos' admin API with one identity, alice's, migrated.
+// fakeRecords is Kratos' admin API with one identity: alice, migrated.
 type fakeRecords struct {
 	mu      sync.Mutex
 	record  kratos.Record
 	reads   int
 	patches [][]jsonpatch.Op
-	errs    []error // of the next patches
+	errs    []error // the errors of the next patches
 	read    func()
-	hangs   bool // the first read
-	// meanwhile happens between a read and the patch
+	hangs   bool // the first read blocks
+	// meanwhile changes the record between a read and the patch
 	meanwhile func(*kratos.Record)
 }
 
@@ -94,7 +94,7 @@ func (r *fakeRecords) patched() int {
 	return len(r.patches)
 }
 
-// withProfile is alice, of whom Auth0 knows the names.
+// withProfile is alice with a profile at Auth0 that has her names.
 func withProfile() *fakes {
 	f := alice()
 	f.profile.Claims = fmt.Sprintf(`{"sub":%q,"email":%q,"email_verified":true,"given_name":"Alice","family_name":"Canary"}`, aliceSub, stored)
@@ -106,12 +106,12 @@ func (h *harness) afterLogin(t *testing.T, body string, change ...func(*http.Req
 	return h.post(t, body, append(change, func(r *http.Request) { r.URL.Path = wire.AfterLoginPath })...)
 }
 
-// silent is the answer that says nothing: no body, or Kratos would keep the connection.
+// silent reports whether the answer is 204 without a body.
 func (a answer) silent() bool {
 	return a.status == http.StatusNoContent && a.body == "" && a.header.Get("Content-Type") == ""
 }
 
-// parsed is a call of a Kratos that reads the answer.
+// parsed turns a body into that of a Kratos that parses the answer.
 func parsed(body string) string {
 	return strings.TrimSuffix(body, "}") + `,"response":"parse"}`
 }
@@ -120,8 +120,8 @@ func afterLoginBody(flow string) string {
 	return `{"identity":{"id":"` + aliceID + `","external_id":null,"schema_id":"person","state":"active"},"flow":{"id":"` + flow + `","type":"api"},"client":{"ip":null,"user_agent":"x"}}`
 }
 
-// TestTheProfileCrosses: after the match, the after-login hook writes once.
-func TestTheProfileCrosses(t *testing.T) {
+// TestProfileIsWritten: after a match, the after-login hook writes the profile, once.
+func TestProfileIsWritten(t *testing.T) {
 	f := withProfile()
 	h := start(t, f)
 	if got := h.afterLogin(t, afterLoginBody("f-0")); !got.silent() || f.records.reads != 0 {
@@ -162,7 +162,8 @@ func TestTheProfileCrosses(t *testing.T) {
 	}
 }
 
-// TestOddNumbers: what Auth0 says arrives digit for digit, whatever a float64 holds.
+// TestOddNumbers: numbers of the profile are written digit for digit, even if no
+// float64 can hold them.
 func TestOddNumbers(t *testing.T) {
 	f := withProfile()
 	f.profile.Claims = strings.TrimSuffix(f.profile.Claims, "}") + `,"https://x/huge":-1e400,"app_metadata":{"id":9007199254740993,"huge":1e400}}`
@@ -178,7 +179,8 @@ func TestOddNumbers(t *testing.T) {
 	}
 }
 
-// TestAnotherFlow: on 25.4 on the profile is for the login that it matched in.
+// TestAnotherFlow: with Kratos 25.4 and later, a profile is written only by the flow
+// that matched.
 func TestAnotherFlow(t *testing.T) {
 	f := withProfile()
 	h := start(t, f)
@@ -187,12 +189,12 @@ func TestAnotherFlow(t *testing.T) {
 		t.Errorf("another flow: %+v", got)
 	}
 	if h.afterLogin(t, afterLoginBody("f-1")); f.records.patched() != 1 {
-		t.Error("its own flow got nothing")
+		t.Error("the flow that matched wrote nothing")
 	}
 }
 
-// TestAfterLoginNeverFails: whatever is wrong, the answer says nothing, in both modes of
-// Kratos'; but for the key.
+// TestAfterLoginNeverFails: whatever goes wrong, the answer is the same as after
+// success, in both modes of Kratos. A wrong key is the only exception.
 func TestAfterLoginNeverFails(t *testing.T) {
 	for name, c := range map[string]struct {
 		body   string
@@ -200,7 +202,7 @@ func TestAfterLoginNeverFails(t *testing.T) {
 		fakes  func(*fakes)
 	}{
 		"empty":          {"", nil, nil},
-		"no JSON":        {"x", nil, nil},
+		"not JSON":       {"x", nil, nil},
 		"no identity":    {`{}`, nil, nil},
 		"wrong types":    {`{"identity":7}`, nil, nil},
 		"a form":         {"a=b", func(r *http.Request) { r.Header.Set("Content-Type", "application/x-www-form-urlencoded") }, nil},
@@ -208,9 +210,9 @@ func TestAfterLoginNeverFails(t *testing.T) {
 		"refused":        {afterLoginBody("f"), nil, func(f *fakes) { f.records.errs = []error{&kratos.Error{Status: 409, Outcome: outcome.InvalidResponse}} }},
 		"a panic":        {afterLoginBody("f"), nil, func(f *fakes) { f.records.read = func() { panic(canary) } }},
 		"kratos down":    {afterLoginBody("f"), nil, func(f *fakes) { f.records.errs = []error{&kratos.Error{Status: 503, Outcome: outcome.Unavailable}} }},
-		"still flag":     {afterLoginBody("f"), nil, func(f *fakes) { f.records.record.Pending = true }},
+		"still pending":  {afterLoginBody("f"), nil, func(f *fakes) { f.records.record.Pending = true }},
 		"rebound":        {afterLoginBody("f"), nil, func(f *fakes) { f.records.record.Binding.Subjects = []string{"auth0|bob"} }},
-		"claims no JSON": {afterLoginBody("f"), nil, func(f *fakes) { f.profile.Claims = "x" }},
+		"invalid claims": {afterLoginBody("f"), nil, func(f *fakes) { f.profile.Claims = "x" }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := withProfile()
@@ -238,8 +240,8 @@ func TestAfterLoginNeverFails(t *testing.T) {
 	}
 }
 
-// TestNothingLost: a passing fault is tried again from a fresh read; a final one is
-// one line for reconcile.
+// TestNothingLost: a temporary error is retried with a fresh read. A permanent one is
+// logged in one line, which reconcile uses.
 func TestNothingLost(t *testing.T) {
 	f := withProfile()
 	f.records.errs = []error{&kratos.Error{Status: 503, Outcome: outcome.Unavailable}, &kratos.Error{Outcome: outcome.Unavailable, Reason: "timeout"}}
@@ -255,7 +257,7 @@ func TestNothingLost(t *testing.T) {
 	}
 }
 
-// TestTriedAgain: the second try succeeds, before anybody stops ferry.
+// TestTriedAgain: the second try succeeds before ferry stops.
 func TestTriedAgain(t *testing.T) {
 	f := withProfile()
 	f.records.errs = []error{&kratos.Error{Status: 503, Outcome: outcome.Unavailable}}
@@ -269,7 +271,8 @@ func TestTriedAgain(t *testing.T) {
 	}
 }
 
-// TestKratosHangs: the login is answered all the same, and the profile comes later.
+// TestKratosHangs: the login is answered although Kratos hangs, and the profile is
+// written later.
 func TestKratosHangs(t *testing.T) {
 	f := withProfile()
 	f.records.hangs = true
@@ -284,7 +287,8 @@ func TestKratosHangs(t *testing.T) {
 	}
 }
 
-// TestPasswordChangedMeanwhile is reported: Kratos' patch may have undone it.
+// TestPasswordChangedMeanwhile: a password change during the write is logged, because
+// Kratos' patch may have reverted it.
 func TestPasswordChangedMeanwhile(t *testing.T) {
 	f := withProfile()
 	f.records.meanwhile = func(r *kratos.Record) { r.PasswordDigest[0]++ }
@@ -296,7 +300,7 @@ func TestPasswordChangedMeanwhile(t *testing.T) {
 	}
 }
 
-// lossy is a store that loses profiles.
+// lossy is a store that fails to keep profiles.
 type lossy struct{ *state.Memory }
 
 func (lossy) Put(context.Context, state.Handoff) error { return io.ErrClosedPipe }
@@ -304,7 +308,8 @@ func (lossy) Lease(context.Context, string, string) (state.Lease, bool, error) {
 	return state.Lease{}, false, io.ErrClosedPipe
 }
 
-// TestStateDown: logins go on, and a metric says so.
+// TestStateDown: logins still succeed when the store fails, and a metric counts the
+// failures.
 func TestStateDown(t *testing.T) {
 	f := withProfile()
 	h := start(t, f, func(o *hook.Options) { o.Store = lossy{state.NewMemory(state.Options{})} })
@@ -331,8 +336,8 @@ func TestStateDown(t *testing.T) {
 	}
 }
 
-// BenchmarkAfterLogin is every later login of everybody: nothing is kept. Beside it
-// an echo handler that does nothing.
+// BenchmarkAfterLogin measures the after-login hook when no profile is waiting, as in
+// every login of a migrated user, next to an echo handler that does nothing.
 func BenchmarkAfterLogin(b *testing.B) {
 	b.Run("nothing kept", func(b *testing.B) { benchAfterLogin(b, ferryHandler(b, "http://127.0.0.1:9"), wire.AfterLoginPath) })
 	b.Run("empty echo handler", func(b *testing.B) {
@@ -366,7 +371,7 @@ func benchAfterLogin(b *testing.B, handler http.Handler, path string) {
 	}
 }
 
-// told is an Auth0 that is told who has crossed, when nobody waits any more.
+// told is an Auth0 that reports each write-back and blocks until hold is closed.
 type told struct {
 	told chan string
 	hold chan struct{}
@@ -378,9 +383,9 @@ func (m told) MarkMigrated(ctx context.Context, userID, identityID string, _ tim
 	return ctx.Err()
 }
 
-// TestWriteBackIsNotWaitedFor: Auth0 is told after the answer, and nobody's leaving
-// cancels it.
-func TestWriteBackIsNotWaitedFor(t *testing.T) {
+// TestWriteBackAfterAnswer: the write-back happens after the answer, and a caller that
+// disconnects does not cancel it.
+func TestWriteBackAfterAnswer(t *testing.T) {
 	f := withProfile()
 	auth0 := told{make(chan string, 1), make(chan struct{})}
 	h := start(t, f, func(o *hook.Options) { o.Sync.WriteBack = auth0 })

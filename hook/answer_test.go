@@ -15,8 +15,8 @@ import (
 	"ferry/wire"
 )
 
-// kratosClient is the HTTP client that Kratos calls its hooks with, with its
-// settings: three attempts, one and two seconds apart, which are shortened here.
+// kratosClient is the HTTP client with which Kratos calls its hooks: three attempts,
+// one and two seconds apart. The pauses are shortened here.
 func kratosClient() *retryablehttp.Client {
 	c := retryablehttp.NewClient()
 	c.HTTPClient = &http.Client{Transport: &http.Transport{}, Timeout: 30 * time.Second}
@@ -26,8 +26,8 @@ func kratosClient() *retryablehttp.Client {
 	return c
 }
 
-// TestAnswerTable walks every outcome through Kratos' own client: what it is told,
-// and that it tells it once.
+// TestAnswerTable: for every outcome, Kratos' own client gets the answer of the table
+// and does not repeat the call.
 func TestAnswerTable(t *testing.T) {
 	person := []outcome.Outcome{
 		outcome.Mismatch, outcome.MFARequired, outcome.Blocked, outcome.Denied, outcome.Leaked, outcome.Throttled, outcome.Locked,
@@ -77,8 +77,8 @@ func TestAnswerTable(t *testing.T) {
 	}
 }
 
-// TestPanic: a fault of ferry's own is an outage, told once and logged without what
-// was being worked on.
+// TestPanic: a panic is answered as an outage, without a repeated call, and the log
+// does not contain the request.
 func TestPanic(t *testing.T) {
 	fault := func() { panic("while working on " + canary) }
 	for place, sabotage := range map[string]func(*fakes){

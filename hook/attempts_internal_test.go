@@ -16,7 +16,7 @@ import (
 	"ferry/upstream"
 )
 
-// patient is an Auth0 that answers when it is released.
+// patient is an Auth0 that answers once it is released.
 type patient struct {
 	asked   chan upstream.Credentials
 	release chan struct{}
@@ -37,8 +37,8 @@ func newDeliveries(t *testing.T, auth0 verifier, now func() time.Time) *deliveri
 	return &deliveries{verifier: auth0, store: state.NewMemory(state.Options{Now: now}), claimFor: time.Minute, metrics: m, now: now}
 }
 
-// TestSharing: logins that are the same in everything share one question while it
-// is asked; what differs in anything is asked by itself.
+// TestSharing: identical logins share one request to Auth0 while it is in flight. A
+// login that differs in anything but the delivery gets its own.
 func TestSharing(t *testing.T) {
 	base := func() login {
 		return login{
@@ -85,7 +85,7 @@ func TestSharing(t *testing.T) {
 			if (one == second) != c.shared {
 				t.Errorf("shared: %v", one == second)
 			}
-			cancel() // nobody's leaving cancels a question
+			cancel() // a caller that disconnects does not cancel the request
 			close(auth0.release)
 			running.Wait()
 			<-one.done
@@ -100,7 +100,7 @@ func TestSharing(t *testing.T) {
 	}
 }
 
-// TestKeyedHash: parts are hashed whole, each for itself, however long they are.
+// TestKeyedHash: each part is hashed whole and separately, whatever its length.
 func TestKeyedHash(t *testing.T) {
 	long := strings.Repeat("x", 64)
 	seen := map[attemptKey][]string{}
@@ -118,15 +118,15 @@ func TestKeyedHash(t *testing.T) {
 	}
 }
 
-func TestAddressesOfOnePerson(t *testing.T) {
+func TestAddressKey(t *testing.T) {
 	for name, c := range map[string]struct {
 		a, b string
 		same bool
 	}{
-		"the same /64":  {"2001:db8:1:2::1", "2001:db8:1:2:ffff::2", true},
-		"another /64":   {"2001:db8:1:2::1", "2001:db8:1:3::1", false},
-		"IPv4":          {"198.51.100.1", "198.51.100.1", true},
-		"IPv4's nearby": {"198.51.100.1", "198.51.100.2", false},
+		"the same /64": {"2001:db8:1:2::1", "2001:db8:1:2:ffff::2", true},
+		"another /64":  {"2001:db8:1:2::1", "2001:db8:1:3::1", false},
+		"IPv4":         {"198.51.100.1", "198.51.100.1", true},
+		"another IPv4": {"198.51.100.1", "198.51.100.2", false},
 	} {
 		if got := addressKey(netip.MustParseAddr(c.a)) == addressKey(netip.MustParseAddr(c.b)); got != c.same {
 			t.Errorf("%s: %v", name, got)
@@ -134,7 +134,7 @@ func TestAddressesOfOnePerson(t *testing.T) {
 	}
 }
 
-// ttls is a store that notes how long answers are kept.
+// ttls is a store that notes how long outcomes are kept.
 type ttls struct {
 	*state.Memory
 
@@ -146,9 +146,9 @@ func (s *ttls) Remember(ctx context.Context, key [32]byte, text []byte, ttl time
 	return s.Memory.Remember(ctx, key, text, ttl)
 }
 
-// TestNothingIsKeptForLong: an attempt that has ended takes no memory, and the store drops
-// its answers in time.
-func TestNothingIsKeptForLong(t *testing.T) {
+// TestAttemptsExpire: a finished attempt takes no memory, and outcomes are stored with
+// a limited lifetime.
+func TestAttemptsExpire(t *testing.T) {
 	auth0 := &patient{make(chan upstream.Credentials, 300), make(chan struct{})}
 	close(auth0.release)
 	now := time.Now()

@@ -16,12 +16,12 @@ import (
 	"ferry/wire"
 )
 
-// delivered names the delivery that a call is, as Kratos does from 25.4 on.
+// delivered sets the id of a delivery, as Kratos 25.4 and later do.
 func delivered(id string) func(*http.Request) {
 	return func(r *http.Request) { r.Header.Set("Ory-Webhook-Trigger-Id", id) }
 }
 
-// clock is one that tests move.
+// clock is a clock that tests advance.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -39,8 +39,8 @@ func (c *clock) advance(by time.Duration) {
 	c.now = c.now.Add(by)
 }
 
-// TestRedelivery: the same delivery made again gets the outcome of the first, for two
-// minutes from its arrival.
+// TestRedelivery: a re-delivery gets the outcome of the first delivery for two minutes
+// after its arrival.
 func TestRedelivery(t *testing.T) {
 	f := alice()
 	time := &clock{now: time.Now()}
@@ -77,8 +77,8 @@ func TestRedelivery(t *testing.T) {
 
 const second = time.Second
 
-// TestUnnamedRedelivery: Kratos 1.3.1 does not name its deliveries. An identical login
-// gets what Auth0 answered to the first for 100 s, and nothing else is kept.
+// TestUnnamedRedelivery: Kratos 1.3.1 sends no delivery id. An identical login gets
+// the outcome of the first for 100 s, and no other login does.
 func TestUnnamedRedelivery(t *testing.T) {
 	for name, c := range map[string]struct {
 		err  error
@@ -119,7 +119,7 @@ func TestUnnamedRedelivery(t *testing.T) {
 			if !c.kept {
 				return
 			}
-			f.askErr = nil // the password was reset at Auth0, say
+			f.askErr = nil // for example, the password was reset at Auth0
 			step("another password", strings.ReplaceAll(login(), canary, canary+"x"), matched, 2)
 			step("another address", strings.TrimSuffix(login(), "}")+`,"client":{"ip":"203.0.113.9"}}`, matched, 3)
 			time.advance(99 * second)
@@ -130,9 +130,9 @@ func TestUnnamedRedelivery(t *testing.T) {
 	}
 }
 
-// TestACallerThatLeaves cancels nobody else, and its own second try finds the
-// answer.
-func TestACallerThatLeaves(t *testing.T) {
+// TestCallerDisconnects: a caller that disconnects does not cancel the login of
+// another, and its own re-delivery finds the outcome.
+func TestCallerDisconnects(t *testing.T) {
 	f := alice()
 	release := make(chan struct{})
 	f.ask = func() { <-release }
@@ -163,18 +163,19 @@ func TestACallerThatLeaves(t *testing.T) {
 	<-left
 	close(release)
 	if got := <-stays; got.body != matched {
-		t.Errorf("the one who stayed: %+v", got)
+		t.Errorf("the caller that stayed: %+v", got)
 	}
 	got := h.post(t, login(), delivered("t-1"))
 	if got.body != matched {
-		t.Errorf("the one who came back: %+v", got)
+		t.Errorf("the re-delivery: %+v", got)
 	}
 	if f.asked() > 2 {
 		t.Errorf("asked %d times", f.asked())
 	}
 }
 
-// TestForwardedAddress: which address Auth0 is told.
+// TestForwardedAddress: the address sent to Auth0 is the one that the trusted proxies
+// added.
 func TestForwardedAddress(t *testing.T) {
 	for name, c := range map[string]struct {
 		header  string
@@ -199,8 +200,8 @@ func TestForwardedAddress(t *testing.T) {
 		"carrier NAT":        {"100.64.0.1", 1, ""},
 		"unspecified":        {"0.0.0.0", 1, ""},
 		"with zone":          {"fe80::1%eth0", 1, ""},
-		"a word":             {"unknown", 1, ""},
-		"empty at the place": {"203.0.113.9, ", 1, ""},
+		"not an address":     {"unknown", 1, ""},
+		"empty entry":        {"203.0.113.9, ", 1, ""},
 		"header smuggling":   {"203.0.113.9\\r\\nX: y", 1, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -220,7 +221,7 @@ func TestForwardedAddress(t *testing.T) {
 	}
 }
 
-func TestAddressIsNotForwardedUnasked(t *testing.T) {
+func TestAddressIsNotForwardedByDefault(t *testing.T) {
 	f := alice()
 	h := start(t, f, func(o *hook.Options) { o.TrustedProxies = 1 })
 	h.post(t, `{"identifier":"a","password":"x","client":{"ip":"203.0.113.9"}}`)
@@ -229,7 +230,8 @@ func TestAddressIsNotForwardedUnasked(t *testing.T) {
 	}
 }
 
-// TestCustomRealms: where case matters Auth0 sees the trait's.
+// TestCustomRealms: in a custom realm, where case matters, Auth0 gets the identifier
+// as the trait spells it.
 func TestCustomRealms(t *testing.T) {
 	for realm, want := range map[string]string{"users": stored, "legacy": "Alice@Example.org"} {
 		f := alice()
@@ -243,7 +245,7 @@ func TestCustomRealms(t *testing.T) {
 	}
 }
 
-// wait polls, bounded.
+// wait polls until done returns true or 20 seconds have passed.
 func wait(t *testing.T, done func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
@@ -254,7 +256,7 @@ func wait(t *testing.T, done func() bool) {
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			t.Fatal("waited in vain")
+			t.Fatal("timed out")
 		}
 	}
 }

@@ -36,7 +36,7 @@ import (
 
 const benchIssuer = "https://bench.example/"
 
-// benchAuth0 is an Auth0 that always answers with the same sound tokens.
+// benchAuth0 is an Auth0 that always answers with the same valid tokens.
 func benchAuth0(b *testing.B, delay time.Duration) (*httptest.Server, *rsa.PrivateKey) {
 	b.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -77,12 +77,12 @@ func benchAuth0(b *testing.B, delay time.Duration) (*httptest.Server, *rsa.Priva
 	return srv, key
 }
 
-// BenchmarkLogin is one login through ferry's real server, beside handlers that do
-// the least that an answer needs. All ask the same Auth0 in this process.
+// BenchmarkLogin measures one login through ferry's real server, next to handlers that
+// do the minimum. All ask the same Auth0 in this process.
 //
-//	ferry      the hook as it is served: caller, strict decoding, sharing, verification, metrics, log
-//	verifying  a bare handler that asks Auth0 and verifies the same ID token
-//	trusting   a bare handler that asks Auth0 and looks at the status
+//	ferry      the complete hook: caller, strict decoding, sharing, verification, metrics, log
+//	verifying  a minimal handler that asks Auth0 and verifies the same ID token
+//	trusting   a minimal handler that asks Auth0 and only checks the status
 func BenchmarkLogin(b *testing.B) {
 	auth0, key := benchAuth0(b, 0)
 	b.Run("ferry", func(b *testing.B) { benchServer(b, ferryHandler(b, auth0.URL)) })
@@ -150,7 +150,7 @@ func ferryHandler(b *testing.B, auth0 string, change ...func(*hook.Options)) htt
 	return handler.Echo()
 }
 
-// bareHandler is a hook as somebody writes it in an afternoon.
+// bareHandler is a minimal hook without any of the checks of ferry.
 func bareHandler(auth0 string, verifier *oidc.IDTokenVerifier) http.Handler {
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -191,8 +191,8 @@ func bareHandler(auth0 string, verifier *oidc.IDTokenVerifier) http.Handler {
 	})
 }
 
-// BenchmarkWaiting is what a login takes of memory while it waits for Auth0: the
-// growth of a separate ferry process with 1,000 of them waiting 300 ms.
+// BenchmarkWaiting measures the memory of a login that waits for Auth0: the growth of
+// a separate ferry process with 1,000 logins that wait 300 ms each.
 func BenchmarkWaiting(b *testing.B) {
 	const logins = 1000
 	auth0, _ := benchAuth0(b, 300*time.Millisecond)
@@ -223,7 +223,7 @@ func BenchmarkWaiting(b *testing.B) {
 	}
 }
 
-// flood makes that many different logins at once.
+// flood makes many different logins at once.
 func flood(b *testing.B, url string, logins int) {
 	b.Helper()
 	transport := &http.Transport{MaxIdleConnsPerHost: logins}
@@ -254,7 +254,7 @@ func flood(b *testing.B, url string, logins int) {
 	all.Wait()
 }
 
-// benchKratos knows alice, pending and bound, whatever it is asked.
+// benchKratos answers every lookup with alice, pending and bound.
 func benchKratos(b *testing.B) *httptest.Server {
 	b.Helper()
 	one := fmt.Appendf(nil, `{"id":%q,"schema_id":"person","schema_url":"","state":"active","traits":{"email":%q},"metadata_admin":{"auth0":{"user_id":%q}},`+
@@ -271,7 +271,7 @@ func benchKratos(b *testing.B) *httptest.Server {
 	return srv
 }
 
-// resident is a process' resident memory in KiB.
+// resident returns the resident memory of a process in KiB.
 func resident(b *testing.B, pid int) int {
 	b.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))

@@ -12,7 +12,8 @@ import (
 	"ferry/wiring"
 )
 
-// TestCallers: who may ask. No key, no answer, and nobody is asked anything.
+// TestCallers: a call without a valid key is rejected, and neither Kratos nor Auth0 is
+// asked.
 func TestCallers(t *testing.T) {
 	set := func(values ...string) func(*http.Request) {
 		return func(r *http.Request) { r.Header["Authorization"] = values }
@@ -21,23 +22,23 @@ func TestCallers(t *testing.T) {
 		change func(*http.Request)
 		ok     bool
 	}{
-		"bearer":           {set("Bearer " + key), true},
-		"the other key":    {set("Bearer " + oldKey), true},
-		"lower case":       {set("bearer " + key), true},
-		"basic":            {func(r *http.Request) { r.SetBasicAuth("kratos", key) }, true},
-		"basic, no user":   {func(r *http.Request) { r.SetBasicAuth("", oldKey) }, true},
-		"none":             {set(), false},
-		"empty":            {set(""), false},
-		"bearer alone":     {set("Bearer "), false},
-		"wrong key":        {set("Bearer " + strings.ToUpper(key)), false},
-		"part of the key":  {set("Bearer " + key[:32]), false},
-		"more than a key":  {set("Bearer " + key + "x"), false},
-		"both keys":        {set("Bearer " + key + "," + oldKey), false},
-		"key as user":      {func(r *http.Request) { r.SetBasicAuth(key, "") }, false},
-		"two headers":      {set("Bearer "+key, "Bearer "+key), false},
-		"no scheme":        {set(key), false},
-		"other scheme":     {set("Token " + key), false},
-		"in another place": {func(r *http.Request) { r.Header.Del("Authorization"); r.Header.Set("X-Api-Key", key) }, false},
+		"bearer":            {set("Bearer " + key), true},
+		"the other key":     {set("Bearer " + oldKey), true},
+		"lower case":        {set("bearer " + key), true},
+		"basic":             {func(r *http.Request) { r.SetBasicAuth("kratos", key) }, true},
+		"basic, no user":    {func(r *http.Request) { r.SetBasicAuth("", oldKey) }, true},
+		"none":              {set(), false},
+		"empty":             {set(""), false},
+		"bearer, no key":    {set("Bearer "), false},
+		"wrong key":         {set("Bearer " + strings.ToUpper(key)), false},
+		"part of the key":   {set("Bearer " + key[:32]), false},
+		"more than a key":   {set("Bearer " + key + "x"), false},
+		"both keys":         {set("Bearer " + key + "," + oldKey), false},
+		"key as user":       {func(r *http.Request) { r.SetBasicAuth(key, "") }, false},
+		"two headers":       {set("Bearer "+key, "Bearer "+key), false},
+		"no scheme":         {set(key), false},
+		"other scheme":      {set("Token " + key), false},
+		"in another header": {func(r *http.Request) { r.Header.Del("Authorization"); r.Header.Set("X-Api-Key", key) }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := alice()
@@ -49,14 +50,15 @@ func TestCallers(t *testing.T) {
 			case !c.ok && (got.status != http.StatusUnauthorized || got.header.Get("Content-Type") != "application/problem+json" || got.header.Get("WWW-Authenticate") == ""):
 				t.Fatalf("%+v", got)
 			case !c.ok && len(f.identifier)+len(f.questions) > 0:
-				t.Error("somebody was asked")
+				t.Error("Kratos or Auth0 was asked")
 			}
 			h.checkSilence(t, got)
 		})
 	}
 }
 
-// TestBadRequests: the caller's faults, each with its status.
+// TestBadRequests: each error of the caller has its status, and neither Kratos nor
+// Auth0 is asked.
 func TestBadRequests(t *testing.T) {
 	for name, c := range map[string]struct {
 		body   string
@@ -64,12 +66,12 @@ func TestBadRequests(t *testing.T) {
 		status int
 	}{
 		"empty":                   {"", nil, 400},
-		"no JSON":                 {"identifier=a&password=" + canary, nil, 400},
-		"no object":               {`["a"]`, nil, 400},
+		"not JSON":                {"identifier=a&password=" + canary, nil, 400},
+		"not an object":           {`["a"]`, nil, 400},
 		"null":                    {`null`, nil, 400},
 		"two values":              {login() + login(), nil, 400},
 		"trailing text":           {login() + "x", nil, 400},
-		"cut":                     {login()[:30], nil, 400},
+		"truncated":               {login()[:30], nil, 400},
 		"no password":             {`{"identifier":"a"}`, nil, 400},
 		"empty password":          {`{"identifier":"a","password":""}`, nil, 400},
 		"null password":           {`{"identifier":"a","password":null}`, nil, 400},
@@ -106,7 +108,7 @@ func TestBadRequests(t *testing.T) {
 				t.Fatalf("%+v", got)
 			}
 			if len(f.identifier)+len(f.questions) > 0 {
-				t.Error("somebody was asked")
+				t.Error("Kratos or Auth0 was asked")
 			}
 			h.checkSilence(t, got)
 		})
@@ -128,6 +130,7 @@ type payload struct {
 	Body   json.RawMessage
 }
 
+// payloads returns requests that a real Kratos made.
 func payloads(t *testing.T, name string) []payload {
 	t.Helper()
 	text, err := os.ReadFile("../test/testdata/payloads/" + name + ".json")
@@ -145,7 +148,8 @@ func payloads(t *testing.T, name string) []payload {
 	return []payload{one}
 }
 
-// TestRecordedRequests replays the fixed shape, header for header.
+// TestRecordedRequests replays recorded requests of the fixed shape, with their
+// headers.
 func TestRecordedRequests(t *testing.T) {
 	for _, name := range []string{"v131-migrate-request", "v262-migrate-request", "v131-minimal-config-requests"} {
 		r := payloads(t, name)[0]
@@ -170,14 +174,15 @@ func TestRecordedRequests(t *testing.T) {
 	}
 }
 
-// TestTemplate runs ferry's Jsonnet over what Kratos handed to a template.
+// TestTemplate evaluates ferry's Jsonnet with the contexts that Kratos passed to a
+// template.
 func TestTemplate(t *testing.T) {
 	for _, name := range []string{"v262-migrate-template-ctx-api", "v262-migrate-template-ctx-browser"} {
 		ctx := string(payloads(t, name)[0].Body)
 		body := evaluate(t, ctx)
 		for _, leak := range []string{"Bearer zzz", "X-Custom-Secret", "csrf_token", "203.0.113"} {
 			if strings.Contains(body, leak) {
-				t.Errorf("%s: %q crosses", name, leak)
+				t.Errorf("%s: %q is passed on", name, leak)
 			}
 		}
 		var sent struct {
@@ -202,7 +207,7 @@ func TestTemplate(t *testing.T) {
 	}
 }
 
-// TestTemplateHasNoErrors: Kratos would show one to the person.
+// TestTemplateHasNoErrors: Kratos would show an error of the template to the user.
 func TestTemplateHasNoErrors(t *testing.T) {
 	for _, ctx := range []string{
 		`{"identifier":"a","password":"x"}`,
@@ -228,7 +233,7 @@ func evaluate(t *testing.T, ctx string) string {
 	return body
 }
 
-// FuzzBody: whatever arrives, nothing panics, and only the login itself matches.
+// FuzzBody: no body causes a panic, and only that of the correct login matches.
 func FuzzBody(f *testing.F) {
 	for _, seed := range []string{
 		login(), "", "null", `{"identifier":"a","password":"x"}`, `{"identifier":"a","password":"x","identity":{"id":1}}`,

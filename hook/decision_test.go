@@ -9,7 +9,8 @@ import (
 	"ferry/upstream"
 )
 
-// TestDecide: a decision is that of a call, and is not logged as one.
+// TestDecide: Decide returns the outcome that a call would get, and does not log it as
+// a call.
 func TestDecide(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*fakes)

@@ -14,8 +14,8 @@ import (
 	"ferry/upstream"
 )
 
-// TestRedeliveryToAnotherReplica: two hooks share what they know of deliveries, and
-// the answer to the first counts long after nobody asks any more.
+// TestRedeliveryToAnotherReplica: two replicas share the outcomes of deliveries, also
+// after the first request has long ended.
 func TestRedeliveryToAnotherReplica(t *testing.T) {
 	var mu sync.Mutex
 	now := time.Now()
@@ -37,14 +37,14 @@ func TestRedeliveryToAnotherReplica(t *testing.T) {
 		if got := second.post(t, login(), trigger); got.body != noMatch || f.asked() != 1 {
 			t.Errorf("after %s: %+v, asked %d times", after, got, f.asked())
 		}
-		second = start(t, f, replica) // one that remembers nothing itself
+		second = start(t, f, replica) // a replica without any memory of its own
 	}
 	if got := second.post(t, strings.ReplaceAll(login(), canary, canary+"x"), trigger); got.body != matched || f.asked() != 2 {
 		t.Errorf("another password: %+v, asked %d times", got, f.asked())
 	}
 }
 
-// watched tells of every claim.
+// watched is a store that reports every claim.
 type watched struct {
 	*state.Memory
 	claims chan struct{}
@@ -61,13 +61,13 @@ func (w watched) claimed(t *testing.T) {
 	select {
 	case <-w.claims:
 	case <-time.After(20 * time.Second):
-		t.Fatal("nobody claimed the delivery")
+		t.Fatal("the delivery was not claimed")
 	}
 }
 
-// TestRedeliveryOfASharedQuestion: a delivery that found its question under way for
-// another one is no less known to the other replicas, meanwhile and afterwards.
-func TestRedeliveryOfASharedQuestion(t *testing.T) {
+// TestRedeliveryOfASharedRequest: a delivery that joins the request of another
+// delivery is known to the other replicas too, during the request and after it.
+func TestRedeliveryOfASharedRequest(t *testing.T) {
 	shared := watched{state.NewMemory(state.Options{}), make(chan struct{}, 1000)}
 	replica := func(o *hook.Options) { o.Store, o.ClaimFor = shared, time.Minute }
 	f, released := alice(), make(chan struct{})

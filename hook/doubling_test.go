@@ -32,13 +32,13 @@ import (
 
 const fourUsersIssuer = "https://users.example/"
 
-// fourUsers is an Auth0 and a Kratos with four people. A password that begins with right- is
-// right.
+// fourUsers is an Auth0 and a Kratos with four users. A password is right if it begins
+// with right-.
 type fourUsers struct {
 	keys     []byte
 	tokens   map[string]string // the ID tokens, by subject
 	noToken  bool              // Auth0 gives no ID token: /userinfo decides
-	named    bool              // Kratos says which identity it found: it is read by its id
+	named    bool              // the call names the identity, which is then read by its id
 	attempts sync.Map          // passwords that reached Auth0, to *atomic.Int64
 }
 
@@ -112,7 +112,7 @@ func (c *fourUsers) kratos(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, one)
 }
 
-// asker makes a Client for every question where the keys are to be fetched each time.
+// asker creates a new Client for every request if the keys must be fetched each time.
 type asker struct {
 	opts  upstream.Options
 	fresh bool
@@ -130,9 +130,9 @@ func (a *asker) Verify(ctx context.Context, q upstream.Credentials) (upstream.Pr
 	return client.Verify(ctx, q)
 }
 
-// TestAnswersSentTwice: where answers are sent twice or lost, on any way that ferry's
-// questions go, no wrong password matches, no right one is called wrong, and each
-// reaches Auth0 once at most.
+// TestAnswersSentTwice: when answers are sent twice or lost, on any path that ferry
+// requests, no wrong password matches, no right password is reported as wrong, and
+// each password reaches Auth0 at most once.
 func TestAnswersSentTwice(t *testing.T) {
 	t.Parallel()
 	for hop, path := range map[string]string{
@@ -153,13 +153,13 @@ func TestAnswersSentTwice(t *testing.T) {
 			auth0, admin := faultyhttp.Run(t, http.HandlerFunc(c.auth0), fault), faultyhttp.Run(t, http.HandlerFunc(c.kratos), fault)
 			c.logins(t, c.hooks(t, auth0.URL, admin.URL, hop == "keys"), 10_000)
 			if hits.Load() < 5_000 {
-				t.Errorf("the faulty way was gone %d times", hits.Load())
+				t.Errorf("the faulty path was requested %d times", hits.Load())
 			}
 		})
 	}
 }
 
-// hooks is the hook between an Auth0 and a Kratos.
+// hooks returns a hook handler that uses this Auth0 and Kratos.
 func (c *fourUsers) hooks(t *testing.T, auth0, admin string, fresh bool) http.Handler {
 	t.Helper()
 	asks := &asker{fresh: fresh, opts: upstream.Options{
@@ -185,7 +185,7 @@ func (c *fourUsers) hooks(t *testing.T, auth0, admin string, fresh bool) http.Ha
 	return handler.Echo()
 }
 
-// logins makes right and wrong ones in turn, by several people at once.
+// logins makes right and wrong logins in turn, for several users at once.
 func (c *fourUsers) logins(t *testing.T, hooks http.Handler, number int) {
 	t.Helper()
 	const atOnce = 8
@@ -216,11 +216,11 @@ func (c *fourUsers) logins(t *testing.T, hooks http.Handler, number int) {
 	all.Wait()
 	t.Logf("%d answered, %d could not be told", told.Load(), untold.Load())
 	if told.Load() < int64(number)/4 {
-		t.Errorf("only %d of %d were told", told.Load(), number)
+		t.Errorf("only %d of %d were answered", told.Load(), number)
 	}
 }
 
-// body is a call of Kratos', in the shape of its version.
+// body is a call in the shape of the Kratos version.
 func (c *fourUsers) body(n int, password string) string {
 	if c.named {
 		return fmt.Sprintf(`{"identifier":"kim%d@example.org","password":%q,"identity":{"id":%q}}`, n, password, fourUsersID(n))

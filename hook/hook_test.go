@@ -40,7 +40,7 @@ const (
 	aliceSub = "auth0|alice"
 )
 
-// fakes are Kratos and Auth0 as the hook sees them; both keep what they were asked.
+// fakes are Kratos and Auth0 as the hook sees them. Both record what they were asked.
 type fakes struct {
 	mu         sync.Mutex
 	identity   kratos.Identity
@@ -50,8 +50,8 @@ type fakes struct {
 	askErr     error
 	find, ask  func()
 	identifier []string
-	stored     string   // another form of it, in Get
-	ids        []string // that Get was asked for
+	stored     string   // the stored form of the identifier, for Get
+	ids        []string // the ids that Get was asked for
 	questions  []upstream.Credentials
 }
 
@@ -67,7 +67,7 @@ func (f *fakes) Find(_ context.Context, identifier string) (kratos.Identity, err
 	return found, f.findErr
 }
 
-// Get finds whoever it is, by the form that Kratos stores where there is one.
+// Get finds the identity by the stored form of the identifier, if there is one.
 func (f *fakes) Get(ctx context.Context, id, identifier string) (kratos.Identity, error) {
 	f.mu.Lock()
 	f.ids = append(f.ids, id)
@@ -97,7 +97,7 @@ func (f *fakes) asked() int {
 	return len(f.questions)
 }
 
-// alice is pending, bound, and her password is right.
+// alice is pending and bound, and her password is right.
 func alice() *fakes {
 	return &fakes{
 		records:  newRecords(),
@@ -112,7 +112,7 @@ type harness struct {
 	handler  *hook.Handler
 	log      *process.Log
 	registry *prometheus.Registry
-	close    func() // waits for the calls under way
+	close    func() // waits for the calls in flight
 }
 
 func start(t *testing.T, f *fakes, change ...func(*hook.Options)) *harness {
@@ -149,7 +149,7 @@ func start(t *testing.T, f *fakes, change ...func(*hook.Options)) *harness {
 	return h
 }
 
-// login is the request that the golden recordings show, with the canary password.
+// login is the request of the golden recordings, with the canary password.
 func login() string { return `{"identifier":"` + typed + `","password":"` + canary + `"}` }
 
 type answer struct {
@@ -182,7 +182,7 @@ func (h *harness) post(t *testing.T, body string, change ...func(*http.Request))
 	return answer{resp.StatusCode, string(text), resp.Header}
 }
 
-// drain waits for what is still to be written.
+// drain waits for the writes that are still queued.
 func (h *harness) drain(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -192,14 +192,15 @@ func (h *harness) drain(t *testing.T) {
 
 func (h *harness) logged() string { return h.log.String() }
 
-// emptyEcho answers the after-login hook with nothing done.
+// emptyEcho is an echo server whose after-login hook does nothing.
 func emptyEcho() *echo.Echo {
 	e := echo.New()
 	e.POST(wire.AfterLoginPath, func(c echo.Context) error { return c.Blob(http.StatusOK, echo.MIMEApplicationJSON, []byte("{}")) })
 	return e
 }
 
-// checkSilence fails where a secret or an identifier left the hook.
+// checkSilence fails if the log, the answer or the metrics contain a secret or an
+// identifier.
 func (h *harness) checkSilence(t *testing.T, got answer) {
 	t.Helper()
 	metrics, err := h.registry.Gather()
@@ -248,7 +249,8 @@ func TestMatch(t *testing.T) {
 	h.checkSilence(t, got)
 }
 
-// TestTrustRules: one thing keeps each login from matching, or nothing does.
+// TestTrustRules: each case breaks one rule and must not match, or breaks none and
+// must.
 func TestTrustRules(t *testing.T) {
 	verified := func(o *hook.Options) { o.TrustVerifiedIdentifier = true }
 	closed := func(o *hook.Options) { o.Closed = true }
@@ -260,47 +262,47 @@ func TestTrustRules(t *testing.T) {
 		want    outcome.Outcome
 		asked   int
 	}{
-		"inactive":                           {func(f *fakes) { f.identity.Active = false }, nil, "", outcome.Inactive, 0},
-		"not pending":                        {func(f *fakes) { f.identity.Pending = false }, nil, "", outcome.NotPending, 0},
-		"unbound":                            {unbind, nil, "", outcome.Unbound, 0},
-		"bound to another":                   {func(f *fakes) { f.identity.Binding.Subjects = []string{"auth0|Alice"} }, nil, "", outcome.SubjectMismatch, 1},
-		"other subject":                      {func(f *fakes) { f.profile.Subject = "auth0|bob" }, nil, "", outcome.SubjectMismatch, 1},
-		"no subject":                         {func(f *fakes) { f.profile.Subject = "" }, nil, "", outcome.InvalidResponse, 1},
-		"linked account":                     {func(f *fakes) { f.identity.Binding.Subjects = []string{"google-oauth2|1", aliceSub} }, nil, "", outcome.Match, 1},
-		"mismatch":                           {func(f *fakes) { f.askErr = &upstream.LoginError{Outcome: outcome.Mismatch} }, nil, "", outcome.Mismatch, 1},
-		"unknown error":                      {func(f *fakes) { f.askErr = io.ErrUnexpectedEOF }, nil, "", outcome.InvalidResponse, 1},
-		"error without an outcome":           {func(f *fakes) { f.askErr = &upstream.LoginError{} }, nil, "", outcome.InvalidResponse, 1},
-		"error that says match":              {func(f *fakes) { f.askErr = &upstream.LoginError{Outcome: outcome.Match} }, nil, "", outcome.InvalidResponse, 1},
-		"look-up that matches":               {func(f *fakes) { f.findErr = &kratos.Error{Outcome: outcome.Match} }, nil, "", outcome.InvalidResponse, 0},
-		"look-up fails":                      {func(f *fakes) { f.findErr = &kratos.Error{Outcome: outcome.Unavailable} }, nil, "", outcome.Unavailable, 0},
-		"look-up odd error":                  {func(f *fakes) { f.findErr = io.ErrUnexpectedEOF }, nil, "", outcome.InvalidResponse, 0},
-		"recorded realm":                     {func(f *fakes) { f.identity.Binding.Connection = "legacy" }, nil, "", outcome.Match, 1},
-		"realm not listed":                   {func(f *fakes) { f.identity.Binding.Connection = "sms" }, nil, "", outcome.Misconfigured, 0},
-		"default directory":                  {func(f *fakes) { f.identity.Binding.Connection = "users" }, func(o *hook.Options) { o.Realms = nil }, "", outcome.Match, 1},
-		"password of 72":                     {nil, nil, `{"identifier":"alice","password":"` + strings.Repeat("x", 72) + `"}`, outcome.Match, 1},
-		"password of 73":                     {nil, nil, `{"identifier":"alice","password":"` + strings.Repeat("x", 73) + `"}`, outcome.Oversize, 0},
-		"72 letters, more bytes":             {nil, nil, `{"identifier":"alice","password":"` + strings.Repeat("ö", 37) + `"}`, outcome.Oversize, 0},
-		"endless identifier":                 {nil, nil, `{"identifier":"` + strings.Repeat("x", 1025) + `","password":"x"}`, outcome.Oversize, 0},
-		"endless request":                    {nil, nil, `{"identifier":"alice","password":"` + strings.Repeat("x", 5<<20) + `"}`, outcome.Oversize, 0},
-		"template, same identity":            {nil, nil, `{"identifier":"alice","password":"x","identity":{"id":"` + aliceID + `","state":"active"}}`, outcome.Match, 1},
-		"template, other identity":           {nil, nil, `{"identifier":"alice","password":"x","identity":{"id":"99bf8a02-aa5b-4351-ab7c-9f16e7e11a12"}}`, outcome.InvalidResponse, 0},
-		"template, activated meanwhile":      {nil, nil, `{"identifier":"alice","password":"x","identity":{"state":"inactive"}}`, outcome.Unavailable, 0},
-		"template, inactive":                 {func(f *fakes) { f.identity.Active = false }, nil, `{"identifier":"alice","password":"x","identity":{"id":"` + aliceID + `","state":"inactive"}}`, outcome.Inactive, 0},
-		"template, deactivated meanwhile":    {func(f *fakes) { f.identity.Active = false }, nil, `{"identifier":"alice","password":"x","identity":{"id":"` + aliceID + `","state":"active"}}`, outcome.Inactive, 0},
-		"template, not pending any more":     {func(f *fakes) { f.identity.Pending = false }, nil, `{"identifier":"alice","password":"x","identity":{"id":"` + aliceID + `","state":"active"}}`, outcome.NotPending, 0},
-		"template, another form":             {func(f *fakes) { f.stored = "fiona@example.org" }, nil, `{"identifier":"ﬁona@example.org","password":"x","identity":{"id":"` + aliceID + `"}}`, outcome.Match, 1},
-		"template, another form, unbound":    {func(f *fakes) { unbind(f); f.stored = stored }, verified, `{"identifier":"alice","password":"x","identity":{"id":"` + aliceID + `"}}`, outcome.Unavailable, 0},
-		"template, id that is none":          {nil, nil, `{"identifier":"alice","password":"x","identity":{"id":"../sessions"}}`, outcome.InvalidResponse, 0},
-		"template, nulls":                    {nil, nil, `{"identifier":"alice","password":"x","identity":{"id":null,"external_id":null,"state":null},"flow":null,"client":{"ip":null}}`, outcome.Match, 1},
-		"template, external id binds nobody": {unbind, nil, `{"identifier":"alice","password":"x","identity":{"external_id":"auth0|alice"}}`, outcome.Unbound, 0},
-		"verified e-mail":                    {unbind, verified, "", outcome.Match, 1},
-		"verified e-mail, case":              {func(f *fakes) { unbind(f); f.profile.Email = " Alice@example.org" }, verified, "", outcome.Match, 1},
-		"unverified e-mail":                  {func(f *fakes) { unbind(f); f.profile.EmailVerified = false }, verified, "", outcome.Unbound, 1},
-		"other e-mail":                       {func(f *fakes) { unbind(f); f.profile.Email = "bob@example.org" }, verified, "", outcome.Unbound, 1},
-		"e-mail with a Kelvin sign":          {func(f *fakes) { unbind(f); f.profile.Email = "\u212aim@example.org" }, verified, `{"identifier":"kim@example.org","password":"x"}`, outcome.Unbound, 1},
-		"closed":                             {func(f *fakes) { f.findErr = io.ErrUnexpectedEOF }, closed, "", outcome.Closed, 0},
-		"no e-mail":                          {func(f *fakes) { unbind(f); f.profile.Email = "" }, verified, "", outcome.Unbound, 1},
-		"verified e-mail of a bound one":     {func(f *fakes) { f.profile.Subject = "auth0|bob" }, verified, "", outcome.SubjectMismatch, 1},
+		"inactive":                            {func(f *fakes) { f.identity.Active = false }, nil, "", outcome.Inactive, 0},
+		"not pending":                         {func(f *fakes) { f.identity.Pending = false }, nil, "", outcome.NotPending, 0},
+		"unbound":                             {unbind, nil, "", outcome.Unbound, 0},
+		"bound to another":                    {func(f *fakes) { f.identity.Binding.Subjects = []string{"auth0|Alice"} }, nil, "", outcome.SubjectMismatch, 1},
+		"other subject":                       {func(f *fakes) { f.profile.Subject = "auth0|bob" }, nil, "", outcome.SubjectMismatch, 1},
+		"no subject":                          {func(f *fakes) { f.profile.Subject = "" }, nil, "", outcome.InvalidResponse, 1},
+		"linked account":                      {func(f *fakes) { f.identity.Binding.Subjects = []string{"google-oauth2|1", aliceSub} }, nil, "", outcome.Match, 1},
+		"mismatch":                            {func(f *fakes) { f.askErr = &upstream.LoginError{Outcome: outcome.Mismatch} }, nil, "", outcome.Mismatch, 1},
+		"unknown error":                       {func(f *fakes) { f.askErr = io.ErrUnexpectedEOF }, nil, "", outcome.InvalidResponse, 1},
+		"error without an outcome":            {func(f *fakes) { f.askErr = &upstream.LoginError{} }, nil, "", outcome.InvalidResponse, 1},
+		"error with outcome match":            {func(f *fakes) { f.askErr = &upstream.LoginError{Outcome: outcome.Match} }, nil, "", outcome.InvalidResponse, 1},
+		"look-up error with outcome match":    {func(f *fakes) { f.findErr = &kratos.Error{Outcome: outcome.Match} }, nil, "", outcome.InvalidResponse, 0},
+		"look-up fails":                       {func(f *fakes) { f.findErr = &kratos.Error{Outcome: outcome.Unavailable} }, nil, "", outcome.Unavailable, 0},
+		"look-up, unknown error":              {func(f *fakes) { f.findErr = io.ErrUnexpectedEOF }, nil, "", outcome.InvalidResponse, 0},
+		"recorded realm":                      {func(f *fakes) { f.identity.Binding.Connection = "legacy" }, nil, "", outcome.Match, 1},
+		"realm not listed":                    {func(f *fakes) { f.identity.Binding.Connection = "sms" }, nil, "", outcome.Misconfigured, 0},
+		"default directory":                   {func(f *fakes) { f.identity.Binding.Connection = "users" }, func(o *hook.Options) { o.Realms = nil }, "", outcome.Match, 1},
+		"password of 72":                      {nil, nil, `{"identifier":"alice","password":"` + strings.Repeat("x", 72) + `"}`, outcome.Match, 1},
+		"password of 73":                      {nil, nil, `{"identifier":"alice","password":"` + strings.Repeat("x", 73) + `"}`, outcome.Oversize, 0},
+		"72 letters, more bytes":              {nil, nil, `{"identifier":"alice","password":"` + strings.Repeat("ö", 37) + `"}`, outcome.Oversize, 0},
+		"identifier too long":                 {nil, nil, `{"identifier":"` + strings.Repeat("x", 1025) + `","password":"x"}`, outcome.Oversize, 0},
+		"request too long":                    {nil, nil, `{"identifier":"alice","password":"` + strings.Repeat("x", 5<<20) + `"}`, outcome.Oversize, 0},
+		"template, same identity":             {nil, nil, `{"identifier":"alice","password":"x","identity":{"id":"` + aliceID + `","state":"active"}}`, outcome.Match, 1},
+		"template, other identity":            {nil, nil, `{"identifier":"alice","password":"x","identity":{"id":"99bf8a02-aa5b-4351-ab7c-9f16e7e11a12"}}`, outcome.InvalidResponse, 0},
+		"template, activated meanwhile":       {nil, nil, `{"identifier":"alice","password":"x","identity":{"state":"inactive"}}`, outcome.Unavailable, 0},
+		"template, inactive":                  {func(f *fakes) { f.identity.Active = false }, nil, `{"identifier":"alice","password":"x","identity":{"id":"` + aliceID + `","state":"inactive"}}`, outcome.Inactive, 0},
+		"template, deactivated meanwhile":     {func(f *fakes) { f.identity.Active = false }, nil, `{"identifier":"alice","password":"x","identity":{"id":"` + aliceID + `","state":"active"}}`, outcome.Inactive, 0},
+		"template, no longer pending":         {func(f *fakes) { f.identity.Pending = false }, nil, `{"identifier":"alice","password":"x","identity":{"id":"` + aliceID + `","state":"active"}}`, outcome.NotPending, 0},
+		"template, another form":              {func(f *fakes) { f.stored = "fiona@example.org" }, nil, `{"identifier":"ﬁona@example.org","password":"x","identity":{"id":"` + aliceID + `"}}`, outcome.Match, 1},
+		"template, another form, unbound":     {func(f *fakes) { unbind(f); f.stored = stored }, verified, `{"identifier":"alice","password":"x","identity":{"id":"` + aliceID + `"}}`, outcome.Unavailable, 0},
+		"template, invalid id":                {nil, nil, `{"identifier":"alice","password":"x","identity":{"id":"../sessions"}}`, outcome.InvalidResponse, 0},
+		"template, nulls":                     {nil, nil, `{"identifier":"alice","password":"x","identity":{"id":null,"external_id":null,"state":null},"flow":null,"client":{"ip":null}}`, outcome.Match, 1},
+		"template, external id does not bind": {unbind, nil, `{"identifier":"alice","password":"x","identity":{"external_id":"auth0|alice"}}`, outcome.Unbound, 0},
+		"verified e-mail":                     {unbind, verified, "", outcome.Match, 1},
+		"verified e-mail, case":               {func(f *fakes) { unbind(f); f.profile.Email = " Alice@example.org" }, verified, "", outcome.Match, 1},
+		"unverified e-mail":                   {func(f *fakes) { unbind(f); f.profile.EmailVerified = false }, verified, "", outcome.Unbound, 1},
+		"other e-mail":                        {func(f *fakes) { unbind(f); f.profile.Email = "bob@example.org" }, verified, "", outcome.Unbound, 1},
+		"e-mail with a Kelvin sign":           {func(f *fakes) { unbind(f); f.profile.Email = "\u212aim@example.org" }, verified, `{"identifier":"kim@example.org","password":"x"}`, outcome.Unbound, 1},
+		"closed":                              {func(f *fakes) { f.findErr = io.ErrUnexpectedEOF }, closed, "", outcome.Closed, 0},
+		"no e-mail":                           {func(f *fakes) { unbind(f); f.profile.Email = "" }, verified, "", outcome.Unbound, 1},
+		"verified e-mail, bound":              {func(f *fakes) { f.profile.Subject = "auth0|bob" }, verified, "", outcome.SubjectMismatch, 1},
 		"verified phone": {func(f *fakes) {
 			unbind(f)
 			f.profile = upstream.Profile{Subject: aliceSub, Phone: "+4915112345678", PhoneVerified: true}
@@ -339,7 +341,7 @@ func TestTrustRules(t *testing.T) {
 	}
 }
 
-func TestPhonesAreAskedInE164(t *testing.T) {
+func TestPhonesAreSentInE164(t *testing.T) {
 	for typed, want := range map[string]string{
 		"+49 151 1234-5678":  "+4915112345678",
 		"+1 (555) 010.9999":  "+15550109999",

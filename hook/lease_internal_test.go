@@ -17,7 +17,8 @@ import (
 	"ferry/state"
 )
 
-// slowRecords is a Kratos that answers nothing, or only when it is too late.
+// slowRecords is a Kratos that fails at once or, unless answers is set, only when the
+// caller gives up.
 type slowRecords struct {
 	oneRecord
 
@@ -34,8 +35,8 @@ func (s slowRecords) Read(ctx context.Context, _ string) (kratos.Record, error) 
 	return kratos.Record{}, errors.New("down")
 }
 
-// TestRetriesEndWithTheLease: no try of this replica is under way when another one may
-// take the profile.
+// TestRetriesEndWithTheLease: this replica makes no more tries when another one may
+// lease the profile.
 func TestRetriesEndWithTheLease(t *testing.T) {
 	for name, answers := range map[string]bool{"refused at once": true, "no answer": false} {
 		t.Run(name, func(t *testing.T) {

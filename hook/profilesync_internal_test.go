@@ -18,7 +18,7 @@ import (
 	"ferry/state"
 )
 
-// oneRecord is an admin API with one identity, or none that answers.
+// oneRecord is an admin API with one identity, or one that fails.
 type oneRecord struct{ err error }
 
 func (r oneRecord) Read(context.Context, string) (kratos.Record, error) {
@@ -64,23 +64,23 @@ func take(t *testing.T, store *state.Memory) state.Lease {
 	return lease
 }
 
-// TestNoPlaceToWait: the profile is lost, and that is told once.
-func TestNoPlaceToWait(t *testing.T) {
-	c, store, logs := fullSyncer(t, oneRecord{errors.New("down")}, nil, func(string, string) { t.Error("told again") })
+// TestQueueFull: the profile is lost, and that is logged once.
+func TestQueueFull(t *testing.T) {
+	c, store, logs := fullSyncer(t, oneRecord{errors.New("down")}, nil, func(string, string) { t.Error("reported again") })
 	if _, result := c.sync(t.Context(), take(t, store)); result != "queue_full" {
 		t.Error(result)
 	}
 	if n := logs.FilterMessage("profile not written").Len(); n != 1 {
-		t.Errorf("told %d times", n)
+		t.Errorf("logged %d times", n)
 	}
 	if err := store.Close(); err != nil {
 		t.Error(err)
 	}
 }
 
-// TestNotesTakeNoPlace: notes for Auth0, of which there may be many, wait elsewhere than
-// profiles do.
-func TestNotesTakeNoPlace(t *testing.T) {
+// TestWriteBacksDoNotFillTheQueue: write-backs, of which there may be many, do not use
+// the queue of the profiles.
+func TestWriteBacksDoNotFillTheQueue(t *testing.T) {
 	auth0 := make(toldOf, 1)
 	c, store, _ := fullSyncer(t, oneRecord{}, auth0, nil)
 	if _, result := c.sync(t.Context(), take(t, store)); result != "written" {
@@ -93,6 +93,6 @@ func TestNotesTakeNoPlace(t *testing.T) {
 			t.Error(got)
 		}
 	default:
-		t.Error("nobody was told")
+		t.Error("no write-back")
 	}
 }

@@ -23,8 +23,8 @@ import (
 	"ferry/wire"
 )
 
-// startRecorder returns a Writer to dir that writes until the test is over. stop ends it
-// when everything is written.
+// startRecorder returns a Writer that writes to dir until the test ends. stop ends it
+// after everything is written.
 func startRecorder(tb testing.TB, dir string, key *[32]byte) (writer *recording.Writer, stop func()) {
 	tb.Helper()
 	writer, err := recording.New(recording.Options{
@@ -42,12 +42,11 @@ func startRecorder(tb testing.TB, dir string, key *[32]byte) (writer *recording.
 	return writer, stop
 }
 
-// BenchmarkRecording is what recording costs ferry itself: 10,000 pairs of logins, one
-// at a ferry that does not record and one at a ferry that does, both in this process
-// with an Auth0 that answers at once and is in it, too. So what is done after the
-// answer, sealing above all, shows wherever a core is missing. It reports the medians
-// and how much longer the second is. What it costs a person is BenchmarkRecording of
-// test/e2e: there is a Kratos around it.
+// BenchmarkRecording measures what recording costs ferry: 10,000 pairs of logins, one
+// without and one with recording. Everything runs in this process, with an Auth0 that
+// answers at once, so work after the answer, mostly sealing, shows if there are too
+// few cores. It reports both medians and their difference. BenchmarkRecording of
+// test/e2e measures the cost for a user, with a real Kratos.
 func BenchmarkRecording(b *testing.B) {
 	public, _, err := box.GenerateKey(rand.Reader)
 	if err != nil {

@@ -24,7 +24,7 @@ import (
 	"ferry/wire"
 )
 
-// recorded is a hook that records, and what it recorded.
+// recorded is a hook that records, and its recordings.
 type recorded struct {
 	*harness
 	dir     string
@@ -45,11 +45,11 @@ func startRecorded(t *testing.T, f *fakes, change ...func(*hook.Options)) *recor
 	return r
 }
 
-// lines are what was recorded, in the order of the calls; nothing more is afterwards.
-// Nobody's name, password or key may be in it.
+// lines returns the recorded lines in the order of the calls and ends the recording.
+// It fails if one contains a name, a password or a key.
 func (r *recorded) lines(t *testing.T) (lines []recording.Record) {
 	t.Helper()
-	r.close() // answers leave before their calls are recorded
+	r.close() // answers are sent before their calls are recorded
 	r.stop()
 	names, err := filepath.Glob(filepath.Join(r.dir, "*"))
 	if err != nil {
@@ -78,7 +78,7 @@ func (r *recorded) lines(t *testing.T) (lines []recording.Record) {
 	return lines
 }
 
-// one is the one line there must be.
+// one returns the only line, and fails if there is not exactly one.
 func (r *recorded) one(t *testing.T) recording.Record {
 	t.Helper()
 	lines := r.lines(t)
@@ -88,7 +88,8 @@ func (r *recorded) one(t *testing.T) recording.Record {
 	return lines[0]
 }
 
-// TestRecordedOutcomes: what may be had back of a login, for every outcome.
+// TestRecordedOutcomes: for every outcome, what the owner of the private key can
+// recover of the login.
 func TestRecordedOutcomes(t *testing.T) {
 	const nothing, name, both = "", "identifier", "identifier and password"
 	refusal := func(o outcome.Outcome, status int, reason string) func(*fakes) {
@@ -101,34 +102,34 @@ func TestRecordedOutcomes(t *testing.T) {
 		want  outcome.Outcome
 		back  string
 	}{
-		"match":                    {nil, outcome.Match, nothing},
-		"mismatch":                 {refusal(outcome.Mismatch, 403, "wrong_credentials"), outcome.Mismatch, both},
-		"mfa":                      {refusal(outcome.MFARequired, 403, "mfa"), outcome.MFARequired, name},
-		"blocked":                  {refusal(outcome.Blocked, 401, "user_blocked"), outcome.Blocked, name},
-		"denied":                   {refusal(outcome.Denied, 403, "action"), outcome.Denied, name},
-		"leaked":                   {refusal(outcome.Leaked, 401, "leaked"), outcome.Leaked, name},
-		"throttled":                {refusal(outcome.Throttled, 429, "brute_force"), outcome.Throttled, both},
-		"locked":                   {refusal(outcome.Locked, 0, ""), outcome.Locked, both},
-		"suspicious":               {refusal(outcome.Suspicious, 401, "bot_detection"), outcome.Suspicious, both},
-		"limited":                  {refusal(outcome.Limited, 429, "suspicious_ip"), outcome.Limited, both},
-		"no connection":            {refusal(outcome.Unavailable, 0, "dial"), outcome.Unavailable, both},
-		"no answer":                {refusal(outcome.Unavailable, 0, "timeout"), outcome.Unavailable, name},
-		"auth0 fails":              {refusal(outcome.Unavailable, 500, "server_fault"), outcome.Unavailable, name},
-		"whose it is not told":     {refusal(outcome.Unavailable, 500, "userinfo_refused"), outcome.Unavailable, name},
-		"ferry is refused":         {refusal(outcome.Misconfigured, 401, "client_refused"), outcome.Misconfigured, both},
-		"ferry cannot sign":        {refusal(outcome.Misconfigured, 0, "client_assertion"), outcome.Misconfigured, both},
-		"token of somebody else's": {refusal(outcome.InvalidResponse, 200, "id_token_wrong_claims"), outcome.InvalidResponse, name},
-		"unknown refusal":          {refusal(outcome.InvalidResponse, 403, "unknown_answer"), outcome.InvalidResponse, name},
-		"panic at auth0":           {func(f *fakes) { f.ask = func() { panic("boom") } }, outcome.InvalidResponse, name},
-		"panic at kratos":          {func(f *fakes) { f.find = func() { panic("boom") } }, outcome.InvalidResponse, both},
-		"another subject":          {func(f *fakes) { f.profile.Subject = "auth0|bob" }, outcome.SubjectMismatch, name},
-		"unbound":                  {func(f *fakes) { f.identity.Binding.Subjects = nil }, outcome.Unbound, both},
-		"inactive":                 {func(f *fakes) { f.identity.Active = false }, outcome.Inactive, both},
-		"closed":                   {refusal(outcome.Closed, 0, ""), outcome.Closed, both},
-		"not pending":              {func(f *fakes) { f.identity.Pending = false }, outcome.NotPending, name},
-		"kratos down":              {func(f *fakes) { f.findErr = &kratos.Error{Outcome: outcome.Unavailable, Reason: "timeout"} }, outcome.Unavailable, both},
-		"kratos refuses":           {func(f *fakes) { f.findErr = &kratos.Error{Outcome: outcome.Misconfigured} }, outcome.Misconfigured, both},
-		"realm not listed":         {func(f *fakes) { f.identity.Binding.Connection = "sms" }, outcome.Misconfigured, both},
+		"match":                   {nil, outcome.Match, nothing},
+		"mismatch":                {refusal(outcome.Mismatch, 403, "wrong_credentials"), outcome.Mismatch, both},
+		"mfa":                     {refusal(outcome.MFARequired, 403, "mfa"), outcome.MFARequired, name},
+		"blocked":                 {refusal(outcome.Blocked, 401, "user_blocked"), outcome.Blocked, name},
+		"denied":                  {refusal(outcome.Denied, 403, "action"), outcome.Denied, name},
+		"leaked":                  {refusal(outcome.Leaked, 401, "leaked"), outcome.Leaked, name},
+		"throttled":               {refusal(outcome.Throttled, 429, "brute_force"), outcome.Throttled, both},
+		"locked":                  {refusal(outcome.Locked, 0, ""), outcome.Locked, both},
+		"suspicious":              {refusal(outcome.Suspicious, 401, "bot_detection"), outcome.Suspicious, both},
+		"limited":                 {refusal(outcome.Limited, 429, "suspicious_ip"), outcome.Limited, both},
+		"no connection":           {refusal(outcome.Unavailable, 0, "dial"), outcome.Unavailable, both},
+		"no answer":               {refusal(outcome.Unavailable, 0, "timeout"), outcome.Unavailable, name},
+		"auth0 fails":             {refusal(outcome.Unavailable, 500, "server_fault"), outcome.Unavailable, name},
+		"userinfo fails":          {refusal(outcome.Unavailable, 500, "userinfo_refused"), outcome.Unavailable, name},
+		"ferry is refused":        {refusal(outcome.Misconfigured, 401, "client_refused"), outcome.Misconfigured, both},
+		"ferry cannot sign":       {refusal(outcome.Misconfigured, 0, "client_assertion"), outcome.Misconfigured, both},
+		"token with wrong claims": {refusal(outcome.InvalidResponse, 200, "id_token_wrong_claims"), outcome.InvalidResponse, name},
+		"unknown refusal":         {refusal(outcome.InvalidResponse, 403, "unknown_answer"), outcome.InvalidResponse, name},
+		"panic at auth0":          {func(f *fakes) { f.ask = func() { panic("boom") } }, outcome.InvalidResponse, name},
+		"panic at kratos":         {func(f *fakes) { f.find = func() { panic("boom") } }, outcome.InvalidResponse, both},
+		"another subject":         {func(f *fakes) { f.profile.Subject = "auth0|bob" }, outcome.SubjectMismatch, name},
+		"unbound":                 {func(f *fakes) { f.identity.Binding.Subjects = nil }, outcome.Unbound, both},
+		"inactive":                {func(f *fakes) { f.identity.Active = false }, outcome.Inactive, both},
+		"closed":                  {refusal(outcome.Closed, 0, ""), outcome.Closed, both},
+		"not pending":             {func(f *fakes) { f.identity.Pending = false }, outcome.NotPending, name},
+		"kratos down":             {func(f *fakes) { f.findErr = &kratos.Error{Outcome: outcome.Unavailable, Reason: "timeout"} }, outcome.Unavailable, both},
+		"kratos refuses":          {func(f *fakes) { f.findErr = &kratos.Error{Outcome: outcome.Misconfigured} }, outcome.Misconfigured, both},
+		"realm not listed":        {func(f *fakes) { f.identity.Binding.Connection = "sms" }, outcome.Misconfigured, both},
 	} {
 		t.Run(label, func(t *testing.T) {
 			f := alice()
@@ -156,8 +157,9 @@ func TestRecordedOutcomes(t *testing.T) {
 	}
 }
 
-// checkBody: the password is a placeholder, the identifier the hash of the log line. A
-// right password has the status of Auth0's answer beside it.
+// checkBody checks that the body has a placeholder for the password, and the hash of
+// the log for the identifier. If the password was right, the status of Auth0's answer
+// is recorded.
 func checkBody(t *testing.T, line recording.Record) {
 	t.Helper()
 	var body struct{ Identifier, Password string }
@@ -171,7 +173,8 @@ func checkBody(t *testing.T, line recording.Record) {
 	}
 }
 
-// TestRecordedUnboundAfterAuth0: the password was right, but nobody's of ours.
+// TestRecordedUnboundAfterAuth0: the password was right, but the subject is not bound
+// to the identity. Only the identifier is sealed.
 func TestRecordedUnboundAfterAuth0(t *testing.T) {
 	f := alice()
 	f.identity.Binding.Subjects, f.profile.EmailVerified = nil, false
@@ -183,8 +186,8 @@ func TestRecordedUnboundAfterAuth0(t *testing.T) {
 	}
 }
 
-// TestRecordedCallers: what the caller did wrong is recorded, and of a stranger
-// nothing but that there was one.
+// TestRecordedCallers: errors of the caller are recorded; of a call without the key,
+// only that it happened.
 func TestRecordedCallers(t *testing.T) {
 	for name, c := range map[string]struct {
 		body   string
@@ -194,7 +197,7 @@ func TestRecordedCallers(t *testing.T) {
 	}{
 		"no key":           {login(), func(r *http.Request) { r.Header.Del("Authorization") }, 401, ""},
 		"wrong media type": {login(), func(r *http.Request) { r.Header.Set("Content-Type", "text/plain") }, 415, ""},
-		"no JSON":          {"canary", func(*http.Request) {}, 400, ""},
+		"not JSON":         {"canary", func(*http.Request) {}, 400, ""},
 		"no password":      {`{"identifier":"alice","password":""}`, func(*http.Request) {}, 400, `{"identifier":"#HASH","password":""}`},
 		"a number":         {`{"identifier":5,"password":"canary"}`, func(*http.Request) {}, 400, `{"identifier":0,"password":"[password]"}`},
 	} {
@@ -213,8 +216,9 @@ func TestRecordedCallers(t *testing.T) {
 	}
 }
 
-// TestRecordedOversize: a request that is too long is not read, so nothing of it is
-// kept; of a password that is too long nothing but itself is.
+// TestRecordedOversize: a request that is too long is not read, so its body is not
+// recorded. If only the password is too long, the body and the credentials are
+// recorded.
 func TestRecordedOversize(t *testing.T) {
 	for name, c := range map[string]struct {
 		body string
@@ -232,11 +236,11 @@ func TestRecordedOversize(t *testing.T) {
 	}
 }
 
-// hashOf is the hash in the log.
+// hashOf returns the hash as in the log.
 func hashOf(text string) string { return hook.Hash(secret.New("log-hash-key"), text) }
 
-// TestRecordedAfterLogin: both hooks are recorded; the answer of this one only where
-// it says nothing of anybody.
+// TestRecordedAfterLogin: both hooks are recorded. The answer of the after-login hook
+// is recorded only if it has no personal data.
 func TestRecordedAfterLogin(t *testing.T) {
 	r := startRecorded(t, alice())
 	r.post(t, login())
@@ -264,14 +268,14 @@ func TestRecordedAfterLogin(t *testing.T) {
 	}
 }
 
-// badRecorder breaks wherever it can.
+// badRecorder panics in every method.
 type badRecorder struct{}
 
 func (badRecorder) Redact([]byte) json.RawMessage { panic("redact") }
 func (badRecorder) Record(recording.Event)        { panic("record") }
 
-// TestRecorderBreaks: that is nobody's login's fault.
-func TestRecorderBreaks(t *testing.T) {
+// TestRecorderPanics: a recorder that panics does not fail logins.
+func TestRecorderPanics(t *testing.T) {
 	h := start(t, alice(), func(o *hook.Options) { o.Recorder = badRecorder{} })
 	got := h.post(t, login())
 	if got.status != http.StatusOK || got.body != matched {
@@ -284,7 +288,7 @@ func TestRecorderBreaks(t *testing.T) {
 	h.checkSilence(t, got)
 }
 
-// slowRecorder records until it is released, and gives up in the end.
+// slowRecorder blocks until it is released, or gives up after a while.
 type slowRecorder struct {
 	release chan struct{}
 	gaveUp  chan struct{}
@@ -300,9 +304,9 @@ func (s slowRecorder) Record(recording.Event) {
 	}
 }
 
-// TestAnswerLeavesFirst: Kratos has the whole answer while the call is still being
+// TestAnswerIsSentFirst: Kratos has the whole answer while the call is still being
 // recorded.
-func TestAnswerLeavesFirst(t *testing.T) {
+func TestAnswerIsSentFirst(t *testing.T) {
 	slow := slowRecorder{make(chan struct{}), make(chan struct{})}
 	h := start(t, alice(), func(o *hook.Options) { o.Recorder = slow })
 	got := h.post(t, login())
@@ -317,8 +321,9 @@ func TestAnswerLeavesFirst(t *testing.T) {
 	}
 }
 
-// TestRecordedAfterLoginOfNobody: what is no id of Kratos' is shown nowhere.
-func TestRecordedAfterLoginOfNobody(t *testing.T) {
+// TestRecordedInvalidIdentityID: an identity id that is not a UUID is neither recorded
+// nor logged.
+func TestRecordedInvalidIdentityID(t *testing.T) {
 	r := startRecorded(t, alice())
 	r.post(t, `{"identity":{"id":"canary@example.org"},"flow":{"id":"canary"}}`, func(req *http.Request) { req.URL.Path = wire.AfterLoginPath })
 	if line := r.one(t); line.IdentityID != "" || line.Outcome != "nothing_kept" {

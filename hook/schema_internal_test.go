@@ -14,12 +14,12 @@ import (
 	"ferry/outcome"
 )
 
-// schemas is an admin API that gives a schema, or does not.
+// schemas is an admin API that returns a schema, or fails.
 type schemas struct {
 	oneRecord
 	text  string
 	err   error
-	hangs bool // until the caller gives up
+	hangs bool // blocks until the caller gives up
 	asked int
 }
 
@@ -31,13 +31,13 @@ func (s *schemas) Schema(ctx context.Context, _ string) ([]byte, error) {
 	return []byte(s.text), s.err
 }
 
-// TestSchemaThatCannotBeHad: a schema that cannot be read is done without, and logged
-// once. Where Kratos does not answer at all, it is asked again.
-func TestSchemaThatCannotBeHad(t *testing.T) {
+// TestMissingSchema: if a schema cannot be read, ferry goes on without it and logs
+// that once. If Kratos does not answer at all, ferry asks again.
+func TestMissingSchema(t *testing.T) {
 	down := &kratos.Error{Outcome: outcome.Unavailable, Reason: "unreachable"}
 	for name, c := range map[string]struct {
 		api     *schemas
-		patient time.Duration // 0: no deadline
+		patient time.Duration // 0 for no deadline
 		without bool
 	}{
 		"the public API":         {api: &schemas{err: &kratos.PublicError{}}, without: true},
@@ -51,8 +51,9 @@ func TestSchemaThatCannotBeHad(t *testing.T) {
 	}
 }
 
-// testMissingSchema asks for the schema twice, again when the api has it, and once more
-// when it is gone. without: it is done without, and not asked for again at once.
+// testMissingSchema requests the schema twice, again after the API has it, and once
+// more after it is gone. If without is set, the syncer goes on without a schema and
+// does not ask again at once.
 func testMissingSchema(t *testing.T, api *schemas, patient time.Duration, without bool) {
 	t.Helper()
 	core, logs := observer.New(zapcore.WarnLevel)
@@ -66,7 +67,7 @@ func testMissingSchema(t *testing.T, api *schemas, patient time.Duration, withou
 		expectSchema(t, c, patient, false, without)
 	}
 	if logs.Len() != 2-gone || api.asked != gone {
-		t.Errorf("told %d times, asked %d times", logs.Len(), api.asked)
+		t.Errorf("logged %d times, asked %d times", logs.Len(), api.asked)
 	}
 	now = now.Add(schemaRetry)
 	*api = schemas{text: `{}`}
@@ -76,7 +77,7 @@ func testMissingSchema(t *testing.T, api *schemas, patient time.Duration, withou
 	expectSchema(t, c, patient, without, without)
 }
 
-// expectSchema reads it, and leaves time for what needs none.
+// expectSchema requests the schema; the request must not use up its deadline.
 func expectSchema(t *testing.T, c *profileSyncer, patient time.Duration, there, fine bool) {
 	t.Helper()
 	ctx := t.Context()

@@ -12,15 +12,15 @@ import (
 	"ferry/outcome"
 )
 
-// failingMapper is a program of the operator's that fails for everybody.
+// failingMapper is a mapper that fails for every profile.
 type failingMapper struct{}
 
 func (failingMapper) Map(mapping.Profile) (mapping.Identity, error) {
 	return mapping.Identity{Traits: map[string]any{"given_name": "Canary"}}, errors.New("the mapper fails")
 }
 
-// TestWithoutTraits: where no traits can be had of a profile, the rest of it is written,
-// and the migration counts. No trait is touched.
+// TestWithoutTraits: if a profile cannot be mapped to traits, the rest of it is
+// written, and the user counts as migrated. No trait is changed.
 func TestWithoutTraits(t *testing.T) {
 	const traitsLeft, nothing = `"msg":"traits not written: only metadata and verified addresses are"`, `"msg":"profile not written"`
 	failing := func(o *hook.Options) {
@@ -34,14 +34,14 @@ func TestWithoutTraits(t *testing.T) {
 		logged, reason string
 		verified       bool
 	}{
-		"the mapper fails":             {func(*fakes) {}, failing, traitsLeft, "the mapper fails", true},
-		"the identity's traits misfit": {misfit, func(*hook.Options) {}, traitsLeft, "given_name", true},
-		"an address that is not Auth0's": {func(f *fakes) {
+		"the mapper fails":               {func(*fakes) {}, failing, traitsLeft, "the mapper fails", true},
+		"invalid traits in the identity": {misfit, func(*hook.Options) {}, traitsLeft, "given_name", true},
+		"an address Auth0 did not verify": {func(f *fakes) {
 			f.profile.Claims = strings.Replace(f.profile.Claims, `"email_verified":true`, `"email_verified":false`, 1)
 		}, failing, traitsLeft, "the mapper fails", false},
-		"another's address":   {func(f *fakes) { f.records.record.Addresses[0].Value = "bob@example.org" }, failing, traitsLeft, "the mapper fails", false},
+		"another address":     {func(f *fakes) { f.records.record.Addresses[0].Value = "bob@example.org" }, failing, traitsLeft, "the mapper fails", false},
 		"Kratos refuses them": {func(f *fakes) { misfit(f); f.records.errs = []error{refused} }, func(*hook.Options) {}, nothing, "kratos_refused; the traits do not fit", true},
-		"claims no JSON":      {func(f *fakes) { f.profile.Claims = "x" }, func(*hook.Options) {}, nothing, "the profile cannot be mapped", false},
+		"invalid claims":      {func(f *fakes) { f.profile.Claims = "x" }, func(*hook.Options) {}, nothing, "the profile cannot be mapped", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := withProfile()
@@ -65,7 +65,7 @@ func TestWithoutTraits(t *testing.T) {
 	}
 }
 
-// paths are what the patches write, which must be neither a trait nor a credential.
+// paths returns the paths that the patches write. None may be a trait or a credential.
 func (r *fakeRecords) paths(t *testing.T) map[string]bool {
 	t.Helper()
 	paths := map[string]bool{}
