@@ -6,7 +6,7 @@ import (
 	"ferry/identifier"
 )
 
-// What the next Kratos takes for one identifier has one form.
+// TestFold: identifiers that Kratos treats as equal have the same folded form.
 func TestFold(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
@@ -43,7 +43,7 @@ func TestFold(t *testing.T) {
 	}
 }
 
-// FuzzFold: a form stays as it is.
+// FuzzFold: folding twice is the same as folding once.
 func FuzzFold(f *testing.F) {
 	f.Add("kim@example.org")
 	f.Add("+49 151 99990001")
@@ -59,7 +59,7 @@ func FuzzFold(f *testing.F) {
 func TestNormalize(t *testing.T) {
 	for typed, want := range map[string]string{
 		" Kim@Example.ORG\t":   "kim@example.org",
-		"\u212aim@example.org": "kim@example.org", // the Kelvin sign, as Kratos finds it
+		"\u212aim@example.org": "kim@example.org", // the Kelvin sign, as Kratos normalizes it
 		" Jörg Straße x":       "jörg straße x",
 		"+49 151 9999 0001":    "+49 151 9999 0001",
 	} {

@@ -19,7 +19,7 @@ func TestEveryOutcomeHasItsOwnName(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoOutcomeIsGarbled(t *testing.T) {
+func TestUnknownOutcomeIsGarbled(t *testing.T) {
 	for _, o := range []outcome.Outcome{0, outcome.InvalidResponse + 1, 255} {
 		if o.String() != "garbled" {
 			t.Errorf("outcome %d is called %s", o, o)

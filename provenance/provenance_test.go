@@ -7,7 +7,8 @@ import (
 	"ferry/provenance"
 )
 
-// TestNotes: notes of the import and of the after-login hook, in any form.
+// TestNotes: the notes of the import and of the after-login hook are read in every
+// form.
 func TestNotes(t *testing.T) {
 	t.Parallel()
 	crossed := time.Date(2026, 5, 6, 7, 8, 9, 0, time.UTC)

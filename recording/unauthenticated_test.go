@@ -13,7 +13,8 @@ import (
 	"ferry/recording"
 )
 
-// unauthenticated is a call without the key, with as much in its headers as is kept.
+// unauthenticated is a call without the key whose headers are as long as recording
+// keeps.
 func unauthenticated() recording.Event {
 	return recording.Event{
 		Time: time.Now(), Route: "password-migration", Status: http.StatusUnauthorized, Outcome: recording.OutcomeCaller,
@@ -25,8 +26,8 @@ func unauthenticated() recording.Event {
 	}
 }
 
-// TestFloodOfUnauthenticated: calls without the key take a small part of the room, neither
-// at once nor in the course of time do they push logins out.
+// TestFloodOfUnauthenticated: calls without the key take a small part of the room.
+// They do not displace logins, neither at once nor over time.
 func TestFloodOfUnauthenticated(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -42,7 +43,7 @@ func TestFloodOfUnauthenticated(t *testing.T) {
 				w.Record(unauthenticated())
 				calls++
 			}
-			w.Record(failed()) // the flood fills no queue either
+			w.Record(failed()) // the flood does not fill the queue either
 			calls++
 			<-time.After(time.Hour)
 		}
@@ -61,7 +62,8 @@ func TestFloodOfUnauthenticated(t *testing.T) {
 	})
 }
 
-// TestUnauthenticatedRecord: it is not longer than is reckoned with.
+// TestUnauthenticatedRecord: the line of such a call is not longer than the limits
+// assume.
 func TestUnauthenticatedRecord(t *testing.T) {
 	t.Parallel()
 	opts := options(t, t.TempDir())

@@ -9,8 +9,8 @@ import (
 	"ferry/test/redistest"
 )
 
-// TestCheck: a Redis that allows what the documentation names passes, one that lacks any
-// command of it does not, and nothing of the check stays behind.
+// TestCheck: a Redis that allows the documented commands passes. One that lacks any of
+// them fails. The check leaves no keys behind.
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	if refusal, err := check(t, redistest.Run(t, redistest.Options{User: "ferry", Password: "canary", Rules: rules})); refusal != "" || err != nil {
@@ -21,14 +21,14 @@ func TestCheck(t *testing.T) {
 		t.Errorf("without a user: %s, %v", refusal, err)
 	}
 	for name := range dump(t, open) {
-		if !strings.Contains(name, ":claim:") { // that is gone within a second
+		if !strings.Contains(name, ":claim:") { // claims expire within a second
 			t.Errorf("it leaves %s", name)
 		}
 	}
 	for _, rule := range strings.Fields(rules) {
 		command, ok := strings.CutPrefix(rule, "+")
 		if !ok || strings.HasPrefix(command, "eval") {
-			continue // EVAL and EVALSHA stand in for each other
+			continue // EVAL and EVALSHA replace each other
 		}
 		server := redistest.Run(t, redistest.Options{User: "ferry", Password: "canary", Rules: rules + " -" + command})
 		if refusal, err := check(t, server); err == nil || refusal != "NOPERM" && refusal != "ERR" || strings.Contains(err.Error(), "canary") {

@@ -9,7 +9,8 @@ import (
 	"ferry/test/redistest"
 )
 
-// TestTakeNothingIsOneGet: it is what nearly every login does.
+// TestTakeNothingIsOneGet: a lease without a profile, as in nearly every login, costs
+// one GET.
 func TestTakeNothingIsOneGet(t *testing.T) {
 	t.Parallel()
 	server := redistest.Run(t, redistest.Options{})
@@ -23,7 +24,8 @@ func TestTakeNothingIsOneGet(t *testing.T) {
 	}
 }
 
-// TestLeaseRunsOutInRedis, hurried: a lease is a key that ends by itself.
+// TestLeaseRunsOutInRedis: a lease is a key that expires. The test shortens its time
+// to live.
 func TestLeaseRunsOutInRedis(t *testing.T) {
 	t.Parallel()
 	server := redistest.Run(t, redistest.Options{})
@@ -41,9 +43,9 @@ func TestLeaseRunsOutInRedis(t *testing.T) {
 		second = lease
 		return ok && err == nil
 	})
-	must(t, lost.Release(t.Context())) // no longer its own
+	must(t, lost.Release(t.Context())) // the lease is held by another
 	mustLease(t, s, identity, "", false)
-	must(t, lost.Done(t.Context())) // it was written after all
+	must(t, lost.Done(t.Context())) // the late holder did write the profile
 	must(t, second.Release(t.Context()))
 	mustLease(t, s, identity, "", false)
 }

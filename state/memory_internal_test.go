@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// TestMemoryDropsWhatHasExpired: answers and claims take no memory after their time.
-func TestMemoryDropsWhatHasExpired(t *testing.T) {
+// TestMemoryDropsExpired: expired outcomes and claims take no memory.
+func TestMemoryDropsExpired(t *testing.T) {
 	now := time.Now()
 	m := NewMemory(Options{Now: func() time.Time { return now }})
 	for i := range 100 {

@@ -18,11 +18,11 @@ import (
 	"ferry/test/redistest"
 )
 
-// rules is the line that the documentation of state.Redis gives.
+// rules is the ACL line from the documentation of state.Redis.
 const rules = "~ferry:* +get +set +del +getrange +pttl +pexpire +time +eval +evalsha " +
 	"+hset +hget +hdel +zadd +zscore +zrem +zrangebyscore +ping"
 
-// everything calls each method that asks Redis.
+// everything returns a call of each method that uses Redis.
 func everything(t *testing.T, s *state.Redis) map[string]func() error {
 	t.Helper()
 	ctx, key := t.Context(), [32]byte{9}
@@ -58,7 +58,7 @@ func TestTwoReplicas(t *testing.T) {
 	}
 }
 
-// TestEachIsToldOnce by one of three replicas, in more than one batch.
+// TestEachIsToldOnce: of three replicas, exactly one reports each expired profile, also in more than one batch.
 func TestEachIsToldOnce(t *testing.T) {
 	t.Parallel()
 	server := redistest.Run(t, redistest.Options{})
@@ -83,8 +83,8 @@ func TestEachIsToldOnce(t *testing.T) {
 	}
 }
 
-// TestExpiresInRedis: whoever runs, the profile itself is gone in time; what a
-// replica needs to tell of it has an end too.
+// TestExpiresInRedis: a profile expires in Redis without any replica running, and so
+// does the data with which a replica reports it.
 func TestExpiresInRedis(t *testing.T) {
 	t.Parallel()
 	server := redistest.Run(t, redistest.Options{})
@@ -170,8 +170,8 @@ func TestURLs(t *testing.T) {
 	}
 }
 
-// TestRedisDown: stopped, every method fails fast; started again, all is well again
-// without anybody doing anything.
+// TestRedisDown: while Redis is stopped, every method fails fast. After it starts
+// again, every method works without a restart of ferry.
 func TestRedisDown(t *testing.T) {
 	t.Parallel()
 	server := redistest.Run(t, redistest.Options{})
@@ -208,7 +208,8 @@ func TestRedisDown(t *testing.T) {
 	}
 }
 
-// TestRedisFrozen: it takes connections and never answers. Few logins wait.
+// TestRedisFrozen: Redis accepts connections and never answers. Only a few logins wait
+// for it.
 func TestRedisFrozen(t *testing.T) {
 	t.Parallel()
 	server := redistest.Run(t, redistest.Options{})
@@ -233,7 +234,7 @@ func TestRedisFrozen(t *testing.T) {
 	mustLease(t, s, identity, "", true)
 }
 
-// TestCallerGone: that a caller leaves says nothing about Redis.
+// TestCallerGone: a caller that disconnects does not count as a failure of Redis.
 func TestCallerGone(t *testing.T) {
 	t.Parallel()
 	s := open(t, redistest.Run(t, redistest.Options{}), theKey, state.Options{})
@@ -257,7 +258,7 @@ func fast(t *testing.T, call func() error) error {
 	return err
 }
 
-// TestNothingReadable in Redis, and nothing in clear by another name.
+// TestNothingReadable: neither keys nor values in Redis contain plain text.
 func TestNothingReadable(t *testing.T) {
 	t.Parallel()
 	server := redistest.Run(t, redistest.Options{})
@@ -284,7 +285,8 @@ func TestNothingReadable(t *testing.T) {
 	}
 }
 
-// TestTampered: whoever can write to Redis can take away, and no more.
+// TestTampered: write access to Redis suffices to remove profiles, but not to change
+// or add them.
 func TestTampered(t *testing.T) {
 	t.Parallel()
 	server := redistest.Run(t, redistest.Options{})
@@ -340,7 +342,8 @@ func TestTamperedAnswer(t *testing.T) {
 	}
 }
 
-// TestTamperedWho: what cannot be told is a fault, and tells of the others all the same.
+// TestTamperedWho: an entry that cannot be decrypted is an error, and the other
+// expired profiles are reported nevertheless.
 func TestTamperedWho(t *testing.T) {
 	t.Parallel()
 	server := redistest.Run(t, redistest.Options{})
@@ -365,7 +368,8 @@ func TestTamperedWho(t *testing.T) {
 	}
 }
 
-// TestEvicted: what is done stays done in a Redis that is full and drops what it likes.
+// TestEvicted: a finished profile stays finished in a Redis that is full and evicts
+// keys.
 func TestEvicted(t *testing.T) {
 	t.Parallel()
 	server := redistest.Run(t, redistest.Options{})
@@ -383,7 +387,8 @@ func TestEvicted(t *testing.T) {
 	mustLease(t, s, identity, "", true)
 }
 
-// TestAnotherKey shares nothing, and disturbs nothing.
+// TestAnotherKey: stores with different keys share nothing and do not disturb each
+// other.
 func TestAnotherKey(t *testing.T) {
 	t.Parallel()
 	server := redistest.Run(t, redistest.Options{})
@@ -427,7 +432,7 @@ func flip(text string, at int) string {
 	return string(b)
 }
 
-// dump is everything in Redis by name.
+// dump returns the contents of Redis by key.
 func dump(t *testing.T, server *redistest.Server) map[string][]string {
 	t.Helper()
 	raw, ctx := client(t, server), t.Context()
@@ -449,8 +454,8 @@ func dump(t *testing.T, server *redistest.Server) map[string][]string {
 	return all
 }
 
-// TestReplicaRemembersWhileRedisIsDown: a delivery repeated to the same replica needs no
-// Redis, and one repeated to another replica finds the answer in Redis.
+// TestReplicaRemembersWhileRedisIsDown: a re-delivery to the same replica does not
+// need Redis. A re-delivery to another replica finds the outcome in Redis.
 func TestReplicaRemembersWhileRedisIsDown(t *testing.T) {
 	t.Parallel()
 	server := redistest.Run(t, redistest.Options{})

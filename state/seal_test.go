@@ -18,7 +18,7 @@ func testKeys(tb testing.TB) *keys {
 	return k
 }
 
-func TestSealedOpensInItsPlaceAndTime(t *testing.T) {
+func TestSealIsBoundToPlaceAndTime(t *testing.T) {
 	t.Parallel()
 	k, at := testKeys(t), time.Unix(1_700_000_000, 0)
 	gen := newGen()
@@ -72,7 +72,7 @@ func TestBreaker(t *testing.T) {
 	}
 }
 
-// FuzzOpen: nothing opens that seal did not make, and nothing breaks.
+// FuzzOpen: only the output of seal can be opened, and no input causes a panic.
 func FuzzOpen(f *testing.F) {
 	k, at := testKeys(f), time.Unix(1_700_000_000, 0)
 	value := k.seal("kept", "here", newGen(), at.Add(time.Minute), packHandoff(&Handoff{IdentityID: "id"}))
@@ -89,7 +89,7 @@ func FuzzOpen(f *testing.F) {
 	})
 }
 
-// FuzzUnpackKept: what unpacks is what pack writes, to the byte.
+// FuzzUnpackKept: whatever unpacks, pack writes back byte for byte.
 func FuzzUnpackKept(f *testing.F) {
 	f.Add(packHandoff(&Handoff{IdentityID: "id", FlowID: "flow", Subject: "auth0|a", Connection: "people", Claims: []byte(`{}`), MatchedAt: time.Unix(1, 2)}))
 	f.Add(packHandoff(&Handoff{}))

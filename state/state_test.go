@@ -25,7 +25,7 @@ const (
 	theKey   = "a key of the settings, long enough for it"
 )
 
-// store is what Memory and Redis both are.
+// store is what Memory and Redis have in common.
 type store interface {
 	Put(ctx context.Context, k state.Handoff) error
 	Lease(ctx context.Context, identityID, flowID string) (state.Lease, bool, error)
@@ -38,14 +38,14 @@ type store interface {
 	Close() error
 }
 
-// clock is moved by hand.
+// clock is a clock that tests advance.
 type clock struct{ ahead atomic.Int64 }
 
 func (c *clock) Now() time.Time          { return time.Now().Add(time.Duration(c.ahead.Load())) }
 func (c *clock) Advance(d time.Duration) { c.ahead.Add(int64(d)) }
 
-// kinds are the stores that every behaviour is tried with; each gets a Redis of its
-// own key, that is, an empty one.
+// kinds returns the stores that every behavior is tested with. Each Redis store has a
+// key of its own and is therefore empty.
 func kinds(t *testing.T) map[string]func(*testing.T, state.Options) store {
 	t.Helper()
 	server := redistest.Run(t, redistest.Options{})
@@ -58,7 +58,7 @@ func kinds(t *testing.T) map[string]func(*testing.T, state.Options) store {
 	}
 }
 
-// open makes a Redis store with a timeout that a busy machine does not reach.
+// open returns a Redis store whose timeout is long enough for a busy machine.
 func open(tb testing.TB, server *redistest.Server, key string, opts state.Options) *state.Redis {
 	tb.Helper()
 	if opts.Timeout == 0 {
@@ -122,7 +122,7 @@ type behaviour struct {
 	run  func(t on)
 }
 
-// on is what a behaviour is tried on.
+// on is what a behavior is tested with.
 type on struct {
 	*testing.T
 	store store
@@ -218,7 +218,7 @@ func leaseBehaviours() []behaviour {
 			first := mustLease(t.T, t.store, identity, "", true)
 			must(t.T, first.Release(t.Context()))
 			mustLease(t.T, t.store, identity, "", true)
-			must(t.T, first.Release(t.Context())) // no longer its own
+			must(t.T, first.Release(t.Context())) // the lease is held by another
 			mustLease(t.T, t.store, identity, "", false)
 		}},
 		{"kept again while on lease", func(t on) {
@@ -340,7 +340,7 @@ func claim(t *testing.T, s store, key [32]byte, ttl time.Duration, want bool) {
 	}
 }
 
-// told collects what Run says.
+// told collects the profiles that Run reports.
 type told struct {
 	mu   sync.Mutex
 	list []string
@@ -358,7 +358,7 @@ func (l *told) List() []string {
 	return slices.Sorted(slices.Values(l.list))
 }
 
-// run has the stores' Run run until the returned function is called.
+// run starts Run of each store, until the returned function is called.
 func run(t *testing.T, stores ...store) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -371,10 +371,11 @@ func run(t *testing.T, stores ...store) (stop func()) {
 	return stop
 }
 
-// TestNobodyCame: in real time, because Redis has a clock of its own. One is taken
-// and done, one is replaced, one released, one on lease when its time is over; all
-// but the first and the last are told, once. A last one ends the wait.
-func TestNobodyCame(t *testing.T) {
+// TestExpiredProfiles runs in real time, because Redis has a clock of its own. One
+// profile is leased and done, one replaced, one released, and one still leased when it
+// expires. All but the first and the last are reported, once. Another profile ends the
+// wait.
+func TestExpiredProfiles(t *testing.T) {
 	t.Parallel()
 	for kind, newStore := range kinds(t) {
 		t.Run(kind, func(t *testing.T) {
@@ -389,7 +390,7 @@ func TestNobodyCame(t *testing.T) {
 			lease := mustLease(t, s, "leased", "", true)
 			run(t, s)
 			await(t, "the expired ones", func() bool { return len(l.List()) >= 3 })
-			must(t, lease.Done(t.Context())) // late, and in time
+			must(t, lease.Done(t.Context())) // late for the lease, in time for the profile
 			put(t, s, state.Handoff{IdentityID: "zz-last", Subject: "auth0|last"})
 			await(t, "the last one", func() bool { return slices.Contains(l.List(), "zz-last auth0|last") })
 			want := "left auth0|left, released auth0|released, replaced auth0|replaced, zz-last auth0|last"
@@ -400,8 +401,8 @@ func TestNobodyCame(t *testing.T) {
 	}
 }
 
-// TestLeaseRunsOut: a holder that says nothing loses it. Memory only; for Redis, whose
-// clock cannot be moved, see TestLeaseRunsOutInRedis.
+// TestLeaseRunsOut: a holder that does not finish loses its lease. Memory only: the
+// clock of Redis cannot be moved, see TestLeaseRunsOutInRedis.
 func TestLeaseRunsOut(t *testing.T) {
 	t.Parallel()
 	var l told
@@ -413,7 +414,7 @@ func TestLeaseRunsOut(t *testing.T) {
 	second := mustLease(t, m, identity, "", true)
 	must(t, lost.Release(t.Context()))
 	mustLease(t, m, identity, "", false)
-	must(t, lost.Done(t.Context())) // it was written after all
+	must(t, lost.Done(t.Context())) // the late holder did write the profile
 	c.Advance(time.Hour)
 	run(t, m)()
 	must(t, second.Done(t.Context()))
@@ -422,7 +423,7 @@ func TestLeaseRunsOut(t *testing.T) {
 	}
 }
 
-// TestEndsWithTheProcess: what memory keeps is named before it is gone, once.
+// TestEndsWithTheProcess: Close reports the profiles in memory, once.
 func TestEndsWithTheProcess(t *testing.T) {
 	t.Parallel()
 	var l told
@@ -474,7 +475,8 @@ func benchTake(b *testing.B, s store) {
 	}
 }
 
-// TestTakeNothingCostsNothing: it is what nearly every login does.
+// TestTakeNothingCostsNothing: a lease without a profile, as in nearly every login,
+// does not allocate.
 func TestTakeNothingCostsNothing(t *testing.T) {
 	m := state.NewMemory(state.Options{})
 	put(t, m, state.Handoff{IdentityID: "somebody"})

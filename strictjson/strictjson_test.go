@@ -101,7 +101,7 @@ func TestKeysMatchExactly(t *testing.T) {
 	}
 }
 
-func TestErrorsHoldNothingOfTheText(t *testing.T) {
+func TestErrorsDoNotQuote(t *testing.T) {
 	const canary = "canary-5b1d"
 	for _, text := range []string{
 		`{"token":["` + canary + `"]}`, `{"` + canary + `":1,"` + canary + `":2}`, `{"token":"` + canary, `{"token":"a"} ` + canary,
@@ -113,7 +113,7 @@ func TestErrorsHoldNothingOfTheText(t *testing.T) {
 	}
 }
 
-// FuzzUnmarshal: whatever is accepted, the standard library reads as the same.
+// FuzzUnmarshal: the standard library reads accepted text as the same value.
 func FuzzUnmarshal(f *testing.F) {
 	for _, seed := range []string{
 		`{"token":"a","inner":{"sub":"s"}}`, `{"token":"a","Token":"b"}`, `{"free":{"A":1,"a":2}}`, `[]`, `{}`, `null`, `{"token":"\u0000"}`,

@@ -14,8 +14,8 @@ import (
 	"ferry/strictjson"
 )
 
-// compare holds Value against Unmarshal, which must accept and refuse the same, and
-// against the standard library, which must read the same value.
+// compare checks that Value accepts and refuses the same text as Unmarshal, and reads
+// the same value as the standard library.
 func compare(t rapid.TB, data []byte, opaque ...string) {
 	t.Helper()
 	before := string(data)
@@ -66,9 +66,8 @@ func TestValue(t *testing.T) {
 	}
 }
 
-// TestValueKeepsNothing: what was read stays as it is, whatever is read next, and
-// whatever becomes of the text.
-func TestValueKeepsNothing(t *testing.T) {
+// TestValueDoesNotAlias: later reads and changes of the input do not change a value.
+func TestValueDoesNotAlias(t *testing.T) {
 	text := []byte(`{"name":"first","list":["first",1],"fr\u00e9e":{"first":"first"}}`)
 	first, err := strictjson.Value(text)
 	if err != nil {
@@ -76,7 +75,7 @@ func TestValueKeepsNothing(t *testing.T) {
 	}
 	copy(text, strings.Repeat("x", len(text)))
 	for _, broken := range seeds() {
-		_, _ = strictjson.Value([]byte(broken)) // compared elsewhere
+		_, _ = strictjson.Value([]byte(broken)) // other tests check the error
 	}
 	want := map[string]any{"name": "first", "list": []any{"first", json.Number("1")}, "frée": map[string]any{"first": "first"}}
 	if !reflect.DeepEqual(first, want) {
@@ -100,7 +99,7 @@ func TestValueConcurrently(t *testing.T) {
 	all.Wait()
 }
 
-// TestValueProperties compares texts of JSON's own parts, put together well and badly.
+// TestValueProperties compares generated text, both valid and invalid.
 func TestValueProperties(t *testing.T) {
 	keys := rapid.SampledFrom([]string{`"a"`, `"A"`, `"b"`, `"\u0061"`, `"\u0041"`, `"k"`, `"` + "\u212a" + `"`, `"free"`, `"x"`, `"i"`, `"` + "\u0130" + `"`, `"é"`, `"É"`})
 	scalars := rapid.SampledFrom([]string{`1`, `-2.50e+3`, `"t"`, `"\"\\"`, `"é\ud83d\ude00"`, `true`, `false`, `null`, `""`})

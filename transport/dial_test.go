@@ -17,7 +17,7 @@ import (
 	"ferry/transport"
 )
 
-// join copies both ways until one side ends.
+// join copies both ways until one side closes.
 func join(a, b net.Conn) {
 	var both sync.WaitGroup
 	for _, c := range [][2]net.Conn{{a, b}, {b, a}} {
@@ -30,7 +30,7 @@ func join(a, b net.Conn) {
 	both.Wait()
 }
 
-// httpProxy tunnels for those who know its password.
+// httpProxy is a proxy that tunnels for clients with its password.
 func httpProxy(t *testing.T) *url.URL {
 	t.Helper()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -60,7 +60,7 @@ func httpProxy(t *testing.T) *url.URL {
 	return at
 }
 
-// socksProxy speaks as much of SOCKS5 (RFC 1928) as it takes to reach an IPv4 address.
+// socksProxy implements the part of SOCKS5 (RFC 1928) that reaches an IPv4 address.
 func socksProxy(t *testing.T) *url.URL {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -127,7 +127,7 @@ func TestProxies(t *testing.T) {
 	}
 }
 
-// TestProxyThatRefuses: nothing was sent.
+// TestProxyThatRefuses: the error says that nothing was sent.
 func TestProxyThatRefuses(t *testing.T) {
 	t.Parallel()
 	via := *httpProxy(t)

@@ -22,7 +22,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// post sends one request and reads the answer whole.
+// post sends one request and reads the whole answer.
 func post(ctx context.Context, via http.RoundTripper, url, body string) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
@@ -37,12 +37,12 @@ func post(ctx context.Context, via http.RoundTripper, url, body string) (string,
 	return string(text), err
 }
 
-// echo answers with what it was sent.
+// echo answers with the body of the request.
 func echo(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) }
 
-// TestAnswersBelongToTheirQuestions: whatever is sent twice, no request gets the answer
-// to another, and none is sent again.
-func TestAnswersBelongToTheirQuestions(t *testing.T) {
+// TestAnswersBelongToTheirRequests: if answers are sent twice, no request gets the
+// answer to another, and no request is sent again.
+func TestAnswersBelongToTheirRequests(t *testing.T) {
 	t.Parallel()
 	const requests = 10_000
 	var received, number atomic.Int64
@@ -74,13 +74,14 @@ func TestAnswersBelongToTheirQuestions(t *testing.T) {
 		})
 	}
 	all.Wait()
-	// An answer that comes again too late finds its connection closed, and nobody there.
+	// A repeated answer that comes too late finds its connection closed.
 	if received.Load() != requests || lost.Load() != requests/5 || surplus.Load() < requests/5 || answered.Load()+surplus.Load() != requests*4/5 {
 		t.Errorf("received %d, answered %d, surplus %d, lost %d", received.Load(), answered.Load(), surplus.Load(), lost.Load())
 	}
 }
 
-// TestAnswerBeforeTheRequest: what was there before the question is no answer to it.
+// TestAnswerBeforeTheRequest: bytes that arrive before the request are not taken for
+// its answer.
 func TestAnswerBeforeTheRequest(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -113,7 +114,7 @@ func TestAnswerBeforeTheRequest(t *testing.T) {
 	<-ended
 }
 
-// TestNothingOutlivesItsContext: neither a header nor a body without an end.
+// TestNothingOutlivesItsContext: an endless header or body ends with the context.
 func TestNothingOutlivesItsContext(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]faultyhttp.Fault{
@@ -131,7 +132,8 @@ func TestNothingOutlivesItsContext(t *testing.T) {
 	}
 }
 
-// TestInformationalAnswersAreFew: a final answer may follow some, and has to.
+// TestInformationalAnswersAreFew: a limited number of informational answers may come
+// before the final one.
 func TestInformationalAnswersAreFew(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -158,7 +160,8 @@ func TestInformationalAnswersAreFew(t *testing.T) {
 	}
 }
 
-// TestOneRequestForEachConnection counts them where the server would keep them.
+// TestOneRequestForEachConnection counts the connections to a server that would keep
+// them open.
 func TestOneRequestForEachConnection(t *testing.T) {
 	t.Parallel()
 	var opened atomic.Int64
@@ -181,7 +184,8 @@ func TestOneRequestForEachConnection(t *testing.T) {
 	}
 }
 
-// TestMaxRequests: no more are under way than allowed, and whoever waits may leave.
+// TestMaxRequests: no more requests than allowed are in flight, and a waiting caller
+// can give up.
 func TestMaxRequests(t *testing.T) {
 	t.Parallel()
 	var now, most atomic.Int64
@@ -223,7 +227,7 @@ func TestMaxRequests(t *testing.T) {
 	_ = resp.Body.Close()
 }
 
-// TestHeadersThatCannotBeSent: a line break in a token must not make a second header.
+// TestHeadersThatCannotBeSent: a line break in a token cannot add a header.
 func TestHeadersThatCannotBeSent(t *testing.T) {
 	t.Parallel()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:1", http.NoBody)

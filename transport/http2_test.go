@@ -22,7 +22,7 @@ import (
 	"ferry/transport"
 )
 
-// authority returns a certificate for 127.0.0.1 and what trusts it.
+// authority returns a certificate for 127.0.0.1 and a config that trusts it.
 func authority(t *testing.T) (tls.Certificate, *tls.Config) {
 	t.Helper()
 	srv := httptest.NewTLSServer(http.NotFoundHandler())
@@ -32,18 +32,18 @@ func authority(t *testing.T) (tls.Certificate, *tls.Config) {
 	return srv.TLS.Certificates[0], &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 }
 
-// stream is one request that a rawServer received whole.
+// stream is a complete request that a rawServer received.
 type stream struct {
 	*http2.Framer
 
 	id     uint32
-	nth    int64 // of all connections, from 1
+	nth    int64 // counted over all connections, from 1
 	asked  string
 	header *bytes.Buffer
 	hpack  *hpack.Encoder
 }
 
-// answer sends an answer on a stream, be it one that was asked on or not.
+// answer sends an answer on a stream, whether or not a request came on it.
 func (s stream) answer(id uint32, status, body string) {
 	s.header.Reset()
 	_ = s.hpack.WriteField(hpack.HeaderField{Name: ":status", Value: status})
@@ -51,16 +51,16 @@ func (s stream) answer(id uint32, status, body string) {
 	_ = s.WriteData(id, true, []byte(body))
 }
 
-// rawServer speaks HTTP/2 frame by frame, and counts what it received.
+// rawServer speaks HTTP/2 frame by frame and counts what it receives.
 type rawServer struct {
 	url         string
 	trust       *tls.Config
 	connections atomic.Int64
-	headers     atomic.Int64 // requests, begun
-	requests    atomic.Int64 // requests, whole
+	headers     atomic.Int64 // requests begun
+	requests    atomic.Int64 // complete requests
 }
 
-// runRaw starts one that does to each request what the script says.
+// runRaw starts a rawServer that calls script for each request.
 func runRaw(t *testing.T, script func(stream)) *rawServer {
 	t.Helper()
 	certificate, trust := authority(t)
@@ -136,8 +136,8 @@ func (s *rawServer) transport(t *testing.T) *transport.Transport {
 	return wire
 }
 
-// TestNoRequestIsSentTwice: whatever an HTTP/2 server says of a request, even that it
-// did nothing with it, the server received it once.
+// TestNoRequestIsSentTwice: whatever an HTTP/2 server reports about a request, even
+// that it did not process it, the request is sent once.
 func TestNoRequestIsSentTwice(t *testing.T) {
 	t.Parallel()
 	reset := func(code http2.ErrCode) func(stream) {
@@ -178,8 +178,8 @@ func TestNoRequestIsSentTwice(t *testing.T) {
 	}
 }
 
-// TestConnectionAfterGoAway: what GOAWAY lets through is answered, and the next request
-// goes out on another connection.
+// TestConnectionAfterGoAway: requests that GOAWAY lets through are answered, and the
+// next request uses another connection.
 func TestConnectionAfterGoAway(t *testing.T) {
 	t.Parallel()
 	srv := runRaw(t, func(s stream) {
@@ -197,13 +197,13 @@ func TestConnectionAfterGoAway(t *testing.T) {
 	}
 }
 
-// TestAnswersSentTwiceOverHTTP2: an answer that comes again is no answer to the next
-// request.
+// TestAnswersSentTwiceOverHTTP2: a repeated answer is not taken for the answer to the
+// next request.
 func TestAnswersSentTwiceOverHTTP2(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		requests int
-		again    uint32 // the stream, counted from that of the question
+		again    uint32 // the stream of the repeated answer, relative to that of the request
 	}{"on its stream": {10_000, 0}, "on a stream that is not open": {500, 20_000}, "on a stream of the server's": {500, 1}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -219,7 +219,7 @@ func TestAnswersSentTwiceOverHTTP2(t *testing.T) {
 				sent := fmt.Sprint("question ", i)
 				got, err := post(t.Context(), wire, srv.url, sent)
 				switch {
-				case err != nil: // the connection was given up
+				case err != nil: // the client closed the connection
 				case got != sent:
 					t.Fatalf("asked %q, got %q", sent, got)
 				default:
@@ -233,7 +233,7 @@ func TestAnswersSentTwiceOverHTTP2(t *testing.T) {
 	}
 }
 
-// TestOneConnectionForMany: HTTP/2 serves all who ask at once with few connections.
+// TestOneConnectionForMany: with HTTP/2, concurrent requests share a few connections.
 func TestOneConnectionForMany(t *testing.T) {
 	t.Parallel()
 	var opened atomic.Int64
@@ -269,7 +269,7 @@ func TestOneConnectionForMany(t *testing.T) {
 	}
 }
 
-// runHTTP1 is a server over TLS that does not speak HTTP/2.
+// runHTTP1 starts a server over TLS that does not speak HTTP/2.
 func runHTTP1(t *testing.T, handler http.HandlerFunc, opened *atomic.Int64) (url string, trust *tls.Config) {
 	t.Helper()
 	certificate, trust := authority(t)
@@ -293,8 +293,8 @@ func runHTTP1(t *testing.T, handler http.HandlerFunc, opened *atomic.Int64) (url
 	return "https://" + listener.Addr().String(), trust
 }
 
-// TestHTTP1OverTLS: a server that does not speak HTTP/2 gets a connection for each
-// request.
+// TestHTTP1OverTLS: with a server that does not speak HTTP/2, each request has a
+// connection of its own.
 func TestHTTP1OverTLS(t *testing.T) {
 	t.Parallel()
 	var opened atomic.Int64
@@ -310,7 +310,7 @@ func TestHTTP1OverTLS(t *testing.T) {
 	}
 }
 
-// TestSurplusOverTLS: it is found under TLS as well.
+// TestSurplusOverTLS: surplus bytes after an answer are detected over TLS too.
 func TestSurplusOverTLS(t *testing.T) {
 	t.Parallel()
 	var opened atomic.Int64
@@ -332,7 +332,8 @@ func TestSurplusOverTLS(t *testing.T) {
 	}
 }
 
-// TestHTTP2EndsWithItsContext: an answer that never comes, or never ends.
+// TestHTTP2EndsWithItsContext: a request ends with its context if the answer never
+// comes or never ends.
 func TestHTTP2EndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	for name, script := range map[string]func(stream){
