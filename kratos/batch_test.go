@@ -22,7 +22,7 @@ import (
 	"ferry/secret"
 )
 
-// dial makes a client of a handler.
+// dial returns a client of a server with this handler.
 func dial(t *testing.T, handler http.HandlerFunc) *kratos.Client {
 	t.Helper()
 	srv := httptest.NewServer(handler)
@@ -43,17 +43,17 @@ func client(tb testing.TB, url string, transport http.RoundTripper) *kratos.Clie
 	return c
 }
 
-// faultOf is nil for no error.
+// faultOf returns err as a *kratos.Error, or nil if there is no error.
 func faultOf(tb testing.TB, err error) *kratos.Error {
 	tb.Helper()
 	var fault *kratos.Error
 	if err != nil && !errors.As(err, &fault) {
-		tb.Fatalf("the error is no *kratos.Error: %v", err)
+		tb.Fatalf("the error is not a *kratos.Error: %v", err)
 	}
 	return fault
 }
 
-// bodies are as many as asked for, each of another person.
+// bodies returns n bodies of different users.
 func bodies(tb testing.TB, n int) [][]byte {
 	tb.Helper()
 	var all [][]byte
@@ -69,7 +69,7 @@ func bodies(tb testing.TB, n int) [][]byte {
 
 type batchItem = map[string]any
 
-// patchIDs are those of a request, which must be what the batch is said to be.
+// patchIDs returns the patch ids of a request and checks that it contains the batch.
 func patchIDs(tb testing.TB, text []byte, want [][]byte) []string {
 	tb.Helper()
 	var sent struct {
@@ -93,8 +93,8 @@ func patchIDs(tb testing.TB, text []byte, want [][]byte) []string {
 	return ids
 }
 
-// answering is a batch endpoint that answers with these items, each with the patch_id
-// that it was asked with, unless it has one.
+// answering is a batch endpoint that answers with these items. An item without a
+// patch_id gets that of the request.
 func answering(t *testing.T, sent [][]byte, items []batchItem) http.HandlerFunc {
 	t.Helper()
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -112,7 +112,8 @@ func answering(t *testing.T, sent [][]byte, items []batchItem) http.HandlerFunc 
 	}
 }
 
-// recordedItems are a recorded answer's, without the patch ids of their request.
+// recordedItems returns the items of a recorded answer without the patch ids of their
+// request.
 func recordedItems(t *testing.T, name string) []batchItem {
 	t.Helper()
 	text, err := os.ReadFile("testdata/" + name + ".json")
@@ -133,7 +134,7 @@ func recordedItems(t *testing.T, name string) []batchItem {
 	return recorded.Response.Identities
 }
 
-// TestRecordedBatches reads what the real Kratos answered.
+// TestRecordedBatches reads answers of a real Kratos.
 func TestRecordedBatches(t *testing.T) {
 	const taken = "409 Unable to insert or update resource because a resource with that value exists already"
 	for name, want := range map[string][]string{
@@ -165,8 +166,8 @@ func TestRecordedBatches(t *testing.T) {
 	}
 }
 
-// TestBatchDoubt: an answer that does not speak of what was asked is no answer, and
-// Kratos may have created everybody.
+// TestBatchDoubt: an answer that does not match the request is an error after which
+// any identity may have been created.
 func TestBatchDoubt(t *testing.T) {
 	create := func(more ...any) batchItem {
 		item := batchItem{"action": "create", "identity": id}
@@ -203,7 +204,7 @@ func TestBatchDoubt(t *testing.T) {
 	}
 }
 
-// TestBatchRefused: what the error tells of a request that was refused as a whole.
+// TestBatchRefused: the error of a request that was refused as a whole.
 func TestBatchRefused(t *testing.T) {
 	const duplicate = `{"error":{"code":409,"status":"Conflict","message":"exists already"}}`
 	long := strings.Repeat("kim ", 74) + "kimß" // the 300th byte is in the middle of the last letter
@@ -246,11 +247,12 @@ func TestBatchRefused(t *testing.T) {
 	}
 }
 
-// TestBatchOfOneDuplicate: Kratos answers 409 itself where the only one conflicts.
+// TestBatchOfOneDuplicate: Kratos answers 409 for the whole request if the only
+// identity conflicts.
 func TestBatchOfOneDuplicate(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"error":{"code":409,"status":"Conflict","message":"exists already"}}`: "[{ID: Status:409 Reason:exists already Vague:false}] <nil>",
-		`<html>`: "[] kratos: garbled (unknown_answer, status 409)", // a proxy's
+		`<html>`: "[] kratos: garbled (unknown_answer, status 409)", // from a proxy
 	} {
 		client := dial(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusConflict)
@@ -263,19 +265,19 @@ func TestBatchOfOneDuplicate(t *testing.T) {
 	}
 }
 
-// TestBatchThatIsNone: nothing is sent of what Kratos could take for something else.
-func TestBatchThatIsNone(t *testing.T) {
+// TestInvalidBatch: a body that Kratos could read as something else is not sent.
+func TestInvalidBatch(t *testing.T) {
 	client := dial(t, func(http.ResponseWriter, *http.Request) { t.Error("Kratos was asked") })
 	if got, err := client.CreateBatch(t.Context(), nil); got != nil || err != nil {
 		t.Errorf("%v, %v", got, err)
 	}
 	for name, sent := range map[string][][]byte{
-		"too many":     bodies(t, kratos.MaxBatch+1),
-		"empty":        {[]byte(``)},
-		"no object":    {[]byte(`[]`)},
-		"cut":          {[]byte(`{"traits":{}`)},
-		"two":          {[]byte(`{"traits":{}},{}`)},
-		"breaking out": {[]byte(`{}},{"create":{}`)},
+		"too many":      bodies(t, kratos.MaxBatch+1),
+		"empty":         {[]byte(``)},
+		"not an object": {[]byte(`[]`)},
+		"truncated":     {[]byte(`{"traits":{}`)},
+		"two":           {[]byte(`{"traits":{}},{}`)},
+		"breaking out":  {[]byte(`{}},{"create":{}`)},
 	} {
 		_, err := client.CreateBatch(t.Context(), sent)
 		if fault := faultOf(t, err); fault == nil || fault.Status != 0 {
@@ -284,7 +286,7 @@ func TestBatchThatIsNone(t *testing.T) {
 	}
 }
 
-// TestBatchWithoutAnswer: the error tells why there is none.
+// TestBatchWithoutAnswer: the error says why there is no answer.
 func TestBatchWithoutAnswer(t *testing.T) {
 	check := func(c *kratos.Client, ctx context.Context, reason string) {
 		t.Helper()
@@ -318,7 +320,7 @@ func TestBatchWithoutAnswer(t *testing.T) {
 	check(client(t, gone.URL, transport), t.Context(), "unreachable")
 }
 
-// roundTrip answers without a network.
+// roundTrip is a transport without a network.
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
@@ -327,8 +329,8 @@ func respond(status int, header http.Header, body []byte) *http.Response {
 	return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(bytes.NewReader(body))}
 }
 
-// FuzzBatchAnswer: whatever Kratos answers, each identity is created or refused, never
-// both and never neither, or there is an error; and its text repeats nothing.
+// FuzzBatchAnswer: for any answer, each identity is either created or refused, or
+// there is an error; its text quotes nothing.
 func FuzzBatchAnswer(f *testing.F) {
 	f.Add(200, `{"identities":[{"action":"create","identity":"`+id+`","patch_id":"P0"},{"action":"error","patch_id":"P1","error":{"code":409,"message":"m"}}]}`)
 	f.Add(200, `{"identities":[{"action":"create","identity":"`+id+`","patch_id":"P1"},null]}`)
@@ -360,7 +362,7 @@ func FuzzBatchAnswer(f *testing.F) {
 	})
 }
 
-// A request of its own tells why Kratos refuses an identity, or creates it.
+// TestCreateOne: a single request creates an identity, or says why Kratos refuses it.
 func TestCreateOne(t *testing.T) {
 	const made = `{"id":"0b7a7a1c-6f0e-4a52-8f4d-0d9e6a5a5b11","traits":{}}`
 	for name, c := range map[string]struct {

@@ -10,7 +10,7 @@ import (
 	"ferry/kratos"
 )
 
-// BenchmarkFind is one look-up by identifier: a list.
+// BenchmarkFind measures one lookup by identifier, which reads a list.
 func BenchmarkFind(b *testing.B) {
 	one := identity(id)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -36,9 +36,9 @@ func BenchmarkFind(b *testing.B) {
 	}
 }
 
-// BenchmarkWalk is one page of 500 identities.
+// BenchmarkWalk measures one page of 500 identities.
 func BenchmarkWalk(b *testing.B) {
-	page := []byte("[" + strings.Join(crowd(500), ",") + "]")
+	page := []byte("[" + strings.Join(identityList(500), ",") + "]")
 	c := client(b, "http://kratos.invalid", roundTrip(func(*http.Request) (*http.Response, error) {
 		return respond(http.StatusOK, http.Header{"Link": {`</x>; rel="first"`}}, page), nil
 	}))

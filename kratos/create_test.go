@@ -61,7 +61,7 @@ func TestBodyRefuses(t *testing.T) {
 		"empty address":            {Verified: []kratos.Address{{Via: "email"}}},
 		"address of no kind":       {Verified: []kratos.Address{{Value: "kim"}}},
 		"what JSON has no way for": {Traits: map[string]any{"kim": math.NaN()}},
-		"number that is none":      {Traits: map[string]any{"age": json.Number("kim")}},
+		"invalid number":           {Traits: map[string]any{"age": json.Number("kim")}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			body, err := n.Body()
@@ -72,7 +72,7 @@ func TestBodyRefuses(t *testing.T) {
 	}
 }
 
-func TestWithoutExternalIDLeavesWhatIsNone(t *testing.T) {
+func TestWithoutExternalIDKeepsOtherBodies(t *testing.T) {
 	for _, body := range []string{``, `[]`, `{"traits":{"external_id":1}}`, `{"external_id"`, `null`} {
 		if got := kratos.WithoutExternalID([]byte(body)); string(got) != body {
 			t.Errorf("%s became %s", body, got)
@@ -80,15 +80,15 @@ func TestWithoutExternalIDLeavesWhatIsNone(t *testing.T) {
 	}
 }
 
-// FuzzBody: the body says what the identity is, byte for byte, and without its
-// external id it is the body of the identity without one.
+// FuzzBody: the body has the values of the identity, byte for byte. WithoutExternalID
+// turns it into the body of the identity without an external id.
 func FuzzBody(f *testing.F) {
 	f.Add("person", "Kim <kim@example.org>", "auth0|1", "google", "A:1", "$2b$10$abc", true)
 	f.Add("", "\u2028\x00\"\\", "\"external_id\":", "external_id", "external_id", "", false)
 	f.Fuzz(func(t *testing.T, schema, value, externalID, provider, subject, hash string, inactive bool) {
 		for _, text := range []string{schema, value, externalID, provider, subject, hash} {
 			if !utf8.ValidString(text) {
-				return // no JSON text holds it
+				return // not representable in JSON
 			}
 		}
 		n := kratos.CreateIdentity{

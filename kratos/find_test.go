@@ -8,8 +8,9 @@ import (
 	"ferry/kratos"
 )
 
-// TestGetByID: an identity that Kratos itself found has what a login needs, also where
-// the identifier is stored in another form than ferry's. Lists tells the two apart.
+// TestGetByID: an identity that Kratos found has everything a login needs, even if the
+// identifier is stored in another form than ferry's. Lists distinguishes the two
+// cases.
 func TestGetByID(t *testing.T) {
 	const listed = `"kim@example.org","kim"`
 	for name, c := range map[string]struct {
@@ -17,21 +18,21 @@ func TestGetByID(t *testing.T) {
 		want          string
 		exact         bool
 	}{
-		"the same":                         {"kim@example.org", listed, "kim@example.org", true},
-		"the same beside others":           {"kim", listed, "kim", true},
-		"capitals and blanks":              {" Kim@Example.org ", listed, "kim@example.org", true},
-		"phone with blanks":                {"+49 151 99990001", `"kim","+4915199990001"`, "+4915199990001", false},
-		"full-width letters":               {"ｋｉｍ@example.org", listed, "kim@example.org", false},
-		"zero-width space":                 {"kim\u200b@example.org", listed, "kim@example.org", false},
-		"ligature":                         {"ﬁona@example.org", `"fiona@example.org","fi"`, "fiona@example.org", false},
-		"long s":                           {"ſam@example.org", `"sam@example.org","sam"`, "sam@example.org", false},
-		"decomposed é":                     {"rene\u0301@example.org", "\"rené@example.org\",\"rene\"", "rené@example.org", false},
-		"dotted capital I":                 {"İrem@example.org", "\"i\u0307rem@example.org\",\"irem\"", "i\u0307rem@example.org", false},
-		"Kelvin sign":                      {"\u212aim@example.org", listed, "kim@example.org", true},
-		"a form nobody foresaw, one alone": {"kim@example.org", `"xn--kim@example.org"`, "xn--kim@example.org", false},
-		"a form nobody foresaw, several":   {"kim@example.org", `"a","b"`, "kim@example.org", false},
-		"several that fold to the same":    {"ﬁ", "\"f\u200bi\",\"fi\u200b\"", "ﬁ", false},
-		"no identifiers":                   {"kim", ``, "kim", false},
+		"the same":                          {"kim@example.org", listed, "kim@example.org", true},
+		"the same beside others":            {"kim", listed, "kim", true},
+		"capitals and blanks":               {" Kim@Example.org ", listed, "kim@example.org", true},
+		"phone with blanks":                 {"+49 151 99990001", `"kim","+4915199990001"`, "+4915199990001", false},
+		"full-width letters":                {"ｋｉｍ@example.org", listed, "kim@example.org", false},
+		"zero-width space":                  {"kim\u200b@example.org", listed, "kim@example.org", false},
+		"ligature":                          {"ﬁona@example.org", `"fiona@example.org","fi"`, "fiona@example.org", false},
+		"long s":                            {"ſam@example.org", `"sam@example.org","sam"`, "sam@example.org", false},
+		"decomposed é":                      {"rene\u0301@example.org", "\"rené@example.org\",\"rene\"", "rené@example.org", false},
+		"dotted capital I":                  {"İrem@example.org", "\"i\u0307rem@example.org\",\"irem\"", "i\u0307rem@example.org", false},
+		"Kelvin sign":                       {"\u212aim@example.org", listed, "kim@example.org", true},
+		"unknown form, one identifier":      {"kim@example.org", `"xn--kim@example.org"`, "xn--kim@example.org", false},
+		"unknown form, several identifiers": {"kim@example.org", `"a","b"`, "kim@example.org", false},
+		"several that fold to the same":     {"ﬁ", "\"f\u200bi\",\"fi\u200b\"", "ﬁ", false},
+		"no identifiers":                    {"kim", ``, "kim", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := &admin{single: identity(id, listed, c.listed)}
@@ -51,7 +52,7 @@ func TestGetByID(t *testing.T) {
 	}
 }
 
-// TestGetWithoutPassword: an identity whose password credential is gone is not pending.
+// TestGetWithoutPassword: an identity without a password credential is not pending.
 func TestGetWithoutPassword(t *testing.T) {
 	found, fault := get(t, &admin{single: identity(id, `"password":{"type"`, `"oidc":{"type"`)})
 	if fault != nil || found.Pending || found.Lists {

@@ -29,7 +29,7 @@ const (
 	person = "kim@example.org"
 )
 
-// identity is a pending one, with parts replaced.
+// identity returns a pending identity after replacements.
 func identity(id string, replace ...string) string {
 	text := `{"id":"` + id + `","schema_id":"person","schema_url":"http://k/schemas/p","state":"active",` +
 		`"traits":{"email":"Kim@example.org"},"metadata_public":null,"metadata_admin":{"auth0":{"user_id":"auth0|kim"}},` +
@@ -37,7 +37,7 @@ func identity(id string, replace ...string) string {
 	return strings.NewReplacer(replace...).Replace(text)
 }
 
-// admin is an admin API: what the list and the single read answer.
+// admin is an admin API with the answers to the list and to the single read.
 type admin struct {
 	list, single             string
 	listStatus, singleStatus int
@@ -86,7 +86,7 @@ func result(t *testing.T) func(kratos.Identity, error) (kratos.Identity, *kratos
 		}
 		var fault *kratos.Error
 		if !errors.As(err, &fault) {
-			t.Fatalf("the error is no *kratos.Error: %v", err)
+			t.Fatalf("the error is not a *kratos.Error: %v", err)
 		}
 		if strings.Contains(err.Error(), "kim") {
 			t.Errorf("the error names the identifier: %v", err)
@@ -128,7 +128,7 @@ func TestFindTakesTheOneThatListsTheIdentifier(t *testing.T) {
 	}
 }
 
-// TestDoubt: what leaves doubt is an error, in a list and in a single identity.
+// TestDoubt: an ambiguous identity is an error, in a list and in a single read.
 func TestDoubt(t *testing.T) {
 	for name, c := range map[string]struct {
 		replace []string
@@ -157,7 +157,7 @@ func TestDoubt(t *testing.T) {
 	}
 }
 
-// TestDoubtfulAnswers: so are answers that do not name one identity.
+// TestDoubtfulAnswers: an answer that does not name exactly one identity is an error.
 func TestDoubtfulAnswers(t *testing.T) {
 	one := "[" + identity(id) + "]"
 	for name, c := range map[string]struct {
@@ -165,7 +165,7 @@ func TestDoubtfulAnswers(t *testing.T) {
 		admin admin
 		want  outcome.Outcome
 	}{
-		"none":                   {find, admin{list: "[]"}, outcome.Unavailable},
+		"empty list":             {find, admin{list: "[]"}, outcome.Unavailable},
 		"only by another method": {find, admin{list: "[" + identity(id, `"password":{"type"`, `"oidc":{"type"`) + "]"}, outcome.Unavailable},
 		"several":                {find, admin{list: "[" + identity(id) + "," + identity(other) + "]"}, outcome.InvalidResponse},
 		"list no JSON":           {find, admin{list: "<html>"}, outcome.InvalidResponse},
@@ -211,7 +211,7 @@ func TestPendingActiveAndBinding(t *testing.T) {
 		"unbound":                     {[]string{recorded, `"metadata_admin":null`}, true, true, "[]", ""},
 		"empty user_id":               {[]string{`"auth0|kim"`, `""`}, true, true, "[]", ""},
 		"null user_id":                {[]string{`"auth0|kim"`, `null`}, true, true, "[]", ""},
-		"twins in somebody's data":    {[]string{`{"email":"Kim@example.org"}`, `{"Color":1,"color":2}`}, true, true, "[auth0|kim]", ""},
+		"duplicate keys in user data": {[]string{`{"email":"Kim@example.org"}`, `{"Color":1,"color":2}`}, true, true, "[auth0|kim]", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := identity(id, c.replace...)
@@ -229,7 +229,7 @@ func TestPendingActiveAndBinding(t *testing.T) {
 	}
 }
 
-// TestRecordedIdentities reads what the real Kratos answered.
+// TestRecordedIdentities reads answers of a real Kratos.
 func TestRecordedIdentities(t *testing.T) {
 	for _, version := range []string{"v131", "v262"} {
 		text, err := os.ReadFile("../test/testdata/payloads/" + version + "-list-credentials_identifier-include.json")
@@ -243,7 +243,7 @@ func TestRecordedIdentities(t *testing.T) {
 		}
 		var single []json.RawMessage
 		if json.Unmarshal(text, &list) != nil || json.Unmarshal(text, &single) != nil {
-			t.Fatal("the recording is no list")
+			t.Fatal("the recording is not a list")
 		}
 		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/json")

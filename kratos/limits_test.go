@@ -14,7 +14,7 @@ import (
 	"ferry/outcome"
 )
 
-// limiter is an admin API that answers 429 for a while, then what it should.
+// limiter is an admin API that first answers 429, then with answer.
 type limiter struct {
 	*httptest.Server
 	refusals []http.Header // the headers of each 429
@@ -46,7 +46,8 @@ func startLimiter(t *testing.T, answer string, refusals ...http.Header) *limiter
 	return l
 }
 
-// limitedClient waits for up to ten minutes, of a clock that a wait moves at once.
+// limitedClient waits for up to ten minutes on a clock that each wait advances at
+// once.
 func limitedClient(t *testing.T, l *limiter, wait time.Duration, slept *[]time.Duration) *Client {
 	t.Helper()
 	c, err := New(Options{AdminURL: l.URL, Timeout: time.Minute, Transport: l.Client().Transport, RateLimitWait: wait})
@@ -71,7 +72,8 @@ func after(name, value string) http.Header { return http.Header{name: {value}} }
 const limitedIdentity = `{"id":"00000000-0000-4000-8000-000000000001","state":"active","traits":{},"metadata_public":null,"metadata_admin":null,` +
 	`"credentials":{"password":{"identifiers":["kim@example.org"],"config":{"use_password_migration_hook":true}}}}`
 
-// TestRateLimitIsWaitedFor: for as long as the answer says, in each of its ways.
+// TestRateLimitIsWaitedFor: the client waits as long as the answer says, in any of its
+// header formats.
 func TestRateLimitIsWaitedFor(t *testing.T) {
 	const ten = 10 * time.Minute
 	for name, c := range map[string]struct {
@@ -105,7 +107,7 @@ func TestRateLimitIsWaitedFor(t *testing.T) {
 	}
 }
 
-// TestRateLimitIsWaitedForByEveryCall: batches and patches are sent again whole.
+// TestRateLimitIsWaitedForByEveryCall: batches and patches are sent again in full.
 func TestRateLimitIsWaitedForByEveryCall(t *testing.T) {
 	const id = "00000000-0000-4000-8000-000000000001"
 	for name, c := range map[string]struct {
@@ -125,7 +127,7 @@ func TestRateLimitIsWaitedForByEveryCall(t *testing.T) {
 			_, err := c.CreateBatch(ctx, [][]byte{[]byte(`{"traits":{}}`)})
 			var fault *Error
 			if errors.As(err, &fault) && fault.Reason == "batch_length" {
-				return nil // it was answered: this answer cannot know the id of the item
+				return nil // it was answered; the fixed answer has no id of the item
 			}
 			return err
 		}},
@@ -143,7 +145,7 @@ func TestRateLimitIsWaitedForByEveryCall(t *testing.T) {
 	}
 }
 
-// TestRateLimitEndsWithItsCaller: a caller that gives up does not wait.
+// TestRateLimitEndsWithItsCaller: the wait ends when the caller gives up.
 func TestRateLimitEndsWithItsCaller(t *testing.T) {
 	l := startLimiter(t, limitedIdentity, after("Retry-After", "200"))
 	c, err := New(Options{AdminURL: l.URL, Timeout: time.Minute, Transport: l.Client().Transport, RateLimitWait: time.Hour})

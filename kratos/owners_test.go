@@ -13,7 +13,7 @@ import (
 	"ferry/outcome"
 )
 
-// Identities as Kratos holds them and ferry never makes them.
+// Identities that Kratos can store but ferry never creates.
 const (
 	socialOnly = `{"id":"` + id + `","state":"inactive","traits":{"name":"Kim"},"metadata_public":null,"metadata_admin":null,` +
 		`"external_id":"auth0|kim","credentials":{"oidc":{"type":"oidc","identifiers":["google:C:1","gh:2"],"version":0}},` +
@@ -22,7 +22,7 @@ const (
 		`"external_id":"auth0|kim","credentials":{"password":{"type":"password","identifiers":["kim@example.org"],"config":{},"version":0}}}`
 )
 
-// keeper is an admin API with these identities, by id.
+// keeper is an admin API with this list and these identities by id.
 func keeper(t *testing.T, list string, identities map[string]string) *kratos.Client {
 	t.Helper()
 	return dial(t, func(w http.ResponseWriter, r *http.Request) {
@@ -43,7 +43,7 @@ func TestOwners(t *testing.T) {
 	const third = "00000000-0000-4000-8000-000000000003"
 	list := `[{"id":"` + id + `","metadata_admin":{"A":1,"a":2}},{"id":"` + other + `"},{"id":"` + third + `"}]`
 	got, err := keeper(t, list, map[string]string{id: socialOnly, other: passwordless}).Owners(t.Context(), person)
-	if err != nil || len(got) != 2 { // the third was deleted meanwhile
+	if err != nil || len(got) != 2 { // the third was deleted between list and read
 		t.Fatalf("%+v, %v", got, err)
 	}
 	social, empty := got[0], got[1]
@@ -63,7 +63,8 @@ func TestOwners(t *testing.T) {
 	}
 }
 
-// TestOwnersOfNothing: Kratos would list everybody.
+// TestOwnersOfNothing: no request is made without an identifier, for which Kratos
+// would list all identities.
 func TestOwnersOfNothing(t *testing.T) {
 	c := dial(t, func(http.ResponseWriter, *http.Request) { t.Error("Kratos was asked") })
 	if got, err := c.Owners(t.Context(), ""); err != nil || got != nil {
@@ -79,7 +80,7 @@ func TestOwnersDoubt(t *testing.T) {
 		"cut":              {one[:9], "", "answer_malformed"},
 		"no id":            {`[{"x":1}]`, "", "identity_id"},
 		"no object":        {`["` + id + `"]`, "", "identity_id"},
-		"everybody":        {"[" + strings.Repeat(`{"id":"`+other+`"},`, 20) + `{"id":"` + id + `"}]`, "", "too_many_owners"},
+		"all identities":   {"[" + strings.Repeat(`{"id":"`+other+`"},`, 20) + `{"id":"` + id + `"}]`, "", "too_many_owners"},
 		"another":          {one, passwordless, "identity_changed"},
 		"no state":         {one, `{"id":"` + id + `"}`, "identity_state"},
 		"config not shown": {one, `{"id":"` + id + `","state":"active","credentials":{"password":{"identifiers":[]}}}`, "no_credential_config"},
@@ -95,7 +96,7 @@ func TestOwnersDoubt(t *testing.T) {
 	}
 }
 
-// TestReadCredentials: what a record tells of the password.
+// TestReadCredentials: what a record says about the password.
 func TestReadCredentials(t *testing.T) {
 	const before = `{"id":"` + id + `","state":"active","traits":{},"credentials":`
 	for name, c := range map[string]struct {
@@ -131,7 +132,8 @@ func TestReadCredentials(t *testing.T) {
 	}
 }
 
-// TestReadIsStrict: a patch is never computed from what is not understood.
+// TestReadIsStrict: a record that ferry does not understand is an error, so no patch
+// is computed from it.
 func TestReadIsStrict(t *testing.T) {
 	if got, err := keeper(t, "", map[string]string{other: passwordless}).Read(t.Context(), other); faultOf(t, err) == nil || got.Foreign || got.ID != "" {
 		t.Errorf("%+v, %v", got, err)
@@ -192,7 +194,8 @@ func TestExist(t *testing.T) {
 	}
 }
 
-// TestExistDoubt: a list of others is no answer, for it says nothing of the one asked for.
+// TestExistDoubt: a list of other identities is an error, because it does not answer
+// for the requested id.
 func TestExistDoubt(t *testing.T) {
 	for name, c := range map[string]struct {
 		status int

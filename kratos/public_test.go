@@ -15,8 +15,8 @@ import (
 	"ferry/secret"
 )
 
-// served is an API that answers with the text at one path, with a redirect below it where
-// that is set, and with 404 elsewhere. It keeps the paths that were asked for and the tokens.
+// served is an API with a text at one path. Elsewhere it redirects to the redirect URL
+// if set, and answers 404 otherwise. It records the requested paths and the tokens.
 type served struct {
 	path, text, redirect string
 	asked, tokens        []string
@@ -40,7 +40,7 @@ func (s *served) start(t *testing.T) string {
 	return srv.URL
 }
 
-// TestPublicURL: where an identity schema is read, and who is to blame where it is not.
+// TestPublicURL: where an identity schema is read, and which API the error names.
 func TestPublicURL(t *testing.T) {
 	const nowhere = "http://127.0.0.1:1"
 	const schema = `{"$id":"x"}`
@@ -48,9 +48,9 @@ func TestPublicURL(t *testing.T) {
 		admin, public served
 		set           bool // the public URL
 		id            string
-		want          string // the schema, or what the error says
+		want          string // the schema, or part of the error
 		configured    bool
-		asked         string // of the admin API
+		asked         string // the path requested from the admin API
 	}{
 		"where the admin API redirects to": {
 			public: served{path: "/schemas/person", text: schema}, want: schema, asked: "/schemas/person",
@@ -113,7 +113,7 @@ func readSchema(t *testing.T, opts kratos.Options, id string) (string, error) {
 	return string(text), err
 }
 
-// TestRedirectsEnd: an API that redirects to itself is not followed for long.
+// TestRedirectsEnd: an API that redirects to itself is followed only a few times.
 func TestRedirectsEnd(t *testing.T) {
 	asked := 0
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

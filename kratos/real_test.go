@@ -14,7 +14,8 @@ import (
 	"ferry/test/kratostest"
 )
 
-// dialReal makes a client of a real Kratos; alter, if not nil, changes its requests.
+// dialReal returns a client of a real Kratos. If alter is not nil, it changes the
+// requests.
 func dialReal(t *testing.T, k *kratostest.Kratos, alter func(*http.Request)) *kratos.Client {
 	t.Helper()
 	transport := &http.Transport{}
@@ -27,7 +28,7 @@ func dialReal(t *testing.T, k *kratostest.Kratos, alter func(*http.Request)) *kr
 	}))
 }
 
-// create makes one identity, which must work.
+// create creates an identity and fails the test if Kratos refuses it.
 func create(t *testing.T, c *kratos.Client, n kratos.CreateIdentity) string {
 	t.Helper()
 	body, err := n.Body()
@@ -41,8 +42,8 @@ func create(t *testing.T, c *kratos.Client, n kratos.CreateIdentity) string {
 	return got[0].ID
 }
 
-// TestRealKratos holds against the real one what the other tests hold against
-// recordings of it. The identities of a part are there in the later ones.
+// TestRealKratos checks with a real Kratos what the other tests check with recordings.
+// The identities of each part remain for the later parts.
 func TestRealKratos(t *testing.T) {
 	k := kratostest.Run(t, kratostest.Options{})
 	c := dialReal(t, k, nil)
@@ -67,7 +68,8 @@ type realKratos struct {
 	version string
 }
 
-// lookUp: the list shows a login all that the identity itself does, on every Kratos.
+// lookUp: on every Kratos, the list has all the data of an identity that a login
+// needs.
 func (r realKratos) lookUp(t *testing.T) {
 	for _, pending := range []bool{true, false} {
 		email := fmt.Sprintf("look-up-%v@example.org", pending)
@@ -90,7 +92,7 @@ func (r realKratos) lookUp(t *testing.T) {
 	}
 }
 
-// create reads back what was created.
+// create reads created identities back.
 func (r realKratos) create(t *testing.T) {
 	c := r.client
 	const hash = "$2a$04$Ro0CUfOqk6cXEKf3dyaM7OhSCvnwM9s4wIX9JeLapehKK5YdLxKcm"
@@ -128,7 +130,7 @@ func (r realKratos) create(t *testing.T) {
 	}
 }
 
-// refuse: what a run tells apart by what Kratos says.
+// refuse: the refusals that a run tells apart by the answer of Kratos.
 func (r realKratos) refuse(t *testing.T) {
 	c := r.client
 	body, err := kratos.CreateIdentity{Traits: map[string]any{"email": "ext@example.org"}, ExternalID: "auth0|ext"}.Body()
@@ -167,7 +169,7 @@ func (r realKratos) refuse(t *testing.T) {
 	}
 }
 
-// conflict: who is told created beside a conflict may not be there.
+// conflict: an identity reported as created beside a conflict may not exist.
 func (r realKratos) conflict(t *testing.T) {
 	c := r.client
 	taken, err := kratos.CreateIdentity{Traits: map[string]any{"email": " KIM@example.org"}, Pending: true}.Body()
@@ -196,7 +198,7 @@ func (r realKratos) conflict(t *testing.T) {
 	}
 }
 
-// owners finds by every kind of identifier, and whoever it belongs to.
+// owners: identities are found by every kind of identifier.
 func (r realKratos) owners(t *testing.T) {
 	c := r.client
 	odd, err := r.kratos.CreateIdentity(t.Context(), kratostest.IdentitySpec{
@@ -228,7 +230,7 @@ func (r realKratos) owners(t *testing.T) {
 	}
 }
 
-// walk reads more than a page of everybody.
+// walk: all identities are read, over more than one page.
 func (r realKratos) walk(t *testing.T) {
 	const many = 510
 	var sent [][]byte
@@ -272,7 +274,7 @@ func (r realKratos) walk(t *testing.T) {
 	}
 }
 
-// expired: what Kratos says of a page token that it does not know.
+// expired: the answer to an unknown page token.
 func (r realKratos) expired(t *testing.T) {
 	expired := dialReal(t, r.kratos, func(r *http.Request) {
 		if query := r.URL.Query(); query.Has("page_token") {
@@ -285,7 +287,7 @@ func (r realKratos) expired(t *testing.T) {
 	}
 }
 
-// replace: a password is set and taken away, and nothing else of the identity changes.
+// replace: a password is set and removed, and nothing else in the identity changes.
 func (r realKratos) replace(t *testing.T) {
 	c := r.client
 	id := create(t, c, kratos.CreateIdentity{
@@ -316,6 +318,6 @@ func (r realKratos) replace(t *testing.T) {
 		}
 	}
 	if _, err := c.Replace(t.Context(), before, kratos.Replacement{}); err == nil {
-		t.Error("no password, and not pending: that is no error")
+		t.Error("want an error for no password and not pending")
 	}
 }

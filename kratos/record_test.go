@@ -20,7 +20,7 @@ const wholeIdentity = `{"id":"` + id + `","schema_id":"person","schema_url":"htt
 	`"verifiable_addresses":[{"id":"1","value":"kim@example.org","via":"email","verified":false,"status":"pending"}],` +
 	`"credentials":{"password":{"type":"password","identifiers":["kim@example.org"],"config":{"hashed_password":"$2a$04$x"},"updated_at":"2026-11-21T19:34:01.915259Z"}}}`
 
-// whole is an admin API with one identity, and a public one that has the schema.
+// whole is an admin API with one identity, and a public API with its schema.
 func whole(t *testing.T, patch http.HandlerFunc) (*kratos.Client, *[]string) {
 	t.Helper()
 	var seen []string
@@ -69,8 +69,8 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// TestOwnNumbers: what people and operators keep may have numbers that no float64
-// holds, and nobody is turned away for them.
+// TestOwnNumbers: numbers in metadata and traits may exceed a float64, and that is not
+// an error.
 func TestOwnNumbers(t *testing.T) {
 	const huge, long = "1e400", "12345678901234567890123"
 	text := strings.NewReplacer(`"other":1`, `"other":`+huge, `"metadata_public":null`, `"metadata_public":{"n":`+long+`}`,
@@ -108,7 +108,7 @@ func TestPatch(t *testing.T) {
 	}
 }
 
-// TestPatchFaults: which are worth another try.
+// TestPatchFaults: which errors are temporary.
 func TestPatchFaults(t *testing.T) {
 	for status, final := range map[int]bool{400: true, 404: true, 409: true, 401: false, 429: false, 500: false, 503: false} {
 		c, _ := whole(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -124,7 +124,7 @@ func TestPatchFaults(t *testing.T) {
 	}
 }
 
-// TestSchema: the admin API points to the public one, which gets no token.
+// TestSchema: the admin API points to the public API, which does not get the token.
 func TestSchema(t *testing.T) {
 	c, seen := whole(t, nil)
 	got, err := c.Schema(t.Context(), "person")

@@ -18,8 +18,8 @@ import (
 	"ferry/outcome"
 )
 
-// crowd are n identities, as a list has them; a few are nobody ferry made.
-func crowd(n int) []string {
+// identityList returns n identities in the form of a list. Some were not created by ferry.
+func identityList(n int) []string {
 	var all []string
 	for i := range n {
 		one := fmt.Sprintf(`{"id":"00000000-0000-4000-8000-%012d","state":"active","traits":{"email":"kim%d@example.org"},"metadata_public":null,`+
@@ -33,7 +33,7 @@ func crowd(n int) []string {
 	return all
 }
 
-// pages answers like Kratos: the token of the next page is the last id of this one.
+// pages answers like Kratos: the token of the next page is the last id of this page.
 func pages(t *testing.T, all []string, maxSize int) http.HandlerFunc {
 	t.Helper()
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -58,7 +58,7 @@ func pages(t *testing.T, all []string, maxSize int) http.HandlerFunc {
 	}
 }
 
-// walk returns the ids in the order they came.
+// walk returns the ids in the order in which they came.
 func walk(tb testing.TB, c *kratos.Client) ([]string, error) {
 	tb.Helper()
 	var ids []string
@@ -73,7 +73,7 @@ func TestWalk(t *testing.T) {
 	for _, c := range []struct{ people, maxSize int }{{0, 500}, {1, 500}, {500, 500}, {501, 500}, {1030, 500}, {250, 100}} {
 		t.Run(fmt.Sprint(c.people, " by ", c.maxSize), func(t *testing.T) {
 			next := 0
-			err := dial(t, pages(t, crowd(c.people), c.maxSize)).Walk(t.Context(), func(r kratos.Record) error {
+			err := dial(t, pages(t, identityList(c.people), c.maxSize)).Walk(t.Context(), func(r kratos.Record) error {
 				foreign := next%100 == 7
 				if r.ID != fmt.Sprintf("00000000-0000-4000-8000-%012d", next) || !r.Pending || len(r.Identifiers) != 1 ||
 					r.Foreign != foreign || r.Binding.Has("auth0|"+strconv.Itoa(next)) == foreign || (r.Traits == nil) != foreign {
@@ -92,13 +92,13 @@ func TestWalk(t *testing.T) {
 func TestWalkEndsWithTheFirstError(t *testing.T) {
 	enough := errors.New("enough")
 	calls := 0
-	err := dial(t, pages(t, crowd(600), 500)).Walk(t.Context(), func(kratos.Record) error {
+	err := dial(t, pages(t, identityList(600), 500)).Walk(t.Context(), func(kratos.Record) error {
 		if calls++; calls == 3 {
 			return enough
 		}
 		return nil
 	})
-	if calls != 3 || err != enough { //nolint:errorlint // the very error
+	if calls != 3 || err != enough { //nolint:errorlint // must be the same value
 		t.Errorf("%d calls, %v", calls, err)
 	}
 }
@@ -120,10 +120,10 @@ func TestRecordedList(t *testing.T) {
 	}
 }
 
-// TestWalkTriesAgain: a page that fails in passing is asked for again, the same one,
-// three times at most.
+// TestWalkTriesAgain: after a temporary error the same page is requested again, at
+// most three times.
 func TestWalkTriesAgain(t *testing.T) {
-	all := crowd(530)
+	all := identityList(530)
 	for name, c := range map[string]struct {
 		failures, status int
 		asked            int
@@ -155,8 +155,8 @@ func TestWalkTriesAgain(t *testing.T) {
 	}
 }
 
-// failing answers the first request, fails some, and answers the rest. It notes which
-// pages were asked for; status 0 is no answer.
+// failing answers the first request, fails some, and answers the rest. It notes the
+// requested pages. Status 0 sends no answer.
 func failing(answer http.HandlerFunc, failures, status int, asked *[]string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		*asked = append(*asked, r.URL.Query().Get("page_token"))
@@ -171,8 +171,8 @@ func failing(answer http.HandlerFunc, failures, status int, asked *[]string) htt
 	}
 }
 
-// TestWalkIsCalledOff: whoever called does not wait for another try.
-func TestWalkIsCalledOff(t *testing.T) {
+// TestWalkIsCanceled: a canceled walk does not wait for the next try.
+func TestWalkIsCanceled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	requests := 0
 	c := dial(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -186,10 +186,10 @@ func TestWalkIsCalledOff(t *testing.T) {
 	}
 }
 
-// TestWalkDoubt: what could leave somebody out without a word is an error.
+// TestWalkDoubt: an answer that could leave out an identity unnoticed is an error.
 func TestWalkDoubt(t *testing.T) {
-	one := crowd(1)[0]
-	full := "[" + strings.Join(crowd(500), ",") + "]"
+	one := identityList(1)[0]
+	full := "[" + strings.Join(identityList(500), ",") + "]"
 	for name, c := range map[string]struct {
 		link, body string
 		want       string
@@ -222,7 +222,7 @@ func TestWalkDoubt(t *testing.T) {
 	}
 }
 
-// TestLargePage: a page may be larger than an identity, but not without end.
+// TestLargePage: a page may be larger than an identity, but its size is limited.
 func TestLargePage(t *testing.T) {
 	for mib, want := range map[int]string{9: "", 65: "answer_too_large"} {
 		body := append(bytes.Repeat([]byte(" "), mib<<20), "[]"...)
@@ -261,8 +261,8 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// FuzzPages: the token of the next page reaches Kratos as Kratos wrote it, whatever it
-// is and wherever its link stands.
+// FuzzPages: the token of the next page is sent to Kratos unchanged, whatever it is
+// and wherever its link is.
 func FuzzPages(f *testing.F) {
 	f.Add("00000000-0000-4000-8000-000000000499", uint8(0))
 	f.Add("a,b>; rel=\"next\" \x00&%", uint8(1))
@@ -293,9 +293,9 @@ func FuzzPages(f *testing.F) {
 	})
 }
 
-// FuzzWalk: whatever Kratos answers, Walk ends, and each record is of somebody.
+// FuzzWalk: for any answers, Walk ends, and each record has an id.
 func FuzzWalk(f *testing.F) {
-	f.Add("["+strings.Join(crowd(9), ",")+"]", `</x?page_token=a>; rel="next"`)
+	f.Add("["+strings.Join(identityList(9), ",")+"]", `</x?page_token=a>; rel="next"`)
 	f.Add("["+socialOnly+","+passwordless+"]", `</x>; rel="first"`)
 	f.Add(`[{"id":"x","state":"active","credentials":{"password":{"config":null}}}]`, `<>;rel=next`)
 	f.Fuzz(func(t *testing.T, body, link string) {

@@ -38,8 +38,7 @@ func wireAdmin(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// TestEveryCallEnds: no answer of the admin API outlives its deadline, and none that has
-// a fault is believed.
+// TestEveryCallEnds: no call outlives its deadline, and a faulty answer is an error.
 func TestEveryCallEnds(t *testing.T) {
 	t.Parallel()
 	faults := map[string]struct {
@@ -128,7 +127,8 @@ func findKim(ctx context.Context, c *kratos.Client) error {
 	return err
 }
 
-// TestUpgradesOfOtherTransports: a RoundTripper that hands over 101 hangs nobody.
+// TestUpgradesOfOtherTransports: a call does not hang if its RoundTripper returns
+// status 101.
 func TestUpgradesOfOtherTransports(t *testing.T) {
 	t.Parallel()
 	srv := faultyhttp.Run(t, http.HandlerFunc(wireAdmin), func(*http.Request) faultyhttp.Fault { return faultyhttp.Switch })

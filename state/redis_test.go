@@ -76,7 +76,7 @@ func TestEachIsToldOnce(t *testing.T) {
 	await(t, "all of them", func() bool { return len(l.List()) >= len(want) })
 	stop()
 	if got := l.List(); !slices.Equal(got, want) {
-		t.Errorf("told %d times of %d", len(got), len(want))
+		t.Errorf("%d reports, want %d", len(got), len(want))
 	}
 	if left := dump(t, server); len(left) != 0 {
 		t.Errorf("left in Redis: %d", len(left))
@@ -141,7 +141,7 @@ func TestTLSAndACL(t *testing.T) {
 	must(t, err)
 	defer untrusting.Close()
 	if err := untrusting.Ping(t.Context()); err == nil || !strings.Contains(err.Error(), "certificate") {
-		t.Errorf("a certificate that nobody vouches for: %v", err)
+		t.Errorf("an untrusted certificate: %v", err)
 	}
 }
 
@@ -223,7 +223,7 @@ func TestRedisFrozen(t *testing.T) {
 		if err := fast(t, func() error { _, _, err := s.Lease(t.Context(), identity, ""); return err }); errors.Is(err, state.ErrPaused) {
 			paused++
 		} else if err == nil {
-			t.Error("an answer from nobody")
+			t.Error("an answer from a frozen Redis")
 		}
 	}
 	if took := time.Since(begin); paused < 40 || took > 50*timeout/2 {

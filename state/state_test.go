@@ -283,7 +283,7 @@ func answerBehaviours() []behaviour {
 			claim(t.T, t.store, key, time.Minute, true)
 			claim(t.T, t.store, other, time.Minute, false)
 		}},
-		{"no time is no answer", func(t on) {
+		{"no time to live", func(t on) {
 			if t.store.Remember(t.Context(), key, nil, 0) == nil {
 				t.Error("remembered for no time")
 			}

@@ -26,7 +26,8 @@ const (
 	machineToken = "canary-machine-token"
 )
 
-// jobAnswer is Auth0's word on a job, with some members changed: nil takes one away.
+// jobAnswer is Auth0's answer about a job, with some members changed; nil removes a
+// member.
 func jobAnswer(t *testing.T, change map[string]any) string {
 	t.Helper()
 	job := map[string]any{
@@ -46,8 +47,7 @@ func jobAnswer(t *testing.T, change map[string]any) string {
 	return string(text)
 }
 
-// exporter starts an Auth0 that gives tokens, and answers as api says to calls that
-// carry one.
+// exporter starts an Auth0 that issues tokens. Calls with a token are answered by api.
 func exporter(t *testing.T, api http.HandlerFunc, change ...func(*upstream.ManagementOptions)) (*upstream.Management, string) {
 	t.Helper()
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -160,7 +160,8 @@ func TestStartExport(t *testing.T) {
 	}
 }
 
-// TestStartExportOnce: a job is asked for again only where Auth0 said no to the first.
+// TestStartExportOnce: a job is requested again only if Auth0 refused the first
+// request.
 func TestStartExportOnce(t *testing.T) {
 	t.Parallel()
 	type want = upstream.ManagementError
@@ -193,7 +194,7 @@ func TestStartExportOnce(t *testing.T) {
 				}
 				sendJSON(200, jobAnswer(t, nil))(w, r)
 			})
-			// The connection is one that was used before, as in a long run.
+			// Use the connection first, as in a long run.
 			asked.Store(1)
 			if _, err := m.Job(t.Context(), jobID); err != nil {
 				t.Fatal(err)
@@ -268,7 +269,7 @@ func TestJob(t *testing.T) {
 	}
 }
 
-func TestJobThatIsNone(t *testing.T) {
+func TestUnknownJob(t *testing.T) {
 	t.Parallel()
 	m, _ := exporter(t, sendJSON(404, `{"statusCode":404}`))
 	if _, err := m.Job(t.Context(), jobID); failure(t, err) != (upstream.ManagementError{Status: 404, Reason: "refused"}) {
@@ -281,7 +282,7 @@ func TestJobThatIsNone(t *testing.T) {
 	}
 }
 
-// file is a handler of a download that asserts on what is asked.
+// file is the handler of a download. It checks the request.
 func file(t *testing.T, answer http.HandlerFunc) http.HandlerFunc {
 	t.Helper()
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -314,7 +315,7 @@ func fetch(ctx context.Context, m *upstream.Management, location string) (string
 func TestDownload(t *testing.T) {
 	t.Parallel()
 	type want = upstream.ManagementError
-	text := strings.Repeat("0123456789", 1<<17) // more than an answer may have elsewhere
+	text := strings.Repeat("0123456789", 1<<17) // longer than other answers may be
 	cut := func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "1310720")
 		_, _ = io.WriteString(w, text[:1000])
@@ -374,7 +375,8 @@ func TestDownload(t *testing.T) {
 	}
 }
 
-// A download may take longer than any one call, and no longer than its caller waits.
+// TestDownloadTakesItsTime: a download may take longer than a single call, until its
+// caller gives up.
 func TestDownloadTakesItsTime(t *testing.T) {
 	t.Parallel()
 	const pieces = 8
@@ -410,7 +412,8 @@ func TestDownloadTakesItsTime(t *testing.T) {
 	}
 }
 
-// TestDownloadLinks: where a location leads, from Auth0 far away and from one here.
+// TestDownloadLinks: which URL a location leads to, for a remote Auth0 and for one on
+// loopback.
 func TestDownloadLinks(t *testing.T) {
 	t.Parallel()
 	const none = ""
@@ -453,7 +456,7 @@ func TestDownloadLinks(t *testing.T) {
 	}
 }
 
-// stubbed is a Management whose tenant answers without a wire.
+// stubbed is a Management whose tenant answers without a network.
 func stubbed(tb testing.TB, base string, answer stub) *upstream.Management {
 	tb.Helper()
 	m, err := upstream.NewManagement(upstream.ManagementOptions{
@@ -472,8 +475,8 @@ func stubbed(tb testing.TB, base string, answer stub) *upstream.Management {
 	return m
 }
 
-// FuzzJob: whatever Auth0 says of a job, what is believed of it is within bounds, and
-// a completed one has a location.
+// FuzzJob: for any answer, the values of a job are within bounds, and a completed job
+// has a location.
 func FuzzJob(f *testing.F) {
 	for _, body := range []string{
 		`{"id":"` + jobID + `","type":"users_export","status":"completed","location":"x.test/y"}`,
@@ -499,8 +502,8 @@ func FuzzJob(f *testing.F) {
 	})
 }
 
-// FuzzLocation: whatever a location is, nothing is asked in the clear but this machine,
-// and nobody is shown the token.
+// FuzzLocation: for any location, only loopback hosts are requested without TLS, and
+// no request has the token.
 func FuzzLocation(f *testing.F) {
 	for _, location := range []string{"x.test/y?z=1", "http://127.0.0.1/x", "https://u:p@x.test", "//x", "127.0.0.1:1/", "%zz"} {
 		f.Add(location)

@@ -13,8 +13,8 @@ import (
 	"ferry/outcome"
 )
 
-// FuzzAnswer: whatever Auth0 answers, nothing panics, the password is sent once,
-// and nobody is vouched for without a verified subject.
+// FuzzAnswer: for any answer, there is no panic, the password is sent once, and no
+// login succeeds without a verified subject.
 func FuzzAnswer(f *testing.F) {
 	for _, seed := range []struct {
 		status      int
@@ -58,8 +58,8 @@ func FuzzAnswer(f *testing.F) {
 	})
 }
 
-// FuzzIDToken: whatever Auth0 signs, only a token that holds in everything vouches,
-// and for nobody but its subject.
+// FuzzIDToken: of all signed tokens, only a valid one is accepted, and only for its
+// subject.
 func FuzzIDToken(f *testing.F) {
 	now := time.Now().Unix()
 	for _, seed := range []string{

@@ -45,7 +45,7 @@ func TestWithoutRealmTheDefaultDirectoryIsAsked(t *testing.T) {
 	}
 }
 
-// TestAnswers walks what Auth0 can answer, one request each.
+// TestAnswers: the outcome of each answer of Auth0, with one request each.
 func TestAnswers(t *testing.T) {
 	oauth := func(status int, code, description string) http.HandlerFunc {
 		return sendJSON(status, fmt.Sprintf(`{"error":%q,"error_description":%q}`, code, description))
@@ -190,7 +190,8 @@ func TestNothingThere(t *testing.T) {
 	}
 }
 
-// TestDialIsTriedAgain: what never had a connection never reached Auth0.
+// TestDialIsTriedAgain: if no connection was made, the request never reached Auth0 and
+// is sent again.
 func TestDialIsTriedAgain(t *testing.T) {
 	tn, _ := newTenant(t)
 	srv := httptest.NewServer(http.HandlerFunc(tn.serve))

@@ -27,13 +27,13 @@ import (
 	"ferry/upstream"
 )
 
-// hostileAnswers is how many TestHostileAnswers makes where HOSTILE does not say.
+// hostileAnswers is the number of answers in TestHostileAnswers without HOSTILE.
 const hostileAnswers = 20_000
 
-// TestHostileAnswers: whatever stands between Auth0 and ferry makes of the answers, as
-// long as it has not the tenant's key, nobody is vouched for whom Auth0 did not vouch
-// for, no password is wrong that Auth0 did not call wrong, and each is sent once. `make
-// hostile` makes a million answers, or HOSTILE of them.
+// TestHostileAnswers: an attacker between Auth0 and ferry, without the key of the
+// tenant, changes the answers. No login succeeds that Auth0 did not confirm, no
+// password is wrong that Auth0 did not call wrong, and each password is sent once.
+// `make hostile` makes a million answers, or HOSTILE of them.
 func TestHostileAnswers(t *testing.T) {
 	t.Parallel()
 	total := hostileAnswers
@@ -72,7 +72,7 @@ func TestHostileAnswers(t *testing.T) {
 	}
 }
 
-// client asks an Auth0 whose answers are the hostile ones.
+// client returns a Client of an Auth0 that gives hostile answers.
 func (h *hostile) client(t *testing.T) *upstream.Client {
 	t.Helper()
 	client, err := upstream.New(upstream.Options{
@@ -85,7 +85,7 @@ func (h *hostile) client(t *testing.T) *upstream.Client {
 	return client
 }
 
-// hostilePool is what answers are put together from.
+// hostilePool has the parts from which answers are made.
 type hostilePool struct {
 	jwks                           []byte
 	tokens, values, names, genuine []string
@@ -98,9 +98,9 @@ func newHostilePool(t *testing.T) *hostilePool {
 	forged := payload(t, map[string]any{"sub": "auth0|mallory"})
 	public := base64.StdEncoding.EncodeToString(key().N.Bytes())
 	p.tokens = []string{
-		idToken(t, nil), idToken(t, map[string]any{"sub": "auth0|bob"}), // Auth0's
+		idToken(t, nil), idToken(t, map[string]any{"sub": "auth0|bob"}), // signed by Auth0
 		idToken(t, map[string]any{"exp": 1}), idToken(t, map[string]any{"aud": "other"}), idToken(t, map[string]any{"iss": "https://other.example/"}),
-		idToken(t, map[string]any{"sub": nil}), idToken(t, map[string]any{"sub": 7}), // Auth0's, but for somebody else
+		idToken(t, map[string]any{"sub": nil}), idToken(t, map[string]any{"sub": 7}), // signed by Auth0, but for another user or none
 		sign(t, "RS256", "k1", foreignKey(), forged), sign(t, "RS256", "", foreignKey(), forged), sign(t, "RS256", "k9", foreignKey(), forged),
 		sign(t, "RS512", "k1", key(), forged), sign(t, "HS256", "", hmac, forged), sign(t, "HS256", "k1", []byte(public), forged),
 		b64(`{"alg":"none"}`) + "." + b64(forged) + ".", b64(`{"alg":"RS256","kid":"k1"}`) + "." + b64(forged) + ".", "", "e30.e30.e30",
@@ -118,13 +118,13 @@ func newHostilePool(t *testing.T) *hostilePool {
 	return p
 }
 
-// hostile is the transport of a Client: it answers in Auth0's place.
+// hostile is the transport of a Client. It answers in place of Auth0.
 type hostile struct {
 	pool *hostilePool
 	rand *rand.Rand
 
 	grants            int
-	token, userinfo   *http.Response // the answers to the question under way
+	token, userinfo   *http.Response // the answers to the current request
 	said, saidOfWhose string         // their bodies
 }
 
@@ -146,7 +146,7 @@ func respond(status int, media, body string) *http.Response {
 	}
 }
 
-// one asks one question, and holds the verdict against what was answered.
+// one makes one request and compares the verdict with the answers.
 func (h *hostile) one(t *testing.T, client *upstream.Client) outcome.Outcome {
 	t.Helper()
 	h.grants = 0
@@ -174,14 +174,14 @@ func (h *hostile) one(t *testing.T, client *upstream.Client) outcome.Outcome {
 	return loginErr.Outcome
 }
 
-// answer makes one up, or changes one of Auth0's.
+// answer makes up an answer or changes one of Auth0.
 func (h *hostile) answer() (*http.Response, string) {
 	r := h.rand
 	status := []int{200, 200, 200, 200, 403, 403, 401, 201, 204, 206, 302, 400, 404, 429, 500, 503, 101}[r.IntN(17)]
 	media := []string{"application/json", "application/json", "application/json; charset=utf-8", "application/jwt", "text/html", "", "application/json;;"}[r.IntN(7)]
 	body := pick(r, h.pool.genuine)
 	switch r.IntN(8) {
-	case 0: // as it is
+	case 0: // unchanged
 	case 1, 2:
 		body = h.mutated(body)
 	case 3:
@@ -194,7 +194,7 @@ func (h *hostile) answer() (*http.Response, string) {
 
 func pick(r *rand.Rand, of []string) string { return of[r.IntN(len(of))] }
 
-// object is JSON of known names and values, names twice among them.
+// object returns JSON of known names and values, with duplicate names.
 func (h *hostile) object() string {
 	var fields []string
 	for range 1 + h.rand.IntN(4) {
@@ -203,7 +203,7 @@ func (h *hostile) object() string {
 	return pick(h.rand, []string{"", "", "", " ", "\ufeff", "[", "{}"}) + "{" + strings.Join(fields, ",") + "}" + pick(h.rand, []string{"", "", "", "\n", " {}", "]", "\x00"})
 }
 
-// pieced is a sound answer around an ID token of parts of others.
+// pieced returns a valid answer with an ID token made of parts of others.
 func (h *hostile) pieced() string {
 	var parts [3]string
 	for i := range parts {
@@ -215,7 +215,7 @@ func (h *hostile) pieced() string {
 	if h.rand.IntN(2) == 0 {
 		token = h.mutated(token)
 	}
-	text, _ := json.Marshal(map[string]string{"access_token": "at-1", "id_token": token}) // strings are JSON
+	text, _ := json.Marshal(map[string]string{"access_token": "at-1", "id_token": token}) // strings always marshal
 	return string(text)
 }
 
@@ -244,7 +244,8 @@ func (h *hostile) mutated(text string) string {
 	return string(b)
 }
 
-// fields are what a lenient reader finds in an answer: the last of two of a name.
+// fields reads an answer as a lenient parser would: of duplicate names the last one
+// counts.
 func fields(answer *http.Response, body string) map[string]json.RawMessage {
 	var found map[string]json.RawMessage
 	if !strings.HasPrefix(answer.Header.Get("Content-Type"), "application/json") || json.Unmarshal([]byte(body), &found) != nil {
@@ -253,7 +254,7 @@ func fields(answer *http.Response, body string) map[string]json.RawMessage {
 	return found
 }
 
-// word is a field that is a string; empty: it is none.
+// word returns a field that is a string, or an empty string.
 func word(field json.RawMessage) (text string) {
 	if json.Unmarshal(field, &text) != nil {
 		return ""
@@ -261,8 +262,8 @@ func word(field json.RawMessage) (text string) {
 	return text
 }
 
-// vouched: Auth0 did say that it is this user, in a signed token, or at /userinfo where
-// the token cannot be checked.
+// vouched reports whether Auth0 confirmed this subject: in a signed token, or at
+// /userinfo if the token cannot be checked.
 func (h *hostile) vouched(subject string) bool {
 	said := fields(h.token, h.said)
 	for name, value := range said {
@@ -282,7 +283,7 @@ func (h *hostile) vouched(subject string) bool {
 	return open && h.userinfo.StatusCode == http.StatusOK && word(fields(h.userinfo, h.saidOfWhose)["sub"]) == subject
 }
 
-// calledWrong: Auth0 did say so.
+// calledWrong reports whether Auth0 said that the password is wrong.
 func (h *hostile) calledWrong() bool {
 	refused := h.token.StatusCode == http.StatusForbidden || h.token.StatusCode == http.StatusUnauthorized
 	code := word(fields(h.token, h.said)["error"])
@@ -313,7 +314,7 @@ func signedFor(token string) (alg, subject string, sound bool) {
 		claims.Iss != issuer || claims.Aud != clientID || claims.Sub == "" || claims.Exp < float64(time.Now().Add(-6*time.Minute).Unix()) {
 		return "", "", false
 	}
-	// The last character of base64 has bits that say nothing: other text, the same claims.
+	// The last base64 character has unused bits: different text can have the same claims.
 	digest := sha256.Sum256([]byte(b64(string(raw[0])) + "." + b64(string(raw[1]))))
 	sound = header.Alg == "RS256" && rsa.VerifyPKCS1v15(&key().PublicKey, crypto.SHA256, digest[:], raw[2]) == nil
 	return header.Alg, claims.Sub, sound

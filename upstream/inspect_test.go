@@ -7,8 +7,8 @@ import (
 	"ferry/test/auth0sim"
 )
 
-// TestEnabled: whether a connection is enabled for an application, on whichever page the
-// application is.
+// TestEnabled: whether a connection is enabled for an application, whichever page
+// lists the application.
 func TestEnabled(t *testing.T) {
 	t.Parallel()
 	tenant := managedTenant(auth0sim.ScopeReadConnections)

@@ -15,9 +15,9 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// TestKeysAfterAFlood: the tenant's new key is found as soon as a fetch is allowed
-// again. Until then it is unknown; only while Auth0 does not give the keys can it not be
-// had.
+// TestKeysAfterAFlood: after a burst of unknown keys, the tenant's new key is found as
+// soon as a fetch is allowed again. Until then it is unknown. The keys are unavailable
+// only while Auth0 does not return them.
 func TestKeysAfterAFlood(t *testing.T) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -40,24 +40,24 @@ func TestKeysAfterAFlood(t *testing.T) {
 		}
 		want("old", 1, nil)
 		for range keyRefetchBurst - 1 {
-			want("nobody's", 0, nil)
+			want("unknown", 0, nil)
 		}
 		kid = "new"
 		want("new", 0, errKeyUnknown)
 		want("old", 1, nil)
-		<-time.After(keyRefetchEvery) // the bubble's time
+		<-time.After(keyRefetchEvery) // time of the synctest bubble
 		want("new", 1, nil)
-		want("nobody's", 0, errKeyUnknown)
+		want("unknown", 0, errKeyUnknown)
 
 		down = true
-		<-time.After(keyRefetchEvery) // the bubble's time
-		want("nobody's", 0, errKeysUnavailable)
-		want("nobody's", 0, errKeysUnavailable) // nothing is fetched, and nothing known
+		<-time.After(keyRefetchEvery) // time of the synctest bubble
+		want("unknown", 0, errKeysUnavailable)
+		want("unknown", 0, errKeysUnavailable) // not fetched again
 		want("new", 1, nil)
 		down = false
 		if err := k.fetch(context.WithoutCancel(ctx)); err != nil {
 			t.Fatal(err)
 		}
-		want("nobody's", 0, errKeyUnknown)
+		want("unknown", 0, errKeyUnknown)
 	})
 }

@@ -10,7 +10,7 @@ import (
 	"ferry/upstream"
 )
 
-func TestTheTokenIsKeptUntilShortlyBeforeItsEnd(t *testing.T) {
+func TestTokenIsKeptUntilShortlyBeforeExpiry(t *testing.T) {
 	t.Parallel()
 	sim := managed(t)
 	m := newManagement(t, sim)
@@ -44,7 +44,7 @@ func TestOneTokenForManyAtOnce(t *testing.T) {
 	}
 }
 
-// A token that Auth0 takes no more is replaced once in a call.
+// TestTokenNotTaken: a token that Auth0 no longer accepts is replaced, once per call.
 func TestTokenNotTaken(t *testing.T) {
 	t.Parallel()
 	sim := managed(t)
@@ -52,7 +52,7 @@ func TestTokenNotTaken(t *testing.T) {
 	if err := mark(t.Context(), m); err != nil {
 		t.Fatal(err)
 	}
-	sim.Advance(25 * time.Hour) // for Auth0 alone
+	sim.Advance(25 * time.Hour) // only for Auth0
 	if err := mark(t.Context(), m); err != nil || sim.TokenRequests() != 2 || sim.UserWrites(ada) != 3 {
 		t.Errorf("%v, %+v", err, sim.Counters())
 	}
@@ -67,7 +67,7 @@ func TestTokenNotTaken(t *testing.T) {
 	}
 }
 
-// TestMachineTokenAnswers: what Auth0 can answer to the grant. Nothing is written.
+// TestMachineTokenAnswers: the error for each answer to the grant. No user is written.
 func TestMachineTokenAnswers(t *testing.T) {
 	t.Parallel()
 	type want = upstream.ManagementError
@@ -112,7 +112,8 @@ func TestMachineTokenAnswers(t *testing.T) {
 	}
 }
 
-// What the simulator itself refuses, without a fault.
+// TestMachineMisconfigured: the requests that the simulator refuses without an injected
+// fault.
 func TestMachineMisconfigured(t *testing.T) {
 	t.Parallel()
 	type want = upstream.ManagementError

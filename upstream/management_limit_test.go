@@ -17,7 +17,7 @@ import (
 	"ferry/upstream"
 )
 
-// recorded makes an answer for a stub.
+// recorded returns an answer for a stub.
 func recorded(status int, mediaType, retryAfter, body string) *http.Response {
 	return &http.Response{
 		StatusCode: status, Header: http.Header{"Content-Type": {mediaType}, "Retry-After": {retryAfter}},
@@ -25,8 +25,8 @@ func recorded(status int, mediaType, retryAfter, body string) *http.Response {
 	}
 }
 
-// pipe is a network inside the process. What waits for it waits in the bubble of
-// synctest, where time passes by itself.
+// pipe is a network inside the process, so that waiting for it counts as blocked in a
+// synctest bubble and the fake time advances.
 type pipe struct {
 	conns chan net.Conn
 	done  chan struct{}
@@ -54,8 +54,7 @@ func (p pipe) Accept() (net.Conn, error) {
 func (p pipe) Close() error   { close(p.done); return nil }
 func (p pipe) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "unix"} }
 
-// bubble is a test that goes by a clock of its own, as its simulator does and what
-// asks it.
+// bubble is a test whose simulator and client use the fake clock of synctest.
 type bubble struct {
 	*testing.T
 
@@ -63,7 +62,7 @@ type bubble struct {
 	m   *upstream.Management
 }
 
-// inBubble runs a test in one.
+// inBubble runs a test in a synctest bubble.
 func inBubble(t *testing.T, perSecond float64, test func(bubble)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -86,7 +85,8 @@ func inBubble(t *testing.T, perSecond float64, test func(bubble)) {
 	})
 }
 
-// TestLimitsAreWaitedOut: by the header that there is, for 1 to 10 seconds, twice.
+// TestLimitsAreWaitedOut: the client waits as long as the header says, from 1 to 10
+// seconds, at most twice.
 func TestLimitsAreWaitedOut(t *testing.T) {
 	const midnight = 946684800 // when a bubble begins: 1 January 2000
 	in := func(seconds int) string { return strconv.Itoa(midnight + seconds) }
@@ -134,7 +134,7 @@ func TestLimitsAreWaitedOut(t *testing.T) {
 	}
 }
 
-// The simulator's own limit, and its clock: both waits are enough for it.
+// TestTheTenantsLimit: two waits suffice for the rate limit of the simulator.
 func TestTheTenantsLimit(t *testing.T) {
 	inBubble(t, 1000, func(b bubble) {
 		if err := b.sim.Configure(func(s *auth0sim.Settings) { s.Management.Enabled = true }); err != nil {
@@ -151,7 +151,7 @@ func TestTheTenantsLimit(t *testing.T) {
 	})
 }
 
-// ferry's own limit spares Auth0's.
+// TestOwnLimit: ferry's own limit keeps it below the limit of Auth0.
 func TestOwnLimit(t *testing.T) {
 	inBubble(t, 2, func(b bubble) {
 		if err := b.sim.Configure(func(s *auth0sim.Settings) { s.Management.Enabled = true }); err != nil {
@@ -174,7 +174,7 @@ func TestOwnLimit(t *testing.T) {
 	})
 }
 
-// Nothing waits longer than the caller does.
+// TestLimitBeyondTheDeadline: no wait goes beyond the deadline of the caller.
 func TestLimitBeyondTheDeadline(t *testing.T) {
 	for name, waits := range map[string]time.Duration{"known before": 2 * time.Second, "ends while waiting": 0} {
 		t.Run(name, func(t *testing.T) {

@@ -62,8 +62,8 @@ func mark(ctx context.Context, m *upstream.Management) error {
 	return m.MarkMigrated(ctx, ada, kratosID, markedAt)
 }
 
-// failure is the error's fields; every error there is goes through here, and none
-// may hold what is nobody's business.
+// failure returns the fields of an error, and fails if its text contains a secret.
+// Every error of these tests goes through it.
 func failure(t *testing.T, err error) upstream.ManagementError {
 	t.Helper()
 	var e *upstream.ManagementError
@@ -143,7 +143,7 @@ func TestUserIDsAreOneSegment(t *testing.T) {
 	}
 }
 
-// TestManagementAnswers: what Auth0 can answer to the write. One write each.
+// TestManagementAnswers: the error for each answer to a write, with one write each.
 func TestManagementAnswers(t *testing.T) {
 	t.Parallel()
 	type want = upstream.ManagementError
@@ -219,7 +219,8 @@ func TestManagementAnswers(t *testing.T) {
 	}
 }
 
-// A caller that leaves gets its context's error; one that comes later, its answer.
+// TestManagementCallerGone: a canceled call returns the error of its context. A later
+// call gets its answer.
 func TestManagementCallerGone(t *testing.T) {
 	t.Parallel()
 	sim := managed(t)
@@ -263,13 +264,13 @@ func TestNewManagementNamesWhatIsMissing(t *testing.T) {
 	}
 }
 
-// stub answers without a wire: a token, then what the test says.
+// stub answers without a network: first a token, then as the test says.
 type stub func(*http.Request) *http.Response
 
 func (s stub) RoundTrip(r *http.Request) (*http.Response, error) { return s(r), nil }
 
-// FuzzManagement: whatever the Management API answers, a mark is taken for set only
-// with a 200 that names the user, and no error tells what was answered.
+// FuzzManagement: for any answer, a user counts as marked only after a 200 that names
+// the user, and no error quotes the answer.
 func FuzzManagement(f *testing.F) {
 	f.Add(200, "application/json", "", fmt.Sprintf(`{"user_id":%q}`, ada))
 	f.Add(200, "application/json", "", `{"user_id":"auth0|x"}`)

@@ -21,7 +21,7 @@ func discardLog() *log.Logger { return log.New(io.Discard, "", 0) }
 
 func b64(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
 
-// TestIDTokens: each is the only thing wrong with the answer.
+// TestIDTokens: each case has exactly one fault.
 func TestIDTokens(t *testing.T) {
 	now := time.Now().Unix()
 	claims := func(change map[string]any) string { return idToken(t, change) }
@@ -70,7 +70,7 @@ func TestIDTokens(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tn, client := newTenant(t)
 			tn.token = sendJSON(http.StatusOK, tokens(c.token))
-			// /userinfo would vouch: no broken token may be rescued by it.
+			// /userinfo would confirm the user, but must not make up for a broken token.
 			tn.userinfo = sendJSON(http.StatusOK, fmt.Sprintf(`{"sub":%q}`, alice))
 			profile, loginErr := ask(t, client)
 			if c.match != (loginErr == nil) {
@@ -86,14 +86,14 @@ func TestIDTokens(t *testing.T) {
 	}
 }
 
-// TestUserinfo: where the ID token cannot be checked, /userinfo decides.
+// TestUserinfo: if the ID token cannot be checked, /userinfo decides.
 func TestUserinfo(t *testing.T) {
 	hmac := []byte("client-secret-client-secret-1234")
 	hs256 := sign(t, jose.HS256, "", hmac, payload(t, nil))
 	for name, c := range map[string]struct {
 		answer   string
 		userinfo http.HandlerFunc
-		want     outcome.Outcome // zero: alice
+		want     outcome.Outcome // zero for a match of alice
 	}{
 		"no ID token":             {`{"access_token":"at-1"}`, sendJSON(200, `{"sub":"auth0|alice","email":"a@b","email_verified":true}`), 0},
 		"null ID token":           {`{"access_token":"at-1","id_token":null}`, sendJSON(200, `{"sub":"auth0|alice"}`), 0},
@@ -132,7 +132,7 @@ func TestUserinfo(t *testing.T) {
 	}
 }
 
-func TestKeysThatCannotBeHad(t *testing.T) {
+func TestKeysUnavailable(t *testing.T) {
 	tn, client := newTenant(t)
 	tn.jwks = send(503, "text/html", "down")
 	tn.userinfo = sendJSON(200, `{"sub":"auth0|alice"}`)
@@ -178,7 +178,7 @@ func TestKeysRotate(t *testing.T) {
 	}
 }
 
-func TestKeySetWithStrangers(t *testing.T) {
+func TestKeySetWithUnusableKeys(t *testing.T) {
 	tn, client := newTenant(t)
 	tn.jwks = sendJSON(200, strings.Replace(keySet("k1", key()), `[`, `[{"kty":"XYZ"},{"kty":"RSA","n":"!"},7,`, 1))
 	if _, loginErr := ask(t, client); loginErr != nil {
@@ -186,7 +186,7 @@ func TestKeySetWithStrangers(t *testing.T) {
 	}
 }
 
-func TestUnknownKeysDoNotHammerAuth0(t *testing.T) {
+func TestUnknownKeysAreRateLimited(t *testing.T) {
 	tn, client := newTenant(t)
 	tn.token = sendJSON(200, tokens(sign(t, jose.RS256, "k9", foreignKey(), payload(t, nil))))
 	for range 30 {

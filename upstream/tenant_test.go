@@ -27,21 +27,21 @@ const (
 	canary   = "canary-pass-ö 4f"
 )
 
-// key makes one RSA key for all tests: making one takes long under -race.
+// key makes one RSA key for all tests, because that is slow under -race.
 var key = sync.OnceValue(func() *rsa.PrivateKey { return newKey(2048) })
 
-// foreignKey is one that is in no key set.
+// foreignKey is in no key set.
 var foreignKey = sync.OnceValue(func() *rsa.PrivateKey { return newKey(2048) })
 
 func newKey(bits int) *rsa.PrivateKey {
 	k, err := rsa.GenerateKey(rand.Reader, bits)
 	if err != nil {
-		panic(err) // no test can go on without
+		panic(err) // no test can run without it
 	}
 	return k
 }
 
-// tenant is an Auth0 that says whatever a test wants, and counts.
+// tenant is an Auth0 whose answers a test sets. It counts the requests.
 type tenant struct {
 	token    http.HandlerFunc
 	userinfo http.HandlerFunc
@@ -59,7 +59,7 @@ func (tn *tenant) count(path string) int {
 	return tn.calls[path]
 }
 
-// newTenant starts one that knows alice: tokens for her, her keys, no /userinfo.
+// newTenant starts a tenant with tokens for alice and its keys, but no /userinfo.
 func newTenant(t *testing.T) (*tenant, *upstream.Client) {
 	t.Helper()
 	tn := &tenant{calls: map[string]int{}}
@@ -129,7 +129,7 @@ func tokens(idToken string) string {
 	return string(text)
 }
 
-// idToken is alice's, with some claims changed: nil takes one away.
+// idToken returns alice's ID token with some claims changed; nil removes a claim.
 func idToken(t *testing.T, change map[string]any) string {
 	t.Helper()
 	return sign(t, jose.RS256, "k1", key(), payload(t, change))

@@ -11,8 +11,8 @@ import (
 	"ferry/upstream"
 )
 
-// TestUserBlocks: the blocks of a user are read as Auth0 has them, and not at all without
-// the scope.
+// TestUserBlocks: the blocks of a user are read as Auth0 reports them. Without the
+// scope, that is an error.
 func TestUserBlocks(t *testing.T) {
 	t.Parallel()
 	tenant := managedTenant(auth0sim.ScopeReadUsers)

@@ -27,7 +27,7 @@ func faulty(t *testing.T, path string, fault faultyhttp.Fault) (*tenant, *faulty
 	})
 }
 
-// endings are the faults that must not become an answer, with what each is.
+// endings returns the faults that must not count as an answer, with their outcomes.
 func endings() map[string]struct {
 	fault faultyhttp.Fault
 	want  outcome.Outcome
@@ -45,8 +45,8 @@ func endings() map[string]struct {
 	}
 }
 
-// TestEveryLoginEnds: no answer of Auth0's outlives its deadline, and none that has a
-// fault decides a login.
+// TestEveryLoginEnds: no login outlives its deadline, and a faulty answer never
+// decides a login.
 func TestEveryLoginEnds(t *testing.T) {
 	t.Parallel()
 	for name, c := range endings() {
@@ -70,8 +70,8 @@ func TestEveryLoginEnds(t *testing.T) {
 	}
 }
 
-// TestKeysWithAFault: they are keys that cannot be fetched, for this login and for the
-// next one. /userinfo decides, on a connection of its own.
+// TestKeysWithAFault: keys with a faulty answer count as unavailable, for this login
+// and the next. /userinfo decides, on a connection of its own.
 func TestKeysWithAFault(t *testing.T) {
 	t.Parallel()
 	for name, c := range endings() {
@@ -127,8 +127,8 @@ func TestManagementEnds(t *testing.T) {
 	}
 }
 
-// TestUnknownKeysAreNoMatch: a token that no key of the tenant signed is no match,
-// however many have used up what may be fetched; /userinfo is not asked.
+// TestUnknownKeysAreNoMatch: a token that was not signed by a key of the tenant is not
+// a match, even after the limit of key fetches is used up. /userinfo is not asked.
 func TestUnknownKeysAreNoMatch(t *testing.T) {
 	t.Parallel()
 	tn, client := newTenant(t)
@@ -137,7 +137,7 @@ func TestUnknownKeysAreNoMatch(t *testing.T) {
 		t.Fatal(loginErr)
 	}
 	for i := range 50 {
-		tn.token = sendJSON(http.StatusOK, tokens(sign(t, jose.RS256, fmt.Sprint("nobody's ", i), foreignKey(), payload(t, nil))))
+		tn.token = sendJSON(http.StatusOK, tokens(sign(t, jose.RS256, fmt.Sprint("unknown ", i), foreignKey(), payload(t, nil))))
 		_, loginErr := ask(t, client)
 		if loginErr == nil || loginErr.Outcome != outcome.InvalidResponse || loginErr.Reason != "id_token_untrusted" {
 			t.Fatalf("%d: %v", i, loginErr)
