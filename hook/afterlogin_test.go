@@ -371,14 +371,14 @@ func benchAfterLogin(b *testing.B, handler http.Handler, path string) {
 	}
 }
 
-// told is an Auth0 that reports each write-back and blocks until hold is closed.
-type told struct {
-	told chan string
+// writeBacks is an Auth0 that reports each write-back and blocks until hold is closed.
+type writeBacks struct {
+	done chan string
 	hold chan struct{}
 }
 
-func (m told) MarkMigrated(ctx context.Context, userID, identityID string, _ time.Time) error {
-	m.told <- userID + " " + identityID
+func (m writeBacks) MarkMigrated(ctx context.Context, userID, identityID string, _ time.Time) error {
+	m.done <- userID + " " + identityID
 	<-m.hold
 	return ctx.Err()
 }
@@ -387,14 +387,14 @@ func (m told) MarkMigrated(ctx context.Context, userID, identityID string, _ tim
 // disconnects does not cancel it.
 func TestWriteBackAfterAnswer(t *testing.T) {
 	f := withProfile()
-	auth0 := told{make(chan string, 1), make(chan struct{})}
+	auth0 := writeBacks{make(chan string, 1), make(chan struct{})}
 	h := start(t, f, func(o *hook.Options) { o.Sync.WriteBack = auth0 })
 	h.post(t, login())
 	if got := h.afterLogin(t, afterLoginBody("f")); !got.silent() || f.records.patched() != 1 {
 		t.Fatalf("%+v", got)
 	}
-	if got := <-auth0.told; got != aliceSub+" "+aliceID {
-		t.Errorf("told of %s", got)
+	if got := <-auth0.done; got != aliceSub+" "+aliceID {
+		t.Errorf("reported %s", got)
 	}
 	close(auth0.hold)
 	h.drain(t)

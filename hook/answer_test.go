@@ -29,17 +29,17 @@ func kratosClient() *retryablehttp.Client {
 // TestAnswerTable: for every outcome, Kratos' own client gets the answer of the table
 // and does not repeat the call.
 func TestAnswerTable(t *testing.T) {
-	person := []outcome.Outcome{
+	noMatches := []outcome.Outcome{
 		outcome.Mismatch, outcome.MFARequired, outcome.Blocked, outcome.Denied, outcome.Leaked, outcome.Throttled, outcome.Locked,
 		outcome.SubjectMismatch, outcome.Unbound, outcome.Inactive, outcome.Oversize,
 	}
-	nobody := []outcome.Outcome{outcome.NotPending, outcome.Suspicious, outcome.Limited, outcome.Unavailable, outcome.Misconfigured, outcome.InvalidResponse, 0, 200}
+	outages := []outcome.Outcome{outcome.NotPending, outcome.Suspicious, outcome.Limited, outcome.Unavailable, outcome.Misconfigured, outcome.InvalidResponse, 0, 200}
 	want := map[outcome.Outcome]answer{}
-	for _, o := range person {
+	for _, o := range noMatches {
 		want[o] = answer{status: 403, body: noMatch}
 	}
 	want[outcome.Closed] = answer{status: 403, body: `{"status":"closed"}`}
-	for _, o := range nobody {
+	for _, o := range outages {
 		want[o] = answer{status: 424, body: unavailable}
 	}
 	for _, o := range outcome.All() {

@@ -215,7 +215,7 @@ func TestForwardedAddress(t *testing.T) {
 				want = netip.MustParseAddr(c.want)
 			}
 			if got := f.questions[0].ClientIP; got != want {
-				t.Errorf("Auth0 is told %v, want %v", got, want)
+				t.Errorf("Auth0 got %v, want %v", got, want)
 			}
 		})
 	}
@@ -226,7 +226,7 @@ func TestAddressIsNotForwardedByDefault(t *testing.T) {
 	h := start(t, f, func(o *hook.Options) { o.TrustedProxies = 1 })
 	h.post(t, `{"identifier":"a","password":"x","client":{"ip":"203.0.113.9"}}`)
 	if got := f.questions[0].ClientIP; got.IsValid() {
-		t.Errorf("Auth0 is told %v", got)
+		t.Errorf("Auth0 got %v", got)
 	}
 }
 

@@ -218,7 +218,7 @@ func TestBatchRefused(t *testing.T) {
 		"reason":               {400, `{"error":{"code":400,"reason":"identity state is not valid","message":"malformed"}}`, outcome.InvalidResponse, "identity state is not valid"},
 		"long":                 {400, `{"error":{"reason":"` + long + `"}}`, outcome.InvalidResponse, long[:299]},
 		"conflict of several":  {409, duplicate, outcome.InvalidResponse, "exists already"},
-		"no JSON":              {413, `<html>`, outcome.InvalidResponse, ""},
+		"not JSON":             {413, `<html>`, outcome.InvalidResponse, ""},
 		"wrong token":          {401, `{}`, outcome.Misconfigured, ""},
 		"elsewhere":            {307, ``, outcome.Unavailable, ""},
 		"not there":            {404, `404 page not found`, outcome.Unavailable, ""},

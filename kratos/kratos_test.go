@@ -143,7 +143,7 @@ func TestDoubt(t *testing.T) {
 		"binding twice":          {[]string{`{"user_id":"auth0|kim"}`, `{"user_id":"auth0|kim","user_id":"auth0|x"}`}, outcome.InvalidResponse},
 		"binding twice but case": {[]string{`{"user_id":"auth0|kim"}`, `{"user_id":"auth0|kim","User_ID":"auth0|x"}`}, outcome.InvalidResponse},
 		"no id":                  {[]string{id, ``}, outcome.InvalidResponse},
-		"cut":                    {[]string{`"credentials"`, ``}, outcome.InvalidResponse},
+		"truncated":              {[]string{`"credentials"`, ``}, outcome.InvalidResponse},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := identity(id, c.replace...)
@@ -168,8 +168,8 @@ func TestDoubtfulAnswers(t *testing.T) {
 		"empty list":             {find, admin{list: "[]"}, outcome.Unavailable},
 		"only by another method": {find, admin{list: "[" + identity(id, `"password":{"type"`, `"oidc":{"type"`) + "]"}, outcome.Unavailable},
 		"several":                {find, admin{list: "[" + identity(id) + "," + identity(other) + "]"}, outcome.InvalidResponse},
-		"list no JSON":           {find, admin{list: "<html>"}, outcome.InvalidResponse},
-		"list cut":               {find, admin{list: one[:60]}, outcome.InvalidResponse},
+		"list not JSON":          {find, admin{list: "<html>"}, outcome.InvalidResponse},
+		"list truncated":         {find, admin{list: one[:60]}, outcome.InvalidResponse},
 		"wrong token":            {find, admin{listStatus: 401, list: `{}`}, outcome.Misconfigured},
 		"forbidden":              {find, admin{listStatus: 403, list: `{}`}, outcome.Misconfigured},
 		"redirect":               {find, admin{listStatus: 307, list: ``}, outcome.Unavailable},
@@ -177,7 +177,7 @@ func TestDoubtfulAnswers(t *testing.T) {
 		"odd status":             {find, admin{listStatus: 400, list: one}, outcome.InvalidResponse},
 		"deleted meanwhile":      {get, admin{singleStatus: 404, single: `{"error":{"code":404}}`}, outcome.Unavailable},
 		"another identity":       {get, admin{single: identity(other)}, outcome.InvalidResponse},
-		"single no JSON":         {get, admin{single: "<html>"}, outcome.InvalidResponse},
+		"single not JSON":        {get, admin{single: "<html>"}, outcome.InvalidResponse},
 		"fault of the single":    {get, admin{singleStatus: 500, single: one}, outcome.Unavailable},
 	} {
 		t.Run(name, func(t *testing.T) {

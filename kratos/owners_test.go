@@ -75,11 +75,11 @@ func TestOwnersOfNothing(t *testing.T) {
 func TestOwnersDoubt(t *testing.T) {
 	one := `[{"id":"` + id + `"}]`
 	for name, c := range map[string]struct{ list, identity, reason string }{
-		"no list":          {`{}`, "", "answer_malformed"},
+		"not a list":       {`{}`, "", "answer_malformed"},
 		"null":             {`null`, "", "answer_malformed"},
-		"cut":              {one[:9], "", "answer_malformed"},
+		"truncated":        {one[:9], "", "answer_malformed"},
 		"no id":            {`[{"x":1}]`, "", "identity_id"},
-		"no object":        {`["` + id + `"]`, "", "identity_id"},
+		"not an object":    {`["` + id + `"]`, "", "identity_id"},
 		"all identities":   {"[" + strings.Repeat(`{"id":"`+other+`"},`, 20) + `{"id":"` + id + `"}]`, "", "too_many_owners"},
 		"another":          {one, passwordless, "identity_changed"},
 		"no state":         {one, `{"id":"` + id + `"}`, "identity_state"},
@@ -202,11 +202,11 @@ func TestExistDoubt(t *testing.T) {
 		body   string
 		want   outcome.Outcome
 	}{
-		"others":    {200, `[{"id":"` + other + `"}]`, outcome.InvalidResponse},
-		"no list":   {200, `{}`, outcome.InvalidResponse},
-		"bad id":    {400, `{"error":{"reason":"Invalid UUID value"}}`, outcome.InvalidResponse},
-		"fault":     {500, `{}`, outcome.Unavailable},
-		"forbidden": {403, `{}`, outcome.Misconfigured},
+		"others":     {200, `[{"id":"` + other + `"}]`, outcome.InvalidResponse},
+		"not a list": {200, `{}`, outcome.InvalidResponse},
+		"bad id":     {400, `{"error":{"reason":"Invalid UUID value"}}`, outcome.InvalidResponse},
+		"fault":      {500, `{}`, outcome.Unavailable},
+		"forbidden":  {403, `{}`, outcome.Misconfigured},
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := dial(t, func(w http.ResponseWriter, _ *http.Request) {

@@ -199,9 +199,9 @@ func TestWalkDoubt(t *testing.T) {
 		"the same page again":     {`</x?page_token=a>; rel="next"`, "[" + one + "]", "page_again"},
 		"next without a token":    {`</x>; rel="next"`, "[" + one + "]", "page_link"},
 		"next twice":              {`</x?page_token=a>; rel="next",</x?page_token=b>; rel="next"`, "[" + one + "]", "page_link"},
-		"no list":                 {"", one, "answer_malformed"},
+		"not a list":              {"", one, "answer_malformed"},
 		"null":                    {"", "null", "answer_malformed"},
-		"cut":                     {"", "[" + one, "answer_malformed"},
+		"truncated":               {"", "[" + one, "answer_malformed"},
 		"more":                    {"", "[" + one + "]x", "answer_malformed"},
 		"no identity":             {"", "[1]", "answer_malformed"},
 		"no id":                   {"", `[{"state":"active"}]`, "identity_id"},
@@ -241,9 +241,9 @@ func TestLargePage(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	for name, c := range map[string]struct{ body, want, reason string }{
-		"version": {`{"version":"v1.3.1"}`, "v1.3.1", ""},
-		"none":    {`{}`, "", "no_version"},
-		"no JSON": {`<html>`, "", "answer_malformed"},
+		"version":  {`{"version":"v1.3.1"}`, "v1.3.1", ""},
+		"none":     {`{}`, "", "no_version"},
+		"not JSON": {`<html>`, "", "answer_malformed"},
 	} {
 		client := dial(t, func(w http.ResponseWriter, r *http.Request) {
 			switch r.URL.Path {
@@ -302,7 +302,7 @@ func FuzzWalk(f *testing.F) {
 		requests := 0
 		c := client(t, "http://kratos.invalid", roundTrip(func(*http.Request) (*http.Response, error) {
 			if requests++; requests > 2 {
-				t.Fatal("it goes on and on")
+				t.Fatal("Walk does not end")
 			}
 			return respond(http.StatusOK, http.Header{"Link": {link}}, []byte(body)), nil
 		}))

@@ -91,7 +91,7 @@ func TestOpen(t *testing.T) {
 		private *[32]byte
 	}{
 		"another key": {sealed, other}, "changed": {base64.StdEncoding.EncodeToString(raw), private},
-		"nothing": {"", private}, "no base64": {"%", private}, "cut": {sealed[:64], private},
+		"nothing": {"", private}, "not base64": {"%", private}, "truncated": {sealed[:64], private},
 	} {
 		i, p, err := recording.Open(c.text, c.private)
 		if !errors.Is(err, recording.ErrSealed) || i+p != "" {

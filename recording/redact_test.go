@@ -45,7 +45,7 @@ func TestRedact(t *testing.T) {
 		"text":                    {`"alice"`, ""},
 		"nothing":                 {``, ""},
 		"two":                     {`{} {}`, ""},
-		"cut":                     {`{"identifier":"al`, ""},
+		"truncated":               {`{"identifier":"al`, ""},
 		"a key twice":             {`{"a":"x","a":"y"}`, ""},
 		"invalid UTF-8":           {"{\"a\":\"\xff\"}", ""},
 		"too deep":                {strings.Repeat(`{"a":`, 40) + "1" + strings.Repeat("}", 40), ""},

@@ -44,7 +44,7 @@ func TestParseCalls(t *testing.T) {
 		"an identity":              {`{"id":"x","traits":{}}`, "", "neither"},
 		"a number":                 {`7`, "", "neither"},
 		"null":                     {`null`, "", "neither"},
-		"cut off":                  {plain[:20], "", "truncated"},
+		"truncated":                {plain[:20], "", "truncated"},
 		"empty":                    {"", "", "truncated"},
 		"a body that is text":      {`{"method":"POST","body":"canary"}`, "", "neither"},
 		"headers of another kind":  {`{"method":"POST","header":7,"body":` + plain + `}`, "", "neither"},
@@ -229,11 +229,11 @@ func TestSourceFirstLineBroken(t *testing.T) {
 		calls int
 		fault string
 	}{
-		"cut":               {recordLine[:40] + "\n" + recordLine + "\n" + recordLine[:50] + "\n" + plain, 2, "calls.ndjson:1: invalid or truncated JSON calls.ndjson:3: invalid or truncated JSON"},
-		"cut, of many":      {recordLine[:40] + "\n" + recordLine + "\n" + long + long + recordLine, 2, "calls.ndjson:1: invalid or truncated JSON calls.ndjson:3: invalid or truncated JSON calls.ndjson:4: invalid or truncated JSON"},
-		"far too long":      {strings.Repeat("x", 17<<20) + "\n" + recordLine, 1, "calls.ndjson:1: a JSON value longer than 16 MiB"},
-		"one, far too long": {"{\n" + strings.Repeat("x", 17<<20), 0, "calls.ndjson: a JSON value longer than 16 MiB"},
-		"one, cut":          {"{\n \"identifier\":\n  {},\n", 0, "calls.ndjson: invalid or truncated JSON"},
+		"truncated":          {recordLine[:40] + "\n" + recordLine + "\n" + recordLine[:50] + "\n" + plain, 2, "calls.ndjson:1: invalid or truncated JSON calls.ndjson:3: invalid or truncated JSON"},
+		"truncated, of many": {recordLine[:40] + "\n" + recordLine + "\n" + long + long + recordLine, 2, "calls.ndjson:1: invalid or truncated JSON calls.ndjson:3: invalid or truncated JSON calls.ndjson:4: invalid or truncated JSON"},
+		"far too long":       {strings.Repeat("x", 17<<20) + "\n" + recordLine, 1, "calls.ndjson:1: a JSON value longer than 16 MiB"},
+		"one, far too long":  {"{\n" + strings.Repeat("x", 17<<20), 0, "calls.ndjson: a JSON value longer than 16 MiB"},
+		"one, truncated":     {"{\n \"identifier\":\n  {},\n", 0, "calls.ndjson: invalid or truncated JSON"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := write(t, map[string]string{"calls.ndjson": c.text})

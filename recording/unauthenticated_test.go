@@ -26,9 +26,9 @@ func unauthenticated() recording.Event {
 	}
 }
 
-// TestFloodOfUnauthenticated: calls without the key take a small part of the room.
+// TestUnauthenticatedFlood: calls without the key take a small part of the room.
 // They do not displace logins, neither at once nor over time.
-func TestFloodOfUnauthenticated(t *testing.T) {
+func TestUnauthenticatedFlood(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {

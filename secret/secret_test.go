@@ -57,7 +57,7 @@ func TestZapRedacts(t *testing.T) {
 	}
 }
 
-func TestRevealGivesTheExactBytes(t *testing.T) {
+func TestRevealReturnsTheExactBytes(t *testing.T) {
 	for _, text := range []string{"", " a ", "e\u0301", "\x00\xff", "🔑"} {
 		if got := secret.New(text).Reveal(); got != text {
 			t.Errorf("Reveal() = %q, want %q", got, text)

@@ -9,9 +9,9 @@ import (
 	"ferry/test/redistest"
 )
 
-// TestTakeNothingIsOneGet: a lease without a profile, as in nearly every login, costs
+// TestLeaseWithoutProfileIsOneGet: a lease without a profile, as in nearly every login, costs
 // one GET.
-func TestTakeNothingIsOneGet(t *testing.T) {
+func TestLeaseWithoutProfileIsOneGet(t *testing.T) {
 	t.Parallel()
 	server := redistest.Run(t, redistest.Options{})
 	s, raw := open(t, server, theKey, state.Options{}), client(t, server)

@@ -58,11 +58,12 @@ func TestTwoReplicas(t *testing.T) {
 	}
 }
 
-// TestEachIsToldOnce: of three replicas, exactly one reports each expired profile, also in more than one batch.
-func TestEachIsToldOnce(t *testing.T) {
+// TestEachIsReportedOnce: of three replicas, exactly one reports each expired profile,
+// also in more than one batch.
+func TestEachIsReportedOnce(t *testing.T) {
 	t.Parallel()
 	server := redistest.Run(t, redistest.Options{})
-	var l told
+	var l reports
 	var replicas []store
 	for range 3 {
 		replicas = append(replicas, open(t, server, theKey, state.Options{TTL: 50 * time.Millisecond, Expired: l.Expired}))
@@ -108,7 +109,7 @@ func TestExpiresInRedis(t *testing.T) {
 func TestTLSAndACL(t *testing.T) {
 	t.Parallel()
 	server := redistest.Run(t, redistest.Options{TLS: true, User: "ferry", Password: "p:a/s@s-canary", Rules: rules})
-	var l told
+	var l reports
 	s := open(t, server, theKey, state.Options{TTL: 2 * time.Second, Expired: l.Expired, Fault: func(err error) { t.Error(err) }})
 	for name, call := range everything(t, s) {
 		if err := call(); err != nil {
@@ -196,7 +197,7 @@ func TestRedisDown(t *testing.T) {
 		}
 	}
 	run(t, s)
-	await(t, "looks that fail, each of them told", func() bool { return down.Load() > 1 })
+	await(t, "failed looks, each of them reported", func() bool { return down.Load() > 1 })
 	must(t, server.Restart(t.Context()))
 	await(t, "a look that succeeds", func() bool { return up.Load() > 0 })
 	await(t, "it to come back", func() bool { return s.Put(t.Context(), profile("")) == nil })
@@ -294,7 +295,7 @@ func TestTampered(t *testing.T) {
 	const other = "99bf8a02-aa5b-4351-ab7c-9f16e7e11a12"
 	for name, tamper := range map[string]func(mine, others string) string{
 		"moved":        func(_, others string) string { return others },
-		"cut":          func(mine, _ string) string { return mine[:len(mine)-1] },
+		"truncated":    func(mine, _ string) string { return mine[:len(mine)-1] },
 		"longer":       func(mine, _ string) string { return mine + "\x00" },
 		"empty":        func(string, string) string { return "" },
 		"text":         func(string, string) string { return "hello" },
@@ -348,7 +349,7 @@ func TestTamperedWho(t *testing.T) {
 	t.Parallel()
 	server := redistest.Run(t, redistest.Options{})
 	raw := client(t, server)
-	var l told
+	var l reports
 	var unreadable atomic.Int32
 	s := open(t, server, theKey, state.Options{TTL: 50 * time.Millisecond, Expired: l.Expired, Fault: func(err error) {
 		if errors.Is(err, state.ErrUnreadable) {
@@ -364,7 +365,7 @@ func TestTamperedWho(t *testing.T) {
 	run(t, s)
 	await(t, "both", func() bool { return unreadable.Load() == 1 && len(l.List()) == 1 })
 	if got := l.List()[0]; got != "b "+subject {
-		t.Errorf("told of %s", got)
+		t.Errorf("reported %s", got)
 	}
 }
 
@@ -393,7 +394,7 @@ func TestAnotherKey(t *testing.T) {
 	t.Parallel()
 	server := redistest.Run(t, redistest.Options{})
 	fault := func(err error) { t.Error(err) }
-	var before, after told
+	var before, after reports
 	old := open(t, server, theKey, state.Options{TTL: 300 * time.Millisecond, Expired: before.Expired, Fault: fault})
 	changed := open(t, server, theKey+"!", state.Options{TTL: 300 * time.Millisecond, Expired: after.Expired, Fault: fault})
 	put(t, old, profile(""))
@@ -406,7 +407,7 @@ func TestAnotherKey(t *testing.T) {
 	run(t, old, changed)
 	await(t, "the old one's", func() bool { return len(before.List()) == 1 })
 	if len(after.List()) != 0 {
-		t.Errorf("told of %v", after.List())
+		t.Errorf("reported %v", after.List())
 	}
 }
 

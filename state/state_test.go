@@ -103,10 +103,10 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func TestBehaviour(t *testing.T) {
+func TestBehavior(t *testing.T) {
 	t.Parallel()
 	makers := kinds(t)
-	for _, test := range behaviours() {
+	for _, test := range behaviors() {
 		for kind, newStore := range makers {
 			t.Run(test.name+"/"+kind, func(t *testing.T) {
 				t.Parallel()
@@ -117,7 +117,7 @@ func TestBehaviour(t *testing.T) {
 	}
 }
 
-type behaviour struct {
+type behavior struct {
 	name string
 	run  func(t on)
 }
@@ -129,16 +129,16 @@ type on struct {
 	clock *clock
 }
 
-func behaviours() []behaviour {
-	return slices.Concat(keepingBehaviours(), leaseBehaviours(), answerBehaviours())
+func behaviors() []behavior {
+	return slices.Concat(keepingBehaviors(), leaseBehaviors(), answerBehaviors())
 }
 
-func keepingBehaviours() []behaviour {
-	return []behaviour{
-		{"nothing kept", func(t on) {
+func keepingBehaviors() []behavior {
+	return []behavior{
+		{"no profile", func(t on) {
 			mustLease(t.T, t.store, identity, "", false)
 		}},
-		{"what was kept comes back whole", func(t on) {
+		{"a profile comes back complete", func(t on) {
 			k := profile("flow-1")
 			put(t.T, t.store, k)
 			got := mustLease(t.T, t.store, identity, "flow-1", true).Handoff
@@ -155,7 +155,7 @@ func keepingBehaviours() []behaviour {
 				t.Errorf("got %s", got.Claims)
 			}
 		}},
-		{"the zero profile but for its id", func(t on) {
+		{"a profile with only an id", func(t on) {
 			put(t.T, t.store, state.Handoff{IdentityID: identity})
 			if got := mustLease(t.T, t.store, identity, "", true).Handoff; !got.MatchedAt.IsZero() || len(got.Claims) != 0 {
 				t.Errorf("got %+v", got)
@@ -177,21 +177,21 @@ func keepingBehaviours() []behaviour {
 			mustLease(t.T, t.store, identity, "flow-2", false)
 			mustLease(t.T, t.store, identity, "flow-1", true)
 		}},
-		{"a hook that knows no flow", func(t on) {
+		{"a call without a flow", func(t on) {
 			put(t.T, t.store, profile("flow-1"))
 			mustLease(t.T, t.store, identity, "", true)
 		}},
-		{"a profile that knows no flow", func(t on) {
+		{"a profile without a flow", func(t on) {
 			put(t.T, t.store, profile(""))
 			mustLease(t.T, t.store, identity, "flow-1", true)
 		}},
-		{"the last one counts", func(t on) {
+		{"the last profile counts", func(t on) {
 			put(t.T, t.store, profile("flow-1"))
 			put(t.T, t.store, profile("flow-2"))
 			mustLease(t.T, t.store, identity, "flow-1", false)
 			mustLease(t.T, t.store, identity, "flow-2", true)
 		}},
-		{"it expires", func(t on) {
+		{"a profile expires", func(t on) {
 			put(t.T, t.store, profile(""))
 			t.clock.Advance(state.TTL - time.Second)
 			must(t.T, mustLease(t.T, t.store, identity, "", true).Release(t.Context()))
@@ -201,9 +201,9 @@ func keepingBehaviours() []behaviour {
 	}
 }
 
-func leaseBehaviours() []behaviour {
-	return []behaviour{
-		{"taken once", func(t on) {
+func leaseBehaviors() []behavior {
+	return []behavior{
+		{"leased once", func(t on) {
 			put(t.T, t.store, profile(""))
 			lease := mustLease(t.T, t.store, identity, "", true)
 			mustLease(t.T, t.store, identity, "", false)
@@ -221,7 +221,7 @@ func leaseBehaviours() []behaviour {
 			must(t.T, first.Release(t.Context())) // the lease is held by another
 			mustLease(t.T, t.store, identity, "", false)
 		}},
-		{"kept again while on lease", func(t on) {
+		{"put again while leased", func(t on) {
 			put(t.T, t.store, profile("flow-1"))
 			old := mustLease(t.T, t.store, identity, "flow-1", true)
 			put(t.T, t.store, profile("flow-2"))
@@ -234,7 +234,7 @@ func leaseBehaviours() []behaviour {
 			must(t.T, state.Lease{}.Done(t.Context()))
 			must(t.T, state.Lease{}.Release(t.Context()))
 		}},
-		{"one of many", func(t on) {
+		{"leased by one of many", func(t on) {
 			put(t.T, t.store, profile(""))
 			var won atomic.Int32
 			var all sync.WaitGroup
@@ -255,9 +255,9 @@ func leaseBehaviours() []behaviour {
 	}
 }
 
-func answerBehaviours() []behaviour {
+func answerBehaviors() []behavior {
 	key, other := [32]byte{1}, [32]byte{2}
-	return []behaviour{
+	return []behavior{
 		{"an answer is remembered", func(t on) {
 			recall(t.T, t.store, key, "")
 			text := []byte("first")
@@ -275,7 +275,7 @@ func answerBehaviours() []behaviour {
 			claim(t.T, t.store, key, time.Minute, false)
 			claim(t.T, t.store, other, time.Minute, true)
 		}},
-		{"a claim that is given up is anybody's", func(t on) {
+		{"a released claim can be claimed again", func(t on) {
 			claim(t.T, t.store, key, time.Minute, true)
 			claim(t.T, t.store, other, time.Minute, true)
 			must(t.T, t.store.Unclaim(t.Context(), key))
@@ -283,7 +283,7 @@ func answerBehaviours() []behaviour {
 			claim(t.T, t.store, key, time.Minute, true)
 			claim(t.T, t.store, other, time.Minute, false)
 		}},
-		{"no time to live", func(t on) {
+		{"an answer without a time to live", func(t on) {
 			if t.store.Remember(t.Context(), key, nil, 0) == nil {
 				t.Error("remembered for no time")
 			}
@@ -295,7 +295,7 @@ func answerBehaviours() []behaviour {
 				return won && err == nil
 			})
 		}},
-		{"a claim for no time", func(t on) {
+		{"a claim without a time to live", func(t on) {
 			if won, err := t.store.Claim(t.Context(), key, 0); won || err == nil {
 				t.Errorf("got %v, %v", won, err)
 			}
@@ -317,7 +317,7 @@ func answerBehaviours() []behaviour {
 				t.Errorf("%d won", won.Load())
 			}
 		}},
-		{"a key to hash with", func(t on) {
+		{"the key for hashes", func(t on) {
 			if first, second := t.store.HashKey(), t.store.HashKey(); first == [32]byte{} || first != second {
 				t.Error("no key")
 			}
@@ -340,19 +340,19 @@ func claim(t *testing.T, s store, key [32]byte, ttl time.Duration, want bool) {
 	}
 }
 
-// told collects the profiles that Run reports.
-type told struct {
+// reports collects the profiles that Run reports.
+type reports struct {
 	mu   sync.Mutex
 	list []string
 }
 
-func (l *told) Expired(identityID, subject string) {
+func (l *reports) Expired(identityID, subject string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.list = append(l.list, identityID+" "+subject)
 }
 
-func (l *told) List() []string {
+func (l *reports) List() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Sorted(slices.Values(l.list))
@@ -380,7 +380,7 @@ func TestExpiredProfiles(t *testing.T) {
 	for kind, newStore := range kinds(t) {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			var l told
+			var l reports
 			s := newStore(t, state.Options{TTL: 2 * time.Second, Expired: l.Expired, Fault: func(err error) { t.Error(err) }})
 			for _, id := range []string{"done", "replaced", "replaced", "released", "leased", "left"} {
 				put(t, s, state.Handoff{IdentityID: id, Subject: "auth0|" + id})
@@ -395,7 +395,7 @@ func TestExpiredProfiles(t *testing.T) {
 			await(t, "the last one", func() bool { return slices.Contains(l.List(), "zz-last auth0|last") })
 			want := "left auth0|left, released auth0|released, replaced auth0|replaced, zz-last auth0|last"
 			if got := strings.Join(l.List(), ", "); got != want {
-				t.Errorf("told of %s; want %s", got, want)
+				t.Errorf("reported %s; want %s", got, want)
 			}
 		})
 	}
@@ -405,7 +405,7 @@ func TestExpiredProfiles(t *testing.T) {
 // clock of Redis cannot be moved, see TestLeaseRunsOutInRedis.
 func TestLeaseRunsOut(t *testing.T) {
 	t.Parallel()
-	var l told
+	var l reports
 	c := &clock{}
 	m := state.NewMemory(state.Options{TTL: time.Minute, Now: c.Now, Expired: l.Expired})
 	put(t, m, profile(""))
@@ -419,14 +419,14 @@ func TestLeaseRunsOut(t *testing.T) {
 	run(t, m)()
 	must(t, second.Done(t.Context()))
 	if len(l.List()) != 0 {
-		t.Errorf("told of %v", l.List())
+		t.Errorf("reported %v", l.List())
 	}
 }
 
 // TestEndsWithTheProcess: Close reports the profiles in memory, once.
 func TestEndsWithTheProcess(t *testing.T) {
 	t.Parallel()
-	var l told
+	var l reports
 	m := state.NewMemory(state.Options{Expired: l.Expired})
 	for _, id := range []string{"done", "left", "leased"} {
 		put(t, m, state.Handoff{IdentityID: id, Subject: "auth0|" + id})
@@ -436,7 +436,7 @@ func TestEndsWithTheProcess(t *testing.T) {
 	must(t, m.Close())
 	must(t, m.Close())
 	if got := strings.Join(l.List(), ", "); got != "leased auth0|leased, left auth0|left" {
-		t.Errorf("told of %s", got)
+		t.Errorf("reported %s", got)
 	}
 }
 
@@ -450,7 +450,7 @@ func await(t *testing.T, what string, done func() bool) {
 		select {
 		case <-ticker.C:
 		case <-deadline.C:
-			t.Fatalf("waited in vain for %s", what)
+			t.Fatalf("timed out waiting for %s", what)
 		}
 	}
 }
@@ -475,9 +475,9 @@ func benchTake(b *testing.B, s store) {
 	}
 }
 
-// TestTakeNothingCostsNothing: a lease without a profile, as in nearly every login,
+// TestLeaseWithoutProfileDoesNotAllocate: a lease without a profile, as in nearly every login,
 // does not allocate.
-func TestTakeNothingCostsNothing(t *testing.T) {
+func TestLeaseWithoutProfileDoesNotAllocate(t *testing.T) {
 	m := state.NewMemory(state.Options{})
 	put(t, m, state.Handoff{IdentityID: "somebody"})
 	if n := testing.AllocsPerRun(100, func() { _, _, _ = m.Lease(t.Context(), identity, "flow") }); n != 0 {

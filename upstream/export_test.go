@@ -342,7 +342,7 @@ func TestDownload(t *testing.T) {
 			w.Header().Set("Content-Encoding", "gzip")
 			_, _ = io.WriteString(w, text)
 		}, -1, want{}},
-		"cut":            {cut, 0, want{Status: 200, Temporary: true, Reason: "connection_broken"}},
+		"truncated":      {cut, 0, want{Status: 200, Temporary: true, Reason: "connection_broken"}},
 		"hangs":          {hang, 0, want{Status: 200, Temporary: true, Reason: "timeout"}},
 		"hangs at once":  {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 0, want{Temporary: true, Reason: "timeout"}},
 		"expired":        {send(403, "application/xml", "<Code>AccessDenied</Code>canary"), 0, want{Status: 403, Temporary: true, Reason: "link_refused"}},

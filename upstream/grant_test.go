@@ -15,7 +15,7 @@ import (
 	"ferry/upstream"
 )
 
-func TestTheRequest(t *testing.T) {
+func TestRequest(t *testing.T) {
 	tn, c := newTenant(t)
 	profile, loginErr := ask(t, c)
 	if loginErr != nil {
@@ -35,7 +35,7 @@ func TestTheRequest(t *testing.T) {
 	}
 }
 
-func TestWithoutRealmTheDefaultDirectoryIsAsked(t *testing.T) {
+func TestDefaultDirectoryWithoutRealm(t *testing.T) {
 	tn, c := newTenant(t)
 	if _, err := c.Verify(t.Context(), upstream.Credentials{Username: "alice"}); err != nil {
 		t.Fatal(err)
@@ -127,7 +127,7 @@ func TestAnswers(t *testing.T) {
 		{"200 with access token of another type", sendJSON(200, `{"access_token":1,"id_token":"x"}`), outcome.InvalidResponse},
 		{"200 with the access token twice", sendJSON(200, `{"access_token":"a","access_token":"b"}`), outcome.InvalidResponse},
 		{"200 with trailing text", sendJSON(200, `{"access_token":"a"} {}`), outcome.InvalidResponse},
-		{"200 cut", sendJSON(200, `{"access_token":"a`), outcome.InvalidResponse},
+		{"200 truncated", sendJSON(200, `{"access_token":"a`), outcome.InvalidResponse},
 		{"redirect", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
 		}, outcome.InvalidResponse},
@@ -177,7 +177,7 @@ func TestCallerGone(t *testing.T) {
 	}
 }
 
-func TestNothingThere(t *testing.T) {
+func TestUnreachable(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

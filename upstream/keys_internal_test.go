@@ -15,10 +15,10 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// TestKeysAfterAFlood: after a burst of unknown keys, the tenant's new key is found as
+// TestKeysAfterABurst: after a burst of unknown keys, the tenant's new key is found as
 // soon as a fetch is allowed again. Until then it is unknown. The keys are unavailable
 // only while Auth0 does not return them.
-func TestKeysAfterAFlood(t *testing.T) {
+func TestKeysAfterABurst(t *testing.T) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)

@@ -25,7 +25,7 @@ func TestTokenIsKeptUntilShortlyBeforeExpiry(t *testing.T) {
 	}
 }
 
-func TestOneTokenForManyAtOnce(t *testing.T) {
+func TestConcurrentCallsShareOneToken(t *testing.T) {
 	t.Parallel()
 	sim := managed(t)
 	m := newManagement(t, sim)

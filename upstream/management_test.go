@@ -118,7 +118,7 @@ func TestMarkMigrated(t *testing.T) {
 	}
 }
 
-func TestUserIDsAreOneSegment(t *testing.T) {
+func TestUserIDIsEscaped(t *testing.T) {
 	t.Parallel()
 	sim := managed(t)
 	m := newManagement(t, sim)
@@ -164,7 +164,7 @@ func TestManagementAnswers(t *testing.T) {
 		"profile too large": {row(auth0sim.AnswerManagementProfileTooLarge), want{Status: 413, Reason: "profile_too_large"}},
 		"too large, as 400": {answer(400, `{"message":"User profile exceeds the 10KB limit"}`), want{Status: 400, Reason: "profile_too_large"}},
 		"unknown code":      {answer(400, `{"errorCode":"canary"}`), want{Status: 400, Reason: "refused"}},
-		"code of no text":   {answer(400, `{"errorCode":7}`), want{Status: 400, Reason: "refused"}},
+		"code not a string": {answer(400, `{"errorCode":7}`), want{Status: 400, Reason: "refused"}},
 		"code twice":        {answer(403, `{"errorCode":"insufficient_scope","errorCode":"x"}`), want{Status: 403, Reason: "refused"}},
 		"code twice, case":  {answer(403, `{"errorCode":"insufficient_scope","errorcode":"x"}`), want{Status: 403, Reason: "refused"}},
 		"unknown keys":      {answer(403, `{"errorCode":"insufficient_scope","x":{"y":1}}`), want{Status: 403, Code: "insufficient_scope", Reason: "refused"}},
@@ -177,7 +177,7 @@ func TestManagementAnswers(t *testing.T) {
 		"redirect 308":      {auth0sim.Fault{Name: auth0sim.FaultRedirect308}, want{Status: 308, Reason: "redirect"}},
 		"204":               {answer(204, ""), want{Status: 204, Reason: "refused"}},
 		"200 empty":         {auth0sim.Fault{Name: auth0sim.FaultEmptyBody}, want{Status: 200, Reason: "malformed"}},
-		"200 cut":           {auth0sim.Fault{Name: auth0sim.FaultCutJSON}, want{Status: 200, Reason: "malformed"}},
+		"200 truncated":     {auth0sim.Fault{Name: auth0sim.FaultCutJSON}, want{Status: 200, Reason: "malformed"}},
 		"200 keys twice":    {auth0sim.Fault{Name: auth0sim.FaultDuplicateKeys}, want{Status: 200, Reason: "malformed"}},
 		"200 keys in case":  {auth0sim.Fault{Name: auth0sim.FaultCaseVariantKeys}, want{Status: 200, Reason: "malformed"}},
 		"200 wrong types":   {auth0sim.Fault{Name: auth0sim.FaultWrongTypes}, want{Status: 200, Reason: "malformed"}},

@@ -64,8 +64,8 @@ func TestIDTokens(t *testing.T) {
 		"subject twice but for case": {sign(t, jose.RS256, "k1", key(), strings.Replace(payload(t, nil), `"sub":`, `"Sub":"auth0|mallory","sub":`, 1)), false},
 		"two parts":                  {"e30.e30", false},
 		"no token at all":            {"token", false},
-		"cut":                        {claims(nil)[:200], false},
-		"payload no JSON":            {sign(t, jose.RS256, "k1", key(), "alice"), false},
+		"truncated":                  {claims(nil)[:200], false},
+		"payload not JSON":           {sign(t, jose.RS256, "k1", key(), "alice"), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tn, client := newTenant(t)
