@@ -9,8 +9,8 @@ import (
 	"ferry/test/redistest"
 )
 
-// TestLeaseWithoutProfileIsOneGet: a lease without a profile, as in nearly every login, costs
-// one GET.
+// TestLeaseWithoutProfileIsOneGet: if no profile is waiting, as in nearly every login,
+// Lease costs one GET.
 func TestLeaseWithoutProfileIsOneGet(t *testing.T) {
 	t.Parallel()
 	server := redistest.Run(t, redistest.Options{})

@@ -390,7 +390,7 @@ func TestExpiredProfiles(t *testing.T) {
 			lease := mustLease(t, s, "leased", "", true)
 			run(t, s)
 			await(t, "the expired ones", func() bool { return len(l.List()) >= 3 })
-			must(t, lease.Done(t.Context())) // late for the lease, in time for the profile
+			must(t, lease.Done(t.Context())) // expired, but not yet reported
 			put(t, s, state.Handoff{IdentityID: "zz-last", Subject: "auth0|last"})
 			await(t, "the last one", func() bool { return slices.Contains(l.List(), "zz-last auth0|last") })
 			want := "left auth0|left, released auth0|released, replaced auth0|replaced, zz-last auth0|last"
@@ -475,8 +475,8 @@ func benchTake(b *testing.B, s store) {
 	}
 }
 
-// TestLeaseWithoutProfileDoesNotAllocate: a lease without a profile, as in nearly every login,
-// does not allocate.
+// TestLeaseWithoutProfileDoesNotAllocate: if no profile is waiting, as in nearly every
+// login, Lease does not allocate.
 func TestLeaseWithoutProfileDoesNotAllocate(t *testing.T) {
 	m := state.NewMemory(state.Options{})
 	put(t, m, state.Handoff{IdentityID: "somebody"})
