@@ -20,7 +20,7 @@ import (
 	"ferry/test/kratostest"
 )
 
-// keyPair is a private key's file and its public key, PEM.
+// keyPair writes a private key to a file and returns its public key as PEM.
 func keyPair(t *testing.T) (file, public string) {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -39,20 +39,19 @@ func keyPair(t *testing.T) (file, public string) {
 	return file, string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
 }
 
-// TestOneAttempt counts what reaches Auth0 when deliveries are many, cut or made
-// again.
+// TestOneAttempt: concurrent, interrupted and repeated deliveries reach Auth0 once.
 func TestOneAttempt(t *testing.T) {
 	s := start(t, "FERRY_TRUSTED_PROXIES=1", "FERRY_AUTH0_FORWARD_CLIENT_IP=true", "FERRY_AUTH0_TIMEOUT=20s")
-	t.Run("the person's address", func(t *testing.T) { testAddress(t, s) })
+	t.Run("the user's address", func(t *testing.T) { testAddress(t, s) })
 	t.Run("many at once", func(t *testing.T) { testManyAtOnce(t, s) })
-	t.Run("delivered again", func(t *testing.T) { testDeliveredAgain(t, s) })
-	t.Run("killed in the middle", func(t *testing.T) { testKilled(t, s) })
+	t.Run("re-delivery", func(t *testing.T) { testDeliveredAgain(t, s) })
+	t.Run("killed while Auth0 is asked", func(t *testing.T) { testKilled(t, s) })
 	t.Run("keys rotate", func(t *testing.T) { testRotation(t, s) })
-	t.Run("nothing is said that must not be", s.checkSilence)
+	t.Run("no secrets in logs and answers", s.checkSilence)
 }
 
-// testAddress: from 25.4 on Auth0 is told the address that the operator's proxy
-// wrote, and never what the person wrote before it.
+// testAddress: from 25.4 on, ferry forwards the address that the operator's proxy
+// appended, never one that the user sent.
 func testAddress(t *testing.T, s *stack) {
 	t.Helper()
 	p := s.person(t, nil)
@@ -70,8 +69,8 @@ func testAddress(t *testing.T, s *stack) {
 	}
 }
 
-// testManyAtOnce: four logins of one person on the real Kratos, which itself turns
-// some of them away at times, cost Auth0 one attempt.
+// testManyAtOnce: four concurrent logins of one user cost one attempt at Auth0. Kratos
+// may refuse some of them.
 func testManyAtOnce(t *testing.T, s *stack) {
 	t.Helper()
 	p := s.person(t, nil)
@@ -105,8 +104,8 @@ func testManyAtOnce(t *testing.T, s *stack) {
 	p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 0, 0, true})
 }
 
-// testDeliveredAgain calls ferry as Kratos 25.4 does when its connection broke:
-// the same delivery, several times.
+// testDeliveredAgain repeats a delivery as Kratos 25.4 does when its connection
+// breaks.
 func testDeliveredAgain(t *testing.T, s *stack) {
 	t.Helper()
 	for name, c := range map[string]struct {
@@ -129,8 +128,8 @@ func testDeliveredAgain(t *testing.T, s *stack) {
 	}
 }
 
-// testKilled: kill -9 while Auth0 is asked. Kratos tries again, the ferry that comes
-// up asks once more, and the person is in.
+// testKilled: ferry is killed while Auth0 is asked. Kratos calls again, the new ferry
+// asks Auth0 once more, and the user is logged in.
 func testKilled(t *testing.T, s *stack) {
 	t.Helper()
 	p := s.person(t, nil)
@@ -158,7 +157,7 @@ func testKilled(t *testing.T, s *stack) {
 	}
 }
 
-// testRotation: Auth0 signs with a new key, and takes the old one away.
+// testRotation: Auth0 signs with a new key and removes the old one.
 func testRotation(t *testing.T, s *stack) {
 	t.Helper()
 	for _, keepOld := range []bool{true, false} {
@@ -170,7 +169,7 @@ func testRotation(t *testing.T, s *stack) {
 	}
 }
 
-// TestLimits: Auth0's attack protection, with the person's address and without.
+// TestLimits: Auth0's attack protection, with and without the user's address.
 func TestLimits(t *testing.T) {
 	s := start(t, "FERRY_TRUSTED_PROXIES=1", "FERRY_AUTH0_FORWARD_CLIENT_IP=true")
 	if err := s.sim.AddApp(auth0sim.App{ClientID: clientID, ClientSecret: clientSecret, TrustForwardedFor: true}); err != nil {
@@ -190,31 +189,31 @@ func TestLimits(t *testing.T) {
 	}
 	for range 11 {
 		if got := from(victim, "wrong", "203.0.113.66"); got != http.StatusForbidden {
-			t.Fatalf("the attacker is answered %d", got)
+			t.Fatalf("status for the attacker: %d", got)
 		}
 	}
 	if got := from(victim, victim.password, "203.0.113.66"); got != http.StatusForbidden {
-		t.Errorf("the attacker's address is blocked for the victim, with the right password too: %d", got)
+		t.Errorf("Auth0 blocks the attacker's address for the victim even with the right password: status %d", got)
 	}
 	if !strings.Contains(s.ferry.Logs(), `"outcome":"throttled"`) {
-		t.Error("nothing in the log says throttled")
+		t.Error("throttled is not in the log")
 	}
 	if got := from(victim, victim.password, "198.51.100.7"); got != http.StatusOK {
-		t.Errorf("the victim at home is answered %d", got)
+		t.Errorf("status for the victim at another address: %d", got)
 	}
 	for range 3 {
 		from(other, "wrong", "203.0.113.66")
 	}
 	if got := from(other, other.password, "203.0.113.66"); got != http.StatusFailedDependency {
-		t.Errorf("the whole address is blocked, which is an outage: %d", got)
+		t.Errorf("status where Auth0 blocks the whole address: %d", got)
 	}
 	if got := from(other, other.password, "198.51.100.8"); got != http.StatusOK {
-		t.Errorf("elsewhere it works: %d", got)
+		t.Errorf("status from another address: %d", got)
 	}
 }
 
-// TestCustomDatabase: a connection that tells upper case from lower is asked with
-// the trait's case.
+// TestCustomDatabase: a case-sensitive connection is asked with the identifier as the
+// trait spells it.
 func TestCustomDatabase(t *testing.T) {
 	s := start(t, "FERRY_AUTH0_CUSTOM_REALMS="+legacy)
 	if err := s.sim.AddConnection(auth0sim.Connection{Name: legacy, Custom: true}); err != nil {

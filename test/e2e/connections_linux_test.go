@@ -8,8 +8,9 @@ import (
 	"ferry/test/kratostest"
 )
 
-// TestConnections: no login costs Kratos a connection for good, in either of its modes.
-// Kratos 25.4 to 26.2 never close a body that they do not read.
+// TestConnections: logins do not leak connections in Kratos, in either mode of the
+// after-login hook. Kratos 25.4 to 26.2 never close a response body that they do not
+// read.
 func TestConnections(t *testing.T) {
 	for name, edit := range map[string]func(map[string]any){"ignore": nil, "parse": parse} {
 		t.Run(name, func(t *testing.T) { testConnections(t, startWith(t, edit)) })
@@ -18,14 +19,14 @@ func TestConnections(t *testing.T) {
 
 func testConnections(t *testing.T, s *stack) {
 	t.Helper()
-	cross := func() *person { // the profile is written, and in parse mode shown
+	cross := func() *person { // writes the profile; in parse mode the answer shows it
 		p := s.profiled(t, nil)
 		p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 1, 1, true})
 		p.arrived(t, marked)
 		return p
 	}
 	p := cross()
-	for range 4 { // what Kratos keeps open for its database is there then
+	for range 4 { // warm up: Kratos opens its database connections
 		cross()
 	}
 	connections, files := s.tap.connections.Load(), descriptors(t, s.kratos.Pid())
@@ -43,7 +44,7 @@ func testConnections(t *testing.T, s *stack) {
 	}
 }
 
-// TestConnectionsOfABadKey: that goes for a key that is refused as well.
+// TestConnectionsOfABadKey: calls with a refused key do not leak connections either.
 func TestConnectionsOfABadKey(t *testing.T) {
 	s := startWith(t, func(config map[string]any) {
 		afterLoginHook(config)["auth"].(map[string]any)["config"].(map[string]any)["value"] = "Bearer no-key-of-ferrys-0123456789-0123456789"
@@ -68,7 +69,7 @@ func TestConnectionsOfABadKey(t *testing.T) {
 	}
 }
 
-// descriptors are the open ones of a process.
+// descriptors counts the open file descriptors of a process.
 func descriptors(t *testing.T, pid int) int {
 	t.Helper()
 	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))

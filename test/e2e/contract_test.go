@@ -14,8 +14,8 @@ import (
 	"ferry/upstream"
 )
 
-// testContract takes every row of the table that decides through the real Kratos:
-// what the person sees, that the password was sent once, that nothing is stored.
+// testContract runs every row of the answer table through the real Kratos and checks
+// what the user sees, that the password is sent once, and that no hash is stored.
 func testContract(t *testing.T, s *stack) {
 	t.Helper()
 	for _, row := range upstream.Contract() {
@@ -34,7 +34,7 @@ func testContract(t *testing.T, s *stack) {
 	}
 }
 
-// sample is an answer that the row, and none before it, describes.
+// sample returns an answer that the row matches and no earlier row does.
 func sample(t *testing.T, row upstream.Row) auth0sim.Fault {
 	t.Helper()
 	status, code, text := row.Statuses[0], "nobody_knows_this", "nobody knows this"
@@ -61,7 +61,7 @@ func sample(t *testing.T, row upstream.Row) auth0sim.Fault {
 	}
 }
 
-// sees is what Kratos shows for an outcome.
+// sees returns what Kratos shows for an outcome.
 func sees(o outcome.Outcome) string {
 	switch status, _ := hook.Answer(o); status {
 	case http.StatusOK:
@@ -72,16 +72,17 @@ func sees(o outcome.Outcome) string {
 	return kratostest.SeesUnavailable
 }
 
-// TestApplications: every way in which the application may be set up, with the
-// simulator as strict about it as Auth0.
+// TestApplications: every way to set up the application. The simulator is as strict
+// about it as Auth0.
 func TestApplications(t *testing.T) {
 	s := start(t)
-	t.Run("set up well", func(t *testing.T) { testApplications(t, s) })
-	t.Run("set up wrong", func(t *testing.T) { testMisconfigured(t, s) })
+	t.Run("valid", func(t *testing.T) { testApplications(t, s) })
+	t.Run("misconfigured", func(t *testing.T) { testMisconfigured(t, s) })
 	s.checkSilence(t)
 }
 
-// reconfigure gives the tenant another application, and ferry other settings.
+// reconfigure replaces the application at the tenant and restarts ferry with other
+// settings.
 func (s *stack) reconfigure(t *testing.T, app auth0sim.App, settings ...string) {
 	t.Helper()
 	app.ClientID = clientID
@@ -137,8 +138,8 @@ func testApplications(t *testing.T, s *stack) {
 	}
 }
 
-// testMisconfigured: what an operator may get wrong is an outage to the person, and
-// says what it is in the log.
+// testMisconfigured: a wrong setting looks like an outage to the user, and the log
+// names the reason.
 func testMisconfigured(t *testing.T, s *stack) {
 	t.Helper()
 	for name, c := range map[string]struct {

@@ -9,8 +9,8 @@ import (
 	"ferry/test/kratostest"
 )
 
-// TestCrossing is the main job, by every kind of client: once through Auth0, then
-// never again.
+// TestCrossing: with every kind of client, the first login asks Auth0 and later ones
+// do not.
 func TestCrossing(t *testing.T) {
 	s := start(t)
 	for name, by := range map[string]login{"app": s.kratos.LoginAPI, "browser": s.kratos.LoginBrowser, "single-page app": s.kratos.LoginSPA} {
@@ -26,13 +26,13 @@ func TestCrossing(t *testing.T) {
 			p.check(t, by, p.email, p.password+"x", expect{kratostest.SeesInvalidCredentials, 0, 0, true})
 		})
 	}
-	t.Run("who may not cross", func(t *testing.T) { testRefusals(t, s) })
-	t.Run("what Auth0 may answer", func(t *testing.T) { testContract(t, s) })
-	t.Run("what Auth0 may do wrong", func(t *testing.T) { testFaults(t, s) })
-	t.Run("nothing is said that must not be", s.checkSilence)
+	t.Run("refusals", func(t *testing.T) { testRefusals(t, s) })
+	t.Run("answers of Auth0", func(t *testing.T) { testContract(t, s) })
+	t.Run("faults of Auth0", func(t *testing.T) { testFaults(t, s) })
+	t.Run("no secrets in logs and answers", s.checkSilence)
 }
 
-// testRefusals: nothing in the answer tells these apart, and only what could match
+// testRefusals: all refusals have the same answer, and only a login that could match
 // costs an attempt.
 func testRefusals(t *testing.T, s *stack) {
 	t.Helper()
@@ -45,20 +45,20 @@ func testRefusals(t *testing.T, s *stack) {
 			func(_ *auth0sim.User, i *kratostest.IdentitySpec) { i.MetadataAdmin = nil },
 			expect{kratostest.SeesInvalidCredentials, 0, 1, false},
 		},
-		"bound to another": {func(_ *auth0sim.User, i *kratostest.IdentitySpec) {
+		"bound to another user": {func(_ *auth0sim.User, i *kratostest.IdentitySpec) {
 			i.MetadataAdmin = binding(map[string]any{"user_id": "auth0|somebody-else"})
 		}, expect{kratostest.SeesInvalidCredentials, 1, 1, false}},
-		"bound but for case": {func(u *auth0sim.User, i *kratostest.IdentitySpec) {
+		"bound to a user id in another case": {func(u *auth0sim.User, i *kratostest.IdentitySpec) {
 			i.MetadataAdmin = binding(map[string]any{"user_id": strings.ToUpper(u.ID)})
 		}, expect{kratostest.SeesInvalidCredentials, 1, 1, false}},
-		"binding garbled": {func(_ *auth0sim.User, i *kratostest.IdentitySpec) {
+		"invalid binding": {func(_ *auth0sim.User, i *kratostest.IdentitySpec) {
 			i.MetadataAdmin = binding(map[string]any{"user_id": 7})
 		}, expect{kratostest.SeesUnavailable, 0, 1, false}},
 		"inactive": {
 			func(_ *auth0sim.User, i *kratostest.IdentitySpec) { i.State = "inactive" },
 			expect{kratostest.SeesInvalidCredentials, 0, 1, false},
 		},
-		"as long a password as may be": {
+		"longest allowed password": {
 			func(u *auth0sim.User, _ *kratostest.IdentitySpec) { u.Password = strings.Repeat("canary-x", 9) },
 			expect{kratostest.SeesSession, 1, 1, true},
 		},
@@ -101,7 +101,7 @@ func testRefusals(t *testing.T, s *stack) {
 	t.Run("oversize", func(t *testing.T) {
 		p := s.person(t, nil)
 		p.check(t, s.kratos.LoginAPI, p.email, p.password+strings.Repeat("x", 73), expect{kratostest.SeesInvalidCredentials, 0, 1, false})
-		// From 25.4 on, Kratos itself stumbles over more than about 60 KiB.
+		// From 25.4 on, Kratos itself fails on more than about 60 KiB.
 		p.check(t, s.kratos.LoginAPI, p.email, p.password+strings.Repeat("x", 30<<10), expect{kratostest.SeesInvalidCredentials, 0, 1, false})
 	})
 	t.Run("not pending", func(t *testing.T) {
@@ -114,7 +114,7 @@ func testRefusals(t *testing.T, s *stack) {
 	})
 }
 
-// callHook calls ferry as Kratos would, with a header more.
+// callHook calls ferry as Kratos does, with extra headers.
 func (s *stack) callHook(t *testing.T, identifier, password string, header ...string) int {
 	t.Helper()
 	return s.callBody(t, `{"identifier":"`+identifier+`","password":"`+password+`"}`, header...)

@@ -8,8 +8,8 @@ import (
 	"ferry/test/kratostest"
 )
 
-// TestDoubleClicks: two clicks on the same button are two logins with the same right
-// password, and neither is ever told that it is wrong.
+// TestDoubleClicks: two clicks on the login button are two logins with the same right
+// password. Neither is told that the password is wrong.
 func TestDoubleClicks(t *testing.T) {
 	s := start(t)
 	t.Run("one after the other", func(t *testing.T) { testLateClick(t, s) })
@@ -36,22 +36,22 @@ func TestDoubleClicks(t *testing.T) {
 			in = in || one == kratostest.SeesSession
 		}
 		if n := s.attempts() - before; !in || n > 2 {
-			t.Errorf("a session: %v, after %d attempts", in, n)
+			t.Errorf("session %v, %d attempts", in, n)
 		}
 		p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 0, 0, true})
 	}
 	t.Logf("120 clicks: %v", seen)
 	for what := range seen {
-		// Kratos 26.2 itself answers 409 to a login that finds the identity being written.
+		// Kratos 26.2 answers 409 to a login that finds the identity being written.
 		if what != kratostest.SeesSession && what != kratostest.SeesUnavailable && !strings.HasPrefix(what, "other: error 409") {
 			t.Errorf("%d clicks see %q", seen[what], what)
 		}
 	}
-	t.Run("nothing is said that must not be", s.checkSilence)
+	t.Run("no secrets in logs and answers", s.checkSilence)
 }
 
-// testLateClick: Kratos reads the identity as pending for both clicks, and the call for
-// the second reaches ferry when the first is done.
+// testLateClick: Kratos reads the identity as pending for both clicks, but calls ferry
+// for the second only after the first has finished.
 func testLateClick(t *testing.T, s *stack) {
 	t.Helper()
 	p := s.person(t, nil)

@@ -9,21 +9,22 @@ import (
 	"ferry/test/kratostest"
 )
 
-// harmless faults change nothing that the trust rules rest on: the login matches.
+// harmless returns the faults that the trust rules do not depend on: the login still
+// matches.
 func harmless() []auth0sim.FaultName {
 	return []auth0sim.FaultName{
 		auth0sim.FaultLatency, auth0sim.FaultSlowBytes,
-		auth0sim.FaultMissingIDToken, auth0sim.FaultEmptyIDToken, // /userinfo says who it is
+		auth0sim.FaultMissingIDToken, auth0sim.FaultEmptyIDToken, // /userinfo names the user
 		auth0sim.FaultIDTokenNoIssuedAt, auth0sim.FaultIDTokenNoKeyID, auth0sim.FaultIDTokenOtherEmail, auth0sim.FaultIDTokenEmailUnverified,
-		auth0sim.FaultIDTokenHS256Secret, auth0sim.FaultIDTokenHS256PublicKey, // HS256: /userinfo says who it is
-		// The keys are fetched at the start and kept.
+		auth0sim.FaultIDTokenHS256Secret, auth0sim.FaultIDTokenHS256PublicKey, // HS256: /userinfo names the user
+		// The keys are fetched at the start and cached.
 		auth0sim.FaultJWKSEmpty, auth0sim.FaultJWKSWrongKey, auth0sim.FaultJWKSNoKeyID, auth0sim.FaultJWKSEncUse,
 	}
 }
 
-// testFaults walks everything the simulator can do wrong, one login each: an outage
-// is never a wrong password, nothing is stored, and the password is sent once. The
-// same person crosses when it is over.
+// testFaults tries every fault of the simulator with one login each. An outage is
+// never reported as a wrong password, no hash is stored, and the password is sent
+// once. When the fault ends, the same user is migrated.
 func testFaults(t *testing.T, s *stack) {
 	t.Helper()
 	for _, name := range auth0sim.Faults() {
@@ -34,9 +35,9 @@ func testFaults(t *testing.T, s *stack) {
 			case slices.Contains(harmless(), name):
 				want = expect{kratostest.SeesSession, 1, 1, true}
 			case name == auth0sim.FaultResetBeforeRequest:
-				want.attempts = 0 // the simulator never read it
+				want.attempts = 0 // the simulator does not read the request
 			case name == auth0sim.FaultIDTokenOtherSubject:
-				want.sees = kratostest.SeesInvalidCredentials // it is sound, but somebody else's
+				want.sees = kratostest.SeesInvalidCredentials // valid, but of another user
 			}
 			id, err := s.sim.SetFault(auth0sim.Fault{Name: name, Delay: delay(name), Answer: auth0sim.AnswerServerError, Size: 2 << 20})
 			if err != nil {
@@ -52,7 +53,7 @@ func testFaults(t *testing.T, s *stack) {
 			switch {
 			case want.stored:
 			case name == auth0sim.FaultIDTokenOtherSubject && !s.namesDeliveries(t):
-				// It was an answer of Auth0's, which an identical login gets for a while.
+				// Auth0 answered: an identical login gets this outcome for a while.
 				p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{want.sees, 0, 1, false})
 			default:
 				p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 1, 1, true})
@@ -61,7 +62,7 @@ func testFaults(t *testing.T, s *stack) {
 	}
 }
 
-// delay keeps the slow faults short, but one that must outlast ferry's patience.
+// delay keeps the slow faults short, except those that must exceed ferry's timeout.
 func delay(name auth0sim.FaultName) time.Duration {
 	switch name {
 	case auth0sim.FaultHang:

@@ -16,13 +16,13 @@ import (
 	"ferry/test/auth0sim"
 )
 
-// lookups passes ferry's requests on to Kratos' admin API, and counts how often it was
-// told an identity, by its id or by an identifier.
+// lookups is a proxy for Kratos' admin API that counts how often ferry reads an
+// identity, by its id or by an identifier.
 type lookups struct {
 	proxy *httputil.ReverseProxy
 
 	mu   sync.Mutex
-	told map[string]int64 // by what was asked for
+	told map[string]int64 // by id or identifier
 }
 
 func startLookups(t *testing.T, to string) (l *lookups, at string) {
@@ -32,7 +32,7 @@ func startLookups(t *testing.T, to string) (l *lookups, at string) {
 		t.Fatal(err)
 	}
 	l = &lookups{proxy: httputil.NewSingleHostReverseProxy(target), told: map[string]int64{}}
-	transport := &http.Transport{MaxIdleConnsPerHost: 100} // or a crowd makes a connection each time
+	transport := &http.Transport{MaxIdleConnsPerHost: 100} // so that bursts reuse connections
 	t.Cleanup(transport.CloseIdleConnections)
 	l.proxy.Transport = transport
 	srv := httptest.NewServer(l)
@@ -54,15 +54,15 @@ func (l *lookups) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	l.told[asked]++
 }
 
-// of is how often ferry was told of a person.
+// of returns how often ferry read the identity of a user.
 func (l *lookups) of(p *person) int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.told[p.identity] + l.told[p.email]
 }
 
-// holding keeps Auth0 from answering until n first logins of a person have got as far
-// as to ask it, or have ended, which ended counts. ferry must have
+// holding delays Auth0's answers until n first logins of a user have reached the point
+// of asking it, or have ended, which ended counts. ferry must run with
 // FERRY_AUTH0_TIMEOUT=20s.
 func (p *person) holding(t *testing.T, n int64, ended *atomic.Int64) (release func()) {
 	t.Helper()
@@ -80,14 +80,15 @@ func (p *person) holding(t *testing.T, n int64, ended *atomic.Int64) (release fu
 			select {
 			case <-tick.C:
 			case <-deadline:
-				t.Errorf("%d logins of %d came as far", s.lookups.of(p), n)
+				t.Errorf("%d of %d logins reached Auth0", s.lookups.of(p), n)
 				n = 0
 			}
 		}
-		// Who was told is about to ask: who comes after them comes later.
+		// A login that has read the identity asks Auth0 next. Calls that complete after it
+		// show that it had time to do so.
 		for range 3 {
 			if status := s.callHook(t, "nobody@example.org", "x"); status != http.StatusFailedDependency {
-				t.Errorf("nobody gets %d", status)
+				t.Errorf("unknown user: status %d", status)
 			}
 		}
 		if err := s.sim.ClearFault(id); err != nil {

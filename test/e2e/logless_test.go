@@ -12,8 +12,8 @@ import (
 	"ferry/test/process"
 )
 
-// TestLogReaderGone: who reads the log may end before ferry. Logins are answered all
-// the same, and ferry ends as it should.
+// TestLogReaderGone: the reader of the log may exit before ferry. ferry still answers
+// logins and stops cleanly.
 func TestLogReaderGone(t *testing.T) {
 	read, write, err := os.Pipe()
 	if err != nil {
@@ -44,7 +44,7 @@ func TestLogReaderGone(t *testing.T) {
 		t.Fatalf("%v: ferry does not listen", err)
 	}
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	for range 2 { // each is a line in the log
+	for range 2 { // each writes a log line
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+said.Hooks+"/hooks/password-migration", nil)
 		if err != nil {
 			t.Fatal(err)

@@ -11,9 +11,9 @@ import (
 	"ferry/test/redistest"
 )
 
-// TestLostAnswers loses the answer at every point between Kratos, ferry and Auth0, and
-// counts the attempts: first through the real Kratos, which names its deliveries from
-// 25.4 on, then by calls as each of its versions makes them.
+// TestLostAnswers loses the answer at every point between Kratos, ferry and Auth0 and
+// counts the attempts: first with the real Kratos, which sends a delivery id from 25.4
+// on, then with calls as each version makes them.
 func TestLostAnswers(t *testing.T) {
 	s := start(t)
 	for name, wrong := range map[string]string{"right": "", "wrong": "x"} {
@@ -21,18 +21,18 @@ func TestLostAnswers(t *testing.T) {
 			t.Run(fmt.Sprintf("%s password, Kratos loses %d answers", name, lost), func(t *testing.T) { testLostByKratos(t, s, wrong, lost) })
 		}
 	}
-	t.Run("ferry is killed with the answer", func(t *testing.T) {
-		// Its memory is gone, and with it the answer.
+	t.Run("ferry is killed before it answers", func(t *testing.T) {
+		// Without Redis the outcome is lost with the process.
 		testKilledWithAnswer(t, s, 2)
 	})
 	t.Run("Auth0's answer is lost", func(t *testing.T) { testLostByAuth0(t, s) })
 	for shape, delivery := range map[string]string{"1.3.1": "", "25.4": "0b0e3a0c-6d0b-4fd4-9d4c-6c1f2b7a0001"} {
 		t.Run("calls of "+shape, func(t *testing.T) { testLostCalls(t, s, delivery) })
 	}
-	t.Run("nothing is said that must not be", s.checkSilence)
+	t.Run("no secrets in logs and answers", s.checkSilence)
 }
 
-// testLostByKratos: Kratos makes its call again, up to three times.
+// testLostByKratos: Kratos repeats its call up to three times.
 func testLostByKratos(t *testing.T, s *stack, wrong string, lost int) {
 	t.Helper()
 	p := s.person(t, nil)
@@ -44,7 +44,8 @@ func testLostByKratos(t *testing.T, s *stack, wrong string, lost int) {
 	p.check(t, s.kratos.LoginAPI, p.email, p.password+wrong, want)
 }
 
-// testKilledWithAnswer: kill -9 after Auth0 has answered and before Kratos has.
+// testKilledWithAnswer kills ferry after Auth0 has answered and before Kratos has its
+// answer.
 func testKilledWithAnswer(t *testing.T, s *stack, attempts int, settings ...string) {
 	t.Helper()
 	p := s.person(t, nil)
@@ -57,8 +58,8 @@ func testKilledWithAnswer(t *testing.T, s *stack, attempts int, settings ...stri
 	p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, attempts, 2, true})
 }
 
-// testLostByAuth0: ferry cannot know what became of the password, and says an outage,
-// which Kratos does not repeat. The next try is a new login.
+// testLostByAuth0: ferry cannot know whether the password matched and reports an
+// outage, which Kratos does not repeat. The next attempt is a new login.
 func testLostByAuth0(t *testing.T, s *stack) {
 	t.Helper()
 	p := s.person(t, nil)
@@ -74,7 +75,7 @@ func testLostCalls(t *testing.T, s *stack, delivery string) {
 		wrong  string
 		fault  auth0sim.Fault
 		status int
-		// attempts where deliveries have no name, and where they have one
+		// attempts without and with a delivery id
 		unnamed, named int
 	}{
 		"match":          {"", auth0sim.Fault{}, http.StatusOK, 1, 1},
@@ -108,24 +109,24 @@ func testLostCalls(t *testing.T, s *stack, delivery string) {
 	}
 }
 
-// TestLostAnswersOfReplicas: with Redis, what Auth0 answered outlives the ferry that
-// asked, whatever the version of Kratos.
+// TestLostAnswersOfReplicas: with Redis, the outcome outlives the ferry that asked,
+// with every version of Kratos.
 func TestLostAnswersOfReplicas(t *testing.T) {
 	redis := redistest.Run(t, redistest.Options{})
 	settings := []string{"FERRY_STATE_URL=" + redis.URL(), "FERRY_STATE_KEY=" + stateKey}
 	s := start(t, settings...)
-	t.Run("killed with the answer", func(t *testing.T) { testKilledWithAnswer(t, s, 1, settings...) })
+	t.Run("killed before it answers", func(t *testing.T) { testKilledWithAnswer(t, s, 1, settings...) })
 	second := s.anotherFerry(t, settings...)
 	for name, header := range map[string][]string{"1.3.1": nil, "25.4": {"Ory-Webhook-Trigger-Id", "0b0e3a0c-6d0b-4fd4-9d4c-6c1f2b7a0002"}} {
 		for wrong, want := range map[string]int{"": http.StatusOK, "x": http.StatusForbidden} {
 			t.Run(fmt.Sprintf("%s, %d", name, want), func(t *testing.T) { testCallsAtBoth(t, s, second, wrong, want, header...) })
 		}
 	}
-	t.Run("an outage is asked about again at once", func(t *testing.T) { testOutageAgain(t, s) })
-	t.Run("nothing is said that must not be", s.checkSilence)
+	t.Run("retry after an outage", func(t *testing.T) { testOutageAgain(t, s) })
+	t.Run("no secrets in logs and answers", s.checkSilence)
 }
 
-// testCallsAtBoth: the second call reaches the other replica, and costs nothing.
+// testCallsAtBoth: the second call reaches the other replica and costs no attempt.
 func testCallsAtBoth(t *testing.T, s *stack, second *ferrytest.Ferry, wrong string, want int, header ...string) {
 	t.Helper()
 	p := s.person(t, nil)
@@ -142,8 +143,8 @@ func testCallsAtBoth(t *testing.T, s *stack, second *ferrytest.Ferry, wrong stri
 	}
 }
 
-// testOutageAgain: who tries again after an outage does not wait for the claim of the
-// first try to end.
+// testOutageAgain: a retry after an outage does not wait until the claim of the first
+// attempt expires.
 func testOutageAgain(t *testing.T, s *stack) {
 	t.Helper()
 	p := s.person(t, nil)

@@ -13,13 +13,13 @@ import (
 	"ferry/test/kratostest"
 )
 
-// TestOutages: while something is down nobody is told that the password is wrong,
-// nothing is stored, and the same login works afterwards.
+// TestOutages: an outage is never reported as a wrong password, no hash is stored, and
+// the same login works afterwards.
 func TestOutages(t *testing.T) {
 	s := start(t)
 	t.Run("auth0 down", func(t *testing.T) { testAuth0Down(t, s) })
 	t.Run("ferry down", func(t *testing.T) { testFerryDown(t, s) })
-	t.Run("ferry stops while somebody logs in", func(t *testing.T) { testDrain(t, s) })
+	t.Run("ferry stops during a login", func(t *testing.T) { testDrain(t, s) })
 	t.Run("ready with auth0 down", func(t *testing.T) { testReady(t, s) })
 	t.Run("not kratos' admin API", func(t *testing.T) { testNotAdmin(t, s) })
 }
@@ -33,7 +33,7 @@ func testAuth0Down(t *testing.T, s *stack) {
 	p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 1, 1, true})
 }
 
-// testFerryDown: Kratos tries three times, and nobody is locked out.
+// testFerryDown: Kratos tries three times, and the user is not locked out.
 func testFerryDown(t *testing.T, s *stack) {
 	t.Helper()
 	p := s.person(t, nil)
@@ -48,7 +48,7 @@ func testFerryDown(t *testing.T, s *stack) {
 	p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 1, 1, true})
 }
 
-// testDrain: SIGTERM lets a login under way end, well or not.
+// testDrain: SIGTERM lets a login in progress end, whatever its outcome.
 func testDrain(t *testing.T, s *stack) {
 	t.Helper()
 	p := s.person(t, nil)
@@ -67,10 +67,10 @@ func testDrain(t *testing.T, s *stack) {
 		t.Fatal(err)
 	}
 	if log := s.ferry.Logs(); strings.Index(log, `"msg":"draining"`) > strings.LastIndex(log, `"outcome":"match"`) {
-		t.Errorf("it was not under way when ferry was stopped: %s", log)
+		t.Errorf("no login was in progress when ferry was stopped: %s", log)
 	}
 	if log := s.ferry.Logs(); !strings.Contains(log, `"msg":"profile expired unclaimed","identity_id":"`+p.identity+`"`) {
-		t.Errorf("nothing says whose profile ended with ferry: %s", log)
+		t.Errorf("the log does not name the user whose profile was lost: %s", log)
 	}
 	s.startFerry()
 }
@@ -97,7 +97,7 @@ func testNotAdmin(t *testing.T, s *stack) {
 	}
 }
 
-// down takes the whole of Auth0 away.
+// down makes all of Auth0 unreachable.
 func (s *stack) down(t *testing.T) {
 	t.Helper()
 	if _, err := s.sim.SetFault(auth0sim.Fault{Name: auth0sim.FaultResetBeforeRequest, Path: auth0sim.AnyPath}); err != nil {
@@ -113,7 +113,7 @@ func (s *stack) restartFerry(t *testing.T, settings ...string) {
 	s.startFerry(settings...)
 }
 
-// TestVerifiedIdentifier: the setting under which unbound identities may cross.
+// TestVerifiedIdentifier: the setting under which unbound identities may match.
 func TestVerifiedIdentifier(t *testing.T) {
 	s := start(t, "FERRY_BINDING=verified_identifier")
 	unbound := func(verified bool) func(*auth0sim.User, *kratostest.IdentitySpec) {
@@ -128,7 +128,7 @@ func TestVerifiedIdentifier(t *testing.T) {
 	p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 1, 1, true})
 }
 
-// TestServeRefuses: what is wrong with the settings is said at once, by name.
+// TestServeRefuses: ferry reports every invalid setting by name at the start.
 func TestServeRefuses(t *testing.T) {
 	ferry, err := ferrytest.Start(t.Context(), ferrytest.Options{Binary: built.Ferry(t), Env: []string{
 		"FERRY_AUTH0_DOMIAN=canary.example", "FERRY_AUTH0_TIMEOUT=canary",

@@ -17,7 +17,7 @@ import (
 	"ferry/test/kratostest"
 )
 
-// await waits for something that comes, bounded.
+// await waits until done reports true, for a limited time.
 func (s *stack) await(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -28,12 +28,12 @@ func (s *stack) await(t *testing.T, what string, done func() bool) {
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			t.Fatalf("waited in vain for %s; ferry: %s", what, s.ferry.Logs())
+			t.Fatalf("timeout waiting for %s; ferry: %s", what, s.ferry.Logs())
 		}
 	}
 }
 
-// metric is the value of one sample; 0 where it is not there.
+// metric returns the value of one sample, 0 if it does not exist.
 func (s *stack) metric(t *testing.T, sample string) float64 {
 	t.Helper()
 	for line := range strings.Lines(s.get(t, "/metrics/prometheus")) {
@@ -48,8 +48,7 @@ func (s *stack) metric(t *testing.T, sample string) float64 {
 	return 0
 }
 
-// namesDeliveries reports whether this Kratos says which calls are the same: from 25.4
-// on.
+// namesDeliveries reports whether this Kratos sends a delivery id (25.4 and later).
 func (s *stack) namesDeliveries(t *testing.T) bool {
 	t.Helper()
 	version, err := s.kratos.Version(t.Context())
@@ -59,11 +58,11 @@ func (s *stack) namesDeliveries(t *testing.T) bool {
 	return !strings.HasPrefix(version, "v1.")
 }
 
-// TestHangup: a terminal that closes ends ferry as SIGTERM does, with the login under
-// way answered.
+// TestHangup: SIGHUP stops ferry as SIGTERM does, and the login in progress is
+// answered.
 func TestHangup(t *testing.T) {
-	// Under nohup this process ignores hangups, and so would its children: once it
-	// catches them itself, they do not.
+	// Under nohup this process ignores SIGHUP, and its children inherit that. Catching the
+	// signal resets it for them.
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	t.Cleanup(func() { signal.Stop(hangups) })
@@ -91,7 +90,7 @@ func TestHangup(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := <-sees; got != kratostest.SeesSession {
-		t.Errorf("the login under way sees %q", got)
+		t.Errorf("the login in progress sees %q", got)
 	}
 	<-s.ferry.Done()
 	if err := s.ferry.Stop(); err != nil || !strings.Contains(s.ferry.Logs(), `"msg":"stopped"`) {
@@ -99,8 +98,8 @@ func TestHangup(t *testing.T) {
 	}
 }
 
-// TestRedisThatWasNeverThere: ferry starts, is ready, and people log in. The log says it
-// once, the metrics count every look.
+// TestRedisThatWasNeverThere: without Redis, ferry starts, is ready and answers
+// logins. It logs the failure once and counts every check.
 func TestRedisThatWasNeverThere(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -123,7 +122,7 @@ func TestRedisThatWasNeverThere(t *testing.T) {
 	}
 }
 
-// TestManyUnauthenticatedCalls: calls with a bad key fill no log, and each is counted.
+// TestManyUnauthenticatedCalls: calls with a wrong key are all counted but do not fill the log.
 func TestManyUnauthenticatedCalls(t *testing.T) {
 	s := start(t)
 	const calls = 200

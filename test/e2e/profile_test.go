@@ -13,7 +13,7 @@ import (
 	"ferry/wiring"
 )
 
-// profiled is a person of whom Auth0 knows more than their e-mail.
+// profiled makes a user with a full profile at Auth0.
 func (s *stack) profiled(t *testing.T, change func(*auth0sim.User, *kratostest.IdentitySpec)) *person {
 	t.Helper()
 	return s.person(t, func(u *auth0sim.User, i *kratostest.IdentitySpec) {
@@ -25,7 +25,7 @@ func (s *stack) profiled(t *testing.T, change func(*auth0sim.User, *kratostest.I
 	})
 }
 
-// arrived waits until the profile has been written, which Kratos does not wait for.
+// arrived waits until ferry has written the profile, which Kratos does not wait for.
 func (p *person) arrived(t *testing.T, done func(kratostest.Identity) bool) kratostest.Identity {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -43,7 +43,7 @@ func (p *person) arrived(t *testing.T, done func(kratostest.Identity) bool) krat
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			t.Fatalf("it did not arrive: %+v; ferry: %s", identity, p.stack.ferry.Logs())
+			t.Fatalf("the profile was not written: %+v; ferry: %s", identity, p.stack.ferry.Logs())
 		}
 	}
 }
@@ -63,16 +63,16 @@ func verified(i kratostest.Identity, value string) bool {
 	return false
 }
 
-// TestProfile: the person arrives after their password, on the shipped wiring.
+// TestProfile: with the shipped wiring, the profile is written after the password.
 func TestProfile(t *testing.T) {
 	s := start(t)
-	t.Run("all of it", func(t *testing.T) { testProfileArrives(t, s) })
-	t.Run("nothing of the person's own is overwritten", func(t *testing.T) { testOwnTraits(t, s) })
+	t.Run("whole profile", func(t *testing.T) { testProfileArrives(t, s) })
+	t.Run("the user's own traits are kept", func(t *testing.T) { testOwnTraits(t, s) })
 	t.Run("unverified stays unverified", func(t *testing.T) { testUnverified(t, s) })
 	t.Run("the right address is marked", func(t *testing.T) { testRightAddress(t, s) })
-	t.Run("a password changed meanwhile", func(t *testing.T) { testChangedMeanwhile(t, s) })
+	t.Run("password changed meanwhile", func(t *testing.T) { testChangedMeanwhile(t, s) })
 	t.Run("ferry down after the match", func(t *testing.T) { testAfterLoginDown(t, s) })
-	t.Run("nothing is said that must not be", s.checkSilence)
+	t.Run("no secrets in logs and answers", s.checkSilence)
 }
 
 func testProfileArrives(t *testing.T, s *stack) {
@@ -96,7 +96,7 @@ func testProfileArrives(t *testing.T, s *stack) {
 		t.Error("the second login wrote again")
 	}
 	if strings.Contains(s.ferry.Logs(), "password changed while") {
-		t.Error("a password change was reported that was none")
+		t.Error("ferry reported a password change that did not happen")
 	}
 }
 
@@ -126,7 +126,7 @@ func testRightAddress(t *testing.T, s *stack) {
 	const phone = "+4915112345678"
 	p := s.profiled(t, func(u *auth0sim.User, i *kratostest.IdentitySpec) {
 		u.EmailVerified, u.Phone, u.PhoneVerified = false, phone, true
-		u.CustomClaims = map[string]any{"phone_number": phone, "phone_number_verified": true} // by an Action, as at Auth0
+		u.CustomClaims = map[string]any{"phone_number": phone, "phone_number_verified": true} // set by an Action
 		i.Traits["phone"] = phone
 	})
 	p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 1, 1, true})
@@ -135,8 +135,8 @@ func testRightAddress(t *testing.T, s *stack) {
 	}
 }
 
-// testChangedMeanwhile: the person chooses a new password between the match and the
-// patch. It survives.
+// testChangedMeanwhile: a password that the user sets between the match and the patch
+// is kept.
 func testChangedMeanwhile(t *testing.T, s *stack) {
 	t.Helper()
 	p := s.profiled(t, nil)
@@ -154,7 +154,8 @@ func testChangedMeanwhile(t *testing.T, s *stack) {
 	p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesInvalidCredentials, 0, 0, true})
 }
 
-// testAfterLoginDown: ferry is gone when the second hook comes. The person is in.
+// testAfterLoginDown: ferry is down when Kratos calls the after-login hook. The login
+// succeeds.
 func testAfterLoginDown(t *testing.T, s *stack) {
 	t.Helper()
 	p := s.profiled(t, nil)
@@ -164,8 +165,9 @@ func testAfterLoginDown(t *testing.T, s *stack) {
 	p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 0, 0, true})
 }
 
-// TestParse: the documented other wiring. The answer to the login shows the person,
-// and nothing that ferry does keeps anybody out.
+// TestParse: the documented alternative wiring, in which Kratos reads the answer of
+// the after-login hook. The login shows the profile, and ferry's failures do not fail
+// it.
 func TestParse(t *testing.T) {
 	s := startWith(t, parse)
 	p := s.profiled(t, nil)
@@ -192,7 +194,7 @@ func parse(config map[string]any) {
 	hook["body"] = wiring.Base64(wiring.AfterLoginJsonnet(wiring.Parse))
 }
 
-// afterLoginHook is the web hook in a parsed kratos.yml.
+// afterLoginHook returns the web hook in a parsed kratos.yml.
 func afterLoginHook(config map[string]any) map[string]any {
 	var here any = config
 	for _, key := range []string{"selfservice", "flows", "login", "after", "password"} {

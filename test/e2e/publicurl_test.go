@@ -11,8 +11,8 @@ import (
 	"ferry/test/kratostest"
 )
 
-// TestSchemaBehindPublicURL is for identity schemas that ferry cannot reach: the admin
-// API redirects to serve.public.base_url, the address for browsers.
+// TestSchemaBehindPublicURL: ferry cannot reach the identity schemas, because the
+// admin API redirects to serve.public.base_url, the address for browsers.
 func TestSchemaBehindPublicURL(t *testing.T) {
 	for name, base := range map[string]string{
 		"split DNS": "https://auth.corp.invalid/", "another container": "http://127.0.0.1:1/", "a path": "http://kratos-public.invalid/auth/",
@@ -28,7 +28,7 @@ func TestSchemaBehindPublicURL(t *testing.T) {
 	}
 }
 
-// run runs ferry with the settings of the stack and others.
+// run runs ferry with the settings of the stack and additional ones.
 func (s *stack) run(t *testing.T, settings []string, args ...string) (output string, failed bool) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), built.Ferry(t), args...)
@@ -40,7 +40,7 @@ func (s *stack) run(t *testing.T, settings []string, args ...string) (output str
 
 func (s *stack) publicURL() string { return "FERRY_KRATOS_PUBLIC_URL=" + s.kratos.PublicURL() }
 
-// oneUser is a users file.
+// oneUser writes a users file with one user.
 func oneUser(t *testing.T, id, email string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "one.ndjson")
@@ -94,7 +94,8 @@ func testDoctorBehind(t *testing.T, s *stack, base string) {
 	}
 }
 
-// testLoginBehind: everything but the traits arrives, and the migration counts.
+// testLoginBehind: everything except the traits is written, and the migration is
+// counted.
 func testLoginBehind(t *testing.T, s *stack) {
 	t.Helper()
 	for range 2 {

@@ -25,8 +25,8 @@ import (
 	"ferry/wiring"
 )
 
-// TestRecording records what the real Kratos calls: everybody's login goes on as it
-// would, and the recording tells of nobody but to the owner of the private key.
+// TestRecording records what the real Kratos calls. Logins work as without it, and
+// only the owner of the private key can read user data in the recording.
 func TestRecording(t *testing.T) {
 	public, private, err := recording.GenerateKey()
 	if err != nil {
@@ -49,7 +49,7 @@ func TestRecording(t *testing.T) {
 	other.check(t, s.kratos.LoginSPA, other.email, other.password, expect{kratostest.SeesInvalidCredentials, 1, 1, false})
 	s.callHook(t, p.email, p.password, "Authorization", "Bearer canary-wrong-key-0123456789-0123456789")
 	s.checkSilence(t)
-	p.arrived(t, marked) // or the stop comes before the hook after the login, which Kratos does not wait for
+	p.arrived(t, marked) // Kratos does not wait for the after-login hook
 	if err := s.ferry.Stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,8 @@ func TestRecording(t *testing.T) {
 	t.Run("the disk is lost", func(t *testing.T) { testDiskLost(t, s, dir) })
 }
 
-// recorded are all lines of a directory, searched for whom they must not tell of.
+// recorded returns all lines of a directory and checks that no user data is in clear
+// text.
 func recorded(t *testing.T, dir string) (lines []recording.Record) {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(dir, "ferry-*.ndjson"))
@@ -119,7 +120,7 @@ func recorded(t *testing.T, dir string) (lines []recording.Record) {
 	return lines
 }
 
-// testDiskLost: nothing can be written any more, and people log in all the same.
+// testDiskLost: logins still work when the recording cannot be written.
 func testDiskLost(t *testing.T, s *stack, dir string) {
 	t.Helper()
 	if err := os.RemoveAll(dir); err != nil {
@@ -149,11 +150,11 @@ func testDiskLost(t *testing.T, s *stack, dir string) {
 	}
 }
 
-// BenchmarkRecording is what recording costs somebody who logs in: the same failed
-// login, the dearest to record, through the real Kratos and the simulator, by turns
-// with a ferry that does not record and one that does. One round is 500 logins each;
-// -benchtime=20x makes a recording of 10,000. The medians are reported, and how much
-// longer the second is.
+// BenchmarkRecording measures what recording adds to a login: the same failed login,
+// the most expensive to record, through the real Kratos and the simulator, alternating
+// between a ferry that records and one that does not. One round is 500 logins each;
+// -benchtime=20x makes a recording of 10,000. It reports the medians and the
+// difference.
 func BenchmarkRecording(b *testing.B) {
 	public, _, err := recording.GenerateKey()
 	if err != nil {
@@ -181,7 +182,7 @@ func BenchmarkRecording(b *testing.B) {
 	var took [2][]time.Duration
 	for b.Loop() {
 		for i := range 1000 {
-			which := (i + i/2) % 2 // 0 1 1 0: neither is always the first
+			which := (i + i/2) % 2 // 0 1 1 0: alternate which is first
 			front.turn.Store(int32(which))
 			began := time.Now()
 			got, err := kratos.LoginAPI(b.Context(), "canary@example.org", "wrong")
@@ -199,7 +200,7 @@ func BenchmarkRecording(b *testing.B) {
 	b.ReportMetric(100*(float64(with)/float64(without)-1), "%more")
 }
 
-// benchFerry is a running ferry, and the way to it.
+// benchFerry starts a ferry and returns a proxy to it.
 func benchFerry(b *testing.B, sim *auth0sim.Server, kratos *kratostest.Kratos, settings ...string) *httputil.ReverseProxy {
 	b.Helper()
 	ferry, err := ferrytest.Start(b.Context(), ferrytest.Options{Binary: built.Ferry(b), Env: append([]string{
@@ -226,7 +227,7 @@ func benchFerry(b *testing.B, sim *auth0sim.Server, kratos *kratostest.Kratos, s
 	return proxy
 }
 
-// turns passes calls on to one of two ferrys.
+// turns forwards calls to one of two ferry processes.
 type turns struct {
 	to   [2]*httputil.ReverseProxy
 	turn atomic.Int32

@@ -15,7 +15,7 @@ import (
 
 const stateKey = "canary-state-key-0123456789-0123456789abcdef"
 
-// TestReplicas: two ferries and one Redis, one hook each; and Redis going away.
+// TestReplicas: two ferry replicas with one Redis, one hook each; then Redis fails.
 func TestReplicas(t *testing.T) {
 	redis := redistest.Run(t, redistest.Options{TLS: true, User: "ferry", Password: "canary-redis-password"})
 	settings := []string{"FERRY_STATE_URL=" + redis.URL(), "FERRY_STATE_KEY=" + stateKey, "SSL_CERT_FILE=" + redis.CAFile()}
@@ -32,7 +32,7 @@ func TestReplicas(t *testing.T) {
 			t.Error("the first wrote it too")
 		}
 	})
-	t.Run("the same delivery at both", func(t *testing.T) {
+	t.Run("re-delivery to the other replica", func(t *testing.T) {
 		p := s.person(t, nil)
 		before := s.attempts()
 		first := s.ferry
@@ -49,15 +49,15 @@ func TestReplicas(t *testing.T) {
 	})
 	t.Run("killed between the hooks", func(t *testing.T) {
 		p := s.profiled(t, nil)
-		s.tap.breakAfterLogin(true) // the first ferry is killed before its after-login hook
+		s.tap.breakAfterLogin(true) // the first ferry is killed before its after-login hook runs
 		p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 1, 1, true})
 		if err := s.ferry.Kill(); err != nil {
 			t.Fatal(err)
 		}
 		s.tap.breakAfterLogin(false)
 		s.startFerry(settings...)
-		// The next login within two minutes still finds the profile, where Kratos
-		// does not say which login it is.
+		// The next login within two minutes still finds the profile if Kratos sends no login
+		// id.
 		p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 0, 0, true})
 	})
 	t.Run("redis down", func(t *testing.T) {
@@ -68,13 +68,13 @@ func TestReplicas(t *testing.T) {
 		p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 1, 1, true})
 		p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 0, 0, true})
 		if metrics := s.get(t, "/metrics/prometheus"); !strings.Contains(metrics, `ferry_state_faults_total{operation="keep"} 1`) {
-			t.Error("no metric says so")
+			t.Error("the metrics do not report it")
 		}
 	})
-	t.Run("nothing is said that must not be", s.checkSilence)
+	t.Run("no secrets in logs and answers", s.checkSilence)
 }
 
-// anotherFerry is a second replica.
+// anotherFerry starts a second replica.
 func (s *stack) anotherFerry(t *testing.T, settings ...string) *ferrytest.Ferry {
 	t.Helper()
 	first, forward := s.ferry, s.tap.target()
@@ -90,7 +90,7 @@ func (s *stack) anotherFerry(t *testing.T, settings ...string) *ferrytest.Ferry 
 	return second
 }
 
-// TestWriteBack: Auth0 is told who has crossed, after they have.
+// TestWriteBack: Auth0 is told that a user has migrated, after the migration.
 func TestWriteBack(t *testing.T) {
 	s := start(t, "FERRY_WRITE_BACK=true", "FERRY_AUTH0_MGMT_CLIENT_ID=machine", "FERRY_AUTH0_MGMT_CLIENT_SECRET=canary-machine-secret")
 	err := s.sim.AddApp(auth0sim.App{ClientID: "machine", ClientSecret: "canary-machine-secret", ManagementScopes: []string{"update:users"}})
@@ -104,7 +104,7 @@ func TestWriteBack(t *testing.T) {
 	}
 	p.arrived(t, marked)
 	var user auth0sim.User
-	p.arrived(t, func(kratostest.Identity) bool { // the simulator counts a write before it carries it out
+	p.arrived(t, func(kratostest.Identity) bool { // the simulator counts a write before it applies it
 		user, _ = s.sim.User(p.subject)
 		return user.AppMetadata["ferry"] != nil
 	})
@@ -121,8 +121,8 @@ func TestWriteBack(t *testing.T) {
 	s.checkSilence(t)
 }
 
-// TestManyLogins: one new user, two hundred times, by calls as Kratos makes them:
-// one attempt for those under way, one profile written.
+// TestManyLogins: two hundred logins of one new user, by calls as Kratos makes them.
+// Those in progress share one attempt, and the profile is written once.
 func TestManyLogins(t *testing.T) {
 	s := start(t, "FERRY_AUTH0_TIMEOUT=20s")
 	p := s.profiled(t, nil)
@@ -147,7 +147,7 @@ func TestManyLogins(t *testing.T) {
 	}
 	want := expect{kratostest.SeesSession, 0, 1, true}
 	if s.namesDeliveries(t) {
-		want.attempts = 1 // this delivery is another than those without a name
+		want.attempts = 1 // its delivery id differs from the earlier calls
 	}
 	p.check(t, s.kratos.LoginAPI, p.email, p.password, want)
 	p.arrived(t, func(i kratostest.Identity) bool {

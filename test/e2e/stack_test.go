@@ -1,5 +1,5 @@
-// Package e2e takes people from the Auth0 simulator to the real Kratos through the
-// program ferry, all three as separate as in production.
+// Package e2e migrates users from the Auth0 simulator to the real Kratos with the
+// program ferry. Each runs in a process or server of its own, as in production.
 package e2e
 
 import (
@@ -29,8 +29,8 @@ const (
 	legacy       = "legacy"
 )
 
-// stack is the three parts, and a tap between Kratos and ferry that keeps every
-// answer of ferry's.
+// stack is the simulator, Kratos and ferry, with a tap between Kratos and ferry that
+// keeps ferry's answers.
 type stack struct {
 	t      *testing.T
 	sim    *auth0sim.Server
@@ -40,22 +40,22 @@ type stack struct {
 	people int
 
 	lookups *lookups
-	admin   string // where they come
+	admin   string // address of the lookups proxy
 }
 
-// start boots the parts; settings come after ferry's usual ones.
+// start starts the stack. settings override ferry's usual ones.
 func start(t *testing.T, settings ...string) *stack {
 	t.Helper()
 	return startWith(t, nil, settings...)
 }
 
-// startWith changes the parsed kratos.yml before Kratos starts on it.
+// startWith lets edit change the parsed kratos.yml before Kratos starts.
 func startWith(t *testing.T, edit func(config map[string]any), settings ...string) *stack {
 	t.Helper()
 	return startOn(t, func(k *kratostest.Options) { k.Edit = edit }, settings...)
 }
 
-// startOn changes what Kratos is started with.
+// startOn lets change edit Kratos' options.
 func startOn(t *testing.T, change func(*kratostest.Options), settings ...string) *stack {
 	t.Helper()
 	limits := auth0sim.RelaxedSettings()
@@ -109,7 +109,7 @@ func (s *stack) startFerry(settings ...string) {
 	s.tap.forwardTo(s.t, ferry.HooksURL())
 }
 
-// settle lets later settings win, and drops those that end up empty.
+// settle makes later settings override earlier ones and drops those that end up empty.
 func settle(settings []string) []string {
 	values := map[string]string{}
 	for _, setting := range settings {
@@ -125,7 +125,7 @@ func settle(settings []string) []string {
 	return env
 }
 
-// person is one user at Auth0 and their pending identity in Kratos.
+// person is a user at Auth0 with a pending identity in Kratos.
 type person struct {
 	stack    *stack
 	email    string
@@ -134,7 +134,7 @@ type person struct {
 	identity string
 }
 
-// person makes one; change may alter both sides before they are made.
+// person creates a user. change may alter both sides before they are created.
 func (s *stack) person(t *testing.T, change func(*auth0sim.User, *kratostest.IdentitySpec)) *person {
 	t.Helper()
 	s.people++
@@ -142,7 +142,7 @@ func (s *stack) person(t *testing.T, change func(*auth0sim.User, *kratostest.Ide
 		stack:    s,
 		email:    fmt.Sprintf("canary%d@example.org", s.people),
 		password: fmt.Sprintf("canary-Passw0rd %d ö🔑", s.people),
-		subject:  fmt.Sprintf("auth0|canary.person%d@example.org", s.people), // as a custom database may have it
+		subject:  fmt.Sprintf("auth0|canary.person%d@example.org", s.people), // a custom database may use such ids
 	}
 	user := auth0sim.User{ID: p.subject, Connection: users, Email: p.email, EmailVerified: true, Password: p.password}
 	identity := kratostest.IdentitySpec{
@@ -164,18 +164,18 @@ func (s *stack) person(t *testing.T, change func(*auth0sim.User, *kratostest.Ide
 	return p
 }
 
-// login is how a kind of client logs in.
+// login logs in with one kind of client.
 type login func(ctx context.Context, identifier, password string, edits ...kratostest.RequestEdit) (kratostest.Login, error)
 
-// expect is what must come of a login.
+// expect is the expected result of a login.
 type expect struct {
 	sees     string
-	attempts int  // that reached Auth0 for this person
+	attempts int  // passwords of this user that reached Auth0
 	hooks    int  // calls of ferry
 	stored   bool // the hash is in Kratos afterwards
 }
 
-// check logs in and compares.
+// check logs in and compares the result.
 func (p *person) check(t *testing.T, by login, identifier, password string, want expect) {
 	t.Helper()
 	attempts, hooks := p.stack.attempts(), p.stack.tap.count()
@@ -184,7 +184,7 @@ func (p *person) check(t *testing.T, by login, identifier, password string, want
 		t.Fatal(err)
 	}
 	if got.Sees() != want.sees {
-		t.Errorf("the person sees %q, want %q", got.Sees(), want.sees)
+		t.Errorf("the user sees %q, want %q", got.Sees(), want.sees)
 	}
 	if n := p.stack.attempts() - attempts; n != want.attempts {
 		t.Errorf("%d attempts reached Auth0, want %d", n, want.attempts)
@@ -201,7 +201,7 @@ func (p *person) check(t *testing.T, by login, identifier, password string, want
 	}
 }
 
-// attempts are all passwords that reached Auth0, whoever's.
+// attempts returns how many passwords reached Auth0, of all users.
 func (s *stack) attempts() int { return s.sim.TokenRequests() }
 
 // fault makes the simulator misbehave until the test ends.
@@ -218,7 +218,7 @@ func (s *stack) fault(t *testing.T, f auth0sim.Fault) {
 	})
 }
 
-// get is the body of a page of ferry's operator listener.
+// get returns the body of a page of ferry's admin listener.
 func (s *stack) get(t *testing.T, path string) string {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.ferry.AdminURL()+path, nil)
@@ -238,7 +238,8 @@ func (s *stack) get(t *testing.T, path string) string {
 	return string(body)
 }
 
-// checkSilence searches all that ferry and Kratos said for what must not be there.
+// checkSilence searches everything that ferry and Kratos printed or answered for
+// secrets and user data.
 func (s *stack) checkSilence(t *testing.T) {
 	t.Helper()
 	places := map[string]string{
@@ -252,7 +253,7 @@ func (s *stack) checkSilence(t *testing.T) {
 	}
 	for place, text := range places {
 		if text == "" {
-			t.Errorf("%s is empty: nothing was searched", place)
+			t.Errorf("%s is empty", place)
 		}
 		for line := range strings.Lines(text) {
 			for _, word := range []string{"canary", url.QueryEscape("canary-Passw0rd 1"), "eyJ"} {

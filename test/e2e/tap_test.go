@@ -14,13 +14,13 @@ import (
 	"testing"
 )
 
-// tap passes requests on to ferry and keeps the answers.
+// tap forwards requests to ferry and keeps the answers.
 type tap struct {
 	calls       atomic.Int64
-	connections atomic.Int64 // that Kratos has made
+	connections atomic.Int64 // made by Kratos
 
 	mu      sync.Mutex
-	cut     int    // so many answers of the migration hook are lost
+	cut     int    // number of migration hook answers still to lose
 	onCut   func() // called for each, instead of the answer
 	late    chan struct{}
 	trigger bool
@@ -29,7 +29,7 @@ type tap struct {
 	other   *httputil.ReverseProxy // where that hook goes instead
 	forward *httputil.ReverseProxy
 	answers bytes.Buffer
-	after   bytes.Buffer // those of the after-login hook, which show the person to Kratos
+	after   bytes.Buffer // answers of the after-login hook, which contain the profile
 }
 
 func (p *tap) forwardTo(t *testing.T, to string) {
@@ -37,7 +37,7 @@ func (p *tap) forwardTo(t *testing.T, to string) {
 	p.retarget(p.proxyTo(t, to))
 }
 
-// sendAfterLoginTo sends that hook to another ferry.
+// sendAfterLoginTo sends the after-login hook to another ferry.
 func (p *tap) sendAfterLoginTo(t *testing.T, to string) {
 	t.Helper()
 	proxy := p.proxyTo(t, to)
@@ -122,14 +122,14 @@ func (p *tap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	forward.ServeHTTP(w, r)
 }
 
-// connection counts what Kratos makes: an http.Server.ConnState.
+// connection counts the connections that Kratos opens. It is an http.Server.ConnState.
 func (p *tap) connection(_ net.Conn, state http.ConnState) {
 	if state == http.StateNew {
 		p.connections.Add(1)
 	}
 }
 
-// holdNext keeps the next call of the migration hook back until release is called.
+// holdNext delays the next call of the migration hook until release is called.
 func (p *tap) holdNext() (release func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -138,7 +138,7 @@ func (p *tap) holdNext() (release func()) {
 	return sync.OnceFunc(func() { close(late) })
 }
 
-// holdAfterLogin keeps the after-login hook back until release is called.
+// holdAfterLogin delays the after-login hook until release is called.
 func (p *tap) holdAfterLogin() (release func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -159,7 +159,7 @@ func (p *tap) breakAfterLogin(broken bool) {
 	p.noAfter = broken
 }
 
-// cutNext breaks the next n connections of Kratos' when ferry has answered; before
+// cutNext breaks Kratos' connection after each of the next n answers of ferry. Before
 // each it calls also, unless that is nil.
 func (p *tap) cutNext(n int, also func()) {
 	p.mu.Lock()
@@ -167,7 +167,7 @@ func (p *tap) cutNext(n int, also func()) {
 	p.cut, p.onCut = n, also
 }
 
-// sendsTriggerID reports whether the last call named its delivery.
+// sendsTriggerID reports whether the last call had a delivery id.
 func (p *tap) sendsTriggerID() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

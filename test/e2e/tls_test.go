@@ -19,7 +19,7 @@ import (
 	"ferry/test/ferrytest/built"
 )
 
-// TestTLS: both listeners speak it, with a certificate and its key.
+// TestTLS: both listeners serve TLS when a certificate and its key are set.
 func TestTLS(t *testing.T) {
 	certFile, keyFile, roots := certificate(t)
 	ferry, err := ferrytest.Start(t.Context(), ferrytest.Options{Binary: built.Ferry(t), Env: []string{
@@ -57,7 +57,7 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// certificate is one for 127.0.0.1, signed by itself.
+// certificate makes a self-signed certificate for 127.0.0.1.
 func certificate(t *testing.T) (certFile, keyFile string, roots *x509.CertPool) {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)

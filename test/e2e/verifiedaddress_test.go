@@ -7,10 +7,10 @@ import (
 	"ferry/test/kratostest"
 )
 
-// TestRequireVerifiedAddress: with ferry's hook before require_verified_address, who
-// was verified at Auth0 after the export is let in: at the first login where Kratos
-// reads ferry's answer, at the second where it does not. Who was never verified stays
-// out.
+// TestRequireVerifiedAddress: with ferry's hook before require_verified_address, a
+// user who verified the address at Auth0 after the export can log in: at the first
+// login if Kratos reads ferry's answer, otherwise at the second. A user who never
+// verified it cannot.
 func TestRequireVerifiedAddress(t *testing.T) {
 	for name, c := range map[string]struct {
 		edit  func(map[string]any)
@@ -36,14 +36,14 @@ func TestRequireVerifiedAddress(t *testing.T) {
 			for range 2 {
 				got, err := s.kratos.LoginAPI(t.Context(), never.email, never.password)
 				if err != nil || got.Sees() == kratostest.SeesSession {
-					t.Errorf("who was never verified sees %q, %v", got.Sees(), err)
+					t.Errorf("the user without a verified address sees %q, %v", got.Sees(), err)
 				}
 			}
 		})
 	}
 }
 
-// at is an object in a parsed kratos.yml.
+// at returns an object in a parsed kratos.yml.
 func at(config map[string]any, path ...string) map[string]any {
 	for _, key := range path {
 		config = config[key].(map[string]any)

@@ -16,9 +16,9 @@ import (
 	"ferry/test/kratostest"
 )
 
-// TestAnswersSentTwice: on the way to Auth0 and to the admin API answers come twice or
-// are lost. No identity gets a password that is not its person's, and nobody's right
-// password is called wrong.
+// TestAnswersSentTwice: Auth0's and the admin API's answers arrive twice or not at
+// all. No identity gets another user's password, and no right password is reported as
+// wrong.
 func TestAnswersSentTwice(t *testing.T) {
 	s := start(t)
 	var faulty atomic.Bool
@@ -42,7 +42,7 @@ func TestAnswersSentTwice(t *testing.T) {
 		}
 	}
 	if told == 0 || told == 2*len(people) {
-		t.Errorf("%d of %d logins were told", told, 2*len(people))
+		t.Errorf("%d of %d logins got a verdict", told, 2*len(people))
 	}
 	faulty.Store(false)
 	for _, p := range people {
@@ -53,7 +53,7 @@ func TestAnswersSentTwice(t *testing.T) {
 	s.checkSilence(t)
 }
 
-// sees is what the person sees after a login.
+// sees returns what the user sees after a login.
 func (p *person) sees(t *testing.T, password string) string {
 	t.Helper()
 	got, err := p.stack.kratos.LoginAPI(t.Context(), p.email, password)
@@ -63,8 +63,7 @@ func (p *person) sees(t *testing.T, password string) string {
 	return got.Sees()
 }
 
-// faultyWay is a way to a server on which answers come twice or are lost, while faulty
-// is true.
+// faultyWay is a proxy that repeats or loses answers while faulty is true.
 func faultyWay(t *testing.T, to string, faulty *atomic.Bool) string {
 	t.Helper()
 	target, err := url.Parse(to)
@@ -83,7 +82,7 @@ func faultyWay(t *testing.T, to string, faulty *atomic.Bool) string {
 }
 
 // TestSwitchingProtocols: Auth0 and the admin API answer everything with 101. Every
-// login is answered, and ferry ends when it is told to.
+// login is answered, and ferry stops when asked to.
 func TestSwitchingProtocols(t *testing.T) {
 	never := func(http.ResponseWriter, *http.Request) {}
 	identity := func(w http.ResponseWriter, r *http.Request) {
@@ -125,7 +124,7 @@ func TestSwitchingProtocols(t *testing.T) {
 	}
 }
 
-// hookCall is a call of the migration hook.
+// hookCall calls the migration hook.
 func hookCall(ctx context.Context, t *testing.T, url string) int {
 	t.Helper()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/hooks/password-migration", strings.NewReader(`{"identifier":"kim@example.org","password":"x"}`))
