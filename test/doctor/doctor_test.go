@@ -18,14 +18,14 @@ import (
 	"ferry/wiring"
 )
 
-// wrong is what doctor must say of a broken set-up.
+// wrong is what doctor must report about a broken set-up.
 type wrong struct {
 	check       string
 	status      doctor.Status
 	detail, fix string
 }
 
-// brokenSetUps are set-ups with one fault each.
+// brokenSetUps returns set-ups with one fault each.
 func brokenSetUps() map[string]struct {
 	breaks func(*setup)
 	want   wrong
@@ -35,10 +35,10 @@ func brokenSetUps() map[string]struct {
 		want   wrong
 	}
 	return map[string]broken{
-		"a setting": {func(u *setup) {
+		"an invalid setting": {func(u *setup) {
 			u.opts.Settings.Faults = []doctor.Fault{{Name: "FERRY_HOOK_KEYS", Problem: "is not set"}}
 		}, wrong{"settings", doctor.Fail, "FERRY_HOOK_KEYS is not set", "`ferry config`"}},
-		"passwords that bcrypt does not take": {
+		"passwords too long for bcrypt": {
 			func(u *setup) { u.opts.Settings.MaxPasswordBytes = 100 },
 			wrong{"settings.password_length", doctor.Fail, "supports 72", "argon2"},
 		},
@@ -50,7 +50,7 @@ func brokenSetUps() map[string]struct {
 			func(u *setup) { u.baseURL = "http://" + closedPort(u.t) },
 			wrong{"auth0.dns", doctor.Fail, "accepts no connection (dial)", "firewall"},
 		},
-		"a certificate that nobody trusts": {func(u *setup) {
+		"an untrusted certificate": {func(u *setup) {
 			srv := httptest.NewTLSServer(http.NotFoundHandler())
 			u.t.Cleanup(srv.Close)
 			u.baseURL = srv.URL
@@ -149,7 +149,7 @@ func brokenSetUps() map[string]struct {
 			func(u *setup) { u.withTemplate(); u.client = "distrusted" },
 			wrong{"management.forwarded_ip", doctor.Fail, "100 wrong passwords a day", "Trust Token Endpoint IP Header"},
 		},
-		"one address for everybody": {
+		"one address for all users": {
 			func(u *setup) { u.withTemplate(); u.opts.Settings.ForwardClientIP = false },
 			wrong{"management.forwarded_ip", doctor.Fail, "the allow lists are empty", "FERRY_AUTH0_FORWARD_CLIENT_IP"},
 		},
@@ -165,15 +165,15 @@ func brokenSetUps() map[string]struct {
 			func(u *setup) { u.machine = "weak" },
 			wrong{"management.scopes", doctor.Fail, "lacks update:users", "read:clients"},
 		},
-		"a machine that is none": {
+		"an unknown machine application": {
 			func(u *setup) { u.machine = "sound" },
 			wrong{"management.token", doctor.Fail, "no token", "FERRY_AUTH0_MGMT_CLIENT_ID"},
 		},
-		"a machine that is not answered now": {
+		"a machine application during an outage": {
 			func(u *setup) { u.fault(auth0sim.Fault{Name: auth0sim.FaultAnswer, Status: 503}) },
 			wrong{"management.token", doctor.Warn, "token for the Management API now", "again"},
 		},
-		"no token, nothing to see": {
+		"no token": {
 			func(u *setup) { u.fault(auth0sim.Fault{Name: auth0sim.FaultAnswer, Status: 503}) },
 			wrong{"management.realms", doctor.Skip, "no token", ""},
 		},
@@ -196,14 +196,14 @@ func brokenSetUps() map[string]struct {
 			}
 			u.opts.Mapper = func(*mapping.Schema) mapping.Mapper { return mapper }
 		}, wrong{"kratos.mapper", doctor.Warn, "traits.email is number", "ferry map"}},
-		"somebody without a binding": {func(u *setup) {
+		"an identity without a binding": {func(u *setup) {
 			u.person(u.t, "unbound", func(_ *auth0sim.User, i *kratostest.IdentitySpec) { i.MetadataAdmin = nil })
 		}, wrong{"kratos.pending", doctor.Fail, "1 record no Auth0 user", "ferry rebind"}},
 		"a connection that is not listed": {
 			func(u *setup) { u.realms = []string{legacy} },
 			wrong{"kratos.pending", doctor.Fail, "does not list", "FERRY_AUTH0_REALMS"},
 		},
-		"no YAML": {
+		"invalid YAML": {
 			func(u *setup) { u.yml = "a: [" + hookKey },
 			wrong{"kratos_config.file", doctor.Fail, "line 1", "TOML"},
 		},
@@ -215,13 +215,13 @@ func brokenSetUps() map[string]struct {
 			func(u *setup) { u.edit("        migrate_hook:\n", "        migrated_hook:\n") },
 			wrong{"kratos_config.hook", doctor.Fail, "not in the file", "ferry kratos-config"},
 		},
-		"a hook that is neither on nor off": {
+		"a hook without enabled": {
 			func(u *setup) {
 				u.edit("          enabled: true\n          config:\n            url", "          config:\n            url")
 			},
 			wrong{"kratos_config.hook", doctor.Warn, "does not switch", "MIGRATE_HOOK_ENABLED=true"},
 		},
-		"something in between that redirects to Auth0": {
+		"a proxy that redirects to Auth0": {
 			func(u *setup) { u.fault(auth0sim.Fault{Name: auth0sim.FaultRedirect307, Path: "/oauth/token"}) },
 			wrong{"auth0.grant", doctor.Fail, "ferry does not know Auth0's answer", "log"},
 		},
@@ -245,7 +245,7 @@ func brokenSetUps() map[string]struct {
 			func(u *setup) { u.edit("name: Authorization", "name: X-Api-Key") },
 			wrong{"kratos_config.key", doctor.Fail, "in clear", "Authorization"},
 		},
-		"a template that passes everything on": {func(u *setup) {
+		"a template that forwards everything": {func(u *setup) {
 			u.withTemplate()
 			u.edit(wiring.Base64(wiring.MigrateJsonnet("X-Our-Client")), wiring.Base64("function(ctx) ctx"))
 		}, wrong{"kratos_config.template", doctor.Fail, "cookies", "ferry kratos-config"}},
@@ -269,7 +269,7 @@ func brokenSetUps() map[string]struct {
 			func(u *setup) { u.edit("ignore: true", "ignore: false") },
 			wrong{"kratos_config.response", doctor.Fail, "waits for ferry", "ignore"},
 		},
-		"a hook that is hidden": {func(u *setup) {
+		"a shadowed hook": {func(u *setup) {
 			u.edit("      after:\n        password:\n", "      after:\n        hooks:\n          - hook: require_verified_address\n        password:\n")
 		}, wrong{"kratos_config.global_hooks", doctor.Fail, "require_verified_address", "login.after.password.hooks"}},
 		"private addresses that Kratos does not call": {func(u *setup) {
@@ -283,26 +283,26 @@ func brokenSetUps() map[string]struct {
 			func(u *setup) { u.edit(u.ferry.HooksURL(), "http://ferry.invalid:4480") },
 			wrong{"kratos_config.url", doctor.Warn, "in clear", "FERRY_TLS_CERT_FILE"},
 		},
-		"people without a verified address, who are kept out": {func(u *setup) {
+		"unverified addresses, require_verified_address": {func(u *setup) {
 			u.person(u.t, "unverified", nil)
 			u.edit("            - hook: web_hook", "            - hook: require_verified_address\n            - hook: web_hook")
 		}, wrong{"kratos.unverified", doctor.Warn, "2 of 2 identities imported from Auth0 have no verified address. kratos.yml has require_verified_address", "verify"}},
 		"a hook before ferry's that ends the login": {func(u *setup) {
 			u.edit("            - hook: web_hook", "            - hook: require_verified_address\n            - hook: web_hook")
 		}, wrong{"kratos_config.after_login", doctor.Warn, "runs before ferry's hook", "to the top"}},
-		"people without a verified address, linked automatically": {func(u *setup) {
+		"unverified addresses, automatic account linking": {func(u *setup) {
 			u.person(u.t, "linked", nil)
 			u.edit("  methods:\n    password:\n", "  methods:\n    oidc:\n      config:\n        providers:\n          - {id: google, account_linking_mode: automatic}\n          - {id: apple}\n    password:\n")
 		}, wrong{"kratos.unverified", doctor.Warn, "account_linking_mode of google is automatic", "confirm_with_existing_credential, or import with `ferry import --unverified skip`"}},
-		"people without a verified address, on Ory Network": {func(u *setup) {
+		"unverified addresses, on Ory Network": {func(u *setup) {
 			u.person(u.t, "network", nil)
 			u.noConfig, u.opts.Settings.OryNetwork = true, true
 		}, wrong{"kratos.unverified", doctor.Warn, "Kratos is Ory Network", "`ory get identity-config`); `ferry import --unverified skip`"}},
-		"a file with the key that everybody reads": {
+		"a world-readable file with the key": {
 			func(u *setup) { u.opts.KratosConfigMode = 0o644 },
 			wrong{"kratos_config.file", doctor.Warn, "every user of this machine", "chmod o-r"},
 		},
-		"a log that tells": {
+		"a log with identifiers": {
 			func(u *setup) { u.edit("level: warning", "level: info") },
 			wrong{"kratos_config.log", doctor.Warn, "identifiers", "warning"},
 		},
@@ -314,7 +314,7 @@ func brokenSetUps() map[string]struct {
 			func(u *setup) { u.edit(u.ferry.HooksURL(), u.ferry.AdminURL()) },
 			wrong{"hook.round_trip", doctor.Fail, "(404)", "FERRY_ADMIN_LISTEN"},
 		},
-		"somebody else who matches everybody": {func(u *setup) {
+		"another server that matches every password": {func(u *setup) {
 			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", "application/json")
 				_, _ = w.Write([]byte(`{"status":"password_match"}`))
@@ -331,7 +331,7 @@ func brokenSetUps() map[string]struct {
 			u.t.Cleanup(srv.Close)
 			u.edit(u.ferry.HooksURL(), srv.URL)
 		}, wrong{"hook.round_trip", doctor.Warn, "the migration is closed", "FERRY_MIGRATION_CLOSED"}},
-		"something in between that redirects": {func(u *setup) {
+		"a proxy that redirects": {func(u *setup) {
 			srv := httptest.NewServer(http.RedirectHandler(u.ferry.HooksURL()+wire.MigrationPath, http.StatusTemporaryRedirect))
 			u.t.Cleanup(srv.Close)
 			u.edit(u.ferry.HooksURL(), srv.URL)
@@ -339,8 +339,8 @@ func brokenSetUps() map[string]struct {
 	}
 }
 
-// TestBrokenSetUps: doctor names every fault, why it matters and what to change, and
-// says no secret.
+// TestBrokenSetUps: doctor reports every fault with its effect and its remedy, and
+// prints no secret.
 func TestBrokenSetUps(t *testing.T) {
 	s := start(t)
 	s.person(t, "ada", nil)
@@ -359,14 +359,14 @@ func TestBrokenSetUps(t *testing.T) {
 				t.Error("the report as a whole does not fail")
 			}
 			if n := s.grants() - grants; n > 1 || s.sim.Attempts("auth0|ada") != 0 {
-				t.Errorf("Auth0 was asked for %d grants, %d of them for a person", n, s.sim.Attempts("auth0|ada"))
+				t.Errorf("Auth0 was asked for %d grants, %d of them for a user", n, s.sim.Attempts("auth0|ada"))
 			}
 		})
 	}
 }
 
-// TestSound: a sound set-up is all green. Auth0 sees one grant, for nobody; ferry is
-// called and does not ask it.
+// TestSound: every check of a valid set-up passes. Auth0 gets one grant, of no real
+// user. doctor calls ferry, which does not ask Auth0.
 func TestSound(t *testing.T) {
 	s := start(t)
 	s.person(t, "ada", nil)
@@ -382,7 +382,7 @@ func TestSound(t *testing.T) {
 		t.Errorf("%+v", scopes)
 	}
 	if n := s.grants(); n != 1 || s.sim.Attempts("auth0|ada") != 0 {
-		t.Errorf("Auth0 was asked for %d grants, %d of them for a person", n, s.sim.Attempts("auth0|ada"))
+		t.Errorf("Auth0 was asked for %d grants, %d of them for a user", n, s.sim.Attempts("auth0|ada"))
 	}
 	u = s.sound(t)
 	u.opts.NoGrant, u.machine, u.noConfig = true, "", true
@@ -402,12 +402,12 @@ func TestSound(t *testing.T) {
 		}
 	}
 	if report.Failed() {
-		t.Error("what is not looked at does not fail")
+		t.Error("a check that is not run must not fail")
 	}
 }
 
-// TestTemplate: a template is sound where Kratos takes one. 1.3.1 does not start with it,
-// nor does it pass the person's address on, whatever ferry is told.
+// TestTemplate: the template is valid where Kratos accepts one. 1.3.1 does not start
+// with it, and does not forward the user's address whatever ferry's settings are.
 func TestTemplate(t *testing.T) {
 	s := start(t)
 	u := s.sound(t)
@@ -445,7 +445,7 @@ func TestTemplate(t *testing.T) {
 	}
 }
 
-// TestNothing: without any settings every check is reported all the same.
+// TestNothing: without any settings every check is still reported.
 func TestNothing(t *testing.T) {
 	s := start(t)
 	full := doctor.Examine(t.Context(), s.sound(t).options())
@@ -463,8 +463,8 @@ func TestNothing(t *testing.T) {
 	}
 }
 
-// checkReport: every check says something, what is wrong how to fix it, and nothing
-// a secret; names do not repeat.
+// checkReport: every check has a message, every fault a fix, no check a secret; names
+// are unique.
 func checkReport(t *testing.T, report doctor.Report) {
 	t.Helper()
 	seen := map[string]bool{}
@@ -481,7 +481,7 @@ func checkReport(t *testing.T, report doctor.Report) {
 	}
 	checkSilence(t, printed(t, report, words.String()))
 	if err := report.Print(brokenWriter{}); err == nil {
-		t.Error("a report that nobody got is no success")
+		t.Error("a report that could not be written is not a success")
 	}
 }
 
@@ -509,7 +509,7 @@ func find(t *testing.T, report doctor.Report, name string) doctor.Check {
 	return doctor.Check{}
 }
 
-// closedPort is an address where nothing listens.
+// closedPort returns an address where nothing listens.
 func closedPort(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -520,7 +520,7 @@ func closedPort(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// fault makes the simulator misbehave for the length of the test.
+// fault makes the simulator misbehave until the test ends.
 func (u *setup) fault(f auth0sim.Fault) {
 	u.t.Helper()
 	id, err := u.sim.SetFault(f)
@@ -534,7 +534,7 @@ func (u *setup) fault(f auth0sim.Fault) {
 	})
 }
 
-// settings changes the tenant's for the length of the test.
+// settings changes the tenant's settings until the test ends.
 func (u *setup) settings(change func(*auth0sim.Settings)) {
 	u.t.Helper()
 	was := u.sim.Settings()
@@ -548,7 +548,7 @@ func (u *setup) settings(change func(*auth0sim.Settings)) {
 	})
 }
 
-// grants are the passwords that reached Auth0.
+// grants returns how many passwords reached Auth0.
 func (s *stack) grants() int {
 	n := 0
 	for _, request := range s.sim.Requests() {

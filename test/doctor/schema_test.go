@@ -16,14 +16,14 @@ import (
 	"ferry/test/kratostest"
 )
 
-// withTrait is an identity schema whose trait x is this one.
+// withTrait returns an identity schema in which trait is the schema of the trait x.
 func withTrait(trait string) string {
 	return `{"$id":"https://example.org/x","$schema":"http://json-schema.org/draft-07/schema#","type":"object","properties":{"traits":{"type":"object","properties":{` +
 		`"name":{"type":"string","ory.sh/kratos":{"credentials":{"password":{"identifier":true}}}},"x":{"type":"string",` + trait + `}}}}}`
 }
 
-// TestSchemasThatKratosRefuses: Kratos starts with each of these schemas. Whether it takes
-// an identity is what ferry says beforehand.
+// TestSchemasThatKratosRefuses: Kratos starts with each of these schemas. Whether it
+// then accepts an identity is what ferry predicted.
 func TestSchemasThatKratosRefuses(t *testing.T) {
 	traits := []struct {
 		trait  string

@@ -25,8 +25,8 @@ import (
 	"ferry/wiring"
 )
 
-// wired is the three parts, with Kratos calling ferry as its kratos.yml says. Kratos can be
-// started again with another one.
+// wired is the simulator, Kratos and ferry, with Kratos calling ferry as its
+// kratos.yml says. Kratos can be restarted with another kratos.yml.
 type wired struct {
 	*stack
 
@@ -47,7 +47,7 @@ func startWired(t *testing.T) *wired {
 	return w
 }
 
-// boot starts a Kratos, wired to the ferry that runs unless edit changes that.
+// boot starts a Kratos that calls the running ferry, unless edit changes that.
 func (w *wired) boot(t *testing.T, edit func(t *testing.T, config map[string]any)) {
 	t.Helper()
 	w.dir = t.TempDir()
@@ -70,12 +70,12 @@ func (w *wired) boot(t *testing.T, edit func(t *testing.T, config map[string]any
 	w.admin.Store(admin)
 }
 
-// codeSchema has an identifier that logs in by a code, and one that does by a password.
+// codeSchema has an identifier for login by code and one for login by password.
 const codeSchema = `{"$schema":"http://json-schema.org/draft-07/schema#","type":"object","properties":{"traits":{"type":"object","properties":{` +
 	`"email":{"type":"string","format":"email","ory.sh/kratos":{"credentials":{"code":{"identifier":true,"via":"email"}}}},` +
 	`"username":{"type":"string","ory.sh/kratos":{"credentials":{"password":{"identifier":true}}}}}}}}`
 
-// at is an object in a configuration.
+// at returns an object in a configuration.
 func at(config map[string]any, path ...string) map[string]any {
 	for _, step := range path {
 		config, _ = config[step].(map[string]any)
@@ -83,8 +83,8 @@ func at(config map[string]any, path ...string) map[string]any {
 	return config
 }
 
-// config is what doctor is given: settings that match, and the kratos.yml that Kratos runs
-// with.
+// config returns doctor's input: matching settings, and the kratos.yml that Kratos
+// runs with.
 func (w *wired) config(t *testing.T) *setup {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(w.dir, "kratos.yml"))
@@ -96,7 +96,7 @@ func (w *wired) config(t *testing.T) *setup {
 	return u
 }
 
-// login logs in as an app does, and says what the person sees.
+// login logs in as an app does and returns what the user sees.
 func (w *wired) login(t *testing.T, identifier, password string) (kratostest.Login, string) {
 	t.Helper()
 	login, err := w.kratos.LoginAPI(t.Context(), identifier, password)
@@ -106,7 +106,7 @@ func (w *wired) login(t *testing.T, identifier, password string) (kratostest.Log
 	return login, login.Sees()
 }
 
-// app changes ferry's application at Auth0 for the length of the test.
+// app changes ferry's application at Auth0 until the test ends.
 func (w *wired) app(t *testing.T, change func(*auth0sim.App)) {
 	t.Helper()
 	was := auth0sim.App{ClientID: "sound", ClientSecret: clientSecret, TrustForwardedFor: true}
@@ -131,28 +131,28 @@ const (
 	sees200  = kratostest.SeesSession
 )
 
-// situation is one person, and what logging in then shows.
+// situation is a user, and the result of logging in.
 type situation struct {
 	person func(*auth0sim.User, *kratostest.IdentitySpec)
-	// before happens before the person complains; id is the identity's.
+	// before runs before doctor is asked; id is the user's identity.
 	before func(t *testing.T, w *wired, id string)
 	// kratos changes kratos.yml.
 	kratos func(t *testing.T, config map[string]any)
 
-	typed, password string // what the person types; empty: the e-mail address and Auth0's password
+	typed, password string // what the user types; empty: the e-mail address and Auth0's password
 
 	verdict doctor.Verdict
-	name    string // the first finding; where there is none, what was looked at
+	name    string // the first finding, or without findings the first check
 	sees    string // how the login ends
 	next    string // how the one after it ends; empty: it is not tried
 }
 
-// everyday are situations with the wiring that is shipped.
+// everyday returns situations with the shipped wiring.
 func everyday() map[string]situation {
 	const works, crosses, perhaps, inTheWay = doctor.Works, doctor.Crosses, doctor.Perhaps, doctor.InTheWay
 	wrongTenTimes := func(t *testing.T, w *wired, _ string) {
 		t.Helper()
-		for i := range 10 { // Kratos 1.3.1 does not tell the same one again from one made again
+		for i := range 10 { // all different: on 1.3.1 a repeated login looks like a re-delivery
 			w.login(t, kim, fmt.Sprint("canary-wrong ", i))
 		}
 	}
@@ -219,7 +219,7 @@ func everyday() map[string]situation {
 		"ten wrong passwords by e-mail, then by username": {
 			person: named, before: wrongTenTimes, typed: "kimble", verdict: crosses, name: "auth0_blocks", sees: sees200,
 		},
-		"too long a password": {password: strings.Repeat("canary", 13), verdict: crosses, name: "pending", sees: sees403}, // what is typed cannot be seen
+		"too long a password": {password: strings.Repeat("canary", 13), verdict: crosses, name: "pending", sees: sees403}, // doctor does not know the typed password
 		"social only": {person: func(_ *auth0sim.User, i *kratostest.IdentitySpec) {
 			i.Pending, i.Social = false, []string{"google:7"}
 		}, verdict: inTheWay, name: "social_only", sees: sees403},
@@ -238,7 +238,7 @@ func everyday() map[string]situation {
 	}
 }
 
-// outages are situations in which Auth0 or its settings are not as they should be.
+// outages returns situations in which Auth0 is down or misconfigured.
 func outages() map[string]situation {
 	const inTheWay = doctor.InTheWay
 	fault := func(f auth0sim.Fault) func(*testing.T, *wired, string) {
@@ -264,7 +264,7 @@ func outages() map[string]situation {
 	}
 }
 
-// wirings are situations with another kratos.yml.
+// wirings returns situations with another kratos.yml.
 func wirings() map[string]situation {
 	const perhaps, inTheWay = doctor.Perhaps, doctor.InTheWay
 	hook := func(config map[string]any) map[string]any {
@@ -301,11 +301,11 @@ func wirings() map[string]situation {
 	}
 }
 
-// TestWhyAgainstLogin: in each situation, made on the real Kratos and the simulator, what
-// doctor says of a person's login is what logging in then shows.
+// TestWhyAgainstLogin: in each situation, on the real Kratos and the simulator,
+// doctor's verdict agrees with the result of logging in.
 func TestWhyAgainstLogin(t *testing.T) {
 	w := startWired(t)
-	w.configure(t, func(s *auth0sim.Settings) { s.SuspiciousIP.Enabled = false }) // many fail, all from one address
+	w.configure(t, func(s *auth0sim.Settings) { s.SuspiciousIP.Enabled = false }) // many logins fail, all from one address
 	t.Run("everyday", func(t *testing.T) {
 		w.boot(t, nil)
 		for name, c := range everyday() {
@@ -323,7 +323,7 @@ func TestWhyAgainstLogin(t *testing.T) {
 	}
 }
 
-// check makes the situation, asks doctor, and logs in.
+// check sets up the situation, asks doctor, and logs in.
 func (w *wired) check(t *testing.T, c situation) {
 	t.Helper()
 	w.sim.Reset()
@@ -341,7 +341,7 @@ func (w *wired) check(t *testing.T, c situation) {
 	attempts := w.sim.Attempts("auth0|kim")
 	found := doctor.Why(t.Context(), w.config(t).options(), identifier)
 	if n := w.sim.Attempts("auth0|kim") - attempts; n != 0 {
-		t.Errorf("doctor tried %d logins of the person's", n)
+		t.Errorf("doctor tried %d logins of the user", n)
 	}
 	checkFindings(t, found)
 	named := found.Looked
@@ -353,22 +353,22 @@ func (w *wired) check(t *testing.T, c situation) {
 	}
 	_, sees := w.login(t, identifier, typed)
 	if !strings.HasPrefix(sees, c.sees) {
-		t.Errorf("the person sees %q, want %q", sees, c.sees)
+		t.Errorf("the user sees %q, want %q", sees, c.sees)
 	}
 	if found.Verdict == doctor.InTheWay && sees == sees200 || found.Good() && sees != sees200 && len(typed) <= 72 {
-		t.Errorf("doctor says %s, and the person sees %q", found.Verdict, sees)
+		t.Errorf("doctor says %s, and the user sees %q", found.Verdict, sees)
 	}
 	if c.next != "" {
 		if c.sees != sees200 && c.next == sees200 {
 			w.eventually(t, func() bool { return w.verified(t, id) })
 		}
 		if _, sees := w.login(t, identifier, typed); !strings.HasPrefix(sees, c.next) {
-			t.Errorf("then the person sees %q, want %q", sees, c.next)
+			t.Errorf("at the next login the user sees %q, want %q", sees, c.next)
 		}
 	}
 }
 
-// cross logs the person in for the first time, and waits until ferry has noted it.
+// cross logs the user in for the first time and waits until ferry has recorded it.
 func (w *wired) cross(t *testing.T, id string) kratostest.Login {
 	t.Helper()
 	login, sees := w.login(t, kim, password)
@@ -387,7 +387,7 @@ func (w *wired) cross(t *testing.T, id string) kratostest.Login {
 	return login
 }
 
-// verified reports whether Kratos has an address as verified.
+// verified reports whether Kratos has a verified address of the identity.
 func (w *wired) verified(t *testing.T, id string) bool {
 	t.Helper()
 	identity, err := w.kratos.Get(t.Context(), id)
@@ -407,42 +407,42 @@ func (w *wired) eventually(t *testing.T, done func() bool) {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatal("ferry did not bring the profile across")
+			t.Fatal("ferry did not write the profile")
 		}
 	}
 }
 
-// configure changes the tenant's settings for the length of the test.
+// configure changes the tenant's settings until the test ends.
 func (w *wired) configure(t *testing.T, change func(*auth0sim.Settings)) {
 	t.Helper()
 	(&setup{t: t, stack: w.stack}).settings(change)
 }
 
-// auth0 is what the identity records of Auth0.
+// auth0 returns metadata_admin.auth0 of the identity.
 func auth0(i *kratostest.IdentitySpec) map[string]any {
 	admin, _ := i.MetadataAdmin.(map[string]any)
 	recorded, _ := admin["auth0"].(map[string]any)
 	return recorded
 }
 
-// imported is what an import notes.
+// imported adds the record that an import writes.
 func imported(i *kratostest.IdentitySpec, as string) {
 	auth0(i)["import"] = map[string]any{"as": as, "at": "2026-10-01T12:00:00Z", "run": "r"}
 }
 
 func pendingImport(_ *auth0sim.User, i *kratostest.IdentitySpec) { imported(i, "created_pending") }
 
-// twoUsers is an import of a user with a linked one.
+// twoUsers binds the identity to a user and a linked one.
 func twoUsers(u *auth0sim.User, i *kratostest.IdentitySpec) {
 	auth0(i)["user_id"], auth0(i)["user_ids"] = "google-oauth2|7", []any{"google-oauth2|7", u.ID}
 }
 
-// named is somebody with a username, too.
+// named gives the user a username as well.
 func named(u *auth0sim.User, i *kratostest.IdentitySpec) {
 	u.Username, i.Traits["username"] = "kimble", "kimble"
 }
 
-// recovered is a recovery at Kratos, without a login before.
+// recovered recovers the account at Kratos without an earlier login.
 func recovered(t *testing.T, w *wired, id string) {
 	t.Helper()
 	if err := w.kratos.Recover(t.Context(), id, another); err != nil {
@@ -450,7 +450,8 @@ func recovered(t *testing.T, w *wired, id string) {
 	}
 }
 
-// linkedAccount is a user whose password belongs to a linked account with this address.
+// linkedAccount makes a user whose password belongs to a linked account with this
+// address.
 func linkedAccount(email string) func(*auth0sim.User, *kratostest.IdentitySpec) {
 	return func(u *auth0sim.User, i *kratostest.IdentitySpec) {
 		u.ID, u.Connection, u.Password = "google-oauth2|7", saml, ""

@@ -1,5 +1,5 @@
 // Package doctor runs ferry's doctor against the Auth0 simulator, the real Kratos and
-// the program ferry: sound, and broken in every way that it should name.
+// the program ferry, in valid set-ups and in ones with every fault that it reports.
 package doctor
 
 import (
@@ -40,16 +40,17 @@ const (
 
 func TestMain(m *testing.M) { built.Main(m) }
 
-// stack is the three parts, sound.
+// stack is the simulator, Kratos and ferry in a valid set-up.
 type stack struct {
 	sim    *auth0sim.Server
 	kratos *kratostest.Kratos
 	ferry  *ferrytest.Ferry
-	// templates: this Kratos takes one for the migration hook (25.4 and later).
+	// templates reports whether this Kratos accepts a template for the migration hook
+	// (25.4 and later).
 	templates bool
 }
 
-// allScopes are those that doctor makes use of.
+// allScopes returns the scopes that doctor uses.
 func allScopes() []string {
 	return []string{
 		auth0sim.ScopeReadUsers, auth0sim.ScopeReadConnections, auth0sim.ScopeReadClients, auth0sim.ScopeReadAttackProtection,
@@ -86,7 +87,7 @@ func startAuth0(t *testing.T) *auth0sim.Server {
 	}})
 }
 
-// startFerry starts ferry on an admin API of Kratos'.
+// startFerry starts ferry with this admin API of Kratos.
 func (s *stack) startFerry(t *testing.T, adminURL string) {
 	t.Helper()
 	var err error
@@ -105,7 +106,7 @@ func (s *stack) startFerry(t *testing.T, adminURL string) {
 	})
 }
 
-// takesTemplates reports whether this Kratos begins a file that has one.
+// takesTemplates reports whether this Kratos starts with a template.
 func takesTemplates(t *testing.T, k *kratostest.Kratos) bool {
 	t.Helper()
 	version, err := k.Version(t.Context())
@@ -115,7 +116,7 @@ func takesTemplates(t *testing.T, k *kratostest.Kratos) bool {
 	return !strings.HasPrefix(version, "v1.3.")
 }
 
-// setup is what an operator has set, and can have set wrong.
+// setup is the operator's settings, which tests break.
 type setup struct {
 	t *testing.T
 	*stack
@@ -130,8 +131,8 @@ type setup struct {
 	noConfig        bool
 }
 
-// sound is the shipped example of kratos.yml with what belongs to this machine and to
-// this Kratos, and settings to match.
+// sound returns the shipped example of kratos.yml, adapted to this machine and this
+// Kratos, with matching settings.
 func (s *stack) sound(t *testing.T) *setup {
 	t.Helper()
 	example, err := os.ReadFile("../../kratos.yml.example")
@@ -168,14 +169,14 @@ func (s *stack) sound(t *testing.T) *setup {
 	return u
 }
 
-// template is what a Kratos that takes one wants, and what ferry learns by it.
+// template adds the template and the setting for it, as for a Kratos that accepts one.
 func (u *setup) template() {
 	u.edit("# body: base64://BASE64-OF-MIGRATE-JSONNET", "body: "+wiring.Base64(wiring.MigrateJsonnet("X-Our-Client")))
 	u.opts.Settings.ForwardClientIP = true
 }
 
-// withTemplate has the template in the file whatever Kratos runs: one that takes none is
-// not to be asked.
+// withTemplate adds the template whatever Kratos runs. A Kratos that accepts none is
+// not asked.
 func (u *setup) withTemplate() {
 	if !u.templates {
 		u.template()
@@ -184,14 +185,14 @@ func (u *setup) withTemplate() {
 	}
 }
 
-// allow is what the tenant's allow lists hold.
+// allow sets the tenant's allow lists.
 func (u *setup) allow(addresses ...string) {
 	u.settings(func(s *auth0sim.Settings) {
 		s.SuspiciousIP.Allowlist, s.BruteForce.Allowlist = addresses, addresses
 	})
 }
 
-// edit changes kratos.yml, which must have what is replaced.
+// edit changes kratos.yml, which must contain from.
 func (u *setup) edit(from, to string) {
 	u.t.Helper()
 	if !strings.Contains(u.yml, from) {
@@ -200,7 +201,7 @@ func (u *setup) edit(from, to string) {
 	u.yml = strings.ReplaceAll(u.yml, from, to)
 }
 
-// options are the rooms that the settings make.
+// options returns doctor's options for the settings.
 func (u *setup) options() doctor.Options {
 	u.t.Helper()
 	o := u.opts
@@ -240,7 +241,8 @@ func (u *setup) options() doctor.Options {
 	return o
 }
 
-// person makes one in Kratos who is gone after the test, and at Auth0.
+// person creates a user at Auth0 with a pending identity, which is deleted after the
+// test.
 func (s *stack) person(t *testing.T, name string, change func(*auth0sim.User, *kratostest.IdentitySpec)) string {
 	t.Helper()
 	user := auth0sim.User{ID: "auth0|" + name, Connection: users, Email: name + "@example.org", EmailVerified: true, Password: "canary-password " + name}
@@ -270,7 +272,7 @@ func (s *stack) person(t *testing.T, name string, change func(*auth0sim.User, *k
 	return id
 }
 
-// printed is all that a value says of itself, for the search for secrets.
+// printed returns every printed form of a value, to be searched for secrets.
 func printed(t *testing.T, value any, words string) string {
 	t.Helper()
 	text, err := json.Marshal(value)

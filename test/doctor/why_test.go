@@ -12,32 +12,33 @@ import (
 	"ferry/wire"
 )
 
-// whyCase is a person, and what doctor says without a login.
+// whyCase is a user, and doctor's report without a login.
 type whyCase struct {
-	person     func(*auth0sim.User, *kratostest.IdentitySpec) // nil: an ordinary one
+	person     func(*auth0sim.User, *kratostest.IdentitySpec) // nil: unchanged
 	nobody     bool
 	setUp      func(*setup)
-	identifier string // empty: the person's e-mail address, in another form
+	identifier string // empty: the user's e-mail address, in another form
 	verdict    doctor.Verdict
-	first      string // the likeliest finding; where there is none, what was not looked at
+	first      string // the most likely finding, or without findings the first check not run
 	fix        string
 }
 
-// whyCases are people whose login fails, or of whom not everything can be looked at. The
-// situations in which logging in is tried too are in TestWhyAgainstLogin.
+// whyCases returns users whose login fails, or about whom doctor cannot check
+// everything. TestWhyAgainstLogin has the situations in which the login is tried as
+// well.
 func whyCases() map[string]whyCase {
 	const crosses, nothing, perhaps, inTheWay = doctor.Crosses, doctor.NothingFound, doctor.Perhaps, doctor.InTheWay
 	ownPassword := func(_ *auth0sim.User, i *kratostest.IdentitySpec) {
 		i.Pending, i.Password = false, "canary own password"
 	}
-	unnamed := func(u *setup) { // the hook is looked for where this machine's settings have it
+	unnamed := func(u *setup) { // doctor calls the hook at the address in the settings
 		u.opts.Settings.HookURL, u.opts.Settings.HookKeys = u.ferry.HooksURL(), u.opts.Settings.HookKeys[1:]
 	}
 	without := func(u *setup) { unnamed(u); u.noConfig = true }
 	return map[string]whyCase{
 		"nothing":        {verdict: crosses},
-		"nobody":         {nobody: true, verdict: inTheWay, first: "not_in_kratos", fix: "which address"},
-		"nobody, a name": {identifier: "kim", verdict: inTheWay, first: "not_in_kratos", fix: "ferry import"},
+		"unknown":        {nobody: true, verdict: inTheWay, first: "not_in_kratos", fix: "which address"},
+		"unknown name":   {identifier: "kim", verdict: inTheWay, first: "not_in_kratos", fix: "ferry import"},
 		"not imported": {
 			person: func(u *auth0sim.User, _ *kratostest.IdentitySpec) { u.Email = "late@example.org" }, identifier: "Late@example.org",
 			verdict: inTheWay, first: "not_in_kratos", fix: "ferry import",
@@ -50,7 +51,7 @@ func whyCases() map[string]whyCase {
 		}, verdict: inTheWay, first: "not_in_kratos", fix: "ferry import"},
 		"empty": {identifier: "  ", verdict: inTheWay, first: "identifier", fix: "e-mail"},
 		"long":  {identifier: strings.Repeat("k", 1025), verdict: inTheWay, first: "identifier", fix: "typed"},
-		"unbound, and it may": {
+		"unbound, with verified_identifier": {
 			person: func(_ *auth0sim.User, i *kratostest.IdentitySpec) { i.MetadataAdmin = nil },
 			setUp:  func(u *setup) { u.opts.Settings.VerifiedIdentifier = true }, verdict: perhaps, first: "unbound", fix: "records",
 		},
@@ -72,7 +73,7 @@ func whyCases() map[string]whyCase {
 		"own password":                     {person: ownPassword, verdict: doctor.Works},
 		"own password, no kratos.yml":      {person: ownPassword, setUp: without, verdict: nothing, first: "kratos_config", fix: "--kratos-config"},
 		"own password, passwords are off":  {person: ownPassword, setUp: func(u *setup) { u.edit("    password:\n      enabled: true", "    password:\n      enabled: false") }, verdict: inTheWay, first: "password_off", fix: "true"},
-		"own password, ferry is waited for": {person: ownPassword, setUp: func(u *setup) {
+		"own password, login waits for ferry": {person: ownPassword, setUp: func(u *setup) {
 			u.edit("ignore: true", "ignore: false")
 			u.edit(u.ferry.HooksURL(), "http://"+closedPort(u.t))
 		}, verdict: inTheWay, first: "after_login_call", fix: "ferry serve"},
@@ -83,9 +84,9 @@ func whyCases() map[string]whyCase {
 	}
 }
 
-// TestWhy: for every person the verdict, and the likeliest reason with the way out; at most
-// one grant is asked for, never the person's, and nothing of the person is printed but what
-// was asked for.
+// TestWhy: doctor gives a verdict and the most likely reason with its fix. It asks
+// Auth0 for at most one grant, never with the user's identifier, and prints no user
+// data except the identifier it was given.
 func TestWhy(t *testing.T) {
 	s := start(t)
 	for name, c := range whyCases() {
@@ -112,14 +113,14 @@ func TestWhy(t *testing.T) {
 				t.Errorf("want %s (%s), found %+v", c.first, c.fix, first)
 			}
 			if n := s.grants() - grants; n > 1 || s.sim.Attempts("auth0|kim") != 0 || (u.opts.NoGrant || found.Verdict == doctor.InTheWay) && n > 0 {
-				t.Errorf("Auth0 was asked for %d grants, %d of them for the person", n, s.sim.Attempts("auth0|kim"))
+				t.Errorf("Auth0 was asked for %d grants, %d of them for the user", n, s.sim.Attempts("auth0|kim"))
 			}
 		})
 	}
 }
 
-// TestWhyHash: the hash of the identifier is that of what Kratos stores; without the key it
-// is not known.
+// TestWhyHash: the hash is that of the identifier as Kratos stores it. Without the key
+// doctor prints none.
 func TestWhyHash(t *testing.T) {
 	s := start(t)
 	u := s.sound(t)
@@ -182,8 +183,8 @@ func checkFindings(t *testing.T, found doctor.Findings) {
 	}
 }
 
-// TestWhyStricterSchema: a schema that became stricter keeps people out after a match,
-// each time.
+// TestWhyStricterSchema: after the schema became stricter, an identity that no longer
+// fits it cannot log in even after a match.
 func TestWhyStricterSchema(t *testing.T) {
 	const schema = `{"$schema":"http://json-schema.org/draft-07/schema#","type":"object","properties":{"traits":{"type":"object",` +
 		`"properties":{"email":{"type":"string","format":"email","ory.sh/kratos":{"credentials":{"password":{"identifier":true}}}},"name":{"type":"string"}}%s}}}`
