@@ -25,16 +25,16 @@ const (
 	stopGrace = 10 * time.Second
 )
 
-// kratos is a real Kratos on a whole file: kratostest derives its own from what
-// ferry ships.
+// kratos is a real Kratos on a complete file. kratostest derives its own from the
+// shipped one.
 type kratos struct {
 	t             *testing.T
 	public, admin string
 	client        *http.Client
 }
 
-// program is a Kratos on a kratos.yml as it is. Addresses and the database come from
-// the environment; nothing in the file changes.
+// program runs a Kratos on a kratos.yml that is not changed. Addresses and the
+// database are set in the environment.
 type program struct {
 	path, dir, file string
 	env             []string
@@ -68,11 +68,12 @@ func (p program) command(args ...string) process.Command {
 	}
 }
 
-// errTemplate is a Kratos that takes no template for the migration hook: 1.3.1.
+// errTemplate means that Kratos does not accept a template for the migration hook
+// (1.3.1).
 var errTemplate = errors.New("kratos refuses the template")
 
-// startKratos boots Kratos, with more environment variables, and stops it with the
-// test.
+// startKratos starts Kratos with additional environment variables and stops it with
+// the test.
 func startKratos(t *testing.T, text []byte, env ...string) (*kratos, error) {
 	t.Helper()
 	p := newProgram(t, text)
@@ -149,7 +150,7 @@ func freePort(t *testing.T) int {
 	return address.Port
 }
 
-// call sends JSON, if there is any, and reads JSON whatever the status.
+// call sends JSON, if there is any, and decodes the JSON answer whatever its status.
 func (k *kratos) call(method, address string, body, into any) int {
 	k.t.Helper()
 	var sent bytes.Buffer
@@ -175,7 +176,7 @@ func (k *kratos) call(method, address string, body, into any) int {
 	return response.StatusCode
 }
 
-// pending imports an identity whose password is still at Auth0.
+// pending creates a pending identity.
 func (k *kratos) pending(email string, verified bool) (id string) {
 	k.t.Helper()
 	status := "pending"
@@ -194,7 +195,7 @@ func (k *kratos) pending(email string, verified bool) (id string) {
 	return created.ID
 }
 
-// login is what Kratos answered to a login as an app.
+// login is Kratos' answer to a login as an app.
 type login struct {
 	status int
 	Token  string `json:"session_token"`
@@ -202,8 +203,8 @@ type login struct {
 	UI     struct{ Messages []struct{ ID int } }
 }
 
-// unverified reports whether the login was refused for its address: 26.2 says so in
-// an error, 1.3.1 in the form.
+// unverified reports whether the login was refused because the address is not
+// verified. 26.2 reports this in an error, 1.3.1 in the form.
 func (l login) unverified() bool {
 	const message = 4000010
 	return l.Token == "" && (l.Error.ID == "session_verified_address_required" ||

@@ -1,4 +1,4 @@
-// Package wiring_test runs the real Kratos on what package wiring writes.
+// Package wiring_test runs the real Kratos with the files that package wiring writes.
 package wiring_test
 
 import (
@@ -29,11 +29,11 @@ const (
 	callWait = 20 * time.Second
 )
 
-// hooks answer as ferry does, and tell whose login they were told of.
+// hooks answers as ferry does and reports the identities of the logins.
 type hooks struct {
 	*httptest.Server
 	logins   chan string // identity ids
-	template atomic.Bool // the migration hook must be told whose password it is
+	template atomic.Bool // the migration hook must get the identity id
 }
 
 func startHooks(t *testing.T) *hooks {
@@ -69,7 +69,7 @@ func startHooks(t *testing.T) *hooks {
 	return h
 }
 
-// told waits for the next login that the hooks are told of.
+// told waits for the next call of the after-login hook and returns its identity id.
 func (h *hooks) told(t *testing.T) string {
 	t.Helper()
 	select {
@@ -81,7 +81,7 @@ func (h *hooks) told(t *testing.T) string {
 	}
 }
 
-// operators is the operator's file, with the schema that ferry ships.
+// operators returns the operator's file, with the schema that ferry ships.
 func operators(t *testing.T) []byte {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata", "kratos.yml"))
@@ -109,8 +109,8 @@ func mergeWith(t *testing.T, o wiring.Options) []byte {
 	return merged.Text
 }
 
-// startMerged boots Kratos on the merged file, edited: with the template where this
-// Kratos takes one.
+// startMerged starts Kratos on the merged and edited file, with the template if this
+// Kratos accepts one.
 func startMerged(t *testing.T, h *hooks, edit func(text string) string) *kratos {
 	t.Helper()
 	h.template.Store(true)
@@ -125,8 +125,9 @@ func startMerged(t *testing.T, h *hooks, edit func(text string) string) *kratos 
 	return k
 }
 
-// TestMergedKratosLogsIn: the real Kratos boots on the merged file, people cross, and
-// require_verified_address, which stood under login.after.hooks, is still in force.
+// TestMergedKratosLogsIn: the real Kratos starts on the merged file, users are
+// migrated, and require_verified_address, which was under login.after.hooks, is still
+// in force.
 func TestMergedKratosLogsIn(t *testing.T) {
 	h := startHooks(t)
 	k := startMerged(t, h, func(text string) string { return text })
@@ -139,7 +140,7 @@ func TestMergedKratosLogsIn(t *testing.T) {
 	if got := k.login("unverified@example.org", password); !got.unverified() {
 		t.Errorf("an address that is not verified: %+v", got)
 	}
-	// The password was right, and ferry is told before Kratos refuses the login.
+	// The password was right, so ferry is called before Kratos refuses the login.
 	if id := h.told(t); id != unverified {
 		t.Errorf("the after-login hook was told of another identity than %s: %s", unverified, id)
 	}
@@ -151,8 +152,8 @@ func TestMergedKratosLogsIn(t *testing.T) {
 	}
 }
 
-// TestKeyFromEnvironment: Kratos takes the key of both hooks from its environment, that
-// of the hook in a list too, and the other hooks of the list stay in force.
+// TestKeyFromEnvironment: Kratos reads the key of both hooks from its environment,
+// including that of the hook in a list, and the list's other hooks stay in force.
 func TestKeyFromEnvironment(t *testing.T) {
 	h := startHooks(t)
 	var env []string
@@ -184,8 +185,8 @@ func TestKeyFromEnvironment(t *testing.T) {
 	}
 }
 
-// TestRemovedKratosRuns: the same file with ferry's hooks taken out again is the file
-// that it was, and one that Kratos starts with.
+// TestRemovedKratosRuns: removing ferry's hooks restores the original file, and Kratos
+// starts with it.
 func TestRemovedKratosRuns(t *testing.T) {
 	h := startHooks(t)
 	left, err := wiring.Remove(merge(t, h, "25.4"), "")
@@ -206,7 +207,7 @@ func TestRemovedKratosRuns(t *testing.T) {
 }
 
 // TestHooksAreShadowed: without the copy that the merge makes, Kratos would let in
-// whom require_verified_address keeps out.
+// users whom require_verified_address refuses.
 func TestHooksAreShadowed(t *testing.T) {
 	h := startHooks(t)
 	const copied = "          - hook: require_verified_address\n"

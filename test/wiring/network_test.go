@@ -26,7 +26,8 @@ const (
 	networkSchema = "preset://it's"
 )
 
-// networkCommand is what ferry prints for Ory Network, with a schema of its own.
+// networkCommand returns the command that ferry prints for Ory Network, with a custom
+// schema.
 func networkCommand(t *testing.T) string {
 	t.Helper()
 	schema, err := os.ReadFile("../../identity.schema.json.example")
@@ -44,7 +45,8 @@ func networkCommand(t *testing.T) string {
 	return command
 }
 
-// pasted gives a command to a shell in which ory prints its arguments.
+// pasted runs a command in a shell with an ory that prints its arguments, and returns
+// them.
 func pasted(t *testing.T, command string) []string {
 	t.Helper()
 	log := &process.Log{}
@@ -55,8 +57,8 @@ func pasted(t *testing.T, command string) []string {
 	return strings.Split(strings.TrimSuffix(log.String(), "\x00"), "\x00")
 }
 
-// patched applies the flags of `ory patch identity-config` to a configuration, as Ory's
-// own services do: what is missing on the way to an addition is made.
+// patched applies the flags of `ory patch identity-config` to a configuration as Ory's
+// services do: missing parents of an added value are created.
 func patched(t *testing.T, config []byte, args []string) []byte {
 	t.Helper()
 	type op struct {
@@ -71,7 +73,7 @@ func patched(t *testing.T, config []byte, args []string) []byte {
 			value, ok = "null", !ok
 		}
 		if !ok || !json.Valid([]byte(value)) {
-			t.Fatalf("%s is no operation", args[i+1])
+			t.Fatalf("%s is not an operation", args[i+1])
 		}
 		ops = append(ops, op{strings.TrimPrefix(args[i], "--"), path, json.RawMessage(value)})
 	}
@@ -96,9 +98,9 @@ func patched(t *testing.T, config []byte, args []string) []byte {
 	return after
 }
 
-// TestNetworkPatches: what ferry prints for Ory Network goes through a shell unharmed,
-// and a real Kratos whose configuration has the same patches applied asks ferry, tells
-// it of the login, and knows the schema.
+// TestNetworkPatches: the command for Ory Network passes through a shell unchanged. A
+// real Kratos with the same patches applied calls both of ferry's hooks and knows the
+// schema.
 func TestNetworkPatches(t *testing.T) {
 	args := pasted(t, networkCommand(t))
 	if len(args) != 3+3*2 || args[0] != "patch" || args[1] != "identity-config" || args[2] != "it's $HOME" {
@@ -140,8 +142,8 @@ func TestNetworkPatches(t *testing.T) {
 	}
 }
 
-// TestNetworkPage: the commands of docs/ory-network.md that rotate the key and take
-// ferry out fit what ferry prints.
+// TestNetworkPage: the commands of docs/ory-network.md that rotate the key and remove
+// ferry fit the command that ferry prints.
 func TestNetworkPage(t *testing.T) {
 	page, err := os.ReadFile("../../docs/ory-network.md")
 	if err != nil {
