@@ -28,9 +28,9 @@ const (
 )
 
 // BenchmarkImport imports the same users three ways, in turns, each into an empty
-// Kratos on SQLite: with ferry, with raw batches of the same bodies from a loop that
-// does nothing else, and with one jq and one curl for each user. Its figures are
-// medians; run it with -benchtime 1x.
+// Kratos on SQLite: with ferry, with a bare loop that posts the same bodies in
+// batches, and with one jq and one curl per user. It reports medians; run it with
+// -benchtime 1x.
 func BenchmarkImport(b *testing.B) {
 	x := newTenant(b, benchUsers, 1)
 	bodies := x.bodies(b)
@@ -51,7 +51,8 @@ func BenchmarkImport(b *testing.B) {
 	}
 }
 
-// bodies are those of the identities that the import of the tenant creates.
+// bodies returns the request bodies of the identities that the import of the tenant
+// creates.
 func (x *tenant) bodies(b *testing.B) []json.RawMessage {
 	b.Helper()
 	k := newKratos(b, kratostest.Options{})
@@ -80,7 +81,7 @@ func median(all []float64) float64 {
 	return all[len(all)/2]
 }
 
-// rawBatches sends the bodies in batches, several at once, and looks at the status only.
+// rawBatches posts the bodies in concurrent batches and checks only the status.
 func rawBatches(b *testing.B, k *kratostest.Kratos, bodies []json.RawMessage) {
 	b.Helper()
 	var wait sync.WaitGroup
@@ -117,7 +118,7 @@ func sendBatch(b *testing.B, k *kratostest.Kratos, text string) {
 	}
 }
 
-// jqAndCurl creates some users as scripts do: a jq and a curl for each.
+// jqAndCurl creates some users with one jq and one curl for each, as scripts do.
 func (x *tenant) jqAndCurl(b *testing.B, k *kratostest.Kratos) {
 	b.Helper()
 	const filter = `{schema_id: "person", traits: {email: .email}, credentials: {password: {config: {use_password_migration_hook: true}}}, metadata_admin: {auth0: {user_id: .user_id}}}`
@@ -149,8 +150,8 @@ func (x *tenant) jqAndCurl(b *testing.B, k *kratostest.Kratos) {
 	b.Fatalf("the file has %d users only", done)
 }
 
-// BenchmarkDryRun plans users with one core and asks nobody: with the default mapper,
-// with hashes for half of them, and with a Jsonnet mapper.
+// BenchmarkDryRun plans users on one core without any requests: with the default
+// mapper, with hashes for half of them, and with a Jsonnet mapper.
 func BenchmarkDryRun(b *testing.B) {
 	x := newTenant(b, 200_000, 1)
 	few := newTenant(b, 10_000, 1)

@@ -16,8 +16,8 @@ import (
 	"ferry/test/process"
 )
 
-// blindWalk stands before Kratos' admin API, answers the first walk with no identities, and
-// counts the other requests.
+// blindWalk is a proxy for Kratos' admin API that answers the first listing with no
+// identities and counts the other requests.
 type blindWalk struct {
 	url      string
 	walked   atomic.Bool
@@ -47,7 +47,7 @@ func newBlindWalk(tb testing.TB, k *kratostest.Kratos) *blindWalk {
 	return b
 }
 
-// plainUsers are users of the default connection, each with a verified address.
+// plainUsers returns users of the default connection, each with a verified address.
 func plainUsers(tb testing.TB, count int) string {
 	tb.Helper()
 	var text strings.Builder
@@ -61,8 +61,8 @@ func plainUsers(tb testing.TB, count int) string {
 	return path
 }
 
-// Conflicts that the walk did not know are settled with a bounded number of requests,
-// not one by one.
+// TestUnknownConflicts: conflicts with identities that the listing did not show take a
+// bounded number of requests, not one each.
 func TestUnknownConflicts(t *testing.T) {
 	const there, all = 300, 600
 	k := newKratos(t, kratostest.Options{})
@@ -85,7 +85,8 @@ func TestUnknownConflicts(t *testing.T) {
 	}
 }
 
-// Two imports of the same file at once make each identity once, and both come to an end.
+// TestTwoImportsAtOnce: two concurrent imports of the same file create each identity
+// once, and both end.
 func TestTwoImportsAtOnce(t *testing.T) {
 	const all = 400
 	k := newKratos(t, kratostest.Options{})

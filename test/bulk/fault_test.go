@@ -14,11 +14,11 @@ import (
 	"ferry/test/process"
 )
 
-// kills is how often the import is killed; each time it goes on where it was.
+// kills is how often the import is killed; each run resumes the one before.
 const kills = 50
 
-// However often an import is killed, and wherever, in the end every row has one result,
-// which is true, and nobody is there twice.
+// TestKilled: however often and wherever an import is killed, in the end every row has
+// one correct result, and no user has two identities.
 func TestKilled(t *testing.T) {
 	killed := 0
 	for seed := uint64(10); killed < kills; seed++ {
@@ -29,7 +29,7 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// killedImport imports one tenant, killed so many times at most.
+// killedImport imports one tenant and kills the import at most so many times.
 func killedImport(t *testing.T, seed uint64, most int) (killed int) {
 	t.Helper()
 	x := newTenant(t, 3000, seed)
@@ -51,8 +51,8 @@ func killedImport(t *testing.T, seed uint64, most int) (killed int) {
 	return killed
 }
 
-// killAt kills the import some time after its start, or once it has written some more
-// results. It reports false where the import was faster.
+// killAt kills the import after a random time or number of results. It reports false
+// if the import ended first.
 func killAt(t *testing.T, x *tenant, p *process.Process, points *rand.Rand) bool {
 	t.Helper()
 	after := time.Duration(points.IntN(400)) * time.Millisecond
@@ -89,7 +89,7 @@ func sizeOf(path string) int64 {
 	return info.Size()
 }
 
-// Kratos stops half way, and comes back with what it had.
+// TestKratosStops: Kratos stops during the import and is restarted with its database.
 func TestKratosStops(t *testing.T) {
 	x := newTenant(t, 1500, 4)
 	dir := t.TempDir()
@@ -126,7 +126,7 @@ func TestKratosStops(t *testing.T) {
 	x.thereAndBound(t, k, results)
 }
 
-// What is wrong with the files is found before anything is written.
+// TestBrokenFiles: faults in the files are found before anything is written.
 func TestBrokenFiles(t *testing.T) {
 	x, other := newTenant(t, 500, 5), newTenant(t, 500, 6)
 	k := newKratos(t, kratostest.Options{})
@@ -158,7 +158,7 @@ func TestBrokenFiles(t *testing.T) {
 		"another tenant's hashes":         {[]string{"--users", whole, "--hashes", foreign(t, other)}, "from different tenants; nothing was written"},
 		"hashes that name another tenant": {[]string{"--users", whole, "--hashes", x.path(gen.HashesFile), "--tenant", "prod"}, `is of the tenant "sim", not of "prod"`},
 		"no such file":                    {[]string{"--users", x.path("nobody")}, "no such file"},
-		"a schema that is none":           {[]string{"--users", whole, "--schema", whole}, "schema"},
+		"an invalid schema":           {[]string{"--users", whole, "--schema", whole}, "schema"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := ferry(t, adminURL(k), append([]string{"import"}, c.args...)...)
@@ -178,7 +178,7 @@ func TestBrokenFiles(t *testing.T) {
 	})
 }
 
-// foreign is a hash file of users who are not in any other file.
+// foreign writes a hash file of users who are in no other file.
 func foreign(t *testing.T, x *tenant) string {
 	t.Helper()
 	text, err := os.ReadFile(x.path(gen.HashesFile))
@@ -193,7 +193,8 @@ func foreign(t *testing.T, x *tenant) string {
 	return x.path("foreign")
 }
 
-// A disk that is full stops the run with an error, and what was done stays true.
+// TestFullDisk: a full disk ends the run with an error, and the results written before
+// are correct.
 func TestFullDisk(t *testing.T) {
 	x := newTenant(t, 500, 7)
 	k := newKratos(t, kratostest.Options{})

@@ -1,5 +1,5 @@
-// Package bulk takes whole tenants from the Auth0 simulator to the real Kratos with the
-// program ferry: export, import, reconcile, status, and what may go wrong on the way.
+// Package bulk migrates whole tenants from the Auth0 simulator to the real Kratos with
+// the program ferry: export, import, reconcile and status, with faults on the way.
 package bulk
 
 import (
@@ -21,10 +21,10 @@ import (
 
 func TestMain(m *testing.M) { built.Main(m) }
 
-// google is how the tests take over the generated google accounts.
+// google is the flag with which the tests import the generated Google accounts.
 var google = []string{"--provider", "google-oauth2=google"}
 
-// tenant is a generated one, and what must become of its lines.
+// tenant is a generated tenant with the expected result of each line.
 type tenant struct {
 	dir      string
 	expected map[int]gen.Expected
@@ -45,12 +45,12 @@ func newTenant(tb testing.TB, users int, seed uint64) *tenant {
 
 func (x *tenant) path(name string) string { return filepath.Join(x.dir, name) }
 
-// create is the command line that the expectations are for.
+// create returns the command line that the expected results are for.
 func (x *tenant) create(args ...string) []string {
 	return append(append([]string{"import", "--users", x.path(gen.UsersFile), "--hashes", x.path(gen.HashesFile)}, google...), args...)
 }
 
-// readLines reads NDJSON.
+// readLines decodes an NDJSON file.
 func readLines[T any](tb testing.TB, path string) []T {
 	tb.Helper()
 	text, err := os.ReadFile(path)
@@ -78,14 +78,14 @@ func parseLines[T any](tb testing.TB, text []byte) []T {
 	return all
 }
 
-// newKratos boots the real one with the generated schema.
+// newKratos starts a real Kratos with the generated schema.
 func newKratos(tb testing.TB, opts kratostest.Options) *kratostest.Kratos {
 	tb.Helper()
 	opts.Schema = gen.Schema()
 	return kratostest.Run(tb, opts)
 }
 
-// answer is what a run of ferry printed, and how it ended.
+// answer is the output and the exit status of ferry.
 type answer struct {
 	stdout, stderr string
 	code           int
@@ -106,7 +106,8 @@ func ferry(tb testing.TB, env []string, args ...string) answer {
 	return answer{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
 }
 
-// want fails the test unless ferry ended so, having said all of that.
+// want fails the test unless ferry ended with this exit status and printed these
+// texts.
 func (a answer) want(tb testing.TB, code int, said ...string) answer {
 	tb.Helper()
 	if a.code != code {
@@ -120,7 +121,7 @@ func (a answer) want(tb testing.TB, code int, said ...string) answer {
 	return a
 }
 
-// start runs the program until it is stopped; what it prints can be read once it is.
+// start starts the program. Its output can be read once it has ended.
 func start(tb testing.TB, env []string, args ...string) (*process.Process, *bytes.Buffer) {
 	tb.Helper()
 	var printed bytes.Buffer
@@ -144,13 +145,13 @@ type result struct {
 	Reason     string `json:"reason"`
 }
 
-// word is what the reason begins with.
+// word returns the first word of the reason.
 func (r result) word() string {
 	word, _, _ := strings.Cut(r.Reason, ":")
 	return word
 }
 
-// compare fails the test unless the results are the expected ones, a line each.
+// compare fails the test unless each line has the expected result, once.
 func (x *tenant) compare(tb testing.TB, results []result) {
 	tb.Helper()
 	seen := map[int]bool{}
@@ -175,8 +176,8 @@ func (x *tenant) compare(tb testing.TB, results []result) {
 	}
 }
 
-// runInto runs ferry with a file for its standard output. It must fail; the answer is
-// what it says.
+// runInto runs ferry with a file as its standard output. ferry must fail; the answer
+// is its standard error.
 func runInto(tb testing.TB, stdout *os.File, env []string, args ...string) string {
 	tb.Helper()
 	cmd := exec.CommandContext(tb.Context(), built.Ferry(tb), args...)

@@ -33,7 +33,7 @@ func TestImport(t *testing.T) {
 	for _, way := range [][]string{nil, {"--on-conflict", "update"}, {"--on-conflict", "update", "--hook-off"}} {
 		t.Run("importing again changes nothing "+strings.Join(way, " "), func(t *testing.T) { x.again(t, k, way) })
 	}
-	t.Run("reconcile finds nobody missing", func(t *testing.T) { x.reconcile(t, k) })
+	t.Run("reconcile finds no user missing", func(t *testing.T) { x.reconcile(t, k) })
 }
 
 // again imports the same users once more.
@@ -75,7 +75,7 @@ func (x *tenant) reconcile(t *testing.T, k *kratostest.Kratos) {
 	}
 }
 
-// Other formats of the same users, and shards, come to the same.
+// TestImportDry: other formats of the same users, and shards, have the same results.
 func TestImportDry(t *testing.T) {
 	x := newTenant(t, 1000, 2)
 	whole := x.dryRun(t, gen.UsersFile)
@@ -105,7 +105,7 @@ func TestImportDry(t *testing.T) {
 	})
 }
 
-// dryRun imports without Kratos, and answers what would become of each row.
+// dryRun imports without Kratos and returns the result of each row.
 func (x *tenant) dryRun(t *testing.T, users string, args ...string) map[int]result {
 	t.Helper()
 	args = slices.Concat([]string{
@@ -121,8 +121,7 @@ func (x *tenant) dryRun(t *testing.T, users string, args ...string) map[int]resu
 	return byLine
 }
 
-// agrees fails the test unless the results are the expected ones, of the rows that the
-// file has.
+// agrees fails the test unless the rows of the file have the expected results.
 func (x *tenant) agrees(t *testing.T, got map[int]result, lineOf func(gen.Expected) int) {
 	t.Helper()
 	for _, e := range x.expected {
@@ -143,7 +142,7 @@ func (x *tenant) count(outcome string) int {
 	return n
 }
 
-// retryFile holds the rows that failed, byte for byte, and none else.
+// retryFile: the retry file has exactly the rows that failed, byte for byte.
 func (x *tenant) retryFile(t *testing.T) {
 	t.Helper()
 	lines := func(name string) []string { return strings.Split(strings.TrimSuffix(x.read(t, name), "\n"), "\n") }
@@ -167,8 +166,8 @@ func (x *tenant) read(t *testing.T, name string) string {
 	return string(text)
 }
 
-// thereAndBound fails the test unless each row that is created is an identity bound to
-// its user, and there is nobody else.
+// thereAndBound fails the test unless each created row has an identity bound to its
+// user, and there are no other identities.
 func (x *tenant) thereAndBound(t *testing.T, k *kratostest.Kratos, results []result) {
 	t.Helper()
 	all := everybody(t, k)

@@ -10,7 +10,8 @@ import (
 	"ferry/test/kratostest"
 )
 
-// everybody is every identity of Kratos', as text by its id, with password credentials.
+// everybody returns every identity of Kratos as text by its id, with password
+// credentials.
 func everybody(tb testing.TB, k *kratostest.Kratos) map[string]string {
 	tb.Helper()
 	all := map[string]string{}

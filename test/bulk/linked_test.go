@@ -8,8 +8,8 @@ import (
 	"ferry/test/kratostest"
 )
 
-// Whoever has the password of a linked account with an e-mail address of its own logs in
-// with that address, as at Auth0.
+// TestLinkedAccountWithAnotherEmail: a user whose password belongs to a linked account
+// with another e-mail address logs in with that address, as at Auth0.
 func TestLinkedAccountWithAnotherEmail(t *testing.T) {
 	x := crossingOf(t, nil, "testdata/linked-other-email.json", applications{
 		client: "ferry-demo-client", clientSecret: "ferry-demo-client-secret-that-opens-nothing",

@@ -11,7 +11,8 @@ import (
 	"testing"
 )
 
-// SIGHUP, as when a terminal goes, ends an import in order, and it says how to continue.
+// TestHangup: SIGHUP, sent when a terminal closes, ends an import cleanly, and ferry
+// prints how to continue.
 func TestHangup(t *testing.T) {
 	// Under nohup this process ignores hangups, and so would its children: once it
 	// catches them itself, they do not.

@@ -14,7 +14,7 @@ import (
 	"ferry/test/kratostest"
 )
 
-// batchTap stands before Kratos' admin API and keeps what is to be created.
+// batchTap is a proxy for Kratos' admin API that keeps the bodies of batches.
 type batchTap struct {
 	url string
 

@@ -25,7 +25,8 @@ import (
 
 const hookKey = "canary-hook-key-of-the-bulk-tests-0123456789"
 
-// twoVerified are people who have the same verified address in two databases.
+// twoVerified is the kind of users who have the same verified address in two
+// databases.
 const twoVerified = "twin_verified"
 
 // crossing is a generated tenant at the simulator, Kratos, and a ferry between them.
@@ -46,10 +47,10 @@ func newCrossing(t *testing.T, users int, seed uint64) *crossing {
 	})
 }
 
-// applications are those of ferry's at Auth0, and the databases that it asks.
+// applications are ferry's applications at Auth0 and the databases that it asks.
 type applications struct{ client, clientSecret, machine, machineSecret, realms string }
 
-// crossingOf starts everything on a tenant of the simulator's.
+// crossingOf starts the simulator, Kratos and ferry for a tenant.
 func crossingOf(t *testing.T, generated *tenant, seed string, apps applications) *crossing {
 	t.Helper()
 	x := &crossing{tenant: generated}
@@ -64,7 +65,7 @@ func crossingOf(t *testing.T, generated *tenant, seed string, apps applications)
 	settings := tenant.Settings.Relaxed()
 	x.sim = auth0sim.Run(t, auth0sim.Config{Tenant: &tenant.Tenant, Settings: &settings})
 
-	// Kratos must know ferry's address, and ferry Kratos'.
+	// Kratos needs ferry's address, and ferry needs Kratos'.
 	var target atomic.Pointer[url.URL]
 	front := httptest.NewServer(&httputil.ReverseProxy{
 		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target.Load()) },
@@ -99,7 +100,8 @@ func crossingOf(t *testing.T, generated *tenant, seed string, apps applications)
 	return x
 }
 
-// A whole tenant crosses: export, import, the logins of all kinds of people, reconcile.
+// TestTenant migrates a whole tenant: export, import, logins of all kinds of users,
+// reconcile.
 func TestTenant(t *testing.T) {
 	x := newCrossing(t, 700, 3)
 	file := filepath.Join(x.dir, "exported.ndjson.gz")
@@ -114,11 +116,11 @@ func TestTenant(t *testing.T) {
 	for line := range maxLine(x.expected) {
 		e, ok := x.expected[line+1]
 		if !ok || e.UserID == "" || seen[e.UserID] {
-			continue // the simulator has neither what is unreadable nor a user twice
+			continue // the simulator has no unreadable rows and no duplicates
 		}
 		seen[e.UserID] = true
 		if e.Kind == twoVerified {
-			continue // the first of the file wins, and Auth0 has an order of its own
+			continue // the first row wins, and Auth0 exports in another order
 		}
 		if r := byUser[e.UserID]; r.Outcome != string(e.Outcome) || r.word() != string(e.Reason) {
 			t.Errorf("%s (%s) is %+v, not %s %s", e.UserID, e.Kind, r, e.Outcome, e.Reason)
@@ -136,7 +138,7 @@ func TestTenant(t *testing.T) {
 	x.status(t, after)
 }
 
-// verdict reconciles, and answers how the users can log in.
+// verdict runs reconcile and returns how many users can log in, and how.
 func (x *crossing) verdict(t *testing.T, users string) map[string]int {
 	t.Helper()
 	a := ferry(t, x.env, append([]string{"reconcile", "--users", users, "--json"}, google...)...)
@@ -156,7 +158,7 @@ func (x *crossing) verdict(t *testing.T, users string) map[string]int {
 	return table.Kinds
 }
 
-// logins tries some people of each kind with the password that they have at Auth0.
+// logins tries some users of each kind with their password at Auth0.
 func (x *crossing) logins(t *testing.T, results map[string]result) {
 	t.Helper()
 	tried := map[string]int{}
@@ -173,7 +175,7 @@ func (x *crossing) logins(t *testing.T, results map[string]result) {
 		x.login(t, e, results[e.UserID])
 	}
 	if len(tried) < 12 {
-		t.Errorf("only these kinds of people were tried: %v", tried)
+		t.Errorf("only these kinds of users were tried: %v", tried)
 	}
 }
 
@@ -197,11 +199,11 @@ func (x *crossing) login(t *testing.T, e gen.Expected, r result) {
 	}
 }
 
-// status agrees with the reconciliation, and lists those who are left.
+// status: the counts equal those of reconcile, and all stragglers are listed.
 func (x *crossing) status(t *testing.T, kinds map[string]int) {
 	t.Helper()
 	s := x.readStatus(t)
-	// The note about the last login may still be on its way: nobody waits for it.
+	// ferry may still be writing the record of the last login.
 	limit, tick := time.NewTimer(20*time.Second), time.NewTicker(100*time.Millisecond)
 	defer limit.Stop()
 	defer tick.Stop()
@@ -230,7 +232,7 @@ func (x *crossing) status(t *testing.T, kinds map[string]int) {
 	}
 }
 
-// migration is what `ferry status --json` prints.
+// migration is the output of `ferry status --json`.
 type migration struct {
 	Total   int            `json:"total"`
 	Kinds   map[string]int `json:"kinds"`
@@ -255,7 +257,8 @@ func maxLine(expected map[int]gen.Expected) int {
 	return most
 }
 
-// An operator binds an identity to another user, and finds out who was bound before.
+// TestRebind: an operator binds an identity to another user, and ferry prints the
+// previous binding.
 func TestRebind(t *testing.T) {
 	k := newKratos(t, kratostest.Options{})
 	create := func(ctx context.Context, email, subject string) string {

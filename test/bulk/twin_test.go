@@ -14,16 +14,16 @@ import (
 
 const (
 	victim = `{"user_id":"auth0|victim","email":"vera@example.org","email_verified":true,"name":"Vera Victim","identities":[{"provider":"auth0","user_id":"victim","connection":"main"}]}`
-	// The attacker signed up with the victim's address in another connection, and never
-	// verified it; or bears her address with a Kelvin sign, or as a username.
+	// The attacker signed up with the victim's address in another connection without
+	// verifying it, or uses her address with a Kelvin sign, or as a username.
 	attacker = `{"user_id":"auth0|attacker","email":"%s","email_verified":false,"name":"Mallory","app_metadata":{"role":"admin"},"identities":[{"provider":"auth0","user_id":"attacker","connection":"other"},{"provider":"google-oauth2","user_id":"666","connection":"google-oauth2"}]}`
 	pretends = `{"user_id":"auth0|pretends","username":"vera@example.org","email":"mallory@example.org","email_verified":true,"identities":[{"provider":"auth0","user_id":"pretends","connection":"other"}]}`
 	social   = `{"user_id":"google-oauth2|667","email":"VERA@example.org","email_verified":true,"identities":[{"provider":"google-oauth2","user_id":"667","connection":"google-oauth2"}]}`
 	hashOf   = `{"_id":{"$oid":"%s"},"passwordHash":"$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy","email":"vera@example.org"}`
 )
 
-// Whoever calls himself what somebody else is called gains nothing by it: not before
-// the victim is imported, not beside her, not after, and not under any flag.
+// TestTwin: a user with another user's identifier gains nothing: not before, with or
+// after the import of the victim, and not under any flags.
 func TestTwin(t *testing.T) {
 	k := newKratos(t, kratostest.Options{})
 	dir := t.TempDir()
@@ -69,19 +69,20 @@ func TestTwin(t *testing.T) {
 	}
 }
 
-// twins are tried against those who were there before.
+// twins are imported against existing identities.
 type twins struct {
 	k      *kratostest.Kratos
 	before map[string]string
 	hashes string
 }
 
-// fail imports them with these flags, and fails the test unless nobody gains a thing.
+// fail imports them with these flags and fails the test if any of them gains
+// something.
 func (x *twins) fail(t *testing.T, users string, flags []string) {
 	t.Helper()
 	args := append(append([]string{"import", "--users", users, "--hashes", x.hashes, "--external-id"}, google...), flags...)
 	for _, r := range parseLines[result](t, []byte(ferry(t, adminURL(x.k), args...).stdout)) {
-		// Each claims what is hers; two of them claim it of each other, too.
+		// Each claims the victim's identifier; two of them also conflict with each other.
 		if r.Outcome != "failed" || r.Reason != "identifier belongs to another user" && r.word() != "identifier_twice" {
 			t.Errorf("%v: %+v", flags, r)
 		}
@@ -91,7 +92,7 @@ func (x *twins) fail(t *testing.T, users string, flags []string) {
 	}
 }
 
-// combinations takes one of each.
+// combinations returns every combination with one element of each list.
 func combinations(all ...[]string) [][]string {
 	if len(all) == 0 {
 		return [][]string{nil}

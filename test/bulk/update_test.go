@@ -13,8 +13,8 @@ import (
 	"ferry/test/kratostest"
 )
 
-// What Auth0 knows better since the import is brought in, by reconcile --fix as by an
-// import that updates: never the password, never who is pending.
+// TestUpdate: reconcile --fix and an import with updates write what changed at Auth0
+// since the import, except passwords and pending identities.
 func TestUpdate(t *testing.T) {
 	for name, update := range map[string][]string{
 		"import":    {"import", "--on-conflict", "update"},
@@ -37,7 +37,7 @@ func TestUpdate(t *testing.T) {
 				}
 			}
 			if len(everybody(t, k)) != len(before) {
-				t.Error("somebody came or went")
+				t.Error("the set of identities changed")
 			}
 			ferry(t, adminURL(k), "import", "--on-conflict", "update", "--users", x.after).want(t, 0, "nothing was changed in Kratos")
 		})
@@ -74,7 +74,7 @@ func newPeople(t *testing.T) people {
 	}
 }
 
-// person is what the tests look at.
+// person is the part of an identity that the tests compare.
 type person struct {
 	name, state, plan string
 	in                bool // the password works
