@@ -158,7 +158,7 @@ func TestBrokenFiles(t *testing.T) {
 		"another tenant's hashes":         {[]string{"--users", whole, "--hashes", foreign(t, other)}, "from different tenants; nothing was written"},
 		"hashes that name another tenant": {[]string{"--users", whole, "--hashes", x.path(gen.HashesFile), "--tenant", "prod"}, `is of the tenant "sim", not of "prod"`},
 		"no such file":                    {[]string{"--users", x.path("nobody")}, "no such file"},
-		"an invalid schema":           {[]string{"--users", whole, "--schema", whole}, "schema"},
+		"an invalid schema":               {[]string{"--users", whole, "--schema", whole}, "schema"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := ferry(t, adminURL(k), append([]string{"import"}, c.args...)...)

@@ -14,8 +14,8 @@ import (
 // TestHangup: SIGHUP, sent when a terminal closes, ends an import cleanly, and ferry
 // prints how to continue.
 func TestHangup(t *testing.T) {
-	// Under nohup this process ignores hangups, and so would its children: once it
-	// catches them itself, they do not.
+	// Under nohup this process ignores SIGHUP, and its children inherit that. Catching
+	// the signal resets it for them.
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	t.Cleanup(func() { signal.Stop(hangups) })

@@ -141,8 +141,8 @@ func TestAProgramEnds(t *testing.T) {
 // TestCutShort: a signal while Kratos starts.
 func TestCutShort(t *testing.T) {
 	t.Parallel()
-	// Under nohup this process ignores hangups, and so would its children: once it
-	// catches them itself, they do not.
+	// Under nohup this process ignores SIGHUP, and its children inherit that. Catching
+	// the signal resets it for them.
 	hangups := make(chan os.Signal, 1)
 	ossignal.Notify(hangups, syscall.SIGHUP)
 	t.Cleanup(func() { ossignal.Stop(hangups) })

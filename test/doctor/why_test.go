@@ -36,9 +36,9 @@ func whyCases() map[string]whyCase {
 	}
 	without := func(u *setup) { unnamed(u); u.noConfig = true }
 	return map[string]whyCase{
-		"nothing":        {verdict: crosses},
-		"unknown":        {nobody: true, verdict: inTheWay, first: "not_in_kratos", fix: "which address"},
-		"unknown name":   {identifier: "kim", verdict: inTheWay, first: "not_in_kratos", fix: "ferry import"},
+		"nothing":      {verdict: crosses},
+		"unknown":      {nobody: true, verdict: inTheWay, first: "not_in_kratos", fix: "which address"},
+		"unknown name": {identifier: "kim", verdict: inTheWay, first: "not_in_kratos", fix: "ferry import"},
 		"not imported": {
 			person: func(u *auth0sim.User, _ *kratostest.IdentitySpec) { u.Email = "late@example.org" }, identifier: "Late@example.org",
 			verdict: inTheWay, first: "not_in_kratos", fix: "ferry import",
@@ -149,8 +149,8 @@ func TestWhyCountsUsers(t *testing.T) {
 	}
 }
 
-// checkFindings: every finding says what is wrong and the way out, and no secret; what is
-// printed has all of them, the verdict first.
+// checkFindings: every finding has a message and a fix, and no secret. The printed report
+// starts with the verdict and contains all findings.
 func checkFindings(t *testing.T, found doctor.Findings) {
 	t.Helper()
 	var words strings.Builder
