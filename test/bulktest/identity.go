@@ -31,7 +31,7 @@ func (p *Identity) UserID() string {
 	return id
 }
 
-// derive makes identifiers and addresses of the traits, as Kratos does by the schema.
+// derive sets identifiers and addresses from the traits, as Kratos does by the schema.
 func (p *Identity) derive() {
 	p.Identifiers = nil
 	var addresses []kratos.Address
@@ -55,7 +55,7 @@ func (p *Identity) derive() {
 	p.Addresses = addresses
 }
 
-// conflicts tells whether two identities want the same.
+// conflicts reports whether two identities conflict.
 func (p *Identity) conflicts(q *Identity) bool {
 	shares := func(a, b []string) bool {
 		return slices.ContainsFunc(a, func(text string) bool { return slices.Contains(b, text) })
@@ -121,7 +121,8 @@ type createBody struct {
 	} `json:"verifiable_addresses"`
 }
 
-// person is the identity of a body; refused is why the whole batch is not taken.
+// person returns the identity for a body; refused is the reason why the whole batch is
+// refused.
 func (c createBody) person(v131 bool) (p *Identity, refused string) {
 	p = &Identity{ID: uuid.NewString(), SchemaID: c.SchemaID, State: c.State, Traits: c.Traits, Public: c.Public, Admin: c.Admin}
 	if p.State == "" {
@@ -155,7 +156,7 @@ func (c createBody) person(v131 bool) (p *Identity, refused string) {
 	return p, ""
 }
 
-// The traits that make the fake refuse an identity, or the whole batch it is in.
+// The traits for which the fake refuses an identity or its whole batch.
 const (
 	RefusedNickname = "Kratos minds"
 	PoisonNickname  = "Kratos minds a lot"
@@ -164,7 +165,7 @@ const (
 
 var patchable = regexp.MustCompile(`^/(traits|metadata_public|metadata_admin)(/.+)?$|^/state$|^/verifiable_addresses/[0-9]+/(verified|status)$`)
 
-// patch applies a JSON patch; it must touch nothing that ferry may not.
+// patch applies a JSON patch. The test fails if it touches what ferry must not change.
 func (f *Kratos) patch(id string, body []byte) (int, any) {
 	p := f.People[id]
 	if p == nil {
@@ -206,7 +207,7 @@ func (f *Kratos) patch(id string, body []byte) (int, any) {
 	return http.StatusOK, next.answer(false)
 }
 
-// take makes the identity what a patched document says.
+// take sets the identity from a patched document.
 func (p *Identity) take(doc map[string]any) {
 	p.State, _ = doc["state"].(string)
 	p.Traits, _ = doc["traits"].(map[string]any)
@@ -224,7 +225,7 @@ func (p *Identity) take(doc map[string]any) {
 	p.derive()
 }
 
-// apply does one operation of RFC 6902.
+// apply applies one operation of RFC 6902.
 func apply(into any, op string, path []string, value any) bool {
 	name := strings.NewReplacer("~1", "/", "~0", "~").Replace(path[0])
 	if list, isList := into.([]any); isList {

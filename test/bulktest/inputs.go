@@ -20,8 +20,8 @@ import (
 	"ferry/mapping"
 )
 
-// PersonSchema has what matters here: two identifiers, one of them an address, a
-// number, and a trait with a limit.
+// PersonSchema has two identifiers, one of them an address, a number, and a trait with
+// a length limit.
 const PersonSchema = `{"type":"object","properties":{"traits":{"type":"object","properties":{
 	"email":{"type":"string","format":"email","ory.sh/kratos":{"credentials":{"password":{"identifier":true}},"verification":{"via":"email"},"recovery":{"via":"email"}}},
 	"username":{"type":"string","ory.sh/kratos":{"credentials":{"password":{"identifier":true}}}},
@@ -84,7 +84,7 @@ func HashLine(id, hash, date string) string {
 type Quiet struct {
 	mu     sync.Mutex
 	Warned []string
-	Open   int // phases that were not ended
+	Open   int // phases in progress
 }
 
 // Start implements progress.Reporter.
@@ -225,7 +225,7 @@ func (b *BrokenWriter) Write(text []byte) (int, error) {
 // Now returns the time at which tests read a status.
 func Now() time.Time { return time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC) }
 
-// Migrated returns an imported identity, one for each n, whose password crossed.
+// Migrated returns the nth of several imported identities that have migrated.
 func Migrated(n int, at time.Time) Identity {
 	p := Bound(fmt.Sprintf("auth0|m%d", n), fmt.Sprintf("m%d@x.test", n))
 	return Marked(p, With{"migrated_at": at.Format(time.RFC3339), "import": map[string]any{"as": "created_pending"}})

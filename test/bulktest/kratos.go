@@ -1,6 +1,6 @@
-// Package bulktest has what the tests of the bulk packages share: a fake of Kratos' admin
-// API that can be made to fail in many ways, users and files to import, and a silent
-// progress. The fake fails the test on a request that the real API would not take.
+// Package bulktest has what the tests of the bulk packages share: a fake of Kratos'
+// admin API with configurable faults, users and files to import, and a silent progress
+// reporter. The fake fails the test on a request that the real API would not accept.
 package bulktest
 
 import (
@@ -20,35 +20,35 @@ import (
 	"ferry/kratos"
 )
 
-// Fault is what the fake does wrong with a request.
+// Fault is how the fake misbehaves for a request.
 type Fault = int
 
 // The faults.
 const (
 	Well       Fault = iota // none
-	Drops                   // breaks the connection and does nothing
-	Hangs                   // does nothing and answers nothing until the caller has gone
-	Late                    // does what is asked, then hangs
-	Lost                    // does what is asked, then breaks the connection
-	Crashes                 // does what is asked, then answers 500
-	Refuses500              // does nothing
-	Refuses503              // does nothing
-	Refuses429              // does nothing
-	Refuses403              // does nothing
-	Misreads                // does what is asked, then answers {}
-	Plain409                // a proxy answers 409 in its own words
-	UnknownID               // answers that it does not know external_id
+	Drops                   // breaks the connection without applying the request
+	Hangs                   // neither applies nor answers the request
+	Late                    // applies the request, then hangs
+	Lost                    // applies the request, then breaks the connection
+	Crashes                 // applies the request, then answers 500
+	Refuses500              // does not apply the request
+	Refuses503              // does not apply the request
+	Refuses429              // does not apply the request
+	Refuses403              // does not apply the request
+	Misreads                // applies the request, then answers {}
+	Plain409                // answers 409 as a proxy would
+	UnknownID               // answers that external_id is unknown
 )
 
-// Kratos is a fake of the admin API as far as bulk uses it. It conflicts by identifier,
-// address, social login and external id.
+// Kratos is a fake of the part of the admin API that bulk uses. Identities conflict by
+// identifier, address, social login and external id.
 type Kratos struct {
 	// V131 makes it behave as Kratos 1.3.1: see batch.
 	V131 bool
-	// Page is the most identities of a page; 0: as many as asked for.
+	// Page is the maximum number of identities per page; 0 means as many as requested.
 	Page int
 	// On returns the fault of the nth request, from 1, of its kind: batch, create, page,
-	// find, ids, read, patch or put. Nil: none.
+	// find, ids, read, patch or put. Nil means no faults.
 	On func(kind string, n int) Fault
 	// Meanwhile is called after a patch or put was applied, with the identity.
 	Meanwhile func(*Identity)
@@ -57,7 +57,7 @@ type Kratos struct {
 	url   string
 	asked map[string]int // requests by kind
 
-	// Mu guards On and what follows.
+	// Mu guards On and the fields below.
 	Mu      sync.Mutex
 	People  map[string]*Identity // by id
 	Batches []int                // their sizes
@@ -65,7 +65,7 @@ type Kratos struct {
 	Patches []string             // operations and paths
 }
 
-// NewKratos starts a fake that has no identities. It ends with the test.
+// NewKratos starts a fake without identities. It ends with the test.
 func NewKratos(t *testing.T) *Kratos {
 	t.Helper()
 	f := &Kratos{t: t, People: map[string]*Identity{}, asked: map[string]int{}}
@@ -78,7 +78,7 @@ func NewKratos(t *testing.T) *Kratos {
 // Client returns a client of the fake.
 func (f *Kratos) Client() *kratos.Client { return f.client(10 * time.Second) }
 
-// Impatient returns a client whose batches time out soon.
+// Impatient returns a client with a short timeout for batches.
 func (f *Kratos) Impatient() *kratos.Client { return f.client(500 * time.Millisecond) }
 
 func (f *Kratos) client(batchTimeout time.Duration) *kratos.Client {
@@ -213,14 +213,14 @@ func (f *Kratos) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	writeAnswer(w, status, answer)
 }
 
-// EndFaults ends all faults. A request of a run that was cut short may still be served.
+// EndFaults ends all faults. A request of an interrupted run may still be in progress.
 func (f *Kratos) EndFaults() {
 	f.Mu.Lock()
 	defer f.Mu.Unlock()
 	f.On = nil
 }
 
-// breaks answers a request if the fault is that nothing is done about it.
+// breaks handles the faults that do not apply the request, and reports whether it did.
 func (f *Kratos) breaks(w http.ResponseWriter, r *http.Request, wrong Fault) bool {
 	refuse := func(status int, text string) {
 		status, answer := said(status, text)

@@ -42,7 +42,7 @@ func (f *Kratos) do(w http.ResponseWriter, kind, id string, query map[string][]s
 	return said(http.StatusNotFound, "no such route")
 }
 
-// only fails the test where a query has other parameters.
+// only fails the test if a query has other parameters.
 func (f *Kratos) only(query map[string][]string, names ...string) {
 	for name := range query {
 		if !slices.Contains(names, name) {
@@ -61,8 +61,8 @@ func writeAnswer(w http.ResponseWriter, status int, answer any) {
 	_ = json.NewEncoder(w).Encode(answer)
 }
 
-// batch creates identities. 1.3.1 persists nothing where one of them conflicts, and
-// says create of the others all the same.
+// batch creates identities. 1.3.1 stores nothing if one of them conflicts, but still
+// reports the others as created.
 func (f *Kratos) batch(body []byte) (int, any) {
 	var asked struct {
 		Identities []struct {
@@ -97,7 +97,7 @@ func (f *Kratos) batch(body []byte) (int, any) {
 	return f.persist(wanted, func(i int) string { return asked.Identities[i].PatchID }, func(i int) string { return string(asked.Identities[i].Create) })
 }
 
-// create makes one identity; it says why it refuses one.
+// create creates one identity, or returns why it refuses to.
 func (f *Kratos) create(body []byte) (int, any) {
 	var create createBody
 	if err := Strict(body, &create); err != nil {
@@ -151,7 +151,7 @@ func (f *Kratos) persist(wanted []*Identity, patchID, body func(int) string) (in
 	return http.StatusOK, map[string]any{"identities": items}
 }
 
-// list is a page in the order of ids.
+// list returns a page of identities, ordered by id.
 func (f *Kratos) list(w http.ResponseWriter, query map[string][]string) (int, any) {
 	f.only(query, "page_size", "page_token", "include_credential", "consistency")
 	size, err := strconv.Atoi(strings.Join(query["page_size"], ""))
@@ -182,7 +182,7 @@ func (f *Kratos) list(w http.ResponseWriter, query map[string][]string) (int, an
 	return http.StatusOK, list
 }
 
-// search lists by an identifier of any credential, or by ids.
+// search lists identities by an identifier of any credential, or by ids.
 func (f *Kratos) search(query map[string][]string) (int, any) {
 	f.only(query, "credentials_identifier", "ids", "page_size", "consistency")
 	list := []map[string]any{}
@@ -199,8 +199,8 @@ func (f *Kratos) search(query map[string][]string) (int, any) {
 	return http.StatusOK, list
 }
 
-// put replaces an identity as Kratos does: what the body leaves out is deleted, except
-// credentials.
+// put replaces an identity as Kratos does: fields missing from the body are deleted,
+// except credentials.
 func (f *Kratos) put(id string, body []byte) (int, any) {
 	p := f.People[id]
 	if p == nil {
