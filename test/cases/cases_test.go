@@ -67,7 +67,7 @@ func TestCases(t *testing.T) {
 	}
 }
 
-// kratos starts the real one for the rest of the script.
+// kratos starts a real Kratos for the rest of the script.
 func kratos(t *testing.T, ts *testscript.TestScript, neg bool, args []string) {
 	t.Helper()
 	if neg || len(args) > 2 {
@@ -93,8 +93,8 @@ func kratos(t *testing.T, ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("KRATOS_PUBLIC_URL", k.PublicURL())
 }
 
-// identities prints those of the Kratos that the script started. Cases are small: they
-// fit on one page.
+// identities prints the identities of the script's Kratos. Cases are small, so one
+// page has them all.
 func identities(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 0 || ts.Getenv(adminURL) == "" {
 		ts.Fatalf("usage: identities, after kratos")

@@ -10,7 +10,8 @@ import (
 	"ferry/test/ferrytest/built"
 )
 
-// TestDocumentedCommands runs the commands of docs/import-files.md on the inputs of cases.
+// TestDocumentedCommands runs the commands of docs/import-files.md with the inputs of
+// cases.
 func TestDocumentedCommands(t *testing.T) {
 	text, err := os.ReadFile("../../docs/import-files.md")
 	if err != nil {
