@@ -1,6 +1,6 @@
-// Package contract holds what ferry relies on at Auth0 against an Auth0: always
-// against the simulator, and, where FERRY_CONTRACT_TENANT names a file, against a
-// real tenant too, so that the two can be compared.
+// Package contract checks what ferry relies on at Auth0: always against the simulator,
+// and, if FERRY_CONTRACT_TENANT names a file, against a real tenant too, so that the
+// two can be compared.
 package contract
 
 import (
@@ -27,8 +27,8 @@ import (
 const variable = "FERRY_CONTRACT_TENANT"
 
 // tenant is what the suite needs: an application with the password grants and the
-// client_secret_post method, one database connection enabled for it, and one user
-// of it without a second factor. A run costs that user two wrong passwords.
+// client_secret_post method, a database connection enabled for it, and a user of it
+// without a second factor. A run costs that user two wrong passwords.
 type tenant struct {
 	BaseURL      string `json:"base_url"` // empty: https://DOMAIN
 	Domain       string `json:"domain"`
@@ -84,7 +84,7 @@ func (a answer) text(key string) string {
 	return value
 }
 
-// form is a sound password-realm grant, with parameters changed: "" drops one.
+// form returns a valid password-realm grant with parameters changed; "" removes one.
 func (tn tenant) form(change map[string]string) url.Values {
 	form := url.Values{
 		"grant_type": {"http://auth0.com/oauth/grant-type/password-realm"}, "realm": {tn.Realm}, "scope": {"openid profile email"},
@@ -133,8 +133,7 @@ func (tn tenant) token(t *testing.T, change map[string]string) answer {
 	return tn.call(t, http.MethodPost, "/oauth/token", "", tn.form(change))
 }
 
-// tokens: the ID token verifies with the published keys, and says the same as
-// /userinfo.
+// tokens: the ID token verifies with the published keys and agrees with /userinfo.
 func (tn tenant) tokens(t *testing.T) {
 	got := tn.token(t, nil)
 	if got.status != http.StatusOK || got.text("access_token") == "" || got.text("token_type") != "Bearer" || !strings.Contains(got.header.Get("Cache-Control"), "no-store") {
@@ -169,7 +168,7 @@ func (tn tenant) tokens(t *testing.T) {
 	}
 }
 
-// refusals: the rows of the contract that can be had without harm.
+// refusals: the rows of the contract that can be tested without harm.
 func (tn tenant) refusals(t *testing.T) {
 	for name, c := range map[string]struct {
 		change map[string]string
@@ -201,7 +200,7 @@ func (tn tenant) refusals(t *testing.T) {
 	}
 }
 
-// outcomes: what ferry makes of it.
+// outcomes: the outcome of ferry for each answer.
 func (tn tenant) outcomes(t *testing.T) {
 	for name, c := range map[string]struct {
 		secret, realm, password string
