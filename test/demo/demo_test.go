@@ -1,5 +1,5 @@
-// Package demo runs the program demo as a person does, with the real Kratos, and
-// looks at what it says, how it ends, and what it leaves behind.
+// Package demo runs the program demo with the real Kratos and checks its output, its
+// exit status and what it leaves behind.
 package demo
 
 import (
@@ -24,7 +24,7 @@ import (
 )
 
 const (
-	limit = 2 * time.Minute // of whatever is waited for
+	limit = 2 * time.Minute // of each wait
 	tick  = 10 * time.Millisecond
 )
 
@@ -42,8 +42,8 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// programs builds the three, and sees to it that there is a Kratos: that may take
-// minutes, which would look like a demo that hangs.
+// programs builds the three programs and, if needed, Kratos. Building it may take
+// minutes, during which the demo would seem to hang.
 func programs(t *testing.T) string {
 	t.Helper()
 	built.once.Do(func() {
@@ -69,8 +69,8 @@ func build(args ...string) error {
 	return nil
 }
 
-// around makes a folder with demo and auth0sim, and a script in ferry's place; no
-// script is no ferry. $REAL stands for the real one.
+// around makes a folder with demo and auth0sim, and a script in place of ferry, or no
+// ferry if the script is empty. $REAL is the real one.
 func around(t *testing.T, script string) string {
 	t.Helper()
 	from, dir := programs(t), t.TempDir()
@@ -93,11 +93,11 @@ func around(t *testing.T, script string) string {
 type demo struct {
 	process *process.Process
 	out     *process.Log // standard output and standard error
-	temp    string       // what it has for temporary files
+	temp    string       // its directory for temporary files
 }
 
-// start runs the demo of a folder with further variables. Whatever happens, it is
-// gone after the test.
+// start runs the demo of a folder with additional variables and stops it with the
+// test.
 func start(t *testing.T, dir string, env ...string) *demo {
 	t.Helper()
 	d := &demo{out: &process.Log{}, temp: t.TempDir()}
@@ -149,7 +149,7 @@ func (d *demo) mustSay(t *testing.T, texts ...string) {
 	t.Helper()
 	for _, text := range texts {
 		if !d.out.Contains(text) {
-			t.Errorf("it did not say %q", text)
+			t.Errorf("the output lacks %q", text)
 		}
 	}
 }
@@ -164,12 +164,12 @@ func await(t *testing.T, what string, done func() bool) {
 		select {
 		case <-ticker.C:
 		case <-deadline.C:
-			t.Fatalf("waited in vain for %s", what)
+			t.Fatalf("timeout waiting for %s", what)
 		}
 	}
 }
 
-// facts are what was measured, by step, without what differs from run to run.
+// facts returns the measured facts by step, without values that differ between runs.
 func facts(out string) []string {
 	var found []string
 	for line := range strings.Lines(out) {
@@ -188,7 +188,7 @@ func facts(out string) []string {
 	return found
 }
 
-// TestNarration: a good run says what the design promises.
+// TestNarration: a successful run prints the documented steps.
 func TestNarration(t *testing.T) {
 	t.Parallel()
 	d := start(t, programs(t))
@@ -223,8 +223,8 @@ func TestNarration(t *testing.T) {
 	}
 }
 
-// TestWrongFacts: a ferry that Auth0 does not know takes nobody across, and the demo
-// does not gloss over it.
+// TestWrongFacts: a ferry that Auth0 does not know migrates no one, and the demo
+// reports that.
 func TestWrongFacts(t *testing.T) {
 	t.Parallel()
 	d := start(t, around(t, "FERRY_AUTH0_CLIENT_SECRET=wrong exec $REAL \"$@\""))
@@ -238,12 +238,12 @@ func TestWrongFacts(t *testing.T) {
 		"demo: ", "facts were not as expected; the end of ferry's log:\n{",
 	)
 	if d.out.Contains("All as expected") {
-		t.Error("it said that all was well")
+		t.Error("the demo reported success")
 	}
 }
 
-// TestPortTaken: whoever takes ferry's port in the meantime costs a new start of
-// Kratos, not the demo; whoever takes it every time does.
+// TestPortTaken: if another program takes ferry's port, the demo restarts Kratos on
+// another port. It gives up if that happens every time.
 func TestPortTaken(t *testing.T) {
 	t.Parallel()
 	const taken = "echo 'listen tcp: bind: address already in use'; echo once >>$DIR/taken; exit 1"
@@ -277,7 +277,7 @@ func TestPortTaken(t *testing.T) {
 	})
 }
 
-// TestRefusals: what cannot work is said at once.
+// TestRefusals: the demo refuses what cannot work at once.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	alone := around(t, "")
@@ -294,8 +294,8 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestAlone: with nothing beside it, as `go run` leaves it, the demo builds the rest
-// of the sources it is in.
+// TestAlone: without the other programs beside it, as under `go run`, the demo builds
+// them from its sources.
 func TestAlone(t *testing.T) {
 	t.Parallel()
 	out, err := demoIn(t, ".", around(t, ""), "replay", "../testdata/payloads").CombinedOutput()
@@ -304,7 +304,7 @@ func TestAlone(t *testing.T) {
 	}
 }
 
-// demoIn is the demo of a folder, to be run in another.
+// demoIn prepares the demo of a folder to run in another.
 func demoIn(t *testing.T, dir, programs string, args ...string) *exec.Cmd {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), filepath.Join(programs, "demo"), args...)

@@ -19,7 +19,7 @@ import (
 
 const stays = "Ctrl-C stops everything."
 
-// startKept runs the demo until everything stays up, and finds its children.
+// startKept runs the demo until everything is up, and finds its children.
 func startKept(t *testing.T) (*demo, map[string]int) {
 	t.Helper()
 	d := start(t, programs(t), "KEEP=1")
@@ -35,8 +35,8 @@ func startKept(t *testing.T) (*demo, map[string]int) {
 	return d, found
 }
 
-// children are the processes that a process started and that have not ended, by
-// name: /proc/PID/stat, see proc(5).
+// children returns the running child processes of a process by name: /proc/PID/stat,
+// see proc(5).
 func children(t *testing.T, parent int) map[string]int {
 	t.Helper()
 	found := map[string]int{}
@@ -88,8 +88,8 @@ func readStat(path string) (stat, error) {
 	return s, errors.Join(bad[:]...)
 }
 
-// mustBeGone waits for the end of processes. A zombie is gone: nobody may be there
-// to reap an orphan.
+// mustBeGone waits for the end of processes. A zombie counts as ended: in a container
+// there may be no process that reaps it.
 func mustBeGone(t *testing.T, processes map[string]int) {
 	t.Helper()
 	for name, pid := range processes {
@@ -107,8 +107,8 @@ func signal(t *testing.T, pid int, s syscall.Signal) {
 	}
 }
 
-// TestKept: with KEEP everything stays up and can be played with as the text says.
-// Ctrl-C is the good end of that.
+// TestKept: with KEEP the demo stays up and the printed commands work. Ctrl-C ends it
+// successfully.
 func TestKept(t *testing.T) {
 	t.Parallel()
 	d, processes := startKept(t)
@@ -119,7 +119,7 @@ func TestKept(t *testing.T) {
 	mustBeGone(t, processes)
 }
 
-// TestKilled: nothing can be done any more, and no process is left all the same.
+// TestKilled: after SIGKILL no process is left.
 func TestKilled(t *testing.T) {
 	t.Parallel()
 	d, processes := startKept(t)
@@ -128,7 +128,7 @@ func TestKilled(t *testing.T) {
 	mustBeGone(t, processes)
 }
 
-// TestAProgramEnds: the demo says which, and does not stay up with the rest.
+// TestAProgramEnds: if one program ends, the demo names it and exits.
 func TestAProgramEnds(t *testing.T) {
 	t.Parallel()
 	d, processes := startKept(t)
@@ -138,7 +138,7 @@ func TestAProgramEnds(t *testing.T) {
 	mustBeGone(t, processes)
 }
 
-// TestCutShort: a signal while Kratos starts.
+// TestCutShort: a signal arrives while Kratos starts.
 func TestCutShort(t *testing.T) {
 	t.Parallel()
 	// Under nohup this process ignores SIGHUP, and its children inherit that. Catching

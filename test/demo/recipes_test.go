@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// testRecipes does what the printed curl lines do, without needing curl.
+// testRecipes makes the requests of the printed curl lines, without curl.
 func testRecipes(t *testing.T, out string) {
 	t.Helper()
 	var lines []string
@@ -38,7 +38,7 @@ func testRecipes(t *testing.T, out string) {
 	c.check(t, answers, 200, `ferry_hook_outcomes_total{outcome="match",route="password-migration"} 4`)
 }
 
-// curl is as much of it as the recipes use.
+// curl implements the part of curl that the recipes use.
 type curl struct {
 	client *http.Client
 	action string // the variable of that name
