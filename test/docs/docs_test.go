@@ -1,4 +1,4 @@
-// Package docs keeps docs/answers.md what the code says.
+// Package docs checks that docs/answers.md agrees with the code.
 package docs
 
 import (
@@ -17,7 +17,7 @@ var update = flag.Bool("update", false, "write docs/answers.md anew")
 
 const path = "../../docs/answers.md"
 
-// TestAnswers: docs/answers.md is made from the tables that decide.
+// TestAnswers: docs/answers.md is generated from the tables in the code.
 func TestAnswers(t *testing.T) {
 	want := page()
 	if *update {
@@ -74,8 +74,8 @@ func answer(o outcome.Outcome) string {
 	return fmt.Sprintf("%s | %d `%s`", o, status, body)
 }
 
-// sees is what Kratos makes of the status (observed on 1.3.1, 25.4 and 26.2; the
-// end-to-end tests hold it).
+// sees returns what Kratos shows for the status (observed on 1.3.1, 25.4 and 26.2; the
+// end-to-end tests check it).
 func sees(o outcome.Outcome) string {
 	switch status, _ := hook.Answer(o); status {
 	case 200:
