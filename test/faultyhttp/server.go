@@ -14,17 +14,17 @@ import (
 	"time"
 )
 
-// Fault is what is wrong with one answer.
+// Fault is how one answer breaks the protocol.
 type Fault int
 
-// The faults. None is an answer as it should be.
+// The faults. None is a correct answer.
 const (
 	None Fault = iota
 	// Twice sends the answer two times at once.
 	Twice
 	// TwiceLater sends it again a millisecond later.
 	TwiceLater
-	// Lost closes the connection in place of an answer. The request was carried out.
+	// Lost closes the connection instead of answering. The request was processed.
 	Lost
 	// Switch answers 101 Switching Protocols, and leaves the connection open.
 	Switch
@@ -36,12 +36,12 @@ const (
 	EndlessInformational
 )
 
-// later is how far the two answers of TwiceLater are apart, and the parts of what has
-// no end.
+// later is the delay between the two answers of TwiceLater, and between the parts of
+// endless answers.
 const later = time.Millisecond
 
-// Server is a listening server. Until a fault says otherwise it keeps connections open,
-// and closes them where the client asks for that.
+// Server is a listening server. Without a fault it keeps connections open, and closes
+// them if the client asks for that.
 type Server struct {
 	// URL is where it listens, http://127.0.0.1:PORT.
 	URL string
@@ -54,9 +54,9 @@ type Server struct {
 	conns map[net.Conn]struct{}
 }
 
-// Run starts a Server, which stops with the test. The handler answers every request, and
-// fault says what is wrong with that answer; it is called before the handler, and by
-// several goroutines.
+// Run starts a Server, which stops with the test. The handler answers every request,
+// and fault returns what is wrong with that answer. fault is called before the handler
+// and from several goroutines.
 func Run(tb testing.TB, handler http.Handler, fault func(*http.Request) Fault) *Server {
 	tb.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -127,7 +127,7 @@ func (s *Server) serve(conn net.Conn) {
 	}
 }
 
-// answer is the handler's, as it goes over the wire.
+// answer returns the handler's answer as it goes over the wire.
 func (s *Server) answer(req *http.Request) []byte {
 	recorder := httptest.NewRecorder()
 	s.handler.ServeHTTP(recorder, req)
@@ -138,7 +138,7 @@ func (s *Server) answer(req *http.Request) []byte {
 	return wire.Bytes()
 }
 
-// send reports whether the connection can go on.
+// send reports whether the connection stays usable.
 func (s *Server) send(conn net.Conn, fault Fault, answer []byte) bool {
 	switch fault {
 	case Twice:
@@ -165,13 +165,13 @@ func write(conn net.Conn, parts ...[]byte) bool {
 	return err == nil
 }
 
-// hold waits until the client has gone.
+// hold waits until the client has disconnected.
 func (s *Server) hold(conn net.Conn) bool {
 	_, _ = io.Copy(io.Discard, conn)
 	return false
 }
 
-// endless repeats a text until the client has gone.
+// endless repeats a text until the client has disconnected.
 func (s *Server) endless(conn net.Conn, text string) bool {
 	for s.pause() {
 		if !write(conn, []byte(text)) {
@@ -181,7 +181,7 @@ func (s *Server) endless(conn net.Conn, text string) bool {
 	return false
 }
 
-// pause reports whether the server goes on.
+// pause reports whether the server is still running.
 func (s *Server) pause() bool {
 	select {
 	case <-time.After(later):
