@@ -20,13 +20,13 @@ const (
 	poll      = 5 * time.Millisecond
 )
 
-// Options say which ferry to run, and how.
+// Options say which ferry to run and with which settings.
 type Options struct {
 	// Binary is the program.
 	Binary string
-	// Env are its settings, "FERRY_…=value"; nothing else reaches it.
+	// Env are its settings, "FERRY_…=value". ferry inherits no other variables.
 	Env []string
-	// Output receives what it prints, besides Logs.
+	// Output receives a copy of what ferry prints, in addition to Logs.
 	Output io.Writer
 }
 
@@ -38,8 +38,8 @@ type Ferry struct {
 	admin   string
 }
 
-// Start returns when ferry listens. ctx bounds the start only: afterwards it runs
-// until Stop. The error of a start that failed ends with what ferry printed.
+// Start returns when ferry listens. ctx bounds the start only; ferry runs until Stop.
+// The error of a failed start ends with ferry's output.
 func Start(ctx context.Context, opts Options) (*Ferry, error) {
 	f := &Ferry{log: &process.Log{Tee: opts.Output}}
 	var err error
@@ -82,13 +82,13 @@ func (f *Ferry) listens() bool {
 	return false
 }
 
-// HooksURL is where Kratos is to call, without a path.
+// HooksURL is the hooks listener, without a path.
 func (f *Ferry) HooksURL() string { return f.hooks }
 
 // AdminURL is the admin listener, without a path.
 func (f *Ferry) AdminURL() string { return f.admin }
 
-// Logs is everything ferry has printed so far.
+// Logs returns everything that ferry has printed so far.
 func (f *Ferry) Logs() string { return f.log.String() }
 
 // Pid is ferry's process id.
@@ -97,11 +97,11 @@ func (f *Ferry) Pid() int { return f.process.Pid() }
 // Done is closed when ferry has ended.
 func (f *Ferry) Done() <-chan struct{} { return f.process.Done() }
 
-// Kill ends ferry as nothing can prepare for: kill -9.
+// Kill ends ferry with SIGKILL.
 func (f *Ferry) Kill() error { return f.process.Stop(0) }
 
-// Stop ends ferry as an operator does, with SIGTERM, and reports an end that was
-// not clean. Twice is fine.
+// Stop ends ferry with SIGTERM and returns an error if it did not exit cleanly. It can
+// be called again.
 func (f *Ferry) Stop() error {
 	if err := f.process.Stop(stopWait); err != nil {
 		return err

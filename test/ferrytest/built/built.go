@@ -1,5 +1,5 @@
-// Package built gives the tests of a package the program ferry, built once for all of
-// them from the sources that are tested.
+// Package built gives the tests of a package the program ferry, built once from the
+// sources under test.
 package built
 
 import (
@@ -14,11 +14,11 @@ import (
 	"go.uber.org/goleak"
 )
 
-// variable is where Main says the ferry of this package's tests is to be built.
+// variable holds the path at which Ferry builds the program.
 const variable = "FERRYTEST_BUILT"
 
-// Main is for the TestMain of a package whose tests use Ferry. It ends the process, and
-// fails the tests where goroutines are left over.
+// Main is for the TestMain of a package whose tests use Ferry. It ends the process,
+// and fails if the tests leave goroutines behind.
 func Main(m *testing.M) {
 	dir, err := os.MkdirTemp("", "ferry-built-")
 	if err == nil {
@@ -42,7 +42,7 @@ var build = sync.OnceValue(func() error { //nolint:gochecknoglobals // one build
 	return nil
 })
 
-// Ferry is the program's path. The first call builds it.
+// Ferry returns the program's path. The first call builds it.
 func Ferry(tb testing.TB) string {
 	tb.Helper()
 	if err := build(); err != nil {
