@@ -13,7 +13,7 @@ import (
 	"ferry/test/kratostest"
 )
 
-// TestDocs runs every command of docs/plan.md and then of docs/finish.md, in their order.
+// TestDocs runs every command of docs/plan.md and then of docs/finish.md, in order.
 func TestDocs(t *testing.T) {
 	s := start(t)
 	for _, name := range []string{"ada", "bob"} {
@@ -48,7 +48,7 @@ func TestDocs(t *testing.T) {
 	}
 }
 
-// page are the blocks of commands of a page.
+// page returns the command blocks of a page.
 func (*stack) page(t *testing.T, name string) []string {
 	t.Helper()
 	text, err := os.ReadFile("../../docs/" + name)
@@ -67,8 +67,8 @@ func (*stack) page(t *testing.T, name string) []string {
 	return blocks
 }
 
-// shell runs a block as it stands, but for the place of the program, the address of
-// ferry, and the wait. What doctor finds wrong of the simulator is not its matter here.
+// shell runs a block with only the program's path, ferry's address and the wait
+// replaced. It ignores doctor's findings about the simulator.
 func (s *stack) shell(t *testing.T, block string, texts ...string) {
 	t.Helper()
 	script := strings.NewReplacer(

@@ -14,18 +14,19 @@ import (
 	"ferry/test/kratostest"
 )
 
-// TestFinish ends the pending state on the real Kratos, while people do something else.
+// TestFinish ends pending states on the real Kratos while users log in.
 func TestFinish(t *testing.T) {
 	s := start(t)
 	t.Run("an open migration", s.refused)
-	t.Run("logins at the moment of closing", s.closing)
+	t.Run("logins during the closing", s.closing)
 	t.Run("a login whose match Kratos has not stored yet", s.held)
 	t.Run("a login between list and write", s.between)
 	t.Run("killed", s.killed)
 	t.Run("undo", s.undone)
 }
 
-// refused: an open migration is left alone, and so is a hook that cannot be asked.
+// refused: finish changes nothing while the migration is open or the hook cannot be
+// called.
 func (s *stack) refused(t *testing.T) {
 	p := s.pending(t, "open")[0]
 	for _, c := range []struct {
@@ -44,8 +45,8 @@ func (s *stack) refused(t *testing.T) {
 	s.sees(t, p.email, p.password, kratostest.SeesSession)
 }
 
-// closing: people log in while ferry is restarted and finish runs. Whoever got in keeps
-// the password, and the others see wrong credentials.
+// closing: users log in while ferry is restarted and finish runs. Users who were
+// migrated keep the password; the others see wrong credentials.
 func (s *stack) closing(t *testing.T) {
 	people := s.pending(t, names("closing", 12)...)
 	var group sync.WaitGroup
@@ -85,7 +86,7 @@ func (s *stack) closing(t *testing.T) {
 		}
 	}
 	if crossed == 0 || crossed == len(people) {
-		t.Errorf("%d of %d crossed: closing kept nobody out, or everybody", crossed, len(people))
+		t.Errorf("%d of %d migrated, want some but not all", crossed, len(people))
 	}
 }
 
@@ -98,8 +99,8 @@ func (s *stack) read(t *testing.T, p person) kratostest.Identity {
 	return identity
 }
 
-// held: ferry has said match, and the answer has not reached Kratos when the migration is
-// closed. finish waits for it.
+// held: ferry has answered match, but Kratos does not have the answer yet when the
+// migration is closed. finish waits for it.
 func (s *stack) held(t *testing.T) {
 	s.restart(t)
 	p := s.pending(t, "held")[0]
@@ -149,7 +150,8 @@ func (r *releasing) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// between: a ferry that was forgotten lets somebody in after finish has listed them.
+// between: another ferry still migrates a user after finish has listed the pending
+// identities.
 func (s *stack) between(t *testing.T) {
 	closed, open := s.serve(closedEnv), s.serve()
 	s.front.to(t, open.HooksURL())
@@ -173,8 +175,7 @@ func (s *stack) between(t *testing.T) {
 	s.sees(t, people[1].email, people[1].password, kratostest.SeesInvalidCredentials)
 }
 
-// killed: a finish that is killed goes on with the same command, and the results file has
-// everybody.
+// killed: after a kill, the same command resumes, and the results file has every user.
 func (s *stack) killed(t *testing.T) {
 	s.restart(t, closedEnv)
 	people := s.pending(t, names("killed", 10)...)
@@ -201,7 +202,8 @@ func (s *stack) killed(t *testing.T) {
 	}
 }
 
-// undone: whom finish ended can cross again; who has recovered keeps the new password.
+// undone: after an undo, users whom finish ended can be migrated again; users who
+// recovered keep the new password.
 func (s *stack) undone(t *testing.T) {
 	s.restart(t, closedEnv)
 	people := s.pending(t, "undone1", "undone2", "undone3")
@@ -230,6 +232,6 @@ func (s *stack) undone(t *testing.T) {
 	s.sees(t, recovered.email, chosen, kratostest.SeesSession)
 	s.sees(t, recovered.email, recovered.password, kratostest.SeesInvalidCredentials)
 	if !s.read(t, stays).Pending {
-		t.Error("who does not log in is not pending")
+		t.Error("an identity without a login is not pending")
 	}
 }

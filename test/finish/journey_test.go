@@ -11,9 +11,9 @@ import (
 	"ferry/test/kratostest"
 )
 
-// TestJourney takes a tenant from Auth0 to Kratos and switches Auth0 off. No one sees an
-// error 500: who logged in during the migration keeps the password, the others see wrong
-// credentials and recover by e-mail.
+// TestJourney migrates a tenant from Auth0 to Kratos and switches Auth0 off. No one
+// sees an error 500: users who logged in during the migration keep the password, the
+// others see wrong credentials and recover by e-mail.
 func TestJourney(t *testing.T) {
 	s := start(t)
 	crossing, never := []string{"ada", "bob"}, []string{"cyd", "dee", "eve"}
@@ -79,8 +79,9 @@ func TestJourney(t *testing.T) {
 	}
 }
 
-// removeHook takes ferry's hooks out of the kratos.yml of the running Kratos, and waits
-// until Kratos has read it: from then on it has nobody to ask about a pending identity.
+// removeHook removes ferry's hooks from the kratos.yml of the running Kratos and waits
+// until Kratos has reloaded it. From then on Kratos calls no hook for pending
+// identities.
 func (s *stack) removeHook(t *testing.T) {
 	t.Helper()
 	late := s.pending(t, "late")[0]

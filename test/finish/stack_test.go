@@ -62,7 +62,7 @@ func start(t *testing.T) *stack {
 	s.front.url = server.URL
 	s.kratos = kratostest.Run(t, kratostest.Options{
 		Dir: s.dir, HookURL: s.front.url + "/hooks/password-migration", AfterLoginURL: s.front.url + "/hooks/after-login", HookKey: hookKey, Mailbox: s.mail,
-		Edit: func(config map[string]any) { // it asks a server on the Internet about a new password
+		Edit: func(config map[string]any) { // the check for leaked passwords calls a server on the Internet
 			password, _ := config["selfservice"].(map[string]any)["methods"].(map[string]any)["password"].(map[string]any)
 			password["config"].(map[string]any)["haveibeenpwned_enabled"] = false
 		},
@@ -72,7 +72,7 @@ func start(t *testing.T) *stack {
 	return s
 }
 
-// env are ferry's settings.
+// env returns ferry's settings.
 func (s *stack) env(more ...string) []string {
 	return append([]string{
 		"FERRY_LISTEN=127.0.0.1:0", "FERRY_ADMIN_LISTEN=127.0.0.1:0", "FERRY_HOOK_KEYS=" + hookKey,
@@ -83,7 +83,7 @@ func (s *stack) env(more ...string) []string {
 	}, more...)
 }
 
-// serve starts one more ferry.
+// serve starts another ferry.
 func (s *stack) serve(more ...string) *ferrytest.Ferry {
 	s.t.Helper()
 	ferry, err := ferrytest.Start(s.t.Context(), ferrytest.Options{Binary: built.Ferry(s.t), Env: s.env(more...)})
@@ -98,7 +98,8 @@ func (s *stack) serve(more ...string) *ferrytest.Ferry {
 	return ferry
 }
 
-// restart replaces ferry by one with further settings, as a rolling restart does.
+// restart replaces ferry with one that has additional settings, as a rolling restart
+// does.
 func (s *stack) restart(t *testing.T, more ...string) {
 	t.Helper()
 	old := s.ferry
@@ -109,13 +110,13 @@ func (s *stack) restart(t *testing.T, more ...string) {
 	}
 }
 
-// answer is what a command printed and how it ended.
+// answer is the output and the exit status of a command.
 type answer struct {
 	stdout, stderr string
 	code           int
 }
 
-// command is one of ferry's.
+// command prepares one of ferry's commands.
 func (s *stack) command(ctx context.Context, t *testing.T, args ...string) (*exec.Cmd, func(error) answer) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
@@ -145,7 +146,7 @@ func (s *stack) run(t *testing.T, args []string, texts ...string) answer {
 	return a
 }
 
-// finishArgs are a finish that does not wait.
+// finishArgs returns the arguments of a finish that does not wait.
 func (s *stack) finishArgs(more ...string) []string {
 	return append([]string{"finish", "--yes", "--wait", "0s", "--hook-url", s.front.url}, more...)
 }
@@ -155,7 +156,7 @@ type person struct {
 	email, password, identity string
 }
 
-// pending makes people who never logged in.
+// pending creates users who never logged in.
 func (s *stack) pending(t *testing.T, names ...string) []person {
 	t.Helper()
 	var people []person
@@ -178,7 +179,7 @@ func (s *stack) pending(t *testing.T, names ...string) []person {
 	return people
 }
 
-// sees logs in and compares what the person sees.
+// sees logs in and compares what the user sees.
 func (s *stack) sees(t *testing.T, email, password, want string) {
 	t.Helper()
 	login, err := s.kratos.LoginAPI(t.Context(), email, password)
@@ -190,7 +191,7 @@ func (s *stack) sees(t *testing.T, email, password, want string) {
 	}
 }
 
-// results are the outcome and reason of each identity in a results file.
+// results returns the outcome and reason of each identity in a results file.
 func (s *stack) results(t *testing.T, name string) map[string]string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(s.dir, name))
@@ -215,7 +216,7 @@ func (s *stack) results(t *testing.T, name string) map[string]string {
 	return all
 }
 
-// front passes Kratos' calls on to ferry.
+// front forwards Kratos' calls to ferry.
 type front struct {
 	url string
 
@@ -234,7 +235,7 @@ func (f *front) to(t *testing.T, address string) {
 	proxy := &httputil.ReverseProxy{
 		Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(target) },
 		Transport: &http.Transport{DisableKeepAlives: true},
-		// Kratos sends the call again, as where nothing listens.
+		// Kratos repeats the call, as when nothing listens.
 		ErrorHandler:   func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 		ModifyResponse: func(*http.Response) error { f.wait(); return nil },
 	}
@@ -250,8 +251,8 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	proxy.ServeHTTP(w, r)
 }
 
-// hold keeps ferry's answers back. waiting receives one for each; release lets them go,
-// and the later ones pass.
+// hold delays ferry's answers. waiting receives a value for each; release lets them
+// and later ones pass.
 func (f *front) hold() (waiting <-chan struct{}, release func()) {
 	held, calls := make(chan struct{}), make(chan struct{}, 100)
 	f.mu.Lock()
@@ -260,7 +261,7 @@ func (f *front) hold() (waiting <-chan struct{}, release func()) {
 	return calls, sync.OnceFunc(func() { close(held) })
 }
 
-// pass lets later answers pass; those that are held stay so.
+// pass lets later answers pass; delayed ones stay delayed.
 func (f *front) pass() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -277,7 +278,7 @@ func (f *front) wait() {
 	}
 }
 
-// adminProxy stands before Kratos' admin API; before is called with each request.
+// adminProxy is a proxy for Kratos' admin API; before is called with each request.
 func (s *stack) adminProxy(t *testing.T, before func(*http.Request)) string {
 	t.Helper()
 	target, err := url.Parse(s.kratos.AdminURL())
@@ -301,10 +302,10 @@ func names(prefix string, n int) []string {
 	return all
 }
 
-// same compares two identities as texts.
+// same compares the printed forms of two identities.
 func same(a, b kratostest.Identity) bool { return fmt.Sprintf("%+v", a) == fmt.Sprintf("%+v", b) }
 
-// await waits until something is so.
+// await waits until so reports true.
 func await(t *testing.T, what string, so func() bool) {
 	t.Helper()
 	deadline := time.NewTimer(time.Minute)
@@ -315,7 +316,7 @@ func await(t *testing.T, what string, so func() bool) {
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			t.Fatal("it never was so: " + what)
+			t.Fatal("timeout waiting for " + what)
 		}
 	}
 }
