@@ -8,18 +8,18 @@ import (
 	"sync"
 )
 
-// Log keeps everything a process prints, and copies it to Tee. It is deliberately
-// without a limit: tests search the whole of it for secrets. The zero value is
-// ready; it is safe for concurrent use once it is written to.
+// Log keeps everything a process prints, and copies it to Tee. It has no size limit,
+// because tests search all of it for secrets. The zero value is ready to use. It is
+// safe for concurrent use.
 type Log struct {
-	// Tee receives a copy; nil is nobody.
+	// Tee receives a copy, unless it is nil.
 	Tee io.Writer
 
 	mu  sync.Mutex
 	all bytes.Buffer
 }
 
-// Write never fails, not even when Tee does: that would break the child's pipe.
+// Write never fails, not even if Tee does: an error would break the child's pipe.
 func (l *Log) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -33,7 +33,7 @@ func (l *Log) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// String is all that was printed so far.
+// String returns everything printed so far.
 func (l *Log) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -47,7 +47,7 @@ func (l *Log) Contains(text string) bool {
 	return bytes.Contains(l.all.Bytes(), []byte(text))
 }
 
-// Tail is the last n lines.
+// Tail returns the last n lines.
 func (l *Log) Tail(n int) string {
 	lines := strings.Split(strings.TrimSpace(l.String()), "\n")
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")

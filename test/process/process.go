@@ -1,6 +1,6 @@
-// Package process runs other programs for the tests and the demo, and leaves none
-// behind: each has a process group of its own, is stopped by its pid, and on Linux
-// dies with the process that started it, however that one ends.
+// Package process runs other programs for the tests and the demo and leaves none
+// behind: each has its own process group, is stopped by its pid, and on Linux is
+// killed when its parent ends, for whatever reason.
 package process
 
 import (
@@ -23,7 +23,7 @@ const killWait = 5 * time.Second
 type Command struct {
 	Path string
 	Args []string
-	// Env is the whole environment: nothing is inherited.
+	// Env is the whole environment; nothing is inherited.
 	Env []string
 	Dir string
 	// Output receives standard output and standard error.
@@ -37,7 +37,7 @@ type Process struct {
 	err    error         // how it ended; read it after done
 }
 
-// Start runs the command until it ends by itself or is stopped; ctx does not bound
+// Start starts the command, which runs until it ends or is stopped; ctx does not bound
 // it.
 //
 // One goroutine, bound to its thread, starts the child and waits for it:
@@ -62,7 +62,7 @@ func (c Command) Start(ctx context.Context) (*Process, error) {
 			return
 		}
 		p.err = cmd.Wait()
-		// What it may have left behind: go's compilers, Kratos' Jsonnet workers.
+		// Kill what is left of the group: go's compilers, Kratos' Jsonnet workers.
 		_ = syscall.Kill(-p.handle.Pid, syscall.SIGKILL)
 	}()
 	if err := <-started; err != nil {
@@ -72,7 +72,7 @@ func (c Command) Start(ctx context.Context) (*Process, error) {
 	return p, nil
 }
 
-// Run waits for the command's end; it is killed when ctx ends first.
+// Run runs the command to its end, and kills it if ctx ends first.
 func (c Command) Run(ctx context.Context) error {
 	p, err := c.Start(ctx)
 	if err != nil {
@@ -89,10 +89,10 @@ func (c Command) Run(ctx context.Context) error {
 // Pid is the process id, and that of its group.
 func (p *Process) Pid() int { return p.handle.Pid }
 
-// Done is closed when the process has ended, whoever ended it.
+// Done returns a channel that is closed when the process has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// Err is how the process ended; nil before it has, and after exit status 0.
+// Err returns how the process ended: nil before the end and after exit status 0.
 func (p *Process) Err() error {
 	if !p.Exited() {
 		return nil
@@ -110,8 +110,8 @@ func (p *Process) Exited() bool {
 	}
 }
 
-// Stop asks the process to end, and after grace kills its group. It returns nil
-// as soon as the process is gone, whichever way it went.
+// Stop sends SIGTERM, and after grace kills the group. It returns nil as soon as the
+// process has ended, either way.
 func (p *Process) Stop(grace time.Duration) error {
 	if p.Exited() {
 		return nil

@@ -15,8 +15,7 @@ import (
 // parentVariable makes TestDiesWithItsParent the parent that is killed.
 const parentVariable = "PROCESS_TEST_PARENT"
 
-// TestDiesWithItsParent starts itself as a parent with a child, kills the
-// parent as nothing can be caught, and expects the child to be gone.
+// TestDiesWithItsParent: a child ends when its parent is killed with SIGKILL.
 func TestDiesWithItsParent(t *testing.T) {
 	if os.Getenv(parentVariable) != "" {
 		p, err := shell("exec sleep 300", io.Discard).Start(t.Context())
@@ -63,7 +62,8 @@ func readChild(t *testing.T, output io.Reader) int {
 	return 0
 }
 
-// alive is false for zombies too: nobody may be there to reap an orphan.
+// alive reports false for zombies too: in a container there may be no process that
+// reaps them.
 func alive(pid int) bool {
 	if syscall.Kill(pid, 0) != nil {
 		return false

@@ -32,7 +32,7 @@ func poll(t *testing.T, what string, done func() bool) {
 		select {
 		case <-ticker.C:
 		case <-deadline.C:
-			t.Fatalf("waited in vain for %s", what)
+			t.Fatalf("timeout waiting for %s", what)
 		}
 	}
 }
@@ -56,8 +56,8 @@ func TestStopAsksFirst(t *testing.T) {
 	}
 }
 
-// TestStopKillsTheGroup: the grandchild holds the output open, so that the wait
-// could not end well if it were left alive.
+// TestStopKillsTheGroup: the grandchild keeps the output open, so that Stop would time
+// out if it were left alive.
 func TestStopKillsTheGroup(t *testing.T) {
 	t.Parallel()
 	var log process.Log
