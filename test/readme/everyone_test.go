@@ -56,8 +56,8 @@ func status(t *testing.T, block string) {
 	}
 }
 
-// moved runs a block with two users at the simulator, a hash file for one of them, and a
-// Kratos of its own. It returns the directory that the block ran in, and what it printed.
+// moved runs a block with two users at the simulator, a hash file for one of them, and
+// its own Kratos. It returns the block's directory and its output.
 func moved(t *testing.T, block string) (string, *process.Log) {
 	t.Helper()
 	dir := t.TempDir()

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestOryNetworkPage: what the page has ferry print is a command for a shell. (Its other
-// commands are the Ory CLI's: test/wiring applies them.)
+// TestOryNetworkPage: the page's ferry command prints a command for a shell. The
+// page's other commands are the Ory CLI's; test/wiring applies them.
 func TestOryNetworkPage(t *testing.T) {
 	text, err := os.ReadFile(root + "/docs/ory-network.md")
 	if err != nil {
@@ -54,7 +54,7 @@ func TestKratosConfigPage(t *testing.T) {
 	}
 }
 
-// printed is what a block of docs/kratos-wiring.md prints.
+// printed returns what a block of docs/kratos-wiring.md prints.
 func printed(block string) []string {
 	switch {
 	case strings.Contains(block, "--client-ip-header"):

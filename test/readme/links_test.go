@@ -22,7 +22,7 @@ func linked(t *testing.T) []string {
 	return names
 }
 
-// TestLinks: every relative link names a file that exists, and a heading that it has.
+// TestLinks: every relative link names a file that exists, and a heading in it.
 func TestLinks(t *testing.T) {
 	for _, page := range linked(t) {
 		for _, match := range regexp.MustCompile(`\]\(([^)\s]+)\)`).FindAllStringSubmatch(prose(read(t, page)), -1) {
@@ -82,7 +82,7 @@ func anchors(text string) map[string]bool {
 	return found
 }
 
-// prose returns a page without its blocks.
+// prose returns a page without its code blocks.
 func prose(text string) string {
 	return regexp.MustCompile("(?ms)^ *```.*?^ *```$").ReplaceAllString(text, "")
 }

@@ -53,8 +53,8 @@ func read(t *testing.T, page string) string {
 	return string(text)
 }
 
-// run gives a script to sh in the repository's root, with as little environment as
-// Go needs, and returns the process with what it prints.
+// run runs a script with sh in the repository's root, with the minimal environment
+// that Go needs, and returns the process and its output.
 func run(t *testing.T, script string, env ...string) (*process.Process, *process.Log) {
 	t.Helper()
 	log := &process.Log{}
@@ -86,8 +86,8 @@ func await(t *testing.T, p *process.Process) {
 	}
 }
 
-// TestCommands runs every shell block of the pages. `make demo` and `go test` are not
-// run as they stand: test/demo runs the one, and the other is a benchmark.
+// TestCommands runs every shell block of the pages, except `make demo`, which
+// test/demo runs, and `go test`, which is a benchmark.
 func TestCommands(t *testing.T) {
 	var ran int
 	for _, page := range pages() {
@@ -123,7 +123,7 @@ func command(t *testing.T, block string) {
 	case strings.Contains(block, "build/ferry doctor why"):
 		why(t, block)
 	case strings.Contains(block, "build/ferry doctor"):
-		// Without settings it reports all the same.
+		// Without settings doctor still reports.
 		if log := operate(t, block, 2); !log.Contains("FAIL") || !log.Contains("kratos_config") {
 			t.Errorf("it prints %s", log.String())
 		}
@@ -149,7 +149,7 @@ func settings(t *testing.T) string {
 	return ""
 }
 
-// serve starts ferry as the quick start does: on free ports, with a binary of this test's own.
+// serve starts ferry as the quick start does, on free ports and with its own binary.
 func serve(t *testing.T, block string) {
 	t.Helper()
 	binary := t.TempDir() + "/ferry"
@@ -173,7 +173,7 @@ func serve(t *testing.T, block string) {
 	}
 }
 
-// why asks about the user of the page, whom Kratos has deactivated.
+// why asks about the user of the page, whose identity is inactive.
 func why(t *testing.T, block string) {
 	t.Helper()
 	kratos := kratostest.Run(t, kratostest.Options{})
@@ -192,7 +192,7 @@ func why(t *testing.T, block string) {
 	}
 }
 
-// TestEveryBlockSaysWhatItIs: a block that is not run says so by its language.
+// TestEveryBlockSaysWhatItIs: a block that is not run is marked by its language.
 func TestEveryBlockSaysWhatItIs(t *testing.T) {
 	for _, page := range pages() {
 		fences := regexp.MustCompile("(?m)^```(.*)$").FindAllStringSubmatch(read(t, page), -1)
@@ -204,8 +204,8 @@ func TestEveryBlockSaysWhatItIs(t *testing.T) {
 	}
 }
 
-// operate runs a block as an operator who has a kratos.yml and a key, and expects it to
-// end so.
+// operate runs a block with a kratos.yml and a key, as an operator would, and checks
+// the exit status.
 func operate(t *testing.T, block string, code int, env ...string) *process.Log {
 	t.Helper()
 	dir := t.TempDir()
