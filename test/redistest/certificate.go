@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// writeCertificate makes a key and a certificate for 127.0.0.1 that vouches for
-// itself, and returns who trusts it.
+// writeCertificate writes a key and a self-signed certificate for 127.0.0.1 and
+// returns a pool that trusts it.
 func writeCertificate(certFile, keyFile string) (*x509.CertPool, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package redistest runs a real redis-server for the tests and the demo: on
-// 127.0.0.1, with nothing written to disk, with TLS and an ACL user on demand. The
-// program comes from the distribution's package redis-server.
+// Package redistest runs a real redis-server for the tests and the demo, on 127.0.0.1,
+// without persistence, optionally with TLS and an ACL user. The program comes from the
+// distribution's package redis-server.
 package redistest
 
 import (
@@ -26,17 +26,17 @@ const (
 	startWait = 20 * time.Second
 	stopWait  = 10 * time.Second
 	poll      = 5 * time.Millisecond
-	ports     = 5 // how many ports are tried: another program may be faster
+	ports     = 5 // how many ports to try, as another program may take one first
 )
 
-// Options say how Redis runs. The zero value is an open Redis without TLS.
+// Options say how Redis runs. The zero value is a Redis without TLS and passwords.
 type Options struct {
-	// TLS has Redis accept nothing else, with a certificate made for this run.
+	// TLS makes Redis accept only TLS, with a certificate made for this run.
 	TLS bool
-	// User and Password are the one ACL user, and nobody else may come in; without
-	// them everybody may do everything. Redis knows no user without a password.
+	// User and Password define the only ACL user. Without them, every client may run every
+	// command. A User needs a Password.
 	User, Password string
-	// Rules are what User may do, in the words of ACL SETUSER; empty is everything.
+	// Rules are the permissions of User in the syntax of ACL SETUSER; empty means all.
 	Rules string
 	// Output receives what Redis prints.
 	Output io.Writer
@@ -66,9 +66,8 @@ func Run(tb testing.TB, opts Options) *Server {
 	return s
 }
 
-// Start returns when Redis accepts connections. ctx bounds the start only. The
-// directory is the caller's to remove; it gets the settings, the password among
-// them, and the certificate.
+// Start returns when Redis accepts connections. ctx bounds the start only. The caller
+// removes dir, which gets the settings, including the password, and the certificate.
 func Start(ctx context.Context, dir string, opts Options) (*Server, error) {
 	if (opts.User == "") != (opts.Password == "") || strings.ContainsAny(opts.User+opts.Password, " \t\n\"") {
 		return nil, errors.New("redistest: user and password go together, and hold no blanks or quotes")
@@ -99,7 +98,7 @@ func Start(ctx context.Context, dir string, opts Options) (*Server, error) {
 
 var errPortTaken = errors.New("the port is taken")
 
-// Restart starts a Redis that was stopped: the same address, and nothing in it.
+// Restart starts a stopped Redis on the same address, empty.
 func (s *Server) Restart(ctx context.Context) error {
 	if s.process != nil && !s.process.Exited() {
 		return errors.New("redistest: still running")
@@ -162,7 +161,7 @@ func (s *Server) settings() string {
 	return strings.Join(lines, "\n") + "\n"
 }
 
-// URL is where it listens, redis:// or rediss://, with user and password.
+// URL returns its address, redis:// or rediss://, with user and password.
 func (s *Server) URL() string {
 	u := url.URL{Scheme: "redis", Host: s.Addr()}
 	if s.opts.TLS {
@@ -177,10 +176,10 @@ func (s *Server) URL() string {
 // Addr is host and port.
 func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
 
-// RootCAs hold the certificate of a Redis with TLS; nil without.
+// RootCAs trusts the certificate of a Redis with TLS; it is nil without TLS.
 func (s *Server) RootCAs() *x509.CertPool { return s.ca }
 
-// CAFile is that certificate as PEM, for SSL_CERT_FILE of a program.
+// CAFile is that certificate as PEM, for a program's SSL_CERT_FILE.
 func (s *Server) CAFile() string { return filepath.Join(s.dir, "redis.crt") }
 
 func (s *Server) keyFile() string { return filepath.Join(s.dir, "redis.key") }
@@ -188,8 +187,8 @@ func (s *Server) keyFile() string { return filepath.Join(s.dir, "redis.key") }
 // Pid is the process id of redis-server.
 func (s *Server) Pid() int { return s.process.Pid() }
 
-// Stop ends Redis, and what was in it is gone. Twice is fine. One that does not end
-// when asked, a frozen one say, is killed.
+// Stop ends Redis and deletes its data. It can be called again. A Redis that does not
+// end on SIGTERM is killed.
 func (s *Server) Stop() error {
 	if err := s.process.Stop(stopWait); err != nil {
 		return fmt.Errorf("redistest: %w", err)
@@ -197,7 +196,7 @@ func (s *Server) Stop() error {
 	return nil
 }
 
-// freePort is a port that was free a moment ago: redis-server cannot choose one.
+// freePort finds a free port, because redis-server cannot choose one.
 func freePort(ctx context.Context) (int, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {

@@ -68,7 +68,7 @@ func TestPlain(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := say(t, s, "EXISTS a"); got[0] != ":0" {
-		t.Errorf("something was kept: %v", got)
+		t.Errorf("data was kept: %v", got)
 	}
 }
 
@@ -92,7 +92,7 @@ func TestRefusals(t *testing.T) {
 		"a user without a password": {User: "ferry"},
 		"a password without a user": {Password: "secret"},
 		"a blank":                   {User: "ferry", Password: "two words"},
-		"rules that are none":       {User: "ferry", Password: "secret", Rules: "+nonsense"},
+		"invalid rules":             {User: "ferry", Password: "secret", Rules: "+nonsense"},
 	} {
 		if _, err := redistest.Start(t.Context(), t.TempDir(), opts); err == nil {
 			t.Errorf("%s: started", name)
