@@ -26,12 +26,12 @@ import (
 	"ferry/wire"
 )
 
-// scenario is a login, and what comes of it.
+// scenario is a login and its expected outcome.
 type scenario struct {
 	want   outcome.Outcome
 	change func(*auth0sim.User, *kratostest.IdentitySpec)
-	fault  auth0sim.Fault // of this user; no name: none
-	typed  string         // instead of the right password
+	fault  auth0sim.Fault // of this user; without a name, no fault
+	typed  string         // typed instead of the right password
 	header map[string]string
 	body   func(email, password, identity string) string // nil: as Kratos 1.3.1 sends it
 }
@@ -47,8 +47,8 @@ func template(email, password, identity string) string {
 
 const flowID = "9b7662a1-e42d-4e53-9d66-442a3891ef8c"
 
-// scenarios are all outcomes but locked, which nothing in ferry makes, and closed, which
-// every login has where the operator has ended the migration.
+// scenarios returns all outcomes except locked, which ferry never returns, and closed,
+// which is the outcome of every login when the migration is closed.
 func scenarios() map[string]scenario {
 	metadata := func(value any) func(*auth0sim.User, *kratostest.IdentitySpec) {
 		return func(_ *auth0sim.User, i *kratostest.IdentitySpec) { i.MetadataAdmin = value }
@@ -99,16 +99,16 @@ func scenarios() map[string]scenario {
 	}
 }
 
-// record is a recording of every scenario, and what an operator may have.
+// record is a recording of every scenario, with the operator's keys.
 type record struct {
 	dir       string
 	calls     int
 	private   *[32]byte
-	passwords string // everybody's, as --passwords reads them
+	passwords string // of all users, in the format of --passwords
 }
 
-// recordAll makes every scenario's call on a ferry that records, and what else may
-// come to a hook.
+// recordAll makes every scenario's call, and other calls of a hook, to a ferry that
+// records.
 func recordAll(t *testing.T, s *stack) record {
 	t.Helper()
 	public, private, err := recording.GenerateKey()
@@ -141,7 +141,7 @@ func recordAll(t *testing.T, s *stack) record {
 		r.calls++
 	}
 	r.knows(t, "canary-nobody@example.org", "canary")
-	stop() // what is still queued is written
+	stop() // writes what is still queued
 	return r
 }
 
@@ -172,7 +172,7 @@ func (r *record) scenario(t *testing.T, s *stack, f *ferrytest.Ferry, name strin
 			return fmt.Sprintf(`{"identifier":%q,"password":%q}`, email, password)
 		}
 	}
-	for range 1 + len(c.header) { // an id makes it a delivery that is made again
+	for range 1 + len(c.header) { // with a delivery id, make a re-delivery
 		header := map[string]string{"Ory-Webhook-Request-Id": uuid.NewString()}
 		maps.Copy(header, c.header)
 		s.post(t, f.HooksURL()+"/hooks/password-migration", c.body(email, password, identity), header)
@@ -185,7 +185,7 @@ func (r *record) scenario(t *testing.T, s *stack, f *ferrytest.Ferry, name strin
 	}
 }
 
-// await waits for the log line of a call: it comes after the answer.
+// await waits for the log line of a call, which is written after the answer.
 func await(t *testing.T, f *ferrytest.Ferry, requestID, name, want string) {
 	t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
@@ -198,8 +198,8 @@ func await(t *testing.T, f *ferrytest.Ferry, requestID, name, want string) {
 	}
 }
 
-// TestReplay: a mix of all outcomes replays with no difference, and one answer that
-// was changed in the code is found, by ferry and by the demo.
+// TestReplay: replaying all outcomes gives no difference, and one answer changed in
+// the code is found, by ferry and by the demo.
 func TestReplay(t *testing.T) {
 	s := start(t)
 	r := recordAll(t, s)
@@ -249,7 +249,7 @@ func testNoDifference(t *testing.T, s *stack, r record) {
 	seen := map[string]bool{}
 	for _, result := range results[recording.VerdictSame] {
 		seen[result.Recorded.Outcome] = true
-		if result.Route == wire.RouteMigration { // the log tells the outcomes of one answer apart
+		if result.Route == wire.RouteMigration { // several outcomes share an answer; the log names the outcome
 			await(t, f, result.RequestID, result.At, result.Recorded.Outcome)
 		}
 	}
@@ -263,7 +263,7 @@ func testNoDifference(t *testing.T, s *stack, r record) {
 	}
 }
 
-// tokenRequests are the scenarios in which Auth0 is asked.
+// tokenRequests counts the scenarios in which Auth0 is asked.
 func tokenRequests() int {
 	n := 0
 	notAsked := []outcome.Outcome{outcome.Unbound, outcome.Inactive, outcome.NotPending, outcome.Oversize}
@@ -275,7 +275,7 @@ func tokenRequests() int {
 	return n
 }
 
-// others are the results that are not the same.
+// others returns the results that are not the same.
 func others(results map[recording.Verdict][]recording.Result) []string {
 	var all []string
 	for verdict, some := range results {
@@ -315,7 +315,7 @@ func checkUpstream(t *testing.T, s *stack, f *ferrytest.Ferry) {
 	}
 }
 
-// demo runs the program and returns what it said, and its exit status.
+// demo runs the program and returns its output and exit status.
 func demo(t *testing.T, dir string, args ...string) (said string, status int) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), filepath.Join(dir, "demo"), args...)
@@ -328,14 +328,14 @@ func demo(t *testing.T, dir string, args ...string) (said string, status int) {
 	return string(out), cmd.ProcessState.ExitCode()
 }
 
-// TestReplayIntoItself: a ferry that records into the replayed directory is not
-// replayed to: each call would be one more to replay.
+// TestReplayIntoItself: replaying to a ferry that records into the replayed directory
+// is refused, because each call would add one to replay.
 func TestReplayIntoItself(t *testing.T) {
 	s := start(t)
 	dir := filepath.Join(t.TempDir(), "recordings")
 	f, stop := s.ferry(t, programs(t), "FERRY_RECORD_DIR="+dir)
 	s.post(t, f.HooksURL()+"/hooks/after-login", `{"identity":{"id":"99bf8a02-aa5b-4351-ab7c-9f16e7e11a12"},"flow":{}}`, nil)
-	stop() // the recording is written
+	stop() // writes the recording
 	f, _ = s.ferry(t, programs(t), "FERRY_RECORD_DIR="+dir)
 	cmd := exec.CommandContext(t.Context(), filepath.Join(programs(t), "ferry"), "replay", dir, "--target="+f.HooksURL(), "--target-admin="+f.AdminURL())
 	cmd.Env = append(os.Environ(), "FERRY_HOOK_KEYS="+hookKey)
@@ -345,7 +345,8 @@ func TestReplayIntoItself(t *testing.T) {
 	}
 }
 
-// TestDemoReplaysPayloads: what the real Kratos once sent, with nothing else.
+// TestDemoReplaysPayloads: the demo replays golden payloads of the real Kratos without
+// a recording.
 func TestDemoReplaysPayloads(t *testing.T) {
 	said, status := demo(t, programs(t), "replay", "../testdata/payloads")
 	for _, want := range []string{
@@ -353,7 +354,7 @@ func TestDemoReplaysPayloads(t *testing.T) {
 		"v262-minimal-config-requests.json[1] 204", "skipped: 6 files without a hook call", "All as expected. 15 of 15 calls",
 	} {
 		if !strings.Contains(said, want) {
-			t.Errorf("it did not say %q", want)
+			t.Errorf("the output lacks %q", want)
 		}
 	}
 	if status != 0 {
@@ -361,7 +362,8 @@ func TestDemoReplaysPayloads(t *testing.T) {
 	}
 }
 
-// TestDemoReplaysBodies: what people type in other forms than the demo's schema has.
+// TestDemoReplaysBodies: the demo replays identifiers of forms that its schema does
+// not have.
 func TestDemoReplaysBodies(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "bodies.ndjson")
 	text := `{"identifier":"+49 151 12345678","password":"canary"}` + "\n" + `{"identifier":"not an address@","password":"canary"}` + "\n" +
@@ -375,7 +377,7 @@ func TestDemoReplaysBodies(t *testing.T) {
 		"skipped: 1 calls: Kratos accepts no identity with this identifier", "All as expected. 3 of 3 calls",
 	} {
 		if !strings.Contains(strings.Join(strings.Fields(said), " "), want) {
-			t.Errorf("it did not say %q", want)
+			t.Errorf("the output lacks %q", want)
 		}
 	}
 	if status != 0 {

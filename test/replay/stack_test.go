@@ -1,6 +1,6 @@
-// Package replay records every outcome that a login can have, with the simulator, the
-// real Kratos and the program ferry, and plays the recording again: on the same
-// ferry, on one whose code was changed, and with nothing but the program demo.
+// Package replay records every outcome of a login, with the simulator, the real Kratos
+// and the program ferry, and replays the recording: to the same ferry, to one whose
+// code was changed, and with the program demo alone.
 package replay
 
 import (
@@ -34,8 +34,8 @@ const (
 	users        = "Username-Password-Authentication"
 )
 
-// built is the folder of the programs: ferry, auth0sim and demo, and in changed a
-// demo with a ferry of which one answer was changed in the code.
+// built is the folder of the programs: ferry, auth0sim and demo, and in changed a demo
+// with a ferry in which one answer was changed in the code.
 var built struct {
 	once sync.Once
 	dir  string
@@ -79,8 +79,8 @@ func build(dir string, args ...string) error {
 	return nil
 }
 
-// changeAnswer makes an overlay for the compiler, in which somebody whom Auth0's
-// brute-force protection blocked is shown an outage.
+// changeAnswer writes a compiler overlay in which a user blocked by Auth0's
+// brute-force protection sees an outage.
 func changeAnswer() (overlay string, err error) {
 	source, err := filepath.Abs("../../hook/answer.go")
 	if err != nil {
@@ -106,7 +106,7 @@ func changeAnswer() (overlay string, err error) {
 	return overlay, errors.Join(os.WriteFile(file, []byte(edited), 0o600), os.WriteFile(overlay, replace, 0o600))
 }
 
-// stack is the simulator and Kratos, and one ferry after the other.
+// stack is the simulator and Kratos, with one ferry at a time.
 type stack struct {
 	sim    *auth0sim.Server
 	kratos *kratostest.Kratos
@@ -127,7 +127,7 @@ func start(t *testing.T) *stack {
 	return s
 }
 
-// ferry runs one, from the folder of the programs, until stop.
+// ferry starts one from the folder of the programs; stop ends it.
 func (s *stack) ferry(t *testing.T, dir string, settings ...string) (f *ferrytest.Ferry, stop func()) {
 	t.Helper()
 	f, err := ferrytest.Start(t.Context(), ferrytest.Options{Binary: filepath.Join(dir, "ferry"), Env: append([]string{
@@ -149,8 +149,8 @@ func (s *stack) ferry(t *testing.T, dir string, settings ...string) (f *ferrytes
 	return f, stop
 }
 
-// person is a user at Auth0 and the identity in Kratos, pending and bound unless
-// changed.
+// person creates a user at Auth0 with a bound, pending identity, unless change alters
+// them.
 func (s *stack) person(t *testing.T, change func(*auth0sim.User, *kratostest.IdentitySpec)) (email, password, identity string) {
 	t.Helper()
 	s.people++
@@ -194,7 +194,7 @@ func (s *stack) post(t *testing.T, url, body string, header map[string]string) i
 	return response.StatusCode
 }
 
-// replay plays a recording on a ferry, with all that its owner may know.
+// replay replays a recording to a ferry with everything that the operator may know.
 func (s *stack) replay(t *testing.T, f *ferrytest.Ferry, r record) map[recording.Verdict][]recording.Result {
 	t.Helper()
 	source, err := recording.OpenSource(r.dir)
