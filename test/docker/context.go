@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// ignored tells whether .dockerignore's patterns keep a path, relative and with
-// slashes, out of the build context. A pattern matches the path or a directory
+// ignored reports whether .dockerignore's patterns exclude a path, relative and with
+// slashes, from the build context. A pattern matches the path or a directory
 // above it; `**/` in front stands for any depth. There is no `!`.
 func ignored(patterns []string, name string) bool {
 	for at := name; at != "."; at = path.Dir(at) {

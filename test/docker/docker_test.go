@@ -64,7 +64,7 @@ func TestTheImagesProgram(t *testing.T) {
 	program := filepath.Join(dir, "ferry")
 	cmd := exec.CommandContext(t.Context(), "sh", "-c", strings.Replace(line, " -o "+output+" ", ` -o "$OUTPUT" `, 1))
 	cmd.Dir = filepath.Join(dir, "src")
-	// CGO_ENABLED is what a forgetful Dockerfile would get.
+	// CGO_ENABLED=1 is the default where the Dockerfile does not set it.
 	cmd.Env = append(os.Environ(), "GOFLAGS=", "CGO_ENABLED=1", "VERSION=v1.2.3-test", "OUTPUT="+program)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("the Dockerfile's build line, over what .dockerignore leaves: %v\n%s", err, out)
@@ -83,8 +83,8 @@ func TestTheImagesProgram(t *testing.T) {
 	})
 }
 
-// checkStatic fails where the program needs a loader or a library: the image
-// has neither.
+// checkStatic fails if the program needs a loader or a library: the image has
+// neither.
 func checkStatic(t *testing.T, program string) {
 	t.Helper()
 	f, err := elf.Open(program)
@@ -131,7 +131,7 @@ func TestTheFinalStage(t *testing.T) {
 	checkExec(t, final, "CMD", "serve")
 }
 
-// checkUser wants a number: runtimes that forbid root cannot judge a name, and
+// checkUser requires a number: runtimes that forbid root cannot resolve a name, and
 // scratch has no names.
 func checkUser(t *testing.T, users []string) {
 	t.Helper()
@@ -146,7 +146,7 @@ func checkUser(t *testing.T, users []string) {
 	}
 }
 
-// checkExec wants the form without a shell.
+// checkExec requires the form without a shell.
 func checkExec(t *testing.T, s stage, word string, want ...string) {
 	t.Helper()
 	all := s.all(word)

@@ -18,7 +18,7 @@ type instruction struct {
 }
 
 // parse reads the part of the Dockerfile language that ferry's uses: comments,
-// continued lines, stages. Parser directives and here-documents it refuses.
+// continued lines, stages. It refuses parser directives and here-documents.
 func parse(source string) ([]stage, error) {
 	var stages []stage
 	for _, line := range logicalLines(source) {
