@@ -179,7 +179,7 @@ func checkFindings(t *testing.T, found doctor.Findings) {
 		}
 	}
 	if err := found.Print(brokenWriter{}); err == nil {
-		t.Error("findings that nobody got are no success")
+		t.Error("findings that could not be written are not a success")
 	}
 }
 

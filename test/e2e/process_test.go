@@ -122,7 +122,8 @@ func TestRedisThatWasNeverThere(t *testing.T) {
 	}
 }
 
-// TestManyUnauthenticatedCalls: calls with a wrong key are all counted but do not fill the log.
+// TestManyUnauthenticatedCalls: calls with a wrong key are all counted but do not fill
+// the log.
 func TestManyUnauthenticatedCalls(t *testing.T) {
 	s := start(t)
 	const calls = 200
