@@ -79,7 +79,7 @@ func (b exportBubble) exportsTo(name string) {
 	}
 }
 
-// checkProgress looks at what people were told of an export to opts.Out.
+// checkProgress checks the progress that an export to opts.Out reported.
 func (b exportBubble) checkProgress() {
 	b.Helper()
 	out := b.opts.Out

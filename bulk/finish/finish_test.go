@@ -154,7 +154,7 @@ func asText(t *testing.T, v any) string {
 	return string(text)
 }
 
-// Undo makes those pending again whom Finish ended, unless they have chosen a password.
+// Undo makes the users that Finish ended pending again, unless they have chosen a password.
 func TestFinishUndo(t *testing.T) {
 	t.Parallel()
 	f := bulktest.NewKratos(t)
@@ -306,7 +306,7 @@ func TestFinishCheck(t *testing.T) {
 	}
 }
 
-// A results file has everybody whom Finish ended once, whatever ended the runs before.
+// A results file lists each user that Finish ended once, however earlier runs ended.
 func TestFinishResultsFile(t *testing.T) {
 	t.Parallel()
 	f := bulktest.NewKratos(t)

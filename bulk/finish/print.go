@@ -7,7 +7,7 @@ import (
 	"ferry/bulk/results"
 )
 
-// Print prints a summary for people.
+// Print prints a human-readable summary.
 func (s Summary) Print(w io.Writer) {
 	line := results.Liner(w)
 	if s.DryRun {

@@ -401,7 +401,7 @@ func TestImportExternalID(t *testing.T) {
 	}
 }
 
-// A Kratos that complains of an external id that nobody sent has its rows fail.
+// If Kratos rejects an external id that was not sent, its rows fail.
 func TestImportExternalIDForEver(t *testing.T) {
 	t.Parallel()
 	for _, wanted := range []bool{false, true} {

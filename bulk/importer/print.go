@@ -6,7 +6,7 @@ import (
 	"ferry/bulk/results"
 )
 
-// Print prints a summary for people. cut says that the run was interrupted.
+// Print prints a human-readable summary. cut says that the run was interrupted.
 func (s Summary) Print(w io.Writer, cut bool) {
 	line := results.Liner(w)
 	if s.DryRun {

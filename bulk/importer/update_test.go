@@ -147,7 +147,7 @@ func TestUpdateOverAPassword(t *testing.T) {
 	}
 }
 
-// A patch that nobody knows the fate of is computed anew.
+// A patch with an unknown outcome is computed again.
 func TestUpdateThroughFaults(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -206,7 +206,7 @@ func (f flags) opts(t *testing.T, o *importer.Options) {
 	o.Now = func() time.Time { return time.Date(2026, 11, 22, 1, 2, 3, 0, time.UTC) }
 }
 
-// twins are rows of somebody who calls himself as the victim does, proving nothing of it.
+// twins are rows of a user who claims the victim's identifiers without proof.
 func twins(f flags) []string {
 	changes := []bulktest.With{linked("users auth0 twin", "google-oauth2 google-oauth2 666"), {"locale": "evil", "username": "mallory", "app_metadata": bulktest.With{"evil": true}, "blocked": true}}
 	if f.dropMFA {

@@ -10,7 +10,7 @@ import (
 	"ferry/test/bulktest"
 )
 
-// usernameSchema lets several people have the same e-mail address.
+// usernameSchema lets several users have the same e-mail address.
 const usernameSchema = `{"type":"object","properties":{"traits":{"type":"object","properties":{
 	"email":{"type":"string","format":"email"},
 	"username":{"type":"string","ory.sh/kratos":{"credentials":{"password":{"identifier":true}}}}

@@ -77,7 +77,7 @@ func (x *index) add(value string, line int, rank uint32) error {
 //     it, because the file does not say whose it is.
 //
 // User ids come first. A row that repeats a user id does not compete for identifiers: it
-// is the same person.
+// is the same user.
 //
 // A row that loses one value fails as a whole. Its other identifiers still count, so other
 // rows can fail because of them.

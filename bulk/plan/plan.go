@@ -279,7 +279,7 @@ func (p *Plan) add(d draft, hand func(Row) error) error {
 }
 
 // checkHashes refuses hashes that are not this tenant's: user ids that an operator chose
-// may be the same in two tenants, for two people.
+// may be the same in two tenants, for two users.
 func (p *Plan) checkHashes() error {
 	hashes := p.opts.Hashes
 	if hashes == nil {

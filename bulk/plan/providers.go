@@ -62,7 +62,7 @@ func (p Providers) name(account mapping.Account) (string, bool) {
 }
 
 // isMany reports whether the provider stands for many others, each with its own subjects:
-// equal subjects of two may be two people.
+// equal subjects of two may be two users.
 func isMany(provider string) bool {
 	return slices.Contains([]string{
 		"oidc", "samlp", "waad", "okta", "adfs", "pingfederate", "ip", "sharepoint", "oauth2", "custom", "google-apps", "auth0-oidc",

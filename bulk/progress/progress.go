@@ -2,7 +2,7 @@
 // for people. Nothing here decides anything or logs.
 package progress
 
-// Reporter shows people how far a run is. Its methods are called by several goroutines at
+// Reporter shows the progress of a run. Its methods are called by several goroutines at
 // once and must return quickly.
 type Reporter interface {
 	// Start begins a phase, and ends the one before. what names the things counted, and

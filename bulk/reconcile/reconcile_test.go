@@ -54,7 +54,7 @@ func reconciling(t *testing.T, f *bulktest.Kratos, rows []string, change func(*r
 	return result, strings.Join(all, " "), findings
 }
 
-// reconciled is what is found of the rows and the people.
+// reconciled holds the findings about the rows and the users.
 type reconciled struct {
 	rows   []string
 	people []bulktest.Identity

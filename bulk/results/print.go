@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Liner returns a function that prints a line for people.
+// Liner returns a function that prints a human-readable line.
 func Liner(w io.Writer) func(format string, args ...any) {
 	return func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
 }

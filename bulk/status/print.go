@@ -8,7 +8,7 @@ import (
 	"ferry/bulk/kind"
 )
 
-// Print prints the status for people.
+// Print prints the status in human-readable form.
 func (s Status) Print(w io.Writer) error {
 	text := fmt.Sprintf("%s: %d identities, %d of them not from Auth0\n", s.At.Format(time.RFC3339), s.Total, s.Unbound)
 	for _, kind := range kind.All() {

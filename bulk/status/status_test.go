@@ -87,7 +87,7 @@ func TestStatusForecast(t *testing.T) {
 		return &at
 	}
 	for name, c := range map[string]struct {
-		ago     []time.Duration // since the migrated ones crossed
+		ago     []time.Duration // since the migrated users migrated
 		pending int
 		want    status.Status
 	}{
@@ -123,7 +123,7 @@ func TestStatusForecast(t *testing.T) {
 	}
 }
 
-// Who registered at Kratos has not crossed, and is not counted among those who have to.
+// A user who registered at Kratos counts neither as migrated nor as pending.
 func TestStatusShareWithoutNatives(t *testing.T) {
 	t.Parallel()
 	f := bulktest.NewKratos(t)
@@ -141,7 +141,7 @@ func TestStatusShareWithoutNatives(t *testing.T) {
 	}
 }
 
-// A spreadsheet computes nothing that somebody called himself.
+// A spreadsheet does not evaluate a name as a formula.
 func TestStragglersAreNoFormulas(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{

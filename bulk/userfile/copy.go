@@ -73,7 +73,7 @@ func (c *copier) keepRow(raw []byte) {
 	c.copied = true
 }
 
-// line adds a line end if there is none, as on the last line of a file.
+// line adds a line end if it is missing, as on the last line of a file.
 func (c *copier) line(raw []byte) {
 	c.write(raw)
 	if len(raw) > 0 && !bytes.HasSuffix(raw, []byte("\n")) {
