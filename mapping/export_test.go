@@ -11,5 +11,5 @@ func WithMaxTime(m Mapper, maxTime time.Duration) Mapper {
 	return m
 }
 
-// Left is how many calls of the mapper still run that nobody waits for.
+// Left returns how many abandoned calls of the mapper still run.
 func Left(m Mapper) int { return int(m.(*jsonnetMapper).left.Load()) }

@@ -87,7 +87,7 @@ func toJSON(tb testing.TB, v any) string {
 	return string(text)
 }
 
-// TestDefaultNames: traits are known by their names, in objects about the person.
+// TestDefaultNames: traits are recognized by their names, in objects about the user.
 func TestDefaultNames(t *testing.T) {
 	const claims = `{"email":"kim@x.org","given_name":"Kim","family_name":"S","phone_number":"+4915199990001","zoneinfo":"Europe/Berlin","name":"Kim S"}`
 	for name, c := range map[string]struct{ traits, want string }{

@@ -6,8 +6,8 @@ import (
 	"ferry/mapping"
 )
 
-// TestOwnNoteIsIgnored: what ferry itself wrote back to Auth0 is nothing that Auth0
-// knows of the person.
+// TestOwnNoteIsIgnored: what ferry itself wrote back to Auth0 does not count as what Auth0
+// knows about the user.
 func TestOwnNoteIsIgnored(t *testing.T) {
 	claims := map[string]any{"sub": "auth0|1", "app_metadata": map[string]any{"plan": "pro", "ferry": map[string]any{"identity_id": "x"}}}
 	fromClaims, err := mapping.FromClaims(claims)
