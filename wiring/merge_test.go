@@ -228,7 +228,7 @@ func TestMergeRefuses(t *testing.T) {
 	}
 }
 
-// TestMergeReplaces what is somebody else's, if it may.
+// TestMergeReplaces: Merge replaces settings of others if it is allowed to.
 func TestMergeReplaces(t *testing.T) {
 	const before = "selfservice:\n  methods:\n    password:\n      config:\n        migrate_hook:\n          enabled: true\n" +
 		"          config:\n            url: https://example.org/check\n            headers:\n              X-Key: abc\n        min_password_length: 9\n"
@@ -272,7 +272,7 @@ func at(value any, path ...string) any {
 	return value
 }
 
-// TestMergeWithoutKey keeps the key that is there, and says where there is none.
+// TestMergeWithoutKey: Merge keeps an existing key, and reports a missing one.
 func TestMergeWithoutKey(t *testing.T) {
 	o := options()
 	merged, err := wiring.Merge(read(t, "four-spaces.yml"), o)

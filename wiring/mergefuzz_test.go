@@ -95,7 +95,7 @@ func keepsAll(t *testing.T, file, merged []byte) {
 	}
 }
 
-// leaves lists the values of a configuration by their paths. What is empty is none.
+// leaves lists the values of a configuration by their paths. Empty values are left out.
 func leaves(prefix string, value any, into map[string]any) map[string]any {
 	switch node := value.(type) {
 	case map[string]any:
