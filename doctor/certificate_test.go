@@ -22,7 +22,7 @@ import (
 )
 
 // certified serves by a certificate that was valid for a time, and makes a transport
-// that trusts whoever signed it.
+// that trusts its issuer.
 func certified(t *testing.T, from, until time.Time, ip string) (address string, transport *http.Transport) {
 	t.Helper()
 	srv := httptest.NewUnstartedServer(http.NotFoundHandler())

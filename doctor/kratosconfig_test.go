@@ -31,7 +31,7 @@ func examined(t *testing.T, text string, change func(*doctor.Options)) map[strin
 	return checks
 }
 
-// hooked is a kratos.yml that calls ferry where nobody listens.
+// hooked is a kratos.yml that calls ferry at an address without a listener.
 const hooked = `
 selfservice: {methods: {password: {config: {migrate_hook: {enabled: true, config: {url: "http://127.0.0.1:1/hooks/password-migration"}}}}}}
 `

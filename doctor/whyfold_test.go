@@ -40,7 +40,7 @@ func foldingKratos(t *testing.T, listed ...string) *kratos.Client {
 	return client
 }
 
-// A Kratos that folds identifiers lists them in another form than the person types. The
+// A Kratos that folds identifiers lists them in another form than the user types. The
 // same text goes before a form that folds to the same.
 func TestWhyFoldedIdentifier(t *testing.T) {
 	t.Parallel()
