@@ -24,7 +24,7 @@ type options struct {
 	relaxed         bool
 }
 
-// usageError is a command line that says nothing that can be done.
+// usageError is the error for an invalid command line.
 type usageError struct{ err error }
 
 func (e *usageError) Error() string { return e.err.Error() }

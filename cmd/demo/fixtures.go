@@ -27,7 +27,7 @@ type fixtures struct {
 	made  int
 	// deliveries are the logins of deliveries, so that a re-delivery gets the same one.
 	deliveries map[string]recording.Login
-	// people are the users created from bodies, by identifier.
+	// people holds the users created from bodies, by identifier.
 	people map[string]fixture
 	// identities are the ids of the created identities, by recorded id.
 	identities map[string]string

@@ -102,7 +102,7 @@ func TestDoctorUsage(t *testing.T) {
 	}
 }
 
-// doctorStage is Auth0 and the real Kratos with one person, and settings to match.
+// doctorStage is Auth0 and the real Kratos with one user, and matching settings.
 func doctorStage(t *testing.T) (sim *auth0sim.Server, kratos *kratostest.Kratos, identity string) {
 	t.Helper()
 	withoutSettings(t)
