@@ -35,7 +35,7 @@ const (
 // Faults of the transport.
 const (
 	FaultLatency            FaultName = "latency"              // waits Delay, or until it is cleared, then answers
-	FaultHang               FaultName = "hang"                 // says nothing until the client leaves, or Delay (30 s)
+	FaultHang               FaultName = "hang"                 // does not answer until the client leaves, or Delay (30 s)
 	FaultSlowBytes          FaultName = "slow_bytes"           // answers one byte at a time, Delay (10 ms) apart
 	FaultResetBeforeRequest FaultName = "reset_before_request" // resets the connection without reading the body
 	FaultResetAfterRequest  FaultName = "reset_after_request"  // does the work, then resets the connection

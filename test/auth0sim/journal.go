@@ -43,7 +43,7 @@ type Request struct {
 	// PasswordSHA256 is the hash of the password's bytes, in hex; empty when
 	// there was none.
 	PasswordSHA256 string `json:"password_sha256,omitempty"`
-	// UserID is the user with this username; empty if there is none.
+	// UserID is the user with this username; empty if not found.
 	UserID string `json:"user_id,omitempty"`
 	// Status and Outcome are the answer: Outcome is "success", the name of an
 	// answer, or that of the fault that replaced it. Empty until answered.

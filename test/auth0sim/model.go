@@ -93,7 +93,7 @@ type API struct {
 	Scopes     []string `json:"scopes,omitempty"`
 }
 
-// User is a person in a connection. Password and PasswordHash are read when a
+// User is an account in a connection. Password and PasswordHash are read when a
 // user is added or changed, and never given back.
 type User struct {
 	// ID is the Auth0 user id, "auth0|…"; empty gets a new one.

@@ -89,7 +89,7 @@ type Summary struct {
 	Kinds    map[string]int
 }
 
-// String is one line for people.
+// String returns a human-readable line.
 func (s Summary) String() string {
 	var parts []string
 	for _, outcome := range Outcomes() {

@@ -249,7 +249,7 @@ func (m *maker) unreadable() row {
 	return row{raw: lines[m.turn("unreadable")%len(lines)], outcome: Failed, reason: Unreadable}
 }
 
-// socialCards are of people without a password, or with more than that.
+// socialCards are users without a password, or with more than a password.
 func socialCards() []card {
 	return []card{
 		{"google", 15, one((*maker).googleUser)},

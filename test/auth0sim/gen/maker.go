@@ -24,7 +24,7 @@ type maker struct {
 	first     time.Time // the tenant's first day
 	machine   uint64    // a part of object ids
 	ids       int       // how many were made: no two are the same
-	count     int       // people
+	count     int       // users
 	turns     map[string]int
 	deck      []card
 	far       int

@@ -3,7 +3,7 @@ package gen
 // pair is a given and a family name.
 type pair struct{ given, family string }
 
-// plainNames are those of most people.
+// plainNames are the names of most users.
 func plainNames() []pair {
 	return []pair{
 		{"Ada", "Lovelace"},
