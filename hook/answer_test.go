@@ -69,8 +69,8 @@ func TestAnswerTable(t *testing.T) {
 			if resp.StatusCode != want.status || string(body) != want.body {
 				t.Errorf("%d %s", resp.StatusCode, body)
 			}
-			if len(f.questions) != 1 {
-				t.Errorf("Auth0 was asked %d times", len(f.questions))
+			if len(f.sentCredentials) != 1 {
+				t.Errorf("Auth0 was asked %d times", len(f.sentCredentials))
 			}
 			h.checkSilence(t, answer{body: string(body)})
 		})

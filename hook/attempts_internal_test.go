@@ -22,10 +22,10 @@ type patient struct {
 	release chan struct{}
 }
 
-func (p *patient) Verify(ctx context.Context, q upstream.Credentials) (upstream.Profile, error) {
-	p.asked <- q
+func (p *patient) Verify(ctx context.Context, credentials upstream.Credentials) (upstream.Profile, error) {
+	p.asked <- credentials
 	<-p.release
-	return upstream.Profile{Subject: "auth0|" + q.Username}, ctx.Err()
+	return upstream.Profile{Subject: "auth0|" + credentials.Username}, ctx.Err()
 }
 
 func newDeliveries(t *testing.T, auth0 verifier, now func() time.Time) *deliveries {

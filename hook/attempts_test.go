@@ -214,7 +214,7 @@ func TestForwardedAddress(t *testing.T) {
 			if c.want != "" {
 				want = netip.MustParseAddr(c.want)
 			}
-			if got := f.questions[0].ClientIP; got != want {
+			if got := f.sentCredentials[0].ClientIP; got != want {
 				t.Errorf("Auth0 got %v, want %v", got, want)
 			}
 		})
@@ -225,7 +225,7 @@ func TestAddressIsNotForwardedByDefault(t *testing.T) {
 	f := alice()
 	h := start(t, f, func(o *hook.Options) { o.TrustedProxies = 1 })
 	h.post(t, `{"identifier":"a","password":"x","client":{"ip":"203.0.113.9"}}`)
-	if got := f.questions[0].ClientIP; got.IsValid() {
+	if got := f.sentCredentials[0].ClientIP; got.IsValid() {
 		t.Errorf("Auth0 got %v", got)
 	}
 }
@@ -239,7 +239,7 @@ func TestCustomRealms(t *testing.T) {
 		f.identity.Binding.Connection = realm
 		h := start(t, f, func(o *hook.Options) { o.CustomRealms = []string{"legacy"} })
 		h.post(t, login())
-		if got := f.questions[0].Username; got != want {
+		if got := f.sentCredentials[0].Username; got != want {
 			t.Errorf("%s was asked about %q, want %q", realm, got, want)
 		}
 	}

@@ -49,7 +49,7 @@ func TestCallers(t *testing.T) {
 				t.Fatalf("%+v", got)
 			case !c.ok && (got.status != http.StatusUnauthorized || got.header.Get("Content-Type") != "application/problem+json" || got.header.Get("WWW-Authenticate") == ""):
 				t.Fatalf("%+v", got)
-			case !c.ok && len(f.identifier)+len(f.questions) > 0:
+			case !c.ok && len(f.identifier)+len(f.sentCredentials) > 0:
 				t.Error("Kratos or Auth0 was asked")
 			}
 			h.checkSilence(t, got)
@@ -107,7 +107,7 @@ func TestBadRequests(t *testing.T) {
 				json.Unmarshal([]byte(got.body), &problem) != nil || problem.Status != c.status || problem.Title == "" {
 				t.Fatalf("%+v", got)
 			}
-			if len(f.identifier)+len(f.questions) > 0 {
+			if len(f.identifier)+len(f.sentCredentials) > 0 {
 				t.Error("Kratos or Auth0 was asked")
 			}
 			h.checkSilence(t, got)
@@ -165,8 +165,8 @@ func TestRecordedRequests(t *testing.T) {
 			req.Header.Del("X-Api-Key")
 			req.Header.Set("Authorization", "Bearer "+key)
 		})
-		if got.body != matched || f.questions[0].Password.Reveal() != "Secr3t-Passw0rd!" || !strings.HasSuffix(f.identifier[0], "@example.org") {
-			t.Errorf("%s: %+v, asked %+v", name, got, f.questions)
+		if got.body != matched || f.sentCredentials[0].Password.Reveal() != "Secr3t-Passw0rd!" || !strings.HasSuffix(f.identifier[0], "@example.org") {
+			t.Errorf("%s: %+v, asked %+v", name, got, f.sentCredentials)
 		}
 		if !strings.Contains(h.log.String(), strings.ToLower(r.Header.Get("Ory-Webhook-Request-Id"))) || !strings.Contains(h.log.String(), `"shape":"fixed"`) {
 			t.Errorf("%s: %s", name, h.log)
@@ -198,7 +198,7 @@ func TestTemplate(t *testing.T) {
 		f := alice()
 		f.identity.ID = sent.Identity.ID
 		h := start(t, f)
-		if got := h.post(t, body); got.body != matched || f.questions[0].Password.Reveal() != "Secr3t-Passw0rd!" {
+		if got := h.post(t, body); got.body != matched || f.sentCredentials[0].Password.Reveal() != "Secr3t-Passw0rd!" {
 			t.Errorf("%s: %+v", name, got)
 		}
 		if !strings.Contains(h.log.String(), sent.Flow.ID) || !strings.Contains(h.log.String(), `"shape":"template"`) {
@@ -244,7 +244,7 @@ func FuzzBody(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		fk := alice()
 		got := start(t, fk).post(t, string(body))
-		if got.status == http.StatusOK && (len(fk.questions) != 1 || fk.questions[0].Password.Empty() || !json.Valid(body)) {
+		if got.status == http.StatusOK && (len(fk.sentCredentials) != 1 || fk.sentCredentials[0].Password.Empty() || !json.Valid(body)) {
 			t.Fatalf("matched on %q", body)
 		}
 		switch got.status {

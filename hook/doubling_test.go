@@ -119,15 +119,15 @@ type asker struct {
 	kept  *upstream.Client
 }
 
-func (a *asker) Verify(ctx context.Context, q upstream.Credentials) (upstream.Profile, error) {
+func (a *asker) Verify(ctx context.Context, credentials upstream.Credentials) (upstream.Profile, error) {
 	if !a.fresh {
-		return a.kept.Verify(ctx, q)
+		return a.kept.Verify(ctx, credentials)
 	}
 	client, err := upstream.New(a.opts)
 	if err != nil {
 		return upstream.Profile{}, err
 	}
-	return client.Verify(ctx, q)
+	return client.Verify(ctx, credentials)
 }
 
 // TestAnswersSentTwice: when answers are sent twice or lost, on any path that ferry

@@ -42,17 +42,17 @@ const (
 
 // fakes are Kratos and Auth0 as the hook sees them. Both record what they were asked.
 type fakes struct {
-	mu         sync.Mutex
-	identity   kratos.Identity
-	findErr    error
-	records    *fakeRecords
-	profile    upstream.Profile
-	askErr     error
-	find, ask  func()
-	identifier []string
-	stored     string   // the stored form of the identifier, for Get
-	ids        []string // the ids that Get was asked for
-	questions  []upstream.Credentials
+	mu              sync.Mutex
+	identity        kratos.Identity
+	findErr         error
+	records         *fakeRecords
+	profile         upstream.Profile
+	askErr          error
+	find, ask       func()
+	identifier      []string
+	stored          string   // the stored form of the identifier, for Get
+	ids             []string // the ids that Get was asked for
+	sentCredentials []upstream.Credentials
 }
 
 func (f *fakes) Find(_ context.Context, identifier string) (kratos.Identity, error) {
@@ -80,9 +80,9 @@ func (f *fakes) Get(ctx context.Context, id, identifier string) (kratos.Identity
 	return found, err
 }
 
-func (f *fakes) Verify(_ context.Context, q upstream.Credentials) (upstream.Profile, error) {
+func (f *fakes) Verify(_ context.Context, credentials upstream.Credentials) (upstream.Profile, error) {
 	f.mu.Lock()
-	f.questions = append(f.questions, q)
+	f.sentCredentials = append(f.sentCredentials, credentials)
 	ask := f.ask
 	f.mu.Unlock()
 	if ask != nil {
@@ -94,7 +94,7 @@ func (f *fakes) Verify(_ context.Context, q upstream.Credentials) (upstream.Prof
 func (f *fakes) asked() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return len(f.questions)
+	return len(f.sentCredentials)
 }
 
 // alice is pending and bound, and her password is right.
@@ -236,12 +236,12 @@ func TestMatch(t *testing.T) {
 	if len(f.identifier) != 1 || f.identifier[0] != stored {
 		t.Errorf("Kratos was asked for %q", f.identifier)
 	}
-	if len(f.questions) != 1 {
-		t.Fatalf("Auth0 was asked %d times", len(f.questions))
+	if len(f.sentCredentials) != 1 {
+		t.Fatalf("Auth0 was asked %d times", len(f.sentCredentials))
 	}
-	q := f.questions[0]
-	if q.Username != stored || q.Password.Reveal() != canary || q.Realm != "users" {
-		t.Errorf("asked %+v", q)
+	sent := f.sentCredentials[0]
+	if sent.Username != stored || sent.Password.Reveal() != canary || sent.Realm != "users" {
+		t.Errorf("asked %+v", sent)
 	}
 	if lines := strings.Count(h.log.String(), "\n"); lines != 1 {
 		t.Errorf("%d log lines: %s", lines, h.log)
@@ -333,8 +333,8 @@ func TestTrustRules(t *testing.T) {
 			if (got.status == http.StatusOK) != (c.want == outcome.Match) || (got.body == matched) != (c.want == outcome.Match) {
 				t.Errorf("answered %+v", got)
 			}
-			if len(f.questions) != c.asked {
-				t.Errorf("Auth0 was asked %d times, want %d", len(f.questions), c.asked)
+			if len(f.sentCredentials) != c.asked {
+				t.Errorf("Auth0 was asked %d times, want %d", len(f.sentCredentials), c.asked)
 			}
 			h.checkSilence(t, got)
 		})
@@ -356,8 +356,8 @@ func TestPhonesAreSentInE164(t *testing.T) {
 		if got := h.post(t, `{"identifier":"`+typed+`","password":"x"}`); got.body != matched {
 			t.Fatalf("%q: %+v", typed, got)
 		}
-		if f.questions[0].Username != want {
-			t.Errorf("%q was asked as %q, want %q", typed, f.questions[0].Username, want)
+		if f.sentCredentials[0].Username != want {
+			t.Errorf("%q was asked as %q, want %q", typed, f.sentCredentials[0].Username, want)
 		}
 	}
 }

@@ -135,8 +135,8 @@ func claimedVerified(p Profile) []Address {
 	return out
 }
 
-// Unverified are the mapped traits, by dotted path, that are identifiers or addresses
-// and that Auth0 did not verify, or is not believed to have: [Merge] never fills them.
+// Unverified returns the mapped traits, by dotted path, that are identifiers or addresses
+// and that Auth0 did not verify, or whose source is not trusted: [Merge] never fills them.
 func (r Rules) Unverified(schema *Schema, p Profile, mapped Identity) []string {
 	var names []string
 	verified := r.Verified(p)

@@ -46,8 +46,8 @@ type reply struct {
 }
 
 // grant sends the password and reads the answer.
-func (c *Client) grant(ctx context.Context, q Credentials) (tokenResponse, *LoginError) {
-	answer, loginErr := c.send(ctx, q)
+func (c *Client) grant(ctx context.Context, credentials Credentials) (tokenResponse, *LoginError) {
+	answer, loginErr := c.send(ctx, credentials)
 	if loginErr != nil {
 		return tokenResponse{}, loginErr
 	}
@@ -73,8 +73,8 @@ func (c *Client) grant(ctx context.Context, q Credentials) (tokenResponse, *Logi
 
 // send posts the grant. It retries only as long as there was no connection to Auth0, so
 // nothing of the request can have been sent.
-func (c *Client) send(ctx context.Context, q Credentials) (reply, *LoginError) {
-	form, header, err := c.request(q)
+func (c *Client) send(ctx context.Context, credentials Credentials) (reply, *LoginError) {
+	form, header, err := c.request(credentials)
 	if err != nil {
 		return reply{}, &LoginError{Outcome: outcome.Misconfigured, Reason: ReasonClientAssertion}
 	}
@@ -96,23 +96,23 @@ func (c *Client) send(ctx context.Context, q Credentials) (reply, *LoginError) {
 }
 
 // request is the body and the header of the grant (contract, 1.1).
-func (c *Client) request(q Credentials) (string, http.Header, error) {
+func (c *Client) request(credentials Credentials) (string, http.Header, error) {
 	form := url.Values{
 		"grant_type": {grantPassword},
-		"username":   {q.Username},
-		"password":   {q.Password.Reveal()},
+		"username":   {credentials.Username},
+		"password":   {credentials.Password.Reveal()},
 		"scope":      {c.opts.Scope},
 	}
-	if q.Realm != "" {
+	if credentials.Realm != "" {
 		form.Set("grant_type", grantPasswordRealm)
-		form.Set("realm", q.Realm)
+		form.Set("realm", credentials.Realm)
 	}
 	if c.opts.Audience != "" {
 		form.Set("audience", c.opts.Audience)
 	}
 	header := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
-	if q.ClientIP.IsValid() {
-		header.Set("Auth0-Forwarded-For", q.ClientIP.String())
+	if credentials.ClientIP.IsValid() {
+		header.Set("Auth0-Forwarded-For", credentials.ClientIP.String())
 	}
 	err := c.opts.ClientAuth.sign(form, header)
 	return form.Encode(), header, err

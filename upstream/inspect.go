@@ -106,10 +106,10 @@ type Trial struct {
 
 // Try sends one grant, as Verify does, and classifies the answer in more detail, for
 // people who set ferry up. It discards tokens unread.
-func (c *Client) Try(ctx context.Context, q Credentials) Trial {
+func (c *Client) Try(ctx context.Context, credentials Credentials) Trial {
 	ctx, cancel := context.WithTimeout(ctx, c.opts.Timeout)
 	defer cancel()
-	answer, loginErr := c.send(ctx, q)
+	answer, loginErr := c.send(ctx, credentials)
 	switch {
 	case loginErr != nil:
 		return Trial{Err: loginErr, Cause: loginErr.Reason}

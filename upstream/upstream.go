@@ -144,10 +144,10 @@ func (c *Client) Run(ctx context.Context) { c.tokens.keys.run(ctx) }
 
 // Verify sends the credentials to Auth0 and returns the profile of their user. Every error
 // is a *LoginError. The password is sent at most once.
-func (c *Client) Verify(ctx context.Context, q Credentials) (Profile, error) {
+func (c *Client) Verify(ctx context.Context, credentials Credentials) (Profile, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.opts.Timeout)
 	defer cancel()
-	tokens, loginErr := c.grant(ctx, q)
+	tokens, loginErr := c.grant(ctx, credentials)
 	if loginErr != nil {
 		return Profile{}, loginErr
 	}
