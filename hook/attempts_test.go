@@ -12,6 +12,7 @@ import (
 
 	"ferry/hook"
 	"ferry/outcome"
+	"ferry/test/await"
 	"ferry/upstream"
 	"ferry/wire"
 )
@@ -245,18 +246,10 @@ func TestCustomRealms(t *testing.T) {
 	}
 }
 
-// wait polls until done returns true or 20 seconds have passed.
+// wait waits until done returns true.
 func wait(t *testing.T, done func() bool) {
 	t.Helper()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	deadline := time.NewTimer(20 * time.Second)
-	defer deadline.Stop()
-	for !done() {
-		select {
-		case <-tick.C:
-		case <-deadline.C:
-			t.Fatal("timed out")
-		}
+	if !await.True(done) {
+		t.Fatal("timed out")
 	}
 }

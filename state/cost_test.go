@@ -38,7 +38,7 @@ func TestLeaseRunsOutInRedis(t *testing.T) {
 	}
 	must(t, raw.PExpire(t.Context(), name, time.Millisecond).Err())
 	var second state.Lease
-	await(t, "its end", func() bool {
+	awaitTrue(t, "its end", func() bool {
 		lease, ok, err := s.Lease(t.Context(), identity, "")
 		second = lease
 		return ok && err == nil

@@ -74,7 +74,7 @@ func TestEachIsReportedOnce(t *testing.T) {
 		want[i] += " " + subject
 	}
 	stop := run(t, replicas...)
-	await(t, "all of them", func() bool { return len(l.List()) >= len(want) })
+	awaitTrue(t, "all of them", func() bool { return len(l.List()) >= len(want) })
 	stop()
 	if got := l.List(); !slices.Equal(got, want) {
 		t.Errorf("%d reports, want %d", len(got), len(want))
@@ -93,7 +93,7 @@ func TestExpiresInRedis(t *testing.T) {
 	put(t, s, profile(""))
 	raw := client(t, server)
 	names := func(kind string) []string { return raw.Keys(t.Context(), "ferry:*:"+kind).Val() }
-	await(t, "the profile's end", func() bool { return len(names("kept:*")) == 0 })
+	awaitTrue(t, "the profile's end", func() bool { return len(names("kept:*")) == 0 })
 	for _, kind := range []string{"due", "who"} {
 		for _, name := range names(kind) {
 			if ttl := raw.PTTL(t.Context(), name).Val(); ttl <= time.Hour || ttl > 24*time.Hour {
@@ -122,7 +122,7 @@ func TestTLSAndACL(t *testing.T) {
 	must(t, mustLease(t, s, identity, "", true).Done(t.Context()))
 	put(t, s, profile(""))
 	run(t, s)
-	await(t, "the unclaimed one", func() bool { return len(l.List()) == 1 })
+	awaitTrue(t, "the unclaimed one", func() bool { return len(l.List()) == 1 })
 
 	for name, test := range map[string]struct{ url, want string }{
 		"wrong password":     {strings.Replace(server.URL(), "canary", "wrong-canary", 1), "WRONGPASS"},
@@ -197,10 +197,10 @@ func TestRedisDown(t *testing.T) {
 		}
 	}
 	run(t, s)
-	await(t, "failed looks, each of them reported", func() bool { return down.Load() > 1 })
+	awaitTrue(t, "failed looks, each of them reported", func() bool { return down.Load() > 1 })
 	must(t, server.Restart(t.Context()))
-	await(t, "a look that succeeds", func() bool { return up.Load() > 0 })
-	await(t, "it to come back", func() bool { return s.Put(t.Context(), profile("")) == nil })
+	awaitTrue(t, "a look that succeeds", func() bool { return up.Load() > 0 })
+	awaitTrue(t, "it to come back", func() bool { return s.Put(t.Context(), profile("")) == nil })
 	mustLease(t, s, identity, "", true)
 	for name, call := range everything(t, s) {
 		if err := call(); err != nil {
@@ -216,7 +216,7 @@ func TestRedisFrozen(t *testing.T) {
 	server := redistest.Run(t, redistest.Options{})
 	const timeout = 500 * time.Millisecond
 	s := open(t, server, theKey, state.Options{Timeout: timeout})
-	await(t, "an answer", func() bool { return s.Ping(t.Context()) == nil })
+	awaitTrue(t, "an answer", func() bool { return s.Ping(t.Context()) == nil })
 	must(t, syscall.Kill(server.Pid(), syscall.SIGSTOP))
 	paused := 0
 	begin := time.Now()
@@ -231,7 +231,7 @@ func TestRedisFrozen(t *testing.T) {
 		t.Errorf("%d of 50 did not wait, all together %v", paused, took)
 	}
 	must(t, syscall.Kill(server.Pid(), syscall.SIGCONT))
-	await(t, "it to come back", func() bool { return s.Put(t.Context(), profile("")) == nil })
+	awaitTrue(t, "it to come back", func() bool { return s.Put(t.Context(), profile("")) == nil })
 	mustLease(t, s, identity, "", true)
 }
 
@@ -363,7 +363,7 @@ func TestTamperedWho(t *testing.T) {
 	}
 	put(t, s, state.Handoff{IdentityID: "b", Subject: subject})
 	run(t, s)
-	await(t, "both", func() bool { return unreadable.Load() == 1 && len(l.List()) == 1 })
+	awaitTrue(t, "both", func() bool { return unreadable.Load() == 1 && len(l.List()) == 1 })
 	if got := l.List()[0]; got != "b "+subject {
 		t.Errorf("reported %s", got)
 	}
@@ -405,7 +405,7 @@ func TestAnotherKey(t *testing.T) {
 		t.Error("two keys hash the same")
 	}
 	run(t, old, changed)
-	await(t, "the old one's", func() bool { return len(before.List()) == 1 })
+	awaitTrue(t, "the old one's", func() bool { return len(before.List()) == 1 })
 	if len(after.List()) != 0 {
 		t.Errorf("reported %v", after.List())
 	}

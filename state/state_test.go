@@ -14,6 +14,7 @@ import (
 
 	"ferry/secret"
 	"ferry/state"
+	"ferry/test/await"
 	"ferry/test/redistest"
 )
 
@@ -290,7 +291,7 @@ func answerBehaviors() []behavior {
 		}},
 		{"a claim ends", func(t on) {
 			claim(t.T, t.store, key, time.Millisecond, true)
-			await(t.T, "the claim's end", func() bool {
+			awaitTrue(t.T, "the claim's end", func() bool {
 				won, err := t.store.Claim(t.Context(), key, time.Minute)
 				return won && err == nil
 			})
@@ -389,10 +390,10 @@ func TestExpiredProfiles(t *testing.T) {
 			must(t, mustLease(t, s, "released", "", true).Release(t.Context()))
 			lease := mustLease(t, s, "leased", "", true)
 			run(t, s)
-			await(t, "the expired ones", func() bool { return len(l.List()) >= 3 })
+			awaitTrue(t, "the expired ones", func() bool { return len(l.List()) >= 3 })
 			must(t, lease.Done(t.Context())) // expired, but not yet reported
 			put(t, s, state.Handoff{IdentityID: "zz-last", Subject: "auth0|last"})
-			await(t, "the last one", func() bool { return slices.Contains(l.List(), "zz-last auth0|last") })
+			awaitTrue(t, "the last one", func() bool { return slices.Contains(l.List(), "zz-last auth0|last") })
 			want := "left auth0|left, released auth0|released, replaced auth0|replaced, zz-last auth0|last"
 			if got := strings.Join(l.List(), ", "); got != want {
 				t.Errorf("reported %s; want %s", got, want)
@@ -440,18 +441,10 @@ func TestEndsWithTheProcess(t *testing.T) {
 	}
 }
 
-func await(t *testing.T, what string, done func() bool) {
+func awaitTrue(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(30 * time.Second)
-	defer deadline.Stop()
-	ticker := time.NewTicker(5 * time.Millisecond)
-	defer ticker.Stop()
-	for !done() {
-		select {
-		case <-ticker.C:
-		case <-deadline.C:
-			t.Fatalf("timed out waiting for %s", what)
-		}
+	if !await.True(done) {
+		t.Fatalf("timed out waiting for %s", what)
 	}
 }
 

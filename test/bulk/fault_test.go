@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ferry/test/auth0sim/gen"
+	"ferry/test/await"
 	"ferry/test/kratostest"
 	"ferry/test/process"
 )
@@ -97,22 +98,15 @@ func TestKratosStops(t *testing.T) {
 	args := x.create("--results", x.path("results"), "--retry-for", "1s")
 	p, printed := start(t, adminURL(k), args...)
 	defer func() { _ = p.Stop(0) }()
-	tick, limit := time.NewTicker(time.Millisecond), time.NewTimer(time.Minute)
-	defer tick.Stop()
-	defer limit.Stop()
-	for sizeOf(x.path("results")) == 0 {
-		select {
-		case <-tick.C:
-		case <-limit.C:
-			t.Fatal("there are no results")
-		}
+	if !await.True(func() bool { return sizeOf(x.path("results")) > 0 }) {
+		t.Fatal("there are no results")
 	}
 	if err := k.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	select {
 	case <-p.Done():
-	case <-limit.C:
+	case <-time.After(time.Minute):
 		t.Fatal("the import does not end")
 	}
 	if says := "nothing is lost, the same command continues from here"; p.Err() == nil || !strings.Contains(printed.String(), says) {

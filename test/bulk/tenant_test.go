@@ -14,10 +14,10 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"ferry/test/auth0sim"
 	"ferry/test/auth0sim/gen"
+	"ferry/test/await"
 	"ferry/test/ferrytest"
 	"ferry/test/ferrytest/built"
 	"ferry/test/kratostest"
@@ -204,16 +204,8 @@ func (x *crossing) status(t *testing.T, kinds map[string]int) {
 	t.Helper()
 	s := x.readStatus(t)
 	// ferry may still be writing the record of the last login.
-	limit, tick := time.NewTimer(20*time.Second), time.NewTicker(100*time.Millisecond)
-	defer limit.Stop()
-	defer tick.Stop()
-	for s.LastDay != s.Kinds["migrated"] {
-		select {
-		case <-tick.C:
-			s = x.readStatus(t)
-		case <-limit.C:
-			t.Fatalf("status is %+v", s)
-		}
+	if !await.True(func() bool { s = x.readStatus(t); return s.LastDay == s.Kinds["migrated"] }) {
+		t.Fatalf("status is %+v", s)
 	}
 	for kind, n := range kinds {
 		if s.Kinds[kind] != n {

@@ -19,6 +19,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"ferry/test/await"
 	"ferry/test/kratostest"
 	"ferry/test/process"
 )
@@ -124,7 +125,7 @@ func start(t *testing.T, dir string, env ...string) *demo {
 // mustEnd waits for the end and checks the exit status and that no file is left.
 func (d *demo) mustEnd(t *testing.T, status int) {
 	t.Helper()
-	await(t, "the demo's end", d.process.Exited)
+	awaitTrue(t, "the demo's end", d.process.Exited)
 	got := 0
 	if err := d.process.Err(); err != nil {
 		var exit *exec.ExitError
@@ -154,18 +155,10 @@ func (d *demo) mustSay(t *testing.T, texts ...string) {
 	}
 }
 
-func await(t *testing.T, what string, done func() bool) {
+func awaitTrue(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(limit)
-	defer deadline.Stop()
-	ticker := time.NewTicker(tick)
-	defer ticker.Stop()
-	for !done() {
-		select {
-		case <-ticker.C:
-		case <-deadline.C:
-			t.Fatalf("timeout waiting for %s", what)
-		}
+	if !await.True(done) {
+		t.Fatalf("timeout waiting for %s", what)
 	}
 }
 

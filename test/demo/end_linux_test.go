@@ -23,7 +23,7 @@ const stays = "Ctrl-C stops everything."
 func startKept(t *testing.T) (*demo, map[string]int) {
 	t.Helper()
 	d := start(t, programs(t), "KEEP=1")
-	await(t, "everything to be up", func() bool { return d.out.Contains(stays) || d.process.Exited() })
+	awaitTrue(t, "everything to be up", func() bool { return d.out.Contains(stays) || d.process.Exited() })
 	found := children(t, d.process.Pid())
 	names := make([]string, 0, len(found))
 	for name := range found {
@@ -93,7 +93,7 @@ func readStat(path string) (stat, error) {
 func mustBeGone(t *testing.T, processes map[string]int) {
 	t.Helper()
 	for name, pid := range processes {
-		await(t, "the end of "+name, func() bool {
+		awaitTrue(t, "the end of "+name, func() bool {
 			s, err := readStat(fmt.Sprintf("/proc/%d/stat", pid))
 			return err != nil || s.zombie || s.name != name
 		})
@@ -124,7 +124,7 @@ func TestKilled(t *testing.T) {
 	t.Parallel()
 	d, processes := startKept(t)
 	signal(t, d.process.Pid(), syscall.SIGKILL)
-	await(t, "the demo's end", d.process.Exited)
+	awaitTrue(t, "the demo's end", d.process.Exited)
 	mustBeGone(t, processes)
 }
 
@@ -151,7 +151,7 @@ func TestCutShort(t *testing.T) {
 			t.Parallel()
 			d := start(t, programs(t))
 			var processes map[string]int
-			await(t, "the simulator and Kratos", func() bool {
+			awaitTrue(t, "the simulator and Kratos", func() bool {
 				processes = children(t, d.process.Pid())
 				return len(processes) == 2
 			})
@@ -190,7 +190,7 @@ func TestReaderLeaves(t *testing.T) {
 		t.Fatal(err)
 	}
 	var processes map[string]int
-	await(t, "the simulator", func() bool {
+	awaitTrue(t, "the simulator", func() bool {
 		processes = children(t, d.process.Pid())
 		return len(processes) > 0
 	})

@@ -14,12 +14,12 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"golang.org/x/crypto/bcrypt"
 
 	"ferry/doctor"
 	"ferry/test/auth0sim"
+	"ferry/test/await"
 	"ferry/test/kratostest"
 	"ferry/wire"
 	"ferry/wiring"
@@ -400,15 +400,8 @@ func (w *wired) verified(t *testing.T, id string) bool {
 // eventually waits for what ferry does after a login.
 func (w *wired) eventually(t *testing.T, done func() bool) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !done() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatal("ferry did not write the profile")
-		}
+	if !await.True(done) {
+		t.Fatal("ferry did not write the profile")
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"ferry/test/auth0sim"
+	"ferry/test/await"
 )
 
 // lookups is a proxy for Kratos' admin API that counts how often ferry reads an
@@ -73,16 +74,8 @@ func (p *person) holding(t *testing.T, n int64, ended *atomic.Int64) (release fu
 	}
 	return func() {
 		t.Helper()
-		deadline := time.After(18 * time.Second)
-		tick := time.NewTicker(5 * time.Millisecond)
-		defer tick.Stop()
-		for s.lookups.of(p)+ended.Load() < n {
-			select {
-			case <-tick.C:
-			case <-deadline:
-				t.Errorf("%d of %d logins reached Auth0", s.lookups.of(p), n)
-				n = 0
-			}
+		if !await.True(func() bool { return s.lookups.of(p)+ended.Load() >= n }) {
+			t.Errorf("%d of %d logins reached Auth0", s.lookups.of(p), n)
 		}
 		// A login that has read the identity asks Auth0 next. Calls that complete after it
 		// show that it had time to do so.

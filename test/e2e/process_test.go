@@ -14,22 +14,15 @@ import (
 	"time"
 
 	"ferry/test/auth0sim"
+	"ferry/test/await"
 	"ferry/test/kratostest"
 )
 
 // await waits until done reports true, for a limited time.
 func (s *stack) await(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.NewTimer(25 * time.Second)
-	defer deadline.Stop()
-	for !done() {
-		select {
-		case <-tick.C:
-		case <-deadline.C:
-			t.Fatalf("timeout waiting for %s; ferry: %s", what, s.ferry.Logs())
-		}
+	if !await.True(done) {
+		t.Fatalf("timeout waiting for %s; ferry: %s", what, s.ferry.Logs())
 	}
 }
 

@@ -1,14 +1,13 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"ferry/test/auth0sim"
+	"ferry/test/await"
 	"ferry/test/kratostest"
 	"ferry/wiring"
 )
@@ -28,24 +27,17 @@ func (s *stack) profiled(t *testing.T, change func(*auth0sim.User, *kratostest.I
 // arrived waits until ferry has written the profile, which Kratos does not wait for.
 func (p *person) arrived(t *testing.T, done func(kratostest.Identity) bool) kratostest.Identity {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		identity, err := p.stack.kratos.Get(t.Context(), p.identity)
-		if err != nil {
+	var identity kratostest.Identity
+	if !await.True(func() bool {
+		var err error
+		if identity, err = p.stack.kratos.Get(t.Context(), p.identity); err != nil {
 			t.Fatal(err)
 		}
-		if done(identity) {
-			return identity
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatalf("the profile was not written: %+v; ferry: %s", identity, p.stack.ferry.Logs())
-		}
+		return done(identity)
+	}) {
+		t.Fatalf("the profile was not written: %+v; ferry: %s", identity, p.stack.ferry.Logs())
 	}
+	return identity
 }
 
 func marked(i kratostest.Identity) bool {

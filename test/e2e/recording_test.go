@@ -135,16 +135,7 @@ func testDiskLost(t *testing.T, s *stack, dir string) {
 		p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 1, 1, true})
 	}
 	const stopped = "recording stopped"
-	deadline := time.After(10 * time.Second)
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !strings.Contains(s.get(t, "/metrics/prometheus"), "\nferry_recording_stopped 1\n") {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("the metrics do not say that the recording stopped; the log: %s", s.ferry.Logs())
-		}
-	}
+	s.await(t, "the metric of the stopped recording", func() bool { return s.metric(t, "ferry_recording_stopped") == 1 })
 	if n := strings.Count(s.ferry.Logs(), stopped); n != 1 {
 		t.Errorf("%q is %d times in the log: %s", stopped, n, s.ferry.Logs())
 	}

@@ -44,7 +44,7 @@ func TestJourney(t *testing.T) {
 		s.sees(t, email(name), "wrong", kratostest.SeesInvalidCredentials)
 		s.sees(t, email(name), password(name), kratostest.SeesSession)
 	}
-	await(t, "ferry has written the profiles", func() bool { return strings.Count(s.ferry.Logs(), `"msg":"migrated"`) == len(crossing) })
+	awaitTrue(t, "ferry has written the profiles", func() bool { return strings.Count(s.ferry.Logs(), `"msg":"migrated"`) == len(crossing) })
 	s.run(t, []string{"status", "--stragglers", "mail.csv", "--users", "users.ndjson"}, "3 pending")
 	if text, err := os.ReadFile(filepath.Join(s.dir, "mail.csv")); err != nil || strings.Count(string(text), "\n") != 4 || !strings.Contains(string(text), "cyd@example.org,true,") {
 		t.Errorf("the stragglers are %q, %v", text, err)
@@ -87,7 +87,7 @@ func (s *stack) removeHook(t *testing.T) {
 	late := s.pending(t, "late")[0]
 	s.sees(t, late.email, late.password, kratostest.SeesInvalidCredentials)
 	s.run(t, []string{"kratos-config", "--remove", "kratos.yml"})
-	await(t, "Kratos does not call the hook", func() bool {
+	awaitTrue(t, "Kratos does not call the hook", func() bool {
 		login, err := s.kratos.LoginAPI(t.Context(), late.email, late.password)
 		if err != nil {
 			t.Fatal(err)

@@ -17,9 +17,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"ferry/test/auth0sim"
+	"ferry/test/await"
 	"ferry/test/ferrytest"
 	"ferry/test/ferrytest/built"
 	"ferry/test/kratostest"
@@ -305,18 +305,10 @@ func names(prefix string, n int) []string {
 // same compares the printed forms of two identities.
 func same(a, b kratostest.Identity) bool { return fmt.Sprintf("%+v", a) == fmt.Sprintf("%+v", b) }
 
-// await waits until so reports true.
-func await(t *testing.T, what string, so func() bool) {
+// awaitTrue waits until done reports true.
+func awaitTrue(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(time.Minute)
-	defer deadline.Stop()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for !so() {
-		select {
-		case <-tick.C:
-		case <-deadline.C:
-			t.Fatal("timeout waiting for " + what)
-		}
+	if !await.True(done) {
+		t.Fatal("timeout waiting for " + what)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"ferry/test/await"
 	"ferry/test/process"
 )
 
@@ -24,16 +25,8 @@ func awaitOutput(t *testing.T, log *process.Log, text string) {
 
 func poll(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(20 * time.Second)
-	defer deadline.Stop()
-	ticker := time.NewTicker(5 * time.Millisecond)
-	defer ticker.Stop()
-	for !done() {
-		select {
-		case <-ticker.C:
-		case <-deadline.C:
-			t.Fatalf("timeout waiting for %s", what)
-		}
+	if !await.True(done) {
+		t.Fatalf("timeout waiting for %s", what)
 	}
 }
 

@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -21,6 +20,7 @@ import (
 	"ferry/outcome"
 	"ferry/recording"
 	"ferry/test/auth0sim"
+	"ferry/test/await"
 	"ferry/test/ferrytest"
 	"ferry/test/kratostest"
 	"ferry/wire"
@@ -176,7 +176,7 @@ func (r *record) scenario(t *testing.T, s *stack, f *ferrytest.Ferry, name strin
 		header := map[string]string{"Ory-Webhook-Request-Id": uuid.NewString()}
 		maps.Copy(header, c.header)
 		s.post(t, f.HooksURL()+"/hooks/password-migration", c.body(email, password, identity), header)
-		await(t, f, header["Ory-Webhook-Request-Id"], name, c.want.String())
+		awaitLine(t, f, header["Ory-Webhook-Request-Id"], name, c.want.String())
 		r.calls++
 	}
 	if name == "match, template" {
@@ -185,14 +185,10 @@ func (r *record) scenario(t *testing.T, s *stack, f *ferrytest.Ferry, name strin
 	}
 }
 
-// await waits for the log line of a call, which is written after the answer.
-func await(t *testing.T, f *ferrytest.Ferry, requestID, name, want string) {
+// awaitLine waits for the log line of a call, which is written after the answer.
+func awaitLine(t *testing.T, f *ferrytest.Ferry, requestID, name, want string) {
 	t.Helper()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(time.Minute); lineOf(f.Logs(), requestID) == "" && time.Now().Before(deadline); {
-		<-tick.C
-	}
+	await.True(func() bool { return lineOf(f.Logs(), requestID) != "" })
 	if line := lineOf(f.Logs(), requestID); !strings.Contains(line, `"outcome":"`+want+`"`) {
 		t.Fatalf("%s: want %s: %s", name, want, line)
 	}
@@ -250,7 +246,7 @@ func testNoDifference(t *testing.T, s *stack, r record) {
 	for _, result := range results[recording.VerdictSame] {
 		seen[result.Recorded.Outcome] = true
 		if result.Route == wire.RouteMigration { // several outcomes share an answer; the log names the outcome
-			await(t, f, result.RequestID, result.At, result.Recorded.Outcome)
+			awaitLine(t, f, result.RequestID, result.At, result.Recorded.Outcome)
 		}
 	}
 	for _, o := range outcome.All() {
