@@ -4,7 +4,7 @@ package await
 import "time"
 
 // limit is far above what any condition needs, also on a busy machine.
-const limit = 30 * time.Second
+const limit = 2 * time.Minute
 
 // True polls done until it returns true. It returns false if that takes too long.
 func True(done func() bool) bool {

@@ -14,7 +14,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	"go.uber.org/goleak"
@@ -22,11 +21,6 @@ import (
 	"ferry/test/await"
 	"ferry/test/kratostest"
 	"ferry/test/process"
-)
-
-const (
-	limit = 2 * time.Minute // of each wait
-	tick  = 10 * time.Millisecond
 )
 
 // built is the folder of the programs under test.
