@@ -1,16 +1,13 @@
 // Package state stores what outlives one call of Kratos, for minutes: the profile of a
-// user who has just logged in, from the migration hook to the after-login hook, and the
-// answer to a delivery that Kratos may repeat. [Memory] stores it in the process, [Redis]
-// for all replicas. Both make the same promises:
+// user from the migration hook to the after-login hook, and the answer to a delivery that
+// Kratos may repeat. [Memory] stores it in the process, [Redis] for all replicas.
 //
-//   - A profile is stored for one identity, for [TTL]. A later one replaces it.
-//   - It is leased to one caller at a time. Done deletes it. After Release, or after
-//     [LeaseTime], it can be leased again.
-//   - A profile that expires unclaimed is reported once, by identity id and subject, to
-//     Options.Expired of a store whose Run is running.
+// A profile is stored for one identity, for [TTL], and leased to one caller at a time. Done
+// deletes it; after Release, or after [LeaseTime], it can be leased again. A profile that
+// expires unclaimed is reported once, to Options.Expired of a store whose Run is running.
 //
-// A store that fails never fails a login. The loss is a profile that a reconciliation
-// writes later, or one more verification at Auth0.
+// A store that fails never fails a login: a profile is written later by a reconciliation,
+// or Auth0 is asked once more.
 package state
 
 import (
