@@ -121,6 +121,7 @@ func (a *attempts) join(l login, d *delivery) (*attempt, role) {
 
 // run verifies the credentials of the first delivery of an attempt.
 func (a *attempts) run(ctx context.Context, at *attempt, d *delivery, l login) {
+	defer a.finish(at)
 	func() {
 		defer func() {
 			if fault := recover(); fault != nil {
@@ -139,6 +140,16 @@ func (a *attempts) run(ctx context.Context, at *attempt, d *delivery, l login) {
 			<-d.claimed
 			a.deliveries.remember(ctx, d, at.result)
 		}
+	}
+}
+
+// finish gives the result to the deliveries that wait. After a panic of the store, no
+// later login may join the attempt.
+func (a *attempts) finish(at *attempt) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.inFlight[at.same] == at {
+		delete(a.inFlight, at.same)
 	}
 	close(at.done)
 }

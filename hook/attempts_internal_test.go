@@ -146,6 +146,36 @@ func (s *ttls) Remember(ctx context.Context, key [32]byte, text []byte, ttl time
 	return s.Memory.Remember(ctx, key, text, ttl)
 }
 
+// broken is a store that panics when it is to remember an answer.
+type broken struct{ Store }
+
+func (broken) Remember(context.Context, [32]byte, []byte, time.Duration) error { panic("broken") }
+
+// TestStorePanics: the deliveries that wait get their answer, and no later login joins the
+// attempt.
+func TestStorePanics(t *testing.T) {
+	auth0 := &patient{make(chan upstream.Credentials, 1), make(chan struct{})}
+	close(auth0.release)
+	d := newDeliveries(t, auth0, time.Now)
+	d.store = broken{d.store}
+	a := newAttempts(d, zap.NewNop())
+	l := login{identityID: "id-1", delivery: "t-1", arrived: time.Now()}
+	delivery := d.of(l)
+	at, _ := a.join(l, delivery)
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the store did not panic")
+			}
+		}()
+		a.run(t.Context(), at, delivery, l)
+	}()
+	<-at.done
+	if _, is := a.join(l, d.of(l)); is != first {
+		t.Errorf("the next login is %v", is)
+	}
+}
+
 // TestAttemptsExpire: a finished attempt takes no memory, and outcomes are stored with
 // a limited lifetime.
 func TestAttemptsExpire(t *testing.T) {
