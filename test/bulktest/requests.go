@@ -38,7 +38,6 @@ func (f *Kratos) do(w http.ResponseWriter, kind, id string, query map[string][]s
 	case "put":
 		return f.put(id, body)
 	}
-	f.t.Error("Kratos has no such route")
 	return said(http.StatusNotFound, "no such route")
 }
 
