@@ -63,7 +63,7 @@ type Config struct {
 	Auth0Scope           string        `envconfig:"FERRY_AUTH0_SCOPE" default:"openid profile email phone" desc:"Scopes of the grant. Must contain openid, and must not contain offline_access."`
 	Auth0Audience        string        `envconfig:"FERRY_AUTH0_AUDIENCE" desc:"API that the access token is for. Not needed by ferry."`
 	Auth0IDTokenAlg      string        `envconfig:"FERRY_AUTH0_ID_TOKEN_ALG" default:"RS256" desc:"Signature algorithm of the application's ID tokens: RS256 or PS256. If they are signed with HS256, ferry calls /userinfo at every login."`
-	Auth0ForwardClientIP bool          `ignored:"true" envconfig:"FERRY_AUTH0_FORWARD_CLIENT_IP" default:"false" desc:"Sends the client address to Auth0, so that its attack protection counts people instead of ferry. Needs FERRY_TRUSTED_PROXIES, a client secret, and the application's Trust Token Endpoint IP Header switched on."`
+	Auth0ForwardClientIP bool          `ignored:"true" envconfig:"FERRY_AUTH0_FORWARD_CLIENT_IP" default:"false" desc:"Sends the client address to Auth0, so that its attack protection counts attempts by user address instead of ferry's. Needs FERRY_TRUSTED_PROXIES, a client secret, and the application's Trust Token Endpoint IP Header switched on."`
 	Auth0Timeout         time.Duration `ignored:"true" envconfig:"FERRY_AUTH0_TIMEOUT" default:"8s" desc:"How long one login may wait for Auth0 in total. At most 20s: Kratos gives up after 30s."`
 
 	Auth0TenantDomain     string        `envconfig:"FERRY_AUTH0_TENANT_DOMAIN" desc:"Canonical domain of the tenant, if FERRY_AUTH0_DOMAIN is a custom domain. Needed by write-back and export."`

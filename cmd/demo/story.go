@@ -14,9 +14,9 @@ type story struct {
 	stack *stack
 	say   *narrator
 
-	logins  int
-	crossed map[string]bool // identities that migrated
-	wrong   int             // facts that were not as expected
+	logins   int
+	migrated map[string]bool // identities
+	wrong    int             // facts that were not as expected
 }
 
 // person is a user at Auth0 with an identity in Kratos.
@@ -37,7 +37,7 @@ type facts struct {
 // tell runs the steps. It returns an error if a step could not run or be measured. It
 // counts wrong measurements, and continues.
 func (t *story) tell(ctx context.Context) error {
-	t.crossed = map[string]bool{}
+	t.migrated = map[string]bool{}
 	before, err := t.stack.read(ctx)
 	if err != nil {
 		return err
@@ -58,8 +58,8 @@ func (t *story) tell(ctx context.Context) error {
 
 // ada migrates. Later logins do not ask Auth0.
 func (t *story) ada(ctx context.Context) error {
-	t.say.step("Ada is imported into Kratos: without a password, bound to her user at Auth0.",
-		"Her credential says that ferry is to be asked at her first login.")
+	t.say.step("Ada is imported into Kratos without a password, bound to her Auth0 user.",
+		"Her credential tells Kratos to ask ferry at her first login.")
 	ada, err := t.stack.invite(ctx, demoUser(auth0sim.DemoAdaID))
 	if err != nil {
 		return err
@@ -77,19 +77,19 @@ func (t *story) ada(ctx context.Context) error {
 		want                facts
 	}{
 		{
-			"Ada mistypes her password.", "Kratos has no hash to compare with and asks ferry, ferry asks Auth0.", mistyped,
+			"Ada mistypes her password.", "Kratos has no hash to compare with. It asks ferry, and ferry asks Auth0.", mistyped,
 			facts{kratostest.SeesInvalidCredentials, 1, calledOnce + "mismatch", pending},
 		},
 		{
-			"Ada types her password.", "Auth0 says that it is right, and Kratos keeps a hash of it.", password,
+			"Ada types her password.", "Auth0 confirms it, and Kratos stores a hash of it.", password,
 			facts{kratostest.SeesSession, 1, calledOnce + "match", migrated},
 		},
 		{
-			"Ada logs in again.", "Kratos compares with its own hash. Auth0 is history for her.", password,
+			"Ada logs in again.", "Kratos compares it with its own hash. Auth0 is no longer asked.", password,
 			facts{kratostest.SeesSession, 0, notCalled, migrated},
 		},
 		{
-			"Ada mistypes her password once more.", "That, too, Kratos now knows by itself.", mistyped,
+			"Ada mistypes her password once more.", "Kratos finds that out by itself, too.", mistyped,
 			facts{kratostest.SeesInvalidCredentials, 0, notCalled, migrated},
 		},
 	} {
@@ -113,7 +113,7 @@ func (t *story) grace(ctx context.Context) error {
 		return err
 	}
 	t.say.step("Auth0 goes down. Grace, pending as Ada was, types her password.",
-		"Nobody can tell whether it is right. As expected, she sees an outage instead\n   of \"wrong password\", and stays pending.")
+		"Nobody can tell whether it is right. She sees an error, not \"wrong password\",\n   and stays pending.")
 	if err := t.login(ctx, grace, grace.user.Password,
 		facts{kratostest.SeesUnavailable, 0, calledOnce + "unavailable", pending}); err != nil {
 		return err
@@ -122,7 +122,7 @@ func (t *story) grace(ctx context.Context) error {
 		return err
 	}
 	t.say.step("Auth0 is back. Grace types the same password again.",
-		"The outage locked nobody out and stored nothing: she crosses.")
+		"The outage locked nobody out and stored nothing. She is migrated.")
 	return t.login(ctx, grace, grace.user.Password,
 		facts{kratostest.SeesSession, 1, calledOnce + "match", migrated})
 }
@@ -152,7 +152,7 @@ func (t *story) login(ctx context.Context, p person, password string, want facts
 	}
 	t.logins++
 	if c.state() == migrated {
-		t.crossed[p.identity] = true
+		t.migrated[p.identity] = true
 	}
 	did := after.since(before)
 	t.check(p.name+" sees", seen.Sees(), want.sees, fmt.Sprintf("(after %d ms)", seen.Duration.Milliseconds()))
@@ -177,8 +177,8 @@ func (t *story) check(about, got, want, detail string) {
 
 // sumUp prints the totals.
 func (t *story) sumUp(total reading) {
-	line := fmt.Sprintf("%d people crossed in %d logins:\n%d passwords reached Auth0, ferry was called %d times.",
-		len(t.crossed), t.logins, total.passwords, total.calls())
+	line := fmt.Sprintf("%d users migrated in %d logins:\n%d passwords reached Auth0, ferry was called %d times.",
+		len(t.migrated), t.logins, total.passwords, total.calls())
 	if t.wrong > 0 {
 		t.say.printf("\n%s\n", t.say.paint(red, fmt.Sprintf("NOT AS EXPECTED: %d facts, marked above. %s", t.wrong, line)))
 		return

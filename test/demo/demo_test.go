@@ -196,7 +196,7 @@ func TestNarration(t *testing.T) {
 	if got := facts(d.out.String()); !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	const end = "\n\nAll as expected. 2 people crossed in 6 logins:\n3 passwords reached Auth0, ferry was called 4 times.\n"
+	const end = "\n\nAll as expected. 2 users migrated in 6 logins:\n3 passwords reached Auth0, ferry was called 4 times.\n"
 	if !strings.HasSuffix(d.out.String(), end) {
 		t.Errorf("it did not end with %q", end)
 	}
@@ -221,7 +221,7 @@ func TestWrongFacts(t *testing.T) {
 		"^^^ NOT AS EXPECTED: Ada sees must be: invalid credentials",
 		"ferry       called once, answered misconfigured",
 		"^^^ NOT AS EXPECTED: Kratos must be: hash stored, not pending",
-		"\nNOT AS EXPECTED: ", "marked above. 0 people crossed in 6 logins",
+		"\nNOT AS EXPECTED: ", "marked above. 0 users migrated in 6 logins",
 		"demo: ", "facts were not as expected; the end of ferry's log:\n{",
 	)
 	if d.out.Contains("All as expected") {
