@@ -64,7 +64,12 @@ type Address struct {
 // did not, or if the user has set a password since: otherwise only recovery lets them in.
 func (r Record) FinishedAt() (time.Time, bool) {
 	note, noted := provenance.FinishOf(r.MetadataAdmin)
-	return note.At, noted && r.HasPassword && hex.EncodeToString(r.PasswordDigest[:]) == note.PasswordSHA256
+	return note.At, noted && r.HasHash(note.PasswordSHA256)
+}
+
+// HasHash reports whether the identity has the password hash of a [provenance.Digest].
+func (r Record) HasHash(digest string) bool {
+	return r.HasPassword && hex.EncodeToString(r.PasswordDigest[:]) == digest
 }
 
 // Finished reports whether FinishedAt does.

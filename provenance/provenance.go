@@ -10,6 +10,8 @@
 package provenance
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -133,12 +135,24 @@ type Import struct {
 	As string `json:"as"`
 	// PasswordSetAt is when the imported hash was set, if the export tells.
 	PasswordSetAt time.Time `json:"password_set_at"`
+	// PasswordSHA256 is the Digest of the imported hash. The identity's own differs once
+	// the user has chosen a password. Empty: no hash, or earlier releases imported it.
+	PasswordSHA256 string `json:"password_sha256"`
+}
+
+// Digest returns the SHA-256 of a password's hash in hexadecimal digits, for the notes.
+func Digest(hash string) string {
+	sum := sha256.Sum256([]byte(hash))
+	return hex.EncodeToString(sum[:])
 }
 
 func (i Import) value() map[string]any {
 	out := map[string]any{"run": i.Run, "at": i.At.UTC().Format(time.RFC3339), "as": i.As}
 	if !i.PasswordSetAt.IsZero() {
 		out["password_set_at"] = i.PasswordSetAt.UTC().Format(time.RFC3339Nano)
+	}
+	if i.PasswordSHA256 != "" {
+		out["password_sha256"] = i.PasswordSHA256
 	}
 	return out
 }
@@ -155,8 +169,8 @@ func ImportOf(admin map[string]any) Import {
 // Finish is the note that `ferry finish` ended the pending state of an identity.
 type Finish struct {
 	At time.Time `json:"at"`
-	// PasswordSHA256 is the digest of the hash that finish set, in hexadecimal digits. The
-	// identity's own differs once the user has chosen a password.
+	// PasswordSHA256 is the Digest of the hash that finish set. The identity's own differs
+	// once the user has chosen a password.
 	PasswordSHA256 string `json:"password_sha256"`
 }
 

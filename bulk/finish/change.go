@@ -3,8 +3,6 @@ package finish
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -71,15 +69,14 @@ func (f *finisher) changeOnce(ctx context.Context, id string) (Result, error) {
 		return result.as(results.Restored, "", ""), nil
 	}
 	hash := unknowable()
-	digest := sha256.Sum256([]byte(hash.Reveal()))
-	mark := provenance.Finish{At: f.Now().UTC().Truncate(time.Second), PasswordSHA256: hex.EncodeToString(digest[:])}
+	mark := provenance.Finish{At: f.Now().UTC().Truncate(time.Second), PasswordSHA256: provenance.Digest(hash.Reveal())}
 	after, err := f.Kratos.Replace(ctx, before, kratos.Replacement{PasswordHash: hash, MetadataAdmin: provenance.Finished(before.MetadataAdmin, &mark)})
 	switch {
 	case err != nil:
 		return result, err
 	case after.Pending:
 		return result.as(results.Failed, results.ReasonPending, "it was made pending again at the same time"), nil
-	case after.PasswordDigest != digest:
+	case !after.HasHash(mark.PasswordSHA256):
 		return result.as(results.Skipped, results.ReasonPassword, "the user set a password at the same time, which is kept"), nil
 	}
 	return result.as(results.Finished, "", ""), nil

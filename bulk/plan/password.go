@@ -26,7 +26,7 @@ func (o *Options) password(s *draft, identity *kratos.CreateIdentity, profile ma
 		s.Outcome, identity.Pending = results.CreatedPending, true
 	case why == "":
 		s.Outcome, identity.PasswordHash = results.CreatedHash, found.Hash
-		note.PasswordSetAt = found.SetAt
+		note.PasswordSetAt, note.PasswordSHA256 = found.SetAt, provenance.Digest(found.Hash.Reveal())
 	case o.Mode == ModeHash:
 		s.Outcome, s.Reason = results.Failed, results.Because(why, "")
 	default:
