@@ -53,6 +53,9 @@ type Profile struct {
 	Accounts []Account
 	// Factors are the enrolled second factors, as far as Auth0 reports them.
 	Factors []string
+	// OwnHash is the password hash in the user object; empty from claims. Mappers and JSON have
+	// none.
+	OwnHash OwnHash `json:"-"`
 }
 
 // Source names where claims come from.
@@ -65,10 +68,12 @@ type Source struct {
 
 // The keys of a user object and of claims that are not copied as they are.
 const (
-	keyUserID      = "user_id"
-	keyConnection  = "connection"
-	keyProvider    = "provider"
-	keyAppMetadata = "app_metadata"
+	keyUserID       = "user_id"
+	keyPasswordHash = "password_hash"
+	keyCustomHash   = "custom_password_hash"
+	keyConnection   = "connection"
+	keyProvider     = "provider"
+	keyAppMetadata  = "app_metadata"
 	// keyWriteBack is ferry's own note below it, which tells nothing of the person.
 	keyWriteBack     = "ferry"
 	keyUserMetadata  = "user_metadata"
@@ -148,7 +153,7 @@ func (p *Profile) takeMetadata() {
 func notClaims() []string {
 	return []string{
 		keyAppMetadata, keyUserMetadata, keyBlocked, keyIdentities, keyUserID, "_id",
-		"password", "password_hash", "passwordHash", "custom_password_hash",
+		"password", keyPasswordHash, "passwordHash", keyCustomHash,
 		"mfa_factors", "guardian_authenticators", "guardian_enrollments", "authenticators",
 		"access_token", "access_token_secret", "refresh_token", "id_token",
 	}
@@ -186,6 +191,7 @@ func FromUser(user []byte) (Profile, error) {
 	if err := p.takeIdentities(fields); err != nil {
 		return Profile{}, fmt.Errorf("read user: %w", err)
 	}
+	p.OwnHash = ownHash(fields)
 	p.takeMetadata()
 	p.renameClaims()
 	return p, nil

@@ -1,24 +1,107 @@
 package plan
 
 import (
-	"regexp"
-	"strconv"
+	"errors"
+	"strings"
+	"time"
 
-	"golang.org/x/crypto/bcrypt"
-
+	"ferry/bulk/hashfile"
+	"ferry/bulk/passwordhash"
+	"ferry/bulk/results"
+	"ferry/mapping"
 	"ferry/secret"
 )
 
-// bcryptForm matches a bcrypt hash of a version that Kratos accepts.
-var bcryptForm = regexp.MustCompile(`^\$2[aby]\$([0-9]{2})\$[./A-Za-z0-9]{53}$`)
+// userHash is what is known of the hash of a user's password.
+type userHash struct {
+	// Form is the hash in Kratos' form; empty if there is a reason against it.
+	Form secret.String
+	// SetAt is when the password was set; zero: unknown.
+	SetAt time.Time
+	// Exported is true if the hash file has a hash of the user, usable or not.
+	Exported bool
+	// Why says why there is no usable hash.
+	Why results.Cause
+}
 
-// usable reports whether Kratos can verify a password against the hash. Auth0's hashes are
-// bcrypt.
-func usable(hash secret.String) bool {
-	match := bcryptForm.FindStringSubmatch(hash.Reveal())
-	if match == nil {
+// hash finds the hash of the user. The hash file has precedence: it is of Auth0, and newer
+// than a hash in the row, with which the user was once imported into Auth0.
+func (o *Options) hash(profile mapping.Profile) (userHash, error) {
+	exported, found, err := o.exported(profile)
+	if err != nil {
+		return userHash{}, err
+	}
+	h := userHash{SetAt: exported.SetAt, Exported: found}
+	form, unusable := secret.String{}, error(nil)
+	switch {
+	case found && exported.Twice:
+		unusable = errTwice
+	case found:
+		form, unusable = passwordhash.FromText(exported.Hash)
+	case profile.OwnHash.Empty() || !strings.HasPrefix(profile.UserID, databasePrefix):
+		h.Why = results.Because(results.ReasonNoHash, "")
+		return h, nil
+	default:
+		form, unusable = ownForm(profile.OwnHash)
+	}
+	switch {
+	case unusable != nil:
+		h.Why = results.Because(results.ReasonUnusableHash, unusable.Error())
+	case stale(h.SetAt, profile):
+		h.Why = results.Because(results.ReasonStaleHash, "")
+	default:
+		h.Form = form
+	}
+	return h, nil
+}
+
+// databasePrefix begins the user ids of Auth0's own databases.
+const databasePrefix = "auth0|"
+
+var (
+	errTwice = errors.New("the hash file has several hashes of the user, and does not say which one is newer")
+	errBoth  = errors.New("the row has both password_hash and custom_password_hash")
+)
+
+// exported finds the hash of one of the user's database identities in the hash file.
+func (o *Options) exported(profile mapping.Profile) (hashfile.Hash, bool, error) {
+	if o.Hashes == nil {
+		return hashfile.Hash{}, false, nil
+	}
+	for _, subject := range profile.UserIDs {
+		if !strings.HasPrefix(subject, databasePrefix) {
+			continue
+		}
+		if hash, found, err := o.Hashes.Find(subject); err != nil || found {
+			return hash, found, err
+		}
+	}
+	return hashfile.Hash{}, false, nil
+}
+
+// ownForm converts the hash in a row.
+func ownForm(own mapping.OwnHash) (secret.String, error) {
+	switch {
+	case own.Custom.Empty():
+		return passwordhash.FromText(own.Text)
+	case own.Text.Empty():
+		return passwordhash.FromCustom(own.Custom)
+	default:
+		return secret.String{}, errBoth
+	}
+}
+
+// stale reports whether the password was reset after the hash was exported. A hash without a
+// date is stale if there was any reset. A reset before auth0Began is in another unit, such
+// as seconds, and counts as unknown.
+func stale(setAt time.Time, profile mapping.Profile) bool {
+	value, told := profile.Claims["last_password_reset"]
+	if !told || value == nil {
 		return false
 	}
-	cost, err := strconv.Atoi(match[1])
-	return err == nil && cost >= bcrypt.MinCost && cost <= bcrypt.MaxCost
+	reset, ok := mapping.Time(value)
+	return !ok || reset.Year() < auth0Began || setAt.Before(reset)
 }
+
+// auth0Began is the first year in which a password can have been reset at Auth0.
+const auth0Began = 2013

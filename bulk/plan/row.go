@@ -41,7 +41,7 @@ type draft struct {
 	phonesLeftOut int
 	unverified    bool // Auth0 verified none of the addresses
 	unaddressed   bool // the identity has no verified address
-	hashed        bool // a hash was found for the user
+	hashed        bool // the hash file has a hash of the user
 	database      bool
 	connection    string   // that has the password; empty: unknown
 	notes         []string // of the mapper, warned about once

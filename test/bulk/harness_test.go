@@ -143,6 +143,7 @@ type result struct {
 	Outcome    string `json:"outcome"`
 	IdentityID string `json:"identity_id"`
 	Reason     string `json:"reason"`
+	Detail     string `json:"detail"`
 }
 
 // word returns the first word of the reason.

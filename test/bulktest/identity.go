@@ -142,7 +142,7 @@ func (c createBody) person(v131 bool) (p *Identity, refused string) {
 		if p.Hook && p.Hash != "" {
 			return nil, "the flag wins over the hash, which is dropped: nobody wants that"
 		}
-		if p.Hash != "" && !regexp.MustCompile(`^\$2[aby]\$[0-9]{2}\$.{53}$`).MatchString(p.Hash) {
+		if p.Hash != "" && !hashForm.MatchString(p.Hash) {
 			return nil, "the hash is of no known format"
 		}
 	}
@@ -162,6 +162,9 @@ const (
 	PoisonNickname  = "Kratos minds a lot"
 	BreaksNickname  = "Kratos breaks"
 )
+
+// hashForm matches the hashes that Kratos imports: it looks at their beginnings only.
+var hashForm = regexp.MustCompile(`^\$(2[abzy]?|argon2id?|pbkdf2-sha[0-9]{1,3}|scrypt|sha1|sha256|sha512|md5|hmac-(md[45]|sha1|sha224|sha256|sha384|sha512))\$`)
 
 var patchable = regexp.MustCompile(`^/(traits|metadata_public|metadata_admin)(/.+)?$|^/state$|^/verifiable_addresses/[0-9]+/(verified|status)$`)
 

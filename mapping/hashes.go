@@ -1,0 +1,39 @@
+package mapping
+
+import (
+	"encoding/json"
+
+	"ferry/secret"
+)
+
+// OwnHash is the password hash in a row of Auth0's users_import format. At most one of the
+// fields should be set: Auth0 refuses rows with both.
+type OwnHash struct {
+	// Text is password_hash.
+	Text secret.String
+	// Custom is custom_password_hash, as JSON.
+	Custom secret.String
+}
+
+// Empty reports whether the row has no hash.
+func (h OwnHash) Empty() bool { return h.Text.Empty() && h.Custom.Empty() }
+
+func ownHash(fields map[string]any) OwnHash {
+	return OwnHash{Text: hashText(fields[keyPasswordHash]), Custom: hashText(fields[keyCustomHash])}
+}
+
+// hashText returns a text as it is, which may hold JSON in CSV files, and any other value as
+// JSON.
+func hashText(value any) secret.String {
+	if value == nil {
+		return secret.String{}
+	}
+	if text, ok := value.(string); ok {
+		return secret.New(text)
+	}
+	text, err := json.Marshal(value)
+	if err != nil {
+		return secret.New("not JSON") // a hash that no one can use
+	}
+	return secret.New(string(text))
+}
