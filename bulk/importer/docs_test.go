@@ -34,6 +34,7 @@ func TestReadmeReasons(t *testing.T) {
 func reasonsByOutcome() map[results.Outcome][]string {
 	return map[results.Outcome][]string{
 		results.CreatedHash:    {},
+		results.Merged:         {},
 		results.CreatedPending: {results.ReasonNoHash, results.ReasonStaleHash, results.ReasonUnusableHash},
 		results.Updated:        {results.ReasonPassword},
 		results.CreatedSocial:  {results.ReasonLinkedEmail},

@@ -26,7 +26,27 @@ const (
 	createdByRun
 	// ownedByOther is an identity of another user, or without an Auth0 user.
 	ownedByOther
+	// linkedTo is an identity of another user that lists the row's user in its binding: the
+	// two are linked at Auth0, or were merged by an import.
+	linkedTo
+	// linkedAndTaken is the same, and the identity has an identifier of the row.
+	linkedAndTaken
 )
+
+// ofUser returns the owner for a row that is not merged: a link alone is no conflict.
+func (o owner) ofUser() owner {
+	switch o {
+	case linkedTo:
+		return noOwner
+	case linkedAndTaken:
+		return ownedByOther
+	case noOwner, ownedByUser, createdByRun, ownedByOther:
+	}
+	return o
+}
+
+// linked reports whether the identity is of another user and lists the row's.
+func (o owner) linked() bool { return o == linkedTo || o == linkedAndTaken }
 
 // existingIdentity is an identity that a row is in conflict with.
 type existingIdentity struct {
@@ -68,13 +88,14 @@ func (r *importer) scanIdentities(ctx context.Context) (*existingIdentities, err
 
 // note finds the lines that are in conflict with the identity.
 func (c *existingIdentities) note(r *importer, record kratos.Record) error {
-	subject := record.Binding.Primary()
 	owned := map[int]bool{}
-	if subject != "" {
+	for i, subject := range record.Binding.Subjects {
 		for _, line := range r.plan.LinesOfUser(subject) {
-			owned[line] = true
 			whose := ownedByUser
-			if provenance.ImportOf(record.MetadataAdmin).Run == r.Journal.run {
+			switch owned[line] = i == 0; {
+			case i > 0:
+				whose = linkedTo
+			case provenance.ImportOf(record.MetadataAdmin).Run == r.Journal.run:
 				whose, c.created = createdByRun, true
 			}
 			if err := c.put(line, existingIdentity{whose, record.ID}); err != nil {
@@ -107,10 +128,14 @@ func taken(record kratos.Record) []string {
 }
 
 // put stores the identity that a line is in conflict with. It does not replace one of
-// another user.
+// another user, nor the user's own by one that the user is linked to.
 func (c *existingIdentities) put(line int, found existingIdentity) error {
-	if was := c.of(line); was.owner == ownedByOther {
+	was := c.of(line)
+	switch {
+	case was.owner == ownedByOther, found.owner == linkedTo && was.owner != noOwner:
 		return nil
+	case found.owner == ownedByOther && was.owner.linked() && was.id == found.id:
+		found.owner = linkedAndTaken
 	}
 	id, err := uuid.Parse(found.id)
 	if err != nil {

@@ -65,8 +65,6 @@ type Options struct {
 	Journal *Journal
 	// RetryFile receives the rows that failed, in the format of the input; empty: none.
 	RetryFile string
-	// TempDir is the directory for the plan; empty: the system's.
-	TempDir string
 
 	// Warn tells the operator something. It is called by several goroutines at once.
 	Warn func(string)
@@ -163,13 +161,19 @@ func (r *importer) do(ctx context.Context) (err error) {
 }
 
 func (r *importer) report(all ...results.Result) error {
-	r.Progress.Add(int64(len(all)))
+	for _, result := range all {
+		r.Progress.Add(int64(1 + len(result.Accounts)))
+	}
 	return r.recorder.put(all...)
 }
 
 // result returns the result of a row.
 func result(row plan.Row, outcome results.Outcome, identityID string, cause results.Cause) results.Result {
-	return results.Result{Line: row.Line, UserID: row.UserID, Outcome: outcome, IdentityID: identityID, Reason: cause.Reason, Detail: cause.Detail}
+	done := results.Result{Line: row.Line, UserID: row.UserID, Outcome: outcome, IdentityID: identityID, Reason: cause.Reason, Detail: cause.Detail}
+	for _, account := range row.Merged {
+		done.Accounts = append(done.Accounts, results.Account{Line: account.Line, UserID: account.UserID})
+	}
+	return done
 }
 
 // warn tells the operator something, once.
@@ -207,6 +211,9 @@ func (r *importer) checkpoint() checkpoint {
 	}}
 	if r.SkipUnverified { // only then: runs of earlier releases did not note it
 		c.Options["--unverified"] = "skip"
+	}
+	if r.Merge {
+		c.Options["--merge-verified"] = "true"
 	}
 	maps.Copy(c.Options, r.Inputs)
 	if r.Hashes != nil {

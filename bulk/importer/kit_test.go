@@ -34,10 +34,10 @@ func newImport(t *testing.T, f *bulktest.Kratos, rows ...string) *importing {
 		Options: plan.Options{
 			Users:  bulktest.UsersFile(t, strings.Join(rows, "\n")+"\n"),
 			Schema: s, SchemaID: "person", Mapper: mapping.Default(s),
-			Mode: plan.ModeAuto, Progress: im.told, Now: time.Now,
+			Mode: plan.ModeAuto, Progress: im.told, Now: time.Now, TempDir: im.dir,
 		},
 		OnConflict: importer.ConflictSkip,
-		Kratos:     f.Client(), RetryFor: 20 * time.Second, TempDir: im.dir,
+		Kratos:     f.Client(), RetryFor: 20 * time.Second,
 		Journal: importer.StreamJournal(&im.results), Warn: im.told.Warn,
 	}
 	return im

@@ -2,6 +2,7 @@ package importer
 
 import (
 	"context"
+	"slices"
 
 	"ferry/bulk/plan"
 	"ferry/bulk/results"
@@ -93,9 +94,12 @@ func (r *importer) pass(ctx context.Context, what string, rows int, first bool) 
 		if err := batches.ctx.Err(); err != nil {
 			return err
 		}
-		if r.recorder.has(row.Line) {
+		switch {
+		case r.plan.Replaced(row):
+			return nil // a later row reports it
+		case r.hasResults(row):
 			if first {
-				r.Progress.Add(1)
+				r.Progress.Add(int64(1 + len(row.Merged)))
 			}
 			return nil
 		}
@@ -110,20 +114,49 @@ func (r *importer) pass(ctx context.Context, what string, rows int, first bool) 
 	return planErr
 }
 
+// hasResults reports whether the row and those merged into it have their results.
+func (r *importer) hasResults(row plan.Row) bool {
+	return r.recorder.has(row.Line) && !slices.ContainsFunc(row.Merged, func(account plan.Row) bool { return !r.recorder.has(account.Line) })
+}
+
 // dispatch reports a row whose outcome is known, adds one that is to be created to the next
 // batch, and starts an update.
 func (r *importer) dispatch(batches *batches, row plan.Row) error {
+	found := r.existing.of(row.Line)
 	if why, loses := r.plan.Loses(row); loses {
 		return r.report(result(row, results.Failed, "", why))
 	}
-	found := r.existing.of(row.Line)
+	if row.Creates() && len(row.Merged) > 0 && found.owner != createdByRun {
+		if accounts, exist := r.separated(row); exist {
+			return r.dispatchAll(batches, accounts)
+		}
+	}
+	found.owner = found.owner.ofUser()
 	switch {
 	case !row.Creates(), found.owner == noOwner && r.DryRun:
 		return r.report(result(row, row.Outcome, "", row.Reason))
 	case found.owner == noOwner:
 		return batches.add(row)
-	case found.owner == ownedByUser && r.OnConflict == ConflictUpdate:
-		return batches.start(func(ctx context.Context) error { return r.resolveConflict(ctx, row, found) })
 	}
-	return r.resolveConflict(batches.ctx, row, found) // makes no request
+	return r.dispatchConflict(batches, conflict{row, found})
+}
+
+// dispatchConflict starts an update, or reports a row that is in conflict with an identity.
+func (r *importer) dispatchConflict(batches *batches, one conflict) error {
+	if one.found.owner == ownedByUser && r.OnConflict == ConflictUpdate {
+		return batches.start(func(ctx context.Context) error { return r.resolveConflict(ctx, one.row, one.found) })
+	}
+	return r.resolveConflict(batches.ctx, one.row, one.found) // makes no request
+}
+
+func (r *importer) dispatchAll(batches *batches, all []conflict) error {
+	for _, one := range all {
+		if r.recorder.has(one.row.Line) {
+			continue
+		}
+		if err := r.dispatchConflict(batches, one); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -12,8 +12,15 @@ func (s Summary) Print(w io.Writer, cut bool) {
 	if s.DryRun {
 		line("dry run: nothing was written; this is what would be")
 	}
+	if s.SeveralAccounts > 0 {
+		line("%9d people have several accounts with one verified address: %d are merged, %d get an identity for one account, %d get none",
+			s.SeveralAccounts, s.PeopleMerged, s.SeveralAccounts-s.PeopleMerged-s.PeopleLeftOut, s.PeopleLeftOut)
+	}
 	line("%9d rows in %.1f s, %.0f a second", s.Rows, s.Seconds, s.Rate)
-	for _, outcome := range []results.Outcome{results.CreatedHash, results.CreatedPending, results.CreatedSocial, results.Updated, results.Skipped, results.Failed} {
+	for _, outcome := range []results.Outcome{results.CreatedHash, results.CreatedPending, results.CreatedSocial, results.Merged, results.Updated, results.Skipped, results.Failed} {
+		if outcome == results.Merged && s.Outcomes[outcome] == 0 {
+			continue
+		}
 		outcome.Print(line, s.Outcomes, s.Reasons)
 	}
 	if s.HashesTotal > 0 {

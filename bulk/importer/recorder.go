@@ -22,7 +22,9 @@ type recorder struct {
 	broken  error
 }
 
-// put appends results, one for each row. After a failed write, it always returns that error.
+// put appends results, one for each row. Those of merged rows come before that of their
+// primary row, so a row that has its result in a torn file has those of its accounts too.
+// After a failed write, it always returns that error.
 func (r *recorder) put(all ...results.Result) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -31,14 +33,16 @@ func (r *recorder) put(all ...results.Result) error {
 	}
 	var text []byte
 	for _, result := range all {
-		if !r.note(result) || r.to == nil {
-			continue
+		for _, one := range append(result.OfAccounts(), result) {
+			if !r.note(one) || r.to == nil {
+				continue
+			}
+			line, err := json.Marshal(one)
+			if err != nil {
+				return fmt.Errorf("write results: %w", err)
+			}
+			text = append(append(text, line...), '\n')
 		}
-		line, err := json.Marshal(result)
-		if err != nil {
-			return fmt.Errorf("write results: %w", err)
-		}
-		text = append(append(text, line...), '\n')
 	}
 	if len(text) == 0 {
 		return nil
@@ -60,7 +64,7 @@ func (r *recorder) note(result results.Result) bool {
 		r.failed.Add(result.Line)
 	case results.CreatedHash, results.CreatedPending, results.CreatedSocial:
 		r.created.Add(result.Line)
-	case results.Updated, results.Skipped, results.Finished, results.Restored:
+	case results.Merged, results.Updated, results.Skipped, results.Finished, results.Restored:
 	}
 	r.summary.count(result)
 	return true
@@ -76,6 +80,7 @@ func (r *recorder) total(p *plan.Plan) Summary {
 	}
 	summary.SocialLeftOut, summary.PhonesLeftOut, summary.HashesUsed = p.SocialLeftOut, p.PhonesLeftOut, p.HashesUsed
 	summary.Shared, summary.Folding, summary.FoldingLines = p.Shared, p.Folding, p.FoldingLines
+	summary.SeveralAccounts, summary.PeopleMerged, summary.PeopleLeftOut = p.People.Several, p.People.Merged, p.People.LeftOut
 	summary.MFADropped = r.created.Shared(p.MFADropped)
 	summary.Unverified = r.created.Shared(p.Unverified)
 	summary.NoVerifiedAddress = r.created.Shared(p.Unaddressed)

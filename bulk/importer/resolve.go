@@ -12,9 +12,35 @@ import (
 	"ferry/provenance"
 )
 
+// conflict is a row and the identity that it is in conflict with.
+type conflict struct {
+	row   plan.Row
+	found existingIdentity
+}
+
 // resolveByLookup looks up the owners of a row's identifiers after Kratos refused the row
 // with a conflict, then resolves the conflict.
 func (r *importer) resolveByLookup(ctx context.Context, row plan.Row) error {
+	found, err := r.lookUp(ctx, row, r.ownerOf)
+	if err != nil {
+		return err
+	}
+	if len(row.Merged) == 0 || found.owner == createdByRun {
+		return r.resolveConflict(ctx, row, found)
+	}
+	for _, account := range accountsOf(row) {
+		if found, err = r.lookUp(ctx, account, r.ownerOfAccount); err != nil {
+			return err
+		}
+		if err := r.resolveConflict(ctx, account, found); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lookUp looks up the owners of a row's identifiers. ownerOf says whose an identity is.
+func (r *importer) lookUp(ctx context.Context, row plan.Row, ownerOf func(kratos.Record, plan.Row) owner) (existingIdentity, error) {
 	found := existingIdentity{owner: ownedByOther}
 	for _, identifier := range row.Identifiers {
 		var owners []kratos.Record
@@ -23,16 +49,50 @@ func (r *importer) resolveByLookup(ctx context.Context, row plan.Row) error {
 			return err
 		})
 		if err != nil {
-			return err
+			return found, err
 		}
 		for _, record := range owners {
-			found = existingIdentity{r.ownerOf(record, row), record.ID}
+			found = existingIdentity{ownerOf(record, row), record.ID}
 			if found.owner == ownedByOther {
-				return r.resolveConflict(ctx, row, found)
+				return found, nil
 			}
 		}
 	}
-	return r.resolveConflict(ctx, row, found)
+	return found, nil
+}
+
+// accountsOf returns the accounts of a person as rows of their own, with the identifiers of
+// all of them.
+func accountsOf(row plan.Row) []plan.Row {
+	accounts := row.Merged
+	row.Merged = nil
+	all := []plan.Row{row}
+	for _, account := range accounts {
+		account.Identifiers = row.Identifiers
+		all = append(all, account)
+	}
+	return all
+}
+
+// separated returns the accounts of a person, each with the identity that it is in conflict
+// with. exist reports whether there is one. Accounts are merged only where the run creates the
+// identity: then none of them is added to an identity that exists, and each is treated as a
+// user of its own.
+func (r *importer) separated(row plan.Row) (all []conflict, exist bool) {
+	var other conflict
+	for _, account := range accountsOf(row) {
+		one := conflict{account, r.existing.of(account.Line)}
+		if one.found.owner != noOwner && !exist {
+			exist, other = true, one
+		}
+		all = append(all, one)
+	}
+	for i := range all {
+		if all[i].found.owner == noOwner {
+			all[i].found = existingIdentity{ownedByOther, other.found.id}
+		}
+	}
+	return all, exist
 }
 
 // ownerOf says whose identity it is, for a row.
@@ -46,6 +106,14 @@ func (r *importer) ownerOf(record kratos.Record, row plan.Row) owner {
 	return ownedByUser
 }
 
+// ownerOfAccount is ownerOf for one of several accounts that are merged.
+func (r *importer) ownerOfAccount(record kratos.Record, row plan.Row) owner {
+	if record.Binding.Has(row.UserID) && record.Binding.Primary() != row.UserID {
+		return linkedTo
+	}
+	return r.ownerOf(record, row)
+}
+
 // resolveConflict reports a row that is in conflict with an identity. It updates the
 // identity if it is the same user's and OnConflict says so.
 func (r *importer) resolveConflict(ctx context.Context, row plan.Row, found existingIdentity) error {
@@ -57,6 +125,8 @@ func (r *importer) resolveConflict(ctx context.Context, row plan.Row, found exis
 		return r.report(result(row, results.Failed, found.id, results.Because(results.ReasonOther, "")))
 	case r.OnConflict == ConflictFail:
 		return r.report(result(row, results.Failed, found.id, results.Because(results.ReasonExists, "")))
+	case found.owner.linked():
+		return r.report(result(row, results.Skipped, found.id, results.Because(results.ReasonExists, "the identity is that of another account of the user")))
 	case r.OnConflict != ConflictUpdate:
 		return r.report(result(row, results.Skipped, found.id, results.Because(results.ReasonExists, "")))
 	}

@@ -34,6 +34,12 @@ type Summary struct {
 	// Shared is the number of rows that fail because another row has the same identifier or
 	// address.
 	Shared int `json:"identifiers_shared"`
+	// SeveralAccounts is the number of people in the whole file who have several accounts with
+	// one verified address. PeopleMerged of them get one identity for all accounts, and
+	// PeopleLeftOut get none for any.
+	SeveralAccounts int `json:"people_with_several_accounts"`
+	PeopleMerged    int `json:"people_merged"`
+	PeopleLeftOut   int `json:"people_left_out"`
 	// Folding is the number of identifiers of several users that the next Kratos would take
 	// for one; FoldingLines are the lines of the first of them.
 	Folding      int     `json:"identifiers_folding"`

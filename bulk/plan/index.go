@@ -19,6 +19,8 @@ import (
 type index struct {
 	buckets    [256][]indexEntry
 	collisions []collision // sorted by line, once resolved
+	people     people      // whose accounts are merged, once resolved
+	repeats    []collision // those of user ids
 }
 
 type indexEntry struct {
@@ -40,6 +42,9 @@ const (
 	rankVerified
 	// rankUser is an Auth0 user id. The first line with it wins.
 	rankUser
+	// rankClaimed is an address that its source calls verified, and that the rules do not
+	// trust: it counts as rankUnverified.
+	rankClaimed
 )
 
 const (
@@ -77,11 +82,12 @@ func (x *index) add(value string, line int, rank uint32) error {
 //     it, because the file does not say whose it is.
 //
 // User ids come first. A row that repeats a user id does not compete for identifiers: it
-// is the same user.
+// is the same user. Rows that are merged do not compete with each other; mergeable says which
+// lines may be, and may be nil: none.
 //
 // A row that loses one value fails as a whole. Its other identifiers still count, so other
 // rows can fail because of them.
-func (x *index) resolve() {
+func (x *index) resolve(mergeable func(lines []uint32) bool) {
 	for i := range x.buckets {
 		slices.SortFunc(x.buckets[i], compareEntries)
 	}
@@ -91,13 +97,25 @@ func (x *index) resolve() {
 		}
 	})
 	x.sortCollisions()
-	repeated := len(x.collisions)
+	x.repeats = slices.Clone(x.collisions)
+	if mergeable != nil {
+		x.findPeople(mergeable)
+	}
+	x.eachIdentifier(x.resolveGroup)
+	x.sortCollisions()
+}
+
+// eachIdentifier calls do with the entries of each identifier that several entries have,
+// without those of rows that repeat a user id.
+func (x *index) eachIdentifier(do func(group []indexEntry)) {
 	x.eachGroup(func(group []indexEntry) {
-		if group[0].rank() != rankUser {
-			x.resolveGroup(x.competing(group, x.collisions[:repeated]))
+		if group[0].rank() == rankUser {
+			return
+		}
+		if group = competing(group, x.repeats); len(group) > 1 {
+			do(group)
 		}
 	})
-	x.sortCollisions()
 }
 
 // eachGroup calls do with the entries of each value that has several.
@@ -118,7 +136,7 @@ func (x *index) eachGroup(do func(group []indexEntry)) {
 }
 
 // competing returns the entries of a group without those of rows that repeat a user id.
-func (x *index) competing(group []indexEntry, repeated []collision) []indexEntry {
+func competing(group []indexEntry, repeated []collision) []indexEntry {
 	if len(repeated) == 0 {
 		return group
 	}
@@ -144,18 +162,15 @@ func same(a, b indexEntry) bool { return a.high == b.high && a.low == b.low }
 
 // resolveGroup decides among the entries of one value, which are sorted by line.
 func (x *index) resolveGroup(group []indexEntry) {
-	if len(group) == 0 {
-		return
-	}
 	first, last := group[0].line(), group[len(group)-1].line()
-	if first == last {
+	if x.sameAccounts(group) {
 		return
 	}
-	winner := slices.IndexFunc(group, func(e indexEntry) bool { return e.rank() != rankUnverified })
+	winner := winnerOf(group)
 	for _, entry := range group {
 		lost := collision{entry.line(), first, entry.rank() == rankUser}
 		switch {
-		case winner >= 0 && group[winner].line() == entry.line():
+		case winner >= 0 && x.people.same(group[winner].line(), entry.line()):
 			continue
 		case winner >= 0:
 			lost.against = group[winner].line()
@@ -164,6 +179,16 @@ func (x *index) resolveGroup(group []indexEntry) {
 		}
 		x.collisions = append(x.collisions, lost)
 	}
+}
+
+// winnerOf returns the entry that gets a value, or -1: no entry does.
+func winnerOf(group []indexEntry) int {
+	return slices.IndexFunc(group, func(e indexEntry) bool { return e.rank() == rankVerified || e.rank() == rankUser })
+}
+
+// sameAccounts reports whether all entries are of one row, or of rows that are merged.
+func (x *index) sameAccounts(group []indexEntry) bool {
+	return !slices.ContainsFunc(group, func(e indexEntry) bool { return !x.people.same(group[0].line(), e.line()) })
 }
 
 // collisionOf returns the first collision of a line, a user id before an identifier.

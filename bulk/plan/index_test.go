@@ -28,7 +28,7 @@ func indexed(t *testing.T, all ...string) *index {
 			t.Fatal(err)
 		}
 	}
-	x.resolve()
+	x.resolve(nil)
 	return x
 }
 
@@ -90,7 +90,7 @@ func TestIndexOfTooLongAFile(t *testing.T) {
 	if err := x.add("a", results.MaxLine+1, rankUser); err == nil {
 		t.Error("a line was taken that does not fit")
 	}
-	x.resolve()
+	x.resolve(nil)
 	if got := x.lines("a", rankUser); !slices.Equal(got, []int{results.MaxLine}) {
 		t.Errorf("the lines are %v", got)
 	}
@@ -144,7 +144,7 @@ func TestIndexProperty(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		x.resolve()
+		x.resolve(nil)
 		want := naiveLosers(all)
 		for line := range 10 {
 			collision, lost := x.collisionOf(line)
@@ -184,7 +184,7 @@ func BenchmarkIndex(b *testing.B) {
 				peak = max(peak, now.HeapAlloc)
 			}
 		}
-		x.resolve()
+		x.resolve(nil)
 		runtime.ReadMemStats(&now)
 		peak = max(peak, now.HeapAlloc)
 		b.ReportMetric(float64(peak-before.HeapAlloc)/(1<<20), "MiB/million")

@@ -3,6 +3,7 @@
 //	for each row, in parallel: map it, validate it, decide outcome and password
 //	in order: index the row's identifiers, count it, hand it on
 //	resolve the index: which row gets an identifier that several rows have
+//	with Merge: read the rows that are accounts of one person again, and plan each person
 //
 // So before anything is written, the whole file was read, and all rows that compete for
 // an identifier are known.
@@ -65,6 +66,9 @@ type Options struct {
 	SkipUnverified bool
 	// ExternalID gives each identity its Auth0 user id as external_id.
 	ExternalID bool
+	// Merge makes one identity of several accounts of one person: the type people has the
+	// rule.
+	Merge bool
 	// DryRun leaves out the bodies of requests.
 	DryRun bool
 	// KeepUsers keeps the row itself as Row.User.
@@ -76,6 +80,8 @@ type Options struct {
 	Run string
 	// Phase names the pass in the progress.
 	Phase string
+	// TempDir is the directory for temporary files; empty: the system's.
+	TempDir string
 
 	Progress progress.Reporter
 	Now      func() time.Time
@@ -91,7 +97,9 @@ type Plan struct {
 	creates     results.LineSet // rows that the plan creates identities for
 	warnings    []string
 
-	databases   int // users with a password
+	databases   int             // users with a password
+	passwords   results.LineSet // rows with a password
+	mergeable   results.LineSet // rows that an identity can be made of, alone or with others
 	connections connections
 }
 
@@ -108,6 +116,8 @@ type Totals struct {
 	HashesUsed int
 	// Shared is the number of rows that lose an identifier to another row.
 	Shared int
+	// People counts those who have several accounts with one verified address.
+	People PeopleCount
 	// Folding is the number of identifiers of several users that the next Kratos would
 	// take for one; FoldingLines are the lines of the first of them.
 	Folding      int
@@ -143,8 +153,11 @@ func Make(ctx context.Context, opts Options, add func(Row) error) (*Plan, error)
 	if err := p.checkTotals(); err != nil {
 		return nil, err
 	}
-	p.identifiers.resolve()
-	p.folded.resolve()
+	p.identifiers.resolve(p.merges())
+	p.folded.resolve(nil)
+	if err := p.planPeople(ctx, add); err != nil {
+		return nil, err
+	}
 	p.warnAboutFile()
 	return p, nil
 }
@@ -237,6 +250,7 @@ func (p *Plan) planChunk(c *chunk) error {
 func (p *Plan) add(d draft, hand func(Row) error) error {
 	if d.database {
 		p.databases++
+		p.passwords.Add(d.Line)
 	}
 	if d.hashed {
 		p.HashesUsed++
@@ -260,6 +274,9 @@ func (p *Plan) add(d draft, hand func(Row) error) error {
 	}
 	if d.Creates() {
 		p.creates.Add(d.Line)
+	}
+	if d.Outcome != results.Failed {
+		p.mergeable.Add(d.Line)
 	}
 	if d.Line%p.opts.Shards != p.opts.Shard {
 		return nil

@@ -26,6 +26,9 @@ type Row struct {
 	Body []byte
 	// User is the row itself, with KeepUsers.
 	User []byte
+	// Merged are the other rows that become part of the same identity, each with Line, UserID
+	// and User. They have no identity of their own.
+	Merged []Row
 }
 
 // Creates reports whether the plan creates an identity for the row.
@@ -72,6 +75,11 @@ func (o *Options) plan(line int, row []byte, fault error) (draft, error) {
 	if err != nil {
 		return s.refuse(results.Failed, results.ReasonUnreadable, err.Error()), nil
 	}
+	return o.planProfile(s, profile)
+}
+
+// planProfile is plan for the profile of a row.
+func (o *Options) planProfile(s draft, profile mapping.Profile) (draft, error) {
 	s.UserID = profile.UserID
 	s.addKey(profile.UserID, rankUser)
 	mapped, err := o.Mapper.Map(profile)
@@ -81,7 +89,8 @@ func (o *Options) plan(line int, row []byte, fault error) (draft, error) {
 	}
 	invalid := o.validate(&s, profile, &mapped)
 	handles := o.Schema.Handles(mapped.Traits)
-	s.addHandleKeys(handles, o.Rules.Verified(profile))
+	verified, rank := o.verified(profile)
+	s.addHandleKeys(handles, verified, rank)
 	s.database, s.connection, s.notes = profile.HasPassword(), profile.Connection, mapped.Notes
 	social := o.social(profile, &s)
 	if len(profile.Factors) > 0 {
@@ -231,13 +240,25 @@ func (s *draft) addKey(value string, rank uint32) {
 	s.keys = append(s.keys, indexKey{value: value, rank: rank})
 }
 
-func (s *draft) addHandleKeys(handles []mapping.Handle, verified []mapping.Address) {
+// verified returns the addresses that Auth0 verified, with rankVerified if the rules trust
+// their source, else with rankClaimed.
+func (o *Options) verified(profile mapping.Profile) ([]mapping.Address, uint32) {
+	if trusted := o.Rules.Verified(profile); len(trusted) > 0 {
+		return trusted, rankVerified
+	}
+	every := mapping.Rules{TrustVerified: func(string, string) bool { return true }}
+	return every.Verified(profile), rankClaimed
+}
+
+// addHandleKeys adds the identifiers. Those that are among the verified addresses get the
+// rank.
+func (s *draft) addHandleKeys(handles []mapping.Handle, verified []mapping.Address, ofVerified uint32) {
 	for _, handle := range handles {
 		rank := rankUnverified
 		if slices.ContainsFunc(verified, func(a mapping.Address) bool {
 			return (mapping.Address{Value: handle.Value, Via: a.Via}).Normalize() == a
 		}) {
-			rank = rankVerified
+			rank = ofVerified
 		}
 		s.addKey(identifier.Normalize(handle.Value), rank)
 		key := &s.keys[len(s.keys)-1]

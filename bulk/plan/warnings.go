@@ -17,6 +17,10 @@ const (
 
 // warnAboutFile warns of shared identifiers and of those that the next Kratos would fold.
 func (p *Plan) warnAboutFile() {
+	p.People = p.countPeople()
+	if text := p.People.warning(p.opts.Merge); text != "" {
+		p.warnings = slices.Insert(p.warnings, 0, text)
+	}
 	p.Shared = p.identifiers.shared(p.creates)
 	if p.Shared > 0 {
 		p.warn(fmt.Sprintf("%d rows have an identifier or address that another row has too, and in Kratos only one identity can have it: they fail as %s. "+
@@ -69,6 +73,7 @@ func (p *Plan) foldings() (count int, groups [][]int) {
 				_, lost := p.identifiers.collisionOf(line)
 				return lost || !p.creates.Has(line)
 			})
+			lines = slices.CompactFunc(lines, func(a, b int) bool { return p.identifiers.people.same(uint32(a), uint32(b)) }) //nolint:gosec // bounded in add
 			if len(lines) < 2 {
 				continue
 			}

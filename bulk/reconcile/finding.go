@@ -56,6 +56,9 @@ type Result struct {
 	Users      int `json:"users"`
 	Identities int `json:"identities"`
 	Native     int `json:"native"`
+	// Accounts is the number of users who have no identity of their own, because they are an
+	// account of another user's (`ferry import --merge-verified`). Kinds counts them too.
+	Accounts int `json:"accounts,omitempty"`
 	// Kinds counts the users by how they can log in to Kratos.
 	Kinds map[kind.Kind]int `json:"kinds"`
 	// Findings counts the findings, and Fixed those that were fixed.

@@ -13,6 +13,9 @@ import (
 func (r Result) Print(w io.Writer) {
 	line := results.Liner(w)
 	line("%9d users in the file, %d identities in Kratos, %d of them not from Auth0", r.Users, r.Identities, r.Native)
+	if r.Accounts > 0 {
+		line("%9d of these users are an account of another user's identity (merged)", r.Accounts)
+	}
 	for _, kind := range kind.All() {
 		line("%9d %s", r.Kinds[kind], kind)
 	}

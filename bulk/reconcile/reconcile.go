@@ -55,16 +55,17 @@ type Options struct {
 type reconciler struct {
 	Options
 
-	plan   *plan.Plan
-	users  *userStore
-	seen   results.LineSet // lines of users who have an identity
-	result Result
-	out    *json.Encoder
+	plan     *plan.Plan
+	users    *userStore
+	seen     results.LineSet // lines of users who have an identity
+	accounts accounts
+	result   Result
+	out      *json.Encoder
 }
 
 // Run compares Auth0's users with Kratos' identities.
 func Run(ctx context.Context, opts Options) (result Result, err error) {
-	r := &reconciler{Options: opts, result: Result{Kinds: map[kind.Kind]int{}, Findings: map[Found]int{}, Fixed: map[Found]int{}, Unverified: map[kind.Kind]int{}}}
+	r := &reconciler{Options: opts, accounts: accounts{}, result: Result{Kinds: map[kind.Kind]int{}, Findings: map[Found]int{}, Fixed: map[Found]int{}, Unverified: map[kind.Kind]int{}}}
 	if opts.Findings != nil {
 		r.out = json.NewEncoder(opts.Findings)
 		r.out.SetEscapeHTML(false)
@@ -127,6 +128,7 @@ func (r *reconciler) identity(ctx context.Context, record kratos.Record) error {
 	}
 	against := r.against(record, profile, how)
 	r.result.hinder(how, against, 1)
+	r.noteAccounts(record, standing{how, against})
 	if against == isStranded {
 		if err := r.found(Finding{
 			Line: at, UserID: subject, IdentityID: record.ID, Finding: Stranded, Reason: results.ReasonLinkedEmail,
@@ -268,7 +270,7 @@ const maxPaths = 8
 // missing finds the users without an identity.
 func (r *reconciler) missing() error {
 	return r.users.each(func(line int) error {
-		if r.seen.Has(line) {
+		if r.seen.Has(line) || r.countAccount(line) {
 			return nil
 		}
 		row, err := r.users.get(line)

@@ -172,6 +172,18 @@ func TestReconcileOverAPassword(t *testing.T) {
 	}
 }
 
+// A user whose account the import merged into another user's identity is not missing, and can
+// log in as that one; a linked user with another address is a user of their own.
+func TestReconcileMerged(t *testing.T) {
+	t.Parallel()
+	f := bulktest.NewKratos(t)
+	f.Add(bulktest.Marked(bulktest.Bound("auth0|1", "a@x.test"), bulktest.With{"user_ids": []any{"auth0|1", "auth0|2", "auth0|3"}}))
+	result, got, _ := reconciling(t, f, []string{bulktest.User("2", "a@x.test"), bulktest.User("1", "a@x.test"), bulktest.User("3", "c@x.test")}, nil)
+	if got != "3:missing" || result.Accounts != 1 || result.Able() != 2 {
+		t.Errorf("found %s, %+v", got, result)
+	}
+}
+
 // CSV tells metadata leaf by leaf: what the identity has besides is neither different nor
 // lost.
 func TestReconcileCSV(t *testing.T) {

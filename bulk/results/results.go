@@ -2,6 +2,8 @@
 // the words for reasons, and the file with a line for each. It does not decide anything.
 package results
 
+import "fmt"
+
 // Outcome is what became of a row or an identity; in a dry run, what would become of it.
 type Outcome string
 
@@ -13,6 +15,9 @@ const (
 	CreatedPending Outcome = "created_pending"
 	// CreatedSocial is a new identity without a password, for a login at a provider.
 	CreatedSocial Outcome = "created_social"
+	// Merged is an account that became part of the identity of another row, which is the same
+	// person's.
+	Merged Outcome = "merged"
 	// Updated is an existing identity of the user that has changed.
 	Updated Outcome = "updated"
 	// Skipped is a row or an identity that was left alone.
@@ -42,4 +47,31 @@ type Result struct {
 	// Detail says more about the reason, or about what was left out. It may quote what
 	// Kratos said about the user's data: it is for the operator, not for a log.
 	Detail string `json:"detail,omitempty"`
+	// Accounts are the other rows that are merged into this one. Each has a result too.
+	Accounts []Account `json:"-"`
+}
+
+// Account is a row that is merged into another one.
+type Account struct {
+	Line   int
+	UserID string
+}
+
+// OfAccounts returns the results of the rows that are merged into the row of r.
+func (r Result) OfAccounts() []Result {
+	var all []Result
+	for _, account := range r.Accounts {
+		result := Result{Line: account.Line, UserID: account.UserID, Outcome: r.Outcome, IdentityID: r.IdentityID, Reason: r.Reason}
+		if r.Outcome.Created() {
+			result.Outcome, result.Reason = Merged, ""
+		}
+		result.Detail = fmt.Sprintf("an account of the same person as line %d", r.Line)
+		all = append(all, result)
+	}
+	return all
+}
+
+// Created reports whether the outcome is a new identity.
+func (o Outcome) Created() bool {
+	return o == CreatedHash || o == CreatedPending || o == CreatedSocial
 }

@@ -26,6 +26,7 @@ type importFlags struct {
 	schema                     schemaFlags
 	mode, mfa, onConflict      string
 	unverified                 string
+	mergeVerified              bool
 	providers                  []string
 	hookOff, externalID        bool
 	dryRun, json               bool
@@ -71,6 +72,7 @@ func (f *importFlags) bind(cmd *cobra.Command) {
 	flags.StringArrayVar(&f.providers, "provider", nil, "`AUTH0=KRATOS`: import accounts at this provider or connection of Auth0 as credentials of this OIDC provider of Kratos; may be repeated")
 	flags.StringVar(&f.mfa, "mfa", "skip", "users with a second factor at Auth0: skip, or drop the factor")
 	flags.StringVar(&f.unverified, "unverified", "pending", "users with a password whose addresses Auth0 did not verify: pending imports them like all others, skip leaves them out")
+	flags.BoolVar(&f.mergeVerified, "merge-verified", false, "make one identity of several accounts with the same address, if each has it verified and at most one has a password, see docs/import.md")
 	flags.StringVar(&f.onConflict, "on-conflict", "skip", "users who have an identity: skip, update or fail")
 	flags.BoolVar(&f.hookOff, "hook-off", false, "the migration hook is switched off in Kratos, so pending identities may be updated")
 	flags.BoolVar(&f.externalID, "external-id", false, "give each identity its Auth0 user id as external_id, if Kratos takes it")
@@ -96,6 +98,7 @@ func (f *importFlags) options() (opts importer.Options, warnings []string, err e
 	opts = importer.Options{
 		Options: plan.Options{
 			Mode: plan.Mode(f.mode), DropMFA: f.mfa == "drop", SkipUnverified: f.unverified == "skip",
+			Merge:      f.mergeVerified,
 			ExternalID: f.externalID, DryRun: f.dryRun, Now: time.Now,
 		},
 		OnConflict: importer.Conflict(f.onConflict), HookOff: f.hookOff,
