@@ -37,6 +37,6 @@ func genCommand(stderr io.Writer) *cobra.Command {
 	flags.Uint64Var(&o.Seed, "seed", 1, "`number` that everything is drawn with")
 	flags.StringVar(&o.Dir, "out", "", "`directory`, made where it does not exist; its files are replaced")
 	flags.StringVar((*string)(&o.Format), "format", string(gen.FormatNDJSON), "also write "+gen.CSVFile+" or "+gen.ArrayFile+": `ndjson, csv, json or all`")
-	flags.IntVar(&o.Cost, "cost", gen.DefaultCost, "bcrypt `cost` of the password hashes, 4 to 16")
+	flags.IntVar(&o.Cost, "cost", gen.DefaultCost, "bcrypt `cost` of the password hashes, 4 to 15")
 	return cmd
 }

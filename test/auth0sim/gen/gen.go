@@ -41,7 +41,7 @@ const (
 	MachineID      = "ferry-mgmt"
 	MachineSecret  = "ferry-mgmt-secret"
 	DefaultCost    = 4
-	maxCost        = 16
+	maxCost        = 15
 	maxUsers       = 10_000_000 // object ids hold no more
 	maxSeeded      = 100_000    // a seed is read into memory
 	blankEvery     = 97         // rows between two blank lines
@@ -58,7 +58,7 @@ type Options struct {
 	Dir string
 	// Format may be empty: [FormatNDJSON].
 	Format Format
-	// Cost is that of the password hashes, 4 to 16; 0 is 4.
+	// Cost is that of the password hashes, 4 to 15; 0 is 4.
 	Cost int
 }
 

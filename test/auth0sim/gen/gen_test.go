@@ -369,8 +369,8 @@ func TestOptionsAreChecked(t *testing.T) {
 		"users: 0: want 1 to 10000000":                 func(o *gen.Options) { o.Users = 0 },
 		"users: 10000001: want 1 to 10000000":          func(o *gen.Options) { o.Users = 10_000_001 },
 		"out: want a directory":                        func(o *gen.Options) { o.Dir = "" },
-		"cost: 3: want 4 to 16":                        func(o *gen.Options) { o.Cost = 3 },
-		"cost: 17: want 4 to 16":                       func(o *gen.Options) { o.Cost = 17 },
+		"cost: 3: want 4 to 15":                        func(o *gen.Options) { o.Cost = 3 },
+		"cost: 16: want 4 to 15":                       func(o *gen.Options) { o.Cost = 16 },
 		`format: "xml": want ndjson, csv, json or all`: func(o *gen.Options) { o.Format = "xml" },
 	} {
 		bad := good
