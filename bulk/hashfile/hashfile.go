@@ -27,8 +27,9 @@ import (
 type Hash struct {
 	// Subject is the user id, such as auth0|5dea9f9c82dd7c0e76e4ec93.
 	Subject string
-	// Hash is passwordHash, unchanged.
-	Hash secret.String
+	// Hash is passwordHash, unchanged, and Custom custom_password_hash of Auth0's users_import
+	// format, as JSON. An entry has at least one of them.
+	Hash, Custom secret.String
 	// SetAt is when the password was set; zero if the file does not say.
 	SetAt              time.Time
 	Tenant, Connection string

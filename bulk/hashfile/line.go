@@ -28,6 +28,7 @@ type line struct {
 	UpperID      jsontext.Value `json:"_ID"`
 	AltID        string         `json:"alt_id"`
 	PasswordHash secret.String  `json:"passwordHash"`
+	Custom       jsontext.Value `json:"custom_password_hash"`
 	SetAt        jsontext.Value `json:"password_set_date"`
 	Tenant       string         `json:"tenant"`
 	Connection   string         `json:"connection"`
@@ -47,16 +48,19 @@ func parseLine(text []byte) (Hash, error) {
 			return Hash{}, err
 		}
 	}
-	if read.PasswordHash.Empty() {
+	hash := Hash{Subject: databases + id, Hash: read.PasswordHash, Tenant: read.Tenant, Connection: read.Connection}
+	if read.Custom.Kind() == '{' {
+		hash.Custom = secret.New(string(read.Custom))
+	}
+	if hash.Hash.Empty() && hash.Custom.Empty() {
 		return Hash{}, errNoHash
 	}
-	setAt, err := parseDate(read.SetAt)
+	var err error
+	hash.SetAt, err = parseDate(read.SetAt)
 	if err != nil {
 		return Hash{}, err
 	}
-	return Hash{
-		Subject: databases + id, Hash: read.PasswordHash, SetAt: setAt, Tenant: read.Tenant, Connection: read.Connection,
-	}, nil
+	return hash, nil
 }
 
 // objectID reads {"$oid":"…"}, or a text. The strict decoder has checked the keys of the

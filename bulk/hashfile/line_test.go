@@ -38,9 +38,18 @@ func TestParseLine(t *testing.T) {
 	}
 }
 
+func TestCustomHash(t *testing.T) {
+	hash, err := parseLine([]byte(`{"_id":{"$oid":"5d"},"custom_password_hash":{"algorithm":"md5"}}`))
+	if err != nil || hash.Subject != "auth0|5d" || !hash.Hash.Empty() || hash.Custom.Reveal() != `{"algorithm":"md5"}` {
+		t.Errorf("read %+v, %v", hash, err)
+	}
+}
+
 func TestParseLineRefuses(t *testing.T) {
 	for name, text := range map[string]string{
 		"no json":               `canary`,
+		"custom hash a text":    `{"_id":"canary","custom_password_hash":"canary"}`,
+		"custom hash null":      `{"_id":"canary","custom_password_hash":null}`,
 		"cut":                   `{"_id":{"$oid":"canary"},"passwordHash":"h"`,
 		"two values":            `{"_id":"canary","passwordHash":"h"}{}`,
 		"list":                  `[{"_id":"canary","passwordHash":"h"}]`,
@@ -91,7 +100,7 @@ func TestParseLineRefuses(t *testing.T) {
 func FuzzParseLine(f *testing.F) {
 	for _, seed := range []string{
 		theirs, `{"_ID":{"$oid":"5d"},"passwordHash":"h"}`, `{"_id":"5d","alt_id":"a","passwordHash":"h","password_set_date":{"$date":{"$numberLong":"1"}}}`,
-		`{"_id":"5d","passwordHash":"h","password_set_date":"0000-01-01T00:00:00Z"}`, `{"_id":"5d","passwordHash":"h","password_set_date":{"$date":-1}}`, `[]`,
+		`{"_id":"5d","passwordHash":"h","password_set_date":"0000-01-01T00:00:00Z"}`, `{"_id":"5d","passwordHash":"h","password_set_date":{"$date":-1}}`, `[]`, `{"_id":"5d","custom_password_hash":{}}`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -100,7 +109,7 @@ func FuzzParseLine(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if id, ok := strings.CutPrefix(hash.Subject, "auth0|"); !ok || id == "" || hash.Hash.Empty() {
+		if id, ok := strings.CutPrefix(hash.Subject, "auth0|"); !ok || id == "" || hash.Hash.Empty() && hash.Custom.Empty() {
 			t.Fatalf("read %+v", hash)
 		}
 		if _, err := hash.SetAt.MarshalText(); err != nil {

@@ -37,12 +37,12 @@ func (o *Options) hash(profile mapping.Profile) (userHash, error) {
 	case found && exported.Twice:
 		unusable = errTwice
 	case found:
-		form, unusable = passwordhash.FromText(exported.Hash)
+		form, unusable = convert(exported.Hash, exported.Custom)
 	case profile.OwnHash.Empty() || !strings.HasPrefix(profile.UserID, databasePrefix):
 		h.Why = results.Because(results.ReasonNoHash, "")
 		return h, nil
 	default:
-		form, unusable = ownForm(profile.OwnHash)
+		form, unusable = convert(profile.OwnHash.Text, profile.OwnHash.Custom)
 	}
 	switch {
 	case unusable != nil:
@@ -60,7 +60,7 @@ const databasePrefix = "auth0|"
 
 var (
 	errTwice = errors.New("the hash file has several hashes of the user, and does not say which one is newer")
-	errBoth  = errors.New("the row has both password_hash and custom_password_hash")
+	errBoth  = errors.New("there is a hash both as a text and as custom_password_hash")
 )
 
 // exported finds the hash of one of the user's database identities in the hash file.
@@ -79,13 +79,13 @@ func (o *Options) exported(profile mapping.Profile) (hashfile.Hash, bool, error)
 	return hashfile.Hash{}, false, nil
 }
 
-// ownForm converts the hash in a row.
-func ownForm(own mapping.OwnHash) (secret.String, error) {
+// convert returns Kratos' form of a hash, which is a text or a custom_password_hash.
+func convert(text, custom secret.String) (secret.String, error) {
 	switch {
-	case own.Custom.Empty():
-		return passwordhash.FromText(own.Text)
-	case own.Text.Empty():
-		return passwordhash.FromCustom(own.Custom)
+	case custom.Empty():
+		return passwordhash.FromText(text)
+	case text.Empty():
+		return passwordhash.FromCustom(custom)
 	default:
 		return secret.String{}, errBoth
 	}
