@@ -27,6 +27,7 @@ func hashedUsers(t *testing.T, rows []hashedRow) string {
 	for i, row := range rows {
 		users[i] = object{
 			"user_id": fmt.Sprintf("auth0|h%d", i), "email": hashedEmail(i), "email_verified": true,
+			"blocked": false, "multifactor": []string{}, "last_password_reset": nil,
 			"identities": []object{{"provider": "auth0", "user_id": fmt.Sprintf("h%d", i), "connection": "Username-Password-Authentication"}},
 		}
 		fields, err := row.fields(hashedPassword(i))
