@@ -18,8 +18,11 @@ type CreateIdentity struct {
 	MetadataAdmin  map[string]any
 	// Inactive identities cannot log in.
 	Inactive bool
-	// ExternalID may be empty. Kratos 1.3.1 refuses any: see WithoutExternalID.
+	// ExternalID may be empty. Kratos 1.3.1 refuses any: see Without.
 	ExternalID string
+	// Organization is the UUID of the organization that the identity belongs to. It may be
+	// empty. Kratos 1.3.1 refuses any: see Without.
+	Organization string
 	// Pending makes the first login call the migration hook for the password. It excludes
 	// PasswordHash: Kratos would drop the hash.
 	Pending bool
@@ -36,6 +39,10 @@ type Social struct {
 	Provider string
 	// Subject is the user's id at the provider, byte for byte.
 	Subject string
+	// SAML is true for a login with SAML, and false for one with OpenID Connect.
+	SAML bool
+	// Organization is the UUID of the organization whose provider it is. It may be empty.
+	Organization string
 }
 
 // newJSON is the body of POST /admin/identities, its keys in alphabetical order.
@@ -44,6 +51,7 @@ type newJSON struct {
 	ExternalID     string          `json:"external_id,omitempty"`
 	MetadataAdmin  map[string]any  `json:"metadata_admin,omitzero"`
 	MetadataPublic map[string]any  `json:"metadata_public,omitzero"`
+	Organization   string          `json:"organization_id,omitempty"`
 	SchemaID       string          `json:"schema_id,omitempty"`
 	State          string          `json:"state,omitempty"`
 	Traits         map[string]any  `json:"traits"`
@@ -53,6 +61,7 @@ type newJSON struct {
 type newCredentials struct {
 	OIDC     *newCredential[newSocial]   `json:"oidc,omitempty"`
 	Password *newCredential[newPassword] `json:"password,omitempty"`
+	SAML     *newCredential[newSocial]   `json:"saml,omitempty"`
 }
 
 type newCredential[T any] struct {
@@ -64,8 +73,9 @@ type newSocial struct {
 }
 
 type newProvider struct {
-	Provider string `json:"provider"`
-	Subject  string `json:"subject"`
+	Organization string `json:"organization,omitempty"`
+	Provider     string `json:"provider"`
+	Subject      string `json:"subject"`
 }
 
 type newPassword struct {
@@ -93,7 +103,7 @@ var (
 func (n CreateIdentity) Body() ([]byte, error) {
 	body := newJSON{
 		ExternalID: n.ExternalID, MetadataAdmin: n.MetadataAdmin, MetadataPublic: n.MetadataPublic,
-		SchemaID: n.SchemaID, Traits: n.Traits,
+		Organization: n.Organization, SchemaID: n.SchemaID, Traits: n.Traits,
 	}
 	if body.Traits == nil {
 		body.Traits = map[string]any{}
@@ -122,35 +132,23 @@ func (n CreateIdentity) credentials() (*newCredentials, error) {
 	case n.Pending, !n.PasswordHash.Empty():
 		credentials.Password = &newCredential[newPassword]{newPassword{Hash: n.PasswordHash.Reveal(), UseHook: n.Pending}}
 	}
-	if len(n.Social) > 0 {
-		credentials.OIDC = &newCredential[newSocial]{}
-	}
 	for _, social := range n.Social {
 		if social.Provider == "" || social.Subject == "" {
 			return nil, errSocial
 		}
-		credentials.OIDC.Config.Providers = append(credentials.OIDC.Config.Providers, newProvider(social))
+		into := &credentials.OIDC
+		if social.SAML {
+			into = &credentials.SAML
+		}
+		if *into == nil {
+			*into = &newCredential[newSocial]{}
+		}
+		(*into).Config.Providers = append((*into).Config.Providers, newProvider{social.Organization, social.Provider, social.Subject})
 	}
 	if credentials == (newCredentials{}) {
 		return nil, nil //nolint:nilnil // none is no fault
 	}
 	return &credentials, nil
-}
-
-// WithoutExternalID returns the body without its external id, for a Kratos that does not
-// have the field and refuses the whole request. Anything but a body that CreateIdentity
-// made is returned unchanged.
-func WithoutExternalID(body []byte) []byte {
-	var fields map[string]json.RawMessage
-	if json.Unmarshal(body, &fields) != nil || fields["external_id"] == nil {
-		return body
-	}
-	delete(fields, "external_id")
-	without, err := marshal(fields)
-	if err != nil {
-		return body
-	}
-	return without
 }
 
 // marshal sorts the keys of objects and does not escape < > &.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -72,15 +73,49 @@ func TestBodyRefuses(t *testing.T) {
 	}
 }
 
-func TestWithoutExternalIDKeepsOtherBodies(t *testing.T) {
-	for _, body := range []string{``, `[]`, `{"traits":{"external_id":1}}`, `{"external_id"`, `null`} {
-		if got := kratos.WithoutExternalID([]byte(body)); string(got) != body {
+func TestWithoutKeepsOtherBodies(t *testing.T) {
+	all := []kratos.Field{kratos.FieldExternalID, kratos.FieldOrganization, kratos.FieldProviderOrganization, kratos.FieldSAML, "kim"}
+	for _, body := range []string{
+		``, `[]`, `{"traits":{"external_id":1}}`, `{"external_id"`, `null`, `{"kim":1}`, `{"credentials":1}`,
+		`{"credentials":{"saml":{"config":{"providers":[{"organization":"1","provider":"a","subject":"b"}]}}}}`,
+		`{"credentials":{"oidc":{"config":{"providers":[{"provider":"a","subject":"b"}]}}}}`,
+	} {
+		if got := kratos.Without([]byte(body), all...); string(got) != body {
 			t.Errorf("%s became %s", body, got)
+		}
+	}
+	if body := `{"external_id":"1"}`; string(kratos.Without([]byte(body))) != body || string(kratos.Without([]byte(body), kratos.FieldOrganization)) != body {
+		t.Errorf("%s was changed", body)
+	}
+}
+
+// Each optional field can be left out, and nothing else goes with it.
+func TestWithout(t *testing.T) {
+	const org = "11111111-1111-4111-8111-111111111111"
+	n := kratos.CreateIdentity{
+		Traits: map[string]any{"name": "Kim"}, ExternalID: "auth0|1", Organization: org, PasswordHash: secret.New("$2b$10$a<b>&"),
+		Social: []kratos.Social{{Provider: "google", Subject: "1"}, {Provider: "corp", Subject: "2", Organization: org}, {Provider: "saml", Subject: "3", SAML: true, Organization: org}},
+	}
+	for field, change := range map[kratos.Field]func(*kratos.CreateIdentity){
+		kratos.FieldExternalID:           func(n *kratos.CreateIdentity) { n.ExternalID = "" },
+		kratos.FieldOrganization:         func(n *kratos.CreateIdentity) { n.Organization = "" },
+		kratos.FieldProviderOrganization: func(n *kratos.CreateIdentity) { n.Social = slices.Clone(n.Social); n.Social[1].Organization = "" },
+		kratos.FieldSAML:                 func(*kratos.CreateIdentity) {},
+	} {
+		body, err := n.Body()
+		if err != nil {
+			t.Fatal(err)
+		}
+		less := n
+		change(&less)
+		want, err := less.Body()
+		if got := kratos.Without(body, field); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s: %s, want %s", field, got, want)
 		}
 	}
 }
 
-// FuzzBody: the body has the values of the identity, byte for byte. WithoutExternalID
+// FuzzBody: the body has the values of the identity, byte for byte. Without
 // turns it into the body of the identity without an external id.
 func FuzzBody(f *testing.F) {
 	f.Add("person", "Kim <kim@example.org>", "auth0|1", "google", "A:1", "$2b$10$abc", true)
@@ -116,7 +151,7 @@ func FuzzBody(f *testing.F) {
 				} `json:"password"`
 				OIDC struct {
 					Config struct {
-						Providers []kratos.Social `json:"providers"`
+						Providers []struct{ Provider, Subject string } `json:"providers"`
 					} `json:"config"`
 				} `json:"oidc"`
 			} `json:"credentials"`
@@ -126,12 +161,12 @@ func FuzzBody(f *testing.F) {
 		}
 		password, social := got.Credentials.Password.Config, got.Credentials.OIDC.Config.Providers
 		if got.Schema != schema || got.ExternalID != externalID || got.Traits[value] != value || password.Hash != hash || password.Hook != (hash == "") ||
-			(got.State == "inactive") != inactive || len(social) != len(n.Social) || len(social) == 1 && social[0] != n.Social[0] {
+			(got.State == "inactive") != inactive || len(social) != len(n.Social) || len(social) == 1 && (social[0].Provider != provider || social[0].Subject != subject) {
 			t.Fatalf("%q became %s", n.Traits, body)
 		}
 		n.ExternalID = ""
 		without, err := n.Body()
-		if got := kratos.WithoutExternalID(body); err != nil || !bytes.Equal(got, without) {
+		if got := kratos.Without(body, kratos.FieldExternalID); err != nil || !bytes.Equal(got, without) {
 			t.Fatalf("%s, want %s", got, without)
 		}
 	})

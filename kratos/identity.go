@@ -52,10 +52,23 @@ type coreJSON struct {
 			Identifiers []string   `json:"identifiers"`
 			Config      configJSON `json:"config"`
 		} `json:"password"`
-		OIDC *struct {
-			Identifiers []string `json:"identifiers"`
-		} `json:"oidc"`
+		OIDC *identifiersJSON `json:"oidc"`
+		SAML *identifiersJSON `json:"saml"`
+		Code *identifiersJSON `json:"code"`
 	} `json:"credentials"`
+}
+
+// identifiersJSON is a credential of which only the identifiers count.
+type identifiersJSON struct {
+	Identifiers []string `json:"identifiers"`
+}
+
+// sorted returns the identifiers in order; none without the credential.
+func (c *identifiersJSON) sorted() []string {
+	if c == nil {
+		return nil
+	}
+	return slices.Sorted(slices.Values(c.Identifiers))
 }
 
 // configJSON is a password credential's secret part, which Kratos leaves out where it

@@ -60,6 +60,7 @@ func TestRealKratos(t *testing.T) {
 	t.Run("walk", r.walk)
 	t.Run("expired token", r.expired)
 	t.Run("replace", r.replace)
+	t.Run("fields", r.fields)
 }
 
 type realKratos struct {
@@ -142,7 +143,7 @@ func (r realKratos) refuse(t *testing.T) {
 		if fault.Said != `json: unknown field "external_id"` || !fault.Final() {
 			t.Errorf("external id: %+v", fault)
 		}
-		got, err = c.CreateBatch(t.Context(), [][]byte{kratos.WithoutExternalID(body)})
+		got, err = c.CreateBatch(t.Context(), [][]byte{kratos.Without(body, kratos.FieldExternalID)})
 	} else if record, err := c.Read(t.Context(), got[0].ID); err != nil || record.ExternalID != "auth0|ext" || !record.Binding.Has("auth0|ext") {
 		t.Errorf("external id: %+v, %v", record, err)
 	}
@@ -319,5 +320,53 @@ func (r realKratos) replace(t *testing.T) {
 	}
 	if _, err := c.Replace(t.Context(), before, kratos.Replacement{}); err == nil {
 		t.Error("want an error for no password and not pending")
+	}
+}
+
+// fields: Lacks says of each field what the creation of an identity with it shows, and
+// creates nothing.
+func (r realKratos) fields(t *testing.T) {
+	const org = "11111111-1111-4111-8111-111111111111"
+	identities := func() (n int) {
+		if err := r.client.Walk(t.Context(), func(kratos.Record) error { n++; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	before := identities()
+	all := []kratos.Field{kratos.FieldExternalID, kratos.FieldOrganization, kratos.FieldProviderOrganization, kratos.FieldSAML}
+	lacks, err := r.client.Lacks(t.Context(), all...)
+	if after := identities(); err != nil || after != before {
+		t.Fatalf("%q, %v; %d identities became %d", lacks, err, before, after)
+	}
+	for field, n := range map[kratos.Field]kratos.CreateIdentity{
+		kratos.FieldExternalID:           {ExternalID: "auth0|fields"},
+		kratos.FieldOrganization:         {Organization: org},
+		kratos.FieldProviderOrganization: {Social: []kratos.Social{{Provider: "fields", Subject: "1", Organization: org}}},
+		kratos.FieldSAML:                 {Social: []kratos.Social{{Provider: "fields", Subject: "kim@example.org", Organization: org, SAML: true}}},
+	} {
+		body, err := n.Body()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := r.client.CreateBatch(t.Context(), [][]byte{body})
+		unknown, isUnknown := kratos.UnknownField(err)
+		if isUnknown != slices.Contains(lacks, field) || isUnknown && unknown != field || !isUnknown && (err != nil || got[0].ID == "") {
+			t.Errorf("%s: %+v, %v; Lacks said %q", field, got, err, lacks)
+		}
+		if isUnknown || field != kratos.FieldSAML {
+			continue
+		}
+		record, err := r.client.Read(t.Context(), got[0].ID)
+		owners, ownersErr := r.client.Owners(t.Context(), "fields:kim@example.org")
+		if err != nil || ownersErr != nil || !slices.Equal(record.SAML, []string{"fields:kim@example.org"}) || len(record.Social) > 0 || len(owners) != 1 {
+			t.Errorf("saml: %+v, %v, %d owners, %v", record, err, len(owners), ownersErr)
+		}
+	}
+	if lacks, err := r.client.Lacks(t.Context()); err != nil || len(lacks) > 0 {
+		t.Errorf("no fields: %q, %v", lacks, err)
+	}
+	if _, err := r.client.Lacks(t.Context(), "kim"); err == nil {
+		t.Error("a field that no request has is no error")
 	}
 }

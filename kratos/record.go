@@ -41,8 +41,12 @@ type Record struct {
 	// Identifiers are those of the password credential, which is there also where
 	// there is no password.
 	Identifiers []string
-	// Social are the identifiers of social logins, provider:subject, sorted.
-	Social []string
+	// Social are the identifiers of social logins, provider:subject, sorted; SAML are those
+	// of logins with SAML, in the same form.
+	Social, SAML []string
+	// Codes are the addresses with which the user can log in by a code, if Kratos has that
+	// switched on, sorted. Kratos makes the credential itself by the identity schema.
+	Codes []string
 	// HasPassword is true where Kratos has a hash. It is false while Pending.
 	HasPassword bool
 	// PasswordDigest is the same as long as the stored hash is: a digest of it, which
@@ -208,9 +212,7 @@ func (c coreJSON) record(rest recordJSON) (Record, error) {
 		hash = credential.Config.hashedPassword
 		record.Identifiers, record.Pending = credential.Identifiers, credential.Config.pending()
 	}
-	if social := c.Credentials.OIDC; social != nil {
-		record.Social = slices.Sorted(slices.Values(social.Identifiers))
-	}
+	record.Social, record.SAML, record.Codes = c.Credentials.OIDC.sorted(), c.Credentials.SAML.sorted(), c.Credentials.Code.sorted()
 	record.HasPassword = !hash.Empty()
 	record.PasswordDigest = sha256.Sum256([]byte(hash.Reveal()))
 	return record, nil

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strings"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -29,17 +29,15 @@ type creator struct {
 	conflict func(context.Context, []plan.Row) error
 	warn     func(string)
 
-	external  atomic.Bool  // whether bodies have an external id
+	lacks     lacks        // fields that bodies are sent without
 	explained atomic.Int64 // rows that Kratos was asked for a reason for
 }
 
 func newCreator(r *importer) *creator {
-	c := &creator{
+	return &creator{
 		client: r.Kratos, limiter: newLimiter(r.InFlight), now: r.Now, retryFor: r.RetryFor,
 		report: r.report, conflict: r.handleConflicts, warn: r.warn,
 	}
-	c.external.Store(r.ExternalID)
-	return c
 }
 
 // batches collects rows into batches, and makes several requests at a time.
@@ -114,15 +112,15 @@ func (c *creator) create(ctx context.Context, rows []plan.Row) error {
 
 // request is one request that creates identities.
 type request struct {
-	rows     []plan.Row
-	bodies   [][]byte
-	external bool // with external ids
+	rows    []plan.Row
+	bodies  [][]byte
+	without []kratos.Field // that the bodies do not have
 }
 
 func (c *creator) request(rows []plan.Row) request {
-	req := request{rows: rows, bodies: make([][]byte, len(rows)), external: c.external.Load()}
+	req := request{rows: rows, bodies: make([][]byte, len(rows)), without: c.lacks.all()}
 	for i, row := range rows {
-		req.bodies[i] = body(row, req.external)
+		req.bodies[i] = kratos.Without(row.Body, req.without...)
 	}
 	return req
 }
@@ -135,13 +133,12 @@ func (c *creator) handleAnswer(ctx context.Context, req request, created []krato
 		return c.handleCreated(ctx, req.rows, created)
 	case !errors.As(err, &fault) || !isRows(fault.Status):
 		return nil, err
-	case req.external && strings.Contains(fault.Said, `unknown field "external_id"`):
-		c.external.Store(false)
-		c.warn("this Kratos has no external_id: the identities are created without it")
-		return req.rows, nil
-	default:
-		return nil, c.split(ctx, req.rows, fault)
 	}
+	if field, isUnknown := kratos.UnknownField(err); isUnknown && field.IsOptional() && !slices.Contains(req.without, field) {
+		c.without(field)
+		return req.rows, nil
+	}
+	return nil, c.split(ctx, req.rows, fault)
 }
 
 // send makes one request, and repeats it while Kratos does not answer. If Kratos created the
@@ -174,15 +171,6 @@ func (c *creator) split(ctx context.Context, rows []plan.Row, fault *kratos.Erro
 		return err
 	}
 	return c.create(ctx, rows[half:])
-}
-
-// body returns the request that creates the row's identity, with its external id or
-// without.
-func body(row plan.Row, external bool) []byte {
-	if external {
-		return row.Body
-	}
-	return kratos.WithoutExternalID(row.Body)
 }
 
 // handleCreated reports the results of a batch and returns the rows to send again. Kratos

@@ -18,7 +18,7 @@ func (c *creator) explain(ctx context.Context, row plan.Row, item kratos.Created
 		return item, nil
 	}
 	err := c.retry(ctx, func() error {
-		told, err := c.client.CreateOne(ctx, body(row, c.external.Load()))
+		told, err := c.client.CreateOne(ctx, kratos.Without(row.Body, c.lacks.all()...))
 		if err == nil {
 			item = told
 		}

@@ -1,5 +1,6 @@
 // Package importer creates Kratos identities from a users file.
 //
+//	ask Kratos which fields it does not have
 //	first pass, over the file: plan every row (package plan) into an unlinked file
 //	journal: write the checkpoint
 //	scan Kratos: which rows are in conflict with which identities
@@ -41,8 +42,8 @@ const (
 )
 
 // Options say what to import and how. Those of the plan that must be set, Warn and Journal
-// must be set; so must Kratos, unless it is a dry run. The importer sets Run, KeepUsers and
-// Phase.
+// must be set; so must Kratos, unless it is a dry run. The importer sets Run, KeepUsers,
+// Phase and Lacks.
 type Options struct {
 	plan.Options
 
@@ -121,7 +122,7 @@ func Run(ctx context.Context, opts Options) (Summary, error) {
 	r := &importer{Options: opts, recorder: recorder{to: opts.Journal.out}, warned: map[string]bool{}}
 	r.creator = newCreator(r)
 	err := r.do(ctx)
-	summary := r.recorder.total(r.plan)
+	summary := r.recorder.total(r.plan, r.creator.lacks.all())
 	summary.DryRun = opts.DryRun
 	if opts.Hashes != nil {
 		summary.HashesTotal = opts.Hashes.Len()
@@ -138,6 +139,9 @@ func (r *importer) do(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, r.rows.close()) }()
+	if err := r.askFields(ctx); err != nil {
+		return err
+	}
 	if r.plan, err = plan.Make(ctx, r.Options.Options, r.rows.add); err != nil {
 		return err
 	}

@@ -2,6 +2,8 @@ package importer
 
 import (
 	"io"
+	"maps"
+	"slices"
 
 	"ferry/bulk/results"
 )
@@ -40,6 +42,9 @@ func (s Summary) Print(w io.Writer, cut bool) {
 		if c.n > 0 {
 			line("%9d %s", c.n, c.text)
 		}
+	}
+	for _, field := range slices.Sorted(maps.Keys(s.FieldsLeftOut)) {
+		line("%9d identities are without %s: this Kratos does not have it", s.FieldsLeftOut[field], field)
 	}
 	switch {
 	case s.Resumed > 0 && s.Resumed == s.Rows && !cut:

@@ -9,6 +9,7 @@ import (
 
 	"ferry/bulk/plan"
 	"ferry/bulk/results"
+	"ferry/kratos"
 )
 
 // recorder writes a result for each row and remembers which rows have one.
@@ -70,8 +71,9 @@ func (r *recorder) note(result results.Result) bool {
 	return true
 }
 
-// total returns the summary of all results. p is nil if there is no plan.
-func (r *recorder) total(p *plan.Plan) Summary {
+// total returns the summary of all results. p is nil if there is no plan; lacks are the
+// fields that the identities were created without.
+func (r *recorder) total(p *plan.Plan, lacks []kratos.Field) Summary {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	summary := r.summary
@@ -82,6 +84,14 @@ func (r *recorder) total(p *plan.Plan) Summary {
 	summary.Shared, summary.Folding, summary.FoldingLines = p.Shared, p.Folding, p.FoldingLines
 	summary.SeveralAccounts, summary.PeopleMerged, summary.PeopleLeftOut = p.People.Several, p.People.Merged, p.People.LeftOut
 	summary.MFADropped = r.created.Shared(p.MFADropped)
+	for _, field := range lacks {
+		if n := r.created.Shared(p.Fields[field]); n > 0 {
+			if summary.FieldsLeftOut == nil {
+				summary.FieldsLeftOut = map[kratos.Field]int{}
+			}
+			summary.FieldsLeftOut[field] = n
+		}
+	}
 	summary.Unverified = r.created.Shared(p.Unverified)
 	summary.NoVerifiedAddress = r.created.Shared(p.Unaddressed)
 	return summary

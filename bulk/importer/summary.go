@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"ferry/bulk/results"
+	"ferry/kratos"
 )
 
 // Summary says what an import did, in all parts of a resumed run together.
@@ -25,6 +26,9 @@ type Summary struct {
 	// PhonesLeftOut is the number of optional, unverified phone numbers that were left out
 	// because Kratos would refuse them.
 	PhonesLeftOut int `json:"phones_left_out"`
+	// FieldsLeftOut counts, by field, the identities that were created without a field that
+	// Kratos does not have.
+	FieldsLeftOut map[kratos.Field]int `json:"fields_left_out,omitempty"`
 	// Unverified is the number of users with a password who got an identity although Auth0
 	// verified none of their addresses.
 	Unverified int `json:"unverified"`

@@ -24,6 +24,7 @@ import (
 	"ferry/bulk/results"
 	"ferry/bulk/scan"
 	"ferry/bulk/userfile"
+	"ferry/kratos"
 	"ferry/mapping"
 )
 
@@ -69,6 +70,8 @@ type Options struct {
 	// Merge makes one identity of several accounts of one person: the type people has the
 	// rule.
 	Merge bool
+	// Lacks are the fields of Fields that Kratos does not have.
+	Lacks []kratos.Field
 	// DryRun leaves out the bodies of requests.
 	DryRun bool
 	// KeepUsers keeps the row itself as Row.User.
@@ -112,6 +115,8 @@ type Totals struct {
 	// factor is dropped, users of whose addresses Auth0 verified none, and identities
 	// without a verified address.
 	MFADropped, Unverified, Unaddressed results.LineSet
+	// Fields are the lines of the shard whose identities have an optional field of Kratos.
+	Fields map[kratos.Field]results.LineSet
 	// HashesUsed is the number of users with a hash.
 	HashesUsed int
 	// Shared is the number of rows that lose an identifier to another row.
@@ -143,7 +148,7 @@ type chunk struct {
 // the order of the file.
 func Make(ctx context.Context, opts Options, add func(Row) error) (*Plan, error) {
 	opts.Shards = max(opts.Shards, 1)
-	p := &Plan{opts: opts, connections: connections{}}
+	p := &Plan{opts: opts, connections: connections{}, Totals: Totals{Fields: map[kratos.Field]results.LineSet{}}}
 	if err := p.checkHashes(); err != nil {
 		return nil, err
 	}
@@ -283,6 +288,11 @@ func (p *Plan) add(d draft, hand func(Row) error) error {
 	}
 	p.SocialLeftOut += d.socialLeftOut
 	p.PhonesLeftOut += d.phonesLeftOut
+	for _, field := range d.fields {
+		lines := p.Fields[field]
+		lines.Add(d.Line)
+		p.Fields[field] = lines
+	}
 	if d.mfaDropped {
 		p.MFADropped.Add(d.Line)
 	}

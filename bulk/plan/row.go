@@ -49,6 +49,7 @@ type draft struct {
 	connection    string   // that has the password; empty: unknown
 	notes         []string // of the mapper, warned about once
 	note          string   // for the detail of the result
+	fields        []kratos.Field
 }
 
 type indexKey struct {
@@ -188,6 +189,7 @@ func (o *Options) finish(s draft, profile mapping.Profile, mapped mapping.Identi
 	if o.ExternalID {
 		identity.ExternalID = profile.UserID
 	}
+	s.fields = fieldsOf(identity)
 	s.Identifiers = passwordIdentifiers(handles)
 	for _, one := range social {
 		s.Identifiers = append(s.Identifiers, one.Provider+":"+one.Subject)

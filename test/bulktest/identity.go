@@ -2,6 +2,7 @@ package bulktest
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"regexp"
@@ -16,12 +17,14 @@ import (
 
 // Identity is an identity of the fake.
 type Identity struct {
-	ID, SchemaID, State, ExternalID string
-	Traits, Public, Admin           map[string]any
-	Addresses                       []kratos.Address
-	Identifiers, Social             []string
-	Hash                            string
-	Hook                            bool
+	ID, SchemaID, State       string
+	ExternalID, Organization  string
+	Traits, Public, Admin     map[string]any
+	Addresses                 []kratos.Address
+	Identifiers, Social, SAML []string
+	Organizations             []string // of the social and SAML logins that have one
+	Hash                      string
+	Hook                      bool
 }
 
 // UserID returns the Auth0 user that the identity was created from.
@@ -60,7 +63,7 @@ func (p *Identity) conflicts(q *Identity) bool {
 	shares := func(a, b []string) bool {
 		return slices.ContainsFunc(a, func(text string) bool { return slices.Contains(b, text) })
 	}
-	return p.ID != q.ID && (shares(p.Identifiers, q.Identifiers) || shares(p.Social, q.Social) ||
+	return p.ID != q.ID && (shares(p.Identifiers, q.Identifiers) || shares(p.Social, q.Social) || shares(p.SAML, q.SAML) ||
 		p.ExternalID != "" && p.ExternalID == q.ExternalID ||
 		slices.ContainsFunc(p.Addresses, func(a kratos.Address) bool {
 			return slices.ContainsFunc(q.Addresses, func(b kratos.Address) bool { return a.Value == b.Value && a.Via == b.Via })
@@ -85,22 +88,47 @@ func (p *Identity) answer(withPassword bool) map[string]any {
 		"metadata_public": p.Public, "metadata_admin": p.Admin, "verifiable_addresses": addresses,
 		"created_at": "2026-11-21T19:49:27Z", "updated_at": "2026-11-21T19:49:27Z",
 	}
+	if len(p.SAML) > 0 {
+		credentials["saml"] = map[string]any{"type": "saml", "identifiers": p.SAML, "version": 0}
+	}
 	if p.ExternalID != "" {
 		out["external_id"] = p.ExternalID
+	}
+	if p.Organization != "" {
+		out["organization_id"] = p.Organization
 	}
 	return out
 }
 
+type providersBody struct {
+	Config struct {
+		Providers []struct {
+			Provider     string `json:"provider"`
+			Subject      string `json:"subject"`
+			Organization string `json:"organization"`
+		} `json:"providers"`
+	} `json:"config"`
+}
+
+// take returns the identifiers, and adds the organizations to the identity.
+func (b *providersBody) take(p *Identity) (identifiers []string) {
+	if b == nil {
+		return nil
+	}
+	for _, one := range b.Config.Providers {
+		identifiers = append(identifiers, one.Provider+":"+one.Subject)
+		if one.Organization != "" {
+			p.Organizations = append(p.Organizations, one.Organization)
+		}
+	}
+	slices.Sort(identifiers)
+	return identifiers
+}
+
 type createBody struct {
 	Credentials struct {
-		OIDC *struct {
-			Config struct {
-				Providers []struct {
-					Provider string `json:"provider"`
-					Subject  string `json:"subject"`
-				} `json:"providers"`
-			} `json:"config"`
-		} `json:"oidc"`
+		OIDC     *providersBody `json:"oidc"`
+		SAML     *providersBody `json:"saml"`
 		Password *struct {
 			Config struct {
 				Hash string `json:"hashed_password"`
@@ -109,6 +137,7 @@ type createBody struct {
 		} `json:"password"`
 	} `json:"credentials"`
 	ExternalID *string        `json:"external_id"`
+	OrgID      *string        `json:"organization_id"`
 	Admin      map[string]any `json:"metadata_admin"`
 	Public     map[string]any `json:"metadata_public"`
 	SchemaID   string         `json:"schema_id"`
@@ -121,6 +150,24 @@ type createBody struct {
 	} `json:"verifiable_addresses"`
 }
 
+// unknown returns the field of the body that this release of Kratos does not have.
+func (c createBody) unknown(v131 bool) kratos.Field {
+	orgs := &Identity{}
+	c.Credentials.OIDC.take(orgs)
+	switch {
+	case !v131:
+	case c.ExternalID != nil:
+		return kratos.FieldExternalID
+	case c.OrgID != nil:
+		return kratos.FieldOrganization
+	case c.Credentials.SAML != nil:
+		return kratos.FieldSAML
+	case len(orgs.Organizations) > 0:
+		return kratos.FieldProviderOrganization
+	}
+	return ""
+}
+
 // person returns the identity for a body; refused is the reason why the whole batch is
 // refused.
 func (c createBody) person(v131 bool) (p *Identity, refused string) {
@@ -128,11 +175,14 @@ func (c createBody) person(v131 bool) (p *Identity, refused string) {
 	if p.State == "" {
 		p.State = "active"
 	}
+	if field := c.unknown(v131); field != "" {
+		return nil, fmt.Sprintf("json: unknown field %q", field)
+	}
 	if c.ExternalID != nil {
-		if v131 {
-			return nil, `json: unknown field "external_id"`
-		}
 		p.ExternalID = *c.ExternalID
+	}
+	if c.OrgID != nil {
+		p.Organization = *c.OrgID
 	}
 	for _, a := range c.Addresses {
 		p.Addresses = append(p.Addresses, kratos.Address{Value: strings.ToLower(strings.TrimSpace(a.Value)), Via: a.Via, Verified: a.Verified && a.Status == "completed"})
@@ -146,12 +196,7 @@ func (c createBody) person(v131 bool) (p *Identity, refused string) {
 			return nil, "the hash is of no known format"
 		}
 	}
-	if oidc := c.Credentials.OIDC; oidc != nil {
-		for _, one := range oidc.Config.Providers {
-			p.Social = append(p.Social, one.Provider+":"+one.Subject)
-		}
-		slices.Sort(p.Social)
-	}
+	p.Social, p.SAML = c.Credentials.OIDC.take(p), c.Credentials.SAML.take(p)
 	p.derive()
 	return p, ""
 }

@@ -105,10 +105,16 @@ func (f *Kratos) create(body []byte) (int, any) {
 	}
 	p, refused := create.person(f.V131)
 	switch {
+	case refused != "":
+	case !slices.Contains([]string{"", "person"}, create.SchemaID):
+		refused = "Unable to find JSON Schema ID: " + create.SchemaID
 	case create.Traits["nickname"] == RefusedNickname:
 		refused = "Kratos minds the nickname"
 	case slices.ContainsFunc(slices.Collect(maps.Values(f.People)), p.conflicts):
 		return said(http.StatusConflict, "a resource with that value exists already")
+	}
+	if strings.HasPrefix(refused, "json: ") {
+		return said(http.StatusBadRequest, refused)
 	}
 	if refused != "" {
 		return http.StatusBadRequest, map[string]any{"error": map[string]any{"code": http.StatusBadRequest, "message": "The request was malformed", "reason": refused}}
