@@ -30,11 +30,11 @@ type schemas map[string]*mapping.Schema
 func (e *doctor) kratos(ctx context.Context) []Check {
 	s := checkGroup{doctor: e}
 	if e.Kratos == nil {
-		s.skip("FERRY_KRATOS_ADMIN_URL is not set, or not valid", nameAdmin, nameSchema, nameMapper, namePending, nameUnverified)
+		s.skip("FERRY_KRATOS_ADMIN_URL is not set, or not valid", nameAdmin, nameSchema, nameMapper, namePending, nameUnverified, nameCode)
 		return s.checks
 	}
 	if !s.run(ctx, nameAdmin, e.checkAdmin) {
-		s.skip("Kratos does not answer", nameSchema, nameMapper, namePending, nameUnverified)
+		s.skip("Kratos does not answer", nameSchema, nameMapper, namePending, nameUnverified, nameCode)
 		return s.checks
 	}
 	all := schemas{}
@@ -47,8 +47,9 @@ func (e *doctor) kratos(ctx context.Context) []Check {
 	t := tally{example: map[string]string{}}
 	if s.run(ctx, namePending, func(ctx context.Context) Check { return e.checkPending(ctx, all, &t) }) || t.imported > 0 {
 		s.run(ctx, nameUnverified, func(context.Context) Check { return e.checkUnverified(t) })
+		s.run(ctx, nameCode, func(context.Context) Check { return e.checkCode(t) })
 	} else {
-		s.skip("identities cannot be read", nameUnverified)
+		s.skip("identities cannot be read", nameUnverified, nameCode)
 	}
 	return s.checks
 }
@@ -226,7 +227,7 @@ type tally struct {
 	read, pending                         int
 	unbound, invalid, nameless, elsewhere int
 	inactive                              int
-	imported, unverified                  int               // of all identities that were read
+	imported, unverified, codes           int               // of all identities that were read
 	example                               map[string]string // the id of an identity for each fault
 	rule                                  string            // a violated rule of a schema
 }
@@ -242,6 +243,9 @@ func (e *doctor) checkPending(ctx context.Context, all schemas, t *tally) Check 
 		}
 		if isUnverified(r) {
 			t.unverified++
+		}
+		if isCodeOnly(r) {
+			t.codes++
 		}
 		if r.Pending {
 			t.pending++

@@ -31,6 +31,32 @@ func (a Account) Subject() string {
 	return strings.TrimPrefix(a.UserID, a.Connection+"|")
 }
 
+// IsPasswordless reports whether Auth0 itself checks the logins of the account by a code
+// that it sends by e-mail or SMS.
+func (a Account) IsPasswordless() bool {
+	return a.Provider == providerEmail || a.Provider == providerSMS
+}
+
+// The providers of passwordless accounts.
+const (
+	providerEmail = "email"
+	providerSMS   = "sms"
+)
+
+// takeCodes reads the address of a passwordless account from what Auth0 knows of it.
+func (p *Profile) takeCodes(provider string, data map[string]any) {
+	var address Address
+	switch provider {
+	case providerEmail:
+		address = verifiedAddress(data, claimEmail, claimEmailTrue, ViaEmail)
+	case providerSMS:
+		address = verifiedAddress(data, claimPhone, userPhoneTrue, ViaSMS)
+	}
+	if address != (Address{}) && !slices.Contains(p.Codes, address) {
+		p.Codes = append(p.Codes, address)
+	}
+}
+
 // HasPassword reports whether one of the user's accounts does.
 func (p Profile) HasPassword() bool {
 	for _, account := range p.Accounts {

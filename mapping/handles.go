@@ -15,6 +15,9 @@ type Handle struct {
 	Value string
 	// Password is true for an identifier of the password credential.
 	Password bool
+	// Code is email or sms for an identifier of the code credential, which Kratos sends codes
+	// to at a login; otherwise empty.
+	Code string
 	// Via is email or sms for an address for verification or recovery; otherwise empty.
 	Via string
 }
@@ -61,6 +64,9 @@ func (all nodes) add(value string, into *[]Handle) {
 		}
 		is = true
 		handle.Password = handle.Password || f.ext.Credentials["password"].Identifier
+		if code := f.ext.Credentials["code"]; code.Identifier {
+			handle.Code = cmp.Or(handle.Code, code.Via)
+		}
 		handle.Via = cmp.Or(handle.Via, f.ext.Verification.Via, f.ext.Recovery.Via)
 	}
 	if !is || strings.TrimSpace(value) == "" {
@@ -68,7 +74,7 @@ func (all nodes) add(value string, into *[]Handle) {
 	}
 	for i, was := range *into {
 		if was.Value == value && (was.Via == handle.Via || was.Via == "" || handle.Via == "") {
-			(*into)[i] = Handle{Value: value, Password: was.Password || handle.Password, Via: cmp.Or(was.Via, handle.Via)}
+			(*into)[i] = Handle{Value: value, Password: was.Password || handle.Password, Code: cmp.Or(was.Code, handle.Code), Via: cmp.Or(was.Via, handle.Via)}
 			return
 		}
 	}

@@ -15,7 +15,7 @@ func TestHandles(t *testing.T) {
 	}
 	want := []mapping.Handle{
 		{Value: "kim@example.org", Password: true, Via: mapping.ViaEmail},
-		{Value: "+4915199990001", Via: mapping.ViaSMS},
+		{Value: "+4915199990001", Code: mapping.ViaSMS, Via: mapping.ViaSMS},
 		{Value: "kim-s", Password: true},
 	}
 	if got := person(t).Handles(identity.Traits); !slices.Equal(got, want) {

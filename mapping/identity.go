@@ -117,22 +117,32 @@ func (r Rules) Trusted(p Profile, mapped Identity) []Address {
 // address that Kratos would take for another one.
 func claimedVerified(p Profile) []Address {
 	var out []Address
-	add := func(claim, verdict, via string) {
-		if verified, _ := p.Claims[verdict].(bool); !verified {
-			return
+	for _, address := range []Address{
+		verifiedAddress(p.Claims, claimEmail, claimEmailTrue, ViaEmail),
+		verifiedAddress(p.Claims, claimPhone, claimPhoneTrue, ViaSMS),
+	} {
+		if address != (Address{}) {
+			out = append(out, address)
 		}
-		address := Address{Value: p.text(claim), Via: via}.Normalize()
-		if address.Value == "" {
-			return
-		}
-		if _, isPhone := identifier.E164(address.Value); via == ViaSMS && !isPhone || address.Value != strings.ToLower(address.Value) {
-			return
-		}
-		out = append(out, address)
 	}
-	add(claimEmail, claimEmailTrue, ViaEmail)
-	add(claimPhone, claimPhoneTrue, ViaSMS)
 	return out
+}
+
+// verifiedAddress is the address of a claim that the claims call verified; zero if there
+// is none.
+func verifiedAddress(claims map[string]any, claim, verdict, via string) Address {
+	if verified, _ := claims[verdict].(bool); !verified {
+		return Address{}
+	}
+	value, _ := claims[claim].(string)
+	address := Address{Value: strings.TrimSpace(value), Via: via}.Normalize()
+	if address.Value == "" {
+		return Address{}
+	}
+	if _, isPhone := identifier.E164(address.Value); via == ViaSMS && !isPhone || address.Value != strings.ToLower(address.Value) {
+		return Address{}
+	}
+	return address
 }
 
 // Unverified returns the mapped traits, by dotted path, that are identifiers or addresses

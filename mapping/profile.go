@@ -51,6 +51,9 @@ type Profile struct {
 	Blocked bool
 	// Accounts are the user's identities at Auth0, in Auth0's order; empty from claims.
 	Accounts []Account
+	// Codes are the addresses to which Auth0 sends the codes of the user's passwordless
+	// logins, and which it verified by that, normalized.
+	Codes []Address
 	// Factors are the enrolled second factors, as far as Auth0 reports them.
 	Factors []string
 	// OwnHash is the password hash in the user object; empty from claims. Mappers and JSON have
@@ -228,6 +231,7 @@ func (p *Profile) takeIdentities(fields map[string]any) error {
 		if isDatabase(p.Provider) {
 			p.Connection = connection
 		}
+		p.takeCodes(p.Provider, fields)
 		return nil
 	}
 	identities, ok := list.([]any)
@@ -241,6 +245,11 @@ func (p *Profile) takeIdentities(fields map[string]any) error {
 		if err != nil {
 			return fmt.Errorf("identities[%d] %w", i, err)
 		}
+		data, _ := one["profileData"].(map[string]any)
+		if subjectOf(one) == p.UserID {
+			data = fields
+		}
+		p.takeCodes(account.Provider, data)
 		if holder == nil && account.HasPassword() {
 			holder = one
 			p.Connection, p.Provider = account.Connection, account.Provider

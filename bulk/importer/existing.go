@@ -121,6 +121,8 @@ func taken(record kratos.Record) []string {
 	var all []string
 	all = append(all, record.Identifiers...)
 	all = append(all, record.Social...)
+	all = append(all, record.SAML...)
+	all = append(all, record.Codes...)
 	for _, address := range record.Addresses {
 		all = append(all, identifier.Normalize(address.Value))
 	}

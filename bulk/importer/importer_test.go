@@ -394,7 +394,7 @@ func TestImportExternalID(t *testing.T) {
 			im.opts.ExternalID = c.wanted
 			summary, done := im.must()
 			checkThere(t, f, done, 0)
-			if summary.Created() != 230 || f.Of("auth0|1").ExternalID != c.id || len(im.told.Warned) != c.warnings {
+			if summary.Created() != 230 || f.Of("auth0|1").ExternalID != c.id || len(im.told.Warned) != c.warnings || summary.FieldsLeftOut["external_id"] != 230*c.warnings {
 				t.Errorf("%+v, external id %q, warned %q", summary, f.Of("auth0|1").ExternalID, im.told.Warned)
 			}
 		})

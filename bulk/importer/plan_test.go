@@ -250,7 +250,8 @@ func TestNoLoginMethod(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ row, says string }{
 		{social("github", "1", linked("github github 1", "github github 2")), "no password at Auth0, and no provider is named for github"},
-		{bulktest.User("1", "a@x.test", bulktest.With{"user_id": "sms|1"}, linked("sms sms 1", "g google-oauth2 117")), "no password at Auth0, and no provider is named for sms; the others need a verified e-mail address"},
+		{bulktest.User("1", "a@x.test", bulktest.With{"user_id": "sms|1"}, linked("sms sms 1", "g google-oauth2 117")), "no password at Auth0, and the address of the passwordless login is not verified; the others need a verified e-mail address"},
+		{bulktest.Verified("1", "a@x.test", bulktest.With{"user_id": "email|1"}, linked("email email 1", "github github 2")), "no password at Auth0, and no provider is named for github; no trait has the address of the passwordless login as an identifier of the credential code"},
 		{bulktest.User("1", "a@x.test", bulktest.With{"user_id": "google-oauth2|g|"}, linked("g google-oauth2 g|")), "no password at Auth0, and the accounts have no subject"},
 	} {
 		im := newImport(t, bulktest.NewKratos(t), c.row)

@@ -19,7 +19,7 @@ func (s Summary) Print(w io.Writer, cut bool) {
 			s.SeveralAccounts, s.PeopleMerged, s.SeveralAccounts-s.PeopleMerged-s.PeopleLeftOut, s.PeopleLeftOut)
 	}
 	line("%9d rows in %.1f s, %.0f a second", s.Rows, s.Seconds, s.Rate)
-	for _, outcome := range []results.Outcome{results.CreatedHash, results.CreatedPending, results.CreatedSocial, results.Merged, results.Updated, results.Skipped, results.Failed} {
+	for _, outcome := range []results.Outcome{results.CreatedHash, results.CreatedPending, results.CreatedSocial, results.CreatedCode, results.Merged, results.Updated, results.Skipped, results.Failed} {
 		if outcome == results.Merged && s.Outcomes[outcome] == 0 {
 			continue
 		}

@@ -63,7 +63,7 @@ func (r *recorder) note(result results.Result) bool {
 	switch result.Outcome {
 	case results.Failed:
 		r.failed.Add(result.Line)
-	case results.CreatedHash, results.CreatedPending, results.CreatedSocial:
+	case results.CreatedHash, results.CreatedPending, results.CreatedSocial, results.CreatedCode:
 		r.created.Add(result.Line)
 	case results.Merged, results.Updated, results.Skipped, results.Finished, results.Restored:
 	}

@@ -80,7 +80,7 @@ func (s *Summary) took(d time.Duration) {
 
 // Created returns the number of identities that the run created.
 func (s Summary) Created() int {
-	return s.Outcomes[results.CreatedHash] + s.Outcomes[results.CreatedPending] + s.Outcomes[results.CreatedSocial]
+	return s.Outcomes[results.CreatedHash] + s.Outcomes[results.CreatedPending] + s.Outcomes[results.CreatedSocial] + s.Outcomes[results.CreatedCode]
 }
 
 // Failed returns the number of rows that should have become an identity and did not.

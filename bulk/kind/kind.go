@@ -27,6 +27,8 @@ const (
 	Own Kind = "own_password"
 	// Social has no password, but an account at a provider.
 	Social Kind = "social_only"
+	// Code has neither, but can log in by a code that Kratos sends.
+	Code Kind = "code_only"
 	// Finished was pending until finish ended that. The user has to recover the account.
 	Finished Kind = "finished"
 	// None has no way to log in.
@@ -35,7 +37,7 @@ const (
 
 // All returns the kinds in the order to print them.
 func All() []Kind {
-	return []Kind{Migrated, Hash, Own, Social, Pending, Finished, Inactive, None}
+	return []Kind{Migrated, Hash, Own, Social, Code, Pending, Finished, Inactive, None}
 }
 
 // Of returns the kind of an identity. Only the note of the after-login hook tells a
@@ -56,8 +58,10 @@ func Of(record kratos.Record) Kind {
 		return Hash
 	case record.HasPassword:
 		return Own
-	case len(record.Social) > 0:
+	case len(record.Social) > 0, len(record.SAML) > 0:
 		return Social
+	case len(record.Codes) > 0:
+		return Code
 	}
 	return None
 }

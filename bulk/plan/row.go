@@ -90,17 +90,18 @@ func (o *Options) planProfile(s draft, profile mapping.Profile) (draft, error) {
 	}
 	invalid := o.validate(&s, profile, &mapped)
 	handles := o.Schema.Handles(mapped.Traits)
-	verified, rank := o.verified(profile)
+	code := byCode(handles, profile.Codes)
+	verified, rank := o.verified(profile, code)
 	s.addHandleKeys(handles, verified, rank)
 	s.database, s.connection, s.notes = profile.HasPassword(), profile.Connection, mapped.Notes
-	social := o.social(profile, &s)
+	social := o.social(profile, &s, code)
 	if len(profile.Factors) > 0 {
 		if !o.DropMFA {
 			return s.refuse(results.Skipped, results.ReasonMFA, ""), nil
 		}
 		s.mfaDropped = true
 	}
-	if !s.database && len(social) == 0 {
+	if !s.database && len(social) == 0 && !code {
 		return s.refuse(results.Skipped, results.ReasonNoLogin, "no password at Auth0, and "+o.unnamed(profile)), nil
 	}
 	if s.unverified = o.unverified(profile); s.unverified && o.SkipUnverified {
@@ -168,8 +169,12 @@ func (o *Options) finish(s draft, profile mapping.Profile, mapped mapping.Identi
 	identity := kratos.CreateIdentity{
 		SchemaID: o.SchemaID, Traits: mapped.Traits, MetadataPublic: mapped.MetadataPublic,
 		Inactive: profile.Blocked, Social: social,
-		Verified: verifiedAddresses(handles, o.Rules.Trusted(profile, mapped)),
 	}
+	trusted := o.Rules.Trusted(profile, mapped)
+	if !s.database {
+		trusted = append(trusted, profile.Codes...)
+	}
+	identity.Verified = verifiedAddresses(handles, trusted)
 	s.unaddressed = s.database && len(identity.Verified) == 0
 	if profile.OwnEmail {
 		s.note = strings.TrimPrefix(s.note+"; the e-mail address is that of the linked account with the password", "; ")
@@ -181,8 +186,10 @@ func (o *Options) finish(s draft, profile mapping.Profile, mapped mapping.Identi
 		if err := o.password(&s, &identity, profile, &note, crosses); err != nil || !s.Creates() {
 			return s, err
 		}
-	default:
+	case len(social) > 0:
 		s.Outcome = results.CreatedSocial
+	default:
+		s.Outcome = results.CreatedCode
 	}
 	note.As = string(s.Outcome)
 	identity.MetadataAdmin = mapping.Record(profile, mapped, provenance.Content{Import: &note})
@@ -210,13 +217,14 @@ func (o *Options) finish(s draft, profile mapping.Profile, mapped mapping.Identi
 }
 
 // social returns the linked accounts that become credentials: those whose provider is named,
-// if the primary e-mail address is verified or there are no other accounts.
-func (o *Options) social(profile mapping.Profile, s *draft) []kratos.Social {
+// if the primary e-mail address is verified or there are no other accounts. code says that
+// passwordless accounts log in by a code.
+func (o *Options) social(profile mapping.Profile, s *draft, code bool) []kratos.Social {
 	var credentials []kratos.Social
 	verified, _ := profile.Claims["email_verified"].(bool)
 	allowed := verified || !slices.ContainsFunc(profile.Accounts, isLocal)
 	for _, account := range profile.Accounts {
-		if account.HasPassword() {
+		if account.HasPassword() || account.IsPasswordless() && code {
 			continue
 		}
 		name, named := o.Providers.name(account)
@@ -235,7 +243,7 @@ func (o *Options) social(profile mapping.Profile, s *draft) []kratos.Social {
 // isLocal reports whether Auth0 itself checks the logins of the account, by a password or by
 // a code that it sends.
 func isLocal(account mapping.Account) bool {
-	return account.HasPassword() || account.Provider == "email" || account.Provider == "sms"
+	return account.HasPassword() || account.IsPasswordless()
 }
 
 func (s *draft) addKey(value string, rank uint32) {
@@ -243,9 +251,13 @@ func (s *draft) addKey(value string, rank uint32) {
 }
 
 // verified returns the addresses that Auth0 verified, with rankVerified if the rules trust
-// their source, else with rankClaimed.
-func (o *Options) verified(profile mapping.Profile) ([]mapping.Address, uint32) {
-	if trusted := o.Rules.Verified(profile); len(trusted) > 0 {
+// their source or the user logs in by a code sent there, else with rankClaimed.
+func (o *Options) verified(profile mapping.Profile, code bool) ([]mapping.Address, uint32) {
+	trusted := o.Rules.Verified(profile)
+	if code {
+		trusted = append(trusted, profile.Codes...)
+	}
+	if len(trusted) > 0 {
 		return trusted, rankVerified
 	}
 	every := mapping.Rules{TrustVerified: func(string, string) bool { return true }}
@@ -292,7 +304,9 @@ func verifiedAddresses(handles []mapping.Handle, trusted []mapping.Address) []kr
 			if address.Via == mapping.ViaSMS {
 				value = handle.Value
 			}
-			verified = append(verified, kratos.Address{Value: value, Via: address.Via, Verified: true})
+			if one := (kratos.Address{Value: value, Via: address.Via, Verified: true}); !slices.Contains(verified, one) {
+				verified = append(verified, one)
+			}
 			break
 		}
 	}
@@ -324,26 +338,4 @@ func Violations(err error) string {
 		texts[i] = v.String()
 	}
 	return strings.Join(texts, "; ")
-}
-
-// unnamed says why no account becomes a credential.
-func (o *Options) unnamed(profile mapping.Profile) string {
-	var names []string
-	others := false
-	for _, account := range profile.Accounts {
-		switch _, named := o.Providers.name(account); {
-		case named:
-			others = true
-		case !slices.Contains(names, account.Provider):
-			names = append(names, account.Provider)
-		}
-	}
-	why := "no provider is named for " + strings.Join(names, ", ")
-	switch {
-	case len(names) == 0:
-		return "the accounts have no subject"
-	case others:
-		return why + "; the others need a verified e-mail address"
-	}
-	return why
 }

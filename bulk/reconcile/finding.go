@@ -71,6 +71,9 @@ type Result struct {
 	Refused int `json:"refused"`
 	// Stranded is the number of pending identities that cannot cross: see the finding.
 	Stranded int `json:"stranded"`
+	// NoCode is the number of users who can log in by a code only, if Kratos has that
+	// switched off.
+	NoCode int `json:"code_off"`
 	// Unverified counts, by kind, the identities without a verified address, if Kratos
 	// requires one.
 	Unverified map[kind.Kind]int `json:"unverified"`
@@ -96,7 +99,7 @@ func (r Result) Open() int {
 
 // Able returns the number of users who can log in to Kratos now.
 func (r Result) Able() int {
-	return r.Kinds[kind.Migrated] + r.Kinds[kind.Hash] + r.Kinds[kind.Own] + r.Kinds[kind.Social] + r.Kinds[kind.Pending] - r.Refused - r.Stranded - r.NeedVerified()
+	return r.Kinds[kind.Migrated] + r.Kinds[kind.Hash] + r.Kinds[kind.Own] + r.Kinds[kind.Social] + r.Kinds[kind.Code] + r.Kinds[kind.Pending] - r.Refused - r.Stranded - r.NoCode - r.NeedVerified()
 }
 
 // hindrance is why a user cannot log in although the kind of the identity allows it.
@@ -107,6 +110,7 @@ const (
 	isRefused
 	isStranded
 	isUnverified
+	isCodeOff
 )
 
 // hinder adds n to the count of a hindrance.
@@ -119,6 +123,8 @@ func (r *Result) hinder(how kind.Kind, by hindrance, n int) {
 		r.Stranded += n
 	case isUnverified:
 		r.Unverified[how] += n
+	case isCodeOff:
+		r.NoCode += n
 	}
 }
 
@@ -127,6 +133,11 @@ func (r *reconciler) against(record kratos.Record, profile mapping.Profile, how 
 	verified := slices.ContainsFunc(record.Addresses, func(a kratos.Address) bool { return a.Verified })
 	switch how {
 	case kind.Inactive, kind.None, kind.Finished:
+		return noHindrance
+	case kind.Code: // the login verifies the address
+		if r.CodesOff {
+			return isCodeOff
+		}
 		return noHindrance
 	case kind.Social:
 		if r.SocialNeedsVerified && !verified {

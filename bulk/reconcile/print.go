@@ -42,6 +42,7 @@ func (r Result) verdict() string {
 	add(able(kind.Hash), "with the imported hash")
 	add(able(kind.Own), "with a password set at Kratos")
 	add(able(kind.Social), "at a social provider")
+	add(able(kind.Code)-r.NoCode, "by a code")
 	add(able(kind.Pending)-r.Refused-r.Stranded, "only while Auth0 answers (pending)")
 	share := 0.0
 	if r.Users > 0 {
@@ -61,6 +62,7 @@ func (r Result) verdict() string {
 			{r.Blocked + r.Refused, "are blocked at Auth0 too"},
 			{r.Kinds[kind.Finished], "have to recover their account first (finished)"},
 			{r.Stranded, "have a password of a linked account with another e-mail address"},
+			{r.NoCode, "log in by a code only, and selfservice.methods.code.passwordless_enabled is off"},
 			{r.NeedVerified(), "have no verified address, which require_verified_address asks for"},
 		} {
 			if c.n > 0 {

@@ -44,6 +44,8 @@ type Options struct {
 	// PasswordsNeedVerified and SocialNeedsVerified say that Kratos requires a verified
 	// address after a login with a password or at a provider.
 	PasswordsNeedVerified, SocialNeedsVerified bool
+	// CodesOff says that Kratos has the login by a code switched off.
+	CodesOff bool
 	// Findings receives the findings as NDJSON; nil: none.
 	Findings io.Writer
 	TempDir  string

@@ -155,7 +155,7 @@ func TestReconcileVerdict(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"users":4,"identities":4,"native":1,"kinds":{"imported_hash":1,"inactive":1,"pending":1},"findings":{"missing":1},"fixed":{},"blocked":1,"refused":0,"stranded":0,"unverified":{}}`
+	want := `{"users":4,"identities":4,"native":1,"kinds":{"imported_hash":1,"inactive":1,"pending":1},"findings":{"missing":1},"fixed":{},"blocked":1,"refused":0,"stranded":0,"code_off":0,"unverified":{}}`
 	if string(text) != want || result.Able() != 2 || result.Open() != 1 {
 		t.Errorf("got  %s\nwant %s; %d are able, %d open", text, want, result.Able(), result.Open())
 	}

@@ -18,6 +18,9 @@ const (
 	// Merged is an account that became part of the identity of another row, which is the same
 	// person's.
 	Merged Outcome = "merged"
+	// CreatedCode is a new identity without a password, for a login by a code that Kratos
+	// sends to the user's address.
+	CreatedCode Outcome = "created_code"
 	// Updated is an existing identity of the user that has changed.
 	Updated Outcome = "updated"
 	// Skipped is a row or an identity that was left alone.

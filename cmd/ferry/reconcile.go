@@ -64,7 +64,7 @@ func reconcileCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command 
 	cmd.Flags().BoolVar(&flags.hookOff, "hook-off", false, "the migration hook is switched off in Kratos, so pending identities may be written")
 	cmd.Flags().StringArrayVar(&flags.providers, "provider", nil, "`AUTH0=KRATOS`, as for import")
 	cmd.Flags().StringVar(&flags.findings, "findings", "", "`FILE` for a line per finding, NDJSON; - for standard output")
-	cmd.Flags().StringVar(&flags.kratosConfig, "kratos-config", "", "kratos.yml `FILE`: if it has require_verified_address, users without a verified address count as unable to log in")
+	cmd.Flags().StringVar(&flags.kratosConfig, "kratos-config", "", "kratos.yml `FILE`: if it has require_verified_address, users without a verified address count as unable to log in, and so do users with a login by code only if passwordless_enabled is off")
 	cmd.Flags().StringVar(&flags.tmpDir, "temp-dir", "", "`DIR` that has about as much space as the users file (default: the system's, else beside --findings or --users)")
 	cmd.Flags().BoolVar(&flags.json, "json", false, "print the table as JSON on standard output")
 	flags.schema.bind(cmd)
@@ -122,7 +122,8 @@ func (f *reconcileFlags) run(ctx context.Context, providers plan.Providers, stdi
 	return nil
 }
 
-// readKratosConfig finds out which logins require a verified address.
+// readKratosConfig finds out which logins require a verified address, and whether Kratos
+// sends codes.
 func (f *reconcileFlags) readKratosConfig(opts *reconcile.Options) error {
 	if f.kratosConfig == "" {
 		return nil
@@ -134,7 +135,11 @@ func (f *reconcileFlags) readKratosConfig(opts *reconcile.Options) error {
 	if opts.PasswordsNeedVerified, err = doctor.RequiresVerified(text, "password"); err != nil {
 		return err
 	}
-	opts.SocialNeedsVerified, err = doctor.RequiresVerified(text, "oidc")
+	if opts.SocialNeedsVerified, err = doctor.RequiresVerified(text, "oidc"); err != nil {
+		return err
+	}
+	on, err := doctor.LogsInByCode(text)
+	opts.CodesOff = !on
 	return err
 }
 

@@ -4,47 +4,111 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/mail"
+	"regexp"
 	"sync"
 	"testing"
+
+	"github.com/emersion/go-smtp"
 )
 
-// Mailbox receives the mail that Kratos sends (Options.Mailbox).
+// Mailbox receives what Kratos sends (Options.Mailbox): mail over SMTP, and text messages
+// over HTTP.
 type Mailbox struct {
-	url string
+	smtp, url string
 
 	mu      sync.Mutex
-	codes   map[string]string // recovery codes by address
-	arrived chan struct{}     // closed and replaced with each mail
+	codes   map[string]string // the last code by address or number
+	arrived chan struct{}     // closed and replaced with each message
 }
 
 // NewMailbox returns a mailbox that listens until the test ends.
 func NewMailbox(tb testing.TB) *Mailbox {
 	tb.Helper()
 	m := &Mailbox{codes: map[string]string{}, arrived: make(chan struct{})}
-	srv := httptest.NewServer(m)
-	tb.Cleanup(srv.Close)
-	m.url = srv.URL
+	texts := httptest.NewServer(m)
+	tb.Cleanup(texts.Close)
+	m.url = texts.URL
+	listener, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", loopback+":0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	m.smtp = listener.Addr().String()
+	mails := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &smtpSession{mailbox: m}, nil }))
+	mails.Domain, mails.MaxMessageBytes, mails.MaxRecipients = loopback, maxAnswer, 1
+	served := make(chan error, 1)
+	go func() { served <- mails.Serve(listener) }()
+	tb.Cleanup(func() {
+		if err := errors.Join(mails.Close(), <-served); err != nil && !errors.Is(err, smtp.ErrServerClosed) {
+			tb.Error(err)
+		}
+	})
 	return m
 }
 
-// ServeHTTP receives one mail, in the format of mailTemplate.
+// smtpSession receives one mail.
+type smtpSession struct {
+	mailbox *Mailbox
+	to      string
+}
+
+// Reset implements smtp.Session.
+func (s *smtpSession) Reset() { s.to = "" }
+
+// Logout implements smtp.Session.
+func (*smtpSession) Logout() error { return nil }
+
+// Mail implements smtp.Session.
+func (*smtpSession) Mail(string, *smtp.MailOptions) error { return nil }
+
+// Rcpt implements smtp.Session.
+func (s *smtpSession) Rcpt(to string, _ *smtp.RcptOptions) error {
+	s.to = to
+	return nil
+}
+
+// Data implements smtp.Session.
+func (s *smtpSession) Data(r io.Reader) error {
+	message, err := mail.ReadMessage(r)
+	if err != nil {
+		return err
+	}
+	body, err := io.ReadAll(message.Body)
+	if err != nil {
+		return err
+	}
+	s.mailbox.add(s.to, string(body))
+	return nil
+}
+
+// ServeHTTP receives one text message, in the format of textTemplate.
 func (m *Mailbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var mail struct{ To, Code string }
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxAnswer)).Decode(&mail); err != nil {
+	var text struct{ To, Body string }
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxAnswer)).Decode(&text); err != nil {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
+	m.add(text.To, text.Body)
+}
+
+// codePattern matches a code in Kratos' messages.
+var codePattern = regexp.MustCompile(`\b[0-9]{6}\b`)
+
+func (m *Mailbox) add(to, body string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.codes[mail.To] = mail.Code
+	m.codes[to] = codePattern.FindString(body)
 	close(m.arrived)
 	m.arrived = make(chan struct{})
 }
 
-// code waits for the recovery code sent to the address, and removes it.
+// code waits for the code sent to the address, and removes it.
 func (m *Mailbox) code(ctx context.Context, address string) (string, error) {
 	for {
 		m.mu.Lock()
@@ -57,23 +121,20 @@ func (m *Mailbox) code(ctx context.Context, address string) (string, error) {
 		select {
 		case <-arrived:
 		case <-ctx.Done():
-			return "", fmt.Errorf("no code by mail: %w", ctx.Err())
+			return "", fmt.Errorf("no message with a code: %w", ctx.Err())
 		}
 	}
 }
 
-const mailTemplate = `function(ctx) {
-  to: ctx.recipient,
-  code: if std.objectHas(ctx.template_data, 'recovery_code') then ctx.template_data.recovery_code else '',
-}`
+const textTemplate = `function(ctx) { to: ctx.recipient, body: ctx.body }`
 
-// deliver configures Kratos to post its mail to the mailbox.
+// deliver configures Kratos to send to the mailbox.
 func (m *Mailbox) deliver(config map[string]any) {
 	config["courier"] = map[string]any{
-		"delivery_strategy": "http",
-		"http": map[string]any{"request_config": map[string]any{
-			"url": m.url, "method": http.MethodPost, "body": "base64://" + base64.StdEncoding.EncodeToString([]byte(mailTemplate)),
+		"smtp": map[string]any{"connection_uri": "smtp://" + m.smtp + "/?disable_starttls=true", "from_address": "kratos@example.org"},
+		"channels": []any{map[string]any{"id": "sms", "type": "http", "request_config": map[string]any{
+			"url": m.url, "method": http.MethodPost, "body": "base64://" + base64.StdEncoding.EncodeToString([]byte(textTemplate)),
 			"headers": map[string]any{"Content-Type": "application/json"},
-		}},
+		}}},
 	}
 }
