@@ -3,8 +3,9 @@ package mapping
 import "slices"
 
 // WithAccounts returns the profile with the accounts of other profiles of the same person:
-// their user ids, accounts, passwordless addresses and second factors. It is blocked if one of them is. Everything
-// else is the profile's own, among that the connection of the password.
+// their user ids, accounts, passwordless addresses and second factors. It is blocked if one
+// of them is. Everything else is the profile's own, among that the connection of the
+// password.
 //
 // The caller makes sure that the profiles are of one person, and that none of the others has
 // a password: the user ids become the binding, and a match needs nothing but a subject that
