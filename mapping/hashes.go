@@ -2,8 +2,10 @@ package mapping
 
 import (
 	"encoding/json"
+	"strings"
 
 	"ferry/secret"
+	"ferry/wire"
 )
 
 // OwnHash is the password hash in a row of Auth0's users_import format. At most one of the
@@ -17,6 +19,15 @@ type OwnHash struct {
 
 // Empty reports whether the row has no hash.
 func (h OwnHash) Empty() bool { return h.Text.Empty() && h.Custom.Empty() }
+
+// subject returns the user id of a row: Auth0 puts the provider in front of the user_id of a
+// row that it imports.
+func (h OwnHash) subject(userID string) string {
+	if h.Empty() || strings.Contains(userID, "|") {
+		return userID
+	}
+	return wire.DatabaseProvider + "|" + userID
+}
 
 func ownHash(fields map[string]any) OwnHash {
 	return OwnHash{Text: hashText(fields[keyPasswordHash]), Custom: hashText(fields[keyCustomHash])}

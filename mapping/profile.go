@@ -163,8 +163,9 @@ func notClaims() []string {
 }
 
 // FromUser reads a user object of the Management API or of an export. It needs a user_id;
-// without one, the fields may have the titles that [FieldName] knows. Dates may be texts or
-// objects, and booleans texts. Unknown keys become claims, like the attributes of
+// without one, the fields may have the titles that [FieldName] knows. In Auth0's users_import
+// format, which a row with a password hash has, the user_id has no provider. Dates may be
+// texts or objects, and booleans texts. Unknown keys become claims, like the attributes of
 // providers.
 //
 // Numbers are kept as json.Number, digit for digit.
@@ -180,10 +181,12 @@ func FromUser(user []byte) (Profile, error) {
 	if fields[keyUserID] == nil {
 		renameFields(fields)
 	}
+	own := ownHash(fields)
 	id, _ := fields[keyUserID].(string)
 	if id == "" {
 		return Profile{}, errors.New("read user: user_id is missing")
 	}
+	id = own.subject(id)
 	if !IsUserID(id) {
 		return Profile{}, errors.New("read user: user_id is not of the form provider|id")
 	}
@@ -194,7 +197,7 @@ func FromUser(user []byte) (Profile, error) {
 	if err := p.takeIdentities(fields); err != nil {
 		return Profile{}, fmt.Errorf("read user: %w", err)
 	}
-	p.OwnHash = ownHash(fields)
+	p.OwnHash = own
 	p.takeMetadata()
 	p.renameClaims()
 	return p, nil

@@ -20,15 +20,20 @@ func hashedPassword(row int) string { return fmt.Sprintf("Pä$$wort {SALT}{PASSW
 
 func hashedEmail(row int) string { return fmt.Sprintf("hashed%d@example.org", row) }
 
-// hashedUsers writes a users file with the rows.
+// hashedUsers writes a users file with the rows: every second one as in an export, and the
+// others as in Auth0's users_import format, where the user_id has no provider.
 func hashedUsers(t *testing.T, rows []hashedRow) string {
 	t.Helper()
 	users := make([]object, len(rows))
 	for i, row := range rows {
+		id := fmt.Sprintf("h%d", i)
 		users[i] = object{
-			"user_id": fmt.Sprintf("auth0|h%d", i), "email": hashedEmail(i), "email_verified": true,
+			"user_id": id, "email": hashedEmail(i), "email_verified": true,
 			"blocked": false, "multifactor": []string{}, "last_password_reset": nil,
-			"identities": []object{{"provider": "auth0", "user_id": fmt.Sprintf("h%d", i), "connection": "Username-Password-Authentication"}},
+		}
+		if i%2 == 0 {
+			users[i]["user_id"] = "auth0|" + id
+			users[i]["identities"] = []object{{"provider": "auth0", "user_id": id, "connection": "Username-Password-Authentication"}}
 		}
 		fields, err := row.fields(hashedPassword(i))
 		if err != nil {
@@ -66,6 +71,8 @@ func TestHashes(t *testing.T) {
 	for _, r := range done {
 		i := r.Line - 1
 		switch {
+		case r.UserID != fmt.Sprintf("auth0|h%d", i):
+			t.Errorf("the user of line %d is %s", r.Line, r.UserID)
 		case i < len(usable) && r.Outcome != "created_hash":
 			t.Errorf("%s is %+v", usable[i].name, r)
 		case i >= len(usable) && (r.Outcome != "created_pending" || r.word() != "unusable_hash" || r.Detail == ""):
