@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"ferry/bulk/results"
 	"ferry/bulk/scan"
 	"ferry/bulk/tempfile"
 	"ferry/identifier"
@@ -61,8 +62,9 @@ type existingIdentities struct {
 	file *os.File
 	any  bool
 	size int // identities in Kratos
-	// created reports whether this run created one of them.
+	// created reports whether this run created one of them, present are the lines of all such.
 	created bool
+	present results.LineSet
 }
 
 const existingRecordSize = 1 + len(uuid.UUID{})
@@ -89,14 +91,19 @@ func (r *importer) scanIdentities(ctx context.Context) (*existingIdentities, err
 // note finds the lines that are in conflict with the identity.
 func (c *existingIdentities) note(r *importer, record kratos.Record) error {
 	owned := map[int]bool{}
+	ofRun := provenance.ImportOf(record.MetadataAdmin).Run == r.Journal.run
 	for i, subject := range record.Binding.Subjects {
 		for _, line := range r.plan.LinesOfUser(subject) {
 			whose := ownedByUser
+			if ofRun {
+				c.created = true
+				c.present.Add(line)
+			}
 			switch owned[line] = i == 0; {
 			case i > 0:
 				whose = linkedTo
-			case provenance.ImportOf(record.MetadataAdmin).Run == r.Journal.run:
-				whose, c.created = createdByRun, true
+			case ofRun:
+				whose = createdByRun
 			}
 			if err := c.put(line, existingIdentity{whose, record.ID}); err != nil {
 				return err

@@ -64,6 +64,9 @@ type Options struct {
 	Inputs map[string]string
 	// Journal receives the results, and makes the run resumable.
 	Journal *Journal
+	// RecreateDeleted creates again what an earlier part of the run created and somebody
+	// deleted since.
+	RecreateDeleted bool
 	// RetryFile receives the rows that failed, in the format of the input; empty: none.
 	RetryFile string
 
@@ -156,8 +159,8 @@ func (r *importer) do(ctx context.Context) (err error) {
 			return err
 		}
 		defer func() { err = errors.Join(err, r.existing.close()) }() // that of the last scan
-		if len(r.recorder.created) > 0 && !r.DryRun && !r.existing.created {
-			return fmt.Errorf("%w: this Kratos has none of the identities that were created; name the Kratos that has, or another results file for a new run", ErrOtherRun)
+		if err = r.checkCreated(ctx); err != nil {
+			return err
 		}
 	}
 	err = r.execute(ctx)

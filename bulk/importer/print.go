@@ -38,6 +38,7 @@ func (s Summary) Print(w io.Writer, cut bool) {
 		{s.Folding, "identifiers of several users would become one at a Kratos later than 26.2"},
 		{s.MFADropped, "users lose the second factor they have at Auth0 (--mfa drop)"},
 		{s.SocialLeftOut, "linked accounts are left out: no --provider names them, or the e-mail address is not verified"},
+		{s.Gone, "identities that an earlier part of this run created are gone from Kratos (--recreate-deleted creates them again)"},
 	} {
 		if c.n > 0 {
 			line("%9d %s", c.n, c.text)

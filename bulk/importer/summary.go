@@ -54,20 +54,31 @@ type Summary struct {
 	HashesTotal int `json:"hashes_total"`
 	// Resumed is the number of rows that an earlier part of the run did.
 	Resumed int `json:"resumed"`
+	// Gone is the number of identities that an earlier part of the run created, and that are no
+	// longer in Kratos.
+	Gone int `json:"gone"`
 	// Seconds is the duration of this part; Rate is its rows per second.
 	Seconds float64 `json:"seconds"`
 	Rate    float64 `json:"rows_per_second"`
 }
 
-func (s *Summary) count(r results.Result) {
+func (s *Summary) count(r results.Result) { s.add(r, 1) }
+
+// uncount takes back the count of a result that an earlier part of the run wrote.
+func (s *Summary) uncount(r results.Result) {
+	s.add(r, -1)
+	s.Resumed--
+}
+
+func (s *Summary) add(r results.Result, n int) {
 	if s.Outcomes == nil {
 		s.Outcomes, s.Reasons = map[results.Outcome]int{}, map[string]int{}
 	}
-	s.Rows++
-	s.Outcomes[r.Outcome]++
+	s.Rows += n
+	s.Outcomes[r.Outcome] += n
 	if r.Reason != "" {
 		word, _, _ := strings.Cut(r.Reason, ":") // results of earlier releases have the detail behind it
-		s.Reasons[string(r.Outcome)+": "+word]++
+		s.Reasons[string(r.Outcome)+": "+word] += n
 	}
 }
 

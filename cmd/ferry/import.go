@@ -27,6 +27,7 @@ type importFlags struct {
 	mode, mfa, onConflict      string
 	unverified                 string
 	mergeVerified              bool
+	recreateDeleted            bool
 	providers                  []string
 	hookOff, externalID        bool
 	dryRun, json               bool
@@ -82,6 +83,7 @@ func (f *importFlags) bind(cmd *cobra.Command) {
 	flags.IntVar(&f.inFlight, "in-flight", 0, "most requests at once (default 4)")
 	flags.DurationVar(&f.retryFor, "retry-for", 0, "how long to repeat requests while Kratos does not answer (default 30s)")
 	flags.StringVar(&f.results, "results", "", "`FILE` for a line per row; it makes the run resumable (default: standard output)")
+	flags.BoolVar(&f.recreateDeleted, "recreate-deleted", false, "when the run continues: create again what it created before and somebody has deleted from Kratos since")
 	flags.StringVar(&f.retryFile, "retry-file", "", "`FILE` for the rows that failed, in the format of the input")
 	flags.StringVar(&f.tmpDir, "temp-dir", "", "`DIR` for the plan, which needs about as much space as the users file (default: beside --results, else the system's, else beside --users)")
 	flags.BoolVar(&f.json, "json", false, "print the summary as JSON on standard output")
@@ -101,7 +103,7 @@ func (f *importFlags) options() (opts importer.Options, warnings []string, err e
 			Merge:      f.mergeVerified,
 			ExternalID: f.externalID, DryRun: f.dryRun, Now: time.Now,
 		},
-		OnConflict: importer.Conflict(f.onConflict), HookOff: f.hookOff,
+		OnConflict: importer.Conflict(f.onConflict), HookOff: f.hookOff, RecreateDeleted: f.recreateDeleted,
 		InFlight: f.inFlight, RetryFor: f.retryFor, RetryFile: f.retryFile,
 	}
 	if opts.Providers, warnings, err = plan.ParseProviders(f.providers); err != nil {
@@ -125,6 +127,8 @@ func (f *importFlags) options() (opts importer.Options, warnings []string, err e
 		err = errors.New("--mode hash needs --hashes FILE")
 	case f.inFlight < 0 || f.retryFor < 0:
 		err = errors.New("--in-flight and --retry-for cannot be negative")
+	case f.recreateDeleted && f.results == "":
+		err = errors.New("--recreate-deleted needs the --results FILE of the run that created the identities")
 	case f.retryFile != "" && (sameFile(f.retryFile, f.users) || sameFile(f.retryFile, f.hashes)):
 		err = errors.New("--retry-file would overwrite the input: name another file")
 	case f.results != "" && (samePlace(f.retryFile, f.results) || samePlace(f.retryFile, f.results+".checkpoint")):
