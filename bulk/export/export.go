@@ -39,6 +39,9 @@ type Options struct {
 	// Out is the file to write: gzip if its name ends in .gz, else NDJSON; "-" is Stdout,
 	// as NDJSON.
 	Out string
+	// Tenant is the canonical domain of the tenant, which a gzip file names, so that
+	// `ferry import` can refuse the file for another tenant; empty: unknown.
+	Tenant string
 	// Force replaces Out if it exists.
 	Force bool
 	// Stdout must be set if Out is "-".

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"ferry/bulk/export"
+	"ferry/bulk/userfile"
 	"ferry/test/bulktest"
 )
 
@@ -94,6 +95,57 @@ func (b exportBubble) checkProgress() {
 	phases := []string{"export at Auth0, percent 100: 100", fmt.Sprintf("download, bytes %d: %d", size, size), "users checked 0: 2"}
 	if !reflect.DeepEqual(b.progress.phases, phases) {
 		b.Errorf("phases %q", b.progress.phases)
+	}
+}
+
+// A gzip file names the tenant in its header; the users are as Auth0 sent them.
+func TestExportNamesTheTenant(t *testing.T) {
+	t.Parallel()
+	whole := gzipped(exportUsers)
+	named := append([]byte{}, whole[:10]...)
+	named[3] = 8 // with a name
+	named = append(append(named, "users.json\x00"...), whole[10:]...)
+	noted := append([]byte{}, whole[:10]...)
+	noted[3] = 16 // with a comment
+	noted = append(append(noted, "by Auth0\x00"...), whole[10:]...)
+	for name, c := range map[string]struct {
+		file   []byte
+		tenant string
+		grows  int
+	}{
+		"as Auth0 sends it": {whole, "acme.eu.auth0.com", len("Auth0 tenant acme.eu.auth0.com") + 1},
+		"with a name":       {named, "acme.eu.auth0.com", len("Auth0 tenant acme.eu.auth0.com") + 1},
+		"with a comment":    {noted, "", 0},
+		"tenant unknown":    {whole, "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inExport(t, &exportTenant{jobs: []exportAnswer{completed()}, files: []http.HandlerFunc{sends(c.file)}}, func(b exportBubble) {
+				b.opts.Out, b.opts.Tenant = filepath.Join(b.TempDir(), "users.ndjson.gz"), "acme.eu.auth0.com"
+				if name == "tenant unknown" {
+					b.opts.Tenant = ""
+				}
+				done, err := export.Run(b.Context(), b.opts)
+				if err != nil || done.Bytes != int64(len(c.file)+c.grows) {
+					b.Fatalf("%+v, %v", done, err)
+				}
+				users, err := userfile.Open(b.Context(), b.opts.Out, nil, b.TempDir())
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer func() { _ = users.Close() }()
+				var read strings.Builder
+				for row, err := range users.Rows(b.Context()) {
+					_, _ = read.Write(append(row.JSON, '\n'))
+					if err != nil {
+						b.Error(err)
+					}
+				}
+				if users.Tenant() != c.tenant || read.String() != exportUsers {
+					b.Errorf("the file is of %q: %s", users.Tenant(), read.String())
+				}
+			})
+		})
 	}
 }
 

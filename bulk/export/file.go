@@ -11,6 +11,7 @@ import (
 	"os"
 	"strings"
 
+	"ferry/bulk/inputfile"
 	"ferry/bulk/tempfile"
 
 	"github.com/go-json-experiment/json"
@@ -126,11 +127,47 @@ func (x *exporter) write(ctx context.Context) (written int64, err error) {
 	return written, nil
 }
 
+// copyRaw writes the raw file, with a comment that names the tenant.
 func (x *exporter) copyRaw(to io.Writer) (int64, error) {
 	if err := x.rewind(); err != nil {
 		return 0, err
 	}
-	return io.Copy(to, x.raw)
+	raw := bufio.NewReader(x.raw)
+	header, err := commented(raw, x.Tenant)
+	if err != nil {
+		return 0, err
+	}
+	return io.Copy(to, io.MultiReader(bytes.NewReader(header), raw))
+}
+
+// The header of a gzip file (RFC 1952, 2.3).
+const (
+	headerBytes = 10
+	headerFlags = 3 // the offset of the flags
+	hasName     = 1 << 3
+	hasComment  = 1 << 4
+)
+
+// commented reads the beginning of a gzip file, and returns it with a comment that names the
+// tenant. A header with anything else than a name is returned as it is.
+func commented(raw *bufio.Reader, tenant string) ([]byte, error) {
+	header := make([]byte, headerBytes)
+	if _, err := io.ReadFull(raw, header); err != nil {
+		return nil, err
+	}
+	flags := header[headerFlags]
+	if tenant == "" || flags&^hasName != 0 {
+		return header, nil
+	}
+	if flags == hasName {
+		name, err := raw.ReadBytes(0)
+		if err != nil {
+			return nil, err
+		}
+		header = append(header, name...)
+	}
+	header[headerFlags] |= hasComment
+	return append(append(header, inputfile.TenantComment(tenant)...), 0), nil
 }
 
 // unpack writes the lines of the raw file unchanged.

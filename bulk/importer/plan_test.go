@@ -2,9 +2,11 @@ package importer_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -13,6 +15,7 @@ import (
 	"time"
 
 	"ferry/bulk/importer"
+	"ferry/bulk/inputfile"
 	"ferry/bulk/plan"
 	"ferry/bulk/results"
 	"ferry/mapping"
@@ -331,6 +334,45 @@ func TestHashFileOfAnother(t *testing.T) {
 			}
 			if (len(f.All()) == 0) != (err != nil) {
 				t.Error("something was written, or nothing")
+			}
+		})
+	}
+}
+
+// A users file that names its tenant is refused for another one, and with the hashes of
+// another one.
+func TestUsersFileOfAnother(t *testing.T) {
+	t.Parallel()
+	packed := new(strings.Builder)
+	zip := gzip.NewWriter(packed)
+	zip.Comment = inputfile.TenantComment("canary.eu.auth0.com")
+	if _, err := io.WriteString(zip, many(1)[0]+"\n"); err != nil || zip.Close() != nil {
+		t.Fatal(err)
+	}
+	other := strings.Replace(bulktest.HashLine("1", bulktest.BcryptHash, bulktest.SetAt), "canary", "other", 1)
+	for name, c := range map[string]struct {
+		tenant, domain, hash string
+		says                 string
+	}{
+		"this one":                  {tenant: "canary", domain: "Canary.eu.auth0.com", hash: bulktest.HashLine("1", bulktest.BcryptHash, bulktest.SetAt)},
+		"any":                       {},
+		"this one by name":          {tenant: "canary"},
+		"another":                   {tenant: "other", says: `the users file is of the tenant "canary", not of "other": nothing was written`},
+		"another region":            {tenant: "canary", domain: "canary.us.auth0.com", says: `the users file is of the tenant "canary.eu.auth0.com", not of "canary.us.auth0.com"`},
+		"with hashes of a stranger": {hash: other, says: `the hash file is of the tenant "other", and the users file of "canary"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := bulktest.NewKratos(t)
+			im := newImport(t, f)
+			im.opts.Users = bulktest.UsersFile(t, packed.String())
+			im.opts.Tenant, im.opts.Domain = c.tenant, c.domain
+			if c.hash != "" {
+				im.opts.Hashes = bulktest.HashesFile(t, c.hash)
+			}
+			_, _, err := im.run()
+			if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) || (len(f.All()) == 0) != (err != nil) {
+				t.Errorf("the error is %v; %d identities", err, len(f.All()))
 			}
 		})
 	}

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -47,8 +48,10 @@ type Options struct {
 	Users *userfile.Source
 	// Hashes are the exported password hashes; nil: none.
 	Hashes *hashfile.Index
-	// Tenant is the only tenant that the hashes may be of; empty: any one.
+	// Tenant is the only tenant that users and hashes may be of; empty: any one.
 	Tenant string
+	// Domain is the canonical domain of that tenant; empty: unknown.
+	Domain string
 
 	Schema *mapping.Schema
 	// SchemaID is the schema's id at Kratos; empty: Kratos' default.
@@ -149,6 +152,9 @@ type chunk struct {
 func Make(ctx context.Context, opts Options, add func(Row) error) (*Plan, error) {
 	opts.Shards = max(opts.Shards, 1)
 	p := &Plan{opts: opts, connections: connections{}, Totals: Totals{Fields: map[kratos.Field]results.LineSet{}}}
+	if err := p.checkTenant(); err != nil {
+		return nil, err
+	}
 	if err := p.checkHashes(); err != nil {
 		return nil, err
 	}
@@ -324,6 +330,28 @@ func (p *Plan) checkHashes() error {
 		return fmt.Errorf("the hash file is of several tenants (%q): give a file of one", tenants)
 	case p.opts.Tenant != "" && len(tenants) == 1 && tenants[0] != p.opts.Tenant:
 		return fmt.Errorf("the hash file is of the tenant %q, not of %q: nothing was written; give the right file, or name the tenant with --tenant", tenants[0], p.opts.Tenant)
+	}
+	return nil
+}
+
+// checkTenant refuses users who are not this tenant's, as far as the file says whose they are.
+func (p *Plan) checkTenant() error {
+	domain := strings.ToLower(p.opts.Users.Tenant())
+	if domain == "" {
+		return nil
+	}
+	name, _, _ := strings.Cut(domain, ".")
+	switch {
+	case p.opts.Domain != "" && domain != strings.ToLower(p.opts.Domain):
+		return fmt.Errorf("the users file is of the tenant %q, not of %q, which the settings name: nothing was written; give the right file", domain, p.opts.Domain)
+	case p.opts.Domain == "" && p.opts.Tenant != "" && name != p.opts.Tenant:
+		return fmt.Errorf("the users file is of the tenant %q, not of %q: nothing was written; give the right file, or name the tenant with --tenant", name, p.opts.Tenant)
+	}
+	if p.opts.Hashes == nil {
+		return nil
+	}
+	if of := p.opts.Hashes.Tenants(); len(of) == 1 && of[0] != name {
+		return fmt.Errorf("the hash file is of the tenant %q, and the users file of %q: nothing was written; give the right files", of[0], name)
 	}
 	return nil
 }

@@ -38,6 +38,8 @@ type Options struct {
 	Mapper    mapping.Mapper
 	Rules     mapping.Rules
 	Providers plan.Providers
+	// Tenant and Domain are the only tenant that the users may be of, as for an import.
+	Tenant, Domain string
 	// Fix fixes what is safe to fix, by the rules of an import that updates.
 	Fix     bool
 	HookOff bool
@@ -78,7 +80,7 @@ func Run(ctx context.Context, opts Options) (result Result, err error) {
 	defer func() { err = errors.Join(err, r.users.close()) }()
 	r.plan, err = plan.Make(ctx, plan.Options{
 		Users: r.Users, Schema: r.Schema, Mapper: r.Mapper, Rules: r.Rules, Providers: r.Providers,
-		Mode: plan.ModeHook, DryRun: true, KeepUsers: true, Phase: "users", Progress: r.Progress, Now: r.Now,
+		Tenant: r.Tenant, Domain: r.Domain, Mode: plan.ModeHook, DryRun: true, KeepUsers: true, Phase: "users", Progress: r.Progress, Now: r.Now,
 	}, func(row plan.Row) error {
 		r.result.Users++
 		return r.users.put(row)

@@ -71,9 +71,10 @@ func runExport(ctx context.Context, flags exportFlags, stdout, stderr io.Writer)
 	if err != nil {
 		return err
 	}
+	_, domain := tenantOf(cfg)
 	reporter := progress.NewTerminal(stderr)
 	done, err := export.Run(ctx, export.Options{
-		Auth0: auth0, Connection: flags.connection, Job: flags.job,
+		Auth0: auth0, Connection: flags.connection, Job: flags.job, Tenant: domain,
 		Out: flags.out, Force: flags.force, Stdout: stdout, Progress: reporter,
 	})
 	if err != nil {

@@ -68,7 +68,7 @@ func (f *importFlags) bind(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.users, "users", "", "users `FILE`: NDJSON, JSON or CSV as Auth0 exports it, plain or gzip, see docs/import-files.md; - for standard input")
 	flags.StringVar(&f.hashes, "hashes", "", "`FILE` with the password hashes that Auth0's support exports: NDJSON or JSON, plain or gzip")
-	flags.StringVar(&f.tenant, "tenant", "", "`NAME` of the only tenant that the hashes may be of (default: that of the canonical domain, if the settings have it)")
+	flags.StringVar(&f.tenant, "tenant", "", "`NAME` of the only tenant that users and hashes may be of (default: that of the canonical domain, if the settings have it)")
 	flags.StringVar(&f.mode, "mode", "auto", "auto: a fresh hash if there is one, else the hook; hook: always the hook; hash: a user without a hash fails")
 	flags.StringArrayVar(&f.providers, "provider", nil, "`AUTH0=KRATOS`: import accounts at this provider or connection of Auth0 as credentials of this OIDC provider of Kratos; may be repeated")
 	flags.StringVar(&f.mfa, "mfa", "skip", "users with a second factor at Auth0: skip, or drop the factor")
@@ -182,7 +182,7 @@ func (f *importFlags) run(ctx context.Context, opts importer.Options, stdin io.R
 	opts.Schema, opts.SchemaID, opts.Mapper, opts.Inputs = mapped.schema, mapped.id, mapped.mapper, mapped.inputs
 	opts.Rules, opts.Realms = mappingRules(cfg), cfg.Auth0Realms
 	if opts.Tenant = f.tenant; opts.Tenant == "" {
-		opts.Tenant = tenantOf(cfg)
+		opts.Tenant, opts.Domain = tenantOf(cfg)
 	}
 	if opts.Users, err = userfile.Open(ctx, f.users, stdin, opts.TempDir); err != nil {
 		return err
@@ -204,14 +204,15 @@ func (f *importFlags) run(ctx context.Context, opts importer.Options, stdin io.R
 	return f.conclude(summary, errors.Join(err, opts.Journal.Close()), stdout, stderr)
 }
 
-// tenantOf returns the tenant's name, or "" if the settings have only a custom domain.
-func tenantOf(cfg *config.Config) string {
-	domain := cfg.ManagementDomain()
+// tenantOf returns the tenant's name and canonical domain, or "" if the settings have only a
+// custom domain.
+func tenantOf(cfg *config.Config) (name, domain string) {
+	domain = cfg.ManagementDomain()
 	if cfg.Auth0TenantDomain == "" && !strings.HasSuffix(domain, ".auth0.com") {
-		return ""
+		return "", ""
 	}
-	name, _, _ := strings.Cut(domain, ".")
-	return name
+	name, _, _ = strings.Cut(domain, ".")
+	return name, domain
 }
 
 func (f *importFlags) journal(stdout io.Writer) (*importer.Journal, error) {

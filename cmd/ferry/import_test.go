@@ -19,7 +19,7 @@ func TestTenantOf(t *testing.T) {
 		{"", "", ""},
 	} {
 		cfg := &config.Config{Auth0Domain: c.domain, Auth0TenantDomain: c.canonical}
-		if got := tenantOf(cfg); got != c.tenant {
+		if got, _ := tenantOf(cfg); got != c.tenant {
 			t.Errorf("%+v is of the tenant %q", c, got)
 		}
 	}

@@ -84,6 +84,7 @@ func (f *reconcileFlags) run(ctx context.Context, providers plan.Providers, stdi
 	opts := reconcile.Options{
 		Rules: mappingRules(cfg), Providers: providers, Fix: f.fix, HookOff: f.hookOff, TempDir: tmpDir, Progress: progress.NewTerminal(stderr), Now: time.Now,
 	}
+	opts.Tenant, opts.Domain = tenantOf(cfg)
 	if err := f.readKratosConfig(&opts); err != nil {
 		return err
 	}

@@ -31,11 +31,15 @@ func TestMergeVerified(t *testing.T) {
 		machine: "mgmt", machineSecret: "mgmt-secret-that-opens-nothing-at-all", realms: "Username-Password-Authentication",
 	})
 	const ada, bea, eve = "auth0|5f7c8ec7c33c6c004bb00001", "google-oauth2|1181", "google-oauth2|1191"
-	env := append(slices.Clone(x.env), "FERRY_VERIFIED_CONNECTIONS=Username-Password-Authentication,google-oauth2,github")
+	env := append(slices.Clone(x.env), "FERRY_VERIFIED_CONNECTIONS=Username-Password-Authentication,google-oauth2,github", "FERRY_AUTH0_TENANT_DOMAIN="+x.sim.Domain())
 	dir := t.TempDir()
 	users, results := filepath.Join(dir, "users.ndjson.gz"), filepath.Join(dir, "results.ndjson")
 	ferry(t, env, "export", "--out", users).want(t, 0)
 	args := []string{"--users", users, "--provider", "google-oauth2=google", "--provider", "github=github"}
+	for _, command := range []string{"import", "reconcile"} {
+		foreign := append(slices.Clone(x.env), "FERRY_AUTH0_TENANT_DOMAIN=other.eu.auth0.com")
+		ferry(t, foreign, append([]string{command}, args...)...).want(t, 1, `the users file is of the tenant "`+x.sim.Domain()+`", not of "other.eu.auth0.com"`)
+	}
 	ferry(t, env, append([]string{"import", "--dry-run"}, args...)...).want(t, 1, "warning: 2 people have several accounts at Auth0 with one verified address", "2 get an identity for one of the accounts, 0 get none")
 	ferry(t, env, append([]string{"import", "--merge-verified", "--results", results}, args...)...).want(t, 1, "2 people have several accounts with one verified address: 2 are merged")
 	rows := map[string]result{}
