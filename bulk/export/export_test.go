@@ -121,31 +121,37 @@ func TestExportNamesTheTenant(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			inExport(t, &exportTenant{jobs: []exportAnswer{completed()}, files: []http.HandlerFunc{sends(c.file)}}, func(b exportBubble) {
-				b.opts.Out, b.opts.Tenant = filepath.Join(b.TempDir(), "users.ndjson.gz"), "acme.eu.auth0.com"
-				if name == "tenant unknown" {
+				if b.opts.Tenant = "acme.eu.auth0.com"; name == "tenant unknown" {
 					b.opts.Tenant = ""
 				}
-				done, err := export.Run(b.Context(), b.opts)
-				if err != nil || done.Bytes != int64(len(c.file)+c.grows) {
-					b.Fatalf("%+v, %v", done, err)
-				}
-				users, err := userfile.Open(b.Context(), b.opts.Out, nil, b.TempDir())
-				if err != nil {
-					b.Fatal(err)
-				}
-				defer func() { _ = users.Close() }()
-				var read strings.Builder
-				for row, err := range users.Rows(b.Context()) {
-					_, _ = read.Write(append(row.JSON, '\n'))
-					if err != nil {
-						b.Error(err)
-					}
-				}
-				if users.Tenant() != c.tenant || read.String() != exportUsers {
-					b.Errorf("the file is of %q: %s", users.Tenant(), read.String())
-				}
+				b.namesTenant(int64(len(c.file)+c.grows), c.tenant)
 			})
 		})
+	}
+}
+
+// namesTenant exports to a gzip file, which must have this size and name the tenant.
+func (b exportBubble) namesTenant(size int64, tenant string) {
+	b.Helper()
+	b.opts.Out = filepath.Join(b.TempDir(), "users.ndjson.gz")
+	done, err := export.Run(b.Context(), b.opts)
+	if err != nil || done.Bytes != size {
+		b.Fatalf("%+v, %v", done, err)
+	}
+	users, err := userfile.Open(b.Context(), b.opts.Out, nil, b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = users.Close() }()
+	var read strings.Builder
+	for row, err := range users.Rows(b.Context()) {
+		_, _ = read.Write(append(row.JSON, '\n'))
+		if err != nil {
+			b.Error(err)
+		}
+	}
+	if users.Tenant() != tenant || read.String() != exportUsers {
+		b.Errorf("the file is of %q: %s", users.Tenant(), read.String())
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -90,29 +91,38 @@ func (r *importer) scanIdentities(ctx context.Context) (*existingIdentities, err
 
 // note finds the lines that are in conflict with the identity.
 func (c *existingIdentities) note(r *importer, record kratos.Record) error {
-	owned := map[int]bool{}
 	ofRun := provenance.ImportOf(record.MetadataAdmin).Run == r.Journal.run
+	var owned []int
 	for i, subject := range record.Binding.Subjects {
-		for _, line := range r.plan.LinesOfUser(subject) {
-			whose := ownedByUser
+		whose := ownedByUser
+		switch {
+		case i > 0:
+			whose = linkedTo
+		case ofRun:
+			whose = createdByRun
+		}
+		lines := r.plan.LinesOfUser(subject)
+		if i == 0 {
+			owned = lines
+		}
+		for _, line := range lines {
 			if ofRun {
 				c.created = true
 				c.present.Add(line)
-			}
-			switch owned[line] = i == 0; {
-			case i > 0:
-				whose = linkedTo
-			case ofRun:
-				whose = createdByRun
 			}
 			if err := c.put(line, existingIdentity{whose, record.ID}); err != nil {
 				return err
 			}
 		}
 	}
+	return c.noteTaken(r, record, owned)
+}
+
+// noteTaken finds the lines whose identifiers the identity has, other than those of its owner.
+func (c *existingIdentities) noteTaken(r *importer, record kratos.Record, owned []int) error {
 	for _, identifier := range taken(record) {
 		for _, line := range r.plan.LinesOfIdentifier(identifier) {
-			if owned[line] {
+			if slices.Contains(owned, line) {
 				continue
 			}
 			if err := c.put(line, existingIdentity{ownedByOther, record.ID}); err != nil {
