@@ -87,9 +87,7 @@ func (p *Plan) planPerson(file *accountFile, lines people, hand func(Row) error)
 	if d.Line%p.opts.Shards != p.opts.Shard {
 		return nil
 	}
-	if d.mfaDropped {
-		p.MFADropped.Add(d.Line)
-	}
+	p.addLosses(d)
 	return hand(d.Row)
 }
 

@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -294,6 +293,18 @@ func (p *Plan) add(d draft, hand func(Row) error) error {
 	}
 	p.SocialLeftOut += d.socialLeftOut
 	p.PhonesLeftOut += d.phonesLeftOut
+	p.addLosses(d)
+	if d.unverified {
+		p.Unverified.Add(d.Line)
+	}
+	if d.unaddressed {
+		p.Unaddressed.Add(d.Line)
+	}
+	return hand(d.Row)
+}
+
+// addLosses counts what the identity of the row will lack.
+func (p *Plan) addLosses(d draft) {
 	for _, field := range d.fields {
 		lines := p.Fields[field]
 		lines.Add(d.Line)
@@ -302,13 +313,6 @@ func (p *Plan) add(d draft, hand func(Row) error) error {
 	if d.mfaDropped {
 		p.MFADropped.Add(d.Line)
 	}
-	if d.unverified {
-		p.Unverified.Add(d.Line)
-	}
-	if d.unaddressed {
-		p.Unaddressed.Add(d.Line)
-	}
-	return hand(d.Row)
 }
 
 // checkHashes refuses hashes that are not this tenant's: user ids that an operator chose
@@ -330,28 +334,6 @@ func (p *Plan) checkHashes() error {
 		return fmt.Errorf("the hash file is of several tenants (%q): give a file of one", tenants)
 	case p.opts.Tenant != "" && len(tenants) == 1 && tenants[0] != p.opts.Tenant:
 		return fmt.Errorf("the hash file is of the tenant %q, not of %q: nothing was written; give the right file, or name the tenant with --tenant", tenants[0], p.opts.Tenant)
-	}
-	return nil
-}
-
-// checkTenant refuses users who are not this tenant's, as far as the file says whose they are.
-func (p *Plan) checkTenant() error {
-	domain := strings.ToLower(p.opts.Users.Tenant())
-	if domain == "" {
-		return nil
-	}
-	name, _, _ := strings.Cut(domain, ".")
-	switch {
-	case p.opts.Domain != "" && domain != strings.ToLower(p.opts.Domain):
-		return fmt.Errorf("the users file is of the tenant %q, not of %q, which the settings name: nothing was written; give the right file", domain, p.opts.Domain)
-	case p.opts.Domain == "" && p.opts.Tenant != "" && name != p.opts.Tenant:
-		return fmt.Errorf("the users file is of the tenant %q, not of %q: nothing was written; give the right file, or name the tenant with --tenant", name, p.opts.Tenant)
-	}
-	if p.opts.Hashes == nil {
-		return nil
-	}
-	if of := p.opts.Hashes.Tenants(); len(of) == 1 && of[0] != name {
-		return fmt.Errorf("the hash file is of the tenant %q, and the users file of %q: nothing was written; give the right files", of[0], name)
 	}
 	return nil
 }

@@ -76,5 +76,5 @@ func (r Result) OfAccounts() []Result {
 
 // Created reports whether the outcome is a new identity.
 func (o Outcome) Created() bool {
-	return o == CreatedHash || o == CreatedPending || o == CreatedSocial
+	return o == CreatedHash || o == CreatedPending || o == CreatedSocial || o == CreatedCode
 }

@@ -1,0 +1,28 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+)
+
+// checkTenant refuses users who are not this tenant's, as far as the file says whose they are.
+func (p *Plan) checkTenant() error {
+	domain := strings.ToLower(p.opts.Users.Tenant())
+	if domain == "" {
+		return nil
+	}
+	name, _, _ := strings.Cut(domain, ".")
+	switch {
+	case p.opts.Domain != "" && domain != strings.ToLower(p.opts.Domain):
+		return fmt.Errorf("the users file is of the tenant %q, not of %q, which the settings name: nothing was written; give the right file", domain, p.opts.Domain)
+	case p.opts.Domain == "" && p.opts.Tenant != "" && name != p.opts.Tenant:
+		return fmt.Errorf("the users file is of the tenant %q, not of %q: nothing was written; give the right file, or name the tenant with --tenant", name, p.opts.Tenant)
+	}
+	if p.opts.Hashes == nil {
+		return nil
+	}
+	if of := p.opts.Hashes.Tenants(); len(of) == 1 && of[0] != name {
+		return fmt.Errorf("the hash file is of the tenant %q, and the users file of %q: nothing was written; give the right files", of[0], name)
+	}
+	return nil
+}
