@@ -47,7 +47,9 @@ func (r *importer) askFields(ctx context.Context) error {
 	for _, field := range r.Lacks {
 		if field.IsOptional() {
 			r.creator.without(field)
+			continue
 		}
+		r.warn("this Kratos cannot import " + string(field) + ": users without another login are skipped")
 	}
 	return nil
 }

@@ -222,6 +222,9 @@ func (r *importer) checkpoint() checkpoint {
 	if r.Merge {
 		c.Options["--merge-verified"] = "true"
 	}
+	if len(r.Organizations) > 0 {
+		c.Options["--organization"] = r.Organizations.String()
+	}
 	maps.Copy(c.Options, r.Inputs)
 	if r.Hashes != nil {
 		c.Hashes = r.Hashes.Digest()

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"ferry/kratos"
 	"ferry/mapping"
 )
 
@@ -18,9 +19,11 @@ func byCode(handles []mapping.Handle, addresses []mapping.Address) bool {
 // unnamed says why none of the accounts becomes a login.
 func (o *Options) unnamed(profile mapping.Profile) string {
 	var names, why []string
-	others, codes := false, false
+	others, codes, saml := false, false, false
 	for _, account := range profile.Accounts {
-		switch _, named := o.Providers.name(account); {
+		switch login, named := o.Providers.login(account); {
+		case named && login.SAML && slices.Contains(o.Lacks, kratos.FieldSAML):
+			saml = true
 		case account.IsPasswordless():
 			codes = true
 		case named:
@@ -31,6 +34,9 @@ func (o *Options) unnamed(profile mapping.Profile) string {
 	}
 	if len(names) > 0 {
 		why = append(why, "no provider is named for "+strings.Join(names, ", "))
+	}
+	if saml {
+		why = append(why, "this Kratos cannot import logins with SAML")
 	}
 	switch {
 	case codes && len(profile.Codes) == 0:

@@ -63,6 +63,8 @@ type Options struct {
 
 	Mode      Mode
 	Providers Providers
+	// Organizations are the organizations that identities and their logins belong to.
+	Organizations Organizations
 	// DropMFA imports users with a second factor at Auth0, without it.
 	DropMFA bool
 	// SkipUnverified skips users with a password whose addresses Auth0 did not verify.

@@ -7,23 +7,31 @@ import (
 	"slices"
 	"strings"
 
+	"ferry/kratos"
 	"ferry/mapping"
 )
 
-// Providers maps Auth0's connections or providers to Kratos' OIDC providers. Accounts of
-// others do not become credentials.
+// Providers maps Auth0's connections or providers to Kratos' OIDC providers, or with
+// samlPrefix to its SAML providers. Accounts of others do not become credentials.
 type Providers map[string]string
 
-// ParseProviders parses AUTH0=KRATOS pairs, such as google-oauth2=google. It warns of
+// samlPrefix marks a SAML provider of Kratos.
+const samlPrefix = "saml:"
+
+// strategySAML is Auth0's provider of SAML connections.
+const strategySAML = "samlp"
+
+// ParseProviders parses AUTH0=KRATOS pairs, such as google-oauth2=google, or corp=saml:corp
+// for a SAML connection. It warns of
 // providers whose subjects differ between applications: their accounts work only if Kratos
 // uses the same client as Auth0 did.
 func ParseProviders(pairs []string) (providers Providers, warnings []string, err error) {
 	providers = Providers{}
 	for _, pair := range pairs {
 		from, to, ok := strings.Cut(pair, "=")
-		switch {
-		case !ok || from == "" || to == "" || strings.ContainsAny(to, ":= "):
-			return nil, nil, fmt.Errorf("provider %q: want AUTH0=KRATOS, such as google-oauth2=google", pair)
+		switch name := strings.TrimPrefix(to, samlPrefix); {
+		case !ok || from == "" || name == "" || strings.ContainsAny(name, ":= "):
+			return nil, nil, fmt.Errorf("provider %q: want AUTH0=KRATOS, such as google-oauth2=google, or CONNECTION=saml:KRATOS", pair)
 		case isMany(from):
 			return nil, nil, fmt.Errorf("provider %q: %s stands for many tenants with their own subjects: name the connection instead", pair, from)
 		case mapping.Account{Provider: from}.HasPassword():
@@ -47,6 +55,28 @@ func (p Providers) String() string {
 		pairs = append(pairs, from+"="+p[from])
 	}
 	return strings.Join(pairs, ",")
+}
+
+// hasSAML reports whether one of Kratos' providers is for SAML.
+func (p Providers) hasSAML() bool {
+	for _, to := range p {
+		if strings.HasPrefix(to, samlPrefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// login returns the credential that an account becomes, without an organization. It reports
+// false if no provider is named for it. A SAML provider is for SAML accounts only: the
+// subjects of other strategies are not the NameID of SAML.
+func (p Providers) login(account mapping.Account) (kratos.Social, bool) {
+	name, named := p.name(account)
+	name, isSAML := strings.CutPrefix(name, samlPrefix)
+	if isSAML && account.Provider != strategySAML {
+		return kratos.Social{}, false
+	}
+	return kratos.Social{Provider: name, Subject: account.Subject(), SAML: isSAML}, named
 }
 
 // name returns the Kratos provider of an account. A connection takes precedence.

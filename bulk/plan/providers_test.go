@@ -18,6 +18,10 @@ func TestParseProviders(t *testing.T) {
 		"none":             {nil, "", 0, ""},
 		"two":              {[]string{"google-oauth2=google", "github=gh"}, "github=gh,google-oauth2=google", 0, ""},
 		"pairwise":         {[]string{"apple=apple"}, "apple=apple", 1, ""},
+		"SAML":             {[]string{"corp=saml:corp"}, "corp=saml:corp", 0, ""},
+		"SAML of nothing":  {[]string{"corp=saml:"}, "", 0, "want AUTH0=KRATOS"},
+		"SAML, a colon":    {[]string{"corp=saml:a:b"}, "", 0, "want AUTH0=KRATOS"},
+		"all of SAML":      {[]string{"samlp=saml:corp"}, "", 0, "name the connection instead"},
 		"no pair":          {[]string{"google"}, "", 0, "want AUTH0=KRATOS"},
 		"nothing before":   {[]string{"=google"}, "", 0, "want AUTH0=KRATOS"},
 		"nothing after":    {[]string{"google="}, "", 0, "want AUTH0=KRATOS"},
@@ -34,6 +38,32 @@ func TestParseProviders(t *testing.T) {
 			}
 			if parsed.String() != c.want || len(warnings) != c.warnings {
 				t.Errorf("got %s, %q", parsed, warnings)
+			}
+		})
+	}
+}
+
+func TestParseOrganizations(t *testing.T) {
+	t.Parallel()
+	const one, two = "11111111-1111-4111-8111-11111111111A", "22222222-2222-4222-8222-222222222222"
+	for name, c := range map[string]struct {
+		pairs      []string
+		want, says string
+	}{
+		"none":             {},
+		"two":              {pairs: []string{"b=" + one, "a=" + two}, want: "a=" + two + ",b=" + strings.ToLower(one)},
+		"one for two":      {pairs: []string{"a=" + two, "b=" + two}, want: "a=" + two + ",b=" + two},
+		"no pair":          {pairs: []string{two}, says: "want CONNECTION=UUID"},
+		"no UUID":          {pairs: []string{"a=org_123"}, says: "want CONNECTION=UUID"},
+		"a UUID in braces": {pairs: []string{"a={" + two + "}"}, says: "want CONNECTION=UUID"},
+		"no connection":    {pairs: []string{"=" + two}, says: "want CONNECTION=UUID"},
+		"named twice":      {pairs: []string{"a=" + one, "a=" + two}, says: "named twice"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			parsed, err := plan.ParseOrganizations(c.pairs)
+			if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) || parsed.String() != c.want {
+				t.Errorf("got %s, %v", parsed, err)
 			}
 		})
 	}

@@ -168,7 +168,7 @@ func hasPassword(handles []mapping.Handle) bool {
 func (o *Options) finish(s draft, profile mapping.Profile, mapped mapping.Identity, handles []mapping.Handle, social []kratos.Social) (draft, error) {
 	identity := kratos.CreateIdentity{
 		SchemaID: o.SchemaID, Traits: mapped.Traits, MetadataPublic: mapped.MetadataPublic,
-		Inactive: profile.Blocked, Social: social,
+		Inactive: profile.Blocked, Social: social, Organization: o.Organizations.of(profile),
 	}
 	trusted := o.Rules.Trusted(profile, mapped)
 	if !s.database {
@@ -227,14 +227,14 @@ func (o *Options) social(profile mapping.Profile, s *draft, code bool) []kratos.
 		if account.HasPassword() || account.IsPasswordless() && code {
 			continue
 		}
-		name, named := o.Providers.name(account)
-		credential := kratos.Social{Provider: name, Subject: account.Subject()}
+		credential, named := o.Providers.login(account)
+		credential.Organization = o.Organizations[account.Connection]
 		switch {
-		case !named, !allowed, credential.Subject == "":
+		case !named, credential.SAML && slices.Contains(o.Lacks, kratos.FieldSAML), !allowed, credential.Subject == "":
 			s.socialLeftOut++
 		case !slices.Contains(credentials, credential):
 			credentials = append(credentials, credential)
-			s.addKey(name+":"+credential.Subject, rankUnverified)
+			s.addKey(credential.Provider+":"+credential.Subject, rankUnverified)
 		}
 	}
 	return credentials

@@ -78,10 +78,14 @@ func Run(ctx context.Context, opts Options) (result Result, err error) {
 		return r.result, err
 	}
 	defer func() { err = errors.Join(err, r.users.close()) }()
-	r.plan, err = plan.Make(ctx, plan.Options{
+	options := plan.Options{
 		Users: r.Users, Schema: r.Schema, Mapper: r.Mapper, Rules: r.Rules, Providers: r.Providers,
 		Tenant: r.Tenant, Domain: r.Domain, Mode: plan.ModeHook, DryRun: true, KeepUsers: true, Phase: "users", Progress: r.Progress, Now: r.Now,
-	}, func(row plan.Row) error {
+	}
+	if options.Lacks, err = r.Kratos.Lacks(ctx, options.Fields()...); err != nil {
+		return r.result, err
+	}
+	r.plan, err = plan.Make(ctx, options, func(row plan.Row) error {
 		r.result.Users++
 		return r.users.put(row)
 	})

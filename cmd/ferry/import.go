@@ -28,7 +28,7 @@ type importFlags struct {
 	unverified                 string
 	mergeVerified              bool
 	recreateDeleted            bool
-	providers                  []string
+	providers, organizations   []string
 	hookOff, externalID        bool
 	dryRun, json               bool
 	shard                      string
@@ -70,7 +70,8 @@ func (f *importFlags) bind(cmd *cobra.Command) {
 	flags.StringVar(&f.hashes, "hashes", "", "`FILE` with the password hashes that Auth0's support exports: NDJSON or JSON, plain or gzip")
 	flags.StringVar(&f.tenant, "tenant", "", "`NAME` of the only tenant that users and hashes may be of (default: that of the canonical domain, if the settings have it)")
 	flags.StringVar(&f.mode, "mode", "auto", "auto: a fresh hash if there is one, else the hook; hook: always the hook; hash: a user without a hash fails")
-	flags.StringArrayVar(&f.providers, "provider", nil, "`AUTH0=KRATOS`: import accounts at this provider or connection of Auth0 as credentials of this OIDC provider of Kratos; may be repeated")
+	flags.StringArrayVar(&f.providers, "provider", nil, "`AUTH0=KRATOS`: import accounts at this provider or connection of Auth0 as credentials of this OIDC provider of Kratos, or with saml:KRATOS of this SAML provider; may be repeated")
+	flags.StringArrayVar(&f.organizations, "organization", nil, "`CONNECTION=UUID`: users of this connection of Auth0 belong to this organization of Kratos, if Kratos takes it; may be repeated")
 	flags.StringVar(&f.mfa, "mfa", "skip", "users with a second factor at Auth0: skip, or drop the factor")
 	flags.StringVar(&f.unverified, "unverified", "pending", "users with a password whose addresses Auth0 did not verify: pending imports them like all others, skip leaves them out")
 	flags.BoolVar(&f.mergeVerified, "merge-verified", false, "make one identity of several accounts with the same address, if each has it verified and at most one has a password, see docs/import.md")
@@ -107,6 +108,9 @@ func (f *importFlags) options() (opts importer.Options, warnings []string, err e
 		InFlight: f.inFlight, RetryFor: f.retryFor, RetryFile: f.retryFile,
 	}
 	if opts.Providers, warnings, err = plan.ParseProviders(f.providers); err != nil {
+		return opts, nil, err
+	}
+	if opts.Organizations, err = plan.ParseOrganizations(f.organizations); err != nil {
 		return opts, nil, err
 	}
 	if opts.Shard, opts.Shards, err = parseShard(f.shard); err != nil {
