@@ -42,8 +42,8 @@ const (
 )
 
 // Options say what to import and how. Those of the plan that must be set, Warn and Journal
-// must be set; so must Kratos, unless it is a dry run. The importer sets Run, KeepUsers,
-// Phase and Lacks.
+// must be set; so must Kratos, unless it is a dry run. The importer sets Run, Phase
+// and Lacks.
 type Options struct {
 	plan.Options
 
@@ -95,7 +95,7 @@ func (o *Options) complete() error {
 	if o.RetryFor <= 0 {
 		o.RetryFor = defaultRetryFor
 	}
-	o.Run, o.KeepUsers, o.Phase = o.Journal.run, o.OnConflict == ConflictUpdate, "plan"
+	o.Run, o.Phase = o.Journal.run, "plan"
 	return nil
 }
 
@@ -105,6 +105,7 @@ type importer struct {
 
 	plan     *plan.Plan
 	rows     *planFile
+	userRows *userRows // of the pass
 	existing *existingIdentities
 	recorder recorder
 	creator  *creator

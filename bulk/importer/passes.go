@@ -89,6 +89,8 @@ func (r *importer) rescan(ctx context.Context) error {
 func (r *importer) pass(ctx context.Context, what string, rows int, first bool) error {
 	r.Progress.Start(what, int64(rows))
 	defer r.Progress.Done()
+	r.userRows = newUserRows(ctx, r.Users)
+	defer func() { r.userRows.stop() }()
 	batches := r.creator.newBatches(ctx)
 	planErr := r.rows.each(func(row plan.Row) error {
 		if err := batches.ctx.Err(); err != nil {
@@ -132,6 +134,12 @@ func (r *importer) dispatch(batches *batches, row plan.Row) error {
 		}
 	}
 	found.owner = found.owner.ofUser()
+	if row.User == nil && r.updates(row, found) {
+		var err error
+		if row.User, err = r.userRows.of(row.Line); err != nil {
+			return err
+		}
+	}
 	switch {
 	case !row.Creates(), found.owner == noOwner && r.DryRun:
 		return r.report(result(row, row.Outcome, "", row.Reason))
@@ -139,6 +147,12 @@ func (r *importer) dispatch(batches *batches, row plan.Row) error {
 		return batches.add(row)
 	}
 	return r.dispatchConflict(batches, conflict{row, found})
+}
+
+// updates reports whether the row may update an identity in this pass: one that the scan
+// found, or in the last pass one that a look-up finds.
+func (r *importer) updates(row plan.Row, found existingIdentity) bool {
+	return r.OnConflict == ConflictUpdate && row.Creates() && (found.owner == ownedByUser || found.owner == noOwner && r.waiting.last)
 }
 
 // dispatchConflict starts an update, or reports a row that is in conflict with an identity.

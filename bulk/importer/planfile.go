@@ -18,7 +18,7 @@ type planFile struct {
 	file *os.File
 	buf  *bufio.Writer
 	enc  *gob.Encoder
-	rows int
+	rows int // of the users file
 }
 
 func newPlanFile(dir string) (*planFile, error) {
@@ -31,7 +31,9 @@ func newPlanFile(dir string) (*planFile, error) {
 }
 
 func (s *planFile) add(p plan.Row) error {
-	s.rows++
+	if len(p.Merged) == 0 { // the accounts of the others are rows of their own
+		s.rows++
+	}
 	if err := s.enc.Encode(p); err != nil {
 		return fmt.Errorf("write the plan to a temporary file: %w", err)
 	}

@@ -290,3 +290,31 @@ func existingVictim(t *testing.T, flags flags, pending bool, twin string) {
 		}
 	}
 }
+
+// An identity of a row's user that appears after the scan is updated too, with the data of the
+// very row.
+func TestUpdateAfterTheScan(t *testing.T) {
+	t.Parallel()
+	f := bulktest.NewKratos(t)
+	id := ""
+	f.On = func(kind string, n int) bulktest.Fault {
+		if kind == "batch" && n == 1 {
+			id = f.Add(bulktest.Bound("auth0|2", "b@x.test"))
+		}
+		return bulktest.Well
+	}
+	f.Add(bulktest.Bound("auth0|3", "c@x.test"))
+	im := newImport(t, f,
+		bulktest.User("1", "a@x.test", bulktest.With{"locale": "de"}), bulktest.User("2", "b@x.test", bulktest.With{"locale": "fr"}),
+		bulktest.User("3", "c@x.test", bulktest.With{"locale": "it"}), bulktest.User("4", "d@x.test", bulktest.With{"locale": "es"}))
+	im.opts.OnConflict = importer.ConflictUpdate
+	_, done := im.must()
+	if got := words(done); got != "1:created_pending:no_hash 2:updated 3:updated 4:created_pending:no_hash" || done[1].IdentityID != id {
+		t.Errorf("got %s", got)
+	}
+	for user, locale := range map[string]string{"auth0|1": "de", "auth0|2": "fr", "auth0|3": "it", "auth0|4": "es"} {
+		if got := f.Of(user).Traits["locale"]; got != locale {
+			t.Errorf("%s has the locale %v", user, got)
+		}
+	}
+}

@@ -123,17 +123,11 @@ func (o *Options) planAccounts(accounts []account) (draft, error) {
 	var merged []Row
 	var lines []int
 	for _, other := range others {
-		row := Row{Line: other.line, UserID: other.profile.UserID}
-		if o.KeepUsers {
-			row.User = other.user
-		}
+		row := Row{Line: other.line, UserID: other.profile.UserID, User: other.user}
 		profiles, merged, lines = append(profiles, other.profile), append(merged, row), append(lines, other.line)
 	}
 	d, err := o.planProfile(draft{Row: Row{Line: primary.line}}, primary.profile.WithAccounts(profiles...))
-	d.Merged = merged
-	if o.KeepUsers {
-		d.User = primary.user
-	}
+	d.Merged, d.User = merged, primary.user
 	d.Reason = d.Reason.Also(fmt.Sprintf("merged with the accounts on lines %v", lines))
 	return d, err
 }

@@ -24,7 +24,7 @@ type Row struct {
 	Identifiers []string
 	// Body is the request that creates the identity. It holds the password hash.
 	Body []byte
-	// User is the row itself, with KeepUsers.
+	// User is the row itself, with KeepUsers or where rows are merged.
 	User []byte
 	// Merged are the other rows that become part of the same identity, each with Line, UserID
 	// and User. They have no identity of their own.
