@@ -89,6 +89,11 @@ func (c *Client) Read(ctx context.Context, id string) (Record, error) {
 	if err != nil {
 		return Record{}, err
 	}
+	return readRecord(text, id)
+}
+
+// readRecord reads the answer about the identity with the id.
+func readRecord(text []byte, id string) (Record, error) {
 	record, err := strictRecord(text)
 	if err == nil && record.ID != id {
 		err = invalidResponse("identity_changed")
