@@ -16,6 +16,7 @@ ca-certificates check_certificates
 '
 [ "${1:-}" = demo ] || packages="$packages
 redis-server    redis-server
+postgresql      check_postgres
 "
 
 go_minor=26 # as in go.mod
@@ -35,6 +36,11 @@ check_compiler() {
 check_certificates() {
 	[ "$(uname)" != Linux ] || cat /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt \
 		/etc/ssl/ca-bundle.pem /etc/ssl/cert.pem 2>/dev/null | grep -q .
+}
+
+# Debian keeps the server of each version in a directory off the PATH.
+check_postgres() {
+	command -v postgres >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1
 }
 
 present() {

@@ -38,6 +38,8 @@ type Options struct {
 	// Dir holds the configuration and the database, and is kept, so that a later start
 	// finds the same identities. Empty means a temporary folder, removed by Stop.
 	Dir string
+	// DSN is the database. Empty means a SQLite database in Dir.
+	DSN string
 	// Schema is the identity schema; empty means identity.schema.json.example.
 	Schema []byte
 	// HookURL is the URL of the migration hook, and HookKey the key sent as
@@ -223,12 +225,16 @@ func (b *boot) makeFolder() error {
 
 func (b *boot) file(name string) string { return filepath.Join(b.dir, name) }
 
-// dsn opens a SQLite database for concurrent logins. Kratos' database layer, ory/pop, by
-// default creates rows under a mutex of its own. A transaction that holds SQLite's write
-// lock and waits for that mutex, and a goroutine that holds the mutex and waits for the
-// write lock, block each other until the busy timeout: "database is locked" after 10 s.
-// lock=false turns the mutex off; immediate transactions take the write lock at once.
+// dsn is Options.DSN, or a SQLite database for concurrent logins. Kratos' database layer,
+// ory/pop, by default creates rows under a mutex of its own. A transaction that holds
+// SQLite's write lock and waits for that mutex, and a goroutine that holds the mutex and
+// waits for the write lock, block each other until the busy timeout: "database is locked"
+// after 10 s. lock=false turns the mutex off; immediate transactions take the write lock
+// at once.
 func (b *boot) dsn() string {
+	if b.opts.DSN != "" {
+		return b.opts.DSN
+	}
 	return "sqlite://" + b.file("kratos.sqlite") + "?_fk=true&mode=rwc&_busy_timeout=10000&_journal_mode=WAL&_txlock=immediate&lock=false"
 }
 

@@ -28,6 +28,8 @@ type Command struct {
 	Dir string
 	// Output receives standard output and standard error.
 	Output io.Writer
+	// User is the user who runs it, which only root can choose; nil: the caller.
+	User *syscall.Credential
 }
 
 // Process is a running Command.
@@ -47,6 +49,7 @@ func (c Command) Start(ctx context.Context) (*Process, error) {
 	cmd.Env, cmd.Dir = append([]string{}, c.Env...), c.Dir // never nil: that would inherit
 	cmd.Stdout, cmd.Stderr = c.Output, c.Output
 	cmd.SysProcAttr = group()
+	cmd.SysProcAttr.Credential = c.User
 	cmd.WaitDelay = killWait
 
 	p := &Process{done: make(chan struct{})}
