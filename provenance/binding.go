@@ -102,3 +102,9 @@ func Rebound(admin map[string]any, r Rebind) map[string]any {
 	auth0[keyRebinds] = append(slices.Clone(earlier), entry)
 	return with(admin, auth0)
 }
+
+// Rebinds returns how often the binding was changed.
+func Rebinds(admin map[string]any) int {
+	entries, _ := read(admin)[keyRebinds].([]any)
+	return len(entries)
+}

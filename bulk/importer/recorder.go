@@ -65,7 +65,7 @@ func (r *recorder) note(result results.Result) bool {
 		r.failed.Add(result.Line)
 	case results.CreatedHash, results.CreatedPending, results.CreatedSocial, results.CreatedCode:
 		r.created.Add(result.Line)
-	case results.Merged, results.Updated, results.Skipped, results.Finished, results.Restored:
+	case results.Merged, results.Updated, results.Skipped, results.Finished, results.Restored, results.Deleted:
 	}
 	r.summary.count(result)
 	return true

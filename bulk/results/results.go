@@ -33,6 +33,8 @@ const (
 	Finished Outcome = "finished"
 	// Restored is an identity that finish made pending again.
 	Restored Outcome = "restored"
+	// Deleted is an identity that undo deleted.
+	Deleted Outcome = "deleted"
 )
 
 // Result is what became of one row of an import.

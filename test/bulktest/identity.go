@@ -25,6 +25,10 @@ type Identity struct {
 	Organizations             []string // of the social and SAML logins that have one
 	Hash                      string
 	Hook                      bool
+	// Changed says that Kratos has written the identity since it was created.
+	Changed bool `json:"-"`
+	// Sessions is the number of its sessions.
+	Sessions int
 }
 
 // UserID returns the Auth0 user that the identity was created from.
@@ -71,25 +75,30 @@ func (p *Identity) conflicts(q *Identity) bool {
 }
 
 func (p *Identity) answer(withPassword bool) map[string]any {
-	password := map[string]any{"type": "password", "identifiers": p.Identifiers, "version": 0}
+	const created = "2026-11-21T19:49:27Z"
+	updated := created
+	if p.Changed {
+		updated = "2026-11-21T20:00:00Z"
+	}
+	password := map[string]any{"type": "password", "identifiers": p.Identifiers, "version": 0, "created_at": created, "updated_at": updated}
 	if withPassword {
 		password["config"] = map[string]any{"hashed_password": p.Hash, "use_password_migration_hook": p.Hook}
 	}
 	credentials := map[string]any{"password": password}
 	if len(p.Social) > 0 {
-		credentials["oidc"] = map[string]any{"type": "oidc", "identifiers": p.Social, "version": 0}
+		credentials["oidc"] = map[string]any{"type": "oidc", "identifiers": p.Social, "version": 0, "created_at": created, "updated_at": updated}
 	}
 	var addresses []map[string]any
 	for _, a := range p.Addresses {
-		addresses = append(addresses, map[string]any{"value": a.Value, "via": a.Via, "verified": a.Verified, "status": "pending"})
+		addresses = append(addresses, map[string]any{"value": a.Value, "via": a.Via, "verified": a.Verified, "status": "pending", "created_at": created, "updated_at": created})
 	}
 	out := map[string]any{
 		"id": p.ID, "schema_id": p.SchemaID, "state": p.State, "traits": p.Traits, "credentials": credentials,
 		"metadata_public": p.Public, "metadata_admin": p.Admin, "verifiable_addresses": addresses,
-		"created_at": "2026-11-21T19:49:27Z", "updated_at": "2026-11-21T19:49:27Z",
+		"created_at": created, "updated_at": updated,
 	}
 	if len(p.SAML) > 0 {
-		credentials["saml"] = map[string]any{"type": "saml", "identifiers": p.SAML, "version": 0}
+		credentials["saml"] = map[string]any{"type": "saml", "identifiers": p.SAML, "version": 0, "created_at": created, "updated_at": updated}
 	}
 	if p.ExternalID != "" {
 		out["external_id"] = p.ExternalID
@@ -244,6 +253,7 @@ func (f *Kratos) patch(id string, body []byte) (int, any) {
 		}
 	}
 	next := *p
+	next.Changed = true
 	next.take(doc)
 	if slices.ContainsFunc(slices.Collect(maps.Values(f.People)), next.conflicts) {
 		return said(http.StatusConflict, "This identity conflicts with another identity that already exists.")

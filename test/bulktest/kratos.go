@@ -36,6 +36,7 @@ const (
 	Refuses429              // does not apply the request
 	Refuses403              // does not apply the request
 	Misreads                // applies the request, then answers {}
+	Plain404                // answers 404 as a proxy would
 	Plain409                // answers 409 as a proxy would
 	UnknownID               // answers that external_id is unknown
 )
@@ -48,7 +49,7 @@ type Kratos struct {
 	// Page is the maximum number of identities per page; 0 means as many as requested.
 	Page int
 	// On returns the fault of the nth request, from 1, of its kind: batch, create, page,
-	// find, ids, read, patch or put. Nil means no faults.
+	// find, ids, read, patch, put, sessions or delete. Nil means no faults.
 	On func(kind string, n int) Fault
 	// Meanwhile is called after a patch or put was applied, with the identity.
 	Meanwhile func(*Identity)
@@ -185,6 +186,10 @@ func (f *Kratos) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		kind = "patch"
 	case uuid.Validate(id) == nil && r.Method == http.MethodPut:
 		kind = "put"
+	case uuid.Validate(id) == nil && r.Method == http.MethodDelete:
+		kind = "delete"
+	case r.Method == http.MethodGet && strings.HasSuffix(id, "/sessions"):
+		kind, id = "sessions", strings.TrimSuffix(id, "/sessions")
 	default: // from another test, perhaps, that used this port before
 		f.t.Errorf("Kratos has no such route: %s %s", r.Method, r.URL)
 	}
@@ -244,6 +249,9 @@ func (f *Kratos) breaks(w http.ResponseWriter, r *http.Request, wrong Fault) boo
 		refuse(http.StatusForbidden, "not you")
 	case UnknownID:
 		refuse(http.StatusBadRequest, `json: unknown field "external_id"`)
+	case Plain404:
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = io.WriteString(w, "<html>Not Found</html>")
 	case Plain409:
 		w.WriteHeader(http.StatusConflict)
 		_, _ = io.WriteString(w, "<html>Conflict</html>")

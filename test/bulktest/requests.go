@@ -37,6 +37,15 @@ func (f *Kratos) do(w http.ResponseWriter, kind, id string, query map[string][]s
 		return f.patch(id, body)
 	case "put":
 		return f.put(id, body)
+	case "sessions":
+		f.only(query, "page_size")
+		return http.StatusOK, f.sessions(id)
+	case "delete":
+		if f.People[id] == nil {
+			return said(http.StatusNotFound, "Unable to locate the resource")
+		}
+		delete(f.People, id)
+		return http.StatusNoContent, nil
 	}
 	return said(http.StatusNotFound, "no such route")
 }
@@ -57,7 +66,9 @@ func said(status int, text string) (int, any) {
 func writeAnswer(w http.ResponseWriter, status int, answer any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(answer)
+	if answer != nil {
+		_ = json.NewEncoder(w).Encode(answer)
+	}
 }
 
 // batch creates identities. 1.3.1 stores nothing if one of them conflicts, but still
@@ -223,11 +234,22 @@ func (f *Kratos) put(id string, body []byte) (int, any) {
 	if refused != "" {
 		return said(http.StatusBadRequest, refused)
 	}
-	next.ID, next.Social, next.Addresses = id, p.Social, p.Addresses
+	next.ID, next.Social, next.Addresses, next.Changed, next.Sessions = id, p.Social, p.Addresses, true, p.Sessions
 	next.derive()
 	f.People[id] = next
 	if f.Meanwhile != nil {
 		f.Meanwhile(next)
 	}
 	return http.StatusOK, next.answer(false)
+}
+
+// sessions returns the sessions of an identity. Kratos returns none for one that is gone.
+func (f *Kratos) sessions(id string) []map[string]any {
+	list := []map[string]any{}
+	if p := f.People[id]; p != nil {
+		for range p.Sessions {
+			list = append(list, map[string]any{"id": uuid.NewString(), "active": false})
+		}
+	}
+	return list
 }
