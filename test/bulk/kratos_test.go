@@ -10,12 +10,12 @@ import (
 	"ferry/test/kratostest"
 )
 
-// everybody returns every identity of Kratos as text by its id, with password
-// credentials.
+// everybody returns every identity of Kratos as text by its id, with passwords and social
+// logins.
 func everybody(tb testing.TB, k *kratostest.Kratos) map[string]string {
 	tb.Helper()
 	all := map[string]string{}
-	next := k.AdminURL() + "/admin/identities?page_size=250&include_credential=password"
+	next := k.AdminURL() + "/admin/identities?page_size=250&include_credential=password&include_credential=oidc"
 	for pages := 0; next != ""; pages++ {
 		if pages > 1000 {
 			tb.Fatal("the list does not end")

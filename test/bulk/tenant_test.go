@@ -53,6 +53,12 @@ type applications struct{ client, clientSecret, machine, machineSecret, realms s
 // crossingOf starts the simulator, Kratos and ferry for a tenant.
 func crossingOf(t *testing.T, generated *tenant, seed string, apps applications) *crossing {
 	t.Helper()
+	return crossingIn(t, "", generated, seed, apps)
+}
+
+// crossingIn is crossingOf with Kratos' database.
+func crossingIn(t *testing.T, dsn string, generated *tenant, seed string, apps applications) *crossing {
+	t.Helper()
 	x := &crossing{tenant: generated}
 	file, err := os.Open(seed)
 	if err != nil {
@@ -73,6 +79,7 @@ func crossingOf(t *testing.T, generated *tenant, seed string, apps applications)
 	})
 	t.Cleanup(front.Close)
 	x.kratos = newKratos(t, kratostest.Options{
+		DSN:     dsn,
 		HookURL: front.URL + "/hooks/password-migration", AfterLoginURL: front.URL + "/hooks/after-login", HookKey: hookKey,
 	})
 	x.env = append(adminURL(x.kratos),
