@@ -26,7 +26,8 @@ const root = "../.."
 
 // pages are what TestCommands runs. Other pages have tests of their own:
 // kratos-wiring.md and ory-network.md here and in test/wiring, plan.md and finish.md in
-// test/finish, import-files.md in test/cases, login-fails.md in cmd/ferry.
+// test/finish, undo.md in test/bulk, import-files.md in test/cases, login-fails.md in
+// cmd/ferry.
 func pages() []string {
 	return []string{
 		"README.md", "docs/settings.md", "docs/hooks.md", "docs/import.md", "docs/profile-mapping.md",
