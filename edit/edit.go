@@ -26,8 +26,8 @@ type Change struct {
 	Mapped mapping.Identity
 	Rules  mapping.Rules
 	Notes  provenance.Content
-	// Deactivate deactivates an active identity.
-	Deactivate bool
+	// Deactivate deactivates an active identity, and Activate activates an inactive one.
+	Deactivate, Activate bool
 }
 
 // MergeError says why a profile cannot be merged into an identity. It contains no value of
@@ -50,8 +50,11 @@ func (c Change) Merge(record kratos.Record) (mapping.Result, error) {
 	if err != nil {
 		return mapping.Result{}, &MergeError{err}
 	}
-	if c.Deactivate && record.Active {
+	switch {
+	case c.Deactivate && record.Active:
 		result.Ops = append(result.Ops, jsonpatch.Op{Op: "replace", Path: "/state", Value: "inactive"})
+	case c.Activate && !record.Active:
+		result.Ops = append(result.Ops, jsonpatch.Op{Op: "replace", Path: "/state", Value: "active"})
 	}
 	return result, nil
 }

@@ -319,7 +319,11 @@ func (r realKratos) replace(t *testing.T) {
 		}
 	}
 	if _, err := c.Replace(t.Context(), before, kratos.Replacement{}); err == nil {
-		t.Error("want an error for no password and not pending")
+		t.Error("want an error for no change of credentials")
+	}
+	got, err := c.Replace(t.Context(), before, kratos.Replacement{Social: []kratos.Social{{Provider: "github", Subject: "77"}}, MetadataAdmin: before.MetadataAdmin})
+	if err != nil || !slices.Equal(got.Social, []string{"github:77", "google:R"}) || !got.Pending {
+		t.Errorf("a login at another provider: %+v, %v", got, err)
 	}
 }
 

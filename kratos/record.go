@@ -55,6 +55,8 @@ type Record struct {
 	PasswordDigest [sha256.Size]byte
 
 	CreatedAt, UpdatedAt time.Time
+	// StateChangedAt is when the state was set: on creation, or later.
+	StateChangedAt time.Time
 }
 
 // Address is a verifiable address.
@@ -137,6 +139,7 @@ type recordJSON struct {
 	Addresses addressesJSON `json:"verifiable_addresses"`
 	CreatedAt time.Time     `json:"created_at"`
 	UpdatedAt time.Time     `json:"updated_at"`
+	StateAt   time.Time     `json:"state_changed_at"`
 }
 
 // addressesJSON is the verifiable addresses, what ferry reads of them and all of it.
@@ -208,6 +211,7 @@ func (c coreJSON) record(rest recordJSON) (Record, error) {
 		Identity: Identity{ID: c.ID, Active: c.State == active},
 		State:    c.State, SchemaID: rest.SchemaID, ExternalID: c.ExternalID,
 		Addresses: rest.Addresses.list, AddressesJSON: rest.Addresses.text, CreatedAt: rest.CreatedAt, UpdatedAt: rest.UpdatedAt,
+		StateChangedAt: rest.StateAt,
 	}
 	var hash secret.String
 	if credential := c.Credentials.Password; credential != nil {

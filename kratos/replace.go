@@ -8,12 +8,18 @@ import (
 	"ferry/secret"
 )
 
-// Replacement is the change that Replace makes to an identity.
+// Replacement is the change that Replace makes to an identity. It has one change of
+// credentials at least.
 type Replacement struct {
-	// Pending makes the next login call the migration hook for the password. Otherwise
-	// PasswordHash becomes the password and must be in a format that Kratos can check.
-	Pending      bool
+	// Pending makes the next login call the migration hook for the password. It excludes
+	// PasswordHash.
+	Pending bool
+	// PasswordHash becomes the password and must be in a format that Kratos can check;
+	// empty: the password stays, unless Pending is set.
 	PasswordHash secret.String
+	// Social are added to the logins at providers. Kratos keeps the others, and refuses
+	// one that another identity has.
+	Social []Social
 	// MetadataAdmin is the whole metadata_admin afterwards.
 	MetadataAdmin map[string]any
 }
@@ -30,16 +36,21 @@ type replaceJSON struct {
 	Traits         map[string]any `json:"traits"`
 }
 
-// Replace writes an identity's password and metadata_admin, and returns the resulting
+func (r Replacement) credentials() (*newCredentials, error) {
+	return CreateIdentity{Pending: r.Pending, PasswordHash: r.PasswordHash, Social: r.Social}.credentials()
+}
+
+// Replace writes an identity's credentials and metadata_admin, and returns the resulting
 // identity. Everything else is written as in before, which must be the result of a very
 // recent Read: Kratos has no conditional write, so a change made in between is lost. After
 // an error without an answer, Read tells whether the identity was written.
 func (c *Client) Replace(ctx context.Context, before Record, to Replacement) (Record, error) {
-	if before.Foreign || to.Pending != to.PasswordHash.Empty() {
+	credentials, err := to.credentials()
+	if before.Foreign || err != nil || credentials == nil {
 		return Record{}, &Error{Outcome: outcome.Misconfigured, Reason: "replacement"}
 	}
 	body, err := marshal(replaceJSON{
-		Credentials: newCredentials{Password: &newCredential[newPassword]{newPassword{Hash: to.PasswordHash.Reveal(), UseHook: to.Pending}}},
+		Credentials: *credentials,
 		ExternalID:  before.ExternalID, MetadataAdmin: to.MetadataAdmin, MetadataPublic: before.MetadataPublic,
 		SchemaID: before.SchemaID, State: before.State, Traits: before.Traits,
 	})

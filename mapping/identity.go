@@ -65,8 +65,8 @@ const (
 	Never Policy = wire.PolicyNever
 )
 
-// Rules are set by the operator. They cannot loosen the protection of identifiers and
-// addresses.
+// Rules are set by the operator. Only Move loosens the protection of identifiers and
+// addresses, and not for unverified ones.
 type Rules struct {
 	// ByTrait has policies by dotted path. A path includes everything below it; the longest
 	// match counts. The default is Fill.
@@ -74,6 +74,9 @@ type Rules struct {
 	// TrustVerified says whether addresses are trusted that the source of the claims calls
 	// verified. The connection is empty if unknown. Nil trusts databases only.
 	TrustVerified func(connection, provider string) bool
+	// Move lets a verified, trusted address replace the one that the identity has as an
+	// identifier or address. For bulk runs whose operator asks for it; a login never sets it.
+	Move bool
 }
 
 func (r Rules) policy(path []string) Policy {

@@ -31,6 +31,8 @@ type CurrentAddress struct {
 type Result struct {
 	// Ops are the changes; empty: there is nothing to write.
 	Ops []jsonpatch.Op
+	// Traits are the traits with these changes.
+	Traits map[string]any
 	// Dropped are the traits, by dotted path, whose mapped values the schema refuses.
 	Dropped []string
 	// Unverified are the identifiers and addresses among the traits that stay empty,
@@ -46,8 +48,8 @@ type Result struct {
 // and the binding never changes.
 //
 //   - Traits follow the rules' policies. Those that are identifiers or addresses are
-//     filled only with verified, trusted values, and never overwritten. The result
-//     satisfies the schema: traits that do not are dropped.
+//     filled only with verified, trusted values, and overwritten only by such values and
+//     with [Rules.Move]. The result satisfies the schema: traits that do not are dropped.
 //   - The mapper's metadata is merged key by key; other keys stay.
 //   - Auth0's metadata and the caller's notes are written into metadata_admin.auth0: see
 //     [provenance.Update].
@@ -69,6 +71,7 @@ func Merge(schema *Schema, current Current, profile Profile, mapped Identity, ru
 	if err != nil {
 		return Result{}, fmt.Errorf("merge: %w", err)
 	}
+	m.result.Traits = traits
 	m.result.Ops = slices.Concat(
 		jsonpatch.Diff([]string{"traits"}, current.Traits, traits),
 		jsonpatch.Diff([]string{"metadata_public"}, current.MetadataPublic, overlay(current.MetadataPublic, mapped.MetadataPublic)),
@@ -151,7 +154,7 @@ func (m *merger) wanted(p proposal) bool {
 		return false
 	}
 	isProtected, vias := m.schema.protected(p.path)
-	if !empty(was) && (isProtected || policy == Fill) {
+	if !empty(was) && (isProtected && !m.rules.Move || !isProtected && policy == Fill) {
 		return false
 	}
 	if isProtected && !isVerified(m.verified, p.value, vias) {

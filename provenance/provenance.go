@@ -4,6 +4,12 @@
 //	user_id, user_ids, connection                 the binding
 //	app_metadata, user_metadata                   Auth0's metadata, each replaced whole
 //	import, ferry, migrated_at, finished, rebinds ferry's notes
+//	deactivated                                   the last deactivation by ferry
+//	identifiers_sha256                            of the identifiers that ferry gave the password
+//
+// The note of the import has run, at and as; of a hash password_set_at and
+// password_sha256, and replaced_at once a newer one replaced it; and rearmed_at, when the
+// identity became pending again.
 //
 // Its functions are pure: they change none of their arguments. Only Rebound changes a
 // binding.
@@ -32,6 +38,16 @@ const (
 	keyMigratedAt   = "migrated_at"
 	keyFinished     = "finished"
 	keyRebinds      = "rebinds"
+	keyDeactivated  = "deactivated"
+	keyIdentifiers  = "identifiers_sha256"
+)
+
+// The keys of the note of an import that change later.
+const (
+	keyHashDigest   = "password_sha256"
+	keyHashSetAt    = "password_set_at"
+	keyHashReplaced = "replaced_at"
+	keyRearmed      = "rearmed_at"
 )
 
 // Opaque returns the names of the parts that hold data of users and operators.
@@ -41,7 +57,7 @@ func Opaque() []string { return []string{keyAppMetadata, keyUserMetadata} }
 // whole.
 func Pointers() []string {
 	var out []string
-	for _, key := range []string{keyAppMetadata, keyUserMetadata, keyImport, keyFerry, keyMigratedAt} {
+	for _, key := range []string{keyAppMetadata, keyUserMetadata, keyImport, keyFerry, keyMigratedAt, keyDeactivated, keyIdentifiers} {
 		out = append(out, "/metadata_admin/"+Key+"/"+key)
 	}
 	return out
@@ -55,6 +71,12 @@ type Content struct {
 	// MigratedAt is when the migration hook verified the password.
 	MigratedAt time.Time
 	Import     *Import
+	// Deactivated notes that ferry deactivates or activates the identity; nil: it does
+	// not.
+	Deactivated *Deactivation
+	// IdentifiersSHA256 is the IdentifiersDigest of what ferry gives the password. The
+	// identity's own differ once they were changed at Kratos.
+	IdentifiersSHA256 string
 }
 
 func (c Content) values() map[string]any {
@@ -73,6 +95,12 @@ func (c Content) values() map[string]any {
 	}
 	if c.Import != nil {
 		out[keyImport] = c.Import.value()
+	}
+	if c.Deactivated != nil {
+		out[keyDeactivated] = c.Deactivated.value()
+	}
+	if c.IdentifiersSHA256 != "" {
+		out[keyIdentifiers] = c.IdentifiersSHA256
 	}
 	return out
 }
@@ -149,10 +177,10 @@ func Digest(hash string) string {
 func (i Import) value() map[string]any {
 	out := map[string]any{"run": i.Run, "at": i.At.UTC().Format(time.RFC3339), "as": i.As}
 	if !i.PasswordSetAt.IsZero() {
-		out["password_set_at"] = i.PasswordSetAt.UTC().Format(time.RFC3339Nano)
+		out[keyHashSetAt] = i.PasswordSetAt.UTC().Format(time.RFC3339Nano)
 	}
 	if i.PasswordSHA256 != "" {
-		out["password_sha256"] = i.PasswordSHA256
+		out[keyHashDigest] = i.PasswordSHA256
 	}
 	return out
 }

@@ -192,7 +192,11 @@ func (o *Options) finish(s draft, profile mapping.Profile, mapped mapping.Identi
 		s.Outcome = results.CreatedCode
 	}
 	note.As = string(s.Outcome)
-	identity.MetadataAdmin = mapping.Record(profile, mapped, provenance.Content{Import: &note})
+	content := provenance.Content{Import: &note}
+	if s.database {
+		content.IdentifiersSHA256 = provenance.IdentifiersDigest(passwordIdentifiers(handles))
+	}
+	identity.MetadataAdmin = mapping.Record(profile, mapped, content)
 	if o.ExternalID {
 		identity.ExternalID = profile.UserID
 	}

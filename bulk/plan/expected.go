@@ -1,0 +1,57 @@
+package plan
+
+import (
+	"slices"
+	"time"
+
+	"ferry/kratos"
+	"ferry/mapping"
+	"ferry/secret"
+)
+
+// Expected is what an import would give an identity to log in with.
+type Expected struct {
+	// Identifiers are those of the password, as Kratos stores them; empty if Auth0 has no
+	// password of the user.
+	Identifiers []string
+	// Social are the logins at the providers that are named.
+	Social []kratos.Social
+}
+
+// Expect returns what an import would give the user now, also if the traits do not satisfy
+// the schema. Schema, Rules and Providers must be set.
+func (o *Options) Expect(profile mapping.Profile, mapped mapping.Identity) Expected {
+	var s draft
+	_ = o.validate(&s, profile, &mapped) // it leaves out numbers that an import would
+	var e Expected
+	if profile.HasPassword() {
+		e.Identifiers = o.PasswordIdentifiers(mapped.Traits)
+	}
+	e.Social = o.social(profile, &s, byCode(o.Schema.Handles(mapped.Traits), profile.Codes))
+	return e
+}
+
+// PasswordIdentifiers returns the identifiers that the traits give the password, as Kratos
+// stores them.
+func (o *Options) PasswordIdentifiers(traits map[string]any) []string {
+	return passwordIdentifiers(o.Schema.Handles(traits))
+}
+
+// Missing returns the identifiers that the identity does not have.
+func (e Expected) Missing(record kratos.Record) []string {
+	return slices.DeleteFunc(slices.Clone(e.Identifiers), func(one string) bool { return slices.Contains(record.Identifiers, one) })
+}
+
+// MissingSocial returns the logins at providers that the identity does not have.
+func (e Expected) MissingSocial(record kratos.Record) []kratos.Social {
+	return slices.DeleteFunc(slices.Clone(e.Social), func(one kratos.Social) bool {
+		return slices.Contains(record.Social, one.Provider+":"+one.Subject)
+	})
+}
+
+// FreshHash returns the hash of the user's password in Kratos' form, and when it was set;
+// empty if there is no usable one, or a reset at Auth0 came later.
+func (o *Options) FreshHash(profile mapping.Profile) (hash secret.String, setAt time.Time, err error) {
+	found, err := o.hash(profile)
+	return found.Form, found.SetAt, err
+}
