@@ -37,9 +37,9 @@ func reasonsByOutcome() map[results.Outcome][]string {
 		results.Merged:         {},
 		results.CreatedCode:    {},
 		results.CreatedPending: {results.ReasonNoHash, results.ReasonStaleHash, results.ReasonUnusableHash},
-		results.Updated:        {results.ReasonPassword},
+		results.Updated:        {results.ReasonPassword, results.ReasonPasswordKept},
 		results.CreatedSocial:  {results.ReasonLinkedEmail},
-		results.Skipped:        {results.ReasonExists, results.ReasonUnchanged, results.ReasonPending, results.ReasonMFA, results.ReasonNoLogin, results.ReasonUnverified, results.ReasonLinkedEmail},
+		results.Skipped:        {results.ReasonExists, results.ReasonUnchanged, results.ReasonPending, results.ReasonMFA, results.ReasonNoLogin, results.ReasonUnverified, results.ReasonLinkedEmail, results.ReasonPasswordKept},
 		results.Failed: {
 			results.ReasonOther, results.ReasonTwice, results.ReasonDuplicateUser, results.ReasonUnreadable, results.ReasonInvalid, results.ReasonNoIdentifier,
 			results.ReasonExists, results.ReasonNoHash, results.ReasonStaleHash, results.ReasonUnusableHash, results.ReasonKratos,

@@ -1,7 +1,10 @@
 package importer
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -57,18 +60,26 @@ type existingIdentity struct {
 }
 
 // existingIdentities stores for each line of the file the identity in Kratos that it is in
-// conflict with. It is an unlinked file of fixed-size records; a line without a conflict
-// has a hole.
+// conflict with. It is an unlinked file of fixed-size entries; a line without a conflict
+// has a hole. For an import that updates, another file has the identities of the rows'
+// users as they were read, so that those that need no change are not read again.
 type existingIdentities struct {
-	file *os.File
-	any  bool
-	size int // identities in Kratos
+	file    *os.File
+	records *os.File // nil: none
+	end     int64    // of records
+	any     bool
+	size    int // identities in Kratos
 	// created reports whether this run created one of them, present are the lines of all such.
 	created bool
 	present results.LineSet
 }
 
-const existingRecordSize = 1 + len(uuid.UUID{})
+// An entry is the owner, the identity's id, and the place and length of its record.
+const (
+	ownerSize         = 1
+	placeSize         = 16
+	existingEntrySize = ownerSize + len(uuid.UUID{}) + placeSize
+)
 
 // scanIdentities reads every identity in Kratos once. It finds users by their binding, which
 // Kratos cannot search, so also users whose address changed. This costs less than a conflict
@@ -79,12 +90,17 @@ func (r *importer) scanIdentities(ctx context.Context) (*existingIdentities, err
 		return nil, err
 	}
 	c := &existingIdentities{file: file}
+	if r.OnConflict == ConflictUpdate {
+		if c.records, err = tempfile.New(r.TempDir); err != nil {
+			return nil, errors.Join(err, file.Close())
+		}
+	}
 	err = scan.Identities(ctx, r.Kratos, r.Progress, func(record kratos.Record) error {
 		c.size++
 		return c.note(r, record)
 	})
 	if err != nil {
-		return nil, errors.Join(err, file.Close())
+		return nil, errors.Join(err, c.close())
 	}
 	return c, nil
 }
@@ -110,7 +126,7 @@ func (c *existingIdentities) note(r *importer, record kratos.Record) error {
 				c.created = true
 				c.present.Add(line)
 			}
-			if err := c.put(line, existingIdentity{whose, record.ID}); err != nil {
+			if err := c.put(line, existingIdentity{whose, record.ID}, &record); err != nil {
 				return err
 			}
 		}
@@ -125,7 +141,7 @@ func (c *existingIdentities) noteTaken(r *importer, record kratos.Record, owned 
 			if slices.Contains(owned, line) {
 				continue
 			}
-			if err := c.put(line, existingIdentity{ownedByOther, record.ID}); err != nil {
+			if err := c.put(line, existingIdentity{ownedByOther, record.ID}, nil); err != nil {
 				return err
 			}
 		}
@@ -146,9 +162,10 @@ func taken(record kratos.Record) []string {
 	return all
 }
 
-// put stores the identity that a line is in conflict with. It does not replace one of
-// another user, nor the user's own by one that the user is linked to.
-func (c *existingIdentities) put(line int, found existingIdentity) error {
+// put stores the identity that a line is in conflict with, and its record unless that is
+// nil. It does not replace one of another user, nor the user's own by one that the user is
+// linked to.
+func (c *existingIdentities) put(line int, found existingIdentity, record *kratos.Record) error {
 	was := c.of(line)
 	switch {
 	case was.owner == ownedByOther, found.owner == linkedTo && was.owner != noOwner:
@@ -161,10 +178,49 @@ func (c *existingIdentities) put(line int, found existingIdentity) error {
 		return fmt.Errorf("identity %q: %w", found.id, err)
 	}
 	c.any = true
-	if _, err := c.file.WriteAt(append([]byte{byte(found.owner)}, id[:]...), int64(line)*int64(existingRecordSize)); err != nil {
+	entry := append([]byte{byte(found.owner)}, id[:]...)
+	if c.records != nil && record != nil {
+		text, err := json.Marshal(record)
+		if err == nil {
+			_, err = c.records.WriteAt(text, c.end)
+		}
+		if err != nil {
+			return fmt.Errorf("write a temporary file: %w", err)
+		}
+		entry = binary.BigEndian.AppendUint64(entry, uint64(c.end)) //nolint:gosec // never negative
+		entry = binary.BigEndian.AppendUint64(entry, uint64(len(text)))
+		c.end += int64(len(text))
+	}
+	entry = append(entry, make([]byte, existingEntrySize-len(entry))...)
+	if _, err := c.file.WriteAt(entry, int64(line)*int64(existingEntrySize)); err != nil {
 		return fmt.Errorf("write a temporary file: %w", err)
 	}
 	return nil
+}
+
+// record returns the identity that a line is in conflict with as it was read; false if it
+// is not stored.
+func (c *existingIdentities) record(line int) (record kratos.Record, found bool, err error) {
+	var place [placeSize]byte
+	if c == nil || c.records == nil {
+		return record, false, nil
+	}
+	if n, _ := c.file.ReadAt(place[:], int64(line+1)*int64(existingEntrySize)-placeSize); n < placeSize {
+		return record, false, nil
+	}
+	text := make([]byte, binary.BigEndian.Uint64(place[8:]))
+	if len(text) == 0 {
+		return record, false, nil
+	}
+	if _, err = c.records.ReadAt(text, int64(binary.BigEndian.Uint64(place[:]))); err == nil { //nolint:gosec // as put wrote it
+		dec := json.NewDecoder(bytes.NewReader(text))
+		dec.UseNumber()
+		err = dec.Decode(&record)
+	}
+	if err != nil {
+		return record, false, fmt.Errorf("read a temporary file: %w", err)
+	}
+	return record, true, nil
 }
 
 // of returns the identity that a line is in conflict with.
@@ -172,11 +228,16 @@ func (c *existingIdentities) of(line int) existingIdentity {
 	if c == nil || !c.any {
 		return existingIdentity{}
 	}
-	var record [existingRecordSize]byte
-	if n, _ := c.file.ReadAt(record[:], int64(line)*int64(existingRecordSize)); n < existingRecordSize || record[0] == 0 {
+	var entry [existingEntrySize]byte
+	if n, _ := c.file.ReadAt(entry[:], int64(line)*int64(existingEntrySize)); n < existingEntrySize || entry[0] == 0 {
 		return existingIdentity{}
 	}
-	return existingIdentity{owner(record[0]), uuid.UUID(record[1:]).String()}
+	return existingIdentity{owner(entry[0]), uuid.UUID(entry[ownerSize : ownerSize+len(uuid.UUID{})]).String()}
 }
 
-func (c *existingIdentities) close() error { return c.file.Close() }
+func (c *existingIdentities) close() error {
+	if c.records == nil {
+		return c.file.Close()
+	}
+	return errors.Join(c.file.Close(), c.records.Close())
+}

@@ -137,14 +137,25 @@ func (r *importer) resolveConflict(ctx context.Context, row plan.Row, found exis
 	return r.report(done)
 }
 
-// update applies the profile of the row to its identity. An error ends the run.
+// update applies the profile of the row to its identity, which it reads again only if there
+// is something to write. An error ends the run.
 func (r *importer) update(ctx context.Context, row plan.Row, id string) (results.Result, error) {
 	editor := update.Editor{
 		Kratos: r.Kratos, Rules: r.Rules, Mapper: r.Mapper, Schema: r.Schema, SchemaID: r.SchemaID,
 		Leaves: r.Users.Format() == userfile.CSV, HookOff: r.HookOff, DryRun: r.DryRun, Now: r.Now,
+		Plan: &r.Options.Options,
+	}
+	record, walked, err := r.existing.record(row.Line)
+	if err != nil {
+		return results.Result{}, err
+	}
+	if walked && record.ID == id {
+		if change, decided, err := editor.Judge(record, row.UserID, row.User); decided || err != nil {
+			return result(row, change.Outcome, id, change.Cause), err
+		}
 	}
 	var change update.Change
-	err := r.creator.retry(ctx, func() (err error) {
+	err = r.creator.retry(ctx, func() (err error) {
 		change, err = editor.Apply(ctx, row.UserID, row.User, id)
 		return err
 	})

@@ -21,6 +21,8 @@ const (
 	ReasonUnverified    = "unverified"
 	ReasonLinkedEmail   = "linked_email"
 	ReasonPassword      = "password_changed_meanwhile"
+	// ReasonPasswordKept means that a newer hash was not written over the password.
+	ReasonPasswordKept = "password_kept"
 	// ReasonOther means that another user's identity has the identifier.
 	ReasonOther = "identifier belongs to another user"
 )

@@ -1,10 +1,15 @@
 // Package update writes to an existing identity what Auth0 knows better by now.
 //
-//	read the identity; it must be of the very user, and not pending
+//	read the identity; it must be of the very user
+//	replace its credentials: a newer hash, a password to verify again, accounts to add
 //	write the profile into it by the rules of a login (package edit)
 //
-// It never changes credentials or bindings. Kratos' patch writes the password too, so a
-// password that changed in the same moment is reported.
+// It never changes bindings. It changes a password only while that is the hash that ferry
+// imported, identifiers only while they are those that ferry gave, and activates only what
+// ferry deactivated: see PasswordKept, IdentifiersKept and Deactivated. Pending identities
+// get no profile, because Kratos' patch writes the password too and the migration hook may
+// be verifying it. For the same reason a password that changed in the same moment is
+// reported.
 package update
 
 import (
@@ -36,6 +41,19 @@ type Editor struct {
 	// HookOff says that the migration hook is switched off, so pending identities may be
 	// written.
 	HookOff bool
+	// Plan says what an import would give the user. It must be set with Repair. With hashes,
+	// a newer one replaces the imported one.
+	Plan *plan.Options
+	// Repair moves identifiers to the address that Auth0 verified, adds accounts that were
+	// linked since, and activates identities that ferry deactivated.
+	Repair bool
+	// NoMove keeps identifiers even so, because another user may have the address.
+	NoMove bool
+	// NoActivate keeps an identity inactive even so.
+	NoActivate bool
+	// Rearm makes an identity pending if its password was reset at Auth0 after the import
+	// of the hash.
+	Rearm bool
 	// DryRun leaves out the writes.
 	DryRun bool
 	Now    func() time.Time
@@ -45,41 +63,70 @@ type Editor struct {
 type Change struct {
 	Outcome results.Outcome
 	Cause   results.Cause
+	// After is the identity after it was written.
+	After kratos.Record
+}
+
+func failed(cause results.Cause) Change { return Change{Outcome: results.Failed, Cause: cause} }
+
+// Judge decides about an identity that was just read, without a request. decided is false if
+// the identity is to be written.
+func (e Editor) Judge(record kratos.Record, userID string, user []byte) (change Change, decided bool, err error) {
+	_, change, decided, err = e.judge(record, userID, user)
+	return change, decided, err
+}
+
+func (e Editor) judge(record kratos.Record, userID string, user []byte) (s steps, change Change, decided bool, err error) {
+	profile, err := mapping.FromUser(user)
+	if err != nil {
+		return s, failed(results.Because(results.ReasonUnreadable, err.Error())), true, nil
+	}
+	mapped, err := e.Mapper.Map(profile)
+	switch {
+	case err != nil:
+		return s, failed(results.Because(results.ReasonInvalid, err.Error())), true, nil
+	case record.Binding.Primary() != userID:
+		return s, failed(results.Because(results.ReasonOther, "")), true, nil
+	}
+	var merge *edit.MergeError
+	if s, err = e.steps(record, profile, mapped); err == nil {
+		decided, err = s.written(record)
+		decided = !decided
+	}
+	switch {
+	case errors.As(err, &merge):
+		return s, invalid(err), true, nil
+	case err != nil:
+		return s, Change{}, false, err
+	case decided:
+		return s, s.idle(), true, nil
+	case e.DryRun:
+		return s, s.updated(record), true, nil
+	}
+	return s, Change{}, false, nil
 }
 
 // Apply updates the identity with the profile of the user, whose row of the users file is
-// user, and deactivates it if the user is blocked. It never activates an identity. An error
-// is one of Kratos.
+// user, and deactivates it if the user is blocked. An error is one of Kratos, or of the file
+// with the hashes.
 func (e Editor) Apply(ctx context.Context, userID string, user []byte, id string) (Change, error) {
-	profile, err := mapping.FromUser(user)
-	if err != nil {
-		return Change{results.Failed, results.Because(results.ReasonUnreadable, err.Error())}, nil
-	}
-	mapped, err := e.Mapper.Map(profile)
-	if err != nil {
-		return Change{results.Failed, results.Because(results.ReasonInvalid, err.Error())}, nil
-	}
 	record, err := e.Kratos.Read(ctx, id)
 	if err != nil {
 		return Change{}, err
 	}
-	switch {
-	case record.Binding.Primary() != userID:
-		return Change{results.Failed, results.Because(results.ReasonOther, "")}, nil
-	case record.Pending && !e.HookOff:
-		return Change{results.Skipped, results.Because(results.ReasonPending, "the migration hook may be verifying its password; use --hook-off if the hook is switched off")}, nil
+	s, change, decided, err := e.judge(record, userID, user)
+	if decided || err != nil {
+		return change, err
 	}
-	change, err := e.change(record, profile, mapped)
-	if err != nil {
-		return invalid(err), nil
+	before := record
+	if s.replacement != nil {
+		if before, err = e.Kratos.Replace(ctx, record, *s.replacement); err != nil {
+			return Change{}, err
+		}
 	}
-	after, written := record, false
-	if e.DryRun {
-		var result mapping.Result
-		result, err = change.Merge(record)
-		written = len(result.Ops) > 0
-	} else {
-		after, written, err = change.Write(ctx, e.Kratos, record)
+	after := before
+	if !s.waits {
+		after, _, err = s.edit.Write(ctx, e.Kratos, before)
 	}
 	var merge *edit.MergeError
 	switch {
@@ -87,16 +134,24 @@ func (e Editor) Apply(ctx context.Context, userID string, user []byte, id string
 		return invalid(err), nil
 	case err != nil:
 		return Change{}, err
-	case !written:
-		return Change{results.Skipped, results.Because(results.ReasonUnchanged, "")}, nil
-	case after.PasswordDigest != record.PasswordDigest || after.Pending != record.Pending:
-		return Change{results.Updated, results.Because(results.ReasonPassword, "ask the user to try the new one")}, nil
 	}
-	return Change{results.Updated, results.Cause{}}, nil
+	done := s.updated(after)
+	if after.PasswordDigest != before.PasswordDigest || after.Pending != before.Pending {
+		done.Cause = results.Because(results.ReasonPassword, "ask the user to try the new one")
+	}
+	return done, nil
+}
+
+func (s steps) updated(after kratos.Record) Change {
+	change := Change{Outcome: results.Updated, After: after}
+	if s.kept != "" {
+		change.Cause = results.Because(results.ReasonPasswordKept, s.kept)
+	}
+	return change
 }
 
 func invalid(err error) Change {
-	return Change{results.Failed, results.Because(results.ReasonInvalid, plan.Violations(err))}
+	return failed(results.Because(results.ReasonInvalid, plan.Violations(err)))
 }
 
 // ApplyWithRetry calls Apply again while Kratos does not answer. Each attempt starts with a
@@ -112,12 +167,14 @@ func (e Editor) ApplyWithRetry(ctx context.Context, userID string, user []byte, 
 // applyFor bounds the attempts of ApplyWithRetry.
 const applyFor = 10 * time.Second
 
-// Ops returns the operations that the identity needs.
+// Ops returns the operations that the identity needs for the profile alone: its identifiers
+// and its state stay.
 func (e Editor) Ops(record kratos.Record, profile mapping.Profile, mapped mapping.Identity) ([]jsonpatch.Op, error) {
 	change, err := e.change(record, profile, mapped)
 	if err != nil {
 		return nil, err
 	}
+	change.Deactivate = false
 	result, err := change.Merge(record)
 	return result.Ops, err
 }
@@ -126,7 +183,8 @@ func (e Editor) Ops(record kratos.Record, profile mapping.Profile, mapped mappin
 // traits are identifiers and addresses.
 func (e Editor) change(record kratos.Record, profile mapping.Profile, mapped mapping.Identity) (edit.Change, error) {
 	if e.SchemaID != "" && record.SchemaID != "" && record.SchemaID != e.SchemaID {
-		return edit.Change{}, fmt.Errorf("the identity is of the identity schema %s, not %s: name that with --schema-id", record.SchemaID, e.SchemaID)
+		err := fmt.Errorf("the identity is of the identity schema %s, not %s: name that with --schema-id", record.SchemaID, e.SchemaID)
+		return edit.Change{}, &edit.MergeError{Err: err}
 	}
 	if e.Leaves {
 		profile = profile.OverMetadata(record.MetadataAdmin)

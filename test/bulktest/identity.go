@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -29,6 +30,8 @@ type Identity struct {
 	Changed bool `json:"-"`
 	// Sessions is the number of its sessions.
 	Sessions int
+	// StateAt is when the state was set; zero: when the identity was created.
+	StateAt time.Time
 }
 
 // UserID returns the Auth0 user that the identity was created from.
@@ -95,7 +98,10 @@ func (p *Identity) answer(withPassword bool) map[string]any {
 	out := map[string]any{
 		"id": p.ID, "schema_id": p.SchemaID, "state": p.State, "traits": p.Traits, "credentials": credentials,
 		"metadata_public": p.Public, "metadata_admin": p.Admin, "verifiable_addresses": addresses,
-		"created_at": created, "updated_at": updated,
+		"created_at": created, "updated_at": updated, "state_changed_at": created,
+	}
+	if !p.StateAt.IsZero() {
+		out["state_changed_at"] = p.StateAt
 	}
 	if len(p.SAML) > 0 {
 		credentials["saml"] = map[string]any{"type": "saml", "identifiers": p.SAML, "version": 0, "created_at": created, "updated_at": updated}

@@ -17,6 +17,7 @@ import (
 
 	"ferry/bulk/hashfile"
 	"ferry/bulk/userfile"
+	"ferry/kratos"
 	"ferry/mapping"
 )
 
@@ -165,9 +166,14 @@ func Pending(userID, email string) Identity {
 	return Marked(p, With{"import": map[string]any{"as": "created_pending"}})
 }
 
-// Inactive returns the identity, deactivated.
+// VerifiedAddress returns a verified e-mail address.
+func VerifiedAddress(email string) kratos.Address {
+	return kratos.Address{Value: email, Via: "email", Verified: true}
+}
+
+// Inactive returns the identity, deactivated by an operator after it was created.
 func Inactive(p Identity) Identity {
-	p.State = "inactive"
+	p.State, p.StateAt = "inactive", time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
 	return p
 }
 

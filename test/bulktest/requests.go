@@ -223,7 +223,7 @@ func (f *Kratos) put(id string, body []byte) (int, any) {
 		return said(http.StatusNotFound, "Unable to locate the resource")
 	}
 	var create createBody
-	if err := Strict(body, &create); err != nil || create.Credentials.OIDC != nil || create.Addresses != nil || create.Credentials.Password == nil {
+	if err := Strict(body, &create); err != nil || create.Addresses != nil || create.Credentials.OIDC == nil && create.Credentials.Password == nil {
 		f.t.Errorf("a put of %s: %v", body, err)
 		return said(http.StatusBadRequest, "no body")
 	}
@@ -234,8 +234,15 @@ func (f *Kratos) put(id string, body []byte) (int, any) {
 	if refused != "" {
 		return said(http.StatusBadRequest, refused)
 	}
-	next.ID, next.Social, next.Addresses, next.Changed, next.Sessions = id, p.Social, p.Addresses, true, p.Sessions
+	if create.Credentials.Password == nil {
+		next.Hash, next.Hook = p.Hash, p.Hook
+	}
+	next.ID, next.Addresses, next.Social = id, p.Addresses, slices.Concat(p.Social, next.Social)
+	next.StateAt, next.Changed, next.Sessions = p.StateAt, true, p.Sessions
 	next.derive()
+	if slices.ContainsFunc(slices.Collect(maps.Values(f.People)), next.conflicts) {
+		return said(http.StatusConflict, "This identity conflicts with another identity that already exists.")
+	}
 	f.People[id] = next
 	if f.Meanwhile != nil {
 		f.Meanwhile(next)
