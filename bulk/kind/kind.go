@@ -21,9 +21,13 @@ const (
 	Migrated Kind = "migrated"
 	// Hash has the password hash that was imported.
 	Hash Kind = "imported_hash"
+	// Unnoted was imported as pending and has a password. Either the hook verified it, or
+	// the user set it at Kratos: only the note of the after-login hook tells which, and there
+	// is none.
+	Unnoted Kind = "migrated_unnoted"
 	// Own has a password that was set at Kratos: by recovery, in the settings, or by
-	// registration. Without the after-login hook, which tells ferry of logins, migrated
-	// identities are of this kind too.
+	// registration. It also has one that Kratos hashed anew at a login with the imported
+	// hash.
 	Own Kind = "own_password"
 	// Social has no password, but an account at a provider.
 	Social Kind = "social_only"
@@ -37,14 +41,14 @@ const (
 
 // All returns the kinds in the order to print them.
 func All() []Kind {
-	return []Kind{Migrated, Hash, Own, Social, Code, Pending, Finished, Inactive, None}
+	return []Kind{Migrated, Unnoted, Hash, Own, Social, Code, Pending, Finished, Inactive, None}
 }
 
-// Of returns the kind of an identity. Only the note of the after-login hook tells a
-// migrated password from one that was set at Kratos: the user of a pending identity may
-// have recovered the account instead.
+// Of returns the kind of an identity.
 func Of(record kratos.Record) Kind {
 	_, noted := provenance.MigratedAt(record.MetadataAdmin)
+	origin := provenance.ImportOf(record.MetadataAdmin)
+	_, finished := provenance.FinishOf(record.MetadataAdmin)
 	switch {
 	case !record.Active:
 		return Inactive
@@ -54,7 +58,9 @@ func Of(record kratos.Record) Kind {
 		return Finished
 	case record.HasPassword && noted:
 		return Migrated
-	case record.HasPassword && provenance.ImportOf(record.MetadataAdmin).As == string(results.CreatedHash):
+	case record.HasPassword && origin.As == string(results.CreatedPending) && !finished:
+		return Unnoted
+	case record.HasPassword && origin.As == string(results.CreatedHash) && (origin.PasswordSHA256 == "" || record.HasHash(origin.PasswordSHA256)):
 		return Hash
 	case record.HasPassword:
 		return Own

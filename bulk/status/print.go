@@ -15,6 +15,9 @@ func (s Status) Print(w io.Writer) error {
 		text += fmt.Sprintf("%9d %s\n", s.Kinds[kind], kind)
 	}
 	text += fmt.Sprintf("%8.1f%% have crossed; %d in the last day, %d in the last seven\n", 100*s.Crossed, s.LastDay, s.LastWeek)
+	if n := s.Kinds[kind.Unnoted]; n > 0 {
+		text += fmt.Sprintf("%d of them crossed, or have set a password at Kratos, at an unknown time: only the after-login hook notes it\n", n)
+	}
 	switch {
 	case s.Kinds[kind.Pending] == 0 && s.InactivePending > 0:
 		text += fmt.Sprintf("no one is pending but %d inactive users: if they are activated, they need the hook, or recovery\n", s.InactivePending)
@@ -27,6 +30,8 @@ func (s Status) Print(w io.Writer) error {
 		text += "the first crossed less than a day ago: too early to say when the last will\n"
 	case s.LastWeek > 0:
 		text += fmt.Sprintf("at %.1f a day the last would not cross in a hundred years: write to them (--stragglers FILE)\n", s.PerDay)
+	case s.Kinds[kind.Unnoted] > 0:
+		text += "no one is known to have crossed in the last seven days: too early to say when the last will\n"
 	default:
 		text += "no one crossed in the last seven days: too early to say when the last will\n"
 	}

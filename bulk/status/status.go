@@ -121,7 +121,7 @@ func (s *Status) recent(at time.Time) {
 // migration.
 func (s *Status) forecast(first time.Time) {
 	pending := s.Kinds[kind.Pending]
-	if crossed := s.Kinds[kind.Migrated] + s.Kinds[kind.Hash] + s.Kinds[kind.Own] - s.native; crossed+pending > 0 {
+	if crossed := s.Kinds[kind.Migrated] + s.Kinds[kind.Unnoted] + s.Kinds[kind.Hash] + s.Kinds[kind.Own] - s.native; crossed+pending > 0 {
 		s.Crossed = float64(crossed) / float64(crossed+pending)
 	}
 	span := min(s.At.Sub(first), week)

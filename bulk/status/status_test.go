@@ -43,7 +43,7 @@ func TestStatusKinds(t *testing.T) {
 		want   kind.Kind
 	}{
 		"migrated":             {bulktest.Migrated(1, bulktest.Now()), kind.Migrated},
-		"recovered":            {unnoted, kind.Own}, // without ever crossing
+		"recovered":            {unnoted, kind.Unnoted}, // or crossed, without the note of the after-login hook
 		"a hash":               {imported, kind.Hash},
 		"an own password":      {own, kind.Own},
 		"social":               {bulktest.Identity{Social: []string{"google:1"}}, kind.Social},
