@@ -45,7 +45,11 @@ func (e Expected) Missing(record kratos.Record) []string {
 // MissingSocial returns the logins at providers that the identity does not have.
 func (e Expected) MissingSocial(record kratos.Record) []kratos.Social {
 	return slices.DeleteFunc(slices.Clone(e.Social), func(one kratos.Social) bool {
-		return slices.Contains(record.Social, one.Provider+":"+one.Subject)
+		has := record.Social
+		if one.SAML {
+			has = record.SAML
+		}
+		return slices.Contains(has, one.Provider+":"+one.Subject)
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"ferry/bulk/results"
 	"ferry/identifier"
 	"ferry/kratos"
+	"ferry/mapping"
 )
 
 // standing says how a user can log in, and what is against it.
@@ -51,9 +52,34 @@ func (r *reconciler) countAccount(line int) bool {
 		if lines.Has(line) {
 			r.result.Accounts++
 			r.result.Kinds[of.how]++
-			r.result.hinder(of.how, of.against, 1)
+			r.result.hinder(of.how, of.against)
 			return true
 		}
 	}
 	return false
+}
+
+// isAccount reports whether the file has one of the users that the identity lists beside its
+// own.
+func (r *reconciler) isAccount(record kratos.Record) bool {
+	return slices.ContainsFunc(record.Binding.Subjects, func(subject string) bool { return len(r.plan.LinesOfUser(subject)) > 0 })
+}
+
+// accountBlocked reports whether one of the users that the identity lists beside its own is
+// blocked at Auth0. A merged identity is inactive because of it.
+func (r *reconciler) accountBlocked(record kratos.Record) (bool, error) {
+	for i, subject := range record.Binding.Subjects {
+		lines := r.plan.LinesOfUser(subject)
+		if i == 0 || len(lines) == 0 {
+			continue
+		}
+		row, err := r.users.get(lines[0])
+		if err != nil {
+			return false, err
+		}
+		if profile, err := mapping.FromUser(row.User); err == nil && profile.Blocked {
+			return true, nil
+		}
+	}
+	return false, nil
 }

@@ -1,12 +1,8 @@
 package reconcile
 
 import (
-	"slices"
-
 	"ferry/bulk/kind"
 	"ferry/bulk/results"
-	"ferry/kratos"
-	"ferry/mapping"
 )
 
 // Found is what a reconciliation found about a user or an identity.
@@ -16,10 +12,18 @@ type Found string
 const (
 	// Missing is a user without an identity.
 	Missing Found = "missing"
-	// Extra is an identity of a user who is not in the file.
+	// Extra is an active identity of a user who is not in the file.
 	Extra Found = "extra"
-	// Different is an identity whose profile is newer at Auth0.
+	// Different is an identity whose profile is newer at Auth0: names, metadata, addresses.
 	Different Found = "different"
+	// IdentifierDiffers is an identity without an identifier that the user has at Auth0.
+	IdentifierDiffers Found = "identifier_differs"
+	// Unblocked is an identity that ferry deactivated and whose user may log in at Auth0.
+	Unblocked Found = "unblocked"
+	// SecondFactor is an identity whose user has a second factor at Auth0.
+	SecondFactor Found = "second_factor"
+	// Linked is an identity that lacks an account that is linked at Auth0.
+	Linked Found = "linked"
 	// Duplicate is a further identity of the same user.
 	Duplicate Found = "duplicate"
 	// Stale is a user whose password was reset, or who was blocked, at Auth0 since.
@@ -43,6 +47,14 @@ type Finding struct {
 	Detail string `json:"detail,omitempty"`
 	// Fixed says whether the reconciliation fixed it.
 	Fixed bool `json:"fixed"`
+
+	canFix bool   // Fix may fix it
+	why    string // why it may not be fixed, or was not if Fix tried
+}
+
+// kinds returns the findings in the order to print them.
+func kinds() []Found {
+	return []Found{Missing, Unmapped, IdentifierDiffers, Stranded, Stale, Unblocked, SecondFactor, Linked, Different, Duplicate, Extra}
 }
 
 func (f *Finding) unmapped(why results.Cause) {
@@ -74,18 +86,22 @@ type Result struct {
 	// NoCode is the number of users who can log in by a code only, if Kratos has that
 	// switched off.
 	NoCode int `json:"code_off"`
+	// Factors is the number of pending identities whose users have a second factor at Auth0,
+	// so that the hook refuses them.
+	Factors int `json:"second_factors"`
 	// Unverified counts, by kind, the identities without a verified address, if Kratos
-	// requires one.
+	// requires one; Misnamed those that lack an identifier of the user, and Outdated those
+	// whose password was reset at Auth0 since.
 	Unverified map[kind.Kind]int `json:"unverified"`
-}
+	Misnamed   map[kind.Kind]int `json:"misnamed"`
+	Outdated   map[kind.Kind]int `json:"outdated"`
+	// Deactivated is the number of inactive identities whose users are not blocked at Auth0,
+	// and Gone that of inactive identities whose users are not in the file.
+	Deactivated int `json:"deactivated"`
+	Gone        int `json:"gone"`
 
-// NeedVerified returns the number of identities that lack the verified address that Kratos
-// requires.
-func (r Result) NeedVerified() (all int) {
-	for _, n := range r.Unverified {
-		all += n
-	}
-	return all
+	activeBound int // active identities that record an Auth0 user
+	unreadable  int // rows of the file without a user id
 }
 
 // Open returns the number of findings that were not fixed.
@@ -95,66 +111,4 @@ func (r Result) Open() int {
 		open += n - r.Fixed[found]
 	}
 	return open
-}
-
-// Able returns the number of users who can log in to Kratos now.
-func (r Result) Able() int {
-	return r.Kinds[kind.Migrated] + r.Kinds[kind.Hash] + r.Kinds[kind.Own] + r.Kinds[kind.Social] + r.Kinds[kind.Code] + r.Kinds[kind.Pending] - r.Refused - r.Stranded - r.NoCode - r.NeedVerified()
-}
-
-// hindrance is why a user cannot log in although the kind of the identity allows it.
-type hindrance byte
-
-const (
-	noHindrance hindrance = iota
-	isRefused
-	isStranded
-	isUnverified
-	isCodeOff
-)
-
-// hinder adds n to the count of a hindrance.
-func (r *Result) hinder(how kind.Kind, by hindrance, n int) {
-	switch by {
-	case noHindrance:
-	case isRefused:
-		r.Refused += n
-	case isStranded:
-		r.Stranded += n
-	case isUnverified:
-		r.Unverified[how] += n
-	case isCodeOff:
-		r.NoCode += n
-	}
-}
-
-// against returns the hindrance of a user.
-func (r *reconciler) against(record kratos.Record, profile mapping.Profile, how kind.Kind) hindrance {
-	verified := slices.ContainsFunc(record.Addresses, func(a kratos.Address) bool { return a.Verified })
-	switch how {
-	case kind.Inactive, kind.None, kind.Finished:
-		return noHindrance
-	case kind.Code: // the login verifies the address
-		if r.CodesOff {
-			return isCodeOff
-		}
-		return noHindrance
-	case kind.Social:
-		if r.SocialNeedsVerified && !verified {
-			return isUnverified
-		}
-		return noHindrance
-	case kind.Pending:
-		if profile.Blocked {
-			return isRefused
-		}
-		if !profile.Crosses(record.Identifiers) {
-			return isStranded
-		}
-	case kind.Migrated, kind.Hash, kind.Own:
-	}
-	if r.PasswordsNeedVerified && !verified {
-		return isUnverified
-	}
-	return noHindrance
 }

@@ -19,7 +19,7 @@ func (r Result) Print(w io.Writer) {
 	for _, kind := range kind.All() {
 		line("%9d %s", r.Kinds[kind], kind)
 	}
-	for _, found := range []Found{Missing, Unmapped, Stranded, Stale, Different, Duplicate, Extra} {
+	for _, found := range kinds() {
 		fixed := ""
 		if n := r.Fixed[found]; n > 0 {
 			fixed = fmt.Sprintf(", %d fixed", n)
@@ -37,13 +37,13 @@ func (r Result) verdict() string {
 			how = append(how, fmt.Sprintf("%d %s", n, text))
 		}
 	}
-	able := func(k kind.Kind) int { return r.Kinds[k] - r.Unverified[k] }
-	add(able(kind.Migrated), "with a password that crossed")
-	add(able(kind.Hash), "with the imported hash")
-	add(able(kind.Own), "with a password set at Kratos")
-	add(able(kind.Social), "at a social provider")
-	add(able(kind.Code)-r.NoCode, "by a code")
-	add(able(kind.Pending)-r.Refused-r.Stranded, "only while Auth0 answers (pending)")
+	add(r.able(kind.Migrated), "with a password that crossed")
+	add(r.able(kind.Unnoted), "with a password that crossed or was set at Kratos (no note tells which)")
+	add(r.able(kind.Hash), "with the imported hash")
+	add(r.able(kind.Own), "with a password set at Kratos")
+	add(r.able(kind.Social), "at a social provider")
+	add(r.able(kind.Code), "by a code")
+	add(r.able(kind.Pending), "only while Auth0 answers (pending)")
 	share := 0.0
 	if r.Users > 0 {
 		share = 100 * float64(r.Able()) / float64(r.Users)
@@ -63,6 +63,10 @@ func (r Result) verdict() string {
 			{r.Kinds[kind.Finished], "have to recover their account first (finished)"},
 			{r.Stranded, "have a password of a linked account with another e-mail address"},
 			{r.NoCode, "log in by a code only, and selfservice.methods.code.passwordless_enabled is off"},
+			{r.Deactivated, "are deactivated in Kratos only"},
+			{r.Factors, "have a second factor at Auth0, which the hook cannot pass"},
+			{sum(r.Misnamed), "have another e-mail address or username at Auth0"},
+			{sum(r.Outdated), "reset the password at Auth0 since: the old one works in Kratos"},
 			{r.NeedVerified(), "have no verified address, which require_verified_address asks for"},
 		} {
 			if c.n > 0 {
@@ -74,4 +78,11 @@ func (r Result) verdict() string {
 		}
 	}
 	return text
+}
+
+func sum(counts map[kind.Kind]int) (all int) {
+	for _, n := range counts {
+		all += n
+	}
+	return all
 }

@@ -77,13 +77,13 @@ func TestReconcile(t *testing.T) {
 		"missing":             {rows: []string{one}, want: "1:missing", kinds: "map[]"},
 		"extra":               {people: []bulktest.Identity{bulktest.Bound("auth0|1", "a@x.test")}, want: "0:extra", detail: "no such user", kinds: "map[]"},
 		"native":              {people: []bulktest.Identity{{Traits: map[string]any{"email": "n@x.test"}}}, kinds: "map[]"},
-		"duplicate":           {rows: []string{one}, people: []bulktest.Identity{bulktest.Bound("auth0|1", "a@x.test"), bulktest.Bound("auth0|1", "b@x.test")}, want: "1:duplicate", detail: "another identity", kinds: "map[imported_hash:1]"},
+		"duplicate":           {rows: []string{one}, people: []bulktest.Identity{bulktest.Bound("auth0|1", "a@x.test"), bulktest.Bound("auth0|1", "a@x.test")}, want: "1:duplicate", detail: "another identity", kinds: "map[imported_hash:1]"},
 		"different":           {rows: []string{bulktest.User("1", "a@x.test", bulktest.With{"locale": "de"})}, people: []bulktest.Identity{bulktest.Bound("auth0|1", "a@x.test")}, want: "1:different", detail: "[/traits/locale]", kinds: "map[imported_hash:1]"},
 		"different, fixed":    {rows: []string{bulktest.User("1", "a@x.test", bulktest.With{"locale": "de"})}, people: []bulktest.Identity{bulktest.Bound("auth0|1", "a@x.test")}, fix: true, want: "1:different!", kinds: "map[imported_hash:1]"},
 		"different, pending":  {rows: []string{bulktest.User("1", "a@x.test", bulktest.With{"locale": "de"})}, people: []bulktest.Identity{bulktest.Pending("auth0|1", "a@x.test")}, fix: true, kinds: "map[pending:1]"},
 		"pending, hook off":   {rows: []string{bulktest.User("1", "a@x.test", bulktest.With{"locale": "de"})}, people: []bulktest.Identity{bulktest.Pending("auth0|1", "a@x.test")}, fix: true, want: "1:different!", kinds: "map[pending:1]", change: func(o *reconcile.Options) { o.HookOff = true }},
 		"blocked":             {rows: []string{bulktest.User("1", "a@x.test", bulktest.With{"blocked": true})}, people: []bulktest.Identity{bulktest.Bound("auth0|1", "a@x.test")}, want: "1:stale", detail: "blocked at Auth0", kinds: "map[imported_hash:1]"},
-		"blocked, fixed":      {rows: []string{bulktest.User("1", "a@x.test", bulktest.With{"blocked": true})}, people: []bulktest.Identity{bulktest.Bound("auth0|1", "a@x.test")}, fix: true, want: "1:stale!", kinds: "map[imported_hash:0 inactive:1]"},
+		"blocked, fixed":      {rows: []string{bulktest.User("1", "a@x.test", bulktest.With{"blocked": true})}, people: []bulktest.Identity{bulktest.Bound("auth0|1", "a@x.test")}, fix: true, want: "1:stale!", kinds: "map[inactive:1]"},
 		"blocked, pending":    {rows: []string{bulktest.User("1", "a@x.test", bulktest.With{"blocked": true})}, people: []bulktest.Identity{bulktest.Pending("auth0|1", "a@x.test")}, fix: true, want: "1:stale", detail: "not fixed: pending", kinds: "map[pending:1]"},
 		"blocked on both":     {rows: []string{bulktest.User("1", "a@x.test", bulktest.With{"blocked": true})}, people: []bulktest.Identity{bulktest.Inactive(bulktest.Bound("auth0|1", "a@x.test"))}, kinds: "map[inactive:1]"},
 		"inactive here only":  {rows: []string{one}, people: []bulktest.Identity{bulktest.Inactive(bulktest.Bound("auth0|1", "a@x.test"))}, fix: true, kinds: "map[inactive:1]"},
@@ -158,7 +158,7 @@ func TestReconcileVerdict(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"users":4,"identities":4,"native":1,"kinds":{"imported_hash":1,"inactive":1,"pending":1},"findings":{"missing":1},"fixed":{},"blocked":1,"refused":0,"stranded":0,"code_off":0,"unverified":{}}`
+	want := `{"users":4,"identities":4,"native":1,"kinds":{"imported_hash":1,"inactive":1,"pending":1},"findings":{"missing":1},"fixed":{},"blocked":1,"refused":0,"stranded":0,"code_off":0,"second_factors":0,"unverified":{},"misnamed":{},"outdated":{},"deactivated":0,"gone":0}`
 	if string(text) != want || result.Able() != 2 || result.Open() != 1 {
 		t.Errorf("got  %s\nwant %s; %d are able, %d open", text, want, result.Able(), result.Open())
 	}
@@ -326,7 +326,7 @@ func TestReconcileHindrances(t *testing.T) {
 		}}),
 	}
 	result, found, _ := reconciling(t, f, rows, nil)
-	if result.Able() != 3 || result.Stranded != 1 || found != "4:stranded" {
+	if result.Able() != 3 || result.Stranded != 1 || found != "4:identifier_differs 4:stranded" {
 		t.Errorf("%d are able, found %s: %+v", result.Able(), found, result)
 	}
 	result, _, _ = reconciling(t, f, rows, func(o *reconcile.Options) { o.PasswordsNeedVerified = true })
@@ -336,7 +336,8 @@ func TestReconcileHindrances(t *testing.T) {
 	// Whoever is blocked is counted once, also after --fix has deactivated the identity.
 	rows[2] = bulktest.User("3", "c@x.test", bulktest.With{"blocked": true})
 	result, _, _ = reconciling(t, f, rows, func(o *reconcile.Options) { o.PasswordsNeedVerified, o.Fix = true, true })
-	if result.Able() != 1 || result.NeedVerified() != 1 || result.Blocked != 1 {
+	// The address that the linked account verified becomes the identifier.
+	if result.Able() != 2 || result.NeedVerified() != 1 || result.Blocked != 1 || result.Stranded != 0 {
 		t.Errorf("%d are able: %+v", result.Able(), result)
 	}
 }

@@ -33,7 +33,7 @@ func TestRead(t *testing.T) {
 	if first.ID != "first" || first.Identities != 1 || first.Kinds[kind.Hash] != 1 || first.Created["created_hash"] != 1 {
 		t.Errorf("%+v", first)
 	}
-	if second.ID != "second" || second.Identities != 4 || second.Kinds[kind.Pending] != 3 || second.Kinds[kind.Own] != 1 ||
+	if second.ID != "second" || second.Identities != 4 || second.Kinds[kind.Pending] != 3 || second.Kinds[kind.Unnoted] != 1 ||
 		second.Created["created_pending"] != 4 || second.First.Hour() != 10 || second.Last.Hour() != 11 {
 		t.Errorf("%+v", second)
 	}
@@ -41,7 +41,7 @@ func TestRead(t *testing.T) {
 	if err := list.Print(&text); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"7 identities in Kratos, 2 of them record no run", "second\n        4 identities, imported from 2026-11-02T10:00:00Z to 2026-11-02T11:00:00Z", "3 pending", "1 own_password"} {
+	for _, want := range []string{"7 identities in Kratos, 2 of them record no run", "second\n        4 identities, imported from 2026-11-02T10:00:00Z to 2026-11-02T11:00:00Z", "3 pending", "1 migrated_unnoted"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("it does not say %q: %s", want, text.String())
 		}

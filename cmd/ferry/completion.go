@@ -17,6 +17,7 @@ func flagValues() map[string]map[string][]string {
 			"unverified":  {"skip", "pending"},
 			"on-conflict": {string(importer.ConflictSkip), string(importer.ConflictUpdate), string(importer.ConflictFail)},
 		},
+		"reconcile":     {"fix-extra": {"deactivate"}, "mfa": {"skip", "drop"}},
 		"kratos-config": {"response": {wiring.Ignore, wiring.Parse}, "for": {oryNetwork}},
 		"replay":        {"only": recordedOutcomes()},
 	}

@@ -26,6 +26,9 @@ type reconcileFlags struct {
 	schema                  schemaFlags
 	providers               []string
 	fix, hookOff, json      bool
+	rearm                   bool
+	fixExtra, mfa           string
+	maxExtra                int
 }
 
 func reconcileCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
@@ -35,8 +38,9 @@ func reconcileCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command 
 		Short: "Compare Auth0's users with Kratos' identities, and say who can log in.",
 		Long: "Compares a fresh export of Auth0's users with all identities in Kratos. Ends with a table and one line\n" +
 			"for the ticket: how many of Auth0's users can log in to Kratos today, and how. With --fix it writes what\n" +
-			"differs to the identities, and deactivates those whose users are blocked at Auth0, by the rules of\n" +
-			"`ferry import --on-conflict update`.\n" +
+			"differs to the identities, and e-mail addresses that Auth0 verified; adds accounts that were linked since;\n" +
+			"deactivates identities whose users are blocked at Auth0, and activates again those that ferry deactivated.\n" +
+			"It changes no password unless --rearm is given.\n" +
 			"Exit 0: no finding is open, 1: some are, 2: wrong usage.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -45,6 +49,9 @@ func reconcileCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command 
 			}
 			if sameFile(flags.users, flags.findings) {
 				return errors.New("--findings would overwrite the users file: name another file")
+			}
+			if err := flags.check(); err != nil {
+				return err
 			}
 			if flags.json && flags.findings == "-" {
 				return errors.New("--json prints on standard output, where --findings - writes too: leave one out")
@@ -61,6 +68,10 @@ func reconcileCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command 
 	}
 	cmd.Flags().StringVar(&flags.users, "users", "", "users `FILE` of a fresh export, in a format that `ferry import` reads; - for standard input")
 	cmd.Flags().BoolVar(&flags.fix, "fix", false, "fix what is safe to fix")
+	cmd.Flags().BoolVar(&flags.rearm, "rearm", false, "with --fix: make identities pending whose password was reset at Auth0 after their hash was imported, unless the user has changed it at Kratos")
+	cmd.Flags().StringVar(&flags.fixExtra, "fix-extra", "", "deactivate: with --fix, deactivate the identities of users that are not in the file")
+	cmd.Flags().IntVar(&flags.maxExtra, "max-extra", reconcile.DefaultMaxExtra, "`PERCENT` of the active identities that --fix-extra may deactivate; if more are extra, it deactivates none")
+	cmd.Flags().StringVar(&flags.mfa, "mfa", "skip", "pending users with a second factor at Auth0: skip counts them as unable to log in; drop says that Auth0 asks ferry's application for no factor")
 	cmd.Flags().BoolVar(&flags.hookOff, "hook-off", false, "the migration hook is switched off in Kratos, so pending identities may be written")
 	cmd.Flags().StringArrayVar(&flags.providers, "provider", nil, "`AUTH0=KRATOS`, as for import")
 	cmd.Flags().StringVar(&flags.findings, "findings", "", "`FILE` for a line per finding, NDJSON; - for standard output")
@@ -82,7 +93,9 @@ func (f *reconcileFlags) run(ctx context.Context, providers plan.Providers, stdi
 		return err
 	}
 	opts := reconcile.Options{
-		Rules: mappingRules(cfg), Providers: providers, Fix: f.fix, HookOff: f.hookOff, TempDir: tmpDir, Progress: progress.NewTerminal(stderr), Now: time.Now,
+		Rules: mappingRules(cfg), Providers: providers, Fix: f.fix, HookOff: f.hookOff, Rearm: f.rearm, DropMFA: f.mfa == "drop",
+		DeactivateExtra: f.fixExtra == "deactivate", MaxExtra: f.maxExtra,
+		TempDir: tmpDir, Progress: progress.NewTerminal(stderr), Now: time.Now,
 	}
 	opts.Tenant, opts.Domain = tenantOf(cfg)
 	if err := f.readKratosConfig(&opts); err != nil {
@@ -119,6 +132,21 @@ func (f *reconcileFlags) run(ctx context.Context, providers plan.Providers, stdi
 	result.Print(stderr)
 	if open := result.Open(); open > 0 {
 		return fmt.Errorf("%d findings are open; --findings FILE lists them", open)
+	}
+	return nil
+}
+
+// check checks the flags that depend on one another.
+func (f *reconcileFlags) check() error {
+	switch {
+	case f.fixExtra != "" && f.fixExtra != "deactivate":
+		return errors.New("--fix-extra must be deactivate")
+	case (f.rearm || f.fixExtra != "") && !f.fix:
+		return errors.New("--rearm and --fix-extra need --fix")
+	case f.maxExtra < 1 || f.maxExtra > 100:
+		return errors.New("--max-extra must be from 1 to 100")
+	case f.mfa != "skip" && f.mfa != "drop":
+		return errors.New("--mfa must be skip or drop")
 	}
 	return nil
 }

@@ -1,0 +1,118 @@
+package reconcile
+
+import (
+	"slices"
+
+	"ferry/bulk/kind"
+	"ferry/bulk/update"
+	"ferry/kratos"
+)
+
+// NeedVerified returns the number of identities that lack the verified address that Kratos
+// requires.
+func (r Result) NeedVerified() int { return sum(r.Unverified) }
+
+// Able returns the number of users who can log in to Kratos now, with the name and the
+// password that they have at Auth0, or with a password that they set at Kratos.
+func (r Result) Able() (all int) {
+	for _, how := range ableKinds() {
+		all += r.able(how)
+	}
+	return all
+}
+
+// ableKinds returns the kinds of identities whose users can log in.
+func ableKinds() []kind.Kind {
+	return []kind.Kind{kind.Migrated, kind.Unnoted, kind.Hash, kind.Own, kind.Social, kind.Code, kind.Pending}
+}
+
+// able returns the number of users of a kind who can log in.
+func (r Result) able(how kind.Kind) int {
+	n := r.Kinds[how] - r.Unverified[how] - r.Misnamed[how] - r.Outdated[how]
+	if how == kind.Pending {
+		n -= r.Refused + r.Stranded + r.Factors
+	}
+	if how == kind.Code {
+		n -= r.NoCode
+	}
+	return n
+}
+
+// hindrance is why a user cannot log in although the kind of the identity allows it.
+type hindrance byte
+
+const (
+	noHindrance hindrance = iota
+	hinderedByBlock
+	hinderedByFactor
+	hinderedByLink
+	hinderedByName
+	hinderedByReset
+	hinderedByAddress
+	hinderedByCode
+)
+
+// hinder counts a hindrance.
+func (r *Result) hinder(how kind.Kind, by hindrance) {
+	switch by {
+	case noHindrance:
+	case hinderedByBlock:
+		r.Refused++
+	case hinderedByFactor:
+		r.Factors++
+	case hinderedByLink:
+		r.Stranded++
+	case hinderedByName:
+		r.Misnamed[how]++
+	case hinderedByReset:
+		r.Outdated[how]++
+	case hinderedByAddress:
+		r.Unverified[how]++
+	case hinderedByCode:
+		r.NoCode++
+	}
+}
+
+// against returns what keeps a user out, the first of several things.
+func (r *reconciler) against(u user, record kratos.Record, how kind.Kind) hindrance {
+	verified := slices.ContainsFunc(record.Addresses, func(a kratos.Address) bool { return a.Verified })
+	switch how {
+	case kind.Inactive, kind.None, kind.Finished:
+		return noHindrance
+	case kind.Code: // the login verifies the address
+		if r.CodesOff {
+			return hinderedByCode
+		}
+		return noHindrance
+	case kind.Social:
+		if r.SocialNeedsVerified && !verified {
+			return hinderedByAddress
+		}
+		return noHindrance
+	case kind.Pending:
+		switch {
+		case u.profile.Blocked:
+			return hinderedByBlock
+		case len(u.profile.Factors) > 0 && !r.DropMFA:
+			return hinderedByFactor
+		case isStranded(u, record):
+			return hinderedByLink
+		}
+	case kind.Migrated, kind.Unnoted, kind.Hash, kind.Own:
+		if (how == kind.Migrated || how == kind.Hash) && update.Stale(record, u.profile) != "" {
+			return hinderedByReset
+		}
+	}
+	switch {
+	case u.unmapped.Reason == "" && len(u.expected.Missing(record)) > 0:
+		return hinderedByName
+	case r.PasswordsNeedVerified && !verified:
+		return hinderedByAddress
+	}
+	return noHindrance
+}
+
+// isStranded reports whether the identity is pending and no login of its user can match.
+func isStranded(u user, record kratos.Record) bool {
+	return record.Active && record.Pending && !u.profile.Blocked && !u.profile.Crosses(record.Identifiers)
+}
