@@ -29,6 +29,9 @@ type CreateIdentity struct {
 	// PasswordHash must be in a format that Kratos can check. It may be empty.
 	PasswordHash secret.String
 	Social       []Social
+	// TOTP, WebAuthn and Passkey may be empty. Kratos up to 26.2 refuses any: see Lacks.
+	TOTP              TOTP
+	WebAuthn, Passkey Keys
 	// Verified are the addresses among the traits that Auth0 verified.
 	Verified []Address
 }
@@ -60,8 +63,11 @@ type newJSON struct {
 
 type newCredentials struct {
 	OIDC     *newCredential[newSocial]   `json:"oidc,omitempty"`
+	Passkey  *newCredential[newKeys]     `json:"passkey,omitempty"`
 	Password *newCredential[newPassword] `json:"password,omitempty"`
 	SAML     *newCredential[newSocial]   `json:"saml,omitempty"`
+	TOTP     *newCredential[newTOTP]     `json:"totp,omitempty"`
+	WebAuthn *newCredential[newKeys]     `json:"webauthn,omitempty"`
 }
 
 type newCredential[T any] struct {
@@ -145,6 +151,14 @@ func (n CreateIdentity) credentials() (*newCredentials, error) {
 		}
 		(*into).Config.Providers = append((*into).Config.Providers, newProvider{social.Organization, social.Provider, social.Subject})
 	}
+	var err error
+	if credentials.WebAuthn, err = n.WebAuthn.body(false); err != nil {
+		return nil, err
+	}
+	if credentials.Passkey, err = n.Passkey.body(true); err != nil {
+		return nil, err
+	}
+	credentials.TOTP = n.TOTP.body()
 	if credentials == (newCredentials{}) {
 		return nil, nil //nolint:nilnil // none is no fault
 	}

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/google/uuid"
+
 	"ferry/kratos"
 	"ferry/secret"
 )
@@ -26,6 +28,18 @@ func TestBody(t *testing.T) {
 		"hash": {
 			kratos.CreateIdentity{PasswordHash: secret.New("$2b$10$abc")},
 			`{"credentials":{"password":{"config":{"hashed_password":"$2b$10$abc"}}},"traits":{}}`,
+		},
+		"factors": {
+			kratos.CreateIdentity{
+				TOTP:     kratos.TOTP{Secret: secret.New("JBSWY3DPEHPK3PXP"), Issuer: "Auth0", Account: "kim@example.org"},
+				WebAuthn: kratos.Keys{Keys: []kratos.Key{{ID: []byte("id"), PublicKey: []byte("pk"), Name: "YubiKey", Transports: []string{"usb"}}}},
+				Passkey: kratos.Keys{UserHandle: []byte("kim"), Keys: []kratos.Key{{
+					ID: []byte("1"), PublicKey: []byte("2"), AAGUID: uuid.MustParse("fbfc3007-154e-4ecc-8c0b-6e020557d7bd"), Flags: &kratos.KeyFlags{BackupEligible: true},
+				}}},
+			},
+			`{"credentials":{"passkey":{"config":{"credentials":[{"id":"MQ==","public_key":"Mg==","attestation_type":"none","authenticator":{"aaguid":"+/wwBxVOTsyMC24CBVfXvQ==","sign_count":0,"clone_warning":false},"display_name":"","is_passwordless":true,"flags":{"user_present":true,"user_verified":true,"backup_eligible":true,"backup_state":false}}],"user_handle":"a2lt"}},` +
+				`"totp":{"config":{"totp_url":"otpauth://totp/Auth0:kim@example.org?issuer=Auth0&secret=JBSWY3DPEHPK3PXP"}},` +
+				`"webauthn":{"config":{"credentials":[{"id":"aWQ=","public_key":"cGs=","attestation_type":"none","authenticator":{"aaguid":"AAAAAAAAAAAAAAAAAAAAAA==","sign_count":0,"clone_warning":false},"display_name":"YubiKey","is_passwordless":false,"transport":["usb"]}]}}},"traits":{}}`,
 		},
 		"social only": {
 			kratos.CreateIdentity{Social: []kratos.Social{{Provider: "google", Subject: "A:1"}, {Provider: "gh", Subject: "2"}}},
@@ -59,6 +73,8 @@ func TestBodyRefuses(t *testing.T) {
 		"pending with a hash":      {Pending: true, PasswordHash: secret.New("kim-hash")},
 		"no provider":              {Social: []kratos.Social{{Subject: "kim"}}},
 		"no subject":               {Social: []kratos.Social{{Provider: "kim"}}},
+		"passkey of no one":        {Passkey: kratos.Keys{Keys: []kratos.Key{{ID: []byte("kim"), PublicKey: []byte("kim")}}}},
+		"key without an id":        {WebAuthn: kratos.Keys{Keys: []kratos.Key{{PublicKey: []byte("kim")}}}},
 		"empty address":            {Verified: []kratos.Address{{Via: "email"}}},
 		"address of no kind":       {Verified: []kratos.Address{{Value: "kim"}}},
 		"what JSON has no way for": {Traits: map[string]any{"kim": math.NaN()}},

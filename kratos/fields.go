@@ -88,6 +88,10 @@ func probeBody(fields []Field) ([]byte, error) {
 			credentials["oidc"] = config(map[string]any{"providers": []any{map[string]any{"provider": "ferry-probe", "subject": "ferry-probe", string(field): uuid.Nil.String()}}})
 		case FieldSAML:
 			credentials[string(field)] = config(map[string]any{"providers": []any{}})
+		case FieldTOTP:
+			credentials[string(field)] = config(map[string]any{"totp_url": ""})
+		case FieldWebAuthn, FieldPasskey:
+			credentials[string(field)] = config(map[string]any{"credentials": []any{}})
 		default:
 			return nil, errors.New("kratos: no request tells whether Kratos has the field " + string(field))
 		}

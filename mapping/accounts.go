@@ -113,7 +113,7 @@ const mostIdentities = 999
 
 // factorKeys are the keys of second factors in user objects and the interchange format.
 func factorKeys() []string {
-	return []string{"multifactor", "guardian_authenticators", "guardian_enrollments", "authenticators", "mfa_factors"}
+	return []string{"multifactor", "guardian_authenticators", "guardian_enrollments", "authenticators", keyMFAFactors}
 }
 
 // factorsOf returns the names of the second factors. A value that is not a list of names
@@ -135,6 +135,11 @@ func factorsOf(claims map[string]any) []string {
 				name = key
 			}
 			factors = append(factors, name)
+		}
+	}
+	for _, method := range listedMethods(claims) {
+		if method.IsSecondFactor() && !slices.Contains(factors, method.Type) {
+			factors = append(factors, method.Type)
 		}
 	}
 	// An export of single fields has names such as multifactor[0].

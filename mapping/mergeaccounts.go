@@ -20,6 +20,7 @@ func (p Profile) WithAccounts(others ...Profile) Profile {
 		}
 		p.Accounts = append(p.Accounts, other.Accounts...)
 		p.Factors = append(p.Factors, other.Factors...)
+		p.Methods = append(slices.Clone(p.Methods), other.Methods...)
 		p.Codes = append(p.Codes, other.Codes...)
 		p.Blocked = p.Blocked || other.Blocked
 	}

@@ -54,6 +54,8 @@ type Profile struct {
 	// Codes are the addresses to which Auth0 sends the codes of the user's passwordless
 	// logins, and which it verified by that, normalized.
 	Codes []Address
+	// Methods are the second factors and passkeys of which the file has more than the name.
+	Methods []Method
 	// Factors are the enrolled second factors, as far as Auth0 reports them.
 	Factors []string
 	// OwnHash is the password hash in the user object; empty from claims. Mappers and JSON have
@@ -141,7 +143,7 @@ func (p *Profile) takeMetadata() {
 	}
 	p.UserMetadata, _ = p.Claims[keyUserMetadata].(map[string]any)
 	p.Blocked, _ = p.Claims[keyBlocked].(bool)
-	p.Factors = factorsOf(p.Claims)
+	p.Factors, p.Methods = factorsOf(p.Claims), methodsOf(p.Claims)
 	for _, key := range notClaims() {
 		delete(p.Claims, key)
 	}
@@ -157,7 +159,7 @@ func notClaims() []string {
 	return []string{
 		keyAppMetadata, keyUserMetadata, keyBlocked, keyIdentities, keyUserID, "_id",
 		"password", keyPasswordHash, "passwordHash", keyCustomHash,
-		"mfa_factors", "guardian_authenticators", "guardian_enrollments", "authenticators",
+		keyMFAFactors, keyMethods, "guardian_authenticators", "guardian_enrollments", "authenticators",
 		"access_token", "access_token_secret", "refresh_token", "id_token",
 	}
 }

@@ -49,7 +49,7 @@ func (r *importer) askFields(ctx context.Context) error {
 			r.creator.without(field)
 			continue
 		}
-		r.warn("this Kratos cannot import " + string(field) + ": users without another login are skipped")
+		r.warn("this Kratos cannot import " + string(field) + ": users without another login, or with no other second factor, are skipped")
 	}
 	return nil
 }

@@ -223,6 +223,9 @@ func (r *importer) checkpoint() checkpoint {
 	if r.Merge {
 		c.Options["--merge-verified"] = "true"
 	}
+	if r.KeepMFA {
+		c.Options["--mfa keep"], c.Options["--rp-id"] = "true", r.RelyingParty
+	}
 	if len(r.Organizations) > 0 {
 		c.Options["--organization"] = r.Organizations.String()
 	}

@@ -37,6 +37,7 @@ func (s Summary) Print(w io.Writer, cut bool) {
 		{s.PhonesLeftOut, "phone numbers are left out: they are not valid for Kratos"},
 		{s.Folding, "identifiers of several users would become one at a Kratos later than 26.2"},
 		{s.MFADropped, "users lose the second factor they have at Auth0 (--mfa drop)"},
+		{s.MFAKept, "users keep a second factor that they have at Auth0 (--mfa keep)"},
 		{s.SocialLeftOut, "linked accounts are left out: no --provider names them, or the e-mail address is not verified"},
 		{s.Gone, "identities that an earlier part of this run created are gone from Kratos (--recreate-deleted creates them again)"},
 	} {

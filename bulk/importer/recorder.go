@@ -83,7 +83,7 @@ func (r *recorder) total(p *plan.Plan, lacks []kratos.Field) Summary {
 	summary.SocialLeftOut, summary.PhonesLeftOut, summary.HashesUsed = p.SocialLeftOut, p.PhonesLeftOut, p.HashesUsed
 	summary.Shared, summary.Folding, summary.FoldingLines = p.Shared, p.Folding, p.FoldingLines
 	summary.SeveralAccounts, summary.PeopleMerged, summary.PeopleLeftOut = p.People.Several, p.People.Merged, p.People.LeftOut
-	summary.MFADropped = r.created.Shared(p.MFADropped)
+	summary.MFADropped, summary.MFAKept = r.created.Shared(p.MFADropped), r.created.Shared(p.MFAKept)
 	for _, field := range lacks {
 		if n := r.created.Shared(p.Fields[field]); n > 0 {
 			if summary.FieldsLeftOut == nil {

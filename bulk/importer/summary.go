@@ -20,6 +20,8 @@ type Summary struct {
 	// MFADropped is the number of users who had a second factor at Auth0 and got an identity
 	// without one.
 	MFADropped int `json:"mfa_dropped"`
+	// MFAKept is the number of users whose second factor was imported.
+	MFAKept int `json:"mfa_kept"`
 	// SocialLeftOut is the number of linked social accounts that were left out, because the
 	// primary e-mail address is not verified or the provider is not named.
 	SocialLeftOut int `json:"social_left_out"`

@@ -19,6 +19,12 @@ func (o *Options) Fields() []kratos.Field {
 	if o.Providers.hasSAML() {
 		fields = append(fields, kratos.FieldSAML)
 	}
+	if o.KeepMFA {
+		fields = append(fields, kratos.FieldTOTP)
+		if o.RelyingParty != "" {
+			fields = append(fields, kratos.FieldWebAuthn, kratos.FieldPasskey)
+		}
+	}
 	return fields
 }
 

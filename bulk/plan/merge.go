@@ -77,6 +77,9 @@ func (p *Plan) planPerson(file *accountFile, lines people, hand func(Row) error)
 		if err != nil {
 			return fmt.Errorf("line %d: %w", one.line, err)
 		}
+		if err := p.opts.addMethods(&read.profile); err != nil {
+			return fmt.Errorf("line %d: %w", one.line, err)
+		}
 		read.line = int(one.line)
 		accounts = append(accounts, read)
 	}

@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"ferry/bulk/factorfile"
 	"ferry/bulk/hashfile"
 	"ferry/bulk/progress"
 	"ferry/bulk/results"
@@ -67,6 +68,14 @@ type Options struct {
 	Organizations Organizations
 	// DropMFA imports users with a second factor at Auth0, without it.
 	DropMFA bool
+	// KeepMFA imports users with a second factor that Kratos can take. It excludes DropMFA.
+	KeepMFA bool
+	// Factors are second factors and passkeys of users, besides those in the users file; nil:
+	// none.
+	Factors *factorfile.Index
+	// RelyingParty is the domain that Kratos' security keys and passkeys are bound to; empty:
+	// none are imported.
+	RelyingParty string
 	// SkipUnverified skips users with a password whose addresses Auth0 did not verify.
 	SkipUnverified bool
 	// ExternalID gives each identity its Auth0 user id as external_id.
@@ -119,6 +128,8 @@ type Totals struct {
 	// factor is dropped, users of whose addresses Auth0 verified none, and identities
 	// without a verified address.
 	MFADropped, Unverified, Unaddressed results.LineSet
+	// MFAKept are lines of the shard: users whose second factor is imported.
+	MFAKept results.LineSet
 	// Fields are the lines of the shard whose identities have an optional field of Kratos.
 	Fields map[kratos.Field]results.LineSet
 	// HashesUsed is the number of users with a hash.
@@ -307,6 +318,9 @@ func (p *Plan) add(d draft, hand func(Row) error) error {
 
 // addLosses counts what the identity of the row will lack.
 func (p *Plan) addLosses(d draft) {
+	if d.mfaKept {
+		p.MFAKept.Add(d.Line)
+	}
 	for _, field := range d.fields {
 		lines := p.Fields[field]
 		lines.Add(d.Line)

@@ -40,6 +40,7 @@ type draft struct {
 
 	keys          []indexKey
 	mfaDropped    bool
+	mfaKept       bool
 	socialLeftOut int
 	phonesLeftOut int
 	unverified    bool // Auth0 verified none of the addresses
@@ -76,6 +77,9 @@ func (o *Options) plan(line int, row []byte, fault error) (draft, error) {
 	if err != nil {
 		return s.refuse(results.Failed, results.ReasonUnreadable, err.Error()), nil
 	}
+	if err := o.addMethods(&profile); err != nil {
+		return s, err
+	}
 	return o.planProfile(s, profile)
 }
 
@@ -95,11 +99,9 @@ func (o *Options) planProfile(s draft, profile mapping.Profile) (draft, error) {
 	s.addHandleKeys(handles, verified, rank)
 	s.database, s.connection, s.notes = profile.HasPassword(), profile.Connection, mapped.Notes
 	social := o.social(profile, &s, code)
-	if len(profile.Factors) > 0 {
-		if !o.DropMFA {
-			return s.refuse(results.Skipped, results.ReasonMFA, ""), nil
-		}
-		s.mfaDropped = true
+	factors := o.factors(profile)
+	if detail, in := o.weighFactors(&s, profile, factors); !in {
+		return s.refuse(results.Skipped, results.ReasonMFA, detail), nil
 	}
 	if !s.database && len(social) == 0 && !code {
 		return s.refuse(results.Skipped, results.ReasonNoLogin, "no password at Auth0, and "+o.unnamed(profile)), nil
@@ -113,7 +115,7 @@ func (o *Options) planProfile(s draft, profile mapping.Profile) (draft, error) {
 	if s.database && !hasPassword(handles) {
 		return s.refuse(results.Failed, results.ReasonNoIdentifier, noIdentifier(o.Schema)), nil
 	}
-	s, err = o.finish(s, profile, mapped, handles, social)
+	s, err = o.finish(s, profile, mapped, handles, social, factors)
 	if s.Creates() {
 		s.Reason = s.Reason.Also(s.note)
 	}
@@ -165,10 +167,11 @@ func hasPassword(handles []mapping.Handle) bool {
 }
 
 // finish completes the draft of a row that can have an identity.
-func (o *Options) finish(s draft, profile mapping.Profile, mapped mapping.Identity, handles []mapping.Handle, social []kratos.Social) (draft, error) {
+func (o *Options) finish(s draft, profile mapping.Profile, mapped mapping.Identity, handles []mapping.Handle, social []kratos.Social, factors factors) (draft, error) {
 	identity := kratos.CreateIdentity{
 		SchemaID: o.SchemaID, Traits: mapped.Traits, MetadataPublic: mapped.MetadataPublic,
 		Inactive: profile.Blocked, Social: social, Organization: o.Organizations.of(profile),
+		TOTP: factors.totp, WebAuthn: factors.webAuthn, Passkey: factors.passkey,
 	}
 	trusted := o.Rules.Trusted(profile, mapped)
 	if !s.database {

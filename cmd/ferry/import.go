@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ferry/bulk/factorfile"
 	"ferry/bulk/hashfile"
 	"ferry/bulk/importer"
 	"ferry/bulk/plan"
@@ -22,19 +23,20 @@ import (
 
 // importFlags are the flags of `ferry import`.
 type importFlags struct {
-	users, hashes, tenant      string
-	schema                     schemaFlags
-	mode, mfa, onConflict      string
-	unverified                 string
-	mergeVerified              bool
-	recreateDeleted            bool
-	providers, organizations   []string
-	hookOff, externalID        bool
-	dryRun, json               bool
-	shard                      string
-	inFlight                   int
-	retryFor                   time.Duration
-	results, retryFile, tmpDir string
+	users, hashes, factors      string
+	tenant                      string
+	schema                      schemaFlags
+	mode, mfa, rpID, onConflict string
+	unverified                  string
+	mergeVerified               bool
+	recreateDeleted             bool
+	providers, organizations    []string
+	hookOff, externalID         bool
+	dryRun, json                bool
+	shard                       string
+	inFlight                    int
+	retryFor                    time.Duration
+	results, retryFile, tmpDir  string
 }
 
 func importCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
@@ -68,11 +70,13 @@ func (f *importFlags) bind(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.users, "users", "", "users `FILE`: NDJSON, JSON or CSV as Auth0 exports it, plain or gzip, see docs/import-files.md; - for standard input")
 	flags.StringVar(&f.hashes, "hashes", "", "`FILE` with the password hashes that Auth0's support exports: NDJSON or JSON, plain or gzip")
+	flags.StringVar(&f.factors, "factors", "", "`FILE` with the users' second factors and passkeys, an object a line, plain or gzip, see docs/import-files.md")
 	flags.StringVar(&f.tenant, "tenant", "", "`NAME` of the only tenant that users and hashes may be of (default: that of the canonical domain, if the settings have it)")
 	flags.StringVar(&f.mode, "mode", "auto", "auto: a fresh hash if there is one, else the hook; hook: always the hook; hash: a user without a hash fails")
 	flags.StringArrayVar(&f.providers, "provider", nil, "`AUTH0=KRATOS`: import accounts at this provider or connection of Auth0 as credentials of this OIDC provider of Kratos, or with saml:KRATOS of this SAML provider; may be repeated")
 	flags.StringArrayVar(&f.organizations, "organization", nil, "`CONNECTION=UUID`: users of this connection of Auth0 belong to this organization of Kratos, if Kratos takes it; may be repeated")
-	flags.StringVar(&f.mfa, "mfa", "skip", "users with a second factor at Auth0: skip, or drop the factor")
+	flags.StringVar(&f.mfa, "mfa", "skip", "users with a second factor at Auth0: skip; drop the factor; or keep those factors that the users file has and Kratos takes, and skip users without one")
+	flags.StringVar(&f.rpID, "rp-id", "", "with --mfa keep: `DOMAIN` that Kratos' passkeys and security keys are bound to (selfservice.methods.passkey.config.rp.id), to import those of the same domain")
 	flags.StringVar(&f.unverified, "unverified", "pending", "users with a password whose addresses Auth0 did not verify: pending imports them like all others, skip leaves them out")
 	flags.BoolVar(&f.mergeVerified, "merge-verified", false, "make one identity of several accounts with the same address, if each has it verified and at most one has a password, see docs/import.md")
 	flags.StringVar(&f.onConflict, "on-conflict", "skip", "users who have an identity: skip, update or fail")
@@ -100,7 +104,7 @@ func (f *schemaFlags) bind(cmd *cobra.Command) {
 func (f *importFlags) options() (opts importer.Options, warnings []string, err error) {
 	opts = importer.Options{
 		Options: plan.Options{
-			Mode: plan.Mode(f.mode), DropMFA: f.mfa == "drop", SkipUnverified: f.unverified == "skip",
+			Mode: plan.Mode(f.mode), DropMFA: f.mfa == "drop", KeepMFA: f.mfa == "keep", RelyingParty: f.rpID, SkipUnverified: f.unverified == "skip",
 			Merge:      f.mergeVerified,
 			ExternalID: f.externalID, DryRun: f.dryRun, Now: time.Now,
 		},
@@ -121,8 +125,10 @@ func (f *importFlags) options() (opts importer.Options, warnings []string, err e
 		err = errors.New("name the users file: --users FILE, or --users - for standard input")
 	case !slices.Contains([]plan.Mode{plan.ModeAuto, plan.ModeHook, plan.ModeHash}, opts.Mode):
 		err = errors.New("--mode must be auto, hook or hash")
-	case f.mfa != "skip" && f.mfa != "drop":
-		err = errors.New("--mfa must be skip or drop")
+	case f.mfa != "skip" && f.mfa != "drop" && f.mfa != "keep":
+		err = errors.New("--mfa must be skip, drop or keep")
+	case f.rpID != "" && f.mfa != "keep":
+		err = errors.New("--rp-id needs --mfa keep")
 	case f.unverified != "skip" && f.unverified != "pending":
 		err = errors.New("--unverified must be skip or pending")
 	case !slices.Contains([]importer.Conflict{importer.ConflictSkip, importer.ConflictUpdate, importer.ConflictFail}, opts.OnConflict):
@@ -133,7 +139,7 @@ func (f *importFlags) options() (opts importer.Options, warnings []string, err e
 		err = errors.New("--in-flight and --retry-for cannot be negative")
 	case f.recreateDeleted && f.results == "":
 		err = errors.New("--recreate-deleted needs the --results FILE of the run that created the identities")
-	case f.retryFile != "" && (sameFile(f.retryFile, f.users) || sameFile(f.retryFile, f.hashes)):
+	case f.retryFile != "" && (sameFile(f.retryFile, f.users) || sameFile(f.retryFile, f.hashes) || sameFile(f.retryFile, f.factors)):
 		err = errors.New("--retry-file would overwrite the input: name another file")
 	case f.results != "" && (samePlace(f.retryFile, f.results) || samePlace(f.retryFile, f.results+".checkpoint")):
 		err = errors.New("--retry-file would overwrite --results or its checkpoint: name another file")
@@ -188,15 +194,9 @@ func (f *importFlags) run(ctx context.Context, opts importer.Options, stdin io.R
 	if opts.Tenant = f.tenant; opts.Tenant == "" {
 		opts.Tenant, opts.Domain = tenantOf(cfg)
 	}
-	if opts.Users, err = userfile.Open(ctx, f.users, stdin, opts.TempDir); err != nil {
+	defer func() { err = errors.Join(err, closeFiles(opts)) }()
+	if err = f.openFiles(ctx, &opts, stdin); err != nil {
 		return err
-	}
-	defer func() { err = errors.Join(err, opts.Users.Close()) }()
-	if f.hashes != "" {
-		if opts.Hashes, err = hashfile.Open(ctx, f.hashes, opts.TempDir); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, opts.Hashes.Close()) }()
 	}
 	if opts.Journal, err = f.journal(stdout); err != nil {
 		return err
@@ -206,6 +206,40 @@ func (f *importFlags) run(ctx context.Context, opts importer.Options, stdin io.R
 	}
 	summary, err := importer.Run(ctx, opts)
 	return f.conclude(summary, errors.Join(err, opts.Journal.Close()), stdout, stderr)
+}
+
+// openFiles opens the files to import from.
+func (f *importFlags) openFiles(ctx context.Context, opts *importer.Options, stdin io.Reader) (err error) {
+	if opts.Users, err = userfile.Open(ctx, f.users, stdin, opts.TempDir); err != nil {
+		return err
+	}
+	if f.hashes != "" {
+		if opts.Hashes, err = hashfile.Open(ctx, f.hashes, opts.TempDir); err != nil {
+			return err
+		}
+	}
+	if f.factors == "" {
+		return nil
+	}
+	if opts.Factors, err = factorfile.Open(ctx, f.factors, opts.TempDir); err != nil {
+		return err
+	}
+	opts.Inputs["factors"] = opts.Factors.Digest()
+	return nil
+}
+
+// closeFiles closes those of the files that are open.
+func closeFiles(opts importer.Options) (err error) {
+	if opts.Users != nil {
+		err = opts.Users.Close()
+	}
+	if opts.Hashes != nil {
+		err = errors.Join(err, opts.Hashes.Close())
+	}
+	if opts.Factors != nil {
+		err = errors.Join(err, opts.Factors.Close())
+	}
+	return err
 }
 
 // tenantOf returns the tenant's name and canonical domain, or "" if the settings have only a

@@ -24,6 +24,7 @@ type Identity struct {
 	Addresses                 []kratos.Address
 	Identifiers, Social, SAML []string
 	Organizations             []string // of the social and SAML logins that have one
+	Factors                   []Factor
 	Hash                      string
 	Hook                      bool
 	// Changed says that Kratos has written the identity since it was created.
@@ -144,6 +145,9 @@ type createBody struct {
 	Credentials struct {
 		OIDC     *providersBody `json:"oidc"`
 		SAML     *providersBody `json:"saml"`
+		TOTP     *totpBody      `json:"totp"`
+		WebAuthn *keysBody      `json:"webauthn"`
+		Passkey  *keysBody      `json:"passkey"`
 		Password *struct {
 			Config struct {
 				Hash string `json:"hashed_password"`
@@ -166,10 +170,16 @@ type createBody struct {
 }
 
 // unknown returns the field of the body that this release of Kratos does not have.
-func (c createBody) unknown(v131 bool) kratos.Field {
+func (c createBody) unknown(v131, next bool) kratos.Field {
 	orgs := &Identity{}
 	c.Credentials.OIDC.take(orgs)
 	switch {
+	case !next && c.Credentials.TOTP != nil:
+		return kratos.FieldTOTP
+	case !next && c.Credentials.WebAuthn != nil:
+		return kratos.FieldWebAuthn
+	case !next && c.Credentials.Passkey != nil:
+		return kratos.FieldPasskey
 	case !v131:
 	case c.ExternalID != nil:
 		return kratos.FieldExternalID
@@ -185,12 +195,12 @@ func (c createBody) unknown(v131 bool) kratos.Field {
 
 // person returns the identity for a body; refused is the reason why the whole batch is
 // refused.
-func (c createBody) person(v131 bool) (p *Identity, refused string) {
+func (c createBody) person(v131, next bool) (p *Identity, refused string) {
 	p = &Identity{ID: uuid.NewString(), SchemaID: c.SchemaID, State: c.State, Traits: c.Traits, Public: c.Public, Admin: c.Admin}
 	if p.State == "" {
 		p.State = "active"
 	}
-	if field := c.unknown(v131); field != "" {
+	if field := c.unknown(v131, next); field != "" {
 		return nil, fmt.Sprintf("json: unknown field %q", field)
 	}
 	if c.ExternalID != nil {
@@ -212,6 +222,9 @@ func (c createBody) person(v131 bool) (p *Identity, refused string) {
 		}
 	}
 	p.Social, p.SAML = c.Credentials.OIDC.take(p), c.Credentials.SAML.take(p)
+	if refused := c.takeFactors(p); refused != "" {
+		return nil, refused
+	}
 	p.derive()
 	return p, ""
 }

@@ -46,6 +46,9 @@ const (
 type Kratos struct {
 	// V131 makes it behave as Kratos 1.3.1: see batch.
 	V131 bool
+	// Next makes it behave as the release after 26.2 does, by Kratos' source and Ory's
+	// documentation: it imports second factors and passkeys.
+	Next bool
 	// Page is the maximum number of identities per page; 0 means as many as requested.
 	Page int
 	// On returns the fault of the nth request, from 1, of its kind: batch, create, page,

@@ -92,7 +92,7 @@ func (f *Kratos) batch(body []byte) (int, any) {
 			f.t.Errorf("item %d: %v, patch_id %q", i, err, item.PatchID)
 			return said(http.StatusBadRequest, "no item")
 		}
-		p, refused := create.person(f.V131)
+		p, refused := create.person(f.V131, f.Next)
 		if refused == "" && create.Traits["nickname"] == PoisonNickname {
 			refused = "the whole batch is bad"
 		}
@@ -114,7 +114,7 @@ func (f *Kratos) create(body []byte) (int, any) {
 		f.t.Errorf("a body: %v", err)
 		return said(http.StatusBadRequest, "no identity")
 	}
-	p, refused := create.person(f.V131)
+	p, refused := create.person(f.V131, f.Next)
 	switch {
 	case refused != "":
 	case !slices.Contains([]string{"", "person"}, create.SchemaID):
@@ -230,7 +230,7 @@ func (f *Kratos) put(id string, body []byte) (int, any) {
 	if create.Traits["nickname"] == RefusedNickname {
 		return said(http.StatusBadRequest, "the traits do not match the schema")
 	}
-	next, refused := create.person(f.V131)
+	next, refused := create.person(f.V131, f.Next)
 	if refused != "" {
 		return said(http.StatusBadRequest, refused)
 	}

@@ -21,6 +21,7 @@ func TestDocumentedCommands(t *testing.T) {
 	for name, input := range map[string]string{
 		"identity.schema.json": "csv-guard/schema.json", "users.csv": "csv-guard/users.csv", "user.json": "not-one-object-a-line/user-pretty.json",
 		"users.ndjson": "hashes-array/users.ndjson", "hashes.json": "hashes-array/hashes.json",
+		"factors.ndjson": "second-factors/factors.ndjson",
 	} {
 		content, err := os.ReadFile(filepath.Join(testdata, input))
 		if err == nil {
@@ -31,7 +32,7 @@ func TestDocumentedCommands(t *testing.T) {
 		}
 	}
 	blocks := regexp.MustCompile("(?ms)^```sh\n(.*?)^```$").FindAllStringSubmatch(string(text), -1)
-	if len(blocks) != 3 {
+	if len(blocks) != 4 {
 		t.Fatalf("%d blocks of commands", len(blocks))
 	}
 	for _, block := range blocks {

@@ -1,0 +1,129 @@
+package plan
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"strings"
+
+	"ferry/kratos"
+	"ferry/mapping"
+)
+
+// addMethods adds the methods that the factors file has of the user.
+func (o *Options) addMethods(profile *mapping.Profile) error {
+	if o.Factors == nil {
+		return nil
+	}
+	methods, err := o.Factors.Find(profile.UserID)
+	profile.AddMethods(methods)
+	return err
+}
+
+// factors are the second factors and passkeys of a user that Kratos can take.
+type factors struct {
+	totp              kratos.TOTP
+	webAuthn, passkey kratos.Keys
+	// left are the types of the others, with the reason.
+	left []string
+}
+
+// second reports whether there is a second factor.
+func (f factors) second() bool { return !f.totp.Secret.Empty() || len(f.webAuthn.Keys) > 0 }
+
+// factors returns the second factors and passkeys of a user that Kratos can take: those for
+// which the file has the secret or the public key, and of the keys those that are bound to
+// Kratos' domain.
+func (o *Options) factors(profile mapping.Profile) factors {
+	var f factors
+	if !o.KeepMFA {
+		return f
+	}
+	named := map[string]bool{}
+	for _, method := range profile.Methods {
+		named[method.Type] = true
+		if why := o.addFactor(&f, profile, method); why != "" {
+			f.leave(method.Type, why)
+		}
+	}
+	for _, name := range profile.Factors {
+		if !named[name] && len(profile.Methods) == 0 {
+			f.leave(name, "the file has no more than its name")
+		}
+	}
+	return f
+}
+
+func (f *factors) leave(name, why string) {
+	if text := name + " (" + why + ")"; !slices.Contains(f.left, text) {
+		f.left = append(f.left, text)
+	}
+}
+
+// addFactor adds a method, or returns why it cannot come.
+func (o *Options) addFactor(f *factors, profile mapping.Profile, method mapping.Method) (why string) {
+	switch method.Type {
+	case mapping.MethodTOTP:
+		switch {
+		case slices.Contains(o.Lacks, kratos.FieldTOTP):
+			return "this Kratos cannot import it"
+		case method.Secret.Empty():
+			return "the file does not have the secret"
+		case !f.totp.Secret.Empty():
+			return "Kratos takes one"
+		}
+		email, _ := profile.Claims["email"].(string)
+		f.totp = kratos.TOTP{Secret: method.Secret, Issuer: "Auth0", Account: cmp.Or(email, profile.UserID)}
+		return ""
+	case mapping.MethodRoaming, mapping.MethodPlatform:
+		return o.addKey(&f.webAuthn, kratos.FieldWebAuthn, method)
+	case mapping.MethodPasskey:
+		return o.addKey(&f.passkey, kratos.FieldPasskey, method)
+	}
+	return "Kratos has no such factor"
+}
+
+func (o *Options) addKey(keys *kratos.Keys, field kratos.Field, method mapping.Method) (why string) {
+	switch {
+	case o.RelyingParty == "":
+		return "--rp-id is not given"
+	case slices.Contains(o.Lacks, field):
+		return "this Kratos cannot import it"
+	case method.RelyingParty == "":
+		return "the file does not have its domain"
+	case !strings.EqualFold(method.RelyingParty, o.RelyingParty):
+		return "it is bound to another domain"
+	case len(method.KeyID) == 0, len(method.PublicKey) == 0:
+		return "the file does not have the public key"
+	case field == kratos.FieldPasskey && len(method.UserHandle) == 0:
+		return "the file does not have the user handle"
+	case len(keys.Keys) > 0 && !bytes.Equal(keys.UserHandle, method.UserHandle):
+		return "it has another user handle than the first"
+	}
+	key := kratos.Key{ID: method.KeyID, PublicKey: method.PublicKey, Name: method.Name, AAGUID: method.AAGUID, Transports: method.Transports}
+	if method.Device != "" {
+		key.Flags = &kratos.KeyFlags{BackupEligible: method.Device == "multi_device", BackedUp: method.BackedUp}
+	}
+	keys.UserHandle, keys.Keys = method.UserHandle, append(keys.Keys, key)
+	return ""
+}
+
+// weighFactors decides whether the second factors of the user keep the row out, and reports
+// false if they do.
+func (o *Options) weighFactors(s *draft, profile mapping.Profile, f factors) (detail string, in bool) {
+	if len(f.left) > 0 {
+		detail = "left out: " + strings.Join(f.left, ", ")
+	}
+	switch {
+	case len(profile.Factors) == 0, f.second():
+	case !o.DropMFA:
+		return detail, false
+	default:
+		s.mfaDropped = true
+	}
+	s.mfaKept = f.second()
+	if detail != "" {
+		s.note = strings.TrimPrefix(s.note+"; "+detail, "; ")
+	}
+	return "", true
+}
