@@ -2,6 +2,7 @@ package bulk
 
 import (
 	"encoding/json"
+	"maps"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -67,6 +68,11 @@ func TestMergeVerified(t *testing.T) {
 		if got.Sees() == kratostest.SeesSession && got.IdentityID != rows[ada].IdentityID {
 			t.Errorf("ada is logged in as %s", got.IdentityID)
 		}
+	}
+	before := everybody(t, x.kratos)
+	ferry(t, env, append([]string{"reconcile", "--fix"}, args...)...).want(t, 1, "verdict: 5 of Auth0's 6 users")
+	if after := everybody(t, x.kratos); !maps.Equal(before, after) {
+		t.Errorf("reconcile changed the identities: %v, before %v", after, before)
 	}
 	ferry(t, env, append([]string{"import", "--merge-verified", "--on-conflict", "update"}, args...)...).want(t, 1, "nothing was changed in Kratos", "5 skipped")
 }
