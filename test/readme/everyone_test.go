@@ -40,6 +40,15 @@ func pending(t *testing.T, block string) {
 	}
 }
 
+// fixed follows docs/import.md after an import.
+func fixed(t *testing.T, block string) {
+	t.Helper()
+	_, log := moved(t, "build/ferry export --out users.ndjson.gz\nbuild/ferry import --users users.ndjson.gz\n"+block)
+	if !log.Contains("verdict: 2 of Auth0's 2 users (100.0 %) can log in to Kratos today") {
+		t.Errorf("it prints %s", log.String())
+	}
+}
+
 // status asks a Kratos with one pending identity.
 func status(t *testing.T, block string) {
 	t.Helper()

@@ -112,6 +112,8 @@ func command(t *testing.T, block string) {
 		serve(t, settings(t)+block)
 	case strings.Contains(block, "build/ferry export") && strings.Contains(block, "--hashes"):
 		everyone(t, block)
+	case strings.Contains(block, "build/ferry reconcile") && strings.Contains(block, "--fix"):
+		fixed(t, block)
 	case strings.Contains(block, "build/ferry export"):
 		pending(t, block)
 	case strings.HasPrefix(block, "build/ferry status"):
