@@ -35,7 +35,7 @@ func reasonsByOutcome() map[results.Outcome][]string {
 	return map[results.Outcome][]string{
 		results.CreatedHash:    {},
 		results.Merged:         {},
-		results.CreatedCode:    {},
+		results.CreatedCode:    {results.ReasonLinkedEmail},
 		results.CreatedPending: {results.ReasonNoHash, results.ReasonStaleHash, results.ReasonUnusableHash},
 		results.Updated:        {results.ReasonPassword, results.ReasonPasswordKept},
 		results.CreatedSocial:  {results.ReasonLinkedEmail},

@@ -27,7 +27,8 @@ func (o *Options) Expect(profile mapping.Profile, mapped mapping.Identity) Expec
 	if profile.HasPassword() {
 		e.Identifiers = o.PasswordIdentifiers(mapped.Traits)
 	}
-	e.Social = o.social(profile, &s, byCode(o.Schema.Handles(mapped.Traits), profile.Codes))
+	s.code = byCode(o.Schema.Handles(mapped.Traits), profile.Codes)
+	e.Social = o.social(profile, &s)
 	return e
 }
 

@@ -35,9 +35,13 @@ func (o *Options) password(s *draft, identity *kratos.CreateIdentity, profile ma
 // linkedElsewhere handles a row whose password the hook cannot verify: Auth0 accepts it only
 // with the identifiers of a linked account, and the identity has none of them.
 func linkedElsewhere(s *draft, identity *kratos.CreateIdentity) {
-	s.Outcome = results.Skipped
-	if len(identity.Social) > 0 {
+	switch {
+	case len(identity.Social) > 0:
 		s.Outcome = results.CreatedSocial
+	case s.code:
+		s.Outcome = results.CreatedCode
+	default:
+		s.Outcome = results.Skipped
 	}
 	s.Reason = results.Because(results.ReasonLinkedEmail, "the password belongs to a linked account with another e-mail address, which is not verified: it cannot cross by the hook")
 }

@@ -41,6 +41,7 @@ type draft struct {
 	keys          []indexKey
 	mfaDropped    bool
 	mfaKept       bool
+	code          bool // the user can log in by a code
 	socialLeftOut int
 	phonesLeftOut int
 	unverified    bool // Auth0 verified none of the addresses
@@ -94,16 +95,16 @@ func (o *Options) planProfile(s draft, profile mapping.Profile) (draft, error) {
 	}
 	invalid := o.validate(&s, profile, &mapped)
 	handles := o.Schema.Handles(mapped.Traits)
-	code := byCode(handles, profile.Codes)
-	verified, rank := o.verified(profile, code)
+	s.code = byCode(handles, profile.Codes)
+	verified, rank := o.verified(profile, s.code)
 	s.addHandleKeys(handles, verified, rank)
 	s.database, s.connection, s.notes = profile.HasPassword(), profile.Connection, mapped.Notes
-	social := o.social(profile, &s, code)
+	social := o.social(profile, &s)
 	factors := o.factors(profile)
 	if detail, in := o.weighFactors(&s, profile, factors); !in {
 		return s.refuse(results.Skipped, results.ReasonMFA, detail), nil
 	}
-	if !s.database && len(social) == 0 && !code {
+	if !s.database && len(social) == 0 && !s.code {
 		return s.refuse(results.Skipped, results.ReasonNoLogin, "no password at Auth0, and "+o.unnamed(profile)), nil
 	}
 	if s.unverified = o.unverified(profile); s.unverified && o.SkipUnverified {
@@ -174,7 +175,7 @@ func (o *Options) finish(s draft, profile mapping.Profile, mapped mapping.Identi
 		TOTP: factors.totp, WebAuthn: factors.webAuthn, Passkey: factors.passkey,
 	}
 	trusted := o.Rules.Trusted(profile, mapped)
-	if !s.database {
+	if s.code {
 		trusted = append(trusted, profile.Codes...)
 	}
 	identity.Verified = verifiedAddresses(handles, trusted)
@@ -224,14 +225,13 @@ func (o *Options) finish(s draft, profile mapping.Profile, mapped mapping.Identi
 }
 
 // social returns the linked accounts that become credentials: those whose provider is named,
-// if the primary e-mail address is verified or there are no other accounts. code says that
-// passwordless accounts log in by a code.
-func (o *Options) social(profile mapping.Profile, s *draft, code bool) []kratos.Social {
+// if the primary e-mail address is verified or there are no other accounts.
+func (o *Options) social(profile mapping.Profile, s *draft) []kratos.Social {
 	var credentials []kratos.Social
 	verified, _ := profile.Claims["email_verified"].(bool)
 	allowed := verified || !slices.ContainsFunc(profile.Accounts, isLocal)
 	for _, account := range profile.Accounts {
-		if account.HasPassword() || account.IsPasswordless() && code {
+		if account.HasPassword() || account.IsPasswordless() && s.code {
 			continue
 		}
 		credential, named := o.Providers.login(account)
