@@ -77,6 +77,17 @@ func TestEveryCallEnds(t *testing.T) {
 			_, err := c.Patch(ctx, wireID, []jsonpatch.Op{{Op: "add", Path: "/metadata_admin/x", Value: 1}})
 			return err
 		}},
+		"usage": {get, func(ctx context.Context, c *kratos.Client) error {
+			_, err := c.Usage(ctx, wireID)
+			return err
+		}},
+		"usage, the sessions": {func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/sessions") }, func(ctx context.Context, c *kratos.Client) error {
+			_, err := c.Usage(ctx, wireID)
+			return err
+		}},
+		"delete": {func(r *http.Request) bool { return r.Method == http.MethodDelete }, func(ctx context.Context, c *kratos.Client) error {
+			return c.Delete(ctx, wireID)
+		}},
 		"schemas": {func(r *http.Request) bool { return r.URL.Path == "/schemas" }, func(ctx context.Context, c *kratos.Client) error {
 			_, err := c.Schemas(ctx)
 			return err
