@@ -22,6 +22,9 @@ func FieldName(title string) (name string, known bool) {
 	return title, false
 }
 
+// Fields returns the names of the fields of a user that Auth0 exports.
+func Fields() []string { return userFields() }
+
 // userFields returns the fields that Auth0 exports, and the two names that exports use for
 // the connection of the first identity.
 func userFields() []string {

@@ -61,6 +61,8 @@ type Profile struct {
 	// OwnHash is the password hash in the user object; empty from claims. Mappers and JSON have
 	// none.
 	OwnHash OwnHash `json:"-"`
+	// Told are the deciding fields that the user object has; 0 from claims.
+	Told Told
 }
 
 // Source names where claims come from.
@@ -84,6 +86,7 @@ const (
 	keyUserMetadata  = "user_metadata"
 	keyIdentities    = "identities"
 	keyBlocked       = "blocked"
+	keyReset         = "last_password_reset"
 	claimSubject     = "sub"
 	claimIssuer      = "iss"
 	claimEmail       = "email"
@@ -200,6 +203,7 @@ func FromUser(user []byte) (Profile, error) {
 		return Profile{}, fmt.Errorf("read user: %w", err)
 	}
 	p.OwnHash = own
+	p.toldBy(fields)
 	p.takeMetadata()
 	p.renameClaims()
 	return p, nil

@@ -156,7 +156,7 @@ func commented(raw *bufio.Reader, tenant string) ([]byte, error) {
 		return nil, err
 	}
 	flags := header[headerFlags]
-	if tenant == "" || flags&^hasName != 0 {
+	if flags&^hasName != 0 {
 		return header, nil
 	}
 	if flags == hasName {

@@ -55,6 +55,9 @@ func Foreign(start []byte) (what, advice string, ok bool) {
 	if len(start) >= Peek && string(start[tarAt:Peek]) == tarMagic {
 		return "a tar archive", "unpack it first", true
 	}
+	if len(start) > 1 && (start[0] == 0 || start[1] == 0) {
+		return "UTF-16 or UTF-32 without a byte order mark", "save it as UTF-8", true
+	}
 	text := strings.TrimLeft(strings.TrimPrefix(string(start), "\ufeff"), " \t\r\n")
 	if strings.HasPrefix(text, "<") {
 		return "HTML or XML", "open it: it may be an error page, for example of an expired link", true

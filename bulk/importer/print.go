@@ -34,6 +34,7 @@ func (s Summary) Print(w io.Writer, cut bool) {
 	}{
 		{s.Unverified, "of the users have addresses, none of which Auth0 verified (--unverified skip leaves them out)"},
 		{s.NoVerifiedAddress, "of the identities with a password have no verified address: Kratos' require_verified_address does not let them log in"},
+		{s.WithoutConnection, "of the users with a password have no connection in the file"},
 		{s.PhonesLeftOut, "phone numbers are left out: they are not valid for Kratos"},
 		{s.Folding, "identifiers of several users would become one at a Kratos later than 26.2"},
 		{s.MFADropped, "users lose the second factor they have at Auth0 (--mfa drop)"},

@@ -81,6 +81,7 @@ func (r *recorder) total(p *plan.Plan, lacks []kratos.Field) Summary {
 		return summary
 	}
 	summary.SocialLeftOut, summary.PhonesLeftOut, summary.HashesUsed = p.SocialLeftOut, p.PhonesLeftOut, p.HashesUsed
+	summary.WithoutConnection = p.WithoutConnection
 	summary.Shared, summary.Folding, summary.FoldingLines = p.Shared, p.Folding, p.FoldingLines
 	summary.SeveralAccounts, summary.PeopleMerged, summary.PeopleLeftOut = p.People.Several, p.People.Merged, p.People.LeftOut
 	summary.MFADropped, summary.MFAKept = r.created.Shared(p.MFADropped), r.created.Shared(p.MFAKept)

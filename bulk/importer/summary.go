@@ -37,6 +37,9 @@ type Summary struct {
 	// NoVerifiedAddress is the number of identities with a password and without a verified
 	// address, which Kratos' require_verified_address does not let log in.
 	NoVerifiedAddress int `json:"no_verified_address"`
+	// WithoutConnection is the number of users with a password and an identity for whom the
+	// file does not have the connection.
+	WithoutConnection int `json:"without_connection"`
 	// Shared is the number of rows that fail because another row has the same identifier or
 	// address.
 	Shared int `json:"identifiers_shared"`

@@ -9,6 +9,10 @@ const tenantNote = "Auth0 tenant "
 // of, by the canonical domain of the tenant.
 func TenantComment(domain string) string { return tenantNote + domain }
 
+// IsExport reports whether `ferry export` wrote the comment, also where it did not know the
+// domain. Such a file has every field of the users that have it.
+func IsExport(comment string) bool { return strings.HasPrefix(comment, tenantNote) }
+
 // TenantOf returns the domain in the comment of a gzip file, or "".
 func TenantOf(comment string) string {
 	domain, found := strings.CutPrefix(comment, tenantNote)

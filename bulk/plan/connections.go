@@ -13,7 +13,7 @@ const maxConnections = 16
 type connections map[string]int
 
 func (c connections) add(name string) {
-	if _, known := c[name]; known || len(c) < maxConnections {
+	if _, known := c[name]; known || name == "" || len(c) < maxConnections {
 		c[name]++
 	}
 }
@@ -27,8 +27,8 @@ func (c connections) warnings(realms []string) []string {
 	}
 	var all []string
 	if c[""] > 0 && len(realms) > 1 {
-		all = append(all, fmt.Sprintf("the file does not have the connection of %d pending users: the hook will ask only %s, the first of FERRY_AUTH0_REALMS, about them; "+
-			"export the field identities[0].connection", c[""], realms[0]))
+		all = append(all, fmt.Sprintf("the file does not have the connection of %d pending users: the hook will ask only %s, the first of FERRY_AUTH0_REALMS, about them",
+			c[""], realms[0]))
 	}
 	for _, name := range slices.Sorted(maps.Keys(c)) {
 		if name != "" && !slices.Contains(realms, name) {

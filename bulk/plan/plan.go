@@ -85,6 +85,11 @@ type Options struct {
 	Merge bool
 	// Lacks are the fields of Fields that Kratos does not have.
 	Lacks []kratos.Field
+	// Strict refuses a file that lacks fields that decide what becomes of its users, with a
+	// *MissingError; AcceptMissing names those that it may lack. With Compares the rows are
+	// compared with identities and not imported.
+	Strict, Compares bool
+	AcceptMissing    []string
 	// DryRun leaves out the bodies of requests.
 	DryRun bool
 	// KeepUsers keeps the row itself as Row.User.
@@ -113,6 +118,8 @@ type Plan struct {
 	creates     results.LineSet // rows that the plan creates identities for
 	warnings    []string
 
+	users       int             // rows that are users
+	told        mapping.Told    // by any row or column
 	databases   int             // users with a password
 	passwords   results.LineSet // rows with a password
 	mergeable   results.LineSet // rows that an identity can be made of, alone or with others
@@ -132,6 +139,9 @@ type Totals struct {
 	MFAKept results.LineSet
 	// Fields are the lines of the shard whose identities have an optional field of Kratos.
 	Fields map[kratos.Field]results.LineSet
+	// WithoutConnection is the number of users with a password and an identity whose
+	// connection the file does not have.
+	WithoutConnection int
 	// HashesUsed is the number of users with a hash.
 	HashesUsed int
 	// Shared is the number of rows that lose an identifier to another row.
@@ -271,9 +281,16 @@ func (p *Plan) planChunk(c *chunk) error {
 
 // add counts a row, indexes its identifiers and hands it on.
 func (p *Plan) add(d draft, hand func(Row) error) error {
+	if d.UserID != "" {
+		p.users++
+		p.told |= d.told
+	}
 	if d.database {
 		p.databases++
 		p.passwords.Add(d.Line)
+	}
+	if d.database && d.connection == "" && d.Creates() {
+		p.WithoutConnection++
 	}
 	if d.hashed {
 		p.HashesUsed++
@@ -354,9 +371,12 @@ func (p *Plan) checkHashes() error {
 	return nil
 }
 
-// checkTotals warns of users in connections that the hook does not ask, and refuses a hash
-// file that has no hash of any user in the users file.
+// checkTotals warns of users in connections that the hook does not ask. It refuses a users
+// file that lacks deciding fields, and a hash file that has no hash of any user in it.
 func (p *Plan) checkTotals() error {
+	if err := p.checkFields(); err != nil {
+		return err
+	}
 	for _, text := range p.connections.warnings(p.opts.Realms) {
 		p.warn(text)
 	}

@@ -48,6 +48,7 @@ type draft struct {
 	unaddressed   bool // the identity has no verified address
 	hashed        bool // the hash file has a hash of the user
 	database      bool
+	told          mapping.Told
 	connection    string   // that has the password; empty: unknown
 	notes         []string // of the mapper, warned about once
 	note          string   // for the detail of the result
@@ -86,7 +87,7 @@ func (o *Options) plan(line int, row []byte, fault error) (draft, error) {
 
 // planProfile is plan for the profile of a row.
 func (o *Options) planProfile(s draft, profile mapping.Profile) (draft, error) {
-	s.UserID = profile.UserID
+	s.UserID, s.told = profile.UserID, profile.Told
 	s.addKey(profile.UserID, rankUser)
 	mapped, err := o.Mapper.Map(profile)
 	if err != nil {

@@ -99,7 +99,7 @@ func (r *reconciler) editor(u user) update.Editor {
 	return update.Editor{
 		Kratos: r.Kratos, Rules: r.Rules, Mapper: r.Mapper, Schema: r.Schema, SchemaID: r.SchemaID,
 		Leaves: r.Users.Format() == userfile.CSV, HookOff: r.HookOff, DryRun: !r.Fix, Now: r.Now,
-		Plan: &r.planned, Repair: true, NoMove: u.contested, NoActivate: u.accountBlocked, Rearm: r.Rearm,
+		Plan: &r.planned, Repair: true, NoMove: u.contested, NoActivate: u.accountBlocked || !r.plan.Has(plan.FieldBlocked), Rearm: r.Rearm,
 	}
 }
 
@@ -128,7 +128,7 @@ func (r *reconciler) judge(u user, record kratos.Record) []Finding {
 		add(Unmapped, u.unmapped.Reason, u.unmapped.Detail, false, "")
 		return found
 	}
-	if _, ours := update.Deactivated(record); ours && !u.profile.Blocked && !u.accountBlocked {
+	if _, ours := update.Deactivated(record); ours && !u.profile.Blocked && !u.accountBlocked && r.plan.Has(plan.FieldBlocked) {
 		add(Unblocked, "", "not blocked at Auth0, and deactivated by ferry", true, "")
 	}
 	if len(u.profile.Factors) > 0 && !r.DropMFA {

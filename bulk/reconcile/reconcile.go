@@ -39,6 +39,10 @@ type Options struct {
 	Providers plan.Providers
 	// Tenant and Domain are the only tenant that the users may be of, as for an import.
 	Tenant, Domain string
+	// Strict refuses a file that lacks fields of Auth0's that decide what is reported, except
+	// those in AcceptMissing.
+	Strict        bool
+	AcceptMissing []string
 	// Fix fixes what is safe to fix, by the rules of package update.
 	Fix     bool
 	HookOff bool
@@ -97,7 +101,7 @@ func Run(ctx context.Context, opts Options) (result Result, err error) {
 	defer func() { err = errors.Join(err, r.extras.close()) }()
 	r.planned = plan.Options{
 		Users: r.Users, Schema: r.Schema, Mapper: r.Mapper, Rules: r.Rules, Providers: r.Providers, DropMFA: r.DropMFA,
-		Tenant: r.Tenant, Domain: r.Domain, Mode: plan.ModeHook, DryRun: true, KeepUsers: true, Phase: "users", Progress: r.Progress, Now: r.Now,
+		Tenant: r.Tenant, Domain: r.Domain, Mode: plan.ModeHook, DryRun: true, KeepUsers: true, Strict: r.Strict, Compares: true, AcceptMissing: r.AcceptMissing, Phase: "users", Progress: r.Progress, Now: r.Now,
 	}
 	if r.planned.Lacks, err = r.Kratos.Lacks(ctx, r.planned.Fields()...); err != nil {
 		return r.result, err

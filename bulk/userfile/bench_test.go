@@ -33,7 +33,7 @@ func BenchmarkRows(b *testing.B) {
 
 func benchmarkRows(b *testing.B, text string, rows int) {
 	b.Helper()
-	s, err := userfile.Open(b.Context(), write(b, text), nil, "")
+	s, err := userfile.Open(b.Context(), write(b, text), nil, "", nil)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"ferry/bulk/inputfile"
 )
@@ -21,21 +23,28 @@ type table struct {
 	in          *csv.Reader
 	window      *window
 	columns     *column
+	names       []string // of the fields that the columns have; "" for one to ignore
 	apostrophes apostrophes
-	count       int    // number of columns
-	header      []byte // as in the file
+	titles      []string
+	header      []byte // as in the file, with a line that names the separator
+	before      int    // lines before the header
 	line        int    // the line on which the last row begins
 	max         int
 	json        []byte
 }
 
 // newTable reads the header.
-func newTable(in io.Reader, longest, held int) (*table, error) {
-	t := &table{window: &window{in: in, max: held}, max: longest}
+func newTable(in *bufio.Reader, columns Columns, longest, held int) (*table, error) {
+	first, separator, err := readSeparator(in, columns)
+	if err != nil {
+		return nil, err
+	}
+	t := &table{window: &window{in: in, max: held}, before: bytes.Count(first, []byte("\n")), max: longest}
 	t.in = csv.NewReader(bufio.NewReaderSize(t.window, inputfile.BufferSize))
+	t.in.Comma = separator
 	t.in.ReuseRecord = true
 	t.in.FieldsPerRecord = -1 // counted in next: a blank line is not a row
-	names, raw, err := t.record()
+	titles, raw, err := t.record()
 	var malformed *csv.ParseError
 	switch {
 	case errors.Is(err, io.EOF), errors.As(err, &malformed):
@@ -43,28 +52,32 @@ func newTable(in io.Reader, longest, held int) (*table, error) {
 	case err != nil:
 		return nil, err
 	}
-	t.header, t.count = bytes.Clone(raw), len(names)
-	t.columns, err = readHeader(names)
+	t.header, t.titles = slices.Concat(first, raw), slices.Clone(titles)
+	t.columns, t.names, err = readHeader(t.titles, columns)
 	return t, err
 }
 
 func (t *table) next() (Row, []byte, error) {
 	record, raw, err := t.record()
+	for err == nil && t.isHeader(record) { // files were put behind each other
+		record, raw, err = t.record()
+	}
 	var malformed *csv.ParseError
 	if errors.As(err, &malformed) {
-		t.line = malformed.StartLine
-		return Row{Line: t.line, Err: quoteFault(malformed)}, raw, nil
+		t.line = malformed.StartLine + t.before
+		return Row{Line: t.line, Err: quoteFault(malformed, t.before)}, raw, nil
 	}
 	if err != nil {
 		return Row{Line: t.line + 1}, nil, err
 	}
 	t.line, _ = t.in.FieldPos(0)
+	t.line += t.before
 	row := Row{Line: t.line}
 	switch {
 	case len(raw) > t.max:
 		row.Err = errTooLong
-	case len(record) != t.count:
-		row.Err = fmt.Errorf("the row has %d cells and the header %d", len(record), t.count)
+	case len(record) != len(t.titles):
+		row.Err = fmt.Errorf("the row has %d cells and the header %d", len(record), len(t.titles))
 	default:
 		row.Err = t.apostrophes.remove(record, t.columns.cell)
 	}
@@ -77,13 +90,18 @@ func (t *table) next() (Row, []byte, error) {
 	return row, raw, nil
 }
 
+// isHeader reports whether a row repeats the header.
+func (t *table) isHeader(record []string) bool {
+	return len(record) == len(t.titles) && strings.TrimPrefix(record[0], inputfile.BOM) == t.titles[0] && slices.Equal(record[1:], t.titles[1:])
+}
+
 // quoteFault names the lines that a misplaced quote affects. Reading continues with the
 // line after them.
-func quoteFault(at *csv.ParseError) error {
+func quoteFault(at *csv.ParseError, before int) error {
 	if at.Line == at.StartLine {
 		return errors.New("a quote is misplaced")
 	}
-	return fmt.Errorf("a quote is misplaced or missing: lines %d to %d were read as one row", at.StartLine, at.Line)
+	return fmt.Errorf("a quote is misplaced or missing: lines %d to %d were read as one row", at.StartLine+before, at.Line+before)
 }
 
 // record reads the next row that is not blank. Errors other than *csv.ParseError, which

@@ -34,7 +34,7 @@ func TestCSVCells(t *testing.T) {
 		"quote inside":           {"user_id,name", `1,can"ary"`, `error: a quote is misplaced`},
 		"quote and more":         {"user_id,name", `1,"can"ary`, `error: a quote is misplaced`},
 		"quote over lines":       {"user_id,name", "1,\"x\n2,y\n3,\"canary\"", `error: a quote is misplaced or missing: lines 2 to 4 were read as one row`},
-		"no utf-8":               {"user_id,name", "1,canary\xff", `error: column name is not UTF-8`},
+		"no utf-8":               {"user_id,name", "1,canaryü\xff", `error: column name is not UTF-8`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			rows := mustPass(t, open(t, c.header+"\n"+c.row+"\n"+strings.Repeat(",", strings.Count(c.header, ","))+"\n"))
@@ -59,13 +59,12 @@ func TestCSVHeaders(t *testing.T) {
 		return `columns "` + a + `" and "` + b + `" of the header are the same, differ in case only, or one is a prefix of the other at row 1: export only one of them`
 	}
 	for name, c := range map[string]struct{ header, want string }{
-		"no user_id":             {"uid,Email,canary,given_name", "the header has no column user_id among its 4, which have Email, given_name at row 1: rename the column whose cells look like auth0|… to user_id"},
-		"no known name":          {"uid,canary", "the header has no column user_id among its 2 at row 1: rename the column whose cells look like auth0|… to user_id"},
+		"no user_id":             {"uid,Email,canary,given_name", "the header has no column user_id among its 4, which have Email, given_name at row 1: rename the column whose cells look like auth0|… to user_id, or name it: --column user_id=…"},
+		"no known name":          {"uid,canary", "the header has no column user_id among its 2 at row 1: rename the column whose cells look like auth0|… to user_id, or name it: --column user_id=…"},
 		"no header":              {"email,canary,auth0|canary", "the header has no column user_id: the first row is a user at row 1: add a row with the column names above it: user_id, email, …"},
 		"no header, apostrophes": {"'canary,'auth0|canary", "the header has no column user_id: the first row is a user at row 1: add a row with the column names above it: user_id, email, …"},
-		"semicolons":             {"User ID;canary", "the columns are separated by semicolons at row 1: separate them by commas"},
-		"tabs":                   {"email\tuser_id\tcanary", "the columns are separated by tabs at row 1: separate them by commas"},
-		"bars":                   {"user_id|email|canary", "the columns are separated by bars at row 1: separate them by commas"},
+		"sep=|":                  {"sep=|\nuser_id|canary", "the columns are separated by | at row 1: separate them by commas, semicolons or tabs"},
+		"bars":                   {"user_id|email|canary", "the columns are separated by bars at row 1: separate them by commas, semicolons or tabs: user ids contain bars"},
 		"twice":                  {"user_id,name,name", same("name", "name")},
 		"twice but for case":     {"user_id,User_ID", same("user_id", "User_ID")},
 		"twice, kelvin sign":     {"user_id,k,\u212a", same("k", "\u212a")},
@@ -159,7 +158,7 @@ func TestGuardedFiles(t *testing.T) {
 func TestRowErrorsHoldNoValue(t *testing.T) {
 	for _, text := range []string{
 		"user_id,blocked\n1,canary\n", "user_id,logins_count\n1,canary\n", "user_id,app_metadata\n1,{canary\n",
-		"user_id\ncanary,canary\n", "user_id\n\"canary\"canary\n", "user_id\ncanary\"\n", "user_id\ncanary\xff\n",
+		"user_id\ncanary,canary\n", "user_id\n\"canary\"canary\n", "user_id\ncanary\"\n", "user_id\ncanaryü\xff\n",
 	} {
 		rows := mustPass(t, open(t, text))
 		if len(rows) != 1 || !strings.HasPrefix(rows[0], "2 error: ") || strings.Contains(rows[0], "canary") {

@@ -9,7 +9,7 @@ import (
 
 // OpenBytes opens a file that is in memory.
 func OpenBytes(ctx context.Context, data []byte) (*Source, error) {
-	return newSource(ctx, bytes.NewReader(data), int64(len(data)), func() error { return nil })
+	return newSource(ctx, bytes.NewReader(data), int64(len(data)), func() error { return nil }, nil)
 }
 
 // Limit sets the longest row, and what is held of one.

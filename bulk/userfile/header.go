@@ -42,42 +42,47 @@ type column struct {
 
 // readHeader builds a tree from the column names. Titles of other exports are replaced by
 // the names that they stand for. Names that readers could confuse end the pass.
-func readHeader(names []string) (*column, error) {
-	titles := plainHeader(names)
-	names = mapping.FieldNames(titles)
-	if !slices.Contains(names, userID) {
-		return nil, headerFault(titles)
+func readHeader(titles []string, columns Columns) (root *column, names []string, err error) {
+	titles, names = fieldsOf(titles, columns)
+	if err := columns.absent(titles); err != nil {
+		return nil, nil, err
 	}
-	root := &column{folded: map[string]*column{}}
+	if !slices.Contains(names, userID) {
+		return nil, nil, headerFault(titles)
+	}
+	root = &column{folded: map[string]*column{}}
 	for i, name := range names {
+		if name == "" && titles[i] != "" {
+			continue // another column has the field
+		}
 		if err := root.add(name, i); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	root.cell = slices.Index(names, userID)
-	return root, nil
+	return root, names, nil
 }
 
-// plainHeader removes the apostrophe from the names if the file has it there too.
-func plainHeader(names []string) []string {
-	plain := make([]string, len(names))
-	for i, name := range names {
-		plain[i] = strings.TrimPrefix(name, apostrophe)
+// fieldsOf returns the fields that titles stand for, and the titles without an apostrophe if
+// the file has one there too.
+func fieldsOf(titles []string, columns Columns) (plain, names []string) {
+	plain = make([]string, len(titles))
+	for i, title := range titles {
+		plain[i] = strings.TrimPrefix(title, apostrophe)
 	}
-	if slices.Contains(mapping.FieldNames(names), userID) || !slices.Contains(mapping.FieldNames(plain), userID) {
-		return names
+	names = columns.names(titles, true)
+	if without := columns.names(plain, true); !slices.Contains(names, userID) && slices.Contains(without, userID) {
+		return plain, without
 	}
-	return plain
+	return titles, names
 }
 
 // headerFault says why a header has no user id. It names only well-known columns, because
 // the first row may hold personal data.
 func headerFault(titles []string) error {
 	const what = "the header has no column user_id"
-	for separator, name := range map[string]string{";": "semicolons", "\t": "tabs", "|": "bars"} {
-		if len(titles) == 1 && slices.Contains(mapping.FieldNames(strings.Split(titles[0], separator)), userID) {
-			return inputfile.NewFault("the columns are separated by "+name, "separate them by commas")
-		}
+	if len(titles) == 1 && slices.Contains(mapping.FieldNames(strings.Split(titles[0], "|")), userID) {
+		return inputfile.NewFault("the columns are separated by bars", "separate them by commas, semicolons or tabs: user ids contain bars")
 	}
 	if slices.ContainsFunc(titles, func(title string) bool { return mapping.IsUserID(strings.TrimPrefix(title, apostrophe)) }) {
 		return inputfile.NewFault(what+": the first row is a user", "add a row with the column names above it: user_id, email, …")
@@ -92,7 +97,7 @@ func headerFault(titles []string) error {
 	if len(known) > 0 {
 		has += ", which have " + strings.Join(known, ", ")
 	}
-	return inputfile.NewFault(what+has, "rename the column whose cells look like auth0|… to user_id")
+	return inputfile.NewFault(what+has, "rename the column whose cells look like auth0|… to user_id, or name it: --column user_id=…")
 }
 
 // add adds a column under the prefixes of its name. A name with an index, such as
@@ -142,7 +147,7 @@ func newColumn(name, last string, cell int) (*column, error) {
 		c.kind = truth
 	case "logins_count":
 		c.kind = number
-	case "identities", "multifactor", "user_metadata", "app_metadata":
+	case "identities", "multifactor", "user_metadata", "app_metadata", "custom_password_hash", "mfa_factors":
 		c.kind = whole
 	}
 	return c, nil

@@ -42,7 +42,7 @@ func write(tb testing.TB, text string) string {
 func open(tb testing.TB, text string) *userfile.Source {
 	tb.Helper()
 	dir := tb.TempDir()
-	s, err := userfile.Open(tb.Context(), write(tb, text), nil, dir)
+	s, err := userfile.Open(tb.Context(), write(tb, text), nil, dir, nil)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -33,7 +33,8 @@ func (l *lines) next() (Row, []byte, error) {
 		case err != nil:
 			return Row{Line: l.line}, nil, err
 		}
-		if text := bytes.Trim(raw, inputfile.Blanks); len(text) > 0 {
+		text := bytes.TrimPrefix(raw, []byte(inputfile.BOM)) // files were put behind each other
+		if text = bytes.Trim(text, inputfile.Blanks); len(text) > 0 {
 			return Row{Line: l.line, JSON: text}, raw, nil
 		}
 	}

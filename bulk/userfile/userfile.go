@@ -1,6 +1,6 @@
 // Package userfile reads a file of Auth0 users in as many passes as needed: NDJSON or CSV
 // from an export job, or JSON objects in an array, side by side, or in pages of the
-// Management API, plain or gzipped.
+// Management API; UTF-8 or UTF-16, plain, gzip, or alone in a zip archive.
 //
 // It splits the file into rows and converts CSV to JSON. It does not interpret rows. Its
 // errors contain columns and row numbers, never values.
@@ -73,48 +73,51 @@ const (
 // Source is an open users file. Except for Offset, its methods are not safe for
 // concurrent use.
 type Source struct {
-	raw    io.ReaderAt
-	close  func() error
-	size   int64
-	gzip   bool
-	bom    bool
-	format Format
-	row    int // maximum row size
-	held   int // maximum buffered part of a row
-	offset atomic.Int64
-	digest string
-	seed   maphash.Seed
-	print  uint64 // fingerprint of the first pass; valid once there is a digest
+	raw     io.ReaderAt
+	close   func() error
+	size    int64
+	zip     *inputfile.Zip // nil: the file is no archive
+	bom     bool
+	fields  Columns
+	format  Format
+	row     int // maximum row size
+	held    int // maximum buffered part of a row
+	offset  atomic.Int64
+	columns []string // of CSV, once a pass has read the header
+	digest  string
+	seed    maphash.Seed
+	print   uint64 // fingerprint of the first pass; valid once there is a digest
 }
 
-// Open opens a users file. It detects the format and gzip from the file's bytes, and
-// skips a UTF-8 byte order mark.
+// Open opens a users file. It detects the format, gzip, zip and UTF-16 from the file's
+// bytes, and skips a byte order mark. columns are those that the operator named; nil: none.
 //
 // The name - means stdin. Stdin, and any other file that cannot be read twice, is first
 // copied to an unnamed temporary file in dir; an empty dir is the system's directory. If
 // ctx ends while a read of stdin blocks, Open returns and leaves that read behind.
 //
 // Errors contain nothing of the file but its name.
-func Open(ctx context.Context, name string, stdin io.Reader, dir string) (*Source, error) {
+func Open(ctx context.Context, name string, stdin io.Reader, dir string, columns Columns) (*Source, error) {
 	file, size, err := openFile(ctx, name, stdin, dir)
 	if err != nil {
 		return nil, fmt.Errorf("open users file: %w", err)
 	}
-	s, err := newSource(ctx, file, size, file.Close)
+	s, err := newSource(ctx, file, size, file.Close, columns)
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	return s, nil
 }
 
-func newSource(ctx context.Context, raw io.ReaderAt, size int64, closer func() error) (*Source, error) {
-	s := &Source{raw: raw, size: size, close: closer, seed: maphash.MakeSeed(), row: maxRow, held: maxHeld}
-	var magic [2]byte
-	n, err := raw.ReadAt(magic[:], 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("open users file: %w", err)
+func newSource(ctx context.Context, raw io.ReaderAt, size int64, closer func() error, columns Columns) (*Source, error) {
+	s := &Source{raw: raw, size: size, close: closer, fields: columns, seed: maphash.MakeSeed(), row: maxRow, held: maxHeld}
+	var err error
+	switch s.zip, err = inputfile.OpenZip(raw, size); {
+	case err != nil:
+		return nil, fmt.Errorf("read users file: %w", err)
+	case s.zip != nil:
+		s.raw, s.size = io.NewSectionReader(raw, s.zip.Offset, s.zip.Size), s.zip.Size
 	}
-	s.gzip = n == len(magic) && string(magic[:]) == inputfile.GzipMagic
 	p, err := s.begin(ctx)
 	if err != nil {
 		return nil, located(err, 1)
@@ -182,6 +185,10 @@ func named(in *bufio.Reader) Format {
 // Format returns the format of the file.
 func (s *Source) Format() Format { return s.format }
 
+// Columns returns the fields that the columns of CSV stand for. It is
+// nil before the first pass, and for other formats.
+func (s *Source) Columns() []string { return s.columns }
+
 // Size returns the size of the file, not decompressed, in bytes.
 func (s *Source) Size() int64 { return s.size }
 
@@ -239,16 +246,24 @@ func (s *Source) each(ctx context.Context, v visitor) error {
 	if err != nil {
 		return located(err, 1)
 	}
+	names := renamer{columns: s.fields, seen: map[string]bool{}}
 	for {
 		row, raw, err := r.next()
 		switch {
 		case errors.Is(err, io.EOF):
-			return s.complete(p)
+			return s.complete(p, &names)
 		case err != nil:
 			return located(err, row.Line)
 		case ctx.Err() != nil:
 			return located(ctx.Err(), row.Line)
-		case !v.row(row, raw):
+		}
+		if s.format != CSV && row.Err == nil {
+			row.JSON = names.rename(row.JSON)
+		}
+		if p.sum != nil {
+			p.encoding.note(row.Line, raw)
+		}
+		if !v.row(row, raw) {
 			return nil
 		}
 	}
@@ -259,10 +274,11 @@ func (s *Source) open(in *bufio.Reader, v visitor) (rows, error) {
 	case Array, Objects, Pages:
 		return newElements(in, s.format, s.row, s.held), nil
 	case CSV:
-		t, err := newTable(in, s.row, s.held)
+		t, err := newTable(in, s.fields, s.row, s.held)
 		if err != nil {
 			return nil, err
 		}
+		s.columns = t.names
 		if v.header != nil {
 			v.header(t.header)
 		}
@@ -272,11 +288,18 @@ func (s *Source) open(in *bufio.Reader, v visitor) (rows, error) {
 	return newLines(in, s.row, v.long), nil
 }
 
-// complete records the digest of the first complete pass, and compares later passes with
-// it.
-func (s *Source) complete(p *pass) error {
+// complete checks the first complete pass and records its digest, and compares later passes
+// with it.
+func (s *Source) complete(p *pass, names *renamer) error {
 	switch {
 	case s.digest == "":
+		err := p.encoding.fault()
+		if err == nil && s.format != CSV {
+			err = names.unseen()
+		}
+		if err != nil {
+			return fmt.Errorf("read users file: %w", err)
+		}
 		s.digest, s.print = hex.EncodeToString(p.sum.Sum(nil)), p.print.Sum64()
 	case s.print != p.print.Sum64():
 		return errors.New("read users file: the file changed since it was read before: import a copy that no program writes to")
@@ -286,11 +309,12 @@ func (s *Source) complete(p *pass) error {
 
 // pass is one pass over the file.
 type pass struct {
-	in  *bufio.Reader // decompressed, after the byte order mark
+	in  *bufio.Reader // decompressed UTF-8, after the byte order mark
 	bom bool
 	// sum is nil except in the first complete pass: it costs more than the rest of a pass.
-	sum   hash.Hash
-	print maphash.Hash
+	sum      hash.Hash
+	print    maphash.Hash
+	encoding encoding
 }
 
 func (s *Source) begin(ctx context.Context) (*pass, error) {
@@ -298,26 +322,19 @@ func (s *Source) begin(ctx context.Context) (*pass, error) {
 	p := &pass{}
 	p.print.SetSeed(s.seed)
 	if s.digest == "" {
-		var err error
-		if p.sum, err = blake2b.New256(nil); err != nil {
+		sum, err := blake2b.New256(nil)
+		if err != nil {
 			return nil, fmt.Errorf("read users file: %w", err)
 		}
+		p.sum = sum
 	}
-	p.in = bufio.NewReaderSize(s.bytes(ctx, p), inputfile.BufferSize)
-	if s.gzip {
-		unpacked, err := inputfile.Gunzip(p.in)
-		if err != nil {
-			return nil, err
-		}
-		p.in = bufio.NewReaderSize(unpacked, inputfile.BufferSize)
+	packed := s.bytes(ctx, p)
+	if s.zip != nil {
+		packed = s.zip.Unpack(packed)
 	}
-	if start, _ := p.in.Peek(len(inputfile.BOM)); string(start) == inputfile.BOM { // reading rows repeats an error
-		p.bom = true
-		if _, err := p.in.Discard(len(inputfile.BOM)); err != nil {
-			return nil, err
-		}
-	}
-	return p, nil
+	var err error
+	p.in, p.bom, err = inputfile.Text(bufio.NewReaderSize(packed, inputfile.BufferSize))
+	return p, err
 }
 
 // bytes reads the file, counts and hashes its bytes, and stops when ctx ends.

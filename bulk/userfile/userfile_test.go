@@ -39,7 +39,7 @@ func TestFormats(t *testing.T) {
 		"array, empty":               {" [ ] ", userfile.Array, nil},
 		"array, mark":                {"\ufeff\r\n[{\"a\":1}]", userfile.Array, []string{`1 {"a":1}`}},
 		"array, no users":            {`[1,"x",null]`, userfile.Array, []string{"1 1", `2 "x"`, "3 null"}},
-		"array, odd users":           {"[{\"a\":1,\"a\":2},{\"a\":\"\xff\"},{}]", userfile.Array, []string{`1 {"a":1,"a":2}`, "2 {\"a\":\"\xff\"}", "3 {}"}},
+		"array, odd users":           {"[{\"a\":1,\"a\":2},{\"a\":\"ü\xff\"},{}]", userfile.Array, []string{`1 {"a":1,"a":2}`, "2 {\"a\":\"ü\xff\"}", "3 {}"}},
 		"array, long element":        {"[" + long + ",{}]", userfile.Array, []string{"1 " + long, "2 {}"}},
 		"arrays":                     {"[{\"a\":1}]\n[{\"a\":2},{\"a\":3}][]", userfile.Array, []string{`1 {"a":1}`, `2 {"a":2}`, `3 {"a":3}`}},
 		"an object over lines":       {"{\n \"a\": 1\n}\n", userfile.Objects, []string{"1 {\n \"a\": 1\n}"}},
@@ -121,14 +121,17 @@ func TestFatal(t *testing.T) {
 		"objects, syntax at once":   {"{\n\"canary\":tru}\n", "an object is not JSON at row 1: fix it there, or write one user per line with jq -c: then a bad line affects no other"},
 		"page cut":                  {`{"start":0,"users":[{"a":1},{"a"`, "a page is not closed at row 2: copy the whole file again"},
 		"page and a user":           {`{"users":[{"a":1}]}{"user_id":"canary"}`, `a page has no list of users at row 2: a page of the Management API lists its users under "users"; import other objects from a separate file`},
-		"zip":                       {"PK\x03\x04\x14", "the file is a zip archive at row 1: unpack it first; if it is a spreadsheet, save it as CSV"},
+		"zip":                       {"PK\x03\x04\x14", "the zip archive is damaged or not whole: copy the whole file again"},
 		"tar in gzip":               {pack(t, "users.json"+strings.Repeat("\x00", 247)+"ustar\x00"), "the file is a tar archive at row 1: unpack it first"},
 		"gzip in gzip":              {pack(t, packed), "the file is a gzip file at row 1: unpack it first"},
 		"zstd":                      {"\x28\xb5\x2f\xfd", "the file is a zstd file at row 1: unpack it first"},
 		"a link that expired":       {"<?xml version=\"1.0\"?><Error>", "the file is HTML or XML at row 1: open it: it may be an error page, for example of an expired link"},
 		"csv, quote not closed":     {"user_id,name\nauth0|1,x\nauth0|2,\"canary\nauth0|3,x\n", "a quote is not closed at row 3: close it, or double it if it is part of the cell"},
 		"csv, header no csv":        {"canary\"user_id\nauth0|1", "the header is not valid CSV at row 1: a users file begins with {, with [, or with the names of its columns"},
-		"utf-16":                    {"\xff\xfe{\x00", "the file is UTF-16 at row 1: save it as UTF-8"},
+		"utf-16":                    {"\xff\xfe{", "the file is damaged UTF-16 at row 1: copy the whole file again, or save it as UTF-8"},
+		"utf-32":                    {"\xff\xfe\x00\x00{\x00\x00\x00", "the file is UTF-32 at row 1: save it as UTF-8"},
+		"utf-16, no mark":           {"{\x00}\x00", "the file is UTF-16 or UTF-32 without a byte order mark at row 1: save it as UTF-8"},
+		"latin-1":                   {"{\"a\":1}\n{\"a\":\"\xfc\"}\n", "the file is not UTF-8 at row 2, and probably Windows-1252 or Latin-1: convert it: iconv -f WINDOWS-1252 -t UTF-8 FILE >CONVERTED"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			rows, next, err := readBroken(t, c.text)
@@ -146,7 +149,7 @@ func TestFatal(t *testing.T) {
 // readBroken makes a pass that does not come to its end, and says which line is next.
 func readBroken(t *testing.T, text string) (rows []string, next int, err error) {
 	t.Helper()
-	s, err := userfile.Open(t.Context(), write(t, text), nil, t.TempDir())
+	s, err := userfile.Open(t.Context(), write(t, text), nil, t.TempDir(), nil)
 	if err != nil {
 		return nil, 1, err
 	}
@@ -164,17 +167,17 @@ func readBroken(t *testing.T, text string) (rows []string, next int, err error) 
 
 func TestOpenErrors(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := userfile.Open(t.Context(), dir+"/none", nil, dir); !errors.Is(err, os.ErrNotExist) {
+	if _, err := userfile.Open(t.Context(), dir+"/none", nil, dir, nil); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no file: %v", err)
 	}
-	if _, err := userfile.Open(t.Context(), dir, nil, dir); err == nil || !strings.Contains(err.Error(), "it is a directory") {
+	if _, err := userfile.Open(t.Context(), dir, nil, dir, nil); err == nil || !strings.Contains(err.Error(), "it is a directory") {
 		t.Errorf("a directory: %v", err)
 	}
-	if _, err := userfile.Open(t.Context(), "-", strings.NewReader("{}"), dir+"/none"); !errors.Is(err, os.ErrNotExist) {
+	if _, err := userfile.Open(t.Context(), "-", strings.NewReader("{}"), dir+"/none", nil); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no directory: %v", err)
 	}
 	broken := errors.New("broken")
-	if _, err := userfile.Open(t.Context(), "-", iotest.ErrReader(broken), dir); !errors.Is(err, broken) {
+	if _, err := userfile.Open(t.Context(), "-", iotest.ErrReader(broken), dir, nil); !errors.Is(err, broken) {
 		t.Errorf("stdin that breaks: %v", err)
 	}
 	empty(t, dir)
@@ -184,7 +187,7 @@ func TestStdinIsReadTwice(t *testing.T) {
 	for name, text := range map[string]string{"plain": "{\"a\":1}\n{\"a\":2}\n", "gzip": pack(t, "{\"a\":1}\n{\"a\":2}\n")} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			s, err := userfile.Open(t.Context(), "-", iotest.OneByteReader(strings.NewReader(text)), dir)
+			s, err := userfile.Open(t.Context(), "-", iotest.OneByteReader(strings.NewReader(text)), dir, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -214,7 +217,7 @@ func TestPipeIsReadTwice(t *testing.T) {
 		t.Fatal(err)
 	}
 	in.Close()
-	s, err := userfile.Open(t.Context(), fmt.Sprintf("/dev/fd/%d", out.Fd()), nil, t.TempDir())
+	s, err := userfile.Open(t.Context(), fmt.Sprintf("/dev/fd/%d", out.Fd()), nil, t.TempDir(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,7 +265,7 @@ func TestCancelWhileStdinSaysNothing(t *testing.T) {
 		_, _ = io.WriteString(in, "{}\n") // returns once it is read
 		cancel()
 	}()
-	if _, err := userfile.Open(ctx, "-", stdin, dir); !errors.Is(err, context.Canceled) {
+	if _, err := userfile.Open(ctx, "-", stdin, dir, nil); !errors.Is(err, context.Canceled) {
 		t.Fatalf("err = %v", err)
 	}
 	empty(t, dir)
@@ -306,7 +309,7 @@ func beginPass(t *testing.T, s *userfile.Source) {
 
 func TestFileChanges(t *testing.T) {
 	name := write(t, "{\"a\":1}\n")
-	s, err := userfile.Open(t.Context(), name, nil, "")
+	s, err := userfile.Open(t.Context(), name, nil, "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

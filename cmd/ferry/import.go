@@ -26,6 +26,8 @@ type importFlags struct {
 	users, hashes, factors      string
 	tenant                      string
 	schema                      schemaFlags
+	content                     contentFlags
+	columns                     userfile.Columns
 	mode, mfa, rpID, onConflict string
 	unverified                  string
 	mergeVerified               bool
@@ -83,6 +85,7 @@ func (f *importFlags) bind(cmd *cobra.Command) {
 	flags.BoolVar(&f.hookOff, "hook-off", false, "the migration hook is switched off in Kratos, so pending identities may be updated")
 	flags.BoolVar(&f.externalID, "external-id", false, "give each identity its Auth0 user id as external_id, if Kratos takes it")
 	f.schema.bind(cmd)
+	f.content.bind(cmd)
 	flags.BoolVar(&f.dryRun, "dry-run", false, "do everything but write; without FERRY_KRATOS_ADMIN_URL no request is made")
 	flags.StringVar(&f.shard, "shard", "", "`I/N`: import only this part of the file, counted from 0; every worker needs the whole file")
 	flags.IntVar(&f.inFlight, "in-flight", 0, "most requests at once (default 4)")
@@ -105,7 +108,7 @@ func (f *importFlags) options() (opts importer.Options, warnings []string, err e
 	opts = importer.Options{
 		Options: plan.Options{
 			Mode: plan.Mode(f.mode), DropMFA: f.mfa == "drop", KeepMFA: f.mfa == "keep", RelyingParty: f.rpID, SkipUnverified: f.unverified == "skip",
-			Merge:      f.mergeVerified,
+			Merge: f.mergeVerified, Strict: true,
 			ExternalID: f.externalID, DryRun: f.dryRun, Now: time.Now,
 		},
 		OnConflict: importer.Conflict(f.onConflict), HookOff: f.hookOff, RecreateDeleted: f.recreateDeleted,
@@ -115,6 +118,9 @@ func (f *importFlags) options() (opts importer.Options, warnings []string, err e
 		return opts, nil, err
 	}
 	if opts.Organizations, err = plan.ParseOrganizations(f.organizations); err != nil {
+		return opts, nil, err
+	}
+	if f.columns, opts.AcceptMissing, err = f.content.parse(); err != nil {
 		return opts, nil, err
 	}
 	if opts.Shard, opts.Shards, err = parseShard(f.shard); err != nil {
@@ -205,12 +211,12 @@ func (f *importFlags) run(ctx context.Context, opts importer.Options, stdin io.R
 		_, _ = fmt.Fprintln(stderr, "continuing the run of", f.results)
 	}
 	summary, err := importer.Run(ctx, opts)
-	return f.conclude(summary, errors.Join(err, opts.Journal.Close()), stdout, stderr)
+	return f.conclude(summary, errors.Join(advised(err, cfg), opts.Journal.Close()), stdout, stderr)
 }
 
 // openFiles opens the files to import from.
 func (f *importFlags) openFiles(ctx context.Context, opts *importer.Options, stdin io.Reader) (err error) {
-	if opts.Users, err = userfile.Open(ctx, f.users, stdin, opts.TempDir); err != nil {
+	if opts.Users, err = userfile.Open(ctx, f.users, stdin, opts.TempDir, f.columns); err != nil {
 		return err
 	}
 	if f.hashes != "" {

@@ -61,7 +61,7 @@ func TestInterrupted(t *testing.T) {
 	defer kratos.Close()
 	t.Setenv("FERRY_KRATOS_ADMIN_URL", kratos.URL)
 	fileWith(t, "schema", plainSchema)
-	fileWith(t, "users", `{"user_id":"auth0|1","email":"kim@example.org"}`)
+	fileWith(t, "users", `{"user_id":"auth0|1","email":"kim@example.org","blocked":false,"multifactor":[],"identities":[],"last_password_reset":null}`)
 	for command, hint := range map[string]string{
 		"import --users users --schema schema --results results": "hint: to continue where the run stopped, run the same command again: ferry import --users users --schema schema --results results\n",
 		"import --users users --schema schema":                   "run the same command again: it skips users who have an identity",
@@ -92,7 +92,7 @@ func TestInterrupted(t *testing.T) {
 func TestNoTemporaryDirectory(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", filepath.Join(dir, "none"))
-	users := fileWith(t, filepath.Join(dir, "users"), `{"user_id":"auth0|1","email":"kim@example.org"}`)
+	users := fileWith(t, filepath.Join(dir, "users"), `{"user_id":"auth0|1","email":"kim@example.org","blocked":false,"multifactor":[],"identities":[],"last_password_reset":null}`)
 	schema := fileWith(t, filepath.Join(dir, "schema"), plainSchema)
 	var stdout, stderr bytes.Buffer
 	if code := run(t.Context(), []string{"import", "--dry-run", "--users", users, "--schema", schema}, &stdout, &stderr); code != exitOK {

@@ -24,6 +24,7 @@ type reconcileFlags struct {
 	users, findings, tmpDir string
 	kratosConfig            string
 	schema                  schemaFlags
+	content                 contentFlags
 	providers               []string
 	fix, hookOff, json      bool
 	rearm                   bool
@@ -79,6 +80,7 @@ func reconcileCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command 
 	cmd.Flags().StringVar(&flags.tmpDir, "temp-dir", "", "`DIR` that has about as much space as the users file (default: the system's, else beside --findings or --users)")
 	cmd.Flags().BoolVar(&flags.json, "json", false, "print the table as JSON on standard output")
 	flags.schema.bind(cmd)
+	flags.content.bind(cmd)
 	return cmd
 }
 
@@ -98,6 +100,11 @@ func (f *reconcileFlags) run(ctx context.Context, providers plan.Providers, stdi
 		TempDir: tmpDir, Progress: progress.NewTerminal(stderr), Now: time.Now,
 	}
 	opts.Tenant, opts.Domain = tenantOf(cfg)
+	columns, accepted, err := f.content.parse()
+	if err != nil {
+		return err
+	}
+	opts.Strict, opts.AcceptMissing = true, accepted
 	if err := f.readKratosConfig(&opts); err != nil {
 		return err
 	}
@@ -113,12 +120,16 @@ func (f *reconcileFlags) run(ctx context.Context, providers plan.Providers, stdi
 	}
 	mapped.warnRefused(stderr)
 	opts.Schema, opts.SchemaID, opts.Mapper = mapped.schema, mapped.id, mapped.mapper
-	if opts.Users, err = userfile.Open(ctx, f.users, stdin, tmpDir); err != nil {
+	if opts.Users, err = userfile.Open(ctx, f.users, stdin, tmpDir, columns); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, opts.Users.Close()) }()
 	result, err := f.compare(ctx, opts, stdout)
-	if err != nil {
+	var missing *plan.MissingError
+	switch {
+	case errors.As(err, &missing):
+		return advised(err, cfg)
+	case err != nil:
 		return resumableError{err, "to start again, run the same command"}
 	}
 	if f.json {
@@ -148,7 +159,8 @@ func (f *reconcileFlags) check() error {
 	case f.mfa != "skip" && f.mfa != "drop":
 		return errors.New("--mfa must be skip or drop")
 	}
-	return nil
+	_, _, err := f.content.parse()
+	return err
 }
 
 // readKratosConfig finds out which logins require a verified address, and whether Kratos

@@ -15,7 +15,7 @@ func TestSchemaID(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for name, text := range map[string]string{
 		"schema": `{"type":"object","properties":{"traits":{"type":"object","properties":{"email":{"type":"string","ory.sh/kratos":{"credentials":{"password":{"identifier":true}}}}}}}}`,
-		"users":  `{"user_id":"auth0|1","email":"p@x.test","identities":[{"provider":"auth0","user_id":"1","connection":"c"}]}`,
+		"users":  `{"user_id":"auth0|1","email":"p@x.test","blocked":false,"multifactor":[],"last_password_reset":null,"identities":[{"provider":"auth0","user_id":"1","connection":"c"}]}`,
 	} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)

@@ -26,6 +26,7 @@ type statusFlags struct {
 	json       bool
 	stragglers string
 	users      string
+	content    contentFlags
 }
 
 func statusCommand(stdout, stderr io.Writer) *cobra.Command {
@@ -51,18 +52,23 @@ func statusCommand(stdout, stderr io.Writer) *cobra.Command {
 			case samePlace(flags.users, flags.stragglers):
 				return errors.New("--stragglers would overwrite the users file: name another file")
 			}
-			return asFailed(flags.run(cmd.Context(), stdout, stderr))
+			columns, _, err := flags.content.parse()
+			if err != nil {
+				return err
+			}
+			return asFailed(flags.run(cmd.Context(), columns, stdout, stderr))
 		},
 	}
 	cmd.Flags().BoolVar(&flags.watch, "watch", false, "read repeatedly until interrupted")
 	cmd.Flags().DurationVar(&flags.every, "every", time.Minute, "time between two readings")
 	cmd.Flags().BoolVar(&flags.json, "json", false, "print one line of JSON per reading")
 	cmd.Flags().StringVar(&flags.stragglers, "stragglers", "", "`FILE` for the pending identities, CSV")
+	flags.content.bindColumns(cmd)
 	cmd.Flags().StringVar(&flags.users, "users", "", "users `FILE` of an export: adds the last login, locale and name to the stragglers")
 	return cmd
 }
 
-func (f *statusFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
+func (f *statusFlags) run(ctx context.Context, columns userfile.Columns, stdout, stderr io.Writer) error {
 	cfg, err := config.LoadFor(config.Kratos)
 	if err != nil {
 		return err
@@ -73,7 +79,7 @@ func (f *statusFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 	}
 	read := func() (status.Status, error) {
 		return f.read(func(to io.Writer) (status.Status, error) {
-			return f.status(ctx, status.Options{Kratos: identities, Stragglers: to, Progress: progress.NewTerminal(stderr), Now: time.Now})
+			return f.status(ctx, columns, status.Options{Kratos: identities, Stragglers: to, Progress: progress.NewTerminal(stderr), Now: time.Now})
 		})
 	}
 	for first := true; ; first = false {
@@ -101,9 +107,9 @@ func (f *statusFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 }
 
 // status reads the status once.
-func (f *statusFlags) status(ctx context.Context, opts status.Options) (current status.Status, err error) {
+func (f *statusFlags) status(ctx context.Context, columns userfile.Columns, opts status.Options) (current status.Status, err error) {
 	if f.users != "" {
-		if opts.Users, err = userfile.Open(ctx, f.users, nil, ""); err != nil {
+		if opts.Users, err = userfile.Open(ctx, f.users, nil, "", columns); err != nil {
 			return current, err
 		}
 		defer func() { err = errors.Join(err, opts.Users.Close()) }()

@@ -10,9 +10,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"ferry/bulk/plan"
 	"ferry/test/auth0sim/gen"
 	"ferry/test/ferrytest/built"
 	"ferry/test/kratostest"
@@ -94,7 +96,7 @@ type answer struct {
 // ferry runs the program to its end.
 func ferry(tb testing.TB, env []string, args ...string) answer {
 	tb.Helper()
-	cmd := exec.CommandContext(tb.Context(), built.Ferry(tb), args...)
+	cmd := exec.CommandContext(tb.Context(), built.Ferry(tb), accepting(args)...)
 	cmd.Env = append([]string{}, env...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -125,11 +127,20 @@ func (a answer) want(tb testing.TB, code int, said ...string) answer {
 func start(tb testing.TB, env []string, args ...string) (*process.Process, *bytes.Buffer) {
 	tb.Helper()
 	var printed bytes.Buffer
-	p, err := process.Command{Path: built.Ferry(tb), Args: args, Env: env, Output: &printed}.Start(tb.Context())
+	p, err := process.Command{Path: built.Ferry(tb), Args: accepting(args), Env: env, Output: &printed}.Start(tb.Context())
 	if err != nil {
 		tb.Fatal(err)
 	}
 	return p, &printed
+}
+
+// accepting adds the flag that accepts users files without the fields that no row of theirs
+// needs. Package cases tests the refusal.
+func accepting(args []string) []string {
+	if args[0] != "import" && args[0] != "reconcile" {
+		return args
+	}
+	return append(slices.Clone(args), "--accept-missing", strings.Join(plan.Deciding(), ","))
 }
 
 func adminURL(k *kratostest.Kratos) []string {
@@ -181,7 +192,7 @@ func (x *tenant) compare(tb testing.TB, results []result) {
 // is its standard error.
 func runInto(tb testing.TB, stdout *os.File, env []string, args ...string) string {
 	tb.Helper()
-	cmd := exec.CommandContext(tb.Context(), built.Ferry(tb), args...)
+	cmd := exec.CommandContext(tb.Context(), built.Ferry(tb), accepting(args)...)
 	cmd.Env = append([]string{}, env...)
 	var stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = stdout, &stderr

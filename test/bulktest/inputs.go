@@ -69,7 +69,7 @@ func User(id, email string, changes ...With) string {
 
 // Verified returns a user whose address Auth0 verified.
 func Verified(id, email string, changes ...With) string {
-	return User(id, email, append([]With{{"email_verified": true}}, changes...)...)
+	return User(id, email, append([]With{{"email_verified": true, "blocked": false}}, changes...)...)
 }
 
 // HashLine returns a line of a hash file.
@@ -110,7 +110,7 @@ func UsersFile(t *testing.T, text string) *userfile.Source {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	source, err := userfile.Open(t.Context(), path, nil, t.TempDir())
+	source, err := userfile.Open(t.Context(), path, nil, t.TempDir(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,14 +38,14 @@ func TestJourney(t *testing.T) {
 		}
 	}
 
-	s.run(t, []string{"export", "--out", "users.ndjson"})
-	s.run(t, []string{"import", "--users", "users.ndjson", "--results", "results.ndjson"}, "5 created_pending")
+	s.run(t, []string{"export", "--out", "users.ndjson.gz"})
+	s.run(t, []string{"import", "--users", "users.ndjson.gz", "--results", "results.ndjson"}, "5 created_pending")
 	for _, name := range crossing {
 		s.sees(t, email(name), "wrong", kratostest.SeesInvalidCredentials)
 		s.sees(t, email(name), password(name), kratostest.SeesSession)
 	}
 	awaitTrue(t, "ferry has written the profiles", func() bool { return strings.Count(s.ferry.Logs(), `"msg":"migrated"`) == len(crossing) })
-	s.run(t, []string{"status", "--stragglers", "mail.csv", "--users", "users.ndjson"}, "3 pending")
+	s.run(t, []string{"status", "--stragglers", "mail.csv", "--users", "users.ndjson.gz"}, "3 pending")
 	if text, err := os.ReadFile(filepath.Join(s.dir, "mail.csv")); err != nil || strings.Count(string(text), "\n") != 4 || !strings.Contains(string(text), "cyd@example.org,true,") {
 		t.Errorf("the stragglers are %q, %v", text, err)
 	}

@@ -17,8 +17,8 @@ func TestUndoDuringLogin(t *testing.T) {
 	if _, err := s.sim.AddUser(auth0sim.User{ID: "auth0|held", Connection: directory, Email: email, EmailVerified: true, Password: password}); err != nil {
 		t.Fatal(err)
 	}
-	s.run(t, []string{"export", "--out", "users.ndjson"})
-	s.run(t, []string{"import", "--users", "users.ndjson"}, "1 created_pending")
+	s.run(t, []string{"export", "--out", "users.ndjson.gz"})
+	s.run(t, []string{"import", "--users", "users.ndjson.gz"}, "1 created_pending")
 	var list struct{ Runs []struct{ Run string } }
 	if err := json.Unmarshal([]byte(s.run(t, []string{"runs", "--json"}).stdout), &list); err != nil || len(list.Runs) != 1 {
 		t.Fatalf("the runs are %+v, %v", list, err)
@@ -43,6 +43,6 @@ func TestUndoDuringLogin(t *testing.T) {
 		t.Log("the login sees", got)
 	}
 	s.run(t, []string{"runs"}, "0 identities in Kratos")
-	s.run(t, []string{"import", "--users", "users.ndjson"}, "1 created_pending")
+	s.run(t, []string{"import", "--users", "users.ndjson.gz"}, "1 created_pending")
 	s.sees(t, email, password, kratostest.SeesSession)
 }

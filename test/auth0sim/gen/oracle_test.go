@@ -346,7 +346,7 @@ func TestRulesInEveryFormat(t *testing.T) {
 // read is every user of a file as JSON.
 func read(t *testing.T, name string) []string {
 	t.Helper()
-	source, err := userfile.Open(t.Context(), name, nil, t.TempDir())
+	source, err := userfile.Open(t.Context(), name, nil, t.TempDir(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
