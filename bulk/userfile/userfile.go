@@ -175,6 +175,9 @@ func named(in *bufio.Reader) Format {
 	}
 	start, _ := in.Peek(in.Size()) // all of a short file
 	header, rest, _ := bytes.Cut(start, []byte("\n"))
+	if _, found := namedSeparator(string(header)); found {
+		return CSV
+	}
 	objects := bytes.HasPrefix(rest, []byte("{")) || bytes.Contains(rest, []byte("\n{"))
 	if objects && !bytes.Contains(header, []byte("user_id")) {
 		return NDJSON
