@@ -11,7 +11,6 @@ package plan
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -346,44 +345,6 @@ func (p *Plan) addLosses(d draft) {
 	if d.mfaDropped {
 		p.MFADropped.Add(d.Line)
 	}
-}
-
-// checkHashes refuses hashes that are not this tenant's: user ids that an operator chose
-// may be the same in two tenants, for two users.
-func (p *Plan) checkHashes() error {
-	hashes := p.opts.Hashes
-	if hashes == nil {
-		return nil
-	}
-	if count, first := hashes.Unreadable(); count > 0 {
-		if hashes.Len() == 0 && p.opts.Mode != ModeHook {
-			return fmt.Errorf("none of the %d entries of the hash file is a hash: nothing was written; give the file that Auth0's support exported, decrypted, as NDJSON or as a JSON array, or leave out --hashes", count)
-		}
-		p.warn(fmt.Sprintf("%d entries of the hash file cannot be read, the first is number %d", count, first))
-	}
-	tenants := hashes.Tenants()
-	switch {
-	case len(tenants) > 1:
-		return fmt.Errorf("the hash file is of several tenants (%q): give a file of one", tenants)
-	case p.opts.Tenant != "" && len(tenants) == 1 && tenants[0] != p.opts.Tenant:
-		return fmt.Errorf("the hash file is of the tenant %q, not of %q: nothing was written; give the right file, or name the tenant with --tenant", tenants[0], p.opts.Tenant)
-	}
-	return nil
-}
-
-// checkTotals warns of users in connections that the hook does not ask. It refuses a users
-// file that lacks deciding fields, and a hash file that has no hash of any user in it.
-func (p *Plan) checkTotals() error {
-	if err := p.checkFields(); err != nil {
-		return err
-	}
-	for _, text := range p.connections.warnings(p.opts.Realms) {
-		p.warn(text)
-	}
-	if p.opts.Hashes != nil && p.opts.Hashes.Len() > 0 && p.databases > 0 && p.HashesUsed == 0 && p.opts.Mode != ModeHook {
-		return errors.New("no hash belongs to a user in the users file: the two files are from different tenants; nothing was written")
-	}
-	return nil
 }
 
 // warn adds a warning, once.
