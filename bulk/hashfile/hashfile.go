@@ -1,6 +1,6 @@
 // Package hashfile finds the password hash of a user in the export that Auth0's support
 // provides: NDJSON in Mongo's extended JSON, or the same objects in a JSON array or over
-// several lines, plain or gzipped. It holds only the offset of each entry, with a hash of
+// several lines, or CSV, plain or gzipped. It holds only the offset of each entry, with a hash of
 // the user id; password hashes stay in the file.
 //
 // It finds entries by user id only, never by e-mail address. Errors contain no values of
@@ -33,8 +33,8 @@ type Hash struct {
 	// SetAt is when the password was set; zero if the file does not say.
 	SetAt              time.Time
 	Tenant, Connection string
-	// Twice reports that the file has several newest entries for the user. This is the
-	// first of them, and it is not known which one is current.
+	// Twice reports that the file has several newest entries for the user with different
+	// hashes. This is the first of them, and it is not known which one is current.
 	Twice bool
 }
 
@@ -56,11 +56,12 @@ type Index struct {
 	tenants  []string
 	bad      int
 	firstBad int
+	why      error // why the first of them cannot be read
 	digest   string
 }
 
-// Open reads the file once. A file that is gzipped or cannot be read twice is copied,
-// decompressed, to an unnamed temporary file in dir; an empty dir is the system's
+// Open reads the file once. A file that is gzipped, CSV, or cannot be read twice is copied,
+// decompressed and as NDJSON, to an unnamed temporary file in dir; an empty dir is the system's
 // directory.
 //
 // Entries that are not hashes are counted, see Unreadable. Open fails if the file cannot
@@ -79,12 +80,13 @@ func open(ctx context.Context, name, dir string, marker func(string) uint64) (*I
 	if err != nil {
 		return nil, err
 	}
-	x := &Index{file: in.file, close: in.file.Close, marker: marker}
+	x := &Index{marker: marker}
 	sum, err := blake2b.New256(nil)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("read hash file: %w", err), in.file.Close())
 	}
 	text, err := in.reader(ctx, sum)
+	x.file, x.close = in.file, in.file.Close
 	if err == nil {
 		err = x.readAll(text)
 	} else {
@@ -121,7 +123,7 @@ func (x *Index) readAll(in io.Reader) error {
 			x.size = end
 			return nil
 		case errors.Is(err, inputfile.ErrTooLong):
-			x.refuse(number)
+			x.refuse(number, err)
 		case err != nil:
 			return x.located(err, number)
 		case len(text) > 0:
@@ -135,7 +137,7 @@ func (x *Index) readAll(in io.Reader) error {
 func (x *Index) note(number int, offset int64, text []byte) error {
 	hash, err := parseLine(text)
 	if err != nil {
-		x.refuse(number)
+		x.refuse(number, err)
 		return nil
 	}
 	if !slices.Contains(x.tenants, hash.Tenant) && hash.Tenant != "" && len(x.tenants) < maxTenants {
@@ -144,9 +146,9 @@ func (x *Index) note(number int, offset int64, text []byte) error {
 	return x.places.add(x.marker(hash.Subject), offset)
 }
 
-func (x *Index) refuse(number int) {
+func (x *Index) refuse(number int, why error) {
 	if x.bad == 0 {
-		x.firstBad = number
+		x.firstBad, x.why = number, why
 	}
 	x.bad++
 }
@@ -168,7 +170,7 @@ func (x *Index) Find(subject string) (Hash, bool, error) {
 		switch newer := hash.SetAt.Compare(best.SetAt); {
 		case !found || newer > 0:
 			best = hash
-		case newer == 0:
+		case newer == 0 && (hash.Hash.Reveal() != best.Hash.Reveal() || hash.Custom.Reveal() != best.Custom.Reveal()):
 			best.Twice = true
 		}
 		found = true
@@ -202,9 +204,9 @@ func (x *Index) Len() int { return x.places.n }
 // Tenants returns the tenants that the entries name, sorted, at most 16.
 func (x *Index) Tenants() []string { return slices.Clone(x.tenants) }
 
-// Unreadable returns how many entries are not hashes, and the number of the first, from 1.
-// Blank lines do not count.
-func (x *Index) Unreadable() (count, first int) { return x.bad, x.firstBad }
+// Unreadable returns how many entries are not hashes, the number of the first, from 1, and
+// why that one is none. Blank lines do not count.
+func (x *Index) Unreadable() (count, first int, why error) { return x.bad, x.firstBad, x.why }
 
 // Digest returns the BLAKE2b-256 of the file, not decompressed, in hexadecimal digits.
 func (x *Index) Digest() string { return x.digest }

@@ -122,7 +122,7 @@ func TestFind(t *testing.T) {
 			if err != nil || hash.Tenant != "acme" || hash.Connection != "Username-Password-Authentication" || !hash.SetAt.Equal(time.Date(2019, 12, 6, 18, 36, 12, 412e6, time.UTC)) {
 				t.Errorf("found %+v, %v", hash, err)
 			}
-			if bad, first := x.Unreadable(); x.Len() != 3 || bad != 0 || first != 0 || !slices.Equal(x.Tenants(), []string{"acme"}) {
+			if bad, first, _ := x.Unreadable(); x.Len() != 3 || bad != 0 || first != 0 || !slices.Equal(x.Tenants(), []string{"acme"}) {
 				t.Errorf("%d lines, %d bad (first %d), tenants %v", x.Len(), bad, first, x.Tenants())
 			}
 			sum := blake2b.Sum256([]byte(text))
@@ -140,7 +140,7 @@ func TestSeveralLinesOfOneUser(t *testing.T) {
 		"newest first":          {user("1", "a", day(3)) + user("1", "b", day(2)) + other, "a"},
 		"newest between":        {user("1", "a", day(1)) + user("1", "b", day(3)) + user("1", "c", day(2)), "b"},
 		"two of one day":        {user("1", "a", day(1)) + user("1", "b", day(1)), "a twice"},
-		"the same line":         {user("1", "a", day(1)) + user("1", "a", day(1)), "a twice"},
+		"the same line":         {user("1", "a", day(1)) + user("1", "a", day(1)), "a"},
 		"two newest":            {user("1", "a", day(1)) + user("1", "b", day(2)) + user("1", "c", day(2)), "b twice"},
 		"two, then a newer":     {user("1", "a", day(1)) + user("1", "b", day(1)) + user("1", "c", day(2)), "c"},
 		"no dates":              {user("1", "a", "") + user("1", "b", ""), "a twice"},
@@ -201,7 +201,7 @@ func TestUnreadable(t *testing.T) {
 	fits := user("8", strings.Repeat("x", maxLine-100), "")
 	text := user("1", "a", `,"tenant":"b"`) + "\nhello\n" + huge + user("2", "", "") + huge[:inputfile.BufferSize] + "\n" + fits + user("3", "c", `,"tenant":"a"`) + huge[:len(huge)-2]
 	x := index(t, text)
-	if bad, first := x.Unreadable(); bad != 5 || first != 3 || x.Len() != 3 {
+	if bad, first, _ := x.Unreadable(); bad != 5 || first != 3 || x.Len() != 3 {
 		t.Errorf("%d unreadable, the first is line %d; %d readable", bad, first, x.Len())
 	}
 	if found(t, x, "auth0|1") != "a" || found(t, x, "auth0|3") != "c" || len(found(t, x, "auth0|8")) != maxLine-100 || found(t, x, "auth0|7") != "none" {
@@ -284,7 +284,7 @@ func TestNothing(t *testing.T) {
 	for name, text := range map[string]string{"empty": "", "blank": "\n\n", "mark": "\ufeff", "gzip": pack(t, "")} {
 		t.Run(name, func(t *testing.T) {
 			x := index(t, text)
-			if bad, _ := x.Unreadable(); x.Len() != 0 || bad != 0 || len(x.Tenants()) != 0 || found(t, x, "auth0|1") != "none" {
+			if bad, _, _ := x.Unreadable(); x.Len() != 0 || bad != 0 || len(x.Tenants()) != 0 || found(t, x, "auth0|1") != "none" {
 				t.Errorf("%d lines, %d bad", x.Len(), bad)
 			}
 		})
@@ -347,5 +347,30 @@ func TestFileChanges(t *testing.T) {
 	x.Close()
 	if _, ok, err := x.Find("auth0|1"); ok || !errors.Is(err, os.ErrClosed) {
 		t.Errorf("closed: %v, %v", ok, err)
+	}
+}
+
+// TestTable: CSV is read as the objects that its rows stand for, and a row that is none has
+// its reason.
+func TestTable(t *testing.T) {
+	const header = "_id;passwordHash;password_set_date;tenant\n"
+	for name, text := range map[string]string{
+		"semicolons": header + "5d;$2b$10$abc;2019-12-06T18:36:12.412Z;acme\n6d;;;\n7d;h\n",
+		"commas":     strings.ReplaceAll(header, ";", ",") + "\"auth0|5d\",$2b$10$abc,2019-12-06 18:36:12.412,acme\r\n6d,,,\r\n7d,h\r\n",
+		"tabs, mark": "\ufeff" + strings.ReplaceAll(header, ";", "\t") + "5d\t$2b$10$abc\t1575657372412\tacme\n6d\t\t\t\n7d\th",
+	} {
+		for packing, text := range map[string]string{"plain": text, "gzip": pack(t, text)} {
+			t.Run(name+"/"+packing, func(t *testing.T) {
+				x := index(t, text)
+				hash, ok, err := x.Find("auth0|5d")
+				if err != nil || !ok || hash.Hash.Reveal() != "$2b$10$abc" || hash.Tenant != "acme" || !hash.SetAt.Equal(time.Date(2019, 12, 6, 18, 36, 12, 412e6, time.UTC)) {
+					t.Errorf("found %+v, %t, %v", hash, ok, err)
+				}
+				bad, first, why := x.Unreadable()
+				if x.Len() != 1 || bad != 2 || first != 3 || why == nil || why.Error() != "it has no passwordHash" {
+					t.Errorf("%d found, %d bad, the first %d: %v", x.Len(), bad, first, why)
+				}
+			})
+		}
 	}
 }

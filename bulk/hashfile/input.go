@@ -30,6 +30,7 @@ type input struct {
 	file     *os.File // the file that entries are read from again
 	original *os.File // differs from file if that is a copy
 	size     int64    // of the original; -1: unknown
+	dir      string   // for a copy
 }
 
 func openInput(name, dir string) (*input, error) {
@@ -37,7 +38,7 @@ func openInput(name, dir string) (*input, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &input{file: original, original: original, size: -1}
+	in := &input{file: original, original: original, size: -1, dir: dir}
 	packed, err := in.inspect()
 	if err == nil && (packed || in.size < 0) {
 		in.file, err = tempfile.New(dir)
@@ -75,8 +76,8 @@ func (in *input) closeOriginal() error {
 	return in.original.Close()
 }
 
-// reader reads the decompressed file until ctx ends, copies it if it needs a copy, and
-// hashes the original.
+// reader reads the decompressed file, CSV as NDJSON, until ctx ends, copies it if it needs a
+// copy, and hashes the original.
 func (in *input) reader(ctx context.Context, sum io.Writer) (io.Reader, error) {
 	var read int64
 	raw := bufio.NewReaderSize(inputfile.ReaderFunc(func(p []byte) (int, error) {
@@ -90,11 +91,28 @@ func (in *input) reader(ctx context.Context, sum io.Writer) (io.Reader, error) {
 		}
 		return n, err
 	}), inputfile.BufferSize)
-	if in.original == in.file {
-		return raw, nil
-	}
 	text, err := unpacked(raw)
-	return io.TeeReader(text, in.file), err
+	if err != nil {
+		return nil, err
+	}
+	plain := bufio.NewReaderSize(text, inputfile.BufferSize)
+	converted, err := newTable(plain)
+	if err != nil {
+		return nil, err
+	}
+	if converted != nil && in.original == in.file {
+		if in.file, err = tempfile.New(in.dir); err != nil {
+			in.file = in.original
+			return nil, err
+		}
+	}
+	switch {
+	case converted != nil:
+		return io.TeeReader(converted, in.file), nil
+	case in.original == in.file:
+		return plain, nil
+	}
+	return io.TeeReader(plain, in.file), nil
 }
 
 // unpacked decompresses a gzip file, and leaves every other file as it is.

@@ -3,6 +3,7 @@ package hashfile
 import (
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -16,22 +17,27 @@ import (
 const databases = "auth0|"
 
 var (
-	errNoID   = errors.New("there is neither an alt_id nor an _id")
-	errNoHash = errors.New("there is no passwordHash")
-	errDate   = errors.New("password_set_date is not a date")
+	errNoID   = errors.New("it has no user id: neither an alt_id nor an _id")
+	errNoHash = errors.New("it has no passwordHash")
+	errDate   = errors.New("its password_set_date is not a date of a known form")
+	errJSON   = errors.New("it is not a JSON object with the fields of a hash")
 )
 
-// line is an entry of the file. Ory's guide shows the id as _ID; the decoder refuses a line
-// with both spellings.
+// line is an entry of the file, with the names that exports and Ory's guide use. The decoder
+// refuses a line with two spellings of one name.
 type line struct {
-	ID           jsontext.Value `json:"_id"`
-	UpperID      jsontext.Value `json:"_ID"`
-	AltID        string         `json:"alt_id"`
-	PasswordHash secret.String  `json:"passwordHash"`
-	Custom       jsontext.Value `json:"custom_password_hash"`
-	SetAt        jsontext.Value `json:"password_set_date"`
-	Tenant       string         `json:"tenant"`
-	Connection   string         `json:"connection"`
+	ID            jsontext.Value `json:"_id"`
+	UpperID       jsontext.Value `json:"_ID"`
+	PlainID       jsontext.Value `json:"id"`
+	UserID        jsontext.Value `json:"user_id"`
+	AltID         string         `json:"alt_id"`
+	PasswordHash  secret.String  `json:"passwordHash"`
+	PasswordHash2 secret.String  `json:"password_hash"`
+	Custom        jsontext.Value `json:"custom_password_hash"`
+	SetAt         jsontext.Value `json:"password_set_date"`
+	SetAt2        jsontext.Value `json:"passwordSetDate"`
+	Tenant        string         `json:"tenant"`
+	Connection    string         `json:"connection"`
 }
 
 // parseLine reads one entry. The user id is alt_id if there is one: the id with which the
@@ -39,24 +45,31 @@ type line struct {
 func parseLine(text []byte) (Hash, error) {
 	var read line
 	if err := strictjson.Unmarshal(text, &read); err != nil {
-		return Hash{}, err
+		return Hash{}, errJSON // the error's own text may quote the entry
 	}
 	id := read.AltID
 	if id == "" {
 		var err error
-		if id, err = objectID(read.ID, read.UpperID); err != nil {
+		if id, err = objectID(read.ID, read.UpperID, read.UserID, read.PlainID); err != nil {
 			return Hash{}, err
 		}
 	}
-	hash := Hash{Subject: databases + id, Hash: read.PasswordHash, Tenant: read.Tenant, Connection: read.Connection}
+	hash := Hash{Subject: databases + strings.TrimPrefix(id, databases), Hash: read.PasswordHash, Tenant: read.Tenant, Connection: read.Connection}
+	if hash.Hash.Empty() {
+		hash.Hash = read.PasswordHash2
+	}
 	if read.Custom.Kind() == '{' {
 		hash.Custom = secret.New(string(read.Custom))
 	}
 	if hash.Hash.Empty() && hash.Custom.Empty() {
 		return Hash{}, errNoHash
 	}
+	set := read.SetAt
+	if len(set) == 0 {
+		set = read.SetAt2
+	}
 	var err error
-	hash.SetAt, err = parseDate(read.SetAt)
+	hash.SetAt, err = parseDate(set)
 	if err != nil {
 		return Hash{}, err
 	}
@@ -87,8 +100,9 @@ func objectID(values ...jsontext.Value) (id string, err error) {
 	return "", errNoID
 }
 
-// parseDate reads a text, or {"$date":…} with a text, with milliseconds, or with
-// milliseconds as {"$numberLong":"…"}. Without a value, or with null, the time is zero.
+// parseDate reads a date, or {"$date":…} with one: a text, a number of milliseconds or
+// seconds since 1970, or milliseconds as {"$numberLong":"…"}. Without a value, or with null,
+// the time is zero.
 func parseDate(value jsontext.Value) (time.Time, error) {
 	if len(value) == 0 {
 		return time.Time{}, nil
@@ -96,7 +110,7 @@ func parseDate(value jsontext.Value) (time.Time, error) {
 	switch value.Kind() {
 	case 'n':
 		return time.Time{}, nil
-	case '"':
+	case '"', '0':
 	case '{':
 		var object struct {
 			Date jsontext.Value `json:"$date"`
@@ -122,10 +136,9 @@ func parseInstant(value jsontext.Value) (time.Time, error) {
 		if err := json.Unmarshal(value, &text); err != nil {
 			return time.Time{}, err
 		}
-		at, err := time.Parse(time.RFC3339, text)
-		return at.UTC(), err
+		return parseText(text)
 	case '0':
-		return parseMillis(string(value))
+		return parseNumber(string(value))
 	case '{':
 		var object struct {
 			Long string `json:"$numberLong"`
@@ -137,6 +150,29 @@ func parseInstant(value jsontext.Value) (time.Time, error) {
 	default:
 		return time.Time{}, errDate
 	}
+}
+
+// parseText reads a text. One without a time zone is UTC, as Auth0's times are; a day begins
+// at midnight. Forms in which day and month can be mistaken are not read.
+func parseText(text string) (time.Time, error) {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05 -0700", time.DateTime + " UTC", time.DateTime, time.DateOnly} {
+		if at, err := time.Parse(layout, text); err == nil {
+			return at.UTC(), nil
+		}
+	}
+	return parseNumber(text)
+}
+
+// secondsBelow distinguishes seconds from milliseconds: as seconds it is the year 5138, as
+// milliseconds 1973.
+const secondsBelow = 100_000_000_000
+
+func parseNumber(digits string) (time.Time, error) {
+	at, err := parseMillis(digits)
+	if millis := at.UnixMilli(); err == nil && millis > 0 && millis < secondsBelow {
+		at = time.Unix(millis, 0).UTC()
+	}
+	return at, err
 }
 
 func parseMillis(digits string) (time.Time, error) {

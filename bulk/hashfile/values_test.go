@@ -33,7 +33,7 @@ func TestJSONShapes(t *testing.T) {
 		for packing, text := range map[string]string{"plain": text, "gzip": pack(t, text)} {
 			t.Run(name+"/"+packing, func(t *testing.T) {
 				x := index(t, text)
-				if bad, _ := x.Unreadable(); x.Len() != 2 || bad != 0 {
+				if bad, _, _ := x.Unreadable(); x.Len() != 2 || bad != 0 {
 					t.Errorf("%d entries, %d bad", x.Len(), bad)
 				}
 				if a, b, c := found(t, x, "auth0|1"), found(t, x, "auth0|2"), found(t, x, "auth0|3"); a != "a" || b != "b" || c != "none" {
@@ -52,7 +52,7 @@ func TestUnreadableElements(t *testing.T) {
 		parts = append(parts, strings.TrimSpace(part))
 	}
 	x := index(t, "["+strings.Join(parts, ",\n")+"]")
-	if bad, first := x.Unreadable(); bad != 4 || first != 2 || x.Len() != 2 {
+	if bad, first, _ := x.Unreadable(); bad != 4 || first != 2 || x.Len() != 2 {
 		t.Errorf("%d unreadable, the first is %d; %d readable", bad, first, x.Len())
 	}
 	if found(t, x, "auth0|1") != "a" || found(t, x, "auth0|3") != "c" || found(t, x, "auth0|7") != "none" {

@@ -384,7 +384,7 @@ func TestUnreadableHashesAreTold(t *testing.T) {
 	im := newImport(t, f, many(1)...)
 	im.opts.Hashes = bulktest.HashesFile(t, bulktest.HashLine("1", bulktest.BcryptHash, bulktest.SetAt), "canary", "canary")
 	summary, _ := im.must()
-	if want := "[2 entries of the hash file cannot be read, the first is number 2]"; fmt.Sprint(im.told.Warned) != want {
+	if want := "[2 entries of the hash file cannot be read, the first is number 2: it is not a JSON object with the fields of a hash]"; fmt.Sprint(im.told.Warned) != want {
 		t.Errorf("warned %q", im.told.Warned)
 	}
 	if summary.HashesTotal != 1 || summary.HashesUsed != 1 {

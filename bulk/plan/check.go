@@ -12,11 +12,11 @@ func (p *Plan) checkHashes() error {
 	if hashes == nil {
 		return nil
 	}
-	if count, first := hashes.Unreadable(); count > 0 {
+	if count, first, why := hashes.Unreadable(); count > 0 {
 		if hashes.Len() == 0 && p.opts.Mode != ModeHook {
-			return fmt.Errorf("none of the %d entries of the hash file is a hash: nothing was written; give the file that Auth0's support exported, decrypted, as NDJSON or as a JSON array, or leave out --hashes", count)
+			return fmt.Errorf("none of the %d entries of the hash file is a hash, the first because %w: nothing was written; give the file that Auth0's support exported, decrypted, as NDJSON or as a JSON array, or leave out --hashes", count, why)
 		}
-		p.warn(fmt.Sprintf("%d entries of the hash file cannot be read, the first is number %d", count, first))
+		p.warn(fmt.Sprintf("%d entries of the hash file cannot be read, the first is number %d: %v", count, first, why))
 	}
 	tenants := hashes.Tenants()
 	switch {

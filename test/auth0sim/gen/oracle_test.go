@@ -370,7 +370,7 @@ func TestHashesAreRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer index.Close()
-	if count, first := index.Unreadable(); count != 0 || index.Len() == 0 || index.Len() > s.Hashes {
+	if count, first, _ := index.Unreadable(); count != 0 || index.Len() == 0 || index.Len() > s.Hashes {
 		t.Errorf("%d unreadable, the first is %d; %d hashes of %d", count, first, index.Len(), s.Hashes)
 	}
 	newest := map[string]exportedHash{}
