@@ -10,6 +10,7 @@ import (
 
 	"ferry/bulk/finish"
 	"ferry/bulk/undo"
+	"ferry/test/await"
 	"ferry/test/bulktest"
 )
 
@@ -37,18 +38,24 @@ func TestFinishRuns(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	f.On = func(kind string, n int) bulktest.Fault {
-		if kind == "delete" && n == 5 {
+		if kind != "delete" || n < 5 {
+			return bulktest.Well
+		}
+		if n == 5 { // the four before are done, and no other is begun
+			if !await.True(func() bool { return len(f.All()) == 22 }) {
+				t.Error("four deletions take too long")
+			}
 			cancel()
 		}
-		return bulktest.Well
+		return bulktest.Hangs
 	}
 	if _, err := takeBack(ctx); !errors.Is(err, context.Canceled) {
 		t.Fatalf("the undo ends with %v", err)
 	}
 	f.EndFaults()
-	left := len(f.All()) - 6
-	if left == 0 || left == 20 {
-		t.Fatalf("%d are left", left)
+	const left = 16
+	if all := len(f.All()); all != 6+left {
+		t.Fatalf("%d are left", all)
 	}
 
 	x := newFinish(t, f)

@@ -357,6 +357,7 @@ func TestTable(t *testing.T) {
 	for name, text := range map[string]string{
 		"semicolons": header + "5d;$2b$10$abc;2019-12-06T18:36:12.412Z;acme\n6d;;;\n7d;h\n",
 		"commas":     strings.ReplaceAll(header, ";", ",") + "\"auth0|5d\",$2b$10$abc,2019-12-06 18:36:12.412,acme\r\n6d,,,\r\n7d,h\r\n",
+		"quotes":     strings.ReplaceAll(header, ";", ",") + "5d,$2b$10$abc,1575657372412,acme\n\"6d,\n7d,h\n",
 		"tabs, mark": "\ufeff" + strings.ReplaceAll(header, ";", "\t") + "5d\t$2b$10$abc\t1575657372412\tacme\n6d\t\t\t\n7d\th",
 	} {
 		for packing, text := range map[string]string{"plain": text, "gzip": pack(t, text)} {
@@ -367,7 +368,7 @@ func TestTable(t *testing.T) {
 					t.Errorf("found %+v, %t, %v", hash, ok, err)
 				}
 				bad, first, why := x.Unreadable()
-				if x.Len() != 1 || bad != 2 || first != 3 || why == nil || why.Error() != "it has no passwordHash" {
+				if x.Len() != 1 || bad != 2 || first != 3 || why == nil {
 					t.Errorf("%d found, %d bad, the first %d: %v", x.Len(), bad, first, why)
 				}
 			})

@@ -30,6 +30,7 @@ type line struct {
 	UpperID       jsontext.Value `json:"_ID"`
 	PlainID       jsontext.Value `json:"id"`
 	UserID        jsontext.Value `json:"user_id"`
+	CamelID       jsontext.Value `json:"userId"`
 	AltID         string         `json:"alt_id"`
 	PasswordHash  secret.String  `json:"passwordHash"`
 	PasswordHash2 secret.String  `json:"password_hash"`
@@ -50,7 +51,7 @@ func parseLine(text []byte) (Hash, error) {
 	id := read.AltID
 	if id == "" {
 		var err error
-		if id, err = objectID(read.ID, read.UpperID, read.UserID, read.PlainID); err != nil {
+		if id, err = objectID(read.ID, read.UpperID, read.UserID, read.CamelID, read.PlainID); err != nil {
 			return Hash{}, err
 		}
 	}
@@ -159,6 +160,9 @@ func parseText(text string) (time.Time, error) {
 		if at, err := time.Parse(layout, text); err == nil {
 			return at.UTC(), nil
 		}
+	}
+	if len(text) < len("1000000000") { // a day without dashes is no number of seconds
+		return time.Time{}, errDate
 	}
 	return parseNumber(text)
 }

@@ -2,22 +2,26 @@ package hashfile
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"io"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"ferry/bulk/inputfile"
 )
 
-// table reads CSV as NDJSON, one line for each row and a blank one for the header.
+// table reads CSV as NDJSON, one line for each row and a blank one for the header. A row is
+// one line: no field of a hash has a line break, so a quote astray costs one row.
 type table struct {
-	in    *csv.Reader
-	names []string
-	line  []byte // not read yet
-	err   error
+	in        *inputfile.Lines
+	separator rune
+	names     []string
+	line      []byte // not read yet
+	err       error
 }
 
 // separators are those that the columns of a hash file may have.
@@ -32,22 +36,26 @@ func newTable(in *bufio.Reader) (*table, error) {
 	}
 	header, _, _ := strings.Cut(strings.TrimPrefix(string(start), inputfile.BOM), "\n")
 	for _, separator := range separators {
-		titles := csv.NewReader(strings.NewReader(header))
-		titles.Comma = separator
-		names, err := titles.Read()
+		names, err := row(header, separator)
 		if err != nil || !slices.ContainsFunc(names, isID) || !slices.ContainsFunc(names, isHash) {
 			continue
 		}
-		t := &table{in: csv.NewReader(in), names: names, line: []byte("\n")}
-		t.in.Comma, t.in.FieldsPerRecord = separator, -1
-		_, err = t.in.Read()
+		slices.Sort(names)
+		if len(slices.Compact(slices.Clone(names))) < len(names) {
+			return nil, inputfile.NewFault("the header has a column twice", "remove one of them")
+		}
+		t := &table{in: inputfile.NewLines(in, 0, maxLine), separator: separator, line: []byte("\n")}
+		t.names, err = row(header, separator)
+		if err == nil {
+			_, err = t.in.Next()
+		}
 		return t, err
 	}
 	return nil, nil //nolint:nilnil // no table is no fault
 }
 
 func isID(name string) bool {
-	return slices.Contains([]string{"_id", "_ID", "id", "user_id", "alt_id"}, name)
+	return slices.Contains([]string{"_id", "_ID", "id", "user_id", "userId", "alt_id"}, name)
 }
 
 func isHash(name string) bool {
@@ -67,20 +75,27 @@ func (t *table) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// next reads a row. One that cannot be read becomes a line that is none.
+// next reads a row. One that cannot be read becomes a line that is no entry.
 func (t *table) next() error {
-	record, err := t.in.Read()
-	var malformed *csv.ParseError
-	if errors.As(err, &malformed) || err == nil && len(record) != len(t.names) {
-		t.line = []byte("!\n")
+	t.line = []byte("!\n")
+	text, err := t.in.Next()
+	switch {
+	case errors.Is(err, inputfile.ErrTooLong):
+		return nil
+	case err != nil:
+		t.line = nil
+		return err
+	case len(bytes.Trim(text, inputfile.Blanks)) == 0:
+		t.line = []byte("\n")
 		return nil
 	}
-	if err != nil {
-		return err
+	cells, err := row(string(text), t.separator)
+	if err != nil || len(cells) != len(t.names) || !utf8.Valid(text) {
+		return nil
 	}
 	entry := map[string]any{}
 	for i, name := range t.names {
-		switch cell := record[i]; {
+		switch cell := cells[i]; {
 		case cell == "":
 		case strings.HasPrefix(cell, "{") && json.Valid([]byte(cell)):
 			entry[name] = json.RawMessage(cell)
@@ -88,10 +103,17 @@ func (t *table) next() error {
 			entry[name] = cell
 		}
 	}
-	text, err := json.Marshal(entry)
+	object, err := json.Marshal(entry)
 	if err != nil {
 		return err
 	}
-	t.line = append(text, '\n')
+	t.line = append(object, '\n')
 	return nil
+}
+
+// row reads one line of CSV.
+func row(line string, separator rune) ([]string, error) {
+	in := csv.NewReader(strings.NewReader(line))
+	in.Comma = separator
+	return in.Read()
 }

@@ -14,7 +14,7 @@ func (p *Plan) checkHashes() error {
 	}
 	if count, first, why := hashes.Unreadable(); count > 0 {
 		if hashes.Len() == 0 && p.opts.Mode != ModeHook {
-			return fmt.Errorf("none of the %d entries of the hash file is a hash, the first because %w: nothing was written; give the file that Auth0's support exported, decrypted, as NDJSON or as a JSON array, or leave out --hashes", count, why)
+			return fmt.Errorf("none of the %d entries of the hash file is a hash, the first because %w: nothing was written; give the file that Auth0's support exported, decrypted, as NDJSON, a JSON array or CSV, or leave out --hashes", count, why)
 		}
 		p.warn(fmt.Sprintf("%d entries of the hash file cannot be read, the first is number %d: %v", count, first, why))
 	}

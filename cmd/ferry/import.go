@@ -219,6 +219,9 @@ func (f *importFlags) openFiles(ctx context.Context, opts *importer.Options, std
 	if opts.Users, err = userfile.Open(ctx, f.users, stdin, opts.TempDir, f.columns); err != nil {
 		return err
 	}
+	if len(f.columns) > 0 { // only then: runs of earlier releases did not note it
+		opts.Inputs["--column"] = f.columns.String()
+	}
 	if f.hashes != "" {
 		if opts.Hashes, err = hashfile.Open(ctx, f.hashes, opts.TempDir); err != nil {
 			return err

@@ -193,7 +193,7 @@ func (f *Kratos) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		kind = "delete"
 	case r.Method == http.MethodGet && strings.HasSuffix(id, "/sessions"):
 		kind, id = "sessions", strings.TrimSuffix(id, "/sessions")
-	default: // from another test, perhaps, that used this port before
+	case strings.HasPrefix(r.URL.Path, "/admin/"): // others are of tests that had this port before
 		f.t.Errorf("Kratos has no such route: %s %s", r.Method, r.URL)
 	}
 	f.Mu.Lock()
