@@ -117,7 +117,9 @@ func (j *Journal) checkInputs(now checkpoint) error {
 		return fmt.Errorf("%w, with another hash file, or without one%s", ErrOtherRun, way)
 	case !maps.Equal(j.started.Options, now.Options):
 		var names []string
-		for _, name := range slices.Sorted(maps.Keys(now.Options)) {
+		all := maps.Clone(j.started.Options)
+		maps.Copy(all, now.Options)
+		for _, name := range slices.Sorted(maps.Keys(all)) {
 			if j.started.Options[name] != now.Options[name] {
 				names = append(names, fmt.Sprintf("%s was %q", name, j.started.Options[name]))
 			}
