@@ -44,7 +44,7 @@ func (s *stack) publicURL() string { return "FERRY_KRATOS_PUBLIC_URL=" + s.krato
 func oneUser(t *testing.T, id, email string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "one.ndjson")
-	text := `{"user_id":"auth0|` + id + `","email":"` + email + `","email_verified":true,"identities":[{"provider":"auth0","user_id":"` + id + `","connection":"` + users + `"}]}`
+	text := `{"user_id":"auth0|` + id + `","email":"` + email + `","email_verified":true,"blocked":false,"multifactor":[],"last_password_reset":null,"identities":[{"provider":"auth0","user_id":"` + id + `","connection":"` + users + `"}]}`
 	if err := os.WriteFile(file, []byte(text+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
