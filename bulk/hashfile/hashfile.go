@@ -34,7 +34,8 @@ type Hash struct {
 	SetAt              time.Time
 	Tenant, Connection string
 	// Twice reports that the file has several newest entries for the user with different
-	// hashes. This is the first of them, and it is not known which one is current.
+	// hashes, or one with a date that cannot be read: it is not known which one is current.
+	// This is the first of the newest, or empty.
 	Twice bool
 }
 
@@ -138,6 +139,11 @@ func (x *Index) note(number int, offset int64, text []byte) error {
 	hash, err := parseLine(text)
 	if err != nil {
 		x.refuse(number, err)
+	}
+	switch {
+	case errors.Is(err, errDate): // it may be newer than the user's other entries
+		return x.places.add(x.marker(hash.Subject), offset)
+	case err != nil:
 		return nil
 	}
 	if !slices.Contains(x.tenants, hash.Tenant) && hash.Tenant != "" && len(x.tenants) < maxTenants {
@@ -158,7 +164,7 @@ func (x *Index) refuse(number int, why error) {
 func (x *Index) Find(subject string) (Hash, bool, error) {
 	mark := x.marker(subject)
 	var best Hash
-	found := false
+	found, undated := false, false
 	for offset := range x.places.of(mark) {
 		hash, err := x.read(offset, mark)
 		if err != nil {
@@ -167,13 +173,20 @@ func (x *Index) Find(subject string) (Hash, bool, error) {
 		if hash.Subject != subject {
 			continue // another user with the same mark
 		}
+		if hash.Twice {
+			undated, found = true, true
+			continue
+		}
 		switch newer := hash.SetAt.Compare(best.SetAt); {
-		case !found || newer > 0:
+		case best.Subject == "" || newer > 0:
 			best = hash
 		case newer == 0 && (hash.Hash.Reveal() != best.Hash.Reveal() || hash.Custom.Reveal() != best.Custom.Reveal()):
 			best.Twice = true
 		}
 		found = true
+	}
+	if found {
+		best.Subject, best.Twice = subject, best.Twice || undated
 	}
 	return best, found, nil
 }
@@ -192,9 +205,11 @@ func (x *Index) read(offset int64, mark uint64) (Hash, error) {
 		return Hash{}, err
 	}
 	hash, err := parseLine(text)
-	if err != nil || !sameMark(x.marker(hash.Subject), mark) {
+	undated := errors.Is(err, errDate)
+	if err != nil && !undated || !sameMark(x.marker(hash.Subject), mark) {
 		return Hash{}, errChanged
 	}
+	hash.Twice = undated
 	return hash, nil
 }
 

@@ -42,7 +42,7 @@ type line struct {
 }
 
 // parseLine reads one entry. The user id is alt_id if there is one: the id with which the
-// user was imported into Auth0, and that Auth0 uses.
+// user was imported into Auth0, and that Auth0 uses. With errDate it returns the user.
 func parseLine(text []byte) (Hash, error) {
 	var read line
 	if err := strictjson.Unmarshal(text, &read); err != nil {
@@ -70,9 +70,8 @@ func parseLine(text []byte) (Hash, error) {
 		set = read.SetAt2
 	}
 	var err error
-	hash.SetAt, err = parseDate(set)
-	if err != nil {
-		return Hash{}, err
+	if hash.SetAt, err = parseDate(set); err != nil {
+		return Hash{Subject: hash.Subject}, err
 	}
 	return hash, nil
 }

@@ -40,15 +40,11 @@ func newTable(in *bufio.Reader) (*table, error) {
 		if err != nil || !slices.ContainsFunc(names, isID) || !slices.ContainsFunc(names, isHash) {
 			continue
 		}
-		slices.Sort(names)
-		if len(slices.Compact(slices.Clone(names))) < len(names) {
+		if len(slices.Compact(slices.Sorted(slices.Values(names)))) < len(names) {
 			return nil, inputfile.NewFault("the header has a column twice", "remove one of them")
 		}
-		t := &table{in: inputfile.NewLines(in, 0, maxLine), separator: separator, line: []byte("\n")}
-		t.names, err = row(header, separator)
-		if err == nil {
-			_, err = t.in.Next()
-		}
+		t := &table{in: inputfile.NewLines(in, 0, maxLine), separator: separator, names: names, line: []byte("\n")}
+		_, err = t.in.Next()
 		return t, err
 	}
 	return nil, nil //nolint:nilnil // no table is no fault

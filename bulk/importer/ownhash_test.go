@@ -54,7 +54,7 @@ func TestOwnHash(t *testing.T) {
 			want: "created_pending:unusable_hash", detail: "there is a hash both as a text and as custom_password_hash",
 		},
 		"and another's in the file":  {row: row(text), hashes: []string{bulktest.HashLine("2", other, bulktest.SetAt)}, mode: plan.ModeHook, want: "created_pending"},
-		"and two hashes in the file": {row: row(text), hashes: append(file(other), file(bulktest.BcryptHash)...), want: "created_pending:unusable_hash", detail: "the hash file has several hashes of the user, and does not say which one is newer"},
+		"and two hashes in the file": {row: row(text), hashes: append(file(other), file(bulktest.BcryptHash)...), want: "created_pending:unusable_hash", detail: "the hash file does not say which hash of the user is the newest"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

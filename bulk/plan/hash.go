@@ -59,7 +59,7 @@ func (o *Options) hash(profile mapping.Profile) (userHash, error) {
 const databasePrefix = "auth0|"
 
 var (
-	errTwice = errors.New("the hash file has several hashes of the user, and does not say which one is newer")
+	errTwice = errors.New("the hash file does not say which hash of the user is the newest")
 	errBoth  = errors.New("there is a hash both as a text and as custom_password_hash")
 )
 
