@@ -29,9 +29,13 @@ type CreateIdentity struct {
 	// PasswordHash must be in a format that Kratos can check. It may be empty.
 	PasswordHash secret.String
 	Social       []Social
-	// TOTP, WebAuthn and Passkey may be empty. Kratos up to 26.2 refuses any: see Lacks.
+	// TOTP, WebAuthn, Passkey and RecoveryCodes may be empty. Kratos up to 26.2 refuses any: see
+	// Lacks.
 	TOTP              TOTP
 	WebAuthn, Passkey Keys
+	// RecoveryCodes are codes that take the place of a second factor, once each. Kratos stores
+	// them as they are.
+	RecoveryCodes []secret.String
 	// Verified are the addresses among the traits that Auth0 verified.
 	Verified []Address
 }
@@ -62,6 +66,7 @@ type newJSON struct {
 }
 
 type newCredentials struct {
+	Lookup   *newCredential[newCodes]    `json:"lookup_secret,omitempty"`
 	OIDC     *newCredential[newSocial]   `json:"oidc,omitempty"`
 	Passkey  *newCredential[newKeys]     `json:"passkey,omitempty"`
 	Password *newCredential[newPassword] `json:"password,omitempty"`
@@ -158,7 +163,7 @@ func (n CreateIdentity) credentials() (*newCredentials, error) {
 	if credentials.Passkey, err = n.Passkey.body(true); err != nil {
 		return nil, err
 	}
-	credentials.TOTP = n.TOTP.body()
+	credentials.TOTP, credentials.Lookup = n.TOTP.body(), codesBody(n.RecoveryCodes)
 	if credentials == (newCredentials{}) {
 		return nil, nil //nolint:nilnil // none is no fault
 	}

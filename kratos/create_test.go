@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -32,14 +33,15 @@ func TestBody(t *testing.T) {
 		"factors": {
 			kratos.CreateIdentity{
 				TOTP:     kratos.TOTP{Secret: secret.New("JBSWY3DPEHPK3PXP"), Issuer: "Auth0", Account: "kim@example.org"},
-				WebAuthn: kratos.Keys{Keys: []kratos.Key{{ID: []byte("id"), PublicKey: []byte("pk"), Name: "YubiKey", Transports: []string{"usb"}}}},
+				WebAuthn: kratos.Keys{Keys: []kratos.Key{{ID: []byte("id"), PublicKey: []byte("pk"), Name: "YubiKey", Transports: []string{"usb"}, AddedAt: time.Date(2024, 5, 6, 7, 8, 9, 0, time.UTC)}}},
 				Passkey: kratos.Keys{UserHandle: []byte("kim"), Keys: []kratos.Key{{
 					ID: []byte("1"), PublicKey: []byte("2"), AAGUID: uuid.MustParse("fbfc3007-154e-4ecc-8c0b-6e020557d7bd"), Flags: &kratos.KeyFlags{BackupEligible: true},
 				}}},
+				RecoveryCodes: []secret.String{secret.New("K6LGLV3RSH3VERMKET8L7QKU"), secret.New("2")},
 			},
-			`{"credentials":{"passkey":{"config":{"credentials":[{"id":"MQ==","public_key":"Mg==","attestation_type":"none","authenticator":{"aaguid":"+/wwBxVOTsyMC24CBVfXvQ==","sign_count":0,"clone_warning":false},"display_name":"","is_passwordless":true,"flags":{"user_present":true,"user_verified":true,"backup_eligible":true,"backup_state":false}}],"user_handle":"a2lt"}},` +
+			`{"credentials":{"lookup_secret":{"config":{"codes":[{"code":"K6LGLV3RSH3VERMKET8L7QKU"},{"code":"2"}]}},"passkey":{"config":{"credentials":[{"id":"MQ==","public_key":"Mg==","attestation_type":"none","authenticator":{"aaguid":"+/wwBxVOTsyMC24CBVfXvQ==","sign_count":0,"clone_warning":false},"display_name":"","is_passwordless":true,"flags":{"user_present":true,"user_verified":true,"backup_eligible":true,"backup_state":false}}],"user_handle":"a2lt"}},` +
 				`"totp":{"config":{"totp_url":"otpauth://totp/Auth0:kim@example.org?issuer=Auth0&secret=JBSWY3DPEHPK3PXP"}},` +
-				`"webauthn":{"config":{"credentials":[{"id":"aWQ=","public_key":"cGs=","attestation_type":"none","authenticator":{"aaguid":"AAAAAAAAAAAAAAAAAAAAAA==","sign_count":0,"clone_warning":false},"display_name":"YubiKey","is_passwordless":false,"transport":["usb"]}]}}},"traits":{}}`,
+				`"webauthn":{"config":{"credentials":[{"id":"aWQ=","public_key":"cGs=","attestation_type":"none","authenticator":{"aaguid":"AAAAAAAAAAAAAAAAAAAAAA==","sign_count":0,"clone_warning":false},"display_name":"YubiKey","added_at":"2024-05-06T07:08:09Z","is_passwordless":false,"transport":["usb"]}]}}},"traits":{}}`,
 		},
 		"social only": {
 			kratos.CreateIdentity{Social: []kratos.Social{{Provider: "google", Subject: "A:1"}, {Provider: "gh", Subject: "2"}}},

@@ -3,6 +3,7 @@ package kratos
 import (
 	"errors"
 	"net/url"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -18,6 +19,8 @@ const (
 	FieldWebAuthn Field = "webauthn"
 	// FieldPasskey is CreateIdentity.Passkey.
 	FieldPasskey Field = "passkey"
+	// FieldLookup is CreateIdentity.RecoveryCodes.
+	FieldLookup Field = "lookup_secret"
 )
 
 // TOTP is the secret of an authenticator app. The app shows issuer and account, and keeps
@@ -39,8 +42,10 @@ type Key struct {
 	// ID and PublicKey are required. PublicKey is in COSE form.
 	ID, PublicKey []byte
 	Name          string
-	AAGUID        uuid.UUID
-	Transports    []string
+	// AddedAt is when the user added the key; zero: unknown.
+	AddedAt    time.Time
+	AAGUID     uuid.UUID
+	Transports []string
 	// Flags is nil if it is not known whether the key can be backed up: Kratos then takes that
 	// from the first login.
 	Flags *KeyFlags
@@ -51,6 +56,14 @@ type KeyFlags struct{ BackupEligible, BackedUp bool }
 
 type newTOTP struct {
 	URL string `json:"totp_url"`
+}
+
+type newCodes struct {
+	Codes []newCode `json:"codes"`
+}
+
+type newCode struct {
+	Code string `json:"code"`
 }
 
 type newKeys struct {
@@ -64,6 +77,7 @@ type newKey struct {
 	AttestationType string           `json:"attestation_type"`
 	Authenticator   newAuthenticator `json:"authenticator"`
 	DisplayName     string           `json:"display_name"`
+	AddedAt         time.Time        `json:"added_at,omitzero"`
 	IsPasswordless  bool             `json:"is_passwordless"`
 	Flags           *newKeyFlags     `json:"flags,omitempty"`
 	Transport       []string         `json:"transport,omitempty"`
@@ -93,6 +107,18 @@ func (t TOTP) body() *newCredential[newTOTP] {
 	return &newCredential[newTOTP]{newTOTP{address.String()}}
 }
 
+// codesBody returns the credential, or nil without a code.
+func codesBody(codes []secret.String) *newCredential[newCodes] {
+	if len(codes) == 0 {
+		return nil
+	}
+	body := &newCredential[newCodes]{}
+	for _, code := range codes {
+		body.Config.Codes = append(body.Config.Codes, newCode{code.Reveal()})
+	}
+	return body
+}
+
 // body returns the credential, or nil without a key.
 func (k Keys) body(passkeys bool) (*newCredential[newKeys], error) {
 	if len(k.Keys) == 0 {
@@ -108,7 +134,7 @@ func (k Keys) body(passkeys bool) (*newCredential[newKeys], error) {
 		}
 		one := newKey{
 			ID: key.ID, PublicKey: key.PublicKey, AttestationType: "none", Authenticator: newAuthenticator{AAGUID: key.AAGUID[:]},
-			DisplayName: key.Name, IsPasswordless: passkeys, Transport: key.Transports,
+			DisplayName: key.Name, AddedAt: key.AddedAt, IsPasswordless: passkeys, Transport: key.Transports,
 		}
 		if key.Flags != nil {
 			one.Flags = &newKeyFlags{UserPresent: true, UserVerified: passkeys, BackupEligible: key.Flags.BackupEligible, BackupState: key.Flags.BackedUp}

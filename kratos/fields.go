@@ -90,6 +90,8 @@ func probeBody(fields []Field) ([]byte, error) {
 			credentials[string(field)] = config(map[string]any{"providers": []any{}})
 		case FieldTOTP:
 			credentials[string(field)] = config(map[string]any{"totp_url": ""})
+		case FieldLookup:
+			credentials[string(field)] = config(map[string]any{"codes": []any{}})
 		case FieldWebAuthn, FieldPasskey:
 			credentials[string(field)] = config(map[string]any{"credentials": []any{}})
 		default:

@@ -332,7 +332,7 @@ func (r realKratos) replace(t *testing.T) {
 func (r realKratos) fields(t *testing.T) {
 	const org = "11111111-1111-4111-8111-111111111111"
 	before := r.count(t)
-	all := []kratos.Field{kratos.FieldExternalID, kratos.FieldOrganization, kratos.FieldProviderOrganization, kratos.FieldSAML, kratos.FieldTOTP, kratos.FieldWebAuthn, kratos.FieldPasskey}
+	all := []kratos.Field{kratos.FieldExternalID, kratos.FieldOrganization, kratos.FieldProviderOrganization, kratos.FieldSAML, kratos.FieldTOTP, kratos.FieldWebAuthn, kratos.FieldPasskey, kratos.FieldLookup}
 	lacks, err := r.client.Lacks(t.Context(), all...)
 	if after := r.count(t); err != nil || after != before {
 		t.Fatalf("%q, %v; %d identities became %d", lacks, err, before, after)
@@ -344,6 +344,7 @@ func (r realKratos) fields(t *testing.T) {
 		kratos.FieldSAML:                 {Social: []kratos.Social{{Provider: "fields", Subject: "kim@example.org", Organization: org, SAML: true}}},
 		kratos.FieldTOTP:                 {TOTP: kratos.TOTP{Secret: secret.New("JBSWY3DPEHPK3PXP"), Issuer: "Auth0", Account: "kim"}},
 		kratos.FieldWebAuthn:             {WebAuthn: kratos.Keys{Keys: []kratos.Key{{ID: []byte("1"), PublicKey: []byte("2")}}}},
+		kratos.FieldLookup:               {RecoveryCodes: []secret.String{secret.New("K6LGLV3RSH3VERMKET8L7QKU")}},
 		kratos.FieldPasskey:              {Passkey: kratos.Keys{UserHandle: []byte("0"), Keys: []kratos.Key{{ID: []byte("3"), PublicKey: []byte("4")}}}},
 	} {
 		body, err := n.Body()

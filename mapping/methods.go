@@ -1,11 +1,13 @@
 package mapping
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -15,9 +17,11 @@ import (
 
 // Method is a second factor or a passkey of a user, with what is needed to use it elsewhere.
 type Method struct {
-	// Type is as at Auth0: totp, webauthn-roaming, webauthn-platform, passkey, phone and so on.
+	// Type is as at Auth0: totp, webauthn-roaming, webauthn-platform, passkey, recovery-code,
+	// phone and so on.
 	Type string
-	// Secret is the secret of a TOTP, in base32; empty: the file does not have it.
+	// Secret is the secret of a TOTP, in base32, or a recovery code; empty: the file does not
+	// have it.
 	Secret secret.String
 	// KeyID, PublicKey and UserHandle are those of a security key or a passkey; empty: the
 	// file does not have them. PublicKey is in COSE form.
@@ -25,7 +29,9 @@ type Method struct {
 	// RelyingParty is the domain that the key is bound to; empty: the file does not tell.
 	RelyingParty string
 	// Name is how the user calls it.
-	Name       string
+	Name string
+	// CreatedAt is when the user added it; zero: unknown.
+	CreatedAt  time.Time
 	AAGUID     uuid.UUID
 	Transports []string
 	// Device is single_device or multi_device, and BackedUp whether the key is backed up;
@@ -34,23 +40,26 @@ type Method struct {
 	BackedUp bool
 }
 
-// The types of methods that are keys.
+// The types of methods that Kratos may have.
 const (
 	MethodTOTP     = "totp"
+	MethodRecovery = "recovery-code"
 	MethodRoaming  = "webauthn-roaming"
 	MethodPlatform = "webauthn-platform"
 	MethodPasskey  = "passkey"
 )
 
 // The keys of methods in user objects: the answer of the Management API to
-// GET /users/{id}/authentication-methods, and the factors of the interchange format.
+// GET /users/{id}/authentication-methods, the factors of the interchange format, and the
+// answer to POST /users/{id}/recovery-code-regeneration.
 const (
 	keyMethods    = "authentication_methods"
 	keyMFAFactors = "mfa_factors"
+	keyRecovery   = "recovery_code"
 )
 
-// methodsOf reads the confirmed methods of a user object. Passwords and recovery codes are
-// not listed.
+// methodsOf reads the confirmed methods of a user object, without the password. A method
+// without its secret is left out if the secret is there in another place.
 func methodsOf(claims map[string]any) []Method {
 	methods := listedMethods(claims)
 	factors, _ := claims[keyMFAFactors].([]any)
@@ -61,7 +70,19 @@ func methodsOf(claims map[string]any) []Method {
 			methods = append(methods, Method{Type: kind, Secret: totpSecret(fields["secret"])})
 		}
 	}
-	return methods
+	if code := textOf(claims, keyRecovery); code != "" {
+		methods = append(methods, Method{Type: MethodRecovery, Secret: secret.New(code)})
+	}
+	return withSecrets(methods)
+}
+
+// withSecrets leaves out the methods without a secret of types that have one with a secret.
+func withSecrets(methods []Method) []Method {
+	has := map[string]bool{}
+	for _, m := range methods {
+		has[m.Type] = has[m.Type] || !m.Secret.Empty()
+	}
+	return slices.DeleteFunc(methods, func(m Method) bool { return has[m.Type] && m.Secret.Empty() })
 }
 
 // listedMethods are those that the Management API lists.
@@ -71,14 +92,15 @@ func listedMethods(claims map[string]any) []Method {
 	for _, element := range list {
 		one, _ := element.(map[string]any)
 		kind := textOf(one, "type")
-		if confirmed, told := one["confirmed"].(bool); told && !confirmed || slices.Contains([]string{"", "password", "recovery-code"}, kind) {
+		if confirmed, told := one["confirmed"].(bool); told && !confirmed || slices.Contains([]string{"", "password"}, kind) {
 			continue
 		}
 		m := Method{
-			Type: kind, Secret: totpSecret(one["totp_secret"]), Name: textOf(one, "name"), RelyingParty: textOf(one, "relying_party_identifier"),
+			Type: kind, Secret: totpSecret(one["totp_secret"]), Name: textOf(one, "name"), RelyingParty: cmp.Or(textOf(one, "relying_party_identifier"), textOf(one, "relying_party_id")),
 			KeyID: bytesOf(one["key_id"]), PublicKey: bytesOf(one["public_key"]), UserHandle: bytesOf(one["user_handle"]),
 			Device: textOf(one, "credential_device_type"),
 		}
+		m.CreatedAt, _ = Time(one["created_at"])
 		m.AAGUID, _ = uuid.Parse(textOf(one, "aaguid"))
 		m.BackedUp, _ = one["credential_backed_up"].(bool)
 		transports, _ := one["transports"].([]any)
@@ -92,8 +114,11 @@ func listedMethods(claims map[string]any) []Method {
 	return methods
 }
 
-// IsSecondFactor reports whether the method is asked for after a password.
-func (m Method) IsSecondFactor() bool { return m.Type != MethodPasskey }
+// IsSecondFactor reports whether the method is asked for after a password. A recovery code
+// only stands in for one.
+func (m Method) IsSecondFactor() bool {
+	return m.Type != MethodPasskey && m.Type != MethodRecovery
+}
 
 func textOf(fields map[string]any, key string) string {
 	text, _ := fields[key].(string)
@@ -121,27 +146,43 @@ func bytesOf(value any) []byte {
 	return decoded
 }
 
+// UserMethods are the methods of a user.
+type UserMethods struct {
+	UserID  string
+	Methods []Method
+	// Keys are the keys of the object that methods were read from.
+	Keys []string
+}
+
 // ReadMethods reads a user's methods from an object that has nothing but user_id and the
 // keys of methods, one of them at least.
-func ReadMethods(text []byte) (userID string, methods []Method, err error) {
+func ReadMethods(text []byte) (UserMethods, error) {
 	read, err := strictjson.Value(text)
 	if err != nil {
-		return "", nil, fmt.Errorf("read methods: %w", err)
+		return UserMethods{}, fmt.Errorf("read methods: %w", err)
 	}
 	fields, _ := read.(map[string]any)
-	userID, _ = fields[keyUserID].(string)
+	userID, _ := fields[keyUserID].(string)
 	if !IsUserID(userID) {
-		return "", nil, errors.New("read methods: user_id is missing, or not of the form provider|id")
+		return UserMethods{}, errors.New("read methods: user_id is missing, or not of the form provider|id")
 	}
-	for _, key := range []string{keyMethods, keyMFAFactors} {
-		if _, isList := fields[key].([]any); fields[key] != nil && !isList {
-			return "", nil, errors.New("read methods: " + key + " is not a list")
+	var keys []string
+	for _, key := range []string{keyMethods, keyMFAFactors, keyRecovery} {
+		switch fields[key].(type) {
+		case nil:
+			continue
+		case []any:
+		default:
+			if key != keyRecovery {
+				return UserMethods{}, errors.New("read methods: " + key + " is not a list")
+			}
 		}
+		keys = append(keys, key)
 	}
-	if fields[keyMethods] == nil && fields[keyMFAFactors] == nil {
-		return "", nil, errors.New("read methods: there is neither " + keyMethods + " nor " + keyMFAFactors)
+	if len(keys) == 0 {
+		return UserMethods{}, errors.New("read methods: there is neither " + keyMethods + " nor " + keyMFAFactors + " nor " + keyRecovery)
 	}
-	return userID, methodsOf(fields), nil
+	return UserMethods{UserID: userID, Methods: methodsOf(fields), Keys: keys}, nil
 }
 
 // AddMethods adds methods from another source than the user object.
@@ -152,4 +193,5 @@ func (p *Profile) AddMethods(methods []Method) {
 			p.Factors = append(p.Factors, method.Type)
 		}
 	}
+	p.Methods = withSecrets(p.Methods)
 }

@@ -19,7 +19,11 @@ func TestMethods(t *testing.T) {
 		"a passkey":             {`{"user_id":"auth0|1","authentication_methods":[` + passkey + `]}`, "passkey 1352e83e6d06f89a9a44fc1ef7c24a7c a50102032620012158 2fabd73540c2ff0a58 login.example.org multi_device true [hybrid internal]", ""},
 		"not confirmed":         {`{"user_id":"auth0|1","authentication_methods":[{"type":"totp","confirmed":false}]}`, "", ""},
 		"not told":              {`{"user_id":"auth0|1","authentication_methods":[{"type":"totp"}]}`, "totp", "totp"},
-		"no factors":            {`{"user_id":"auth0|1","authentication_methods":[{"type":"password","confirmed":true},{"type":"recovery-code","confirmed":true},{"type":""},7]}`, "", ""},
+		"no factors":            {`{"user_id":"auth0|1","authentication_methods":[{"type":"password","confirmed":true},{"type":""},7]}`, "", ""},
+		"a recovery code":       {`{"user_id":"auth0|1","authentication_methods":[{"type":"recovery-code","confirmed":true}],"recovery_code":"K6LGLV3R"}`, "recovery-code K6LGLV3R", ""},
+		"no recovery code":      {`{"user_id":"auth0|1","authentication_methods":[{"type":"recovery-code","confirmed":true}]}`, "recovery-code", ""},
+		"a secret of its own":   {`{"user_id":"auth0|1","authentication_methods":[{"type":"totp"}],"mfa_factors":[{"totp":{"secret":"JBSWY3DPEHPK3PXP"}}]}`, "totp JBSWY3DPEHPK3PXP", "mfa_factors totp"},
+		"of the My Account API": {`{"user_id":"auth0|1","authentication_methods":[{"type":"passkey","relying_party_id":"login.example.org"}]}`, "passkey login.example.org", ""},
 		"a number":              {`{"user_id":"auth0|1","authentication_methods":[{"type":"phone","confirmed":true,"phone_number":"+1"}]}`, "phone", "phone"},
 		"a secret":              {`{"user_id":"auth0|1","mfa_factors":[{"totp":{"secret":"JBSWY3DPEHPK3PXP"}},{"phone":{"value":"+1"}}]}`, "totp JBSWY3DPEHPK3PXP|phone", "mfa_factors mfa_factors"},
 		"a secret with padding": {`{"user_id":"auth0|1","authentication_methods":[{"type":"totp","confirmed":true,"totp_secret":"jbsw y3dp ehpk 3pxp=="}]}`, "totp JBSWY3DPEHPK3PXP", "totp"},
@@ -39,7 +43,7 @@ func TestMethods(t *testing.T) {
 			if factors := strings.Join(profile.Factors, " "); factors != c.factors {
 				t.Errorf("factors %s, want %s", factors, c.factors)
 			}
-			if profile.Claims["authentication_methods"] != nil || profile.Claims["mfa_factors"] != nil {
+			if profile.Claims["authentication_methods"] != nil || profile.Claims["mfa_factors"] != nil || profile.Claims["recovery_code"] != nil {
 				t.Error("a mapper sees the methods")
 			}
 		})

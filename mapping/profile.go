@@ -162,7 +162,7 @@ func notClaims() []string {
 	return []string{
 		keyAppMetadata, keyUserMetadata, keyBlocked, keyIdentities, keyUserID, "_id",
 		"password", keyPasswordHash, "passwordHash", keyCustomHash,
-		keyMFAFactors, keyMethods, "guardian_authenticators", "guardian_enrollments", "authenticators",
+		keyMFAFactors, keyMethods, keyRecovery, "guardian_authenticators", "guardian_enrollments", "authenticators",
 		"access_token", "access_token_secret", "refresh_token", "id_token",
 	}
 }

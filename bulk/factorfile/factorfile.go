@@ -3,6 +3,9 @@
 //
 //	{"user_id": "auth0|5f7c…", "authentication_methods": […], "mfa_factors": […]}
 //
+// A user may have several lines if each key is in one of them only: secrets of another
+// source can be appended to the file of `ferry export --factors`.
+//
 // It holds only the place of each line, with a hash of the user id; the methods stay in an
 // unnamed temporary file. Its errors contain no values of the file.
 package factorfile
@@ -49,7 +52,7 @@ type Index struct {
 }
 
 // Open reads the file once, into an unnamed temporary file in dir; an empty dir is the
-// system's directory. It fails if a line cannot be read, or if a user is there twice.
+// system's directory. It fails if a line cannot be read, or if a user has a key twice.
 func Open(ctx context.Context, name, dir string) (*Index, error) {
 	x, err := open(ctx, name, dir)
 	if err != nil {
@@ -111,27 +114,33 @@ func (x *Index) readAll(ctx context.Context, original io.Reader) error {
 		case len(bytes.Trim(line, inputfile.Blanks)) == 0:
 			continue
 		}
-		userID, _, err := mapping.ReadMethods(line)
+		one, err := mapping.ReadMethods(line)
 		if err != nil {
 			return inputfile.At(err, "line", number)
 		}
-		x.places = append(x.places, place{x.mark(userID), uint64(start)<<sizeBits | uint64(len(line))}) //nolint:gosec // not negative
+		x.places = append(x.places, place{x.mark(one.UserID), uint64(start)<<sizeBits | uint64(len(line))}) //nolint:gosec // not negative
 	}
 }
 
-// sort sorts the places, and refuses a user who is there twice.
+// sort sorts the places, and refuses a user who has a key twice.
 func (x *Index) sort() error {
 	slices.SortFunc(x.places, func(a, b place) int { return cmp.Or(cmp.Compare(a.mark, b.mark), cmp.Compare(a.at, b.at)) })
 	for i := 1; i < len(x.places); i++ {
 		if x.places[i].mark != x.places[i-1].mark {
 			continue
 		}
-		one, _, err := x.read(x.places[i-1])
+		one, err := x.read(x.places[i-1])
+		for j := i; err == nil && j < len(x.places) && x.places[j].mark == x.places[i-1].mark; j++ {
+			var other mapping.UserMethods
+			if other, err = x.read(x.places[j]); err != nil || other.UserID != one.UserID {
+				continue
+			}
+			if at := slices.IndexFunc(one.Keys, func(key string) bool { return slices.Contains(other.Keys, key) }); at >= 0 {
+				return errors.New("a user has " + one.Keys[at] + " twice: keep the newer line")
+			}
+		}
 		if err != nil {
 			return err
-		}
-		if other, _, err := x.read(x.places[i]); err != nil || one == other {
-			return errors.Join(err, errors.New("a user is there twice: keep the newer line"))
 		}
 	}
 	return nil
@@ -139,31 +148,31 @@ func (x *Index) sort() error {
 
 func (x *Index) mark(userID string) uint64 { return maphash.String(x.seed, userID) }
 
-func (x *Index) read(p place) (userID string, methods []mapping.Method, err error) {
+func (x *Index) read(p place) (mapping.UserMethods, error) {
 	line := make([]byte, p.size())
 	if _, err := x.file.ReadAt(line, p.offset()); err != nil {
-		return "", nil, fmt.Errorf("read a temporary file: %w", err)
+		return mapping.UserMethods{}, fmt.Errorf("read a temporary file: %w", err)
 	}
 	return mapping.ReadMethods(line)
 }
 
 // Find returns the methods of a user; none if the file does not have the user.
-func (x *Index) Find(userID string) ([]mapping.Method, error) {
+func (x *Index) Find(userID string) (methods []mapping.Method, err error) {
 	mark := x.mark(userID)
 	i, _ := slices.BinarySearchFunc(x.places, mark, func(p place, mark uint64) int { return cmp.Compare(p.mark, mark) })
 	for ; i < len(x.places) && x.places[i].mark == mark; i++ {
-		found, methods, err := x.read(x.places[i])
+		found, err := x.read(x.places[i])
 		if err != nil {
 			return nil, fmt.Errorf("find factors: %w", err)
 		}
-		if found == userID {
-			return methods, nil
+		if found.UserID == userID {
+			methods = append(methods, found.Methods...)
 		}
 	}
-	return nil, nil
+	return methods, nil
 }
 
-// Len returns the number of users.
+// Len returns the number of lines.
 func (x *Index) Len() int { return len(x.places) }
 
 // Digest returns the BLAKE2b-256 of the file, not decompressed, in hexadecimal digits.

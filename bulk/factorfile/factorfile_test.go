@@ -92,10 +92,11 @@ func TestOpenRefuses(t *testing.T) {
 		"no JSON":         {good + "kim", "line 2: read methods"},
 		"no user":         {`{"authentication_methods":[]}`, "user_id is missing"},
 		"no user id":      {`{"user_id":"kim","authentication_methods":[]}`, "user_id is missing"},
-		"no methods":      {`{"user_id":"auth0|1"}`, "neither authentication_methods nor mfa_factors"},
+		"no methods":      {`{"user_id":"auth0|1"}`, "neither authentication_methods nor mfa_factors nor recovery_code"},
 		"no list":         {`{"user_id":"auth0|1","authentication_methods":"kim"}`, "is not a list"},
 		"an answer":       {`[{"type":"totp"}]`, "user_id is missing"},
-		"twice":           {good + `{"user_id":"auth0|2","authentication_methods":[]}` + "\n" + good, "a user is there twice"},
+		"twice":           {good + `{"user_id":"auth0|2","authentication_methods":[]}` + "\n" + good, "a user has authentication_methods twice"},
+		"twice, between":  {good + `{"user_id":"auth0|1","mfa_factors":[]}` + "\n" + good, "a user has authentication_methods twice"},
 		"cut":             {packed(t, good)[:30], "line 1"},
 		"a key twice":     {`{"user_id":"auth0|1","user_id":"auth0|2","authentication_methods":[]}`, "read methods"},
 		"a line too long": {`{"user_id":"auth0|1","authentication_methods":["` + strings.Repeat("x", 1<<20) + `"]}`, "too long"},
@@ -119,5 +120,27 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	if _, err := factorfile.Open(ctx, path, t.TempDir()); err == nil {
 		t.Error("an interruption is no error")
+	}
+}
+
+// The keys of a user may be in several lines.
+func TestFindInSeveralLines(t *testing.T) {
+	t.Parallel()
+	x, err := open(t, `{"user_id":"auth0|1","authentication_methods":[{"type":"passkey"}]}
+{"user_id":"auth0|2","mfa_factors":[{"totp":{"secret":"A"}}]}
+{"user_id":"auth0|1","recovery_code":"K6LGLV3R"}
+{"user_id":"auth0|1","mfa_factors":[{"totp":{"secret":"B"}}]}
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkSecret(t, x, "auth0|2", "A")
+	var types []string
+	methods, err := x.Find("auth0|1")
+	for _, method := range methods {
+		types = append(types, method.Type)
+	}
+	if got := strings.Join(types, " "); err != nil || got != "passkey recovery-code totp" {
+		t.Errorf("%s, %v", got, err)
 	}
 }

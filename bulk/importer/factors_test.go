@@ -15,7 +15,7 @@ const rpID = "login.example.org"
 func keyOf(kind, relyingParty, handle string) map[string]any {
 	return map[string]any{
 		"type": kind, "confirmed": true, "key_id": "aWQ", "public_key": "pQECAyYgASFYIA==", "relying_party_identifier": relyingParty,
-		"user_handle": handle, "credential_device_type": "multi_device", "credential_backed_up": true,
+		"user_handle": handle, "created_at": "2024-05-06T07:08:09.123Z", "credential_device_type": "multi_device", "credential_backed_up": true,
 	}
 }
 
@@ -27,6 +27,7 @@ func keepMFA(o *importer.Options) { o.KeepMFA, o.RelyingParty = true, rpID }
 func factorRows() []string {
 	totp := map[string]any{"totp": map[string]any{"secret": "JBSWY3DPEHPK3PXP"}}
 	phone := map[string]any{"type": "phone", "confirmed": true}
+	recovery := map[string]any{"type": "recovery-code", "confirmed": true}
 	return []string{
 		bulktest.Verified("1", "a@x.test", bulktest.With{"mfa_factors": []any{totp}, "multifactor": []any{"google-authenticator"}}),
 		bulktest.Verified("2", "b@x.test", methods(keyOf("webauthn-roaming", rpID, ""), phone)),
@@ -37,6 +38,10 @@ func factorRows() []string {
 		bulktest.Verified("7", "g@x.test", methods(keyOf("passkey", rpID, ""))),
 		bulktest.Verified("8", "h@x.test", methods(map[string]any{"type": "totp", "confirmed": true})),
 		bulktest.Verified("9", "i@x.test"),
+		bulktest.Verified("10", "j@x.test", bulktest.With{"mfa_factors": []any{totp}, "recovery_code": "K6LGLV3R"}, methods(map[string]any{"type": "totp"}, recovery)),
+		bulktest.Verified("11", "k@x.test", methods(recovery)),
+		bulktest.Verified("12", "l@x.test", bulktest.With{"recovery_code": "K6LGLV3R"}),
+		bulktest.Verified("13", "m@x.test", methods(keyOf("passkey", rpID, "_w"))),
 	}
 }
 
@@ -53,6 +58,8 @@ func TestImportFactors(t *testing.T) {
 	for line, detail := range map[int]string{
 		2: "left out: phone (Kratos has no such factor)", 4: "left out: webauthn-roaming (it is bound to another domain)", 5: "left out: webauthn-platform (the file does not have its domain)",
 		6: "left out: guardian (the file has no more than its name)", 7: "left out: passkey (the file does not have the user handle)", 8: "left out: totp (the file does not have the secret)",
+		10: "", 11: "left out: recovery-code (Auth0 does not export the code)", 12: "left out: recovery-code (no second factor is imported that it could stand in for)",
+		13: "left out: passkey (its user handle is not UTF-8 text, which Kratos' database needs)",
 	} {
 		if done[line-1].Detail != detail {
 			t.Errorf("line %d: %s, want %s", line, done[line-1].Detail, detail)
@@ -60,10 +67,14 @@ func TestImportFactors(t *testing.T) {
 	}
 	a, b, c := f.Of("auth0|1").Factors, f.Of("auth0|2").Factors, f.Of("auth0|3").Factors
 	if len(a) != 1 || a[0].Secret != "JBSWY3DPEHPK3PXP" || len(b) != 1 || string(b[0].ID) != "id" || b[0].Kind != "webauthn" ||
-		len(c) != 1 || c[0].Kind != "passkey" || string(c[0].UserHandle) != "kim" || !c[0].Eligible {
+		len(c) != 1 || c[0].Kind != "passkey" || string(c[0].UserHandle) != "kim" || !c[0].Eligible ||
+		c[0].AddedAt.Year() != 2024 {
 		t.Errorf("%+v, %+v, %+v", a, b, c)
 	}
-	if summary.MFAKept != 2 || summary.MFADropped != 0 || len(im.told.Warned) != 0 {
+	if codes := f.Of("auth0|10").Factors; len(codes) != 2 || codes[0].Kind != "totp" || codes[1].Secret != "K6LGLV3R" {
+		t.Errorf("%+v", codes)
+	}
+	if summary.MFAKept != 3 || summary.MFADropped != 0 || len(im.told.Warned) != 0 {
 		t.Errorf("%+v, warned %q", summary, im.told.Warned)
 	}
 }
@@ -95,8 +106,8 @@ func TestImportFactorsRefused(t *testing.T) {
 		im := newImport(t, f, factorRows()...)
 		keepMFA(&im.opts)
 		summary, done := im.must()
-		checkFactors(t, words(done), "1:skipped:mfa", "2:skipped:mfa", "4:skipped:mfa", "5:skipped:mfa", "6:skipped:mfa", "8:skipped:mfa")
-		if done[2].Detail != "left out: passkey (this Kratos cannot import it)" || summary.MFAKept != 0 || len(im.told.Warned) != 3 || summary.Failed() > 0 {
+		checkFactors(t, words(done), "1:skipped:mfa", "2:skipped:mfa", "4:skipped:mfa", "5:skipped:mfa", "6:skipped:mfa", "8:skipped:mfa", "10:skipped:mfa")
+		if done[2].Detail != "left out: passkey (this Kratos cannot import it)" || summary.MFAKept != 0 || len(im.told.Warned) != 4 || summary.Failed() > 0 {
 			t.Errorf("%+v, %+v, warned %q", done[2], summary, im.told.Warned)
 		}
 	}
@@ -111,7 +122,7 @@ func TestImportFactorsNotAskedFor(t *testing.T) {
 		im := newImport(t, f, factorRows()...)
 		im.opts.DropMFA = drop
 		summary, done := im.must()
-		skipped := []string{"1:skipped:mfa", "2:skipped:mfa", "4:skipped:mfa", "5:skipped:mfa", "6:skipped:mfa", "8:skipped:mfa"}
+		skipped := []string{"1:skipped:mfa", "2:skipped:mfa", "4:skipped:mfa", "5:skipped:mfa", "6:skipped:mfa", "8:skipped:mfa", "10:skipped:mfa"}
 		if drop {
 			skipped = nil
 		}

@@ -49,7 +49,18 @@ func (r *importer) askFields(ctx context.Context) error {
 			r.creator.without(field)
 			continue
 		}
-		r.warn("this Kratos cannot import " + string(field) + ": users without another login, or with no other second factor, are skipped")
+		r.warn("this Kratos cannot import " + string(field) + ": " + without(field))
 	}
 	return nil
+}
+
+// without returns what becomes of users who have a field that Kratos does not have.
+func without(field kratos.Field) string {
+	switch field {
+	case kratos.FieldTOTP, kratos.FieldWebAuthn:
+		return "users with no other second factor are skipped"
+	case kratos.FieldPasskey, kratos.FieldLookup:
+		return "users are imported without it"
+	}
+	return "users without another login are skipped"
 }

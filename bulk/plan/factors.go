@@ -5,9 +5,11 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"ferry/kratos"
 	"ferry/mapping"
+	"ferry/secret"
 )
 
 // addMethods adds the methods that the factors file has of the user.
@@ -24,6 +26,7 @@ func (o *Options) addMethods(profile *mapping.Profile) error {
 type factors struct {
 	totp              kratos.TOTP
 	webAuthn, passkey kratos.Keys
+	codes             []secret.String // for recovery
 	// left are the types of the others, with the reason.
 	left []string
 }
@@ -33,22 +36,34 @@ func (f factors) second() bool { return !f.totp.Secret.Empty() || len(f.webAuthn
 
 // factors returns the second factors and passkeys of a user that Kratos can take: those for
 // which the file has the secret or the public key, and of the keys those that are bound to
-// Kratos' domain.
+// Kratos' domain. Recovery codes come with another second factor only: Kratos would ask for
+// them alone, and each works once.
 func (o *Options) factors(profile mapping.Profile) factors {
 	var f factors
 	if !o.KeepMFA {
 		return f
 	}
-	named := map[string]bool{}
+	described := false
 	for _, method := range profile.Methods {
-		named[method.Type] = true
+		if method.Type == mapping.MethodRecovery {
+			continue // see below
+		}
+		described = true
 		if why := o.addFactor(&f, profile, method); why != "" {
 			f.leave(method.Type, why)
 		}
 	}
 	for _, name := range profile.Factors {
-		if !named[name] && len(profile.Methods) == 0 {
+		if !described {
 			f.leave(name, "the file has no more than its name")
+		}
+	}
+	for _, method := range profile.Methods {
+		if method.Type != mapping.MethodRecovery {
+			continue
+		}
+		if why := o.addCode(&f, method); why != "" {
+			f.leave(method.Type, why)
 		}
 	}
 	return f
@@ -69,6 +84,8 @@ func (o *Options) addFactor(f *factors, profile mapping.Profile, method mapping.
 			return "this Kratos cannot import it"
 		case method.Secret.Empty():
 			return "the file does not have the secret"
+		case f.totp.Secret == method.Secret:
+			return ""
 		case !f.totp.Secret.Empty():
 			return "Kratos takes one"
 		}
@@ -81,6 +98,20 @@ func (o *Options) addFactor(f *factors, profile mapping.Profile, method mapping.
 		return o.addKey(&f.passkey, kratos.FieldPasskey, method)
 	}
 	return "Kratos has no such factor"
+}
+
+// addCode adds a recovery code, or returns why it cannot come.
+func (o *Options) addCode(f *factors, method mapping.Method) (why string) {
+	switch {
+	case method.Secret.Empty():
+		return "Auth0 does not export the code"
+	case slices.Contains(o.Lacks, kratos.FieldLookup):
+		return "this Kratos cannot import it"
+	case !f.second():
+		return "no second factor is imported that it could stand in for"
+	}
+	f.codes = append(f.codes, method.Secret)
+	return ""
 }
 
 func (o *Options) addKey(keys *kratos.Keys, field kratos.Field, method mapping.Method) (why string) {
@@ -97,16 +128,24 @@ func (o *Options) addKey(keys *kratos.Keys, field kratos.Field, method mapping.M
 		return "the file does not have the public key"
 	case field == kratos.FieldPasskey && len(method.UserHandle) == 0:
 		return "the file does not have the user handle"
+	case field == kratos.FieldPasskey && !isText(method.UserHandle):
+		return "its user handle is not UTF-8 text, which Kratos' database needs"
+	case slices.ContainsFunc(keys.Keys, func(k kratos.Key) bool { return bytes.Equal(k.ID, method.KeyID) }):
+		return "" // both files have it
 	case len(keys.Keys) > 0 && !bytes.Equal(keys.UserHandle, method.UserHandle):
 		return "it has another user handle than the first"
 	}
-	key := kratos.Key{ID: method.KeyID, PublicKey: method.PublicKey, Name: method.Name, AAGUID: method.AAGUID, Transports: method.Transports}
+	key := kratos.Key{ID: method.KeyID, PublicKey: method.PublicKey, Name: method.Name, AddedAt: method.CreatedAt, AAGUID: method.AAGUID, Transports: method.Transports}
 	if method.Device != "" {
-		key.Flags = &kratos.KeyFlags{BackupEligible: method.Device == "multi_device", BackedUp: method.BackedUp}
+		eligible := method.Device == "multi_device"
+		key.Flags = &kratos.KeyFlags{BackupEligible: eligible, BackedUp: eligible && method.BackedUp}
 	}
 	keys.UserHandle, keys.Keys = method.UserHandle, append(keys.Keys, key)
 	return ""
 }
+
+// isText reports whether Kratos can store a user handle as the identifier of a passkey.
+func isText(handle []byte) bool { return utf8.Valid(handle) && bytes.IndexByte(handle, 0) < 0 }
 
 // weighFactors decides whether the second factors of the user keep the row out, and reports
 // false if they do.

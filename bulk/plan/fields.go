@@ -20,7 +20,7 @@ func (o *Options) Fields() []kratos.Field {
 		fields = append(fields, kratos.FieldSAML)
 	}
 	if o.KeepMFA {
-		fields = append(fields, kratos.FieldTOTP)
+		fields = append(fields, kratos.FieldTOTP, kratos.FieldLookup)
 		if o.RelyingParty != "" {
 			fields = append(fields, kratos.FieldWebAuthn, kratos.FieldPasskey)
 		}

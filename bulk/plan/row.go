@@ -173,7 +173,7 @@ func (o *Options) finish(s draft, profile mapping.Profile, mapped mapping.Identi
 	identity := kratos.CreateIdentity{
 		SchemaID: o.SchemaID, Traits: mapped.Traits, MetadataPublic: mapped.MetadataPublic,
 		Inactive: profile.Blocked, Social: social, Organization: o.Organizations.of(profile),
-		TOTP: factors.totp, WebAuthn: factors.webAuthn, Passkey: factors.passkey,
+		TOTP: factors.totp, WebAuthn: factors.webAuthn, Passkey: factors.passkey, RecoveryCodes: factors.codes,
 	}
 	trusted := o.Rules.Trusted(profile, mapped)
 	if s.code {

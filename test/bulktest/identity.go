@@ -71,7 +71,7 @@ func (p *Identity) conflicts(q *Identity) bool {
 	shares := func(a, b []string) bool {
 		return slices.ContainsFunc(a, func(text string) bool { return slices.Contains(b, text) })
 	}
-	return p.ID != q.ID && (shares(p.Identifiers, q.Identifiers) || shares(p.Social, q.Social) || shares(p.SAML, q.SAML) ||
+	return p.ID != q.ID && (shares(p.Identifiers, q.Identifiers) || shares(p.Social, q.Social) || shares(p.SAML, q.SAML) || shares(p.handles(), q.handles()) ||
 		p.ExternalID != "" && p.ExternalID == q.ExternalID ||
 		slices.ContainsFunc(p.Addresses, func(a kratos.Address) bool {
 			return slices.ContainsFunc(q.Addresses, func(b kratos.Address) bool { return a.Value == b.Value && a.Via == b.Via })
@@ -143,6 +143,7 @@ func (b *providersBody) take(p *Identity) (identifiers []string) {
 
 type createBody struct {
 	Credentials struct {
+		Lookup   *lookupBody    `json:"lookup_secret"`
 		OIDC     *providersBody `json:"oidc"`
 		SAML     *providersBody `json:"saml"`
 		TOTP     *totpBody      `json:"totp"`
@@ -180,6 +181,8 @@ func (c createBody) unknown(v131, next bool) kratos.Field {
 		return kratos.FieldWebAuthn
 	case !next && c.Credentials.Passkey != nil:
 		return kratos.FieldPasskey
+	case !next && c.Credentials.Lookup != nil:
+		return kratos.FieldLookup
 	case !v131:
 	case c.ExternalID != nil:
 		return kratos.FieldExternalID

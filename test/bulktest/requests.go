@@ -237,6 +237,9 @@ func (f *Kratos) put(id string, body []byte) (int, any) {
 	if create.Credentials.Password == nil {
 		next.Hash, next.Hook = p.Hash, p.Hook
 	}
+	if next.Factors == nil {
+		next.Factors = p.Factors
+	}
 	next.ID, next.Addresses, next.Social = id, p.Addresses, slices.Concat(p.Social, next.Social)
 	next.StateAt, next.Changed, next.Sessions = p.StateAt, true, p.Sessions
 	next.derive()
