@@ -61,6 +61,7 @@ func without(field kratos.Field) string {
 		return "users with no other second factor are skipped"
 	case kratos.FieldPasskey, kratos.FieldLookup:
 		return "users are imported without it"
+	case kratos.FieldExternalID, kratos.FieldOrganization, kratos.FieldProviderOrganization, kratos.FieldSAML:
 	}
 	return "users without another login are skipped"
 }
