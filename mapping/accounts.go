@@ -113,7 +113,7 @@ const mostIdentities = 999
 
 // factorKeys are the keys of second factors in user objects and the interchange format.
 func factorKeys() []string {
-	return []string{"multifactor", "guardian_authenticators", "guardian_enrollments", "authenticators", keyMFAFactors}
+	return []string{keyMultifactor, "guardian_authenticators", "guardian_enrollments", "authenticators", keyMFAFactors}
 }
 
 // factorsOf returns the names of the second factors. A value that is not a list of names

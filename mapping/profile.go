@@ -63,6 +63,9 @@ type Profile struct {
 	OwnHash OwnHash `json:"-"`
 	// Told are the deciding fields that the user object has; 0 from claims.
 	Told Told
+	// Tenant is the canonical domain of the tenant, in the first user of an export that
+	// `ferry export` wrote. Mappers and JSON have none.
+	Tenant string `json:"-"`
 }
 
 // Source names where claims come from.
@@ -87,6 +90,7 @@ const (
 	keyIdentities    = "identities"
 	keyBlocked       = "blocked"
 	keyReset         = "last_password_reset"
+	keyMultifactor   = "multifactor"
 	claimSubject     = "sub"
 	claimIssuer      = "iss"
 	claimEmail       = "email"
@@ -160,7 +164,7 @@ func (p *Profile) takeMetadata() {
 // factors of the interchange format, tokens of other providers.
 func notClaims() []string {
 	return []string{
-		keyAppMetadata, keyUserMetadata, keyBlocked, keyIdentities, keyUserID, "_id",
+		keyAppMetadata, keyUserMetadata, keyBlocked, keyIdentities, keyUserID, keyTenant, "_id",
 		"password", keyPasswordHash, "passwordHash", keyCustomHash,
 		keyMFAFactors, keyMethods, keyRecovery, "guardian_authenticators", "guardian_enrollments", "authenticators",
 		"access_token", "access_token_secret", "refresh_token", "id_token",
@@ -203,6 +207,7 @@ func FromUser(user []byte) (Profile, error) {
 		return Profile{}, fmt.Errorf("read user: %w", err)
 	}
 	p.OwnHash = own
+	p.Tenant, _ = fields[keyTenant].(string)
 	p.toldBy(fields)
 	p.takeMetadata()
 	p.renameClaims()

@@ -3,10 +3,13 @@
 //	create an unlinked file beside the output
 //	start an export job, unless one is given, and wait until it is complete
 //	download to the unlinked file; count the users and check every line
-//	copy to a second file, rename it to the output
+//	copy to a second file, the first user with a mark, rename it to the output
+//
+// The mark says that the file is an export with all fields, and of which tenant (package
+// mapping).
 //
 // A crash leaves no output, and the job, which Auth0 keeps for a day and which the next
-// run can continue. The package does not interpret users beyond their ids.
+// run can continue. Except for the mark, users are as Auth0 sent them.
 package export
 
 import (
@@ -39,8 +42,8 @@ type Options struct {
 	// Out is the file to write: gzip if its name ends in .gz, else NDJSON; "-" is Stdout,
 	// as NDJSON.
 	Out string
-	// Tenant is the canonical domain of the tenant, which a gzip file names, so that
-	// `ferry import` can refuse the file for another tenant; empty: unknown.
+	// Tenant is the canonical domain of the tenant, which the first user of the file names, so
+	// that `ferry import` can refuse the file for another tenant; empty: unknown.
 	Tenant string
 	// Force replaces Out if it exists.
 	Force bool

@@ -2,21 +2,21 @@ package export_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"ferry/bulk/export"
-	"ferry/bulk/userfile"
 	"ferry/test/bulktest"
 )
 
@@ -25,6 +25,7 @@ const (
 	exportConnection = "con_iSjvljNtsTMmSpRW"
 	exportHost       = "127.0.0.1:4490"
 	exportUsers      = `{"user_id":"auth0|1","email":"ö@example.test"}` + "\n" + `{"user_id":"auth0|2","user_metadata":{"a":1,"A":2}}` + "\n"
+	exportMarked     = `{"user_id":"auth0|1","email":"ö@example.test","blocked":null,"multifactor":null,"last_password_reset":null,"identities":null}` + "\n" + `{"user_id":"auth0|2","user_metadata":{"a":1,"A":2}}` + "\n"
 	exportHint       = "; Auth0 keeps the job for a day: ferry export --job " + exportJob + " --out "
 )
 
@@ -55,17 +56,18 @@ func (b exportBubble) exportsTo(name string) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	want, got := exportUsers, stdout.String()
-	if strings.HasSuffix(name, ".gz") {
-		want = string(noted(gzipped(exportUsers), "Auth0 tenant "))
-	}
+	got, size := stdout.String(), len(exportMarked)
 	if name != "-" {
 		got = bulktest.ReadFile(b.T, b.opts.Out)
+		size = len(got)
 		if info, err := os.Stat(b.opts.Out); err != nil || info.Mode() != 0o600 || !reflect.DeepEqual(bulktest.Files(b.T, dir), []string{name}) {
 			b.Errorf("%v, %v, %v", info.Mode(), bulktest.Files(b.T, dir), err)
 		}
 	}
-	if got != want || done != (export.Result{JobID: exportJob, Users: 2, Bytes: int64(len(want)), Path: b.opts.Out}) {
+	if strings.HasSuffix(name, ".gz") {
+		got = unzipped(b.T, got)
+	}
+	if got != exportMarked || done != (export.Result{JobID: exportJob, Users: 2, Bytes: int64(size), Path: b.opts.Out}) {
 		b.Errorf("got %+v, %q", done, got)
 	}
 	b.checkProgress()
@@ -99,64 +101,59 @@ func (b exportBubble) checkProgress() {
 	}
 }
 
-// A gzip file names the tenant in its header; the users are as Auth0 sent them.
-func TestExportNamesTheTenant(t *testing.T) {
+func unzipped(t *testing.T, file string) string {
+	t.Helper()
+	from, err := gzip.NewReader(strings.NewReader(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// The first user names the tenant, and says that the file has the fields that no user has.
+// Other users are as Auth0 sent them.
+func TestExportMarksTheFirstUser(t *testing.T) {
 	t.Parallel()
-	whole := gzipped(exportUsers)
-	named := append([]byte{}, whole[:10]...)
-	named[3] = 8 // with a name
-	named = append(append(named, "users.json\x00"...), whole[10:]...)
-	for name, c := range map[string]struct {
-		file   []byte
-		tenant string
-		grows  int
-	}{
-		"as Auth0 sends it": {whole, "acme.eu.auth0.com", len("Auth0 tenant acme.eu.auth0.com") + 1},
-		"with a name":       {named, "acme.eu.auth0.com", len("Auth0 tenant acme.eu.auth0.com") + 1},
-		"with a comment":    {noted(whole, "by Auth0"), "", 0},
-		"tenant unknown":    {whole, "", len("Auth0 tenant ") + 1},
+	const fields = `,"blocked":null,"multifactor":null,"last_password_reset":null,"identities":null`
+	for name, c := range map[string]struct{ text, tenant, want string }{
+		"it lacks all":   {`{"user_id":"auth0|1"}` + "\n" + `{"user_id":"auth0|2"}` + "\n", "acme.eu.auth0.com", `{"user_id":"auth0|1"` + fields + `,"auth0_tenant":"acme.eu.auth0.com"}` + "\n" + `{"user_id":"auth0|2"}` + "\n"},
+		"tenant unknown": {`{"user_id":"auth0|1"}` + "\n", "", `{"user_id":"auth0|1"` + fields + "}\n"},
+		"it has some":    {`{"user_id":"auth0|1","blocked":true,"identities":[{"provider":"auth0","user_id":"1","connection":"users"}]}`, "", `{"user_id":"auth0|1","blocked":true,"identities":[{"provider":"auth0","user_id":"1","connection":"users"}],"multifactor":null,"last_password_reset":null}` + "\n"},
+		"not readable":   {"\n" + `{"user_id":"1"}` + "\r\n" + `{"user_id":"auth0|2"}` + "\r\n", "", `{"user_id":"1"}` + "\n" + `{"user_id":"auth0|2"` + fields + "}\n"},
+		"no users":       {"", "acme.eu.auth0.com", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			inExport(t, &exportTenant{jobs: []exportAnswer{completed()}, files: []http.HandlerFunc{sends(c.file)}}, func(b exportBubble) {
-				if b.opts.Tenant = "acme.eu.auth0.com"; name == "tenant unknown" {
-					b.opts.Tenant = ""
+			inExport(t, &exportTenant{jobs: []exportAnswer{completed()}, files: []http.HandlerFunc{sends(gzipped(c.text))}}, func(b exportBubble) {
+				for _, out := range []string{"users.ndjson", "users.ndjson.gz"} {
+					b.opts.Tenant, b.opts.Out = c.tenant, filepath.Join(b.TempDir(), out)
+					b.writes(c.want)
 				}
-				b.namesTenant(int64(len(c.file)+c.grows), c.tenant)
 			})
 		})
 	}
 }
 
-// noted returns a gzip file with a comment in its header.
-func noted(file []byte, comment string) []byte {
-	header := slices.Clone(file[:10])
-	header[3] = 16
-	return slices.Concat(header, []byte(comment), []byte{0}, file[10:])
-}
-
-// namesTenant exports to a gzip file, which must have this size and name the tenant.
-func (b exportBubble) namesTenant(size int64, tenant string) {
+// writes exports to a file, which must have this text.
+func (b exportBubble) writes(want string) {
 	b.Helper()
-	b.opts.Out = filepath.Join(b.TempDir(), "users.ndjson.gz")
 	done, err := export.Run(b.Context(), b.opts)
-	if err != nil || done.Bytes != size {
-		b.Fatalf("%+v, %v", done, err)
-	}
-	users, err := userfile.Open(b.Context(), b.opts.Out, nil, b.TempDir(), nil)
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer func() { _ = users.Close() }()
-	var read strings.Builder
-	for row, err := range users.Rows(b.Context()) {
-		_, _ = read.Write(append(row.JSON, '\n'))
-		if err != nil {
-			b.Error(err)
-		}
+	got := bulktest.ReadFile(b.T, b.opts.Out)
+	if done.Bytes != int64(len(got)) {
+		b.Errorf("%d bytes, not %d", len(got), done.Bytes)
 	}
-	if users.Tenant() != tenant || read.String() != exportUsers {
-		b.Errorf("the file is of %q: %s", users.Tenant(), read.String())
+	if strings.HasSuffix(b.opts.Out, ".gz") {
+		got = unzipped(b.T, got)
+	}
+	if got != want {
+		b.Errorf("%s is\n%s\nnot\n%s", b.opts.Out, got, want)
 	}
 }
 
@@ -248,7 +245,7 @@ func (b exportBubble) goesWrong(c wrong) {
 		b.Errorf("%d starts, %d downloads", len(b.tenant.starts), b.tenant.downloads)
 	}
 	if c.err == "" {
-		if err != nil || done.Users != 2 || bulktest.ReadFile(b.T, b.opts.Out) != exportUsers {
+		if err != nil || done.Users != 2 || bulktest.ReadFile(b.T, b.opts.Out) != exportMarked {
 			b.Errorf("%+v, %v", done, err)
 		}
 		return
@@ -320,7 +317,7 @@ func TestExportOverFiles(t *testing.T) {
 	tn := &exportTenant{jobs: []exportAnswer{completed()}, files: []http.HandlerFunc{sends(gzipped(exportUsers))}}
 	inExport(t, tn, func(b exportBubble) {
 		b.opts.Out, b.opts.Force = there, true
-		if _, err := export.Run(b.Context(), b.opts); err != nil || bulktest.ReadFile(b.T, there) != exportUsers || !strings.HasSuffix(b.progress.lines[0], " --force") {
+		if _, err := export.Run(b.Context(), b.opts); err != nil || bulktest.ReadFile(b.T, there) != exportMarked || !strings.HasSuffix(b.progress.lines[0], " --force") {
 			b.Errorf("%v, %q", err, b.progress.lines)
 		}
 	})

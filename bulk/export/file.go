@@ -9,10 +9,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
-	"ferry/bulk/inputfile"
 	"ferry/bulk/tempfile"
+	"ferry/mapping"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -108,15 +109,10 @@ func isUser(row []byte) bool {
 // write writes the checked file to Out.
 func (x *exporter) write(ctx context.Context) (written int64, err error) {
 	if x.Out == stdoutName {
-		return x.unpack(ctx, x.Stdout)
+		return x.copyTo(ctx, x.Stdout)
 	}
 	err = tempfile.Replace(x.Out, func(to *os.File) error {
-		if strings.HasSuffix(x.Out, ".gz") {
-			written, err = x.copyRaw(to)
-		} else {
-			written, err = x.unpack(ctx, to)
-		}
-		if err != nil {
+		if written, err = x.pack(ctx, to); err != nil {
 			return err
 		}
 		return CheckOut(x.Out, x.Force) // another program may have created it meanwhile
@@ -127,51 +123,22 @@ func (x *exporter) write(ctx context.Context) (written int64, err error) {
 	return written, nil
 }
 
-// copyRaw writes the raw file, with a comment that names the tenant.
-func (x *exporter) copyRaw(to io.Writer) (int64, error) {
-	if err := x.rewind(); err != nil {
+// pack writes a file, as gzip if its name says so, and returns its size.
+func (x *exporter) pack(ctx context.Context, to *os.File) (int64, error) {
+	if !strings.HasSuffix(x.Out, ".gz") {
+		return x.copyTo(ctx, to)
+	}
+	packed := gzip.NewWriter(to)
+	_, err := x.copyTo(ctx, packed)
+	if err = errors.Join(err, packed.Close()); err != nil {
 		return 0, err
 	}
-	raw := bufio.NewReader(x.raw)
-	header, err := commented(raw, x.Tenant)
-	if err != nil {
-		return 0, err
-	}
-	return io.Copy(to, io.MultiReader(bytes.NewReader(header), raw))
+	return to.Seek(0, io.SeekCurrent)
 }
 
-// The header of a gzip file (RFC 1952, 2.3).
-const (
-	headerBytes = 10
-	headerFlags = 3 // the offset of the flags
-	hasName     = 1 << 3
-	hasComment  = 1 << 4
-)
-
-// commented reads the beginning of a gzip file, and returns it with a comment that names the
-// tenant. A header with anything else than a name is returned as it is.
-func commented(raw *bufio.Reader, tenant string) ([]byte, error) {
-	header := make([]byte, headerBytes)
-	if _, err := io.ReadFull(raw, header); err != nil {
-		return nil, err
-	}
-	flags := header[headerFlags]
-	if flags&^hasName != 0 {
-		return header, nil
-	}
-	if flags == hasName {
-		name, err := raw.ReadBytes(0)
-		if err != nil {
-			return nil, err
-		}
-		header = append(header, name...)
-	}
-	header[headerFlags] |= hasComment
-	return append(append(header, inputfile.TenantComment(tenant)...), 0), nil
-}
-
-// unpack writes the lines of the raw file unchanged.
-func (x *exporter) unpack(ctx context.Context, to io.Writer) (int64, error) {
+// copyTo writes the lines of the raw file, the first user with the mark of an export, and the
+// others unchanged.
+func (x *exporter) copyTo(ctx context.Context, to io.Writer) (written int64, err error) {
 	if err := x.rewind(); err != nil {
 		return 0, err
 	}
@@ -179,7 +146,25 @@ func (x *exporter) unpack(ctx context.Context, to io.Writer) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return io.Copy(to, untilDone{ctx.Err, plain})
+	lines := bufio.NewReaderSize(untilDone{ctx.Err, plain}, 1<<16)
+	for marked, last := false, false; !marked && !last; {
+		var row []byte
+		if row, last, err = nextLine(lines); err != nil {
+			return written, err
+		}
+		if len(row) == 0 {
+			continue
+		}
+		if user, err := mapping.Mark(row, x.Tenant); err == nil {
+			row, marked = user, true
+		}
+		n, err := to.Write(append(slices.Clone(row), '\n'))
+		if written += int64(n); err != nil {
+			return written, err
+		}
+	}
+	n, err := io.Copy(to, lines)
+	return written + n, err
 }
 
 // untilDone reads until err returns an error.

@@ -195,13 +195,18 @@ func (r *importer) warn(text string) {
 	}
 }
 
-// writeRetry writes the rows that failed, unchanged.
+// writeRetry writes the rows that failed, unchanged. If the input has all deciding fields, the
+// first one gets those that it lacks, so that the file is not refused.
 func (r *importer) writeRetry(ctx context.Context) error {
 	if r.RetryFile == "" {
 		return nil
 	}
+	var mark func([]byte) ([]byte, error)
+	if r.plan.Complete() {
+		mark = r.plan.Mark
+	}
 	err := tempfile.Replace(r.RetryFile, func(w *os.File) error {
-		return r.Users.Copy(context.WithoutCancel(ctx), w, r.recorder.failed.Has)
+		return r.Users.Copy(context.WithoutCancel(ctx), w, r.recorder.failed.Has, mark)
 	})
 	if err != nil {
 		return fmt.Errorf("write the rows that failed: %w", err)

@@ -2,11 +2,10 @@ package importer_test
 
 import (
 	"bytes"
-	"compress/gzip"
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -15,7 +14,6 @@ import (
 	"time"
 
 	"ferry/bulk/importer"
-	"ferry/bulk/inputfile"
 	"ferry/bulk/plan"
 	"ferry/bulk/results"
 	"ferry/mapping"
@@ -343,29 +341,26 @@ func TestHashFileOfAnother(t *testing.T) {
 // another one.
 func TestUsersFileOfAnother(t *testing.T) {
 	t.Parallel()
-	packed := new(strings.Builder)
-	zip := gzip.NewWriter(packed)
-	zip.Comment = inputfile.TenantComment("canary.eu.auth0.com")
-	if _, err := io.WriteString(zip, many(1)[0]+"\n"); err != nil || zip.Close() != nil {
-		t.Fatal(err)
-	}
+	users := marked(t, many(1)[0], "canary.eu.auth0.com")
+	twice := users + "\n" + strings.ReplaceAll(strings.Replace(users, "canary.", "other.", 1), "auth0|1", "auth0|2")
 	other := strings.Replace(bulktest.HashLine("1", bulktest.BcryptHash, bulktest.SetAt), "canary", "other", 1)
 	for name, c := range map[string]struct {
-		tenant, domain, hash string
-		says                 string
+		tenant, domain, hash, users string
+		says                        string
 	}{
 		"this one":                  {tenant: "canary", domain: "Canary.eu.auth0.com", hash: bulktest.HashLine("1", bulktest.BcryptHash, bulktest.SetAt)},
 		"any":                       {},
 		"this one by name":          {tenant: "canary"},
 		"another":                   {tenant: "other", says: `the users file is of the tenant "canary", not of "other": nothing was written`},
 		"another region":            {tenant: "canary", domain: "canary.us.auth0.com", says: `the users file is of the tenant "canary.eu.auth0.com", not of "canary.us.auth0.com"`},
+		"two":                       {users: twice, says: `the users file is of several tenants, "canary.eu.auth0.com" and "other.eu.auth0.com"`},
 		"with hashes of a stranger": {hash: other, says: `the hash file is of the tenant "other", and the users file of "canary"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := bulktest.NewKratos(t)
 			im := newImport(t, f)
-			im.opts.Users = bulktest.UsersFile(t, packed.String())
+			im.opts.Users = bulktest.UsersFile(t, cmp.Or(c.users, users))
 			im.opts.Tenant, im.opts.Domain = c.tenant, c.domain
 			if c.hash != "" {
 				im.opts.Hashes = bulktest.HashesFile(t, c.hash)

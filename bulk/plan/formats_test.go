@@ -42,7 +42,12 @@ func TestFormats(t *testing.T) {
 	if len(want) < users*2/3 {
 		t.Fatalf("%d of %d users become identities", len(want), users)
 	}
+	marked, err := mapping.Mark([]byte(rows[0]), "acme.eu.auth0.com")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, text := range map[string]string{
+		"of ferry export":       strings.Join(append([]string{string(marked)}, rows[1:]...), "\n"),
 		"byte order mark":       "\ufeff" + lines,
 		"UTF-16, little endian": utf16(t, unicode.LittleEndian, lines),
 		"UTF-16, big endian":    utf16(t, unicode.BigEndian, lines),

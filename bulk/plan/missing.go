@@ -97,13 +97,16 @@ func (p *Plan) Has(field string) bool {
 	return field != FieldConnection || p.WithoutConnection == 0
 }
 
+// Complete reports whether the file has all deciding fields.
+func (p *Plan) Complete() bool { return p.told == mapping.ToldAll }
+
+// Mark returns a user of the file as the first one of an export, see [mapping.Mark].
+func (p *Plan) Mark(user []byte) ([]byte, error) { return mapping.Mark(user, p.tenant) }
+
 // checkFields refuses a file without the fields that decide what becomes of its users.
 func (p *Plan) checkFields() error {
 	for _, name := range p.opts.Users.Columns() {
 		p.told |= mapping.ToldBy(name)
-	}
-	if p.opts.Users.IsExport() {
-		p.told = mapping.ToldAll
 	}
 	if !p.opts.Strict || p.users == 0 {
 		return nil

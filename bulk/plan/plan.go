@@ -119,6 +119,7 @@ type Plan struct {
 
 	users       int             // rows that are users
 	told        mapping.Told    // by any row or column
+	tenant      string          // the domain that a row names
 	databases   int             // users with a password
 	passwords   results.LineSet // rows with a password
 	mergeable   results.LineSet // rows that an identity can be made of, alone or with others
@@ -173,9 +174,6 @@ type chunk struct {
 func Make(ctx context.Context, opts Options, add func(Row) error) (*Plan, error) {
 	opts.Shards = max(opts.Shards, 1)
 	p := &Plan{opts: opts, connections: connections{}, Totals: Totals{Fields: map[kratos.Field]results.LineSet{}}}
-	if err := p.checkTenant(); err != nil {
-		return nil, err
-	}
 	if err := p.checkHashes(); err != nil {
 		return nil, err
 	}
@@ -280,6 +278,9 @@ func (p *Plan) planChunk(c *chunk) error {
 
 // add counts a row, indexes its identifiers and hands it on.
 func (p *Plan) add(d draft, hand func(Row) error) error {
+	if err := p.checkTenant(d.tenant); err != nil {
+		return err
+	}
 	if d.UserID != "" {
 		p.users++
 		p.told |= d.told

@@ -49,6 +49,7 @@ type draft struct {
 	hashed        bool // the hash file has a hash of the user
 	database      bool
 	told          mapping.Told
+	tenant        string   // the domain that the row names
 	connection    string   // that has the password; empty: unknown
 	notes         []string // of the mapper, warned about once
 	note          string   // for the detail of the result
@@ -87,7 +88,7 @@ func (o *Options) plan(line int, row []byte, fault error) (draft, error) {
 
 // planProfile is plan for the profile of a row.
 func (o *Options) planProfile(s draft, profile mapping.Profile) (draft, error) {
-	s.UserID, s.told = profile.UserID, profile.Told
+	s.UserID, s.told, s.tenant = profile.UserID, profile.Told, profile.Tenant
 	s.addKey(profile.UserID, rankUser)
 	mapped, err := o.Mapper.Map(profile)
 	if err != nil {

@@ -6,18 +6,21 @@ import (
 )
 
 // checkTenant refuses users who are not this tenant's, as far as the file says whose they are.
-func (p *Plan) checkTenant() error {
-	domain := strings.ToLower(p.opts.Users.Tenant())
-	if domain == "" {
+func (p *Plan) checkTenant(of string) error {
+	domain := strings.ToLower(of)
+	if domain == "" || domain == p.tenant {
 		return nil
 	}
 	name, _, _ := strings.Cut(domain, ".")
 	switch {
+	case p.tenant != "":
+		return fmt.Errorf("the users file is of several tenants, %q and %q: nothing was written; give a file of one", p.tenant, domain)
 	case p.opts.Domain != "" && domain != strings.ToLower(p.opts.Domain):
 		return fmt.Errorf("the users file is of the tenant %q, not of %q, which the settings name: nothing was written; give the right file", domain, p.opts.Domain)
 	case p.opts.Domain == "" && p.opts.Tenant != "" && name != p.opts.Tenant:
 		return fmt.Errorf("the users file is of the tenant %q, not of %q: nothing was written; give the right file, or name the tenant with --tenant", name, p.opts.Tenant)
 	}
+	p.tenant = domain
 	if p.opts.Hashes == nil {
 		return nil
 	}

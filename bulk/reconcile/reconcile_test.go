@@ -2,16 +2,13 @@ package reconcile_test
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/json"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"ferry/bulk/inputfile"
 	"ferry/bulk/kind"
 	"ferry/bulk/reconcile"
 	"ferry/kratos"
@@ -191,17 +188,15 @@ func TestReconcileMerged(t *testing.T) {
 // extra.
 func TestReconcileAnotherTenant(t *testing.T) {
 	t.Parallel()
-	var packed strings.Builder
-	zip := gzip.NewWriter(&packed)
-	zip.Comment = inputfile.TenantComment("acme.eu.auth0.com")
-	if _, err := io.WriteString(zip, bulktest.User("1", "a@x.test")+"\n"); err != nil || zip.Close() != nil {
+	user, err := mapping.Mark([]byte(bulktest.User("1", "a@x.test")), "acme.eu.auth0.com")
+	if err != nil {
 		t.Fatal(err)
 	}
 	f, s := bulktest.NewKratos(t), bulktest.Schema(t)
 	f.Add(bulktest.Bound("auth0|1", "a@x.test"))
 	for domain, want := range map[string]string{"acme.eu.auth0.com": "", "": "", "acme-dev.eu.auth0.com": `the users file is of the tenant "acme.eu.auth0.com"`} {
 		result, err := reconcile.Run(t.Context(), reconcile.Options{
-			Users: bulktest.UsersFile(t, packed.String()), Kratos: f.Client(), Schema: s, Mapper: mapping.Default(s),
+			Users: bulktest.UsersFile(t, string(user)), Kratos: f.Client(), Schema: s, Mapper: mapping.Default(s),
 			Domain: domain, TempDir: t.TempDir(), Progress: &bulktest.Quiet{}, Now: time.Now,
 		})
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) || (result.Identities == 1) != (want == "") {

@@ -15,11 +15,17 @@ import (
 // and in the format of the file. Pages become an array. Rows that cannot be read are
 // copied too, so that they can be fixed in the copy.
 //
+// mark changes the first copied row that it returns no error for, except in CSV, whose header
+// has every column of the file; nil: no row.
+//
 // The copy is not compressed. If the pass ends early, the rows until then are written, and
 // the error is that of Rows.
-func (s *Source) Copy(ctx context.Context, w io.Writer, keep func(line int) bool) error {
+func (s *Source) Copy(ctx context.Context, w io.Writer, keep func(line int) bool, mark func([]byte) ([]byte, error)) error {
 	out := bufio.NewWriterSize(w, inputfile.BufferSize) // Flush returns its first error
 	c := &copier{out: out, keep: keep, array: s.format == Array || s.format == Pages}
+	if s.format != CSV {
+		c.mark = mark
+	}
 	c.begin(s.bom)
 	err := s.each(ctx, visitor{header: c.line, long: c.long, row: c.row})
 	c.end()
@@ -32,6 +38,7 @@ func (s *Source) Copy(ctx context.Context, w io.Writer, keep func(line int) bool
 type copier struct {
 	out     *bufio.Writer
 	keep    func(line int) bool
+	mark    func([]byte) ([]byte, error) // nil once a row has the mark
 	array   bool
 	copied  bool // an element
 	stopped bool
@@ -61,6 +68,11 @@ func (c *copier) row(row Row, raw []byte) bool {
 }
 
 func (c *copier) keepRow(raw []byte) {
+	if c.mark != nil {
+		if marked, err := c.mark(bytes.Trim(raw, inputfile.Blanks)); err == nil {
+			raw, c.mark = marked, nil
+		}
+	}
 	if !c.array {
 		c.line(raw)
 		return

@@ -34,7 +34,7 @@ func TestCopy(t *testing.T) {
 			t.Run(name+"/"+packing, func(t *testing.T) {
 				s := open(t, text)
 				var out bytes.Buffer
-				if err := s.Copy(t.Context(), &out, c.keep); err != nil {
+				if err := s.Copy(t.Context(), &out, c.keep, nil); err != nil {
 					t.Fatal(err)
 				}
 				if out.String() != c.want {
@@ -61,7 +61,7 @@ func TestCopyKeepsLongLines(t *testing.T) {
 			s := open(t, c.text)
 			s.Limit(most, most)
 			var out bytes.Buffer
-			if err := s.Copy(t.Context(), &out, func(line int) bool { return line != 4 }); err != nil {
+			if err := s.Copy(t.Context(), &out, func(line int) bool { return line != 4 }, nil); err != nil {
 				t.Fatal(err)
 			}
 			if out.String() != c.want {
@@ -73,7 +73,7 @@ func TestCopyKeepsLongLines(t *testing.T) {
 
 func TestCopyOfAFileThatBreaksOff(t *testing.T) {
 	var out bytes.Buffer
-	err := open(t, `[{"a":1},{"a":2},{"a`).Copy(t.Context(), &out, all)
+	err := open(t, `[{"a":1},{"a":2},{"a`).Copy(t.Context(), &out, all, nil)
 	if err == nil || !strings.Contains(err.Error(), "the array is not closed at row 3") {
 		t.Errorf("err = %v", err)
 	}
@@ -93,7 +93,7 @@ func TestCopyErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := open(t, text)
-			if err := s.Copy(t.Context(), brokenWriter{full}, all); !errors.Is(err, full) {
+			if err := s.Copy(t.Context(), brokenWriter{full}, all, nil); !errors.Is(err, full) {
 				t.Errorf("err = %v", err)
 			}
 			if name == "long" && s.Offset() == s.Size() {
@@ -104,7 +104,7 @@ func TestCopyErrors(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var out bytes.Buffer
-	if err := open(t, "{}\n").Copy(ctx, &out, all); !errors.Is(err, context.Canceled) {
+	if err := open(t, "{}\n").Copy(ctx, &out, all, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("err = %v", err)
 	}
 }
@@ -117,7 +117,7 @@ func roundTrip(t *testing.T, s *userfile.Source) {
 		return // the copy has not everything
 	}
 	var out bytes.Buffer
-	if err := s.Copy(t.Context(), &out, all); err != nil {
+	if err := s.Copy(t.Context(), &out, all, nil); err != nil {
 		t.Fatal(err)
 	}
 	again, err := userfile.OpenBytes(t.Context(), out.Bytes())
@@ -135,4 +135,27 @@ func roundTrip(t *testing.T, s *userfile.Source) {
 		return
 	}
 	same(t, values(got), values(want))
+}
+
+// The mark of a copy is on its first row that is a user.
+func TestCopyMarks(t *testing.T) {
+	mark := func(text []byte) ([]byte, error) {
+		if text[0] != '{' {
+			return nil, errors.New("not a user")
+		}
+		return append(bytes.Clone(bytes.TrimSuffix(text, []byte("}"))), `,"m":0}`...), nil
+	}
+	for name, c := range map[string]struct{ text, want string }{
+		"ndjson":  {"hello\r\n{\"a\":1}\r\n{\"a\":2}\n", "hello\r\n{\"a\":1,\"m\":0}\n{\"a\":2}\n"},
+		"array":   {`[3,{"a":1},{"a":2}]`, "[\n3,\n{\"a\":1,\"m\":0},\n{\"a\":2}\n]\n"},
+		"objects": {"{\n\"a\":1}{\"a\":2}", "{\n\"a\":1,\"m\":0}\n{\"a\":2}\n"},
+		"csv":     {"user_id\n{}\n", "user_id\n{}\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out bytes.Buffer
+			if err := open(t, c.text).Copy(t.Context(), &out, all, mark); err != nil || out.String() != c.want {
+				t.Errorf("%v, copied %q", err, out.String())
+			}
+		})
+	}
 }

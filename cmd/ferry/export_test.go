@@ -16,6 +16,7 @@ import (
 const (
 	exportJobID = "job_iSjvljNtsTMmSpRW"
 	exportLine  = `{"user_id":"auth0|1","email":"kim@example.org"}` + "\n"
+	exportFile  = `{"user_id":"auth0|1","email":"kim@example.org","blocked":null,"multifactor":null,"last_password_reset":null,"identities":null}` + "\n"
 )
 
 // exportingTenant is an Auth0 whose export is ready at once.
@@ -71,9 +72,9 @@ func TestExportCommand(t *testing.T) {
 		status         int
 		stdout, stderr string
 	}{
-		{"export --out new.ndjson", exitOK, "", "exported 1 users, 48 bytes, to new.ndjson\n"},
-		{"export --out again.ndjson --job " + exportJobID + " --json", exitOK, `{"job_id":"` + exportJobID + `","users":1,"bytes":48,"path":"again.ndjson"}` + "\n", ""},
-		{"export --out - --job " + exportJobID, exitOK, exportLine, "exported 1 users, 48 bytes, to -\n"},
+		{"export --out new.ndjson", exitOK, "", "exported 1 users, 127 bytes, to new.ndjson\n"},
+		{"export --out again.ndjson --job " + exportJobID + " --json", exitOK, `{"job_id":"` + exportJobID + `","users":1,"bytes":127,"path":"again.ndjson"}` + "\n", ""},
+		{"export --out - --job " + exportJobID, exitOK, exportFile, "exported 1 users, 127 bytes, to -\n"},
 		{"export --out there --force", exitOK, "", "ferry export --job " + exportJobID + " --out there --force\n"},
 		{"export --out other.ndjson --connection nobody", exitFailed, "", `ferry: export: find the connection "nobody": `},
 		{"export", exitUsage, "", "--out FILE"},
@@ -95,7 +96,7 @@ func TestExportCommand(t *testing.T) {
 			}
 		})
 	}
-	if text, err := os.ReadFile("there"); err != nil || string(text) != exportLine {
+	if text, err := os.ReadFile("there"); err != nil || string(text) != exportFile {
 		t.Errorf("%s, %v", text, err)
 	}
 	t.Setenv("FERRY_AUTH0_MGMT_CLIENT_SECRET", "")
