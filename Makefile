@@ -1,7 +1,7 @@
 # The main targets: `make demo` shows ferry at work, `make test` runs all checks.
 
 .DEFAULT_GOAL := help
-.PHONY: help build kratos demo test prereqs prereqs-demo vet lint unit fuzz hostile bench readme clean
+.PHONY: help build kratos demo test prereqs prereqs-demo vet lint unit fuzz hostile requests bench readme clean
 
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -40,6 +40,8 @@ test: ## all checks: build, linters, all tests with the race detector, fuzzing
 	@$(MAKE) --no-print-directory unit
 	$(HEADING) 'hostile answers'
 	@$(MAKE) --no-print-directory hostile
+	$(HEADING) 'generated submissions'
+	@$(MAKE) --no-print-directory requests
 	$(HEADING) 'fuzz'
 	@$(MAKE) --no-print-directory fuzz
 
@@ -65,6 +67,11 @@ HOSTILE ?= 1000000
 
 hostile: ## HOSTILE (1000000) generated answers of Auth0: none may become a match
 	HOSTILE=$(HOSTILE) $(GO) test -count=1 -timeout=60m -v -run='^TestHostileAnswers$$' ./upstream
+
+REQUESTS ?= 300000
+
+requests: ## REQUESTS (300000) generated submissions: ferry sees nothing that Kratos does not
+	REQUESTS=$(REQUESTS) $(GO) test -count=1 -timeout=120m -v -run='^TestGeneratedRequests$$' ./gateway/submit
 
 bench: ## all benchmarks
 	$(GO) test -run='^$$' -bench=. -benchmem ./...
