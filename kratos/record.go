@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 
 	client "github.com/ory/kratos-client-go"
@@ -82,6 +83,22 @@ func (r Record) HasHash(digest string) bool {
 func (r Record) Finished() bool {
 	_, finished := r.FinishedAt()
 	return finished
+}
+
+// IsBridge reports whether a login, provider:subject, is one at the bridge, the OIDC provider
+// that is Auth0 itself: its subject is a whole Auth0 user id of the binding. At other providers
+// the subject has no provider before it.
+func (r Record) IsBridge(login string) bool {
+	_, subject, _ := strings.Cut(login, ":")
+	return r.Binding.Has(subject)
+}
+
+// HasBridge reports whether the user can log in at the bridge.
+func (r Record) HasBridge() bool { return slices.ContainsFunc(r.Social, r.IsBridge) }
+
+// BridgeOnly reports whether a login at the bridge is the only one at a provider.
+func (r Record) BridgeOnly() bool {
+	return len(r.Social) > 0 && len(r.SAML) == 0 && !slices.ContainsFunc(r.Social, func(one string) bool { return !r.IsBridge(one) })
 }
 
 // Read returns an identity as it is now. That it has no password, or not even the

@@ -12,7 +12,9 @@ import "slices"
 // is in it.
 func (p Profile) WithAccounts(others ...Profile) Profile {
 	p.UserIDs, p.Accounts, p.Factors, p.Codes = slices.Clone(p.UserIDs), slices.Clone(p.Accounts), slices.Clone(p.Factors), slices.Clone(p.Codes)
+	p.Merged = slices.Clone(p.Merged)
 	for _, other := range others {
+		p.Merged = append(p.Merged, other.Subjects()...)
 		for _, id := range other.UserIDs {
 			if !slices.Contains(p.UserIDs, id) {
 				p.UserIDs = append(p.UserIDs, id)

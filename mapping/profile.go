@@ -25,6 +25,9 @@ type Profile struct {
 	// UserIDs are the ids of the user and of every linked one, UserID first. From claims
 	// it has UserID only: a token does not list linked users.
 	UserIDs []string
+	// Merged are the ids of the other users of the same person, which are not linked at Auth0.
+	// Only WithAccounts sets it.
+	Merged []string `json:",omitempty"`
 	// Connection is that of the Auth0 identity with the password; empty: unknown, or no
 	// password.
 	Connection string
@@ -67,6 +70,10 @@ type Profile struct {
 	// `ferry export` wrote. Mappers and JSON have none.
 	Tenant string `json:"-"`
 }
+
+// Subjects returns the ids that Auth0 names as the subject of the person's logins. A login with
+// a linked account has the subject of the primary one.
+func (p Profile) Subjects() []string { return append([]string{p.UserID}, p.Merged...) }
 
 // Source names where claims come from.
 type Source struct {

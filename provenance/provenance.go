@@ -159,7 +159,8 @@ func MigratedAt(admin map[string]any) (time.Time, bool) {
 type Import struct {
 	Run string    `json:"run"`
 	At  time.Time `json:"at"`
-	// As is the outcome: created_hash, created_pending, created_social or created_code.
+	// As is the outcome: created_hash, created_pending, created_social, created_code or
+	// created_bridge.
 	As string `json:"as"`
 	// PasswordSetAt is when the imported hash was set, if the export tells.
 	PasswordSetAt time.Time `json:"password_set_at"`

@@ -36,6 +36,7 @@ func reasonsByOutcome() map[results.Outcome][]string {
 		results.CreatedHash:    {},
 		results.Merged:         {},
 		results.CreatedCode:    {results.ReasonLinkedEmail},
+		results.CreatedBridge:  {results.ReasonMFA, results.ReasonNoLogin, results.ReasonLinkedEmail},
 		results.CreatedPending: {results.ReasonNoHash, results.ReasonStaleHash, results.ReasonUnusableHash},
 		results.Updated:        {results.ReasonPassword, results.ReasonPasswordKept},
 		results.CreatedSocial:  {results.ReasonLinkedEmail},

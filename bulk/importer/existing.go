@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -136,12 +137,25 @@ func (c *existingIdentities) note(r *importer, record kratos.Record) error {
 
 // noteTaken finds the lines whose identifiers the identity has, other than those of its owner.
 func (c *existingIdentities) noteTaken(r *importer, record kratos.Record, owned []int) error {
-	for _, identifier := range taken(record) {
-		for _, line := range r.plan.LinesOfIdentifier(identifier) {
+	note := func(lines []int) error {
+		for _, line := range lines {
 			if slices.Contains(owned, line) {
 				continue
 			}
 			if err := c.put(line, existingIdentity{ownedByOther, record.ID}, nil); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for _, identifier := range taken(record) {
+		if err := note(r.plan.LinesOfIdentifier(identifier)); err != nil {
+			return err
+		}
+	}
+	for _, login := range record.Social { // the index has the user ids without the provider
+		if subject, isBridge := strings.CutPrefix(login, r.Bridge+":"); isBridge {
+			if err := note(r.plan.LinesOfUser(subject)); err != nil {
 				return err
 			}
 		}

@@ -231,6 +231,9 @@ func (r *importer) checkpoint() checkpoint {
 	if r.KeepMFA {
 		c.Options["--mfa keep"], c.Options["--rp-id"] = "true", r.RelyingParty
 	}
+	if r.Bridge != "" {
+		c.Options["--bridge"] = r.Bridge
+	}
 	if len(r.Organizations) > 0 {
 		c.Options["--organization"] = r.Organizations.String()
 	}

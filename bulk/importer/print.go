@@ -19,8 +19,8 @@ func (s Summary) Print(w io.Writer, cut bool) {
 			s.SeveralAccounts, s.PeopleMerged, s.SeveralAccounts-s.PeopleMerged-s.PeopleLeftOut, s.PeopleLeftOut)
 	}
 	line("%9d rows in %.1f s, %.0f a second", s.Rows, s.Seconds, s.Rate)
-	for _, outcome := range []results.Outcome{results.CreatedHash, results.CreatedPending, results.CreatedSocial, results.CreatedCode, results.Merged, results.Updated, results.Skipped, results.Failed} {
-		if outcome == results.Merged && s.Outcomes[outcome] == 0 {
+	for _, outcome := range []results.Outcome{results.CreatedHash, results.CreatedPending, results.CreatedSocial, results.CreatedCode, results.CreatedBridge, results.Merged, results.Updated, results.Skipped, results.Failed} {
+		if (outcome == results.Merged || outcome == results.CreatedBridge) && s.Outcomes[outcome] == 0 {
 			continue
 		}
 		outcome.Print(line, s.Outcomes, s.Reasons)
@@ -40,6 +40,7 @@ func (s Summary) Print(w io.Writer, cut bool) {
 		{s.MFADropped, "users lose the second factor they have at Auth0 (--mfa drop)"},
 		{s.MFAKept, "users keep a second factor that they have at Auth0 (--mfa keep)"},
 		{s.SocialLeftOut, "linked accounts are left out: no --provider names them, or the e-mail address is not verified"},
+		{s.BridgeLeftOut, "users get no login at the bridge: Auth0 did not verify an address of theirs, or Kratos could send a code"},
 		{s.Gone, "identities that an earlier part of this run created are gone from Kratos (--recreate-deleted creates them again)"},
 	} {
 		if c.n > 0 {

@@ -63,7 +63,7 @@ func (r *recorder) note(result results.Result) bool {
 	switch result.Outcome {
 	case results.Failed:
 		r.failed.Add(result.Line)
-	case results.CreatedHash, results.CreatedPending, results.CreatedSocial, results.CreatedCode:
+	case results.CreatedHash, results.CreatedPending, results.CreatedSocial, results.CreatedCode, results.CreatedBridge:
 		r.created.Add(result.Line)
 	case results.Merged, results.Updated, results.Skipped, results.Finished, results.Restored, results.Deleted:
 	}
@@ -81,6 +81,7 @@ func (r *recorder) total(p *plan.Plan, lacks []kratos.Field) Summary {
 		return summary
 	}
 	summary.SocialLeftOut, summary.PhonesLeftOut, summary.HashesUsed = p.SocialLeftOut, p.PhonesLeftOut, p.HashesUsed
+	summary.BridgeLeftOut = p.BridgeLeftOut
 	summary.WithoutConnection = p.WithoutConnection
 	summary.Shared, summary.Folding, summary.FoldingLines = p.Shared, p.Folding, p.FoldingLines
 	summary.SeveralAccounts, summary.PeopleMerged, summary.PeopleLeftOut = p.People.Several, p.People.Merged, p.People.LeftOut

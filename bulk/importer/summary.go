@@ -25,6 +25,10 @@ type Summary struct {
 	// SocialLeftOut is the number of linked social accounts that were left out, because the
 	// primary e-mail address is not verified or the provider is not named.
 	SocialLeftOut int `json:"social_left_out"`
+	// BridgeLeftOut is the number of users who get no login at the bridge, because Auth0 did not
+	// verify an address of theirs, or because Kratos could send a user with a second factor a
+	// code.
+	BridgeLeftOut int `json:"bridge_left_out"`
 	// PhonesLeftOut is the number of optional, unverified phone numbers that were left out
 	// because Kratos would refuse them.
 	PhonesLeftOut int `json:"phones_left_out"`
@@ -96,7 +100,13 @@ func (s *Summary) took(d time.Duration) {
 
 // Created returns the number of identities that the run created.
 func (s Summary) Created() int {
-	return s.Outcomes[results.CreatedHash] + s.Outcomes[results.CreatedPending] + s.Outcomes[results.CreatedSocial] + s.Outcomes[results.CreatedCode]
+	created := 0
+	for outcome, n := range s.Outcomes {
+		if outcome.Created() {
+			created += n
+		}
+	}
+	return created
 }
 
 // Failed returns the number of rows that should have become an identity and did not.

@@ -31,6 +31,8 @@ const (
 	Own Kind = "own_password"
 	// Social has no password, but an account at a provider.
 	Social Kind = "social_only"
+	// Bridge has no login but that at Auth0, as an OIDC provider of Kratos.
+	Bridge Kind = "bridge_only"
 	// Code has neither, but can log in by a code that Kratos sends.
 	Code Kind = "code_only"
 	// Finished was pending until finish ended that. The user has to recover the account.
@@ -41,7 +43,7 @@ const (
 
 // All returns the kinds in the order to print them.
 func All() []Kind {
-	return []Kind{Migrated, Unnoted, Hash, Own, Social, Code, Pending, Finished, Inactive, None}
+	return []Kind{Migrated, Unnoted, Hash, Own, Social, Code, Bridge, Pending, Finished, Inactive, None}
 }
 
 // Of returns the kind of an identity.
@@ -64,6 +66,10 @@ func Of(record kratos.Record) Kind {
 		return Hash
 	case record.HasPassword:
 		return Own
+	case record.BridgeOnly() && len(record.Codes) == 0:
+		return Bridge
+	case record.BridgeOnly():
+		return Code
 	case len(record.Social) > 0, len(record.SAML) > 0:
 		return Social
 	case len(record.Codes) > 0:

@@ -4,8 +4,10 @@ import (
 	"slices"
 	"time"
 
+	"ferry/bulk/results"
 	"ferry/kratos"
 	"ferry/mapping"
+	"ferry/provenance"
 	"ferry/secret"
 )
 
@@ -14,8 +16,11 @@ type Expected struct {
 	// Identifiers are those of the password, as Kratos stores them; empty if Auth0 has no
 	// password of the user.
 	Identifiers []string
-	// Social are the logins at the providers that are named.
+	// Social are the logins at the providers that are named, and at the bridge.
 	Social []kratos.Social
+	// bridged is true if the user has a second factor at Auth0 that Kratos does not have. An
+	// identity that was imported for the bridge alone must not get another login then.
+	bridged bool
 }
 
 // Expect returns what an import would give the user now, also if the traits do not satisfy
@@ -27,9 +32,18 @@ func (o *Options) Expect(profile mapping.Profile, mapped mapping.Identity) Expec
 	if profile.HasPassword() {
 		e.Identifiers = o.PasswordIdentifiers(mapped.Traits)
 	}
-	s.code = byCode(o.Schema.Handles(mapped.Traits), profile.Codes)
-	e.Social = o.social(profile, &s)
+	handles := o.Schema.Handles(mapped.Traits)
+	s.code = byCode(handles, profile.Codes)
+	e.bridged = len(profile.Factors) > 0 && !o.DropMFA
+	e.Social = append(o.social(profile, &s), o.bridge(profile, handles)...)
 	return e
+}
+
+// ExpectBridge is Expect for the logins at the bridge alone.
+func (o *Options) ExpectBridge(profile mapping.Profile, mapped mapping.Identity) Expected {
+	var s draft
+	_ = o.validate(&s, profile, &mapped)
+	return Expected{Social: o.bridge(profile, o.Schema.Handles(mapped.Traits))}
 }
 
 // PasswordIdentifiers returns the identifiers that the traits give the password, as Kratos
@@ -45,7 +59,11 @@ func (e Expected) Missing(record kratos.Record) []string {
 
 // MissingSocial returns the logins at providers that the identity does not have.
 func (e Expected) MissingSocial(record kratos.Record) []kratos.Social {
+	alone := e.bridged && provenance.ImportOf(record.MetadataAdmin).As == string(results.CreatedBridge)
 	return slices.DeleteFunc(slices.Clone(e.Social), func(one kratos.Social) bool {
+		if alone && !record.IsBridge(one.Provider+":"+one.Subject) {
+			return true
+		}
 		has := record.Social
 		if one.SAML {
 			has = record.SAML

@@ -8,8 +8,8 @@ import (
 )
 
 // password decides how the password crosses: with the hash that Auth0 exported, or by the
-// hook.
-func (o *Options) password(s *draft, identity *kratos.CreateIdentity, profile mapping.Profile, note *provenance.Import, crosses bool) error {
+// hook. bridge says that the identity also gets a login at the bridge.
+func (o *Options) password(s *draft, identity *kratos.CreateIdentity, profile mapping.Profile, note *provenance.Import, crosses, bridge bool) error {
 	hash, err := o.hash(profile)
 	if err != nil {
 		return err
@@ -18,7 +18,7 @@ func (o *Options) password(s *draft, identity *kratos.CreateIdentity, profile ma
 	usable := !hash.Form.Empty()
 	switch {
 	case o.Mode != ModeHash && !crosses && (o.Mode == ModeHook || !usable):
-		linkedElsewhere(s, identity)
+		linkedElsewhere(s, identity, bridge)
 	case o.Mode == ModeHook:
 		s.Outcome, identity.Pending = results.CreatedPending, true
 	case usable:
@@ -34,12 +34,14 @@ func (o *Options) password(s *draft, identity *kratos.CreateIdentity, profile ma
 
 // linkedElsewhere handles a row whose password the hook cannot verify: Auth0 accepts it only
 // with the identifiers of a linked account, and the identity has none of them.
-func linkedElsewhere(s *draft, identity *kratos.CreateIdentity) {
+func linkedElsewhere(s *draft, identity *kratos.CreateIdentity, bridge bool) {
 	switch {
 	case len(identity.Social) > 0:
 		s.Outcome = results.CreatedSocial
 	case s.code:
 		s.Outcome = results.CreatedCode
+	case bridge:
+		s.Outcome = results.CreatedBridge
 	default:
 		s.Outcome = results.Skipped
 	}

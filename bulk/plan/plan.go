@@ -65,6 +65,9 @@ type Options struct {
 	Providers Providers
 	// Organizations are the organizations that identities and their logins belong to.
 	Organizations Organizations
+	// Bridge is the id of Kratos' OIDC provider that is the tenant itself. Identities get a login
+	// there, and users who have no other way in get an identity with that alone. Empty: none.
+	Bridge string
 	// DropMFA imports users with a second factor at Auth0, without it.
 	DropMFA bool
 	// KeepMFA imports users with a second factor that Kratos can take. It excludes DropMFA.
@@ -131,6 +134,9 @@ type Totals struct {
 	// SocialLeftOut and PhonesLeftOut are of the shard: linked accounts that do not become
 	// credentials, and optional phone numbers that Kratos would refuse.
 	SocialLeftOut, PhonesLeftOut int
+	// BridgeLeftOut is of the shard: users who get no login at the bridge, because Auth0 did not
+	// verify an address of theirs.
+	BridgeLeftOut int
 	// MFADropped, Unverified and Unaddressed are lines of the shard: users whose second
 	// factor is dropped, users of whose addresses Auth0 verified none, and identities
 	// without a verified address.
@@ -289,7 +295,7 @@ func (p *Plan) add(d draft, hand func(Row) error) error {
 		p.databases++
 		p.passwords.Add(d.Line)
 	}
-	if d.database && d.connection == "" && d.Creates() {
+	if d.database && d.connection == "" && d.Creates() && d.Outcome != results.CreatedBridge {
 		p.WithoutConnection++
 	}
 	if d.hashed {
@@ -323,6 +329,9 @@ func (p *Plan) add(d draft, hand func(Row) error) error {
 	}
 	p.SocialLeftOut += d.socialLeftOut
 	p.PhonesLeftOut += d.phonesLeftOut
+	if d.bridgeLeftOut {
+		p.BridgeLeftOut++
+	}
 	p.addLosses(d)
 	if d.unverified {
 		p.Unverified.Add(d.Line)

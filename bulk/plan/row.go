@@ -44,6 +44,7 @@ type draft struct {
 	code          bool // the user can log in by a code
 	socialLeftOut int
 	phonesLeftOut int
+	bridgeLeftOut bool
 	unverified    bool // Auth0 verified none of the addresses
 	unaddressed   bool // the identity has no verified address
 	hashed        bool // the hash file has a hash of the user
@@ -101,13 +102,9 @@ func (o *Options) planProfile(s draft, profile mapping.Profile) (draft, error) {
 	verified, rank := o.verified(profile, s.code)
 	s.addHandleKeys(handles, verified, rank)
 	s.database, s.connection, s.notes = profile.HasPassword(), profile.Connection, mapped.Notes
-	social := o.social(profile, &s)
-	factors := o.factors(profile)
-	if detail, in := o.weighFactors(&s, profile, factors); !in {
-		return s.refuse(results.Skipped, results.ReasonMFA, detail), nil
-	}
-	if !s.database && len(social) == 0 && !s.code {
-		return s.refuse(results.Skipped, results.ReasonNoLogin, "no password at Auth0, and "+o.unnamed(profile)), nil
+	logins := o.logins(&s, profile, handles)
+	if logins.none() {
+		return s.refuse(results.Skipped, logins.only.Reason, logins.only.Detail), nil
 	}
 	if s.unverified = o.unverified(profile); s.unverified && o.SkipUnverified {
 		return s.refuse(results.Skipped, results.ReasonUnverified, "Auth0 verified none of the user's addresses"), nil
@@ -115,10 +112,10 @@ func (o *Options) planProfile(s draft, profile mapping.Profile) (draft, error) {
 	if invalid != nil {
 		return s.refuse(results.Failed, results.ReasonInvalid, Violations(invalid)), nil
 	}
-	if s.database && !hasPassword(handles) {
+	if s.database && !logins.bridgeOnly() && !hasPassword(handles) {
 		return s.refuse(results.Failed, results.ReasonNoIdentifier, noIdentifier(o.Schema)), nil
 	}
-	s, err = o.finish(s, profile, mapped, handles, social, factors)
+	s, err = o.finish(s, profile, mapped, handles, logins)
 	if s.Creates() {
 		s.Reason = s.Reason.Also(s.note)
 	}
@@ -170,33 +167,36 @@ func hasPassword(handles []mapping.Handle) bool {
 }
 
 // finish completes the draft of a row that can have an identity.
-func (o *Options) finish(s draft, profile mapping.Profile, mapped mapping.Identity, handles []mapping.Handle, social []kratos.Social, factors factors) (draft, error) {
+func (o *Options) finish(s draft, profile mapping.Profile, mapped mapping.Identity, handles []mapping.Handle, logins logins) (draft, error) {
 	identity := kratos.CreateIdentity{
 		SchemaID: o.SchemaID, Traits: mapped.Traits, MetadataPublic: mapped.MetadataPublic,
-		Inactive: profile.Blocked, Social: social, Organization: o.Organizations.of(profile),
-		TOTP: factors.totp, WebAuthn: factors.webAuthn, Passkey: factors.passkey, RecoveryCodes: factors.codes,
+		Inactive: profile.Blocked, Social: logins.social, Organization: o.Organizations.of(profile),
+		TOTP: logins.factors.totp, WebAuthn: logins.factors.webAuthn, Passkey: logins.factors.passkey, RecoveryCodes: logins.factors.codes,
 	}
 	trusted := o.Rules.Trusted(profile, mapped)
 	if s.code {
 		trusted = append(trusted, profile.Codes...)
 	}
 	identity.Verified = verifiedAddresses(handles, trusted)
-	s.unaddressed = s.database && len(identity.Verified) == 0
+	s.unaddressed = s.database && !logins.bridgeOnly() && len(identity.Verified) == 0
 	if profile.OwnEmail {
 		s.note = strings.TrimPrefix(s.note+"; the e-mail address is that of the linked account with the password", "; ")
 	}
 	note := provenance.Import{Run: o.Run, At: o.Now()}
 	switch {
+	case logins.bridgeOnly():
+		s.Outcome, s.Reason = results.CreatedBridge, logins.only
 	case s.database:
 		crosses := profile.Crosses(passwordIdentifiers(handles))
-		if err := o.password(&s, &identity, profile, &note, crosses); err != nil || !s.Creates() {
+		if err := o.password(&s, &identity, profile, &note, crosses, len(logins.bridge) > 0); err != nil || !s.Creates() {
 			return s, err
 		}
-	case len(social) > 0:
+	case len(logins.social) > 0:
 		s.Outcome = results.CreatedSocial
 	default:
 		s.Outcome = results.CreatedCode
 	}
+	identity.Social = append(identity.Social, logins.bridge...)
 	note.As = string(s.Outcome)
 	content := provenance.Content{Import: &note}
 	if s.database {
@@ -208,7 +208,7 @@ func (o *Options) finish(s draft, profile mapping.Profile, mapped mapping.Identi
 	}
 	s.fields = fieldsOf(identity)
 	s.Identifiers = passwordIdentifiers(handles)
-	for _, one := range social {
+	for _, one := range identity.Social {
 		s.Identifiers = append(s.Identifiers, one.Provider+":"+one.Subject)
 	}
 	for _, handle := range handles {
@@ -269,8 +269,12 @@ func (o *Options) verified(profile mapping.Profile, code bool) ([]mapping.Addres
 	if len(trusted) > 0 {
 		return trusted, rankVerified
 	}
-	every := mapping.Rules{TrustVerified: func(string, string) bool { return true }}
-	return every.Verified(profile), rankClaimed
+	return everySource().Verified(profile), rankClaimed
+}
+
+// everySource returns rules that trust what any source calls verified.
+func everySource() mapping.Rules {
+	return mapping.Rules{TrustVerified: func(string, string) bool { return true }}
 }
 
 // addHandleKeys adds the identifiers. Those that are among the verified addresses get the

@@ -23,7 +23,7 @@ func (r Result) Able() (all int) {
 
 // ableKinds returns the kinds of identities whose users can log in.
 func ableKinds() []kind.Kind {
-	return []kind.Kind{kind.Migrated, kind.Unnoted, kind.Hash, kind.Own, kind.Social, kind.Code, kind.Pending}
+	return []kind.Kind{kind.Migrated, kind.Unnoted, kind.Hash, kind.Own, kind.Social, kind.Code, kind.Bridge, kind.Pending}
 }
 
 // able returns the number of users of a kind who can log in.
@@ -80,11 +80,11 @@ func (r *reconciler) against(u user, record kratos.Record, how kind.Kind) hindra
 	case kind.Inactive, kind.None, kind.Finished:
 		return noHindrance
 	case kind.Code: // the login verifies the address
-		if r.CodesOff {
+		if r.CodesOff && !record.HasBridge() {
 			return hinderedByCode
 		}
 		return noHindrance
-	case kind.Social:
+	case kind.Social, kind.Bridge:
 		if r.SocialNeedsVerified && !verified {
 			return hinderedByAddress
 		}
@@ -93,7 +93,7 @@ func (r *reconciler) against(u user, record kratos.Record, how kind.Kind) hindra
 		switch {
 		case u.profile.Blocked:
 			return hinderedByBlock
-		case len(u.profile.Factors) > 0 && !r.DropMFA:
+		case len(u.profile.Factors) > 0 && !r.DropMFA && !record.HasBridge():
 			return hinderedByFactor
 		case isStranded(u, record):
 			return hinderedByLink
@@ -112,7 +112,8 @@ func (r *reconciler) against(u user, record kratos.Record, how kind.Kind) hindra
 	return noHindrance
 }
 
-// isStranded reports whether the identity is pending and no login of its user can match.
+// isStranded reports whether the identity is pending, no login of its user can match, and there
+// is no bridge.
 func isStranded(u user, record kratos.Record) bool {
-	return record.Active && record.Pending && !u.profile.Blocked && !u.profile.Crosses(record.Identifiers)
+	return record.Active && record.Pending && !record.HasBridge() && !u.profile.Blocked && !u.profile.Crosses(record.Identifiers)
 }

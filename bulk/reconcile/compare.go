@@ -131,7 +131,7 @@ func (r *reconciler) judge(u user, record kratos.Record) []Finding {
 	if _, ours := update.Deactivated(record); ours && !u.profile.Blocked && !u.accountBlocked && r.plan.Has(plan.FieldBlocked) {
 		add(Unblocked, "", "not blocked at Auth0, and deactivated by ferry", true, "")
 	}
-	if len(u.profile.Factors) > 0 && !r.DropMFA {
+	if len(u.profile.Factors) > 0 && !r.DropMFA && !factorAtBridge(record) {
 		add(SecondFactor, "", factorDetail(record), false, "")
 	}
 	if len(u.expected.Missing(record)) > 0 {
@@ -156,6 +156,12 @@ func identifiersKept(u user, record kratos.Record) string {
 		return "another user in the file has them too"
 	}
 	return update.IdentifiersKept(record)
+}
+
+// factorAtBridge reports whether the user gets in at the bridge only, where Auth0 asks for the
+// second factor.
+func factorAtBridge(record kratos.Record) bool {
+	return kind.Of(record) == kind.Bridge || record.Pending && record.HasBridge()
 }
 
 func factorDetail(record kratos.Record) string {

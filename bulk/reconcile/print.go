@@ -43,6 +43,7 @@ func (r Result) verdict() string {
 	add(r.able(kind.Own), "with a password set at Kratos")
 	add(r.able(kind.Social), "at a social provider")
 	add(r.able(kind.Code), "by a code")
+	add(r.able(kind.Bridge), "only at Auth0, over the bridge")
 	add(r.able(kind.Pending), "only while Auth0 answers (pending)")
 	share := 0.0
 	if r.Users > 0 {

@@ -52,6 +52,8 @@ type Options struct {
 	// they are more than MaxExtra percent of all; 0: 5.
 	DeactivateExtra bool
 	MaxExtra        int
+	// Bridge is the id of Kratos' OIDC provider that is the tenant itself; empty: none.
+	Bridge string
 	// DropMFA says that Auth0 asks ferry's application for no second factor.
 	DropMFA bool
 	// PasswordsNeedVerified and SocialNeedsVerified say that Kratos requires a verified
@@ -100,7 +102,7 @@ func Run(ctx context.Context, opts Options) (result Result, err error) {
 	}
 	defer func() { err = errors.Join(err, r.extras.close()) }()
 	r.planned = plan.Options{
-		Users: r.Users, Schema: r.Schema, Mapper: r.Mapper, Rules: r.Rules, Providers: r.Providers, DropMFA: r.DropMFA,
+		Users: r.Users, Schema: r.Schema, Mapper: r.Mapper, Rules: r.Rules, Providers: r.Providers, Bridge: r.Bridge, DropMFA: r.DropMFA,
 		Tenant: r.Tenant, Domain: r.Domain, Mode: plan.ModeHook, DryRun: true, KeepUsers: true, Strict: r.Strict, Compares: true, AcceptMissing: r.AcceptMissing, Phase: "users", Progress: r.Progress, Now: r.Now,
 	}
 	if r.planned.Lacks, err = r.Kratos.Lacks(ctx, r.planned.Fields()...); err != nil {

@@ -21,6 +21,9 @@ const (
 	// CreatedCode is a new identity without a password, for a login by a code that Kratos
 	// sends to the user's address.
 	CreatedCode Outcome = "created_code"
+	// CreatedBridge is a new identity that its user can log in to only at Auth0, as an OIDC
+	// provider of Kratos.
+	CreatedBridge Outcome = "created_bridge"
 	// Updated is an existing identity of the user that has changed.
 	Updated Outcome = "updated"
 	// Skipped is a row or an identity that was left alone.
@@ -78,5 +81,5 @@ func (r Result) OfAccounts() []Result {
 
 // Created reports whether the outcome is a new identity.
 func (o Outcome) Created() bool {
-	return o == CreatedHash || o == CreatedPending || o == CreatedSocial || o == CreatedCode
+	return o == CreatedHash || o == CreatedPending || o == CreatedSocial || o == CreatedCode || o == CreatedBridge
 }

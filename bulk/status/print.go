@@ -35,6 +35,9 @@ func (s Status) Print(w io.Writer) error {
 	default:
 		text += "no one crossed in the last seven days: too early to say when the last will\n"
 	}
+	if n := s.Kinds[kind.Bridge]; n > 0 {
+		text += fmt.Sprintf("%d can log in at Auth0 only, over the bridge: before Auth0 is switched off, they set a password or a passkey in Kratos, or recover the account later\n", n)
+	}
 	_, err := io.WriteString(w, text)
 	return err
 }

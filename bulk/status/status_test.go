@@ -32,6 +32,13 @@ func readStatus(t *testing.T, f *bulktest.Kratos) (status.Status, string) {
 	return s, csv.String()
 }
 
+// bridged returns an identity of auth0|b with these logins and no password.
+func bridged(logins ...string) bulktest.Identity {
+	p := bulktest.Bound("auth0|b", "b@x.test")
+	p.Hash, p.Social = "", logins
+	return p
+}
+
 func TestStatusKinds(t *testing.T) {
 	t.Parallel()
 	own := bulktest.Bound("auth0|o", "o@x.test")
@@ -47,6 +54,9 @@ func TestStatusKinds(t *testing.T) {
 		"a hash":               {imported, kind.Hash},
 		"an own password":      {own, kind.Own},
 		"social":               {bulktest.Identity{Social: []string{"google:1"}}, kind.Social},
+		"the bridge":           {bridged("old:auth0|b"), kind.Bridge},
+		"the bridge and more":  {bridged("old:auth0|b", "google:1"), kind.Social},
+		"another's bridge":     {bridged("old:auth0|c"), kind.Social},
 		"pending":              {bulktest.Pending("auth0|p", "p@x.test"), kind.Pending},
 		"inactive":             {bulktest.Inactive(bulktest.Pending("auth0|i", "i@x.test")), kind.Inactive},
 		"none":                 {bulktest.Identity{Traits: map[string]any{"email": "n@x.test"}}, kind.None},

@@ -100,6 +100,12 @@ func social(name string) bulktest.Identity {
 	return p
 }
 
+func bridged(name string) bulktest.Identity {
+	p := imported(bulktest.Bound("auth0|"+name, name+"@x.test"), wrong, "created_bridge")
+	p.Hash, p.Social = "", []string{"old:auth0|" + name}
+	return p
+}
+
 func with(p bulktest.Identity, change func(*bulktest.Identity)) bulktest.Identity {
 	change(&p)
 	return p
@@ -125,6 +131,9 @@ func TestUndo(t *testing.T) {
 		"the imported hash":                 {hashed("a"), "deleted"},
 		"a hash that the note does not say": {earlier, "deleted"},
 		"social":                            {social("a"), "deleted"},
+		"the bridge":                        {bridged("a"), "deleted"},
+		"the bridge, and a session":         {with(bridged("a"), logIn), "skipped:session"},
+		"the bridge, then a password":       {with(bridged("a"), setPassword), "skipped:password_set"},
 		"a password after pending":          {with(pending("a"), setPassword), "skipped:password_set"},
 		"another hash":                      {with(hashed("a"), setPassword), "skipped:password_set"},
 		"pending after a hash":              {with(hashed("a"), func(p *bulktest.Identity) { p.Hash, p.Hook = "", true }), "skipped:password_set"},

@@ -71,7 +71,7 @@ func (e Editor) steps(record kratos.Record, profile mapping.Profile, mapped mapp
 		}
 	}
 	s.waits = record.Pending && !e.HookOff && !s.moves && !s.edit.Activate
-	return s, e.credentials(&s, record, profile, expected)
+	return s, e.credentials(&s, record, profile, mapped, expected)
 }
 
 // move lets verified addresses replace the identity's own, if it lacks an identifier that the
@@ -98,10 +98,13 @@ func (e Editor) move(change *edit.Change, record kratos.Record, expected plan.Ex
 }
 
 // credentials decides whether credentials change.
-func (e Editor) credentials(s *steps, record kratos.Record, profile mapping.Profile, expected plan.Expected) error {
+func (e Editor) credentials(s *steps, record kratos.Record, profile mapping.Profile, mapped mapping.Identity, expected plan.Expected) error {
 	to := kratos.Replacement{MetadataAdmin: record.MetadataAdmin}
-	if e.Repair {
+	switch {
+	case e.Repair:
 		to.Social = expected.MissingSocial(record)
+	case e.Plan != nil && e.Plan.Bridge != "":
+		to.Social = e.Plan.ExpectBridge(profile, mapped).MissingSocial(record)
 	}
 	if e.Plan != nil && e.Plan.Hashes != nil {
 		if err := e.newHash(s, &to, record, profile); err != nil {

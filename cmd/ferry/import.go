@@ -29,7 +29,7 @@ type importFlags struct {
 	content                     contentFlags
 	columns                     userfile.Columns
 	mode, mfa, rpID, onConflict string
-	unverified                  string
+	unverified, bridge          string
 	mergeVerified               bool
 	recreateDeleted             bool
 	providers, organizations    []string
@@ -76,6 +76,7 @@ func (f *importFlags) bind(cmd *cobra.Command) {
 	flags.StringVar(&f.tenant, "tenant", "", "`NAME` of the only tenant that users and hashes may be of (default: that of the canonical domain, if the settings have it)")
 	flags.StringVar(&f.mode, "mode", "auto", "auto: a fresh hash if there is one, else the hook; hook: always the hook; hash: a user without a hash fails")
 	flags.StringArrayVar(&f.providers, "provider", nil, "`AUTH0=KRATOS`: import accounts at this provider or connection of Auth0 as credentials of this OIDC provider of Kratos, or with saml:KRATOS of this SAML provider; may be repeated")
+	flags.StringVar(&f.bridge, "bridge", "", "`ID` of Kratos' OIDC provider that is the tenant itself: users can log in to their identity at Auth0 too, and those without another way in get an identity, see docs/bridge.md")
 	flags.StringArrayVar(&f.organizations, "organization", nil, "`CONNECTION=UUID`: users of this connection of Auth0 belong to this organization of Kratos, if Kratos takes it; may be repeated")
 	flags.StringVar(&f.mfa, "mfa", "skip", "users with a second factor at Auth0: skip; drop the factor; or keep those factors that the users file has and Kratos takes, and skip users without one")
 	flags.StringVar(&f.rpID, "rp-id", "", "with --mfa keep: `DOMAIN` that Kratos' passkeys and security keys are bound to (selfservice.methods.passkey.config.rp.id), to import those of the same domain")
@@ -108,13 +109,16 @@ func (f *importFlags) options() (opts importer.Options, warnings []string, err e
 	opts = importer.Options{
 		Options: plan.Options{
 			Mode: plan.Mode(f.mode), DropMFA: f.mfa == "drop", KeepMFA: f.mfa == "keep", RelyingParty: f.rpID, SkipUnverified: f.unverified == "skip",
-			Merge: f.mergeVerified, Strict: true,
+			Merge: f.mergeVerified, Bridge: f.bridge, Strict: true,
 			ExternalID: f.externalID, DryRun: f.dryRun, Now: time.Now,
 		},
 		OnConflict: importer.Conflict(f.onConflict), HookOff: f.hookOff, RecreateDeleted: f.recreateDeleted,
 		InFlight: f.inFlight, RetryFor: f.retryFor, RetryFile: f.retryFile,
 	}
 	if opts.Providers, warnings, err = plan.ParseProviders(f.providers); err != nil {
+		return opts, nil, err
+	}
+	if err = plan.CheckBridge(f.bridge, opts.Providers); err != nil {
 		return opts, nil, err
 	}
 	if opts.Organizations, err = plan.ParseOrganizations(f.organizations); err != nil {

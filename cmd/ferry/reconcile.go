@@ -22,7 +22,7 @@ import (
 // reconcileFlags are the flags of `ferry reconcile`.
 type reconcileFlags struct {
 	users, findings, tmpDir string
-	kratosConfig            string
+	kratosConfig, bridge    string
 	schema                  schemaFlags
 	content                 contentFlags
 	providers               []string
@@ -61,6 +61,9 @@ func reconcileCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command 
 			if err != nil {
 				return err
 			}
+			if err := plan.CheckBridge(flags.bridge, providers); err != nil {
+				return err
+			}
 			for _, text := range warnings {
 				warner(stderr)(text)
 			}
@@ -75,6 +78,7 @@ func reconcileCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command 
 	cmd.Flags().StringVar(&flags.mfa, "mfa", "skip", "pending users with a second factor at Auth0: skip counts them as unable to log in; drop says that Auth0 asks ferry's application for no factor")
 	cmd.Flags().BoolVar(&flags.hookOff, "hook-off", false, "the migration hook is switched off in Kratos, so pending identities may be written")
 	cmd.Flags().StringArrayVar(&flags.providers, "provider", nil, "`AUTH0=KRATOS`, as for import")
+	cmd.Flags().StringVar(&flags.bridge, "bridge", "", "`ID` of Kratos' OIDC provider that is the tenant itself, as for import")
 	cmd.Flags().StringVar(&flags.findings, "findings", "", "`FILE` for a line per finding, NDJSON; - for standard output")
 	cmd.Flags().StringVar(&flags.kratosConfig, "kratos-config", "", "kratos.yml `FILE`: if it has require_verified_address, users without a verified address count as unable to log in, and so do users with a login by code only if passwordless_enabled is off")
 	cmd.Flags().StringVar(&flags.tmpDir, "temp-dir", "", "`DIR` that has about as much space as the users file (default: the system's, else beside --findings or --users)")
@@ -95,7 +99,7 @@ func (f *reconcileFlags) run(ctx context.Context, providers plan.Providers, stdi
 		return err
 	}
 	opts := reconcile.Options{
-		Rules: mappingRules(cfg), Providers: providers, Fix: f.fix, HookOff: f.hookOff, Rearm: f.rearm, DropMFA: f.mfa == "drop",
+		Rules: mappingRules(cfg), Providers: providers, Bridge: f.bridge, Fix: f.fix, HookOff: f.hookOff, Rearm: f.rearm, DropMFA: f.mfa == "drop",
 		DeactivateExtra: f.fixExtra == "deactivate", MaxExtra: f.maxExtra,
 		TempDir: tmpDir, Progress: progress.NewTerminal(stderr), Now: time.Now,
 	}

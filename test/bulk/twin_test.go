@@ -53,16 +53,16 @@ func TestTwin(t *testing.T) {
 	alone := write("alone", rows...)
 	for _, flags := range combinations(
 		[]string{"--mode auto", "--mode hook", "--mode hash"}, []string{"--on-conflict skip", "--on-conflict update", "--on-conflict fail"},
-		[]string{"", "--hook-off"}, []string{"--mfa skip", "--mfa drop"},
+		[]string{"", "--hook-off"}, []string{"--mfa skip", "--mfa drop --bridge old"},
 	) {
 		x.fail(t, alone, flags)
 	}
 	for _, twin := range rows {
-		a := ferry(t, adminURL(k), append([]string{"import", "--users", write("one", twin), "--on-conflict", "update", "--hook-off"}, google...)...).want(t, 1)
+		a := ferry(t, adminURL(k), append([]string{"import", "--users", write("one", twin), "--on-conflict", "update", "--hook-off", "--bridge", "old"}, google...)...).want(t, 1)
 		if r := parseLines[result](t, []byte(a.stdout))[0]; r.Outcome != "failed" || r.Reason != "identifier belongs to another user" {
 			t.Errorf("%+v", r)
 		}
-		ferry(t, adminURL(k), append([]string{"reconcile", "--users", write("one", twin), "--fix", "--hook-off"}, google...)...).want(t, 1)
+		ferry(t, adminURL(k), append([]string{"reconcile", "--users", write("one", twin), "--fix", "--hook-off", "--bridge", "old"}, google...)...).want(t, 1)
 	}
 	if after := everybody(t, k); !maps.Equal(before, after) {
 		t.Errorf("the identities are %v", after)
