@@ -123,7 +123,9 @@ func isSocial(provider string) bool {
 }
 
 // enrolled reports whether the user has a second factor.
-func (u User) enrolled() bool { return u.MFA || len(u.Multifactor) > 0 }
+func (u User) enrolled() bool {
+	return u.MFA || len(u.Multifactor) > 0 || slices.ContainsFunc(u.AuthenticationMethods, AuthenticationMethod.isFactor)
+}
 
 // livesIn reports whether the user has an identity in a connection.
 func (u User) livesIn(connection string) bool {

@@ -8,10 +8,12 @@ import (
 
 // The scopes of the Management API that the simulator knows what to do with.
 const (
-	ScopeReadUsers         = "read:users"
-	ScopeReadConnections   = "read:connections"
-	ScopeUpdateUsers       = "update:users"
-	ScopeUpdateAppMetadata = "update:users_app_metadata"
+	ScopeReadUsers = "read:users"
+	// ScopeReadAuthenticationMethods is for the methods of users.
+	ScopeReadAuthenticationMethods = "read:authentication_methods"
+	ScopeReadConnections           = "read:connections"
+	ScopeUpdateUsers               = "update:users"
+	ScopeUpdateAppMetadata         = "update:users_app_metadata"
 )
 
 // ManagementAudience names the tenant's own Management API: https://DOMAIN/api/v2/,

@@ -21,6 +21,8 @@ const (
 	PathJobs         = "/api/v2/jobs/"
 	PathUserBlocks   = "/api/v2/user-blocks/" // and a user's id
 	PathUsersExports = "/api/v2/jobs/users-exports"
+	// PathMethods follows PathUsers and a user's id.
+	PathMethods = "/authentication-methods"
 	// pathRedirects is put before the path of a request to the Management API by
 	// redirect faults; the result answers like the original path.
 	pathRedirects = "/redirected"
@@ -30,6 +32,7 @@ const (
 func (s *Server) managementRoutes(mux *http.ServeMux) {
 	for path, open := range map[string]func() endpoint{
 		PathUsers + "{id}":                s.userEndpoint,
+		PathUsers + "{id}" + PathMethods:  s.methodsEndpoint,
 		PathUsersByEmail:                  s.managed(http.MethodGet, ScopeReadUsers, s.usersByEmail),
 		PathConnections:                   s.managed(http.MethodGet, ScopeReadConnections, s.listConnections),
 		PathConnections + "/{id}/clients": s.managed(http.MethodGet, ScopeReadConnections, s.connectionClients),

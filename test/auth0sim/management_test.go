@@ -277,7 +277,8 @@ func TestEverythingIsShown(t *testing.T) {
 	full := auth0sim.User{
 		ID: "auth0|full", Connection: auth0sim.DemoConnection, Email: "full@example.test", EmailVerified: true, Username: "full",
 		Phone: "+491511234567", PhoneVerified: true, Password: "a password", Blocked: true, MFA: true, Multifactor: []string{"guardian"},
-		PasswordLeaked: true, Deny: &auth0sim.Denial{Reason: "x"}, Name: "n", GivenName: "g", FamilyName: "f", MiddleName: "m", Nickname: "k",
+		AuthenticationMethods: []auth0sim.AuthenticationMethod{{ID: "totp|dev_1", Type: "totp"}},
+		PasswordLeaked:        true, Deny: &auth0sim.Denial{Reason: "x"}, Name: "n", GivenName: "g", FamilyName: "f", MiddleName: "m", Nickname: "k",
 		Picture: "p", CreatedAt: frozen(), UpdatedAt: frozen(), LastLogin: frozen(), LastIP: "203.0.113.7", LoginsCount: 3,
 		LastPasswordReset: frozen(), AppMetadata: map[string]any{"a": 1}, UserMetadata: map[string]any{"u": 2},
 		CustomClaims: map[string]any{"c": 3}, PasswordHash: "", Identities: []auth0sim.Identity{{Provider: "github", UserID: "1"}},
@@ -301,7 +302,7 @@ func TestEverythingIsShown(t *testing.T) {
 	if err := errors.Join(json.Unmarshal(raw, &kept), json.Unmarshal([]byte(got.body), &shown)); err != nil {
 		t.Fatal(err)
 	}
-	for _, own := range []string{"connection", "mfa", "password_leaked", "deny", "custom_claims", "identities"} {
+	for _, own := range []string{"connection", "mfa", "password_leaked", "deny", "custom_claims", "identities", "authentication_methods"} {
 		delete(kept, own)
 	}
 	delete(shown, "identities")

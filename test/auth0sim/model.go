@@ -117,6 +117,9 @@ type User struct {
 	// API shows them; where MFA alone says that there is one, it shows
 	// google-authenticator [INF].
 	Multifactor []string `json:"multifactor,omitempty"`
+	// AuthenticationMethods are what the Management API lists of the user's methods. A
+	// confirmed one that is a second factor is asked for at the login, as MFA is.
+	AuthenticationMethods []AuthenticationMethod `json:"authentication_methods,omitempty"`
 	// PasswordLeaked makes breached-password detection refuse the right
 	// password.
 	PasswordLeaked bool `json:"password_leaked,omitempty"`

@@ -128,6 +128,9 @@ func (d *directory) newAccount(u User, old *account) (*account, error) {
 		UserID: u.ID, Connection: u.Connection, Email: u.Email, Username: u.Username, Phone: u.Phone,
 		Password: u.Password, PasswordHash: u.PasswordHash,
 	}
+	if err := checkMethods(u.AuthenticationMethods); err != nil {
+		return nil, err
+	}
 	acc := &account{}
 	login, folded, err := d.newCredential(acc, own, old)
 	if err != nil {
@@ -239,6 +242,7 @@ func (u User) clone() User {
 	u.UserMetadata = maps.Clone(u.UserMetadata)
 	u.CustomClaims = maps.Clone(u.CustomClaims)
 	u.Multifactor = slices.Clone(u.Multifactor)
+	u.AuthenticationMethods = slices.Clone(u.AuthenticationMethods)
 	u.Identities = slices.Clone(u.Identities)
 	if u.Deny != nil {
 		deny := *u.Deny
