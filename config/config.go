@@ -67,7 +67,7 @@ type Config struct {
 	Auth0Timeout         time.Duration `ignored:"true" envconfig:"FERRY_AUTH0_TIMEOUT" default:"8s" desc:"How long one login may wait for Auth0 in total. At most 20s: Kratos gives up after 30s."`
 
 	Auth0TenantDomain     string        `envconfig:"FERRY_AUTH0_TENANT_DOMAIN" desc:"Canonical domain of the tenant, if FERRY_AUTH0_DOMAIN is a custom domain. Needed by write-back and export."`
-	Auth0MgmtClientID     string        `envconfig:"FERRY_AUTH0_MGMT_CLIENT_ID" required:"management" desc:"Client id of a machine-to-machine application for the Management API. Needed by write-back and export. Export needs the scope read:users, and read:connections to find a connection by its name."`
+	Auth0MgmtClientID     string        `envconfig:"FERRY_AUTH0_MGMT_CLIENT_ID" required:"management" desc:"Client id of a machine-to-machine application for the Management API. Needed by write-back and export. Export needs the scope read:users, and read:connections to find a connection by its name; export of second factors needs read:authentication_methods."`
 	Auth0MgmtClientSecret secret.String `envconfig:"FERRY_AUTH0_MGMT_CLIENT_SECRET" required:"management" desc:"Client secret of that application."`
 	WriteBack             bool          `ignored:"true" envconfig:"FERRY_WRITE_BACK" default:"false" desc:"Records at Auth0, in app_metadata.ferry, that a user has migrated. Needs the Management API application with the scope update:users."`
 

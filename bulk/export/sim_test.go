@@ -22,7 +22,7 @@ func simulated(t *testing.T, reads int) (*auth0sim.Server, export.Options) {
 	t.Helper()
 	tenant := auth0sim.DemoTenant()
 	tenant.Apps = append(tenant.Apps, auth0sim.App{
-		ClientID: "machine", ClientSecret: "canary-secret", ManagementScopes: []string{auth0sim.ScopeReadUsers, auth0sim.ScopeReadConnections},
+		ClientID: "machine", ClientSecret: "canary-secret", ManagementScopes: []string{auth0sim.ScopeReadUsers, auth0sim.ScopeReadConnections, auth0sim.ScopeReadAuthenticationMethods},
 	})
 	tenant.Connections = append(tenant.Connections, auth0sim.Connection{Name: "google", Strategy: "google-oauth2"})
 	tenant.Users = append(tenant.Users, auth0sim.User{

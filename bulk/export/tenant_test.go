@@ -36,6 +36,8 @@ type exportTenant struct {
 	jobs []exportAnswer
 	// files are what each download gets, while its link holds.
 	files []http.HandlerFunc
+	// methods answers each GET of a user's methods.
+	methods http.HandlerFunc
 
 	mu        sync.Mutex
 	starts    []string    // bodies
@@ -82,6 +84,11 @@ func (tn *exportTenant) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	tn.mu.Lock()
 	defer tn.mu.Unlock()
 	body, _ := io.ReadAll(r.Body)
+	if tn.methods != nil && r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, "/api/v2/users/") {
+		tn.asked = append(tn.asked, time.Now())
+		tn.methods(w, r)
+		return
+	}
 	switch r.Method + " " + r.URL.Path {
 	case "POST /oauth/token":
 		answers(200, `{"access_token":"canary-token","token_type":"Bearer","expires_in":86400}`)(w, r)

@@ -113,6 +113,11 @@ func clientAuth(cfg *config.Config) (upstream.ClientAuth, error) {
 
 // newManagement returns the client of Auth0's Management API.
 func newManagement(cfg *config.Config) (*upstream.Management, error) {
+	return limitedManagement(cfg, writeBackPerSecond)
+}
+
+// limitedManagement is newManagement with a limit of requests a second.
+func limitedManagement(cfg *config.Config, perSecond float64) (*upstream.Management, error) {
 	base := cfg.Auth0BaseURL
 	if base == "" {
 		base = "https://" + cfg.ManagementDomain()
@@ -125,7 +130,7 @@ func newManagement(cfg *config.Config) (*upstream.Management, error) {
 		Timeout:      managementTimeout,
 		Transport:    upstream.NewTransport(),
 		Now:          time.Now,
-		PerSecond:    writeBackPerSecond,
+		PerSecond:    perSecond,
 	})
 }
 

@@ -13,7 +13,7 @@ func flagValues() map[string]map[string][]string {
 	return map[string]map[string][]string{
 		"import": {
 			"mode":        {string(plan.ModeAuto), string(plan.ModeHook), string(plan.ModeHash)},
-			"mfa":         {"skip", "drop"},
+			"mfa":         {"skip", "drop", "keep"},
 			"unverified":  {"skip", "pending"},
 			"on-conflict": {string(importer.ConflictSkip), string(importer.ConflictUpdate), string(importer.ConflictFail)},
 		},

@@ -18,23 +18,30 @@ import (
 type exportFlags struct {
 	out, connection, job string
 	force, json          bool
+
+	factors factorFlags
 }
 
 func exportCommand(stdout, stderr io.Writer) *cobra.Command {
 	var flags exportFlags
 	cmd := &cobra.Command{
-		Use:   "export --out FILE",
+		Use:   "export --out FILE | --factors FILE --users USERS",
 		Short: "Have Auth0 export its users to a file.",
 		Long: "Has Auth0 export its users and writes them to a file, one JSON object per line. The file appears only\n" +
-			"when it is complete and checked. An interrupted export continues with --job, for up to a day.\n" +
+			"when it is complete and checked. An interrupted export continues with --job, for up to a day.\n\n" +
+			"With --factors it asks Auth0 for the second factors and passkeys of each user of a users file, and writes\n" +
+			"them to the file that `ferry import --factors` reads. Interrupted, the same command continues.\n" +
 			"Exit 0: written, 1: not written, 2: wrong usage.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.Flags().Changed("connection") && flags.connection == "" {
 				return errors.New("--connection is empty: name one, or leave it out for the whole tenant")
 			}
-			if err := flags.check(); err != nil {
+			if err := flags.check(cmd.Flags().Changed); err != nil {
 				return err
+			}
+			if flags.factors.out != "" {
+				return asFailed(runExportFactors(cmd.Context(), flags, stdout, stderr))
 			}
 			return asFailed(runExport(cmd.Context(), flags, stdout, stderr))
 		},
@@ -44,11 +51,18 @@ func exportCommand(stdout, stderr io.Writer) *cobra.Command {
 	cmd.Flags().StringVar(&flags.job, "job", "", "`ID` of an earlier job to continue")
 	cmd.Flags().BoolVar(&flags.force, "force", false, "replace FILE if it exists")
 	cmd.Flags().BoolVar(&flags.json, "json", false, "print a summary on standard output, as JSON")
+	flags.factors.bind(cmd)
 	return cmd
 }
 
 // check finds wrong usage, before any request.
-func (f exportFlags) check() error {
+func (f exportFlags) check(given func(string) bool) error {
+	if f.factors.out != "" {
+		return f.factors.check(f, given)
+	}
+	if name := firstGiven(given, factorOnly()); name != "" {
+		return errors.New("--" + name + " needs --factors FILE")
+	}
 	switch {
 	case f.out == "":
 		return errors.New("name the file to write: --out FILE, or --out - for standard output")

@@ -39,6 +39,8 @@ func exportingTenant(t *testing.T) string {
 			_, _ = io.WriteString(w, job+`"pending"}`)
 		case "GET /api/v2/jobs/" + exportJobID:
 			_, _ = fmt.Fprintf(w, `%s"completed","location":"%s/file"}`, job, strings.TrimPrefix(url, "http://"))
+		case "GET /api/v2/users/auth0|1/authentication-methods":
+			_, _ = io.WriteString(w, `{"total":1,"authenticators":[{"id":"totp|dev_1","type":"totp"}]}`)
 		case "GET /file":
 			_, _ = w.Write(file.Bytes())
 		default:
@@ -83,6 +85,18 @@ func TestExportCommand(t *testing.T) {
 		{"export --out x --job 7", exitUsage, "", "--job must be the id"},
 		{"export --out x --connection y --job " + exportJobID, exitUsage, "", "leave --connection out"},
 		{"export --out x --connection=", exitUsage, "", "--connection is empty"},
+		{"export --factors f.ndjson --users new.ndjson", exitOK, "", "exported the methods of 1 users to f.ndjson: 1 have a second factor or a passkey\n"},
+		{"export --factors g.ndjson --users new.ndjson --per-second 16 --json", exitOK, `{"users":1,"enrolled":1,"no_secret":1,"no_user_handle":0,"recovery_code":0,"gone":0,"path":"g.ndjson"}` + "\n", "ask Auth0's support"},
+		{"export --factors h.ndjson --users new.ndjson --only-mfa", exitOK, "", "exported the methods of 0 users"},
+		{"export --factors f.ndjson --users new.ndjson", exitUsage, "", "f.ndjson exists"},
+		{"export --factors x --users missing", exitFailed, "", "missing: no such file"},
+		{"export --factors x", exitUsage, "", "--factors needs a users file"},
+		{"export --factors x --users -", exitUsage, "", "--factors needs a users file"},
+		{"export --factors - --users new.ndjson", exitUsage, "", "--factors needs a file"},
+		{"export --factors x --users x", exitUsage, "", "would overwrite"},
+		{"export --factors x --users new.ndjson --per-second 0", exitUsage, "", "--per-second must be more than 0"},
+		{"export --factors x --users new.ndjson --out y", exitUsage, "", "--out exports users"},
+		{"export --out x --only-mfa", exitUsage, "", "--only-mfa needs --factors FILE"},
 		{"export x", exitUsage, "", "unknown command"},
 	} {
 		t.Run(c.args, func(t *testing.T) {

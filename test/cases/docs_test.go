@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"testing"
 
+	"ferry/test/auth0sim"
 	"ferry/test/ferrytest/built"
 )
 
@@ -21,7 +22,6 @@ func TestDocumentedCommands(t *testing.T) {
 	for name, input := range map[string]string{
 		"identity.schema.json": "csv-guard/schema.json", "users.csv": "csv-guard/users.csv", "user.json": "not-one-object-a-line/user-pretty.json",
 		"users.ndjson": "hashes-array/users.ndjson", "hashes.json": "hashes-array/hashes.json",
-		"factors.ndjson": "second-factors/factors.ndjson",
 	} {
 		content, err := os.ReadFile(filepath.Join(testdata, input))
 		if err == nil {
@@ -31,15 +31,39 @@ func TestDocumentedCommands(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	env := append(exporting(t, filepath.Join(dir, "users.ndjson")), "PATH="+filepath.Dir(built.Ferry(t)))
 	blocks := regexp.MustCompile("(?ms)^```sh\n(.*?)^```$").FindAllStringSubmatch(string(text), -1)
-	if len(blocks) != 4 {
+	if len(blocks) != 5 {
 		t.Fatalf("%d blocks of commands", len(blocks))
 	}
 	for _, block := range blocks {
 		cmd := exec.CommandContext(t.Context(), "/bin/sh", "-ec", block[1])
-		cmd.Dir, cmd.Env = dir, []string{"PATH=" + filepath.Dir(built.Ferry(t))}
+		cmd.Dir, cmd.Env = dir, env
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("%s%v\n%s", block[1], err, out)
 		}
+	}
+}
+
+// exporting starts a tenant with the users of the file, and returns the settings for it.
+func exporting(t *testing.T, users string) []string {
+	t.Helper()
+	text, err := os.ReadFile(users)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tenant := auth0sim.Tenant{
+		DefaultDirectory: "main", Connections: []auth0sim.Connection{{Name: "main"}},
+		Apps: []auth0sim.App{{ClientID: "machine", ClientSecret: "machine-secret", ManagementScopes: []string{auth0sim.ScopeReadAuthenticationMethods}}},
+	}
+	for _, match := range regexp.MustCompile(`"user_id":\s*"(auth0\|[^"]+)"`).FindAllSubmatch(text, -1) {
+		tenant.Users = append(tenant.Users, auth0sim.User{
+			ID: string(match[1]), AuthenticationMethods: []auth0sim.AuthenticationMethod{{ID: "totp|dev_1", Type: "totp"}},
+		})
+	}
+	sim := auth0sim.Run(t, auth0sim.Config{Tenant: &tenant})
+	return []string{
+		"FERRY_AUTH0_DOMAIN=" + sim.Domain(), "FERRY_AUTH0_BASE_URL=" + sim.URL(),
+		"FERRY_AUTH0_MGMT_CLIENT_ID=machine", "FERRY_AUTH0_MGMT_CLIENT_SECRET=machine-secret",
 	}
 }
