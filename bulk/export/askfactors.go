@@ -31,14 +31,14 @@ func (x *factorExport) all(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		userID, wanted := "", false
-		if row.Err == nil {
-			userID, wanted = x.wanted(row.JSON)
-		}
-		if !wanted || !x.isNew(userID) {
+		if row.Err != nil {
 			continue
 		}
-		if next = append(next, asked{userID: userID, row: row.Line}); len(next) < askStep {
+		profile, wanted := x.wanted(row.JSON)
+		if !wanted || !x.isNew(profile.UserID) {
+			continue
+		}
+		if next = append(next, asked{userID: profile.UserID, row: row.Line}); len(next) < askStep {
 			continue
 		}
 		if err := x.askAll(ctx, next); err != nil {

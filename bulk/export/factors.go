@@ -100,9 +100,6 @@ func (x *factorExport) run(ctx context.Context) (err error) {
 	if err := CheckOut(x.Out, x.Force); err != nil {
 		return err
 	}
-	if tenant := x.Users.Tenant(); tenant != "" && x.Domain != "" && !strings.EqualFold(tenant, x.Domain) {
-		return fmt.Errorf("the users file is of the tenant %q, not of %q, which the settings name; give the right file", tenant, x.Domain)
-	}
 	asked, err := x.count(ctx)
 	if err != nil {
 		return err
@@ -142,11 +139,16 @@ func (x *factorExport) count(ctx context.Context) (asked int64, err error) {
 		if err != nil {
 			return 0, err
 		}
-		if row.Err == nil {
-			all++
-			if _, wanted := x.wanted(row.JSON); wanted {
-				asked++
-			}
+		if row.Err != nil {
+			continue
+		}
+		all++
+		profile, wanted := x.wanted(row.JSON)
+		if of := profile.Tenant; of != "" && x.Domain != "" && !strings.EqualFold(of, x.Domain) {
+			return 0, fmt.Errorf("the users file is of the tenant %q, not of %q, which the settings name; give the right file", of, x.Domain)
+		}
+		if wanted {
+			asked++
 		}
 	}
 	if all > 0 && asked == 0 && !x.OnlyMFA {
@@ -158,14 +160,11 @@ func (x *factorExport) count(ctx context.Context) (asked int64, err error) {
 	return asked, nil
 }
 
-// wanted returns the id of a user of the file, and whether to ask about the user. The import
-// reports rows that are no users.
-func (x *factorExport) wanted(row []byte) (userID string, wanted bool) {
+// wanted returns a user of the file, and whether to ask about the user. The import reports rows
+// that are no users.
+func (x *factorExport) wanted(row []byte) (profile mapping.Profile, wanted bool) {
 	profile, err := mapping.FromUser(row)
-	if err != nil || !mapping.IsUserID(profile.UserID) || x.OnlyMFA && len(profile.Factors) == 0 {
-		return "", false
-	}
-	return profile.UserID, true
+	return profile, err == nil && mapping.IsUserID(profile.UserID) && (!x.OnlyMFA || len(profile.Factors) > 0)
 }
 
 // resume notes the users of an earlier run.

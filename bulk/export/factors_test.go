@@ -205,7 +205,7 @@ func TestFactorsRefuse(t *testing.T) {
 	}{
 		"all are unknown": {users: "{\"user_id\":\"auth0|a\"}\n{\"user_id\":\"auth0|b\"}\n", err: "none of the first 2 users of the file is known to Auth0"},
 		"no users":        {users: "{\"email\":\"a@x.test\"}\n", err: "has no user with a user_id"},
-		"another tenant":  {users: string(noted(gzipped(exportUsers), "Auth0 tenant acme.eu.auth0.com")), err: `of the tenant "acme.eu.auth0.com", not of "other.eu.auth0.com"`},
+		"another tenant":  {users: "{\"user_id\":\"auth0|a\",\"auth0_tenant\":\"acme.eu.auth0.com\"}\n", err: `of the tenant "acme.eu.auth0.com", not of "other.eu.auth0.com"`},
 		"there already":   {users: exportUsers, err: "exists; choose another name", change: func(o *export.FactorOptions) { o.Out = o.Out[:strings.LastIndex(o.Out, "/")] + "/users.ndjson" }},
 		"no rate":         {users: exportUsers, err: "are required", change: func(o *export.FactorOptions) { o.PerSecond = 0 }},
 	} {
