@@ -79,6 +79,14 @@ func (r Record) HasHash(digest string) bool {
 	return r.HasPassword && hex.EncodeToString(r.PasswordDigest[:]) == digest
 }
 
+// LoginIdentifiers returns the identifiers of the password and of the code, sorted and each
+// once.
+func (r Record) LoginIdentifiers() []string {
+	all := slices.Concat(r.Identifiers, r.Codes)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 // Finished reports whether FinishedAt does.
 func (r Record) Finished() bool {
 	_, finished := r.FinishedAt()

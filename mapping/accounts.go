@@ -45,12 +45,17 @@ const (
 
 // takeCodes reads the address of a passwordless account from what Auth0 knows of it.
 func (p *Profile) takeCodes(provider string, data map[string]any) {
-	var address Address
+	var address, name Address
 	switch provider {
 	case providerEmail:
 		address = verifiedAddress(data, claimEmail, claimEmailTrue, ViaEmail)
+		name = Address{Value: scalarText(data[claimEmail]), Via: ViaEmail}.Normalize()
 	case providerSMS:
 		address = verifiedAddress(data, claimPhone, userPhoneTrue, ViaSMS)
+		name = Address{Value: scalarText(data[claimPhone]), Via: ViaSMS}.Normalize()
+	}
+	if name.Value != "" && !slices.Contains(p.CodeNames, name) {
+		p.CodeNames = append(p.CodeNames, name)
 	}
 	if address != (Address{}) && !slices.Contains(p.Codes, address) {
 		p.Codes = append(p.Codes, address)

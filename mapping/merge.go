@@ -63,6 +63,10 @@ type Result struct {
 // values with them.
 func Merge(schema *Schema, current Current, profile Profile, mapped Identity, rules Rules, notes provenance.Content) (Result, error) {
 	m := merger{schema: schema, current: current, rules: rules, verified: rules.Verified(profile)}
+	trusted := rules.Trusted(profile, mapped)
+	if rules.Move { // Auth0 logs the user in by the codes that it sends there
+		m.verified, trusted = append(m.verified, profile.Codes...), append(trusted, profile.Codes...)
+	}
 	traits, err := m.traits(mapped.Traits)
 	if err != nil {
 		return Result{}, fmt.Errorf("merge: %w", err)
@@ -76,7 +80,7 @@ func Merge(schema *Schema, current Current, profile Profile, mapped Identity, ru
 		jsonpatch.Diff([]string{"traits"}, current.Traits, traits),
 		jsonpatch.Diff([]string{"metadata_public"}, current.MetadataPublic, overlay(current.MetadataPublic, mapped.MetadataPublic)),
 		jsonpatch.Diff([]string{"metadata_admin"}, current.MetadataAdmin, admin, provenance.Pointers()...),
-		m.verify(rules.Trusted(profile, mapped)),
+		m.verify(trusted),
 	)
 	return m.result, nil
 }

@@ -24,6 +24,7 @@ func (p Profile) WithAccounts(others ...Profile) Profile {
 		p.Factors = append(p.Factors, other.Factors...)
 		p.Methods = append(slices.Clone(p.Methods), other.Methods...)
 		p.Codes = append(p.Codes, other.Codes...)
+		p.CodeNames = append(slices.Clone(p.CodeNames), other.CodeNames...)
 		p.Blocked = p.Blocked || other.Blocked
 	}
 	return p

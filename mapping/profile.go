@@ -57,6 +57,9 @@ type Profile struct {
 	// Codes are the addresses to which Auth0 sends the codes of the user's passwordless
 	// logins, and which it verified by that, normalized.
 	Codes []Address
+	// CodeNames are these addresses and those that Auth0 did not verify. Mappers and JSON have
+	// none.
+	CodeNames []Address `json:"-"`
 	// Methods are the second factors and passkeys of which the file has more than the name.
 	Methods []Method
 	// Factors are the enrolled second factors, as far as Auth0 reports them.

@@ -43,7 +43,8 @@ func DeactivationOf(admin map[string]any) (Deactivation, bool) {
 	return d, true
 }
 
-// IdentifiersDigest returns a digest of the identifiers of a password, in any order.
+// IdentifiersDigest returns a digest of the identifiers of the password and the code, in any
+// order.
 func IdentifiersDigest(identifiers []string) string {
 	sorted := slices.Compact(slices.Sorted(slices.Values(identifiers)))
 	sum := sha256.Sum256([]byte(strings.Join(sorted, "\n")))

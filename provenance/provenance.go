@@ -5,11 +5,11 @@
 //	app_metadata, user_metadata                   Auth0's metadata, each replaced whole
 //	import, ferry, migrated_at, finished, rebinds ferry's notes
 //	deactivated                                   the last deactivation by ferry
-//	identifiers_sha256                            of the identifiers that ferry gave the password
+//	identifiers_sha256                            of the identifiers that ferry gave the password and code
 //
 // The note of the import has run, at and as; of a hash password_set_at and
-// password_sha256, and replaced_at once a newer one replaced it; and rearmed_at, when the
-// identity became pending again.
+// password_sha256, and replaced_at once a newer one replaced it; rearmed_at, when the
+// identity became pending again; and merged, the users whose accounts were merged into it.
 //
 // Its functions are pure: they change none of their arguments. Only Rebound changes a
 // binding.
@@ -42,8 +42,9 @@ const (
 	keyIdentifiers  = "identifiers_sha256"
 )
 
-// The keys of the note of an import that change later.
+// The keys of the note of an import that are not in every note.
 const (
+	keyMerged       = "merged"
 	keyHashDigest   = "password_sha256"
 	keyHashSetAt    = "password_set_at"
 	keyHashReplaced = "replaced_at"
@@ -74,7 +75,7 @@ type Content struct {
 	// Deactivated notes that ferry deactivates or activates the identity; nil: it does
 	// not.
 	Deactivated *Deactivation
-	// IdentifiersSHA256 is the IdentifiersDigest of what ferry gives the password. The
+	// IdentifiersSHA256 is the IdentifiersDigest of what the user logs in with. The
 	// identity's own differ once they were changed at Kratos.
 	IdentifiersSHA256 string
 }
@@ -167,6 +168,9 @@ type Import struct {
 	// PasswordSHA256 is the Digest of the imported hash. The identity's own differs once
 	// the user has chosen a password. Empty: no hash, or earlier releases imported it.
 	PasswordSHA256 string `json:"password_sha256"`
+	// Merged are the Auth0 users whose accounts the import merged into the identity, besides
+	// the primary one.
+	Merged []string `json:"merged"`
 }
 
 // Digest returns the SHA-256 of a password's hash in hexadecimal digits, for the notes.
@@ -182,6 +186,9 @@ func (i Import) value() map[string]any {
 	}
 	if i.PasswordSHA256 != "" {
 		out[keyHashDigest] = i.PasswordSHA256
+	}
+	if len(i.Merged) > 0 {
+		out[keyMerged] = list(i.Merged)
 	}
 	return out
 }

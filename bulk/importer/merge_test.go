@@ -285,3 +285,22 @@ func mergesBeside(t *testing.T, mode importer.Conflict, late bool, was bulktest.
 		t.Errorf("a credential was added: %+v", f.All()[0])
 	}
 }
+
+// An update deactivates an identity if an account that was merged into it is blocked since.
+func TestMergedAccountBlockedSince(t *testing.T) {
+	t.Parallel()
+	f := bulktest.NewKratos(t)
+	merging(t, f, family()...).must()
+	rows := family()
+	rows[0] = at("google-oauth2", "117", "Ada@x.test", bulktest.With{"created_at": "2020-01-01T00:00:00.000Z", "blocked": true})
+	im := merging(t, f, rows...)
+	im.opts.OnConflict = importer.ConflictUpdate
+	if _, done := im.must(); !strings.Contains(words(done), "2:updated") {
+		t.Errorf("got %s", words(done))
+	}
+	for _, p := range f.All() {
+		if blocked := p.UserID() == "auth0|2"; (p.State == "inactive") != blocked {
+			t.Errorf("%s is %s", p.UserID(), p.State)
+		}
+	}
+}

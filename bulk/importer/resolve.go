@@ -143,7 +143,7 @@ func (r *importer) update(ctx context.Context, row plan.Row, id string) (results
 	editor := update.Editor{
 		Kratos: r.Kratos, Rules: r.Rules, Mapper: r.Mapper, Schema: r.Schema, SchemaID: r.SchemaID,
 		Leaves: r.Users.Format() == userfile.CSV, HookOff: r.HookOff, DryRun: r.DryRun, Now: r.Now,
-		Plan: &r.Options.Options,
+		Plan: &r.Options.Options, BlockedAccounts: row.BlockedAccounts,
 	}
 	record, walked, err := r.existing.record(row.Line)
 	if err != nil {

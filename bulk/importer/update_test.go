@@ -52,6 +52,10 @@ func TestOnConflict(t *testing.T) {
 		"blocked": {
 			row: bulktest.Verified("1", "a@x.test", bulktest.With{"blocked": true}), want: "updated", check: func(p *bulktest.Identity) bool { return p.State == "inactive" },
 		},
+		"blocked, pending": {
+			row: bulktest.Verified("1", "a@x.test", bulktest.With{"blocked": true}), was: func(p *bulktest.Identity) { p.Hook, p.Hash = true, "" },
+			want: "updated", check: func(p *bulktest.Identity) bool { return p.State == "inactive" && p.Hook },
+		},
 		"inactive, not blocked": {
 			row: bulktest.Verified("1", "a@x.test", news), was: func(p *bulktest.Identity) { p.State = "inactive" }, want: "updated",
 			check: func(p *bulktest.Identity) bool { return p.State == "inactive" && p.Traits["locale"] == "de-DE" },

@@ -16,6 +16,9 @@ type Expected struct {
 	// Identifiers are those of the password, as Kratos stores them; empty if Auth0 has no
 	// password of the user.
 	Identifiers []string
+	// Codes are the addresses to which Auth0 sends codes at a login and Kratos would, as Kratos
+	// stores them; Auth0 may not have verified them.
+	Codes []string
 	// Social are the logins at the providers that are named, and at the bridge.
 	Social []kratos.Social
 	// bridged is true if the user has a second factor at Auth0 that Kratos does not have. An
@@ -29,10 +32,15 @@ func (o *Options) Expect(profile mapping.Profile, mapped mapping.Identity) Expec
 	var s draft
 	_ = o.validate(&s, profile, &mapped) // it leaves out numbers that an import would
 	var e Expected
-	if profile.HasPassword() {
-		e.Identifiers = o.PasswordIdentifiers(mapped.Traits)
-	}
 	handles := o.Schema.Handles(mapped.Traits)
+	if profile.HasPassword() {
+		e.Identifiers = passwordIdentifiers(handles)
+	}
+	for _, h := range handles {
+		if byCode([]mapping.Handle{h}, profile.CodeNames) {
+			e.Codes = append(e.Codes, codeIdentifier(h))
+		}
+	}
 	s.code = byCode(handles, profile.Codes)
 	e.bridged = len(profile.Factors) > 0 && !o.DropMFA
 	e.Social = append(o.social(profile, &s), o.bridge(profile, handles)...)
@@ -46,15 +54,27 @@ func (o *Options) ExpectBridge(profile mapping.Profile, mapped mapping.Identity)
 	return Expected{Social: o.bridge(profile, o.Schema.Handles(mapped.Traits))}
 }
 
-// PasswordIdentifiers returns the identifiers that the traits give the password, as Kratos
-// stores them.
-func (o *Options) PasswordIdentifiers(traits map[string]any) []string {
-	return passwordIdentifiers(o.Schema.Handles(traits))
+// LoginIdentifiers returns the identifiers that the traits give the password and the code, as
+// Kratos stores them, sorted and each once.
+func (o *Options) LoginIdentifiers(traits map[string]any) []string {
+	return loginIdentifiers(o.Schema.Handles(traits))
 }
 
-// Missing returns the identifiers that the identity does not have.
+// Missing returns the identifiers of the password that the identity does not have.
 func (e Expected) Missing(record kratos.Record) []string {
-	return slices.DeleteFunc(slices.Clone(e.Identifiers), func(one string) bool { return slices.Contains(record.Identifiers, one) })
+	return without(e.Identifiers, record.Identifiers)
+}
+
+// MissingCodes returns the addresses that the identity cannot log in with by a code.
+func (e Expected) MissingCodes(record kratos.Record) []string { return without(e.Codes, record.Codes) }
+
+// Renamed reports whether the identity lacks an identifier that the user has.
+func (e Expected) Renamed(record kratos.Record) bool {
+	return len(e.Missing(record)) > 0 || len(e.MissingCodes(record)) > 0
+}
+
+func without(all, has []string) []string {
+	return slices.DeleteFunc(slices.Clone(all), func(one string) bool { return slices.Contains(has, one) })
 }
 
 // MissingSocial returns the logins at providers that the identity does not have.

@@ -123,14 +123,16 @@ func (o *Options) planAccounts(accounts []account) (draft, error) {
 	slices.SortFunc(accounts, compareAccounts)
 	primary, others := accounts[0], accounts[1:]
 	var profiles []mapping.Profile
-	var merged []Row
 	var lines []int
+	row := Row{Line: primary.line, User: primary.user}
 	for _, other := range others {
-		row := Row{Line: other.line, UserID: other.profile.UserID, User: other.user}
-		profiles, merged, lines = append(profiles, other.profile), append(merged, row), append(lines, other.line)
+		account := Row{Line: other.line, UserID: other.profile.UserID, User: other.user}
+		profiles, row.Merged, lines = append(profiles, other.profile), append(row.Merged, account), append(lines, other.line)
+		if other.profile.Blocked {
+			row.BlockedAccounts = append(row.BlockedAccounts, account.UserID)
+		}
 	}
-	d, err := o.planProfile(draft{Row: Row{Line: primary.line}}, primary.profile.WithAccounts(profiles...))
-	d.Merged, d.User = merged, primary.user
+	d, err := o.planProfile(draft{Row: row}, primary.profile.WithAccounts(profiles...))
 	d.Reason = d.Reason.Also(fmt.Sprintf("merged with the accounts on lines %v", lines))
 	return d, err
 }

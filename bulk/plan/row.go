@@ -29,6 +29,8 @@ type Row struct {
 	// Merged are the other rows that become part of the same identity, each with Line, UserID
 	// and User. They have no identity of their own.
 	Merged []Row
+	// BlockedAccounts are the users among Merged who are blocked at Auth0.
+	BlockedAccounts []string
 }
 
 // Creates reports whether the plan creates an identity for the row.
@@ -153,6 +155,24 @@ func passwordIdentifiers(handles []mapping.Handle) []string {
 	return identifiers
 }
 
+// loginIdentifiers returns the identifiers of the password and of the code, as Kratos stores
+// them, sorted and each once.
+func loginIdentifiers(handles []mapping.Handle) []string {
+	identifiers := passwordIdentifiers(handles)
+	for _, handle := range handles {
+		if handle.Code != "" {
+			identifiers = append(identifiers, codeIdentifier(handle))
+		}
+	}
+	slices.Sort(identifiers)
+	return slices.Compact(identifiers)
+}
+
+// codeIdentifier returns an identifier of the code, as Kratos stores it.
+func codeIdentifier(handle mapping.Handle) string {
+	return mapping.Address{Value: handle.Value, Via: handle.Code}.Normalize().Value
+}
+
 // unverified reports whether the user has a password and addresses, none of which counts as
 // verified.
 func (o *Options) unverified(profile mapping.Profile) bool {
@@ -183,6 +203,9 @@ func (o *Options) finish(s draft, profile mapping.Profile, mapped mapping.Identi
 		s.note = strings.TrimPrefix(s.note+"; the e-mail address is that of the linked account with the password", "; ")
 	}
 	note := provenance.Import{Run: o.Run, At: o.Now()}
+	for _, account := range s.Merged {
+		note.Merged = append(note.Merged, account.UserID)
+	}
 	switch {
 	case logins.bridgeOnly():
 		s.Outcome, s.Reason = results.CreatedBridge, logins.only
@@ -199,8 +222,8 @@ func (o *Options) finish(s draft, profile mapping.Profile, mapped mapping.Identi
 	identity.Social = append(identity.Social, logins.bridge...)
 	note.As = string(s.Outcome)
 	content := provenance.Content{Import: &note}
-	if s.database {
-		content.IdentifiersSHA256 = provenance.IdentifiersDigest(passwordIdentifiers(handles))
+	if s.database || s.code {
+		content.IdentifiersSHA256 = provenance.IdentifiersDigest(loginIdentifiers(handles))
 	}
 	identity.MetadataAdmin = mapping.Record(profile, mapped, content)
 	if o.ExternalID {

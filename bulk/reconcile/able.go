@@ -80,8 +80,13 @@ func (r *reconciler) against(u user, record kratos.Record, how kind.Kind) hindra
 	case kind.Inactive, kind.None, kind.Finished:
 		return noHindrance
 	case kind.Code: // the login verifies the address
-		if r.CodesOff && !record.HasBridge() {
+		switch missing := u.expected.MissingCodes(record); {
+		case record.HasBridge():
+			return noHindrance
+		case r.CodesOff:
 			return hinderedByCode
+		case len(missing) > 0 && len(missing) == len(u.expected.Codes):
+			return hinderedByName
 		}
 		return noHindrance
 	case kind.Social, kind.Bridge:
@@ -91,7 +96,7 @@ func (r *reconciler) against(u user, record kratos.Record, how kind.Kind) hindra
 		return noHindrance
 	case kind.Pending:
 		switch {
-		case u.profile.Blocked:
+		case u.blocked():
 			return hinderedByBlock
 		case len(u.profile.Factors) > 0 && !r.DropMFA && !record.HasBridge():
 			return hinderedByFactor
@@ -115,5 +120,5 @@ func (r *reconciler) against(u user, record kratos.Record, how kind.Kind) hindra
 // isStranded reports whether the identity is pending, no login of its user can match, and there
 // is no bridge.
 func isStranded(u user, record kratos.Record) bool {
-	return record.Active && record.Pending && !record.HasBridge() && !u.profile.Blocked && !u.profile.Crosses(record.Identifiers)
+	return record.Active && record.Pending && !record.HasBridge() && !u.blocked() && !u.profile.Crosses(record.Identifiers)
 }

@@ -5,6 +5,7 @@ import (
 
 	"ferry/bulk/kind"
 	"ferry/bulk/results"
+	"ferry/bulk/update"
 	"ferry/identifier"
 	"ferry/kratos"
 	"ferry/mapping"
@@ -17,23 +18,24 @@ type standing struct {
 }
 
 // accounts are the lines of users who are an account of another user's identity, by the
-// standing of that identity: the import merged them, or Auth0 linked them at the time.
+// standing of that identity: an import merged them.
 type accounts map[standing]*results.LineSet
 
-// noteAccounts notes the users that the identity lists beside its own, if it has their
+// noteAccounts notes the users whose accounts were merged into the identity, if it has their
 // address or their login at a provider. Others are users of their own by now.
 func (r *reconciler) noteAccounts(record kratos.Record, of standing) {
-	if len(record.Binding.Subjects) < 2 {
+	merged := update.Merged(record)
+	if len(merged) == 0 {
 		return
 	}
 	var theirs []int
-	for _, value := range slices.Concat(record.Identifiers, record.Social) {
+	for _, value := range slices.Concat(record.Identifiers, record.Codes, record.Social, record.SAML) {
 		theirs = append(theirs, r.plan.LinesOfIdentifier(value)...)
 	}
 	for _, address := range record.Addresses {
 		theirs = append(theirs, r.plan.LinesOfIdentifier(identifier.Normalize(address.Value))...)
 	}
-	for _, subject := range record.Binding.Subjects[1:] {
+	for _, subject := range merged {
 		for _, line := range r.plan.LinesOfUser(subject) {
 			if !slices.Contains(theirs, line) {
 				continue
@@ -65,21 +67,20 @@ func (r *reconciler) isAccount(record kratos.Record) bool {
 	return slices.ContainsFunc(record.Binding.Subjects, func(subject string) bool { return len(r.plan.LinesOfUser(subject)) > 0 })
 }
 
-// accountBlocked reports whether one of the users that the identity lists beside its own is
-// blocked at Auth0. A merged identity is inactive because of it.
-func (r *reconciler) accountBlocked(record kratos.Record) (bool, error) {
-	for i, subject := range record.Binding.Subjects {
+// readAccounts reads the accounts that were merged into the identity, as they are now.
+func (r *reconciler) readAccounts(u *user, record kratos.Record) error {
+	for _, subject := range update.Merged(record) {
 		lines := r.plan.LinesOfUser(subject)
-		if i == 0 || len(lines) == 0 {
+		if len(lines) == 0 {
 			continue
 		}
 		row, err := r.users.get(lines[0])
 		if err != nil {
-			return false, err
+			return err
 		}
 		if profile, err := mapping.FromUser(row.User); err == nil && profile.Blocked {
-			return true, nil
+			u.blockedAccounts = append(u.blockedAccounts, subject)
 		}
 	}
-	return false, nil
+	return nil
 }

@@ -171,18 +171,6 @@ func hasGoogle(p bulktest.Identity) bool {
 	return slices.Equal(p.Social, []string{"google:117"}) && p.Hash == bulktest.BcryptHash
 }
 
-// An identity that several accounts were merged into stays inactive while one is blocked.
-func TestBlockedAccountOfAnIdentity(t *testing.T) {
-	t.Parallel()
-	f := bulktest.NewKratos(t)
-	f.Add(createdInactive(verified(bulktest.Marked(hashed("a@x.test"), bulktest.With{"user_ids": []any{"auth0|1", "auth0|2"}}))))
-	rows := []string{bulktest.Verified("1", "a@x.test"), bulktest.Verified("2", "b@x.test", bulktest.With{"blocked": true})}
-	result, _, _ := reconciling(t, f, rows, func(o *reconcile.Options) { o.Fix = true })
-	if result.Findings[reconcile.Unblocked] != 0 || result.Deactivated != 1 || f.All()[0].State != "inactive" {
-		t.Errorf("%+v: %+v", result, f.All())
-	}
-}
-
 // A verified address that another identity or another row has is not moved.
 func TestContestedAddress(t *testing.T) {
 	t.Parallel()

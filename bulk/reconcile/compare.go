@@ -25,9 +25,13 @@ type user struct {
 	unmapped results.Cause
 	// contested is true if another row of the file has the user's identifiers too.
 	contested bool
-	// accountBlocked is true if another account of the identity is blocked at Auth0.
-	accountBlocked bool
+	// blockedAccounts are the users who are blocked at Auth0 and whose accounts were merged
+	// into the identity.
+	blockedAccounts []string
 }
+
+// blocked reports whether the user may not log in at Auth0, or one of the merged accounts.
+func (u user) blocked() bool { return u.profile.Blocked || len(u.blockedAccounts) > 0 }
 
 // readUser returns the user of a line, whose identity record is.
 func (r *reconciler) readUser(line int, record kratos.Record) (user, error) {
@@ -40,7 +44,7 @@ func (r *reconciler) readUser(line int, record kratos.Record) (user, error) {
 		return u, fmt.Errorf("line %d: %w", line, err)
 	}
 	_, u.contested = r.plan.Loses(u.row)
-	if u.accountBlocked, err = r.accountBlocked(record); err != nil {
+	if err := r.readAccounts(&u, record); err != nil {
 		return u, err
 	}
 	if u.mapped, err = r.Mapper.Map(u.profile); err != nil {
@@ -99,7 +103,7 @@ func (r *reconciler) editor(u user) update.Editor {
 	return update.Editor{
 		Kratos: r.Kratos, Rules: r.Rules, Mapper: r.Mapper, Schema: r.Schema, SchemaID: r.SchemaID,
 		Leaves: r.Users.Format() == userfile.CSV, HookOff: r.HookOff, DryRun: !r.Fix, Now: r.Now,
-		Plan: &r.planned, Repair: true, NoMove: u.contested, NoActivate: u.accountBlocked || !r.plan.Has(plan.FieldBlocked), Rearm: r.Rearm,
+		Plan: &r.planned, Repair: true, NoMove: u.contested, BlockedAccounts: u.blockedAccounts, NoActivate: !r.plan.Has(plan.FieldBlocked), Rearm: r.Rearm,
 	}
 }
 
@@ -121,20 +125,24 @@ func (r *reconciler) judge(u user, record kratos.Record) []Finding {
 		}
 		add(Stale, "", why, r.Rearm && kept == "", kept)
 	}
-	if u.profile.Blocked && record.Active {
+	switch {
+	case !record.Active:
+	case u.profile.Blocked:
 		add(Stale, "", "blocked at Auth0, and active in Kratos", true, "")
+	case u.blocked():
+		add(Stale, "", "an account that was merged into the identity is blocked at Auth0, and the identity is active", true, "")
 	}
 	if u.unmapped.Reason != "" {
 		add(Unmapped, u.unmapped.Reason, u.unmapped.Detail, false, "")
 		return found
 	}
-	if _, ours := update.Deactivated(record); ours && !u.profile.Blocked && !u.accountBlocked && r.plan.Has(plan.FieldBlocked) {
+	if _, ours := update.Deactivated(record); ours && !u.blocked() && r.plan.Has(plan.FieldBlocked) {
 		add(Unblocked, "", "not blocked at Auth0, and deactivated by ferry", true, "")
 	}
 	if len(u.profile.Factors) > 0 && !r.DropMFA && !factorAtBridge(record) {
 		add(SecondFactor, "", factorDetail(record), false, "")
 	}
-	if len(u.expected.Missing(record)) > 0 {
+	if u.expected.Renamed(record) {
 		why := identifiersKept(u, record)
 		add(IdentifierDiffers, "", "the user's identifiers at Auth0 are not those of the identity", why == "", why)
 	}
@@ -222,7 +230,7 @@ func (r *reconciler) count(u user, record kratos.Record) {
 	how := kind.Of(record)
 	r.result.Kinds[how]++
 	switch {
-	case how == kind.Inactive && u.profile.Blocked:
+	case how == kind.Inactive && u.blocked():
 		r.result.Blocked++
 	case how == kind.Inactive:
 		r.result.Deactivated++

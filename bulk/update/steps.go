@@ -56,7 +56,8 @@ func (e Editor) steps(record kratos.Record, profile mapping.Profile, mapped mapp
 	if s.edit, err = e.change(record, profile, mapped); err != nil {
 		return s, err
 	}
-	if profile.Blocked && record.Active {
+	blocks := profile.Blocked && record.Active
+	if blocks {
 		s.edit.Notes.Deactivated = &provenance.Deactivation{At: e.Now(), Why: provenance.WhyBlocked}
 	}
 	var expected plan.Expected
@@ -70,7 +71,7 @@ func (e Editor) steps(record kratos.Record, profile mapping.Profile, mapped mapp
 			s.edit.Activate, s.edit.Notes.Deactivated = true, &note
 		}
 	}
-	s.waits = record.Pending && !e.HookOff && !s.moves && !s.edit.Activate
+	s.waits = record.Pending && !e.HookOff && !blocks && !s.moves && !s.edit.Activate
 	return s, e.credentials(&s, record, profile, mapped, expected)
 }
 
@@ -78,7 +79,7 @@ func (e Editor) steps(record kratos.Record, profile mapping.Profile, mapped mapp
 // user has and no one but ferry set those that it has. It reports whether that changes
 // identifiers.
 func (e Editor) move(change *edit.Change, record kratos.Record, expected plan.Expected) (bool, error) {
-	if e.NoMove || len(expected.Missing(record)) == 0 || IdentifiersKept(record) != "" {
+	if e.NoMove || !expected.Renamed(record) || IdentifiersKept(record) != "" {
 		return false, nil
 	}
 	moving := *change
@@ -87,9 +88,8 @@ func (e Editor) move(change *edit.Change, record kratos.Record, expected plan.Ex
 	if err != nil {
 		return false, err
 	}
-	identifiers := e.Plan.PasswordIdentifiers(result.Traits)
-	slices.Sort(identifiers)
-	if slices.Equal(identifiers, slices.Sorted(slices.Values(record.Identifiers))) {
+	identifiers := e.Plan.LoginIdentifiers(result.Traits)
+	if slices.Equal(identifiers, record.LoginIdentifiers()) {
 		return false, nil
 	}
 	moving.Notes.IdentifiersSHA256 = provenance.IdentifiersDigest(identifiers)

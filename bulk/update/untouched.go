@@ -1,6 +1,7 @@
 package update
 
 import (
+	"slices"
 	"time"
 
 	"ferry/bulk/results"
@@ -41,7 +42,7 @@ func PasswordKept(record kratos.Record) string {
 func IdentifiersKept(record kratos.Record) string {
 	noted := provenance.Identifiers(record.MetadataAdmin)
 	switch {
-	case noted != "" && noted == provenance.IdentifiersDigest(record.Identifiers):
+	case noted != "" && noted == provenance.IdentifiersDigest(record.LoginIdentifiers()):
 		return ""
 	case noted != "":
 		return "they were changed at Kratos since"
@@ -65,6 +66,16 @@ func Deactivated(record kratos.Record) (provenance.Deactivation, bool) {
 		return note, false
 	}
 	return provenance.Deactivation{At: record.CreatedAt, Why: provenance.WhyBlocked}, !record.StateChangedAt.After(record.CreatedAt)
+}
+
+// Merged returns the Auth0 users whose accounts an import merged into the identity, besides
+// the primary one. Others in the binding were linked at Auth0.
+func Merged(record kratos.Record) []string {
+	if len(record.Binding.Subjects) < 2 {
+		return nil
+	}
+	merged := provenance.ImportOf(record.MetadataAdmin).Merged
+	return slices.DeleteFunc(merged, func(id string) bool { return !record.Binding.Has(id) })
 }
 
 // Stale says why the identity's password is no longer that at Auth0; empty: it is, as far as

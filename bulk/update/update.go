@@ -8,14 +8,15 @@
 // imported, identifiers only while they are those that ferry gave, and activates only what
 // ferry deactivated: see PasswordKept, IdentifiersKept and Deactivated. Pending identities
 // get no profile, because Kratos' patch writes the password too and the migration hook may
-// be verifying it. For the same reason a password that changed in the same moment is
-// reported.
+// be verifying it; those of blocked users do, because Auth0 accepts no password of theirs.
+// For the same reason a password that changed in the same moment is reported.
 package update
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"ferry/bulk/plan"
@@ -49,6 +50,9 @@ type Editor struct {
 	Repair bool
 	// NoMove keeps identifiers even so, because another user may have the address.
 	NoMove bool
+	// BlockedAccounts are Auth0 users who are blocked. An identity that one of them was merged
+	// into counts as that of a blocked user.
+	BlockedAccounts []string
 	// NoActivate keeps an identity inactive even so.
 	NoActivate bool
 	// Rearm makes an identity pending if its password was reset at Auth0 after the import
@@ -81,6 +85,7 @@ func (e Editor) judge(record kratos.Record, userID string, user []byte) (s steps
 	if err != nil {
 		return s, failed(results.Because(results.ReasonUnreadable, err.Error())), true, nil
 	}
+	profile.Blocked = profile.Blocked || e.accountBlocked(record)
 	mapped, err := e.Mapper.Map(profile)
 	switch {
 	case err != nil:
@@ -152,6 +157,11 @@ func (s steps) updated(after kratos.Record) Change {
 
 func invalid(err error) Change {
 	return failed(results.Because(results.ReasonInvalid, plan.Violations(err)))
+}
+
+// accountBlocked reports whether one of BlockedAccounts was merged into the identity.
+func (e Editor) accountBlocked(record kratos.Record) bool {
+	return len(e.BlockedAccounts) > 0 && slices.ContainsFunc(Merged(record), func(id string) bool { return slices.Contains(e.BlockedAccounts, id) })
 }
 
 // ApplyWithRetry calls Apply again while Kratos does not answer. Each attempt starts with a

@@ -74,4 +74,30 @@ func TestPasswordlessUsers(t *testing.T) {
 		t.Errorf("doctor says %s", said.stdout)
 	}
 	ferry(t, adminURL(k), "import", "--users", users).want(t, 1, "0 created_code", "6 exists")
+	codesAtAnotherAddress(t, k, mail, dir, ids)
+}
+
+// codesAtAnotherAddress: addresses that changed at Auth0 move with --fix, and codes are sent
+// there.
+func codesAtAnotherAddress(t *testing.T, k *kratostest.Kratos, mail *kratostest.Mailbox, dir string, ids map[string]string) {
+	t.Helper()
+	users := filepath.Join(dir, "changed.ndjson")
+	text := strings.NewReplacer(`Kim@Example.org`, `Kim.New@Example.org`, `+4915112345678`, `+4915112345679`).Replace(codeUsers)
+	if err := os.WriteFile(users, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ferry(t, adminURL(k), "reconcile", "--users", users).want(t, 1, "2 identifier_differs\n", "verdict: 3 of Auth0's 8 users")
+	ferry(t, adminURL(k), "reconcile", "--users", users, "--fix").want(t, 1, "2 identifier_differs, 2 fixed", "verdict: 5 of Auth0's 8 users")
+	for identifier, user := range map[string]string{"kim.new@example.org": "email|1", "+4915112345679": "sms|2"} {
+		login, err := k.LoginByCode(t.Context(), mail, identifier)
+		if err != nil || login.Sees() != kratostest.SeesSession || login.IdentityID != ids[user] {
+			t.Errorf("%s: %+v, %v", identifier, login, err)
+		}
+		if is := everybody(t, k)[ids[user]]; strings.Contains(is, "kim@example.org") || strings.Contains(is, "345678") || !strings.Contains(is, `"verified":true`) {
+			t.Errorf("the identity is %s", is)
+		}
+	}
+	if a := ferry(t, adminURL(k), "reconcile", "--users", users).want(t, 1, "verdict: 5 of Auth0's 8 users"); !strings.Contains(a.stderr, "0 identifier_differs\n") {
+		t.Errorf("it says %s", a.stderr)
+	}
 }

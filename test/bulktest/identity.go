@@ -31,6 +31,9 @@ type Identity struct {
 	Changed bool `json:"-"`
 	// Sessions is the number of its sessions.
 	Sessions int
+	// ByCode says that its schema makes addresses identifiers of the code, which are Codes.
+	ByCode bool `json:"-"`
+	Codes  []string
 	// StateAt is when the state was set; zero: when the identity was created.
 	StateAt time.Time
 }
@@ -63,7 +66,12 @@ func (p *Identity) derive() {
 	}
 	slices.Sort(p.Identifiers)
 	slices.SortFunc(addresses, func(a, b kratos.Address) int { return strings.Compare(b.Via, a.Via) })
-	p.Addresses = addresses
+	p.Addresses, p.Codes = addresses, nil
+	for _, a := range addresses {
+		if p.ByCode {
+			p.Codes = append(p.Codes, a.Value)
+		}
+	}
 }
 
 // conflicts reports whether two identities conflict.
@@ -106,6 +114,9 @@ func (p *Identity) answer(withPassword bool) map[string]any {
 	}
 	if len(p.SAML) > 0 {
 		credentials["saml"] = map[string]any{"type": "saml", "identifiers": p.SAML, "version": 0, "created_at": created, "updated_at": updated}
+	}
+	if len(p.Codes) > 0 {
+		credentials["code"] = map[string]any{"type": "code", "identifiers": p.Codes, "version": 1, "created_at": created, "updated_at": updated}
 	}
 	if p.ExternalID != "" {
 		out["external_id"] = p.ExternalID
