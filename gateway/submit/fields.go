@@ -3,12 +3,16 @@ package submit
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
 	"mime"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/tidwall/gjson"
 )
 
@@ -178,10 +182,34 @@ func (f fields) plain(flow string) bool {
 	return true
 }
 
-// isObject reports whether text is one JSON object, at a depth that is still allowed for
-// a member.
+// maxDepth bounds the nesting of an object in a field that Kratos passes on to its hooks.
+const maxDepth = 64
+
+// isObject reports whether text is one JSON object that every decoder reads in the same way:
+// without names that occur twice, and with valid UTF-8. Kratos 26.2 passes
+// transient_payload through Jsonnet to the migration hook, which fails otherwise, and fails
+// at numbers that are too large and at deep nesting.
 func isObject(text string) bool {
-	return json.Valid([]byte(text)) && json.Valid([]byte("["+text+"]")) && gjson.Parse(text).IsObject()
+	decoder := jsontext.NewDecoder(strings.NewReader(text))
+	if decoder.PeekKind() != '{' {
+		return false
+	}
+	for {
+		token, err := decoder.ReadToken()
+		if err != nil || decoder.StackDepth() > maxDepth {
+			return false
+		}
+		if token.Kind() == '0' {
+			if _, err := strconv.ParseFloat(token.String(), 64); err != nil {
+				return false
+			}
+		}
+		if decoder.StackDepth() == 0 {
+			break
+		}
+	}
+	_, err := decoder.ReadToken()
+	return errors.Is(err, io.EOF)
 }
 
 // replaceInvalid replaces each byte that is not UTF-8 by U+FFFD, as Kratos' encoder does.
