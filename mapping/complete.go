@@ -21,10 +21,11 @@ func Mark(user []byte, tenant string) ([]byte, error) {
 }
 
 // Complete returns a user object with the deciding fields that it lacks, from another object
-// of the same user, as null where that lacks them too. A list of identities without the
-// connection of the password counts as lacking. The errors are those of [FromUser].
-func Complete(user, from []byte) ([]byte, error) {
-	return complete(user, from, func(p Profile) Told {
+// of the same user, which find returns by the user id: as null where that lacks them too. A
+// list of identities without the connection of the password counts as lacking. Errors of find
+// are returned as they are, with others the object is not one of a user, see [FromUser].
+func Complete(user []byte, find func(userID string) ([]byte, error)) ([]byte, error) {
+	return complete(user, find, func(p Profile) Told {
 		lacks := ToldAll &^ p.Told
 		if p.HasPassword() && p.Connection == "" {
 			lacks |= ToldAccounts
@@ -33,34 +34,35 @@ func Complete(user, from []byte) ([]byte, error) {
 	}, "")
 }
 
+// CompletedFrom are the fields that the other object needs.
+func CompletedFrom() []string { return append([]string{keyUserID}, decidingKeys()...) }
+
+// decidingKeys are the keys of the deciding fields in an export.
+func decidingKeys() []string {
+	return []string{keyBlocked, keyMultifactor, keyReset, keyIdentities}
+}
+
 // complete replaces or adds the fields that user lacks, and adds the tenant.
-func complete(user, from []byte, lacks func(Profile) Told, tenant string) ([]byte, error) {
+func complete(user []byte, find func(string) ([]byte, error), lacks func(Profile) Told, tenant string) ([]byte, error) {
 	profile, err := FromUser(user)
 	if err != nil {
 		return nil, err
 	}
-	missing := lacks(profile)
 	have, err := members(user)
 	if err != nil {
 		return nil, err
 	}
 	var known []member
-	if from != nil {
+	if find != nil {
+		from, err := find(profile.UserID)
+		if err != nil {
+			return nil, err
+		}
 		if known, err = members(from); err != nil {
 			return nil, err
 		}
 	}
-	var added []member
-	for _, key := range []string{keyBlocked, keyMultifactor, keyReset, keyIdentities} {
-		if missing&ToldBy(key) == 0 {
-			continue
-		}
-		value := jsontext.Value("null")
-		if i := slices.IndexFunc(known, func(m member) bool { return m.key == key }); i >= 0 {
-			value = known[i].value
-		}
-		added = append(added, member{key, value})
-	}
+	added := lacking(lacks(profile), known)
 	if tenant != "" {
 		value, err := jsontext.AppendQuote(nil, tenant)
 		if err != nil {
@@ -75,6 +77,21 @@ func complete(user, from []byte, lacks func(Profile) Told, tenant string) ([]byt
 		return slices.ContainsFunc(added, func(a member) bool { return strings.EqualFold(a.key, m.key) })
 	})
 	return join(append(have, added...))
+}
+
+// lacking returns the deciding fields of a set, with the values that are known.
+func lacking(fields Told, known []member) (added []member) {
+	for _, key := range decidingKeys() {
+		if fields&ToldBy(key) == 0 {
+			continue
+		}
+		value := jsontext.Value("null")
+		if i := slices.IndexFunc(known, func(m member) bool { return m.key == key }); i >= 0 {
+			value = known[i].value
+		}
+		added = append(added, member{key, value})
+	}
+	return added
 }
 
 // member is a key of an object, and its value.

@@ -31,6 +31,8 @@ type Export struct {
 	// ConnectionID is the connection whose users are exported. If empty, all users of the
 	// tenant are.
 	ConnectionID string
+	// Fields are those of each user; nil: all that are of use.
+	Fields []string
 }
 
 // JobStatus is the status of a job.
@@ -84,7 +86,11 @@ func (m *Management) StartExport(ctx context.Context, export Export) (Job, error
 	if export.ConnectionID != "" && !connectionPattern.MatchString(export.ConnectionID) {
 		return Job{}, &ManagementError{Reason: "bad_id"}
 	}
-	for _, name := range exportFields() {
+	fields := export.Fields
+	if fields == nil {
+		fields = exportFields()
+	}
+	for _, name := range fields {
 		request.Fields = append(request.Fields, field{name})
 	}
 	body, err := json.Marshal(request)

@@ -67,7 +67,8 @@ type Result struct {
 type exporter struct {
 	Options
 
-	raw *os.File // the file as Auth0 sends it; unlinked
+	fields []string // nil: all
+	raw    *os.File // the file as Auth0 sends it; unlinked
 }
 
 // Run has Auth0 export users and writes them to Out, one JSON object per line. Out appears
@@ -100,6 +101,29 @@ func Run(ctx context.Context, opts Options) (Result, error) {
 		return Result{}, fmt.Errorf("export: %w", err)
 	}
 	return done, nil
+}
+
+// Fetch has Auth0 export these fields of all users, and returns the file and the number of
+// users. The file is gzip with one JSON object per line, as Auth0 sends it, complete and
+// checked, at its start. It is in dir, or in the system's directory if dir is empty, and has no
+// name; the caller closes it. The errors are those of [Run].
+func Fetch(ctx context.Context, auth0 *upstream.Management, fields []string, dir string, reporter progress.Reporter) (*os.File, int64, error) {
+	raw, err := tempfile.New(dir)
+	if err != nil {
+		return nil, 0, fmt.Errorf("export: %w", err)
+	}
+	x := &exporter{Options: Options{Auth0: auth0, Progress: reporter}, fields: fields, raw: raw}
+	var users int64
+	if err = x.begin(ctx); err == nil {
+		users, err = x.fetch(ctx)
+	}
+	if err == nil {
+		err = x.rewind()
+	}
+	if err != nil {
+		return nil, 0, errors.Join(fmt.Errorf("export: %w", err), raw.Close())
+	}
+	return raw, users, nil
 }
 
 // CheckOut returns an error if an export must not be written to path: it exists, and may not
@@ -139,7 +163,7 @@ func (x *exporter) run(ctx context.Context) (Result, error) {
 
 // begin starts a job and says how to continue it.
 func (x *exporter) begin(ctx context.Context) error {
-	var request upstream.Export
+	request := upstream.Export{Fields: x.fields}
 	if x.Connection != "" {
 		err := x.withinLimits(ctx, func() (err error) {
 			request.ConnectionID, err = x.Auth0.ConnectionID(ctx, x.Connection)
@@ -158,6 +182,9 @@ func (x *exporter) begin(ctx context.Context) error {
 		return fmt.Errorf("start a job: %w", explained(err))
 	}
 	x.Job = job.ID
+	if x.Out == "" {
+		return nil
+	}
 	x.Progress.Say("job " + x.Job + ": to continue after an interruption: " + x.again())
 	return nil
 }

@@ -43,6 +43,7 @@ func reasonsByOutcome() map[results.Outcome][]string {
 		results.Skipped:        {results.ReasonExists, results.ReasonUnchanged, results.ReasonPending, results.ReasonMFA, results.ReasonNoLogin, results.ReasonUnverified, results.ReasonLinkedEmail, results.ReasonPasswordKept},
 		results.Failed: {
 			results.ReasonOther, results.ReasonTwice, results.ReasonDuplicateUser, results.ReasonUnreadable, results.ReasonInvalid, results.ReasonNoIdentifier,
+			results.ReasonNotAtAuth0,
 			results.ReasonExists, results.ReasonNoHash, results.ReasonStaleHash, results.ReasonUnusableHash, results.ReasonKratos,
 		},
 	}

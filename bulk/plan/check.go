@@ -29,8 +29,12 @@ func (p *Plan) checkHashes() error {
 }
 
 // checkTotals warns of users in connections that the hook does not ask. It refuses a users
-// file that lacks deciding fields, and a hash file that has no hash of any user in it.
+// file that lacks deciding fields or has no user of the tenant, and a hash file that has no
+// hash of any user in it.
 func (p *Plan) checkTotals() error {
+	if p.absent > 0 && p.absent == p.users {
+		return fmt.Errorf("none of the %d users in the users file is at Auth0: nothing was written; give a file of the tenant that the settings name", p.users)
+	}
 	if err := p.checkFields(); err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/text/encoding/unicode"
 
 	"ferry/bulk/plan"
+	"ferry/bulk/supplement"
 	"ferry/bulk/userfile"
 	"ferry/mapping"
 	"ferry/test/auth0sim/gen"
@@ -84,9 +85,68 @@ func TestFormats(t *testing.T) {
 	}
 }
 
+// Users without the deciding fields become the same identities, once these are fetched.
+func TestFetchedFields(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if _, err := gen.Write(t.Context(), gen.Options{Users: 2000, Seed: 7, Dir: dir}); err != nil {
+		t.Fatal(err)
+	}
+	schema, err := mapping.ParseSchema(read(t, filepath.Join(dir, gen.SchemaFile)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := readable(read(t, filepath.Join(dir, gen.UsersFile)))
+	few, export := withoutFields(t, rows)
+	want := identities(t, schema, strings.Join(rows, "\n"))
+	for name, text := range map[string]string{"NDJSON": strings.Join(few, "\n"), "CSV": table(t, few, ';')} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			index, err := supplement.Open(t.Context(), strings.NewReader(packed(t, export)), int64(len(rows)), t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer index.Close()
+			if got := completed(t, schema, text, index.Complete); !maps.Equal(got, want) {
+				t.Errorf("%d identities, want %d, or others", len(got), len(want))
+			}
+		})
+	}
+}
+
+// withoutFields returns users without the deciding fields, and an export of those that can be
+// read.
+func withoutFields(t *testing.T, rows []string) (few []string, export string) {
+	t.Helper()
+	for _, row := range rows {
+		var user map[string]json.RawMessage
+		if err := json.Unmarshal([]byte(row), &user); err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range []string{"blocked", "multifactor", "last_password_reset", "identities"} {
+			delete(user, key)
+		}
+		text, err := json.Marshal(user)
+		if err != nil {
+			t.Fatal(err)
+		}
+		few = append(few, string(text))
+		if _, err := mapping.FromUser([]byte(row)); err == nil {
+			export += row + "\n"
+		}
+	}
+	return few, export
+}
+
 // identities plans a users file, and returns the requests that would create identities, by
 // Auth0 user id.
 func identities(t *testing.T, schema *mapping.Schema, text string) map[string]string {
+	t.Helper()
+	return completed(t, schema, text, nil)
+}
+
+// completed is identities for users that are completed first.
+func completed(t *testing.T, schema *mapping.Schema, text string, complete func([]byte) ([]byte, error)) map[string]string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "users")
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
@@ -97,6 +157,7 @@ func identities(t *testing.T, schema *mapping.Schema, text string) map[string]st
 		t.Fatal(err)
 	}
 	defer source.Close()
+	source.Complete(complete)
 	bodies := map[string]string{}
 	_, err = plan.Make(t.Context(), plan.Options{
 		Users: source, Schema: schema, Mapper: mapping.Default(schema), Mode: plan.ModeAuto, Progress: &bulktest.Quiet{},

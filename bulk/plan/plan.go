@@ -121,6 +121,7 @@ type Plan struct {
 	warnings    []string
 
 	users       int             // rows that are users
+	absent      int             // those of them that Auth0 does not have
 	told        mapping.Told    // by any row or column
 	tenant      string          // the domain that a row names
 	databases   int             // users with a password
@@ -282,15 +283,24 @@ func (p *Plan) planChunk(c *chunk) error {
 	return nil
 }
 
+// addUser counts a row that is a user.
+func (p *Plan) addUser(d draft) {
+	if d.UserID == "" {
+		return
+	}
+	p.users++
+	p.told |= d.told
+	if d.Reason.Reason == results.ReasonNotAtAuth0 {
+		p.absent++
+	}
+}
+
 // add counts a row, indexes its identifiers and hands it on.
 func (p *Plan) add(d draft, hand func(Row) error) error {
 	if err := p.checkTenant(d.tenant); err != nil {
 		return err
 	}
-	if d.UserID != "" {
-		p.users++
-		p.told |= d.told
-	}
+	p.addUser(d)
 	if d.database {
 		p.databases++
 		p.passwords.Add(d.Line)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"ferry/bulk/results"
+	"ferry/bulk/userfile"
 	"ferry/identifier"
 	"ferry/kratos"
 	"ferry/mapping"
@@ -76,12 +77,17 @@ func (s draft) refuse(outcome results.Outcome, word, detail string) draft {
 // those of another user. It is safe for concurrent use.
 func (o *Options) plan(line int, row []byte, fault error) (draft, error) {
 	s := draft{Row: Row{Line: line}}
-	if fault != nil {
+	absent := errors.Is(fault, userfile.ErrAbsent)
+	if fault != nil && !absent {
 		return s.refuse(results.Failed, results.ReasonUnreadable, fault.Error()), nil
 	}
 	profile, err := mapping.FromUser(row)
-	if err != nil {
+	switch {
+	case err != nil:
 		return s.refuse(results.Failed, results.ReasonUnreadable, err.Error()), nil
+	case absent: // without identifiers: somebody else may have them at Auth0 now
+		s.UserID, s.tenant = profile.UserID, profile.Tenant
+		return s.refuse(results.Failed, results.ReasonNotAtAuth0, fault.Error()), nil
 	}
 	if err := o.addMethods(&profile); err != nil {
 		return s, err

@@ -4,7 +4,9 @@ import "fmt"
 
 // The reasons for an outcome. docs/import.md lists those of an import.
 const (
-	ReasonUnreadable    = "unreadable"
+	ReasonUnreadable = "unreadable"
+	// ReasonNotAtAuth0 means that the user was not among those fetched from Auth0.
+	ReasonNotAtAuth0    = "not_at_auth0"
 	ReasonDuplicateUser = "duplicate_user"
 	ReasonTwice         = "identifier_twice"
 	ReasonInvalid       = "invalid"

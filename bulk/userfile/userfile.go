@@ -85,6 +85,7 @@ type Source struct {
 	offset  atomic.Int64
 	columns []string // of CSV, once a pass has read the header
 	digest  string
+	more    func([]byte) ([]byte, error) // nil: rows are complete
 	seed    maphash.Seed
 	print   uint64 // fingerprint of the first pass; valid once there is a digest
 }
@@ -185,6 +186,31 @@ func named(in *bufio.Reader) Format {
 	return CSV
 }
 
+// ErrAbsent is the error of a row whose user Auth0 does not have.
+var ErrAbsent = errors.New("the user is not at Auth0: deleted since the file was exported, or of another tenant")
+
+// Complete has each row replaced by what more returns for it: the user with further fields.
+// ErrAbsent is the error of the row, which then keeps its JSON; other errors end the pass.
+// Copies, and the digest, are of the file itself.
+func (s *Source) Complete(more func(row []byte) ([]byte, error)) { s.more = more }
+
+// completed completes a row.
+func (s *Source) completed(row Row) (Row, error) {
+	if s.more == nil || row.Err != nil {
+		return row, nil
+	}
+	text, err := s.more(row.JSON)
+	switch {
+	case errors.Is(err, ErrAbsent):
+		row.Err = ErrAbsent
+	case err != nil:
+		return row, err
+	default:
+		row.JSON = text
+	}
+	return row, nil
+}
+
 // Format returns the format of the file.
 func (s *Source) Format() Format { return s.format }
 
@@ -262,6 +288,9 @@ func (s *Source) each(ctx context.Context, v visitor) error {
 		}
 		if s.format != CSV && row.Err == nil {
 			row.JSON = names.rename(row.JSON)
+		}
+		if row, err = s.completed(row); err != nil {
+			return located(err, row.Line)
 		}
 		if p.sum != nil {
 			p.encoding.note(row.Line, raw)

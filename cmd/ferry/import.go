@@ -180,7 +180,7 @@ func (f *importFlags) run(ctx context.Context, opts importer.Options, stdin io.R
 	if f.dryRun && f.schema.file != "" {
 		parts = nil
 	}
-	cfg, err := config.LoadFor(parts...)
+	cfg, err := config.LoadFor(f.content.parts(parts...)...)
 	if err != nil {
 		return err
 	}
@@ -208,6 +208,11 @@ func (f *importFlags) run(ctx context.Context, opts importer.Options, stdin io.R
 	if err = f.openFiles(ctx, &opts, stdin); err != nil {
 		return err
 	}
+	fetched, err := f.content.fetchMissing(ctx, opts.Users, cfg, opts.TempDir, opts.Progress)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, fetched()) }()
 	if opts.Journal, err = f.journal(stdout); err != nil {
 		return err
 	}
@@ -225,6 +230,9 @@ func (f *importFlags) openFiles(ctx context.Context, opts *importer.Options, std
 	}
 	if len(f.columns) > 0 { // only then: runs of earlier releases did not note it
 		opts.Inputs["--column"] = f.columns.String()
+	}
+	if f.content.fetch {
+		opts.Inputs["--fetch-missing"] = "true"
 	}
 	if f.hashes != "" {
 		if opts.Hashes, err = hashfile.Open(ctx, f.hashes, opts.TempDir); err != nil {

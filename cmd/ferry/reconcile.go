@@ -94,7 +94,7 @@ func (f *reconcileFlags) run(ctx context.Context, providers plan.Providers, stdi
 	if err != nil {
 		return err
 	}
-	cfg, err := config.LoadFor(config.Kratos)
+	cfg, err := config.LoadFor(f.content.parts(config.Kratos)...)
 	if err != nil {
 		return err
 	}
@@ -128,7 +128,17 @@ func (f *reconcileFlags) run(ctx context.Context, providers plan.Providers, stdi
 		return err
 	}
 	defer func() { err = errors.Join(err, opts.Users.Close()) }()
+	fetched, err := f.content.fetchMissing(ctx, opts.Users, cfg, tmpDir, opts.Progress)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, fetched()) }()
 	result, err := f.compare(ctx, opts, stdout)
+	return f.conclude(result, err, cfg, stdout, stderr)
+}
+
+// conclude prints the result. It returns an error if there is none, or if findings are open.
+func (f *reconcileFlags) conclude(result reconcile.Result, err error, cfg *config.Config, stdout, stderr io.Writer) error {
 	var missing *plan.MissingError
 	switch {
 	case errors.As(err, &missing):

@@ -135,9 +135,9 @@ func start(tb testing.TB, env []string, args ...string) (*process.Process, *byte
 }
 
 // accepting adds the flag that accepts users files without the fields that no row of theirs
-// needs. Package cases tests the refusal.
+// needs, unless the fields are fetched. Package cases tests the refusal.
 func accepting(args []string) []string {
-	if args[0] != "import" && args[0] != "reconcile" {
+	if args[0] != "import" && args[0] != "reconcile" || slices.Contains(args, "--fetch-missing") {
 		return args
 	}
 	return append(slices.Clone(args), "--accept-missing", strings.Join(plan.Deciding(), ","))

@@ -3,6 +3,7 @@ package bulk
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -137,6 +139,12 @@ func TestTenant(t *testing.T) {
 		t.Errorf("%d users have a result, not %d", len(byUser), len(seen))
 	}
 	before := x.verdict(t, file)
+	plain, few := x.path("plain.ndjson"), x.path("few.ndjson")
+	ferry(t, x.env, "export", "--out", plain).want(t, 0)
+	withoutFields(t, plain, few)
+	if fetched := x.verdict(t, few, "--fetch-missing"); !maps.Equal(fetched, before) {
+		t.Errorf("with fetched fields %v, with all in the file %v", fetched, before)
+	}
 	x.logins(t, byUser)
 	after := x.verdict(t, file)
 	if before["migrated"] != 0 || after["migrated"] == 0 || after["migrated"]+after["pending"] != before["pending"] {
@@ -146,9 +154,9 @@ func TestTenant(t *testing.T) {
 }
 
 // verdict runs reconcile and returns how many users can log in, and how.
-func (x *crossing) verdict(t *testing.T, users string) map[string]int {
+func (x *crossing) verdict(t *testing.T, users string, args ...string) map[string]int {
 	t.Helper()
-	a := ferry(t, x.env, append([]string{"reconcile", "--users", users, "--json"}, google...)...)
+	a := ferry(t, x.env, slices.Concat([]string{"reconcile", "--users", users, "--json"}, google, args)...)
 	var table struct {
 		Users           int
 		Findings, Kinds map[string]int
