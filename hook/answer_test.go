@@ -82,8 +82,8 @@ func TestAnswerTable(t *testing.T) {
 func TestPanic(t *testing.T) {
 	fault := func() { panic("while working on " + canary) }
 	for place, sabotage := range map[string]func(*fakes){
-		"hook.(*attempts)": func(f *fakes) { f.ask = fault },
-		"hook.(*Handler)":  func(f *fakes) { f.find = fault },
+		"attempt.(*Attempts)": func(f *fakes) { f.ask = fault },
+		"hook.(*Handler)":     func(f *fakes) { f.find = fault },
 	} {
 		f := alice()
 		sabotage(f)

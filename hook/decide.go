@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"ferry/attempt"
 	"ferry/identifier"
 	"ferry/kratos"
 	"ferry/outcome"
@@ -46,7 +47,7 @@ func (h *Handler) decide(ctx context.Context, req migrationRequest, delivery str
 	}
 	e.asked = true
 	started := h.opts.Now()
-	profile, err := h.attempts.Verify(ctx, login{identityID: identity.ID, credentials: credentials, ip: ip, delivery: delivery, arrived: arrived})
+	profile, err := h.attempts.Verify(ctx, attempt.Login{IdentityID: identity.ID, Credentials: credentials, IP: ip, Delivery: delivery, Arrived: arrived})
 	e.UpstreamTook = h.opts.Now().Sub(started)
 	if err != nil {
 		return e.loginError(err)

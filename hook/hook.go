@@ -16,10 +16,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"ferry/attempt"
 	"ferry/kratos"
 	"ferry/secret"
 	"ferry/state"
-	"ferry/upstream"
 	"ferry/wire"
 )
 
@@ -33,24 +33,12 @@ type identities interface {
 	Get(ctx context.Context, id, identifier string) (kratos.Identity, error)
 }
 
-// verifier asks Auth0.
-type verifier interface {
-	// Verify returns the profile of the user with these credentials. Every error is an
-	// *upstream.LoginError.
-	Verify(ctx context.Context, credentials upstream.Credentials) (upstream.Profile, error)
-}
-
 // Store keeps profiles from the migration hook to the after-login hook, and the outcomes
 // of deliveries. Package state says what each method does.
 type Store interface {
 	Put(ctx context.Context, handoff state.Handoff) error
 	Lease(ctx context.Context, identityID, flowID string) (state.Lease, bool, error)
-
-	HashKey() [32]byte
-	Recall(ctx context.Context, key [32]byte) (answer []byte, ok bool, err error)
-	Remember(ctx context.Context, key [32]byte, answer []byte, ttl time.Duration) error
-	Claim(ctx context.Context, key [32]byte, ttl time.Duration) (won bool, err error)
-	Unclaim(ctx context.Context, key [32]byte) error
+	attempt.Store
 }
 
 // Options configure a Handler. Keys, MaxPasswordBytes, LogHashKey, Store, ClaimFor, Sync,
@@ -89,7 +77,7 @@ type Options struct {
 	Recorder Recorder
 
 	Identities identities
-	Upstream   verifier
+	Upstream   attempt.Verifier
 	Log        *zap.Logger
 	Metrics    prometheus.Registerer
 	// Now is the clock.
@@ -102,7 +90,7 @@ type Handler struct {
 	hash     func(string) string // of an identifier or a subject, for the log
 	callers  *zap.Logger         // sampled, for calls with a caller's error
 	metrics  *metrics
-	attempts *attempts
+	attempts *attempt.Attempts
 	syncer   *profileSyncer
 }
 
@@ -126,14 +114,21 @@ func New(opts Options) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &deliveries{verifier: opts.Upstream, store: opts.Store, claimFor: opts.ClaimFor, metrics: m, now: opts.Now}
+	attempts := attempt.New(attempt.Options{
+		Verifier: opts.Upstream, Store: opts.Store, ClaimFor: opts.ClaimFor, Now: opts.Now,
+		StateFault: m.stateFault, Panicked: func(fault any) { logPanic(opts.Log, fault) },
+	})
 	hash := func(text string) string { return Hash(opts.LogHashKey, text) }
 	return &Handler{
 		opts: opts, hash: hash, callers: sampled(opts.Log), metrics: m,
-		attempts: newAttempts(d, opts.Log),
+		attempts: attempts,
 		syncer:   newProfileSyncer(opts.Sync, opts.Log, hash, m, opts.Now),
 	}, nil
 }
+
+// Attempts returns what makes sure that each password reaches Auth0 once, to share it with
+// others that ask Auth0.
+func (h *Handler) Attempts() *attempt.Attempts { return h.attempts }
 
 // Drain retries the profiles in the queue one last time, after the hooks have stopped.
 func (h *Handler) Drain(ctx context.Context) { h.syncer.Drain(ctx) }

@@ -1,4 +1,4 @@
-package hook
+package attempt
 
 import (
 	"context"
@@ -17,7 +17,7 @@ const (
 	// deliveryWindow is how long the outcome of a delivery is kept for the same
 	// delivery made again, from its first arrival.
 	deliveryWindow = 2 * time.Minute
-	// loginWindow is how long what Auth0 answered is kept for an identical login where
+	// loginWindow is how long what Auth0 answered is kept for an identical Login where
 	// Kratos does not name its deliveries, from the first arrival.
 	loginWindow = 100 * time.Second
 
@@ -27,17 +27,9 @@ const (
 
 // deliveries makes sure that a delivery which Kratos repeats costs no second attempt,
 // whichever replica it reaches. A delivery gets the outcome of the first one with its id.
-// Where deliveries have no id, an identical login may be a repeated delivery, so it gets
+// Where deliveries have no id, an identical Login may be a repeated delivery, so it gets
 // Auth0's answer to the first.
-type deliveries struct {
-	verifier verifier
-	store    Store
-	// claimFor is how long one replica may hold a claim: a little longer than a
-	// verification at Auth0 may take.
-	claimFor time.Duration
-	metrics  *metrics
-	now      func() time.Time
-}
+type deliveries struct{ Options }
 
 // delivery is one call from Kratos, or several that cannot be told apart.
 type delivery struct {
@@ -100,11 +92,11 @@ func (v verification) settled() bool {
 }
 
 // of returns the delivery that the login came with.
-func (s *deliveries) of(l login) *delivery {
-	hashKey := s.store.HashKey()
-	d := &delivery{key: l.hash(hashKey[:]), named: l.delivery != "", arrived: l.arrived}
+func (s *deliveries) of(l Login) *delivery {
+	hashKey := s.Store.HashKey()
+	d := &delivery{key: l.hash(hashKey[:]), named: l.Delivery != "", arrived: l.Arrived}
 	if d.named {
-		d.key = keyedHash(hashKey[:], string(d.key[:]), l.delivery)
+		d.key = keyedHash(hashKey[:], string(d.key[:]), l.Delivery)
 	}
 	return d
 }
@@ -112,7 +104,7 @@ func (s *deliveries) of(l login) *delivery {
 // recall returns the stored result of the delivery. If it cannot be decoded, it is a
 // refusal.
 func (s *deliveries) recall(ctx context.Context, d *delivery) (v verification, ok bool, err error) {
-	text, ok, err := s.store.Recall(ctx, d.key)
+	text, ok, err := s.Store.Recall(ctx, d.key)
 	if !ok {
 		return verification{}, false, err
 	}
@@ -125,19 +117,22 @@ func (s *deliveries) recall(ctx context.Context, d *delivery) (v verification, o
 
 // verify verifies the credentials, unless another replica has done so or is doing so. If
 // the store does not answer, the login goes on without it.
-func (s *deliveries) verify(ctx context.Context, d *delivery, l login) verification {
+func (s *deliveries) verify(ctx context.Context, d *delivery, l Login) verification {
 	var expired <-chan time.Time // while another replica verifies
 	for {
 		// The answer outlives the claim, so it is looked up first.
 		v, ok, err := s.recall(ctx, d)
 		if err != nil {
-			s.metrics.stateFault("recall")
+			s.StateFault("recall")
 		}
 		if ok {
 			return v
 		}
 		if s.claim(ctx, d) {
-			profile, err := s.verifier.Verify(ctx, l.credentials)
+			if profile, ok := s.kept(ctx, l); ok {
+				return verification{Arrived: d.arrived, Profile: &profile}
+			}
+			profile, err := s.Verifier.Verify(ctx, l.Credentials)
 			if err != nil {
 				return refused(d.arrived, err)
 			}
@@ -160,9 +155,9 @@ func (s *deliveries) verify(ctx context.Context, d *delivery, l login) verificat
 // claim claims the delivery for this replica. It is true if the login must be verified
 // here: the claim was won, or the store does not answer.
 func (s *deliveries) claim(ctx context.Context, d *delivery) bool {
-	won, err := s.store.Claim(ctx, d.key, s.claimFor)
+	won, err := s.Store.Claim(ctx, d.key, s.ClaimFor)
 	if err != nil {
-		s.metrics.stateFault("claim")
+		s.StateFault("claim")
 	}
 	return won || err != nil
 }
@@ -172,15 +167,15 @@ func (s *deliveries) claim(ctx context.Context, d *delivery) bool {
 // again after an outage is verified again.
 func (s *deliveries) remember(ctx context.Context, d *delivery, v verification) {
 	v.Arrived = d.arrived
-	lasts := d.ends().Sub(s.now())
+	lasts := d.ends().Sub(s.Now())
 	if !d.named && !v.settled() || lasts <= 0 {
-		if s.store.Unclaim(ctx, d.key) != nil {
-			s.metrics.stateFault("unclaim")
+		if s.Store.Unclaim(ctx, d.key) != nil {
+			s.StateFault("unclaim")
 		}
 		return
 	}
 	text, err := json.Marshal(v)
-	if err != nil || s.store.Remember(ctx, d.key, text, lasts) != nil {
-		s.metrics.stateFault("remember")
+	if err != nil || s.Store.Remember(ctx, d.key, text, lasts) != nil {
+		s.StateFault("remember")
 	}
 }

@@ -1,4 +1,4 @@
-package hook
+package attempt
 
 import (
 	"context"
@@ -7,9 +7,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
-	"go.uber.org/zap"
 
 	"ferry/secret"
 	"ferry/state"
@@ -28,45 +25,43 @@ func (p *patient) Verify(ctx context.Context, credentials upstream.Credentials) 
 	return upstream.Profile{Subject: "auth0|" + credentials.Username}, ctx.Err()
 }
 
-func newDeliveries(t *testing.T, auth0 verifier, now func() time.Time) *deliveries {
-	t.Helper()
-	m, err := newMetrics(prometheus.NewRegistry())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &deliveries{verifier: auth0, store: state.NewMemory(state.Options{Now: now}), claimFor: time.Minute, metrics: m, now: now}
+func newAttempts(auth0 Verifier, now func() time.Time) *Attempts {
+	return New(Options{
+		Verifier: auth0, Store: state.NewMemory(state.Options{Now: now}), ClaimFor: time.Minute, Now: now,
+		StateFault: func(string) {}, Panicked: func(any) {},
+	})
 }
 
-// TestSharing: identical logins share one request to Auth0 while it is in flight. A
+// TestSharing: identical Logins share one request to Auth0 while it is in flight. A
 // login that differs in anything but the delivery gets its own.
 func TestSharing(t *testing.T) {
-	base := func() login {
-		return login{
-			identityID: "id-1", ip: netip.MustParseAddr("198.51.100.1"), delivery: "t-1",
-			credentials: upstream.Credentials{Username: "alice", Password: secret.New("pass"), Realm: "users"},
+	base := func() Login {
+		return Login{
+			IdentityID: "id-1", IP: netip.MustParseAddr("198.51.100.1"), Delivery: "t-1",
+			Credentials: upstream.Credentials{Username: "alice", Password: secret.New("pass"), Realm: "users"},
 		}
 	}
 	for name, c := range map[string]struct {
-		change func(*login)
+		change func(*Login)
 		shared bool
 	}{
-		"the same":           {func(*login) {}, true},
-		"another delivery":   {func(l *login) { l.delivery = "t-2" }, true},
-		"no delivery":        {func(l *login) { l.delivery = "" }, true},
-		"another password":   {func(l *login) { l.credentials.Password = secret.New("pass ") }, false},
-		"another identifier": {func(l *login) { l.credentials.Username = "alicep" }, false},
-		"another realm":      {func(l *login) { l.credentials.Realm = "legacy" }, false},
-		"another identity":   {func(l *login) { l.identityID = "id-2" }, false},
-		"another address":    {func(l *login) { l.ip = netip.MustParseAddr("198.51.100.2") }, false},
-		"no address":         {func(l *login) { l.ip = netip.Addr{} }, false},
-		"shifted":            {func(l *login) { l.credentials.Username, l.credentials.Password = "alicep", secret.New("ass") }, false},
+		"the same":           {func(*Login) {}, true},
+		"another delivery":   {func(l *Login) { l.Delivery = "t-2" }, true},
+		"no delivery":        {func(l *Login) { l.Delivery = "" }, true},
+		"another password":   {func(l *Login) { l.Credentials.Password = secret.New("pass ") }, false},
+		"another identifier": {func(l *Login) { l.Credentials.Username = "alicep" }, false},
+		"another realm":      {func(l *Login) { l.Credentials.Realm = "legacy" }, false},
+		"another identity":   {func(l *Login) { l.IdentityID = "id-2" }, false},
+		"another address":    {func(l *Login) { l.IP = netip.MustParseAddr("198.51.100.2") }, false},
+		"no address":         {func(l *Login) { l.IP = netip.Addr{} }, false},
+		"shifted":            {func(l *Login) { l.Credentials.Username, l.Credentials.Password = "alicep", secret.New("ass") }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			auth0 := &patient{make(chan upstream.Credentials, 2), make(chan struct{})}
-			a := newAttempts(newDeliveries(t, auth0, time.Now), zap.NewNop())
+			a := newAttempts(auth0, time.Now)
 			ctx, cancel := context.WithCancel(t.Context())
 			var running sync.WaitGroup
-			join := func(l login) *attempt {
+			join := func(l Login) *attempt {
 				d := a.deliveries.of(l)
 				at, is := a.join(l, d)
 				switch is {
@@ -156,10 +151,10 @@ func (broken) Remember(context.Context, [32]byte, []byte, time.Duration) error {
 func TestStorePanics(t *testing.T) {
 	auth0 := &patient{make(chan upstream.Credentials, 1), make(chan struct{})}
 	close(auth0.release)
-	d := newDeliveries(t, auth0, time.Now)
-	d.store = broken{d.store}
-	a := newAttempts(d, zap.NewNop())
-	l := login{identityID: "id-1", delivery: "t-1", arrived: time.Now()}
+	a := newAttempts(auth0, time.Now)
+	d := a.deliveries
+	d.Store = broken{d.Store}
+	l := Login{IdentityID: "id-1", Delivery: "t-1", Arrived: time.Now()}
 	delivery := d.of(l)
 	at, _ := a.join(l, delivery)
 	func() {
@@ -183,12 +178,12 @@ func TestAttemptsExpire(t *testing.T) {
 	close(auth0.release)
 	now := time.Now()
 	clock := func() time.Time { return now }
-	a := newAttempts(newDeliveries(t, auth0, clock), zap.NewNop())
+	a := newAttempts(auth0, clock)
 	store := &ttls{Memory: state.NewMemory(state.Options{Now: clock})}
-	a.deliveries.store = store
+	a.deliveries.Store = store
 	for i := range 100 {
-		for _, l := range []login{{delivery: string(rune('a' + i))}, {identityID: string(rune('a' + i))}} {
-			l.arrived = now
+		for _, l := range []Login{{Delivery: string(rune('a' + i))}, {IdentityID: string(rune('a' + i))}} {
+			l.Arrived = now
 			if _, err := a.Verify(t.Context(), l); err != nil {
 				t.Fatal(err)
 			}

@@ -1,4 +1,10 @@
-package hook
+// Package attempt makes sure that a password reaches Auth0 once.
+//
+//	a repeated delivery, also at another replica: the result of the first
+//	an identical Login in flight: its result
+//	a login that was verified just before, and kept: that result, once
+//	else: ask Auth0
+package attempt
 
 import (
 	"context"
@@ -10,17 +16,47 @@ import (
 	"sync"
 	"time"
 
-	"go.uber.org/zap"
-
 	"ferry/outcome"
 	"ferry/upstream"
 )
 
-// attempts makes sure that a password reaches Auth0 once. Identical logins share one
-// verification while it is in flight; deliveries knows the outcomes of earlier deliveries.
-type attempts struct {
+// Verifier asks Auth0.
+type Verifier interface {
+	// Verify returns the profile of the user with these credentials. Every error is an
+	// *upstream.LoginError.
+	Verify(ctx context.Context, credentials upstream.Credentials) (upstream.Profile, error)
+}
+
+// Store keeps results for other replicas and for later deliveries. Package state says what
+// each method does.
+type Store interface {
+	HashKey() [32]byte
+	Recall(ctx context.Context, key [32]byte) (answer []byte, ok bool, err error)
+	Remember(ctx context.Context, key [32]byte, answer []byte, ttl time.Duration) error
+	Claim(ctx context.Context, key [32]byte, ttl time.Duration) (won bool, err error)
+	Unclaim(ctx context.Context, key [32]byte) error
+}
+
+// Options configure Attempts. All are required.
+type Options struct {
+	Verifier Verifier
+	Store    Store
+	// ClaimFor is how long one replica may hold a claim: a little longer than a
+	// verification at Auth0 may take.
+	ClaimFor time.Duration
+	// Now is the clock.
+	Now func() time.Time
+	// StateFault is called for each operation of the store that failed, with its name.
+	StateFault func(operation string)
+	// Panicked is called with the value of a panic of the Verifier.
+	Panicked func(fault any)
+}
+
+// Attempts verifies logins. Identical Logins share one verification while it is in flight;
+// deliveries knows the results of earlier deliveries. It is safe for concurrent use.
+type Attempts struct {
 	deliveries *deliveries
-	log        *zap.Logger
+	panicked   func(fault any)
 	key        [32]byte // of this process: stored hashes reveal no password
 
 	mu       sync.Mutex
@@ -37,34 +73,37 @@ type attempt struct {
 	result verification
 
 	// known are the deliveries that wait for the result, each once. queue are those whose
-	// result is not stored yet. The mutex of attempts protects both.
+	// result is not stored yet. The mutex of Attempts protects both.
 	known map[attemptKey]bool
 	queue []*delivery
 }
 
-func newAttempts(d *deliveries, log *zap.Logger) *attempts {
-	a := &attempts{deliveries: d, log: log, inFlight: map[attemptKey]*attempt{}}
+// New makes an Attempts.
+func New(opts Options) *Attempts {
+	a := &Attempts{deliveries: &deliveries{opts}, panicked: opts.Panicked, inFlight: map[attemptKey]*attempt{}}
 	_, _ = rand.Read(a.key[:]) // it never fails: crypto/rand ends the process first
 	return a
 }
 
-// login is what makes two logins the same.
-type login struct {
-	identityID  string
-	credentials upstream.Credentials
-	// ip is the user's address, whether Auth0 is told or not.
-	ip netip.Addr
-	// delivery is Kratos' Ory-Webhook-Trigger-Id, the same when it sends again;
+// Login is one login. Two logins with the same values, Delivery and Arrived aside, are
+// identical.
+type Login struct {
+	// IdentityID is empty for a user whom Kratos does not have.
+	IdentityID  string
+	Credentials upstream.Credentials
+	// IP is the user's address, whether Auth0 is told or not.
+	IP netip.Addr
+	// Delivery is Kratos' Ory-Webhook-Trigger-Id, the same when it sends again;
 	// empty from Kratos 1.3.1, which sends none.
-	delivery string
-	// arrived is when ferry received it.
-	arrived time.Time
+	Delivery string
+	// Arrived is when ferry received it.
+	Arrived time.Time
 }
 
 // Verify verifies the login at Auth0, or joins the attempt that is in flight. A delivery
 // that Kratos repeats gets the outcome of the first. A caller that goes away does not
 // cancel the attempt, not even its own: it runs to its deadline.
-func (a *attempts) Verify(ctx context.Context, l login) (upstream.Profile, error) {
+func (a *Attempts) Verify(ctx context.Context, l Login) (upstream.Profile, error) {
 	d := a.deliveries.of(l)
 	lasting := context.WithoutCancel(ctx)
 	if earlier, ok, err := a.deliveries.recall(lasting, d); ok && err == nil {
@@ -99,7 +138,7 @@ const (
 )
 
 // join finds the attempt that this login is part of.
-func (a *attempts) join(l login, d *delivery) (*attempt, role) {
+func (a *Attempts) join(l Login, d *delivery) (*attempt, role) {
 	same := l.hash(a.key[:])
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -120,12 +159,12 @@ func (a *attempts) join(l login, d *delivery) (*attempt, role) {
 }
 
 // run verifies the credentials of the first delivery of an attempt.
-func (a *attempts) run(ctx context.Context, at *attempt, d *delivery, l login) {
+func (a *Attempts) run(ctx context.Context, at *attempt, d *delivery, l Login) {
 	defer a.finish(at)
 	func() {
 		defer func() {
 			if fault := recover(); fault != nil {
-				logPanic(a.log, fault)
+				a.panicked(fault)
 				at.result = refused(d.arrived, &upstream.LoginError{Outcome: outcome.InvalidResponse, Reason: "panic"})
 			}
 		}()
@@ -145,7 +184,7 @@ func (a *attempts) run(ctx context.Context, at *attempt, d *delivery, l login) {
 
 // finish gives the result to the deliveries that wait. After a panic of the store, no
 // later login may join the attempt.
-func (a *attempts) finish(at *attempt) {
+func (a *Attempts) finish(at *attempt) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.inFlight[at.same] == at {
@@ -156,7 +195,7 @@ func (a *attempts) finish(at *attempt) {
 
 // end returns the deliveries whose result is not stored yet. If there are none, no more of
 // them join: every delivery of the attempt is in flight or stored, at any time.
-func (a *attempts) end(at *attempt) []*delivery {
+func (a *Attempts) end(at *attempt) []*delivery {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	queue := at.queue
@@ -168,8 +207,8 @@ func (a *attempts) end(at *attempt) []*delivery {
 }
 
 // hash is a keyed hash of everything that makes two logins the same.
-func (l login) hash(key []byte) attemptKey {
-	return keyedHash(key, l.identityID, l.credentials.Realm, l.credentials.Username, l.credentials.Password.Reveal(), addressKey(l.ip))
+func (l Login) hash(key []byte) attemptKey {
+	return keyedHash(key, l.IdentityID, l.Credentials.Realm, l.Credentials.Username, l.Credentials.Password.Reveal(), addressKey(l.IP))
 }
 
 // keyedHash is the keyed hash of the parts, each prefixed with its length. The parts pass
