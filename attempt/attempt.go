@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"ferry/clientip"
 	"ferry/outcome"
 	"ferry/upstream"
 )
@@ -208,7 +209,7 @@ func (a *Attempts) end(at *attempt) []*delivery {
 
 // hash is a keyed hash of everything that makes two logins the same.
 func (l Login) hash(key []byte) attemptKey {
-	return keyedHash(key, l.IdentityID, l.Credentials.Realm, l.Credentials.Username, l.Credentials.Password.Reveal(), addressKey(l.IP))
+	return keyedHash(key, l.IdentityID, l.Credentials.Realm, l.Credentials.Username, l.Credentials.Password.Reveal(), clientip.Key(l.IP))
 }
 
 // keyedHash is the keyed hash of the parts, each prefixed with its length. The parts pass
@@ -228,16 +229,4 @@ func keyedHash(key []byte, parts ...string) attemptKey {
 		}
 	}
 	return attemptKey(mac.Sum(nil))
-}
-
-// addressKey is one address of IPv4, or the /64 of IPv6 that one user has.
-func addressKey(ip netip.Addr) string {
-	if !ip.IsValid() || ip.Is4() {
-		return ip.String()
-	}
-	prefix, err := ip.Prefix(64)
-	if err != nil {
-		return ip.String()
-	}
-	return prefix.String()
 }

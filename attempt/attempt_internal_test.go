@@ -113,22 +113,6 @@ func TestKeyedHash(t *testing.T) {
 	}
 }
 
-func TestAddressKey(t *testing.T) {
-	for name, c := range map[string]struct {
-		a, b string
-		same bool
-	}{
-		"the same /64": {"2001:db8:1:2::1", "2001:db8:1:2:ffff::2", true},
-		"another /64":  {"2001:db8:1:2::1", "2001:db8:1:3::1", false},
-		"IPv4":         {"198.51.100.1", "198.51.100.1", true},
-		"another IPv4": {"198.51.100.1", "198.51.100.2", false},
-	} {
-		if got := addressKey(netip.MustParseAddr(c.a)) == addressKey(netip.MustParseAddr(c.b)); got != c.same {
-			t.Errorf("%s: %v", name, got)
-		}
-	}
-}
-
 // ttls is a store that notes how long outcomes are kept.
 type ttls struct {
 	*state.Memory

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"ferry/attempt"
+	"ferry/clientip"
 	"ferry/identifier"
 	"ferry/kratos"
 	"ferry/outcome"
@@ -40,7 +41,7 @@ func (h *Handler) decide(ctx context.Context, req migrationRequest, delivery str
 		e.Reason = "realm_not_listed"
 		return outcome.Misconfigured
 	}
-	ip := clientIP(req.Client.IP, h.opts.TrustedProxies)
+	ip := clientip.From(req.Client.IP, h.opts.TrustedProxies)
 	credentials := upstream.Credentials{Username: h.username(identity, realm), Password: req.Password, Realm: realm}
 	if h.opts.ForwardClientIP {
 		credentials.ClientIP = ip

@@ -59,6 +59,16 @@ func (c *Client) Owners(ctx context.Context, identifier string) ([]Record, error
 	return owners, nil
 }
 
+// Knows reports whether Kratos finds an identity by an identifier, whatever the kind of
+// credential. It sends one request, and asks for strong consistency.
+func (c *Client) Knows(ctx context.Context, identifier string) (bool, error) {
+	if identifier == "" {
+		return false, nil // Kratos would list all identities
+	}
+	ids, err := listIDs(c.one.ListIdentities(ctx).CredentialsIdentifier(identifier).Consistency("strong").PageSize(1))
+	return len(ids) > 0, err
+}
+
 // Exist returns the ids that exist, mapped to true. Kratos 1.3.1 may report identities as
 // created although it rolled them back because another of their batch conflicted.
 func (c *Client) Exist(ctx context.Context, ids []string) (map[string]bool, error) {

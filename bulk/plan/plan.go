@@ -80,6 +80,9 @@ type Options struct {
 	RelyingParty string
 	// SkipUnverified skips users with a password whose addresses Auth0 did not verify.
 	SkipUnverified bool
+	// NoPasswordUnverified gives these users an identity without a password: they can only
+	// recover their account.
+	NoPasswordUnverified bool
 	// ExternalID gives each identity its Auth0 user id as external_id.
 	ExternalID bool
 	// Merge makes one identity of several accounts of one person: the type people has the

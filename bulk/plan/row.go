@@ -215,6 +215,8 @@ func (o *Options) finish(s draft, profile mapping.Profile, mapped mapping.Identi
 	switch {
 	case logins.bridgeOnly():
 		s.Outcome, s.Reason = results.CreatedBridge, logins.only
+	case s.database && s.unverified && o.NoPasswordUnverified:
+		s.Outcome = results.CreatedCode
 	case s.database:
 		crosses := profile.Crosses(passwordIdentifiers(handles))
 		if err := o.password(&s, &identity, profile, &note, crosses, len(logins.bridge) > 0); err != nil || !s.Creates() {

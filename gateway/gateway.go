@@ -1,0 +1,263 @@
+// Package gateway is a reverse proxy in front of Kratos' public API that lets users log in
+// whom Kratos does not have yet.
+//
+//	read a submitted form as Kratos does (package submit)
+//	Kratos has the user, or nothing is to be done: pass the request on
+//	login with a password: ask Auth0, once; if it is right, create the identity
+//	recovery, verification, registration, login without a password: look the user up at
+//	Auth0 by the e-mail address, and create the identity
+//	pass the request on: Kratos finds the identity, and calls the migration hook
+//
+// It only ever adds identities, before Kratos sees the request. Kratos decides about
+// everything, passwords included. Requests and answers pass unchanged, except where neither
+// Kratos nor ferry can tell whether a password is right: then the answer is an outage.
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httputil"
+	"net/netip"
+	"net/url"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"ferry/attempt"
+	"ferry/gateway/submit"
+	"ferry/outcome"
+	"ferry/provision"
+	"ferry/secret"
+	"ferry/upstream"
+)
+
+const (
+	// maxBodyBytes is the longest request that is read. Longer ones pass on unread.
+	maxBodyBytes = 64 << 10
+	// bodyTime is how long a request may take to arrive.
+	bodyTime = 15 * time.Second
+	// actTime bounds everything that ferry does before it passes a request on, so that the
+	// proxies in front do not give up.
+	actTime = 25 * time.Second
+)
+
+// identities tells whether Kratos has somebody.
+type identities interface {
+	Knows(ctx context.Context, identifier string) (bool, error)
+}
+
+// verifier asks Auth0 about a login, once.
+type verifier interface {
+	Verify(ctx context.Context, login attempt.Login) (upstream.Profile, error)
+}
+
+// provisioner creates identities.
+type provisioner interface {
+	Ready(ctx context.Context) error
+	CanLookUp() bool
+	ByLogin(ctx context.Context, login provision.Login) (provision.Result, error)
+	ByIdentifier(ctx context.Context, door provision.Door, identifier string) (provision.Result, error)
+}
+
+// memory remembers for which identifiers Auth0 has no user.
+type memory interface {
+	HashKey() [32]byte
+	Recall(ctx context.Context, key [32]byte) (answer []byte, ok bool, err error)
+	Remember(ctx context.Context, key [32]byte, answer []byte, ttl time.Duration) error
+}
+
+// Options configure a Gateway. ErrorURL, Realms, CustomRealms, TrustedProxies,
+// ForwardClientIP and Closed may be zero, the rest is required.
+type Options struct {
+	// Kratos is the public API.
+	Kratos *url.URL
+	// Transport sends requests to Kratos. It must never return the answer to one request
+	// for another.
+	Transport http.RoundTripper
+	// Realms are the connections that are asked about a user whom Kratos does not have, in
+	// this order, each only if those before it rejected the password. Empty: the tenant's
+	// default directory.
+	Realms []string
+	// CustomRealms are those of Realms to which the identifier is sent in the case in which
+	// it was typed.
+	CustomRealms []string
+	// TrustedProxies is the number of proxies in front of the gateway that append to
+	// X-Forwarded-For. 0: the gateway is the outermost, and writes the header itself.
+	TrustedProxies int
+	// ForwardClientIP sends the user's address to Auth0.
+	ForwardClientIP bool
+	// MaxPasswordBytes is the longest password that is sent to Auth0.
+	MaxPasswordBytes int
+	// ErrorURL is the page to which browsers are sent in an outage; empty: a plain page.
+	ErrorURL string
+	// Closed ends the migration: every request passes on.
+	Closed bool
+	// Traits are the traits of the identity schema that are identifiers or addresses.
+	Traits func(context.Context) []string
+	// PerMinute and LookupsPerSecond limit requests about users whom Kratos does not have:
+	// those of one network, and all that need the Management API.
+	PerMinute        int
+	LookupsPerSecond float64
+
+	Identities identities
+	Attempts   verifier
+	// Keep keeps a verified login for the migration hook.
+	Keep func(ctx context.Context, identifier string, password secret.String, profile upstream.Profile) error
+	// UsersFault reports whether Kratos is told of this outcome as wrong credentials. Every
+	// other outcome except a match is an outage.
+	UsersFault  func(outcome.Outcome) bool
+	Provisioner provisioner
+	Memory      memory
+	Log         *zap.Logger
+	// Hash stands for an identifier in the log.
+	Hash    func(string) string
+	Metrics prometheus.Registerer
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// Gateway is an http.Handler.
+type Gateway struct {
+	opts    Options
+	proxy   *httputil.ReverseProxy
+	limits  *limits
+	metrics *metrics
+}
+
+// New makes a Gateway; the error names what is missing.
+func New(opts Options) (*Gateway, error) {
+	switch {
+	case opts.Kratos == nil || opts.Transport == nil:
+		return nil, errors.New("gateway: Kratos' URL and a transport are required")
+	case opts.Identities == nil || opts.Attempts == nil || opts.Provisioner == nil || opts.Keep == nil || opts.UsersFault == nil || opts.Memory == nil || opts.Traits == nil:
+		return nil, errors.New("gateway: identities, attempts, provisioner, keep, user's fault, memory and traits are required")
+	case opts.MaxPasswordBytes <= 0 || opts.PerMinute <= 0 || !(opts.LookupsPerSecond > 0):
+		return nil, errors.New("gateway: limits must be more than 0")
+	case opts.Log == nil || opts.Hash == nil || opts.Metrics == nil || opts.Now == nil:
+		return nil, errors.New("gateway: log, hash, metrics and clock are required")
+	}
+	if len(opts.Realms) == 0 {
+		opts.Realms = []string{""}
+	}
+	m, err := newMetrics(opts.Metrics)
+	if err != nil {
+		return nil, err
+	}
+	g := &Gateway{opts: opts, limits: newLimits(opts.PerMinute, opts.LookupsPerSecond), metrics: m}
+	g.proxy = g.newProxy()
+	return g, nil
+}
+
+// ServeHTTP implements http.Handler.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	route, isSubmit := submit.RouteOf(r.Method, r.URL)
+	if !isSubmit || g.opts.Closed {
+		g.proxy.ServeHTTP(w, r)
+		return
+	}
+	s, ok, err := g.read(w, r, route)
+	switch {
+	case err != nil:
+		g.refuse(w, r, badRequest)
+		return
+	case !ok:
+		g.proxy.ServeHTTP(w, r)
+		return
+	}
+	verdict := g.act(r, s)
+	g.metrics.acted(route.String(), verdict)
+	switch verdict.is {
+	case pass:
+		g.proxy.ServeHTTP(w, r)
+	case passUnsure:
+		g.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), unsureKey{}, s.Flow)))
+	case outage:
+		g.refuse(w, r, unavailable)
+	case tooMany:
+		g.refuse(w, r, tooManyRequests)
+	}
+}
+
+// read reads the submitted form, and leaves the request as it was. ok is false if it is too
+// long, or if Kratos would read no identifier in it. An error means that the client did not
+// send it.
+func (g *Gateway) read(w http.ResponseWriter, r *http.Request, route submit.Route) (s submit.Submit, ok bool, err error) {
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(g.opts.Now().Add(bodyTime)) // not every server has deadlines
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxBodyBytes+1))
+	if err != nil {
+		return s, false, err
+	}
+	_ = control.SetReadDeadline(time.Time{})
+	rest := r.Body
+	r.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(body), rest), rest}
+	if len(body) > maxBodyBytes {
+		return s, false, nil
+	}
+	s, ok = submit.Read(submit.Request{
+		Route: route, Query: r.URL.RawQuery, ContentType: r.Header.Get("Content-Type"), Body: body, Traits: g.opts.Traits(r.Context()),
+	})
+	return s, ok, nil
+}
+
+// is says what happens to a request.
+type is int
+
+const (
+	// pass passes it on.
+	pass is = iota
+	// passUnsure passes it on; if Kratos then says that the credentials are wrong, the answer
+	// is an outage, because it is unknown whether Kratos has the user.
+	passUnsure
+	// outage answers that logins are unavailable.
+	outage
+	// tooMany answers that there are too many requests.
+	tooMany
+)
+
+// verdict is what happens to a request, and why, as one word.
+type verdict struct {
+	is     is
+	reason string
+}
+
+// act creates the identity, if there is one to create.
+func (g *Gateway) act(r *http.Request, s submit.Submit) verdict {
+	ctx, cancel := context.WithTimeout(r.Context(), actTime)
+	defer cancel()
+	started := g.opts.Now()
+	var v verdict
+	if s.Route == submit.Login && !s.Password.Empty() {
+		v = g.login(ctx, r, s)
+	} else {
+		v = g.lookUp(ctx, r, s)
+	}
+	if v.reason != provision.ReasonKnown {
+		g.opts.Log.Info("gateway", zap.String("route", s.Route.String()), zap.String("method", s.Method), zap.String("result", v.reason),
+			zap.String("identifier_hash", g.opts.Hash(s.Identifiers[0])), zap.String("flow_id", s.Flow), zap.Duration("took", g.opts.Now().Sub(started)))
+	}
+	return v
+}
+
+// known reports whether Kratos has somebody with one of the identifiers.
+func (g *Gateway) known(ctx context.Context, identifiers []string) (bool, error) {
+	for _, identifier := range identifiers {
+		known, err := g.opts.Identities.Knows(ctx, identifier)
+		if known || err != nil {
+			return known, err
+		}
+	}
+	return false, nil
+}
+
+// clientIP is the user's address; the zero value if it is unknown.
+func (g *Gateway) clientIP(r *http.Request) netip.Addr {
+	return clientIP(r, g.opts.TrustedProxies)
+}

@@ -1,0 +1,109 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"ferry/attempt"
+	"ferry/gateway/submit"
+	"ferry/identifier"
+	"ferry/outcome"
+	"ferry/provision"
+	"ferry/upstream"
+)
+
+// login handles a login with a password. Kratos is asked first: Auth0 hears nothing of users
+// whom Kratos has.
+func (g *Gateway) login(ctx context.Context, r *http.Request, s submit.Submit) verdict {
+	if s.Password.Len() > g.opts.MaxPasswordBytes {
+		return verdict{pass, "password_length"}
+	}
+	known, err := g.known(ctx, s.Identifiers)
+	switch {
+	case err != nil:
+		g.opts.Log.Warn("gateway: Kratos' admin API", zap.Error(err))
+		return verdict{passUnsure, "kratos_unavailable"}
+	case known:
+		return verdict{pass, provision.ReasonKnown}
+	}
+	if err := g.opts.Provisioner.Ready(ctx); err != nil {
+		g.opts.Log.Warn("gateway: not ready", zap.Error(err))
+		return verdict{outage, "not_ready"}
+	}
+	ip := g.clientIP(r)
+	if !g.limits.allow(ip) {
+		return verdict{tooMany, "limited_address"}
+	}
+	profile, realm, o, reason := g.verify(ctx, r, s)
+	switch {
+	case o == outcome.Match:
+	case g.opts.UsersFault(o):
+		return verdict{pass, o.String()}
+	default:
+		g.opts.Log.Warn("gateway: Auth0", zap.Stringer("outcome", o), zap.String("reason", reason))
+		return verdict{outage, o.String()}
+	}
+	return g.admit(ctx, s, profile, realm)
+}
+
+// verify asks the connections in turn, until one does not say that the password is wrong.
+func (g *Gateway) verify(ctx context.Context, r *http.Request, s submit.Submit) (profile upstream.Profile, realm string, o outcome.Outcome, reason string) {
+	for _, realm = range g.opts.Realms {
+		login := attempt.Login{
+			IP: g.clientIP(r), Arrived: g.opts.Now(),
+			Credentials: upstream.Credentials{Username: g.username(s, realm), Password: s.Password, Realm: realm},
+		}
+		if g.opts.ForwardClientIP {
+			login.Credentials.ClientIP = login.IP
+		}
+		profile, err := g.opts.Attempts.Verify(ctx, login)
+		if err == nil {
+			return profile, realm, outcome.Match, ""
+		}
+		o, reason = outcome.InvalidResponse, "unknown_error"
+		var fault *upstream.LoginError
+		if errors.As(err, &fault) && fault.Outcome != outcome.Match {
+			o, reason = fault.Outcome, fault.Reason
+		}
+		if o != outcome.Mismatch {
+			break
+		}
+	}
+	return upstream.Profile{}, realm, o, reason
+}
+
+// username is the identifier as it is sent to Auth0.
+func (g *Gateway) username(s submit.Submit, realm string) string {
+	if slices.Contains(g.opts.CustomRealms, realm) {
+		return strings.TrimSpace(s.Typed)
+	}
+	if number, isPhone := identifier.E164(s.Identifiers[0]); isPhone {
+		return number
+	}
+	return s.Identifiers[0]
+}
+
+// admit creates the identity of a user whose password Auth0 confirmed.
+func (g *Gateway) admit(ctx context.Context, s submit.Submit, profile upstream.Profile, realm string) verdict {
+	result, err := g.opts.Provisioner.ByLogin(ctx, provision.Login{Profile: profile, Realm: realm, Identifier: s.Identifiers[0]})
+	switch {
+	case err != nil:
+		g.opts.Log.Warn("gateway: identity not created", zap.Error(err))
+		return verdict{outage, "not_created"}
+	case !result.Exists:
+		return verdict{pass, result.Reason}
+	}
+	if err := g.opts.Keep(ctx, s.Identifiers[0], s.Password, profile); err != nil {
+		// The hook asks Auth0 once more.
+		g.opts.Log.Warn("gateway: verified login not kept", zap.Error(err))
+	}
+	if result.Created {
+		return verdict{pass, "created"}
+	}
+	return verdict{pass, result.Reason}
+}

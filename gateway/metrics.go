@@ -1,0 +1,40 @@
+package gateway
+
+import (
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics count what the gateway did. No label contains user data.
+type metrics struct {
+	acts   *prometheus.CounterVec
+	faults *prometheus.CounterVec
+}
+
+func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
+	m := &metrics{
+		acts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ferry_gateway_submits_total", Help: "Forms submitted through the gateway, by route, result and what happened to the request: passed on or refused.",
+		}, []string{"route", "result", "request"}),
+		faults: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ferry_gateway_faults_total", Help: "Requests through the gateway without an answer of Kratos, by reason.",
+		}, []string{"reason"}),
+	}
+	for _, c := range []prometheus.Collector{m.acts, m.faults} {
+		if err := registerer.Register(c); err != nil {
+			return nil, fmt.Errorf("gateway: register metrics: %w", err)
+		}
+	}
+	return m, nil
+}
+
+func (m *metrics) acted(route string, v verdict) {
+	request := "passed"
+	if v.is == outage || v.is == tooMany {
+		request = "refused"
+	}
+	m.acts.WithLabelValues(route, v.reason, request).Inc()
+}
+
+func (m *metrics) passed(reason string) { m.faults.WithLabelValues(reason).Inc() }

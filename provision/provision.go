@@ -1,0 +1,247 @@
+// Package provision creates the identity of one Auth0 user at the moment it is needed.
+//
+//	read the user from the Management API, or from what a login verified
+//	plan the identity exactly as `ferry import` does
+//	refuse a user whom Kratos has, or had, under another identifier
+//	create it; if Kratos says that it exists already, somebody else was faster
+//
+// It asks Auth0 for no password and answers nobody: package gateway does.
+package provision
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/singleflight"
+
+	"ferry/bulk/plan"
+	"ferry/kratos"
+	"ferry/mapping"
+)
+
+// identities creates identities and finds out whether they exist.
+type identities interface {
+	Knows(ctx context.Context, identifier string) (bool, error)
+	CreateOne(ctx context.Context, body []byte) (kratos.Created, error)
+	Walk(ctx context.Context, each func(kratos.Record) error) error
+}
+
+// Directory reads Auth0's users. A user object is as the Management API has it.
+type Directory interface {
+	LookUpUser(ctx context.Context, userID string) ([]byte, error)
+	LookUpEmail(ctx context.Context, email string) ([][]byte, error)
+}
+
+// Door is why an identity is needed.
+type Door string
+
+// The doors.
+const (
+	// DoorLogin is a login whose password Auth0 confirmed.
+	DoorLogin Door = "login"
+	// DoorRecovery is "forgot password": an address that Auth0 has not verified gets an
+	// identity without a password, so that whoever signed up with it at Auth0 has no way in
+	// once its owner has recovered the account.
+	DoorRecovery Door = "recovery"
+	// DoorIdentifier is anything else that only names the user.
+	DoorIdentifier Door = "identifier"
+)
+
+// runPrefix begins the run id on the identities: provision-login, for example.
+const runPrefix = "provision-"
+
+// Options configure a Provisioner. Directory and Mark are optional, the rest is required.
+type Options struct {
+	Identities identities
+	// Directory reads users by the Management API; nil: only what a login verified is known.
+	Directory Directory
+	// Mark notes at Auth0 that an identity was created; nil: it is not noted.
+	Mark func(ctx context.Context, userID, identityID string, at time.Time) error
+	// Load returns how identities are planned. It is called until it succeeds.
+	Load func(ctx context.Context) (plan.Options, error)
+	// AskUnverified is true if users whose address Auth0 has not verified may log in without
+	// Directory. Set it only if one connection is asked: in another, somebody else may have
+	// the address verified.
+	AskUnverified bool
+	// Register remembers the users whom Kratos has or had.
+	Register Register
+	Log      *zap.Logger
+	// Hash stands for a user id in the log.
+	Hash func(string) string
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// Provisioner creates identities. It is safe for concurrent use.
+type Provisioner struct {
+	opts Options
+
+	mu    sync.Mutex
+	plans *plan.Options // nil until Load succeeds
+
+	flights singleflight.Group
+}
+
+// New makes a Provisioner. It sends nothing; Run walks Kratos.
+func New(opts Options) (*Provisioner, error) {
+	switch {
+	case opts.Identities == nil || opts.Load == nil || opts.Register == nil:
+		return nil, errors.New("provision: identities, load and register are required")
+	case opts.Log == nil || opts.Hash == nil || opts.Now == nil:
+		return nil, errors.New("provision: log, hash and clock are required")
+	}
+	return &Provisioner{opts: opts}, nil
+}
+
+// CanLookUp reports whether users can be found without their password.
+func (p *Provisioner) CanLookUp() bool { return p.opts.Directory != nil }
+
+// Result says what became of a user.
+type Result struct {
+	// Created is true if the identity was created now. Otherwise Reason has the reason, as
+	// one word for logs.
+	Created bool
+	// Exists is true if Kratos has the identity now, whoever created it.
+	Exists bool
+	// IdentityID is that of the created identity.
+	IdentityID string
+	// UserID is the Auth0 user id; empty if no user was found.
+	UserID string
+	Reason string
+}
+
+// The reasons for which no identity is created.
+const (
+	// ReasonKnown: Kratos has an identity with the identifier.
+	ReasonKnown = "known"
+	// ReasonNoUser: Auth0 has no user with the identifier.
+	ReasonNoUser = "no_user"
+	// ReasonElsewhere: Kratos has, or had, an identity of the user, with other identifiers.
+	ReasonElsewhere = "created_before"
+	// ReasonNotByIdentifier: the identity would not have the identifier.
+	ReasonNotByIdentifier = "not_by_identifier"
+	// ReasonUnverifiedTwin: the user's address is not verified, and another user has it
+	// verified.
+	ReasonUnverifiedTwin = "unverified_twin"
+	// ReasonRefused: Kratos refused the identity.
+	ReasonRefused = "kratos_refused"
+)
+
+// create creates the identity of a user object, unless the user is in the register.
+// identifier is normalized, and the identity must have it.
+func (p *Provisioner) create(ctx context.Context, door Door, user []byte, identifier string) (Result, error) {
+	opts, err := p.planned(ctx, door)
+	if err != nil {
+		return Result{}, err
+	}
+	row, err := opts.One(user)
+	if err != nil {
+		return Result{}, err
+	}
+	result := Result{UserID: row.UserID}
+	switch {
+	case !row.Creates():
+		result.Reason = reasonOf(row)
+		return result, nil
+	case !slices.Contains(row.Identifiers, identifier):
+		result.Reason = ReasonNotByIdentifier
+		return result, nil
+	}
+	before, err := p.before(ctx, user)
+	if err != nil {
+		return result, err
+	}
+	if before {
+		return p.elsewhere(ctx, result, identifier)
+	}
+	created, err := p.opts.Identities.CreateOne(ctx, row.Body)
+	switch {
+	case err != nil:
+		return result, err
+	case created.ID != "":
+		result.Created, result.Exists, result.IdentityID = true, true, created.ID
+		p.remember(ctx, door, user, result)
+		return result, nil
+	case created.Status == http.StatusConflict:
+		return p.elsewhere(ctx, result, identifier)
+	}
+	result.Reason = ReasonRefused
+	return result, nil
+}
+
+// elsewhere is the result for a user who has an identity already. Another login may have
+// created it a moment ago: then Kratos knows the identifier.
+func (p *Provisioner) elsewhere(ctx context.Context, result Result, identifier string) (Result, error) {
+	known, err := p.opts.Identities.Knows(ctx, identifier)
+	result.Exists, result.Reason = known, ReasonElsewhere
+	if known {
+		result.Reason = ReasonKnown
+	}
+	return result, err
+}
+
+// before reports whether Kratos has or had an identity of the user, by the register or by
+// the note at Auth0.
+func (p *Provisioner) before(ctx context.Context, user []byte) (bool, error) {
+	profile, err := mapping.FromUser(user)
+	if err != nil {
+		return false, err
+	}
+	if mapping.HasWriteBack(user) {
+		return true, nil
+	}
+	return p.opts.Register.Has(ctx, profile.UserIDs)
+}
+
+// remember notes the new identity. A failure is logged: the next walk finds the identity.
+func (p *Provisioner) remember(ctx context.Context, door Door, user []byte, made Result) {
+	profile, err := mapping.FromUser(user)
+	if err == nil {
+		err = p.opts.Register.Add(ctx, profile.UserIDs)
+	}
+	if err != nil {
+		p.opts.Log.Error("created identity not remembered", zap.String("identity_id", made.IdentityID), zap.Error(err))
+	}
+	p.opts.Log.Info("identity created", zap.String("identity_id", made.IdentityID),
+		zap.String("subject_hash", p.opts.Hash(made.UserID)), zap.String("by", string(door)))
+	if p.opts.Mark == nil || door == DoorLogin {
+		return // the after-login hook notes the migration
+	}
+	if err := p.opts.Mark(ctx, made.UserID, made.IdentityID, p.opts.Now()); err != nil {
+		p.opts.Log.Warn("created identity not noted at Auth0", zap.String("identity_id", made.IdentityID), zap.Error(err))
+	}
+}
+
+// planned returns how the identities of a door are planned.
+func (p *Provisioner) planned(ctx context.Context, door Door) (plan.Options, error) {
+	p.mu.Lock()
+	loaded := p.plans
+	p.mu.Unlock()
+	if loaded == nil {
+		opts, err := p.opts.Load(ctx)
+		if err != nil {
+			return plan.Options{}, err
+		}
+		loaded = &opts
+		p.mu.Lock()
+		p.plans = loaded
+		p.mu.Unlock()
+	}
+	opts := *loaded
+	opts.Run, opts.Mode = runPrefix+string(door), plan.ModeHook
+	opts.NoPasswordUnverified = door == DoorRecovery
+	return opts, nil
+}
+
+// reasonOf returns why the plan creates no identity, as one word.
+func reasonOf(row plan.Row) string {
+	if row.Reason.Reason == "" {
+		return string(row.Outcome)
+	}
+	return row.Reason.Reason
+}

@@ -1,0 +1,179 @@
+package provision
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"ferry/identifier"
+	"ferry/mapping"
+	"ferry/strictjson"
+	"ferry/upstream"
+	"ferry/wire"
+)
+
+// Login is a login whose password Auth0 confirmed.
+type Login struct {
+	Profile upstream.Profile
+	// Realm is the connection that confirmed it; empty: the tenant's default directory.
+	Realm string
+	// Identifier is normalized.
+	Identifier string
+}
+
+// ByLogin creates the identity of the user who logs in. An error says nothing about the
+// user: Kratos or Auth0 did not answer.
+func (p *Provisioner) ByLogin(ctx context.Context, login Login) (Result, error) {
+	return p.once(ctx, "u "+login.Profile.Subject, func(ctx context.Context) (Result, error) {
+		user, refused, err := p.loggedIn(ctx, login)
+		if err != nil || refused != "" {
+			return Result{UserID: login.Profile.Subject, Reason: refused}, err
+		}
+		return p.create(ctx, DoorLogin, user, login.Identifier)
+	})
+}
+
+// ByIdentifier creates the identity of the Auth0 user with the e-mail address. typed is the
+// identifier as the user typed it.
+func (p *Provisioner) ByIdentifier(ctx context.Context, door Door, typed string) (Result, error) {
+	normalized := identifier.Normalize(typed)
+	if p.opts.Directory == nil || !strings.Contains(normalized, "@") {
+		return Result{Reason: ReasonNoUser}, nil
+	}
+	return p.once(ctx, "i "+string(door)+normalized, func(ctx context.Context) (Result, error) {
+		users, err := p.opts.Directory.LookUpEmail(ctx, normalized)
+		if asTyped := strings.TrimSpace(typed); err == nil && len(users) == 0 && asTyped != normalized {
+			users, err = p.opts.Directory.LookUpEmail(ctx, asTyped) // Auth0 compares the case
+		}
+		if err != nil {
+			return Result{}, err
+		}
+		user, err := p.choose(ctx, door, users, normalized)
+		if user == nil || err != nil {
+			return Result{Reason: ReasonNoUser}, err
+		}
+		return p.create(ctx, door, user, normalized)
+	})
+}
+
+// once runs one act for all who need it at the same time. It goes on if the first of them
+// goes away.
+func (p *Provisioner) once(ctx context.Context, key string, act func(context.Context) (Result, error)) (Result, error) {
+	lasting := context.WithoutCancel(ctx)
+	done := p.flights.DoChan(key, func() (any, error) { return act(lasting) })
+	select {
+	case got := <-done:
+		result, _ := got.Val.(Result)
+		return result, got.Err
+	case <-ctx.Done():
+		return Result{}, ctx.Err()
+	}
+}
+
+// loggedIn returns the user object of a login, or why the user may not have an identity.
+func (p *Provisioner) loggedIn(ctx context.Context, login Login) (user []byte, refused string, err error) {
+	if p.opts.Directory == nil {
+		if !login.Profile.EmailVerified && !login.Profile.PhoneVerified && !p.opts.AskUnverified {
+			return nil, ReasonUnverifiedTwin, nil
+		}
+		user, err = userOf(login)
+		return user, "", err
+	}
+	user, err = p.opts.Directory.LookUpUser(ctx, login.Profile.Subject)
+	var fault *upstream.ManagementError
+	switch {
+	case errors.As(err, &fault) && fault.Status == http.StatusNotFound:
+		return nil, ReasonNoUser, nil
+	case err != nil:
+		return nil, "", err
+	}
+	twin, err := p.hasVerifiedTwin(ctx, user)
+	if err != nil || !twin {
+		return user, "", err
+	}
+	return nil, ReasonUnverifiedTwin, nil
+}
+
+// hasVerifiedTwin reports whether another user has verified the address that this one has
+// not. An import would give the identifier to the other.
+func (p *Provisioner) hasVerifiedTwin(ctx context.Context, user []byte) (bool, error) {
+	profile, err := mapping.FromUser(user)
+	if err != nil {
+		return false, err
+	}
+	email, _ := profile.Claims["email"].(string)
+	if email == "" || isVerified(profile) {
+		return false, nil
+	}
+	others, err := p.opts.Directory.LookUpEmail(ctx, identifier.Normalize(email))
+	for _, text := range others {
+		other, unreadable := mapping.FromUser(text)
+		if unreadable == nil && !slices.Contains(profile.UserIDs, other.UserID) && isVerified(other) {
+			return true, err
+		}
+	}
+	return false, err
+}
+
+// choose returns the user who would get the identifier in an import of all of them: one with
+// a verified address, else the only one; nil if there is none.
+func (p *Provisioner) choose(ctx context.Context, door Door, users [][]byte, identifier string) ([]byte, error) {
+	opts, err := p.planned(ctx, door)
+	if err != nil {
+		return nil, err
+	}
+	var unverified [][]byte
+	for _, user := range users {
+		row, err := opts.One(user)
+		if err != nil {
+			return nil, err
+		}
+		if !row.Creates() || !slices.Contains(row.Identifiers, identifier) {
+			continue
+		}
+		if profile, err := mapping.FromUser(user); err == nil && isVerified(profile) {
+			return user, nil
+		}
+		unverified = append(unverified, user)
+	}
+	if len(unverified) != 1 {
+		return nil, nil
+	}
+	return unverified[0], nil
+}
+
+func isVerified(profile mapping.Profile) bool {
+	verified, _ := profile.Claims["email_verified"].(bool)
+	return verified
+}
+
+// userOf returns a user object of what the login verified. Tokens do not have usernames: if
+// Auth0 accepted an identifier that is neither an e-mail address nor a phone number, it is
+// the username.
+func userOf(login Login) ([]byte, error) {
+	read, err := strictjson.Value([]byte(login.Profile.Claims), "app_metadata", "user_metadata")
+	if err != nil {
+		return nil, fmt.Errorf("read the claims of the login: %w", err)
+	}
+	user, ok := read.(map[string]any)
+	if !ok {
+		return nil, errors.New("read the claims of the login: not an object")
+	}
+	for _, name := range []string{"sub", "iss", "aud", "azp", "exp", "iat", "nbf", "auth_time", "nonce", "at_hash", "c_hash", "sid", "identities"} {
+		delete(user, name) // of the token
+	}
+	provider, id, _ := strings.Cut(login.Profile.Subject, "|")
+	user["user_id"] = login.Profile.Subject
+	if login.Realm != "" && provider == wire.DatabaseProvider {
+		user["identities"] = []any{map[string]any{"provider": provider, "user_id": id, "connection": login.Realm, "isSocial": false}}
+	}
+	_, isPhone := identifier.E164(login.Identifier)
+	if _, told := user["username"]; !told && !isPhone && !strings.Contains(login.Identifier, "@") {
+		user["username"] = login.Identifier
+	}
+	return json.Marshal(user)
+}
