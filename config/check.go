@@ -52,6 +52,7 @@ func (c *Config) check(unread map[string]bool, parts []Part) Faults {
 	c.checkAuth0(k)
 	c.checkClientAuth(k, slices.Contains(parts, Serve))
 	c.checkKratos(k)
+	c.checkGateway(k)
 	c.checkState(k)
 	c.checkWriteBack(k)
 	c.checkRecording(k)
@@ -64,7 +65,10 @@ func (c *Config) check(unread map[string]bool, parts []Part) Faults {
 func (c *Config) checkListeners(k *checker) {
 	const address = "must be host:port, such as 127.0.0.1:4480"
 	const exposed = "is not loopback: set FERRY_TLS_CERT_FILE and FERRY_TLS_KEY_FILE, or FERRY_INSECURE_LISTEN=true if something else encrypts the traffic"
-	for _, listener := range []struct{ name, listen string }{{"LISTEN", c.Listen}, {"ADMIN_LISTEN", c.AdminListen}} {
+	for _, listener := range []struct{ name, listen string }{{"LISTEN", c.Listen}, {"ADMIN_LISTEN", c.AdminListen}, {"GATEWAY_LISTEN", c.GatewayListen}} {
+		if listener.listen == "" && listener.name == "GATEWAY_LISTEN" {
+			continue
+		}
 		host, port, err := net.SplitHostPort(listener.listen)
 		ok := err == nil && isPort(port)
 		k.require(ok, listener.name, address)
@@ -217,6 +221,30 @@ func (c *Config) checkKratos(k *checker) {
 		return
 	}
 	k.require(c.KratosAdminToken.Empty() || admin.Scheme == "https" || transport.IsLoopback(admin.Hostname()), "KRATOS_ADMIN_URL", "must be https, or http on loopback: FERRY_KRATOS_ADMIN_TOKEN is sent there")
+}
+
+const (
+	maxPerMinute = 100_000
+	maxLookups   = 1000
+)
+
+func (c *Config) checkGateway(k *checker) {
+	for _, realm := range c.GatewayRealms {
+		k.require(slices.Contains(c.Auth0Realms, realm), "GATEWAY_REALMS", "lists a connection that is not in FERRY_AUTH0_REALMS")
+	}
+	k.require(c.GatewayTrustedProxies >= 0 && c.GatewayTrustedProxies <= maxProxies, "GATEWAY_TRUSTED_PROXIES", "must be between 0 and 16")
+	k.require(c.GatewayPerMinute >= 1 && c.GatewayPerMinute <= maxPerMinute, "GATEWAY_PER_MINUTE", "must be between 1 and 100000")
+	k.require(c.GatewayLookupsPerSecond >= 1 && c.GatewayLookupsPerSecond <= maxLookups, "GATEWAY_LOOKUPS_PER_SECOND", "must be between 1 and 1000")
+	if c.GatewayErrorURL != "" {
+		_, problem := parseURL(c.GatewayErrorURL)
+		k.require(problem == "", "GATEWAY_ERROR_URL", problem)
+	}
+	if c.GatewayListen != "" {
+		k.require(c.KratosPublicURL != "", "KRATOS_PUBLIC_URL", "is not set, but FERRY_GATEWAY_LISTEN needs it")
+		for _, other := range []string{c.Listen, c.AdminListen} {
+			k.require(c.GatewayListen != other || strings.HasSuffix(other, ":0"), "GATEWAY_LISTEN", "is the same as that of another listener")
+		}
+	}
 }
 
 // parseURL returns the URL, or what is wrong with it.

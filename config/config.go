@@ -72,8 +72,18 @@ type Config struct {
 	WriteBack             bool          `ignored:"true" envconfig:"FERRY_WRITE_BACK" default:"false" desc:"Records at Auth0, in app_metadata.ferry, that a user has migrated. Needs the Management API application with the scope update:users."`
 
 	KratosAdminURL   string        `envconfig:"FERRY_KRATOS_ADMIN_URL" required:"serve,kratos" desc:"Kratos' admin API: http://127.0.0.1:4434."`
-	KratosPublicURL  string        `envconfig:"FERRY_KRATOS_PUBLIC_URL" desc:"Kratos' public API as ferry reaches it: http://127.0.0.1:4433. Used for identity schemas only. Default: the address that the admin API redirects to, which is serve.public.base_url in kratos.yml. Set it if ferry cannot reach that address."`
+	KratosPublicURL  string        `envconfig:"FERRY_KRATOS_PUBLIC_URL" desc:"Kratos' public API as ferry reaches it: http://127.0.0.1:4433. Used for identity schemas, and by the gateway. Default, without a gateway: the address that the admin API redirects to, which is serve.public.base_url in kratos.yml. Set it if ferry cannot reach that address."`
 	KratosAdminToken secret.String `envconfig:"FERRY_KRATOS_ADMIN_TOKEN" desc:"Bearer token for the admin API, if a proxy in front of it requires one."`
+
+	GatewayListen           string   `envconfig:"FERRY_GATEWAY_LISTEN" desc:"Address of the gateway in front of Kratos' public API, host:port. The same rule as for FERRY_LISTEN. Needs FERRY_KRATOS_PUBLIC_URL. Unset: no gateway."`
+	GatewayRealms           []string `envconfig:"FERRY_GATEWAY_REALMS" desc:"Those of FERRY_AUTH0_REALMS that the gateway asks about users whom Kratos does not have, in this order, each only if those before it rejected the password. Default: the first of FERRY_AUTH0_REALMS."`
+	GatewayTrustedProxies   int      `ignored:"true" envconfig:"FERRY_GATEWAY_TRUSTED_PROXIES" default:"0" desc:"Number of your proxies in front of the gateway that append to X-Forwarded-For. 0: the gateway is the outermost; it then writes the header itself, and FERRY_TRUSTED_PROXIES is 1."`
+	GatewayErrorURL         string   `envconfig:"FERRY_GATEWAY_ERROR_URL" desc:"Page to which the gateway sends browsers when logins cannot be checked. Default: a plain page of its own."`
+	GatewayPerMinute        int      `ignored:"true" envconfig:"FERRY_GATEWAY_PER_MINUTE" default:"30" desc:"How many requests a minute about users whom Kratos does not have the gateway handles from one address."`
+	GatewayLookupsPerSecond int      `ignored:"true" envconfig:"FERRY_GATEWAY_LOOKUPS_PER_SECOND" default:"1" desc:"How often a second the gateway looks users up by the Management API, in all. Stay below the rate limit of your plan: 2 on the free one."`
+	SchemaID                string   `envconfig:"FERRY_SCHEMA_ID" desc:"Identity schema of the identities that the gateway creates. Default: the only one that Kratos has."`
+	Providers               []string `envconfig:"FERRY_PROVIDERS" desc:"AUTH0=KRATOS pairs, separated by commas: accounts at these providers or connections of Auth0 become credentials of Kratos' providers, as with ferry import --provider. For the identities that the gateway creates."`
+	DataDir                 string   `envconfig:"FERRY_DATA_DIR" desc:"Directory in which the gateway remembers which Auth0 users Kratos has or had, so that nobody is created twice, or again after a deletion. One for each ferry. Unset: in memory, and at every start Kratos is read first."`
 
 	StateURL            secret.String `envconfig:"FERRY_STATE_URL" default:"memory:" desc:"Where profiles and delivery results are stored for two minutes: memory:, or for several replicas redis://user:password@host:6379/0 (rediss:// with TLS)."`
 	StateKey            secret.String `envconfig:"FERRY_STATE_KEY" desc:"Key that encrypts the state in Redis, 32 characters or more, the same on every replica. **Required** with Redis."`

@@ -162,7 +162,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s, ok, err := g.read(w, r, route)
 	switch {
 	case err != nil:
-		g.refuse(w, r, badRequest)
+		g.refuse(w, r, badRequest())
 		return
 	case !ok:
 		g.proxy.ServeHTTP(w, r)
@@ -176,9 +176,9 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case passUnsure:
 		g.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), unsureKey{}, s.Flow)))
 	case outage:
-		g.refuse(w, r, unavailable)
+		g.refuse(w, r, unavailable())
 	case tooMany:
-		g.refuse(w, r, tooManyRequests)
+		g.refuse(w, r, tooManyRequests())
 	}
 }
 
@@ -201,9 +201,11 @@ func (g *Gateway) read(w http.ResponseWriter, r *http.Request, route submit.Rout
 	if len(body) > maxBodyBytes {
 		return s, false, nil
 	}
-	s, ok = submit.Read(submit.Request{
-		Route: route, Query: r.URL.RawQuery, ContentType: r.Header.Get("Content-Type"), Body: body, Traits: g.opts.Traits(r.Context()),
-	})
+	request := submit.Request{Route: route, Query: r.URL.RawQuery, ContentType: r.Header.Get("Content-Type"), Body: body}
+	if route == submit.Registration {
+		request.Traits = g.opts.Traits(r.Context())
+	}
+	s, ok = submit.Read(request)
 	return s, ok, nil
 }
 

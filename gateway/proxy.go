@@ -125,7 +125,7 @@ var errUnsure = errors.New("it is unknown whether Kratos has the user")
 func (g *Gateway) failed(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.Is(err, errUnsure):
-		g.refuse(w, r, unavailable)
+		g.refuse(w, r, unavailable())
 		return
 	case errors.Is(err, context.Canceled):
 		g.metrics.passed("client_gone")
@@ -134,7 +134,7 @@ func (g *Gateway) failed(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	g.metrics.passed("kratos_unreachable")
 	g.opts.Log.Error("gateway: Kratos did not answer", zap.String("path", r.URL.Path), zap.Error(withoutURL(err)))
-	g.refuse(w, r, badGateway)
+	g.refuse(w, r, badGateway())
 }
 
 // statusClientClosed is the status that nginx logs for a client that went away; nobody
@@ -157,12 +157,22 @@ type refusal struct {
 	message string
 }
 
-var (
-	unavailable     = refusal{http.StatusServiceUnavailable, "Logins cannot be checked at the moment. Please try again later.", "the login service is unavailable"}      //nolint:gochecknoglobals // a constant in all but name
-	badGateway      = refusal{http.StatusBadGateway, "A third-party upstream service could not be reached. Please try again later.", "the login service did not answer"} //nolint:gochecknoglobals // a constant in all but name
-	tooManyRequests = refusal{http.StatusTooManyRequests, "Too many logins from your network. Please wait a minute and try again.", "too many requests"}                 //nolint:gochecknoglobals // a constant in all but name
-	badRequest      = refusal{http.StatusBadRequest, "The request did not arrive completely.", "the request did not arrive completely"}                                  //nolint:gochecknoglobals // a constant in all but name
-)
+// The refusals.
+func unavailable() refusal {
+	return refusal{http.StatusServiceUnavailable, "Logins cannot be checked at the moment. Please try again later.", "the login service is unavailable"}
+}
+
+func badGateway() refusal {
+	return refusal{http.StatusBadGateway, "A third-party upstream service could not be reached. Please try again later.", "the login service did not answer"}
+}
+
+func tooManyRequests() refusal {
+	return refusal{http.StatusTooManyRequests, "Too many logins from your network. Please wait a minute and try again.", "too many requests"}
+}
+
+func badRequest() refusal {
+	return refusal{http.StatusBadRequest, "The request did not arrive completely.", "the request did not arrive completely"}
+}
 
 // kratosError is the form of Kratos' errors.
 type kratosError struct {

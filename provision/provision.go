@@ -238,6 +238,22 @@ func (p *Provisioner) planned(ctx context.Context, door Door) (plan.Options, err
 	return opts, nil
 }
 
+// Traits returns the traits of the identity schema that are identifiers or addresses; none if
+// the schema cannot be read.
+func (p *Provisioner) Traits(ctx context.Context) []string {
+	opts, err := p.planned(ctx, DoorIdentifier)
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, trait := range opts.Schema.Traits() {
+		if trait.Protected() && trait.Type != "array" {
+			names = append(names, trait.Name())
+		}
+	}
+	return names
+}
+
 // reasonOf returns why the plan creates no identity, as one word.
 func reasonOf(row plan.Row) string {
 	if row.Reason.Reason == "" {

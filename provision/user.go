@@ -37,18 +37,15 @@ func (p *Provisioner) ByLogin(ctx context.Context, login Login) (Result, error) 
 	})
 }
 
-// ByIdentifier creates the identity of the Auth0 user with the e-mail address. typed is the
-// identifier as the user typed it.
-func (p *Provisioner) ByIdentifier(ctx context.Context, door Door, typed string) (Result, error) {
-	normalized := identifier.Normalize(typed)
+// ByIdentifier creates the identity of the Auth0 user with the e-mail address, which is
+// normalized. Auth0 compares the case: its databases store addresses in lower case, other
+// connections may not, and those users are not found.
+func (p *Provisioner) ByIdentifier(ctx context.Context, door Door, normalized string) (Result, error) {
 	if p.opts.Directory == nil || !strings.Contains(normalized, "@") {
 		return Result{Reason: ReasonNoUser}, nil
 	}
 	return p.once(ctx, "i "+string(door)+normalized, func(ctx context.Context) (Result, error) {
 		users, err := p.opts.Directory.LookUpEmail(ctx, normalized)
-		if asTyped := strings.TrimSpace(typed); err == nil && len(users) == 0 && asTyped != normalized {
-			users, err = p.opts.Directory.LookUpEmail(ctx, asTyped) // Auth0 compares the case
-		}
 		if err != nil {
 			return Result{}, err
 		}

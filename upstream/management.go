@@ -123,13 +123,14 @@ func NewManagement(opts ManagementOptions) (*Management, error) {
 	}, nil
 }
 
-// ferryMark is the note about a migrated user, for operators and for other programs. ferry
-// itself never reads it.
+// ferryMark is the note about a user who has an identity in Kratos, for operators and for
+// other programs. Package provision reads that there is one.
 type ferryMark struct {
 	AppMetadata struct {
 		Ferry struct {
 			IdentityID string `json:"identity_id"`
-			MigratedAt string `json:"migrated_at"`
+			CreatedAt  string `json:"created_at,omitempty"`
+			MigratedAt string `json:"migrated_at,omitempty"`
 		} `json:"ferry"`
 	} `json:"app_metadata"`
 }
@@ -139,13 +140,24 @@ type ferryMark struct {
 // else of the user changes. It is idempotent; the later time wins. userID is
 // provider|id as Auth0 has it. Every error is a *ManagementError.
 func (m *Management) MarkMigrated(ctx context.Context, userID, identityID string, at time.Time) error {
+	var mark ferryMark
+	mark.AppMetadata.Ferry.MigratedAt = at.UTC().Format(time.RFC3339)
+	return m.mark(ctx, userID, identityID, mark)
+}
+
+// MarkCreated is MarkMigrated for a user who has an identity and has not migrated yet.
+func (m *Management) MarkCreated(ctx context.Context, userID, identityID string, at time.Time) error {
+	var mark ferryMark
+	mark.AppMetadata.Ferry.CreatedAt = at.UTC().Format(time.RFC3339)
+	return m.mark(ctx, userID, identityID, mark)
+}
+
+func (m *Management) mark(ctx context.Context, userID, identityID string, mark ferryMark) error {
 	provider, id, _ := strings.Cut(userID, "|")
 	if provider == "" || id == "" || identityID == "" {
 		return &ManagementError{Reason: "bad_id"}
 	}
-	var mark ferryMark
 	mark.AppMetadata.Ferry.IdentityID = identityID
-	mark.AppMetadata.Ferry.MigratedAt = at.UTC().Format(time.RFC3339)
 	body, err := json.Marshal(mark)
 	if err != nil {
 		return &ManagementError{Reason: "bad_id"}

@@ -113,11 +113,12 @@ func clientAuth(cfg *config.Config) (upstream.ClientAuth, error) {
 
 // newManagement returns the client of Auth0's Management API.
 func newManagement(cfg *config.Config) (*upstream.Management, error) {
-	return limitedManagement(cfg, writeBackPerSecond)
+	return limitedManagement(cfg, managementTimeout, writeBackPerSecond)
 }
 
-// limitedManagement is newManagement with a limit of requests a second.
-func limitedManagement(cfg *config.Config, perSecond float64) (*upstream.Management, error) {
+// limitedManagement is newManagement with a time limit for each request, and a limit of
+// requests a second.
+func limitedManagement(cfg *config.Config, timeout time.Duration, perSecond float64) (*upstream.Management, error) {
 	base := cfg.Auth0BaseURL
 	if base == "" {
 		base = "https://" + cfg.ManagementDomain()
@@ -127,7 +128,7 @@ func limitedManagement(cfg *config.Config, perSecond float64) (*upstream.Managem
 		Audience:     "https://" + cfg.ManagementDomain() + "/api/v2/",
 		ClientID:     cfg.Auth0MgmtClientID,
 		ClientSecret: cfg.Auth0MgmtClientSecret,
-		Timeout:      managementTimeout,
+		Timeout:      timeout,
 		Transport:    upstream.NewTransport(),
 		Now:          time.Now,
 		PerSecond:    perSecond,

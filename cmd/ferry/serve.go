@@ -95,10 +95,16 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{
-		cfg: cfg, log: log, failed: make(chan error, 2),
-		background: background, drain: hooks.Drain, close: store.Close,
+	s := &server{cfg: cfg, log: log, failed: make(chan error, 3), drain: hooks.Drain, close: store.Close}
+	if cfg.GatewayListen != "" {
+		front, provisioner, err := newGateway(cfg, hooks, identities, store, hashKey, log, registry)
+		if err != nil {
+			return nil, err
+		}
+		s.gateway = s.gatewayServer(front)
+		background = append(background, provisioner.Run)
 	}
+	s.background = background
 	operator, err := admin.Echo(admin.Options{Version: buildVersion(), Ready: s.ready.Load, Metrics: registry, Upstream: s.upstream})
 	if err != nil {
 		return nil, err

@@ -24,16 +24,21 @@ const (
 	idleTimeout = 120 * time.Second
 	// slack is the time of a login besides waiting for Kratos and Auth0.
 	slack = 5 * time.Second
+	// gatewayReadTimeout is for a whole request to the gateway, and gatewayKratosTimeout for
+	// Kratos' answer, which may wait for three calls of a hook.
+	gatewayReadTimeout   = 60 * time.Second
+	gatewayKratosTimeout = 120 * time.Second
 	// endWait is how long Stop waits for the background functions.
 	endWait = 2 * time.Second
 )
 
-// server is ferry's two listeners and its background functions.
+// server is ferry's listeners and its background functions.
 type server struct {
 	cfg        *config.Config
 	log        *zap.Logger
 	hooks      *http.Server
 	admin      *http.Server
+	gateway    *http.Server            // nil: there is none
 	background []func(context.Context) // run until their context is done
 	drain      func(context.Context)   // writes the queued profiles
 	close      func() error
@@ -60,6 +65,13 @@ func (s *server) httpServer(handler http.Handler) *http.Server {
 	}
 }
 
+// gatewayServer returns the server of the gateway, whose answers take as long as Kratos'.
+func (s *server) gatewayServer(handler http.Handler) *http.Server {
+	srv := s.httpServer(handler)
+	srv.ReadTimeout, srv.WriteTimeout = gatewayReadTimeout, gatewayReadTimeout+gatewayKratosTimeout
+	return srv
+}
+
 // Start listens, then serves. If it fails, nothing is left running.
 func (s *server) Start(ctx context.Context) error {
 	hooks, err := net.Listen("tcp", s.cfg.Listen) //nolint:noctx // it returns at once
@@ -70,6 +82,12 @@ func (s *server) Start(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("admin listener: %w", err), hooks.Close())
 	}
+	var front net.Listener
+	if s.gateway != nil {
+		if front, err = net.Listen("tcp", s.cfg.GatewayListen); err != nil { //nolint:noctx // it returns at once
+			return errors.Join(fmt.Errorf("gateway listener: %w", err), hooks.Close(), operator.Close())
+		}
+	}
 	s.hooksAt = hooks.Addr().String()
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	for _, run := range s.background {
@@ -77,10 +95,13 @@ func (s *server) Start(ctx context.Context) error {
 	}
 	s.running.Go(func() { s.serve(s.hooks, hooks) })
 	s.running.Go(func() { s.serve(s.admin, operator) })
+	fields := []zap.Field{zap.Stringer("hooks", hooks.Addr()), zap.Stringer("admin", operator.Addr())}
+	if s.gateway != nil {
+		s.running.Go(func() { s.serve(s.gateway, front) })
+		fields = append(fields, zap.Stringer("gateway", front.Addr()))
+	}
 	s.ready.Store(true)
-	s.log.Info("listening",
-		zap.Stringer("hooks", hooks.Addr()), zap.Stringer("admin", operator.Addr()),
-		zap.Bool("tls", s.cfg.TLS()), zap.String("version", buildVersion()))
+	s.log.Info("listening", append(fields, zap.Bool("tls", s.cfg.TLS()), zap.String("version", buildVersion()))...)
 	return nil
 }
 
@@ -104,7 +125,11 @@ func (s *server) Stop(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, s.budget())
 	defer cancel()
 	s.log.Info("draining")
-	for _, srv := range []*http.Server{s.hooks, s.admin} {
+	// The gateway first: its logins still need the hooks.
+	for _, srv := range []*http.Server{s.gateway, s.hooks, s.admin} {
+		if srv == nil {
+			continue
+		}
 		if err := srv.Shutdown(ctx); err != nil {
 			s.log.Warn("closed connections that did not end in time", zap.Error(errors.Join(err, srv.Close())))
 		}

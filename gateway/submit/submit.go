@@ -55,6 +55,8 @@ type Submit struct {
 	Field string
 	// Identifiers are in the form that Kratos looks up: [identifier.Normalize].
 	Identifiers []string
+	// Typed is the first identifier as the person typed it.
+	Typed string
 	// Password is the password of a login with the method password, byte for byte as Kratos
 	// sends it to the migration hook. Otherwise it is empty.
 	Password secret.String
@@ -99,7 +101,7 @@ func (s *Submit) add(field, typed string) {
 		return
 	}
 	if len(s.Identifiers) == 0 {
-		s.Field = field
+		s.Field, s.Typed = field, typed
 	}
 	s.Identifiers = append(s.Identifiers, normal)
 }

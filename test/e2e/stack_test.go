@@ -39,6 +39,8 @@ type stack struct {
 	tap    *tap
 	people int
 
+	front *front // before the gateway; nil: users reach Kratos directly
+
 	lookups *lookups
 	admin   string // address of the lookups proxy
 }
@@ -77,6 +79,10 @@ func startOn(t *testing.T, change func(*kratostest.Options), settings ...string)
 		MigrateJsonnet: wiring.MigrateJsonnet("X-Forwarded-For"),
 	}
 	change(&options)
+	if options.PublicBaseURL == "" && wantsGateway(settings) {
+		s.front = startFront(t)
+		options.UsersURL = s.front.url()
+	}
 	s.kratos = kratostest.Run(t, options)
 	s.lookups, s.admin = startLookups(t, s.kratos.AdminURL())
 	s.startFerry(settings...)
@@ -100,12 +106,15 @@ func (s *stack) startFerry(settings ...string) {
 			"FERRY_AUTH0_REALMS=" + users + "," + legacy,
 			"FERRY_AUTH0_TIMEOUT=6s",
 			"FERRY_KRATOS_ADMIN_URL=" + s.admin,
-		}, settings...)),
+		}, s.gatewaySettings(settings)...)),
 	})
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.ferry = ferry
+	if s.front != nil {
+		s.front.forwardTo(s.t, ferry.GatewayURL())
+	}
 	s.tap.forwardTo(s.t, ferry.HooksURL())
 }
 

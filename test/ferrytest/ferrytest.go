@@ -36,6 +36,7 @@ type Ferry struct {
 	log     *process.Log
 	hooks   string
 	admin   string
+	gateway string // empty: none
 }
 
 // Start returns when ferry listens. ctx bounds the start only; ferry runs until Stop.
@@ -67,8 +68,8 @@ func Start(ctx context.Context, opts Options) (*Ferry, error) {
 func (f *Ferry) listens() bool {
 	for line := range strings.Lines(f.log.String()) {
 		var said struct {
-			Msg, Hooks, Admin string
-			TLS               bool
+			Msg, Hooks, Admin, Gateway string
+			TLS                        bool
 		}
 		if json.Unmarshal([]byte(line), &said) == nil && said.Msg == "listening" {
 			scheme := "http://"
@@ -76,6 +77,9 @@ func (f *Ferry) listens() bool {
 				scheme = "https://"
 			}
 			f.hooks, f.admin = scheme+said.Hooks, scheme+said.Admin
+			if said.Gateway != "" {
+				f.gateway = scheme + said.Gateway
+			}
 			return true
 		}
 	}
@@ -87,6 +91,9 @@ func (f *Ferry) HooksURL() string { return f.hooks }
 
 // AdminURL is the admin listener, without a path.
 func (f *Ferry) AdminURL() string { return f.admin }
+
+// GatewayURL is the gateway, without a path; empty if there is none.
+func (f *Ferry) GatewayURL() string { return f.gateway }
 
 // Logs returns everything that ferry has printed so far.
 func (f *Ferry) Logs() string { return f.log.String() }

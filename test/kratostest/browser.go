@@ -92,7 +92,7 @@ func (k *Kratos) newBrowser(edits []RequestEdit) (person, error) {
 }
 
 func (p person) hasSession() bool {
-	public, err := url.Parse(p.kratos.publicURL)
+	public, err := url.Parse(p.kratos.usersURL)
 	if err != nil {
 		return false
 	}
@@ -106,7 +106,7 @@ func (p person) hasSession() bool {
 
 // openForm begins a flow, follows the redirect and reads the flow as the login page does.
 func (p person) openForm(ctx context.Context) (flow, error) {
-	request, err := p.request(ctx, http.MethodGet, p.kratos.publicURL+"/self-service/login/browser", "text/html", "")
+	request, err := p.request(ctx, http.MethodGet, p.kratos.usersURL+"/self-service/login/browser", "text/html", "")
 	if err != nil {
 		return flow{}, err
 	}
@@ -126,7 +126,7 @@ func (p person) openForm(ctx context.Context) (flow, error) {
 
 // fetchFlow reads a flow of a kind, as its page does.
 func (p person) fetchFlow(ctx context.Context, kind, id string) (flow, error) {
-	status, body, err := p.kratos.get(ctx, p.http, p.kratos.publicURL+"/self-service/"+kind+"/flows", url.Values{"id": {id}})
+	status, body, err := p.kratos.get(ctx, p.http, p.kratos.usersURL+"/self-service/"+kind+"/flows", url.Values{"id": {id}})
 	if err != nil {
 		return flow{}, fmt.Errorf("%s page: %w", kind, err)
 	}
@@ -184,7 +184,7 @@ func (p person) readSession(ctx context.Context, login *Login) error {
 }
 
 func (p person) read(ctx context.Context, path string, query url.Values, into any) error {
-	status, body, err := p.kratos.get(ctx, p.http, p.kratos.publicURL+path, query)
+	status, body, err := p.kratos.get(ctx, p.http, p.kratos.usersURL+path, query)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package kratostest
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -54,6 +55,9 @@ type Options struct {
 	// PublicBaseURL is serve.public.base_url, with a trailing slash. Empty means the URL
 	// that it listens on.
 	PublicBaseURL string
+	// UsersURL is where users reach Kratos, if that is a proxy in front of it, without a
+	// slash at the end. It is also serve.public.base_url, unless PublicBaseURL is set.
+	UsersURL string
 	// Mailbox receives the mail that Kratos sends. If nil, mail stays in the database.
 	Mailbox *Mailbox
 	// Edit changes the configuration last. Lists are []any, objects map[string]any.
@@ -73,6 +77,7 @@ type Kratos struct {
 	logs      *process.Log
 	publicURL string
 	baseURL   string // serve.public.base_url; empty if it is publicURL
+	usersURL  string // where users reach it
 	adminURL  string
 	tempDir   string // removed by Stop; may be empty
 	http      *http.Client
@@ -86,6 +91,9 @@ type Kratos struct {
 // only: afterwards Kratos runs until Stop. The error of a failed start ends with Kratos'
 // last output.
 func Start(ctx context.Context, opts Options) (*Kratos, error) {
+	if opts.PublicBaseURL == "" && opts.UsersURL != "" {
+		opts.PublicBaseURL = opts.UsersURL + "/"
+	}
 	b := boot{opts: opts, logs: &process.Log{Tee: opts.Output}}
 	if err := b.prepare(ctx); err != nil {
 		return nil, errors.Join(err, b.cleanUp())
@@ -101,6 +109,9 @@ func Start(ctx context.Context, opts Options) (*Kratos, error) {
 
 // PublicURL is the base URL of the public API, without a trailing slash.
 func (k *Kratos) PublicURL() string { return k.publicURL }
+
+// UsersURL is where users reach Kratos.
+func (k *Kratos) UsersURL() string { return k.usersURL }
 
 // AdminURL is the base URL of the admin API, without a trailing slash.
 func (k *Kratos) AdminURL() string { return k.adminURL }
@@ -310,7 +321,7 @@ func (b *boot) serve(ctx context.Context, p ports) (*Kratos, error) {
 		return nil, err
 	}
 	k := newKratos(proc, b.logs, p)
-	k.baseURL = b.opts.PublicBaseURL
+	k.baseURL, k.usersURL = b.opts.PublicBaseURL, cmp.Or(b.opts.UsersURL, k.publicURL)
 	if err := k.awaitReady(ctx); err != nil {
 		k.http.CloseIdleConnections()
 		return nil, errors.Join(err, proc.Stop(stopGrace))
@@ -324,6 +335,7 @@ func newKratos(proc *process.Process, logs *process.Log, p ports) *Kratos {
 		proc:      proc,
 		logs:      logs,
 		publicURL: baseURL(p.public),
+		usersURL:  baseURL(p.public),
 		adminURL:  baseURL(p.admin),
 		http: &http.Client{
 			Transport:     &http.Transport{MaxIdleConnsPerHost: 16},

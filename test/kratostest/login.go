@@ -138,7 +138,7 @@ func (f flow) csrfToken() string {
 
 // initFlow begins a flow and returns it.
 func (p person) initFlow(ctx context.Context, path string) (flow, error) {
-	request, err := p.request(ctx, http.MethodGet, p.kratos.publicURL+path, "application/json", "")
+	request, err := p.request(ctx, http.MethodGet, p.kratos.usersURL+path, "application/json", "")
 	if err != nil {
 		return flow{}, err
 	}

@@ -149,7 +149,7 @@ func send(via *http.Client, request *http.Request) (answer, error) {
 // reached maps a URL below serve.public.base_url to the URL that Kratos listens on.
 func (k *Kratos) reached(address string) string {
 	if path, ok := strings.CutPrefix(address, k.baseURL); ok && k.baseURL != "" {
-		return k.publicURL + "/" + path
+		return k.usersURL + "/" + path
 	}
 	return address
 }

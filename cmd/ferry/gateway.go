@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"ferry/bulk/plan"
+	"ferry/config"
+	"ferry/gateway"
+	"ferry/hook"
+	"ferry/kratos"
+	"ferry/outcome"
+	"ferry/provision"
+	"ferry/secret"
+	"ferry/transport"
+	"ferry/upstream"
+)
+
+// newGateway returns the gateway and what creates its identities.
+func newGateway(cfg *config.Config, hooks *hook.Handler, identities *kratos.Client, store store, hashKey secret.String, log *zap.Logger, metrics prometheus.Registerer) (*gateway.Gateway, *provision.Provisioner, error) {
+	hash := func(text string) string { return hook.Hash(hashKey, text) }
+	provisioner, err := newProvisioner(cfg, identities, hash, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	public, err := url.Parse(strings.TrimRight(cfg.KratosPublicURL, "/"))
+	if err != nil {
+		return nil, nil, config.Faults{{Name: config.Prefix + "KRATOS_PUBLIC_URL", Problem: "is not a URL"}}
+	}
+	front, err := gateway.New(gateway.Options{
+		Kratos: public, Transport: transport.New(transport.Options{}),
+		Realms: gatewayRealms(cfg), CustomRealms: cfg.Auth0CustomRealms,
+		TrustedProxies: cfg.GatewayTrustedProxies, ForwardClientIP: cfg.Auth0ForwardClientIP,
+		MaxPasswordBytes: cfg.MaxPasswordBytes, ErrorURL: cfg.GatewayErrorURL, Closed: cfg.MigrationClosed,
+		PerMinute: cfg.GatewayPerMinute, LookupsPerSecond: float64(cfg.GatewayLookupsPerSecond),
+		Traits: provisioner.Traits, Identities: identities, Attempts: hooks.Attempts(), Keep: hooks.Keep, UsersFault: usersFault,
+		Provisioner: provisioner, Memory: store, Log: log, Hash: hash, Metrics: metrics, Now: time.Now,
+	})
+	return front, provisioner, err
+}
+
+// usersFault reports whether the hook answers the outcome as wrong credentials.
+func usersFault(o outcome.Outcome) bool {
+	status, _ := hook.Answer(o)
+	return status == http.StatusForbidden
+}
+
+// gatewayRealms are the connections that are asked about a user whom Kratos does not have.
+func gatewayRealms(cfg *config.Config) []string {
+	if len(cfg.GatewayRealms) > 0 || len(cfg.Auth0Realms) == 0 {
+		return cfg.GatewayRealms
+	}
+	return cfg.Auth0Realms[:1]
+}
+
+// newProvisioner returns what creates identities one by one.
+func newProvisioner(cfg *config.Config, identities *kratos.Client, hash func(string) string, log *zap.Logger) (*provision.Provisioner, error) {
+	providers, warnings, err := plan.ParseProviders(cfg.Providers)
+	if err != nil {
+		return nil, config.Faults{{Name: config.Prefix + "PROVIDERS", Problem: err.Error()}}
+	}
+	for _, warning := range warnings {
+		log.Warn("FERRY_PROVIDERS: " + warning)
+	}
+	register, err := provision.OpenRegister(cfg.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	opts := provision.Options{
+		Identities: identities, AskUnverified: len(gatewayRealms(cfg)) < 2, Register: register,
+		Load: func(ctx context.Context) (plan.Options, error) { return provisionPlan(ctx, cfg, identities, providers) },
+		Log:  log, Hash: hash, Now: time.Now,
+	}
+	if cfg.Auth0MgmtClientID != "" {
+		management, err := gatewayManagement(cfg)
+		if err != nil {
+			return nil, err
+		}
+		opts.Directory = management
+		if cfg.WriteBack {
+			opts.Mark = management.MarkCreated
+		}
+	}
+	return provision.New(opts)
+}
+
+// provisionPlan returns how the identities are planned: as by an import with the same
+// settings.
+func provisionPlan(ctx context.Context, cfg *config.Config, identities *kratos.Client, providers plan.Providers) (plan.Options, error) {
+	mapped, err := schemaFlags{id: cfg.SchemaID}.read(ctx, cfg, identities)
+	if err != nil {
+		return plan.Options{}, err
+	}
+	opts := plan.Options{
+		Schema: mapped.schema, SchemaID: mapped.id, Mapper: mapped.mapper, Rules: mappingRules(cfg), Realms: cfg.Auth0Realms,
+		Mode: plan.ModeHook, Providers: providers, ExternalID: true, Now: time.Now,
+	}
+	if opts.Lacks, err = identities.Lacks(ctx, opts.Fields()...); err != nil {
+		return plan.Options{}, err
+	}
+	opts.ExternalID = !slices.Contains(opts.Lacks, kratos.FieldExternalID)
+	return opts, nil
+}
+
+// gatewayManagement returns the client of the Management API for look-ups. A login waits for
+// it, so it does not wait for rate limits.
+func gatewayManagement(cfg *config.Config) (*upstream.Management, error) {
+	return limitedManagement(cfg, gatewayManagementTimeout, float64(max(cfg.GatewayLookupsPerSecond, 1)))
+}
+
+// gatewayManagementTimeout limits one look-up.
+const gatewayManagementTimeout = 5 * time.Second
