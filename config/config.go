@@ -83,6 +83,7 @@ type Config struct {
 	GatewayLookupsPerSecond int      `ignored:"true" envconfig:"FERRY_GATEWAY_LOOKUPS_PER_SECOND" default:"1" desc:"How often a second the gateway looks users up by the Management API, in all. Stay below the rate limit of your plan: 2 on the free one."`
 	SchemaID                string   `envconfig:"FERRY_SCHEMA_ID" desc:"Identity schema of the identities that the gateway creates. Default: the only one that Kratos has."`
 	Providers               []string `envconfig:"FERRY_PROVIDERS" desc:"AUTH0=KRATOS pairs, separated by commas: accounts at these providers or connections of Auth0 become credentials of Kratos' providers, as with ferry import --provider. For the identities that the gateway creates."`
+	Bridge                  string   `envconfig:"FERRY_BRIDGE" desc:"Id of Kratos' OIDC provider that is the tenant itself, as with ferry import --bridge. For the identities that the gateway creates."`
 	DataDir                 string   `envconfig:"FERRY_DATA_DIR" desc:"Directory in which the gateway remembers which Auth0 users Kratos has or had, so that nobody is created twice, or again after a deletion. One for each ferry. Unset: in memory, and at every start Kratos is read first."`
 
 	StateURL            secret.String `envconfig:"FERRY_STATE_URL" default:"memory:" desc:"Where profiles and delivery results are stored for two minutes: memory:, or for several replicas redis://user:password@host:6379/0 (rediss:// with TLS)."`

@@ -69,6 +69,9 @@ func newProvisioner(cfg *config.Config, identities *kratos.Client, hash func(str
 	for _, warning := range warnings {
 		log.Warn("FERRY_PROVIDERS: " + warning)
 	}
+	if err := plan.CheckBridge(cfg.Bridge, providers); err != nil {
+		return nil, config.Faults{{Name: config.Prefix + "BRIDGE", Problem: err.Error()}}
+	}
 	register, err := provision.OpenRegister(cfg.DataDir)
 	if err != nil {
 		return nil, err
@@ -100,7 +103,7 @@ func provisionPlan(ctx context.Context, cfg *config.Config, identities *kratos.C
 	}
 	opts := plan.Options{
 		Schema: mapped.schema, SchemaID: mapped.id, Mapper: mapped.mapper, Rules: mappingRules(cfg), Realms: cfg.Auth0Realms,
-		Mode: plan.ModeHook, Providers: providers, ExternalID: true, Now: time.Now,
+		Mode: plan.ModeHook, Providers: providers, Bridge: cfg.Bridge, ExternalID: true, Now: time.Now,
 	}
 	if opts.Lacks, err = identities.Lacks(ctx, opts.Fields()...); err != nil {
 		return plan.Options{}, err
