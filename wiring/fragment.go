@@ -168,8 +168,15 @@ func (o Options) responseNode() node {
 // Fragment returns the part of kratos.yml that ferry needs, as YAML with comments. It
 // contains the key. The options must pass Check.
 func Fragment(o Options) string {
+	methods := node{key: "methods", children: []node{
+		within([]string{"password"}, node{key: "config", children: []node{o.migrateNode()}}),
+	}}
+	if o.Bridge.ID != "" {
+		list := node{key: "providers", children: []node{o.bridgeNode(0)}}
+		methods.children = append(methods.children, node{key: "oidc", children: []node{enabledNode(), {key: "config", children: []node{list}}}})
+	}
 	selfservice := node{key: "selfservice", children: []node{
-		within([]string{"methods", "password"}, node{key: "config", children: []node{o.migrateNode()}}),
+		methods,
 		within([]string{"flows", "login", "after", "password"}, node{
 			comments: hooksComments(),
 			key:      "hooks",

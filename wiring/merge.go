@@ -20,6 +20,9 @@ type Merged struct {
 	// Notes tell the operator what was left unchanged, and what else in the file prevents
 	// ferry from working.
 	Notes []string
+	// UnknownClient reports that the bridge's client id or secret is not known, so the text has
+	// a placeholder instead.
+	UnknownClient bool
 	// Placeholder reports that no key was known, so the text has Placeholder instead.
 	Placeholder bool
 	// Variables are the environment variables that set the keys.
@@ -50,6 +53,8 @@ func Merge(file []byte, o Options) (Merged, error) {
 		Notes:       m.notes,
 		Placeholder: m.placeholder,
 		Variables:   m.variables,
+
+		UnknownClient: m.unknownClient,
 	}, nil
 }
 
@@ -62,11 +67,15 @@ func (m *merger) merge(d *document) error {
 	if err := m.afterLogin(); err != nil {
 		return err
 	}
+	if err := m.bridge(); err != nil {
+		return err
+	}
 	if err := m.verify(before); err != nil {
 		return err
 	}
 	m.variables = variables(d.values)
 	m.advise()
+	m.adviseBridge()
 	sent := sentKeys(before)
 	m.adviseKeys(sent)
 	m.shown = m.shownKeys(sent)
@@ -76,12 +85,13 @@ func (m *merger) merge(d *document) error {
 // merger is a merge in progress.
 type merger struct {
 	*document
-	o           Options
-	notes       []string
-	placeholder bool
-	variables   []string
-	shown       []secret.String // keys whose fingerprints the diff shows
-	replaced    bool            // the migration hook did not call ferry
+	o             Options
+	notes         []string
+	placeholder   bool
+	unknownClient bool
+	variables     []string
+	shown         []secret.String // keys whose fingerprints the diff shows
+	replaced      bool            // the migration hook did not call ferry
 }
 
 func (m *merger) note(format string, args ...any) {

@@ -36,7 +36,7 @@ func FuzzMerge(f *testing.F) {
 	f.Fuzz(func(t *testing.T, file []byte, template, keyless bool) {
 		o := options()
 		if template {
-			o.KratosVersion = "26.2"
+			o.KratosVersion, o.Bridge = "26.2", testBridge()
 		}
 		if keyless {
 			o.Key = secret.String{}
@@ -72,7 +72,7 @@ func undoes(t *testing.T, file, merged []byte) {
 	if bytes.Contains(after.Text, []byte(wire.MigrationPath)) && !bytes.Contains(file, []byte(wire.MigrationPath)) {
 		t.Fatalf("something of ferry's is left:\n%s", after.Text)
 	}
-	if errBefore == nil && before.Diff == "" && !bytes.Contains(file, []byte("migrate_hook")) && string(after.Text) != string(file) {
+	if errBefore == nil && before.Diff == "" && !bytes.Contains(file, []byte("migrate_hook")) && !bytes.Contains(file, []byte("oidc")) && string(after.Text) != string(file) {
 		t.Fatalf("merged and taken out again is another file:\n%s", after.Diff)
 	}
 	if again, err := wiring.Remove(after.Text, ""); err != nil || again.Diff != "" {
@@ -115,7 +115,7 @@ func leaves(prefix string, value any, into map[string]any) map[string]any {
 
 // written are the paths that a merge writes to.
 func written(path string) bool {
-	for _, own := range []string{"/selfservice/methods/password/config/migrate_hook/", "/selfservice/flows/login/after/password/hooks/", "/selfservice/flows/login/after/hooks/"} {
+	for _, own := range []string{"/selfservice/methods/password/config/migrate_hook/", "/selfservice/flows/login/after/password/hooks/", "/selfservice/flows/login/after/hooks/", "/selfservice/methods/oidc/"} {
 		if strings.HasPrefix(path, own) {
 			return true
 		}
@@ -139,7 +139,11 @@ func TestMergeAnyStyle(t *testing.T) {
 		if before == "" || !strings.Contains(before, ":") {
 			return
 		}
-		merged, err := wiring.Merge([]byte(before), options())
+		o := options()
+		if rapid.Bool().Draw(t, "bridge") {
+			o.Bridge = testBridge()
+		}
+		merged, err := wiring.Merge([]byte(before), o)
 		if err != nil {
 			t.Fatalf("%v\n%s", err, before)
 		}
@@ -148,11 +152,12 @@ func TestMergeAnyStyle(t *testing.T) {
 		if len(gone) > 0 && !slices.Equal(gone, []string{last}) {
 			t.Fatalf("gone: %q\n%s\n%s", gone, before, merged.Text)
 		}
-		again, err := wiring.Merge(merged.Text, options())
+		again, err := wiring.Merge(merged.Text, o)
 		if err != nil || again.Diff != "" {
 			t.Fatalf("merged twice: %v\n%s", err, again.Diff)
 		}
 		checkHooks(t, merged.Text, w.hooks)
+		checkProviders(t, merged.Text, w.providers, o.Bridge.ID != "")
 		left, err := wiring.Remove(merged.Text, "")
 		if err != nil || string(left.Text) != before {
 			t.Fatalf("taken out again: %v\n%s", err, left.Diff)
@@ -171,6 +176,25 @@ func checkHooks(t *rapid.T, merged []byte, others bool) {
 	}
 }
 
+// checkProviders looks at the providers of the OIDC method.
+func checkProviders(t *rapid.T, merged []byte, others, bridge bool) {
+	providers, _ := at(values(t, merged), "selfservice", "methods", "oidc", "config", "providers").([]any)
+	var ids []string
+	for _, one := range providers {
+		ids = append(ids, fmt.Sprint(at(one, "id")))
+	}
+	var want []string
+	if others {
+		want = append(want, "google")
+	}
+	if bridge {
+		want = append(want, "old")
+	}
+	if !slices.Equal(ids, want) {
+		t.Fatalf("the providers are %v, not %v", ids, want)
+	}
+}
+
 // writer writes a kratos.yml in a style of its own.
 type writer struct {
 	t          *rapid.T
@@ -178,6 +202,7 @@ type writer struct {
 	step, list int
 	ending     string
 	hooks      bool // somewhere after a login stands require_verified_address
+	providers  bool // there is a provider of somebody else
 }
 
 func (w *writer) line(column int, text string) {
@@ -197,9 +222,11 @@ func (w *writer) line(column int, text string) {
 func below(path string) []string {
 	return map[string][]string{
 		"/selfservice":                            {"methods", "flows", "default_browser_return_url"},
-		"/selfservice/methods":                    {"link", "password", "code"},
+		"/selfservice/methods":                    {"link", "password", "oidc", "code"},
 		"/selfservice/methods/password":           {"enabled", "config"},
 		"/selfservice/methods/password/config":    {"haveibeenpwned_enabled", "migrate_hook"},
+		"/selfservice/methods/oidc":               {"config"},
+		"/selfservice/methods/oidc/config":        {"base_redirect_uri", "providers"},
 		"/selfservice/flows":                      {"error", "login"},
 		"/selfservice/flows/login":                {"ui_url", "after"},
 		"/selfservice/flows/login/after":          {"hooks", "password", "oidc"},
@@ -221,6 +248,10 @@ func (w *writer) mapping(column int, keys []string, path string) {
 			w.line(column+w.list, "- hook: require_verified_address")
 			w.line(column+w.list, "-   hook: web_hook")
 			w.line(column+w.list+4, "config: {url: 'http://a/b'}")
+		case key == "providers":
+			w.providers = true
+			w.line(column, "providers:")
+			w.line(column+w.list, "- id: google")
 		case len(children) > 0 || key == "migrate_hook":
 			w.line(column, key+":")
 			w.mapping(column+w.step, children, inner)

@@ -47,6 +47,8 @@ type Options struct {
 	// Response is Ignore or Parse. If it is empty, a merge keeps the existing one, and a new
 	// hook has Ignore.
 	Response string
+	// Bridge is the provider to add; empty: none, and an existing one stays.
+	Bridge Bridge
 	// Replace allows a merge to replace a migration hook that does not call ferry.
 	Replace bool
 }
@@ -77,7 +79,7 @@ func (o Options) Check() error {
 	case o.Response != "" && o.Response != Ignore && o.Response != Parse:
 		return errors.New("check the response: it must be ignore or parse")
 	}
-	return nil
+	return o.Bridge.check()
 }
 
 // template reports whether this Kratos supports a template for the migration hook, and

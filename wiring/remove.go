@@ -43,6 +43,9 @@ func (r *remover) remove(d *document) error {
 	if err := r.afterLogin(); err != nil {
 		return err
 	}
+	if err := r.bridge(); err != nil {
+		return err
+	}
 	if err := r.verify(before); err != nil {
 		return err
 	}
@@ -206,7 +209,7 @@ const anchored = "cannot be removed, perhaps because an anchor (&) in it is used
 func ownComment(line string) bool {
 	text, ok := strings.CutPrefix(strings.TrimSpace(line), "# ")
 	var o Options
-	own := append(o.migrateNode().comments, o.afterLoginNode().comments...)
+	own := slices.Concat(o.migrateNode().comments, o.afterLoginNode().comments, bridgeComments())
 	return ok && slices.Contains(append(own, hooksComments()...), text)
 }
 
@@ -219,9 +222,9 @@ func (r *remover) verify(before map[string]any) error {
 		for _, path := range [][]string{MigrateHookKeys(), AfterLoginKeys()} {
 			rest = dropped(rest, path)
 		}
-		return rest
+		return withoutProviders(rest)
 	}
-	if !reflect.DeepEqual(without(before), without(r.values)) {
+	if !reflect.DeepEqual(without(before), without(r.values)) || !r.bridgeRemoved(before) {
 		return unsafe
 	}
 	hook, left := r.of(before, MigrateHookKeys()...), r.get(MigrateHookKeys()...)

@@ -12,7 +12,13 @@ var errUnsafe = errors.New("merge kratos.yml: it cannot be edited without changi
 // else was added, removed or moved. It protects the file against mistakes in the editing.
 func (m *merger) verify(before map[string]any) error {
 	now := m.values
-	if !reflect.DeepEqual(without(before), without(now)) {
+	was, is := without(before), without(now)
+	if m.o.Bridge.ID != "" {
+		if was, is = withoutProviders(was), withoutProviders(is); !m.bridgeAlone(before) {
+			return errUnsafe
+		}
+	}
+	if !reflect.DeepEqual(was, is) {
 		return errUnsafe
 	}
 	if !m.replaced {

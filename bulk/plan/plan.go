@@ -342,9 +342,6 @@ func (p *Plan) add(d draft, hand func(Row) error) error {
 	}
 	p.SocialLeftOut += d.socialLeftOut
 	p.PhonesLeftOut += d.phonesLeftOut
-	if d.bridgeLeftOut {
-		p.BridgeLeftOut++
-	}
 	p.addLosses(d)
 	if d.unverified {
 		p.Unverified.Add(d.Line)
@@ -357,6 +354,9 @@ func (p *Plan) add(d draft, hand func(Row) error) error {
 
 // addLosses counts what the identity of the row will lack.
 func (p *Plan) addLosses(d draft) {
+	if d.bridgeLeftOut {
+		p.BridgeLeftOut++
+	}
 	if d.mfaKept {
 		p.MFAKept.Add(d.Line)
 	}

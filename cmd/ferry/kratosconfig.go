@@ -23,6 +23,7 @@ type kratosConfigFlags struct {
 	keyFile, merge, remove, at             string
 	target, project, schema, schemaID      string // --for and what goes with it
 	write, replace, keyEnv                 bool
+	bridge                                 bridgeFlags
 }
 
 func kratosConfigCommand(stdout, stderr io.Writer) *cobra.Command {
@@ -80,6 +81,7 @@ func kratosConfigCommand(stdout, stderr io.Writer) *cobra.Command {
 	cmd.Flags().StringVar(&flags.schemaID, "schema-id", "", "`ID` of that schema")
 	cmd.Flags().BoolVar(&flags.write, "write", true, "write the changed file; with --write=false only print the diff")
 	cmd.Flags().BoolVar(&flags.replace, "replace", false, "allow replacing a migration hook that does not call ferry")
+	flags.bridge.bind(cmd)
 	return cmd
 }
 
@@ -96,7 +98,7 @@ func (f kratosConfigFlags) check(changed func(string) bool) error {
 	if err := f.checkTarget(changed); err != nil || f.remove == "" {
 		return err
 	}
-	for _, other := range []string{"merge", "url", "kratos-version", "client-ip-header", "response", "hook-key-file", "hook-key-env"} {
+	for _, other := range []string{"merge", "url", "kratos-version", "client-ip-header", "response", "hook-key-file", "hook-key-env", "bridge", "bridge-client-id", "bridge-client-secret-file"} {
 		if changed(other) {
 			return errors.New("--" + other + " does not go with --remove")
 		}
@@ -113,6 +115,9 @@ func (f kratosConfigFlags) options() (wiring.Options, error) {
 	opts := wiring.Options{
 		Accepted: cfg.HookKeys, KeyFromEnvironment: f.keyEnv, URL: f.url, KratosVersion: f.version, ClientIPHeader: f.clientIPHeader,
 		Response: f.response, Replace: f.replace, At: f.at,
+	}
+	if opts.Bridge, err = f.bridge.options(cfg); err != nil {
+		return wiring.Options{}, err
 	}
 	if opts.URL == "" && f.target != "" {
 		return wiring.Options{}, errors.New("--for ory-network needs --url: where Ory Network reaches ferry, https")
@@ -188,6 +193,7 @@ func printFragment(opts wiring.Options, stdout, stderr io.Writer) error {
 	case opts.Key.Empty():
 		fmt.Fprintln(stderr, placeholderHint)
 	}
+	sayClient(opts, stderr)
 	_, err := io.WriteString(stdout, wiring.Fragment(opts))
 	return err
 }
@@ -206,15 +212,24 @@ func (f kratosConfigFlags) mergeFile(text []byte, opts wiring.Options, stdout, s
 		return errors.New("nothing was written: " + placeholderHint)
 	case merged.Placeholder:
 		fmt.Fprintln(stderr, placeholderHint)
+	case merged.UnknownClient && f.write:
+		return errors.New("nothing was written: " + clientHint)
+	case merged.UnknownClient:
+		fmt.Fprintln(stderr, clientHint)
 	}
 	if err := f.put(f.merge, text, merged.Text, stderr); err != nil {
 		return err
 	}
 	if info, err := os.Stat(f.merge); err == nil && info.Mode().Perm()&0o004 != 0 &&
-		f.write && !opts.Key.Empty() && bytes.Contains(merged.Text, []byte(opts.Key.Reveal())) {
-		fmt.Fprintln(stderr, "note:", f.merge, "contains the key, and every user of this machine can read it: run chmod o= to prevent that")
+		f.write && (contains(merged.Text, opts.Key) || contains(merged.Text, opts.Bridge.ClientSecret)) {
+		fmt.Fprintln(stderr, "note:", f.merge, "contains a secret, and every user of this machine can read it: run chmod o= to prevent that")
 	}
 	return nil
+}
+
+// contains reports whether a text contains a secret.
+func contains(text []byte, value secret.String) bool {
+	return !value.Empty() && bytes.Contains(text, []byte(value.Reveal()))
 }
 
 func (f kratosConfigFlags) removeFrom(text []byte, stdout, stderr io.Writer) error {
