@@ -306,6 +306,30 @@ func brokenSetUps() map[string]struct {
 			func(u *setup) { u.edit("level: warning", "level: info") },
 			wrong{"kratos_config.log", doctor.Warn, "identifiers", "warning"},
 		},
+		"passkeys of another domain": {
+			func(u *setup) { u.passkeys("example.org") },
+			wrong{"kratos_config.relying_party", doctor.Warn, "the passkeys of users are bound to sim.auth0.test, and Kratos' to example.org", "set selfservice.methods.passkey.config.rp.id"},
+		},
+		"passkeys of the domain above": {
+			func(u *setup) { u.passkeys("Auth0.test") },
+			wrong{"kratos_config.relying_party", doctor.Warn, "unless the custom domain at Auth0 has the relying party identifier Auth0.test", "Branding > Custom Domains"},
+		},
+		"passkeys of a domain that is Auth0's": {
+			func(u *setup) { u.passkeys("example.org"); u.opts.Settings.Issuer = "https://tenant.eu.auth0.com/" },
+			wrong{"kratos_config.relying_party", doctor.Warn, "enrolled at tenant.eu.auth0.com work only there", "add a new key"},
+		},
+		"passkeys of no domain": {
+			func(u *setup) { u.passkeys("") },
+			wrong{"kratos_config.relying_party", doctor.Warn, "passkey.config.rp.id is not in the file", "SELFSERVICE_METHODS_PASSKEY_CONFIG_RP_ID"},
+		},
+		"passkeys of a variable": {
+			func(u *setup) { u.passkeys("${DOMAIN}") },
+			wrong{"kratos_config.relying_party", doctor.Warn, "contains a variable", "the file that Kratos reads"},
+		},
+		"passkeys of Auth0's domain": {
+			func(u *setup) { u.passkeys("Sim.auth0.test") },
+			wrong{"kratos_config.relying_party", doctor.OK, "are bound to sim.auth0.test", ""},
+		},
 		"no ferry": {
 			func(u *setup) { u.edit(u.ferry.HooksURL(), "http://"+closedPort(u.t)) },
 			wrong{"hook.round_trip", doctor.Fail, "nothing listens", "ferry serve"},

@@ -201,6 +201,16 @@ func (u *setup) edit(from, to string) {
 	u.yml = strings.ReplaceAll(u.yml, from, to)
 }
 
+// passkeys switches passkeys on in kratos.yml, bound to the domain.
+func (u *setup) passkeys(domain string) {
+	u.t.Helper()
+	config := "{}"
+	if domain != "" {
+		config = "{rp: {id: \"" + domain + "\"}}"
+	}
+	u.edit("\n  methods:\n", "\n  methods:\n    passkey: {enabled: true, config: "+config+"}\n")
+}
+
 // options returns doctor's options for the settings.
 func (u *setup) options() doctor.Options {
 	u.t.Helper()
