@@ -70,6 +70,7 @@ func TestAuthenticationMethodsMalformed(t *testing.T) {
 		`{"total":1,"authenticators":["totp"]}`: "malformed",
 		`{"total":1,"authenticators":[]}`:       "changed_meanwhile",
 		`{"total":99,"authenticators":[{}]}`:    "too_many_methods",
+		// ambiguous
 		`{"total":0,"Total":1,"authenticators":[]}`: "malformed",
 	} {
 		id, err := sim.SetFault(auth0sim.Fault{Name: auth0sim.FaultAnswer, Status: 200, Body: body, Path: auth0sim.PathUsers, Headers: map[string]string{"Content-Type": "application/json"}})

@@ -6,6 +6,7 @@ import (
 
 	"ferry/bulk/factorfile"
 	"ferry/bulk/importer"
+	"ferry/bulk/plan"
 	"ferry/test/bulktest"
 )
 
@@ -22,7 +23,9 @@ func keyOf(kind, relyingParty, handle string) map[string]any {
 func methods(all ...any) bulktest.With { return bulktest.With{"authentication_methods": all} }
 
 // keepMFA makes the import one that keeps second factors.
-func keepMFA(o *importer.Options) { o.KeepMFA, o.RelyingParty = true, rpID }
+func keepMFA(o *importer.Options) {
+	o.KeepMFA, o.RelyingParties = true, plan.RelyingParties{Passkey: rpID, WebAuthn: rpID}
+}
 
 func factorRows() []string {
 	totp := map[string]any{"totp": map[string]any{"secret": "JBSWY3DPEHPK3PXP"}}

@@ -229,7 +229,7 @@ func (r *importer) checkpoint() checkpoint {
 		c.Options["--merge-verified"] = "true"
 	}
 	if r.KeepMFA {
-		c.Options["--mfa keep"], c.Options["--rp-id"] = "true", r.RelyingParty
+		c.Options["--mfa keep"], c.Options["--rp-id"] = "true", r.RelyingParties.String()
 	}
 	if r.Bridge != "" {
 		c.Options["--bridge"] = r.Bridge

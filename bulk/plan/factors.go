@@ -22,6 +22,24 @@ func (o *Options) addMethods(profile *mapping.Profile) error {
 	return err
 }
 
+// RelyingParties are the domains that Kratos' passkeys and security keys are bound to.
+type RelyingParties struct{ Passkey, WebAuthn string }
+
+// String returns the domains as text: one if they are the same.
+func (r RelyingParties) String() string {
+	if r.Passkey == r.WebAuthn {
+		return r.Passkey
+	}
+	return "passkey=" + r.Passkey + ",webauthn=" + r.WebAuthn
+}
+
+func (r RelyingParties) of(field kratos.Field) string {
+	if field == kratos.FieldPasskey {
+		return r.Passkey
+	}
+	return r.WebAuthn
+}
+
 // factors are the second factors and passkeys of a user that Kratos can take.
 type factors struct {
 	totp              kratos.TOTP
@@ -116,13 +134,13 @@ func (o *Options) addCode(f *factors, method mapping.Method) (why string) {
 
 func (o *Options) addKey(keys *kratos.Keys, field kratos.Field, method mapping.Method) (why string) {
 	switch {
-	case o.RelyingParty == "":
+	case o.RelyingParties.of(field) == "":
 		return "--rp-id is not given"
 	case slices.Contains(o.Lacks, field):
 		return "this Kratos cannot import it"
 	case method.RelyingParty == "":
 		return "the file does not have its domain"
-	case !strings.EqualFold(method.RelyingParty, o.RelyingParty):
+	case !strings.EqualFold(method.RelyingParty, o.RelyingParties.of(field)):
 		return "it is bound to another domain"
 	case len(method.KeyID) == 0, len(method.PublicKey) == 0:
 		return "the file does not have the public key"

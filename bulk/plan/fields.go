@@ -21,8 +21,10 @@ func (o *Options) Fields() []kratos.Field {
 	}
 	if o.KeepMFA {
 		fields = append(fields, kratos.FieldTOTP, kratos.FieldLookup)
-		if o.RelyingParty != "" {
-			fields = append(fields, kratos.FieldWebAuthn, kratos.FieldPasskey)
+		for _, field := range []kratos.Field{kratos.FieldWebAuthn, kratos.FieldPasskey} {
+			if o.RelyingParties.of(field) != "" {
+				fields = append(fields, field)
+			}
 		}
 	}
 	return fields

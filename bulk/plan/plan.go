@@ -75,9 +75,9 @@ type Options struct {
 	// Factors are second factors and passkeys of users, besides those in the users file; nil:
 	// none.
 	Factors *factorfile.Index
-	// RelyingParty is the domain that Kratos' security keys and passkeys are bound to; empty:
+	// RelyingParties are the domains that Kratos' passkeys and security keys are bound to; empty:
 	// none are imported.
-	RelyingParty string
+	RelyingParties RelyingParties
 	// SkipUnverified skips users with a password whose addresses Auth0 did not verify.
 	SkipUnverified bool
 	// NoPasswordUnverified gives these users an identity without a password: they can only

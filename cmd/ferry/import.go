@@ -30,6 +30,7 @@ type importFlags struct {
 	columns                     userfile.Columns
 	mode, mfa, rpID, onConflict string
 	unverified, bridge          string
+	kratosConfig                string
 	mergeVerified               bool
 	recreateDeleted             bool
 	providers, organizations    []string
@@ -80,6 +81,7 @@ func (f *importFlags) bind(cmd *cobra.Command) {
 	flags.StringArrayVar(&f.organizations, "organization", nil, "`CONNECTION=UUID`: users of this connection of Auth0 belong to this organization of Kratos, if Kratos takes it; may be repeated")
 	flags.StringVar(&f.mfa, "mfa", "skip", "users with a second factor at Auth0: skip; drop the factor; or keep those factors that the users file has and Kratos takes, and skip users without one")
 	flags.StringVar(&f.rpID, "rp-id", "", "with --mfa keep: `DOMAIN` that Kratos' passkeys and security keys are bound to (selfservice.methods.passkey.config.rp.id), to import those of the same domain")
+	flags.StringVar(&f.kratosConfig, "kratos-config", "", "with --mfa keep: kratos.yml `FILE` that tells these domains, instead of --rp-id")
 	flags.StringVar(&f.unverified, "unverified", "pending", "users with a password whose addresses Auth0 did not verify: pending imports them like all others, skip leaves them out")
 	flags.BoolVar(&f.mergeVerified, "merge-verified", false, "make one identity of several accounts with the same address, if each has it verified and at most one has a password, see docs/import.md")
 	flags.StringVar(&f.onConflict, "on-conflict", "skip", "users who have an identity: skip, update or fail")
@@ -108,7 +110,7 @@ func (f *schemaFlags) bind(cmd *cobra.Command) {
 func (f *importFlags) options() (opts importer.Options, warnings []string, err error) {
 	opts = importer.Options{
 		Options: plan.Options{
-			Mode: plan.Mode(f.mode), DropMFA: f.mfa == "drop", KeepMFA: f.mfa == "keep", RelyingParty: f.rpID, SkipUnverified: f.unverified == "skip",
+			Mode: plan.Mode(f.mode), DropMFA: f.mfa == "drop", KeepMFA: f.mfa == "keep", RelyingParties: plan.RelyingParties{Passkey: f.rpID, WebAuthn: f.rpID}, SkipUnverified: f.unverified == "skip",
 			Merge: f.mergeVerified, Bridge: f.bridge, Strict: true,
 			ExternalID: f.externalID, DryRun: f.dryRun, Now: time.Now,
 		},
@@ -139,6 +141,10 @@ func (f *importFlags) options() (opts importer.Options, warnings []string, err e
 		err = errors.New("--mfa must be skip, drop or keep")
 	case f.rpID != "" && f.mfa != "keep":
 		err = errors.New("--rp-id needs --mfa keep")
+	case f.kratosConfig != "" && f.mfa != "keep":
+		err = errors.New("--kratos-config needs --mfa keep")
+	case f.kratosConfig != "" && f.rpID != "":
+		err = errors.New("--rp-id and --kratos-config both tell the domain of keys and passkeys: leave one out")
 	case f.unverified != "skip" && f.unverified != "pending":
 		err = errors.New("--unverified must be skip or pending")
 	case !slices.Contains([]importer.Conflict{importer.ConflictSkip, importer.ConflictUpdate, importer.ConflictFail}, opts.OnConflict):
@@ -173,6 +179,9 @@ func parseShard(text string) (shard, shards int, err error) {
 
 func (f *importFlags) run(ctx context.Context, opts importer.Options, stdin io.Reader, stdout, stderr io.Writer) (err error) {
 	limitHeap()
+	if err := f.readRelyingParties(&opts); err != nil {
+		return err
+	}
 	if opts.TempDir, err = workDir(f.tmpDir, slices.Concat(beside(f.results), []string{systemDir}, beside(f.users))...); err != nil {
 		return err
 	}
