@@ -52,6 +52,9 @@ type Social struct {
 	Organization string
 }
 
+// Login returns the identifier that Kratos gives the login, provider:subject.
+func (s Social) Login() string { return s.Provider + ":" + s.Subject }
+
 // newJSON is the body of POST /admin/identities, its keys in alphabetical order.
 type newJSON struct {
 	Credentials    *newCredentials `json:"credentials,omitempty"`

@@ -3,6 +3,8 @@ package kratos
 import (
 	"context"
 	"net/http"
+	"net/url"
+	"slices"
 
 	"ferry/outcome"
 	"ferry/secret"
@@ -58,6 +60,28 @@ func (c *Client) Replace(ctx context.Context, before Record, to Replacement) (Re
 		return Record{}, err
 	}
 	if _, err := c.one.send(ctx, http.MethodPut, c.admin.JoinPath("admin", "identities", before.ID), body); err != nil {
+		return Record{}, err
+	}
+	return c.Read(ctx, before.ID)
+}
+
+// RemoveLogin removes a login at a provider, provider:subject, from an identity, and returns
+// the resulting identity. Kratos writes the whole identity anew, as for Patch. Kratos 26.2
+// refuses to remove the last login that it knows, and 1.3.1 does not: the caller makes sure
+// that there is another.
+func (c *Client) RemoveLogin(ctx context.Context, before Record, login string) (Record, error) {
+	credential := "oidc"
+	if slices.Contains(before.SAML, login) {
+		credential = "saml"
+	}
+	to := c.admin.JoinPath("admin", "identities", before.ID, "credentials", credential)
+	to.RawQuery = url.Values{"identifier": {login}}.Encode()
+	got, err := c.one.send(ctx, http.MethodDelete, to, nil)
+	switch {
+	case got.status == http.StatusNoContent:
+	case err == nil:
+		return Record{}, invalidResponse("not_deleted")
+	default:
 		return Record{}, err
 	}
 	return c.Read(ctx, before.ID)

@@ -54,6 +54,9 @@ type Profile struct {
 	Blocked bool
 	// Accounts are the user's identities at Auth0, in Auth0's order; empty from claims.
 	Accounts []Account
+	// AccountsListed is true if Accounts are all of them: the user object has the whole list.
+	// Mappers and JSON have none.
+	AccountsListed bool `json:"-"`
 	// Codes are the addresses to which Auth0 sends the codes of the user's passwordless
 	// logins, and which it verified by that, normalized.
 	Codes []Address
@@ -243,7 +246,8 @@ func (p *Profile) renameClaims() {
 // the user object describes; the first one of a database has the password.
 func (p *Profile) takeIdentities(fields map[string]any) error {
 	list := fields[keyIdentities]
-	if told, isList := list.([]any); list == nil || isList && len(told) == 0 {
+	told, isList := list.([]any)
+	if p.AccountsListed = len(told) > 0; list == nil || isList && len(told) == 0 {
 		list = p.listIdentities(fields)
 	}
 	if list == nil {

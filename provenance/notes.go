@@ -80,6 +80,31 @@ func Rearmed(admin map[string]any, as string, at time.Time) map[string]any {
 	})
 }
 
+// GaveLogins returns a copy of metadata_admin that notes further logins at providers: see
+// [Import].
+func GaveLogins(admin map[string]any, more map[string]string) map[string]any {
+	if len(more) == 0 {
+		return admin
+	}
+	return withImport(admin, func(note map[string]any) {
+		all, _ := note[keyLogins].(map[string]any)
+		all = maps.Clone(all)
+		if all == nil {
+			all = map[string]any{}
+		}
+		maps.Copy(all, logins(more))
+		note[keyLogins] = all
+	})
+}
+
+func logins(all map[string]string) map[string]any {
+	out := map[string]any{}
+	for login, userID := range all {
+		out[login] = userID
+	}
+	return out
+}
+
 func withImport(admin map[string]any, change func(note map[string]any)) map[string]any {
 	auth0, note := map[string]any{}, map[string]any{}
 	maps.Copy(auth0, read(admin))

@@ -9,7 +9,8 @@
 //
 // The note of the import has run, at and as; of a hash password_set_at and
 // password_sha256, and replaced_at once a newer one replaced it; rearmed_at, when the
-// identity became pending again; and merged, the users whose accounts were merged into it.
+// identity became pending again; merged, the users whose accounts were merged into it; and
+// logins, those at providers that ferry gave it.
 //
 // Its functions are pure: they change none of their arguments. Only Rebound changes a
 // binding.
@@ -45,6 +46,7 @@ const (
 // The keys of the note of an import that are not in every note.
 const (
 	keyMerged       = "merged"
+	keyLogins       = "logins"
 	keyHashDigest   = "password_sha256"
 	keyHashSetAt    = "password_set_at"
 	keyHashReplaced = "replaced_at"
@@ -171,6 +173,9 @@ type Import struct {
 	// Merged are the Auth0 users whose accounts the import merged into the identity, besides
 	// the primary one.
 	Merged []string `json:"merged"`
+	// Logins are the logins at providers that ferry gave the identity, provider:subject, each
+	// with the Auth0 user id of its account.
+	Logins map[string]string `json:"logins"`
 }
 
 // Digest returns the SHA-256 of a password's hash in hexadecimal digits, for the notes.
@@ -189,6 +194,9 @@ func (i Import) value() map[string]any {
 	}
 	if len(i.Merged) > 0 {
 		out[keyMerged] = list(i.Merged)
+	}
+	if len(i.Logins) > 0 {
+		out[keyLogins] = logins(i.Logins)
 	}
 	return out
 }

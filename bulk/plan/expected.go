@@ -92,6 +92,23 @@ func (e Expected) MissingSocial(record kratos.Record) []kratos.Social {
 	})
 }
 
+// LoginsOf returns the logins at providers, provider:subject, each with the Auth0 user id of
+// the account that it is of.
+func (o *Options) LoginsOf(profile mapping.Profile, all []kratos.Social) map[string]string {
+	of := map[string]string{}
+	for _, one := range all {
+		if o.Bridge != "" && one.Provider == o.Bridge {
+			of[one.Login()] = one.Subject
+		}
+		for _, account := range profile.Accounts {
+			if login, named := o.Providers.login(account); named && login.Login() == one.Login() {
+				of[one.Login()] = account.Provider + "|" + account.UserID
+			}
+		}
+	}
+	return of
+}
+
 // FreshHash returns the hash of the user's password in Kratos' form, and when it was set;
 // empty if there is no usable one, or a reset at Auth0 came later.
 func (o *Options) FreshHash(profile mapping.Profile) (hash secret.String, setAt time.Time, err error) {

@@ -69,16 +69,26 @@ func (r *reconciler) isAccount(record kratos.Record) bool {
 
 // readAccounts reads the accounts that were merged into the identity, as they are now.
 func (r *reconciler) readAccounts(u *user, record kratos.Record) error {
+	if u.profile.AccountsListed {
+		u.linked = u.profile.UserIDs
+	}
 	for _, subject := range update.Merged(record) {
 		lines := r.plan.LinesOfUser(subject)
 		if len(lines) == 0 {
+			u.linked = nil
 			continue
 		}
 		row, err := r.users.get(lines[0])
 		if err != nil {
 			return err
 		}
-		if profile, err := mapping.FromUser(row.User); err == nil && profile.Blocked {
+		profile, err := mapping.FromUser(row.User)
+		if err != nil || !profile.AccountsListed || len(u.linked) == 0 {
+			u.linked = nil
+		} else {
+			u.linked = slices.Concat(u.linked, profile.UserIDs)
+		}
+		if err == nil && profile.Blocked {
 			u.blockedAccounts = append(u.blockedAccounts, subject)
 		}
 	}

@@ -28,6 +28,9 @@ type user struct {
 	// blockedAccounts are the users who are blocked at Auth0 and whose accounts were merged
 	// into the identity.
 	blockedAccounts []string
+	// linked are the Auth0 user ids of all accounts of the user, those of merged accounts too;
+	// empty: the file does not have all of them.
+	linked []string
 }
 
 // blocked reports whether the user may not log in at Auth0, or one of the merged accounts.
@@ -103,7 +106,7 @@ func (r *reconciler) editor(u user) update.Editor {
 	return update.Editor{
 		Kratos: r.Kratos, Rules: r.Rules, Mapper: r.Mapper, Schema: r.Schema, SchemaID: r.SchemaID,
 		Leaves: r.Users.Format() == userfile.CSV, HookOff: r.HookOff, DryRun: !r.Fix, Now: r.Now,
-		Plan: &r.planned, Repair: true, NoMove: u.contested, BlockedAccounts: u.blockedAccounts, NoActivate: !r.plan.Has(plan.FieldBlocked), Rearm: r.Rearm,
+		Plan: &r.planned, Repair: true, NoMove: u.contested, BlockedAccounts: u.blockedAccounts, Linked: u.linked, NoActivate: !r.plan.Has(plan.FieldBlocked), Rearm: r.Rearm,
 	}
 }
 
@@ -149,6 +152,10 @@ func (r *reconciler) judge(u user, record kratos.Record) []Finding {
 	if n := len(u.expected.MissingSocial(record)); n > 0 {
 		add(Linked, "", fmt.Sprintf("accounts at providers that the identity does not have: %d", n), true, "another identity may have them")
 	}
+	if n := len(update.Unlinked(record, u.linked)); n > 0 {
+		kept := update.LoginsKept(record, u.linked)
+		add(Unlinked, "", fmt.Sprintf("logins of accounts that are no longer linked at Auth0: %d", n), kept == "", kept)
+	}
 	if record.Pending && !r.HookOff { // the next login writes the profile
 		return found
 	}
@@ -188,6 +195,9 @@ func markFixed(found, left []Finding, change update.Change) {
 			remains = remains || other.Finding == f.Finding && (f.Finding != Stale || other.Detail == f.Detail)
 		}
 		f.Fixed = change.Outcome == results.Updated && !remains
+		if f.Finding == Unlinked && change.LoginsKept.Reason != "" {
+			f.why = change.LoginsKept.String()
+		}
 		switch {
 		case f.Fixed && change.Cause != results.Cause{}:
 			f.Detail += " (" + change.Cause.String() + ")"

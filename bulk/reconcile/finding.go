@@ -24,6 +24,9 @@ const (
 	SecondFactor Found = "second_factor"
 	// Linked is an identity that lacks an account that is linked at Auth0.
 	Linked Found = "linked"
+	// Unlinked is an identity with logins that ferry gave it, of accounts that are no longer
+	// linked at Auth0.
+	Unlinked Found = "unlinked"
 	// Duplicate is a further identity of the same user.
 	Duplicate Found = "duplicate"
 	// Stale is a user whose password was reset, or who was blocked, at Auth0 since.
@@ -54,7 +57,7 @@ type Finding struct {
 
 // kinds returns the findings in the order to print them.
 func kinds() []Found {
-	return []Found{Missing, Unmapped, IdentifierDiffers, Stranded, Stale, Unblocked, SecondFactor, Linked, Different, Duplicate, Extra}
+	return []Found{Missing, Unmapped, IdentifierDiffers, Stranded, Stale, Unblocked, SecondFactor, Linked, Unlinked, Different, Duplicate, Extra}
 }
 
 func (f *Finding) unmapped(why results.Cause) {

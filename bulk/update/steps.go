@@ -22,13 +22,15 @@ type steps struct {
 	waits bool
 	// moves says that edit changes identifiers.
 	moves bool
+	// remove are logins at providers to remove, at last.
+	remove []string
 	// kept says why an exported hash that is newer does not become the password.
 	kept string
 }
 
 // written reports whether there is anything to write. Its error is an *edit.MergeError.
 func (s steps) written(record kratos.Record) (bool, error) {
-	if s.replacement != nil {
+	if s.replacement != nil || len(s.remove) > 0 {
 		return true, nil
 	}
 	if s.waits {
@@ -69,6 +71,9 @@ func (e Editor) steps(record kratos.Record, profile mapping.Profile, mapped mapp
 		if note, ours := Deactivated(record); ours && !profile.Blocked && !e.NoActivate {
 			note.Until = e.Now()
 			s.edit.Activate, s.edit.Notes.Deactivated = true, &note
+		}
+		if LoginsKept(record, e.Linked) == "" {
+			s.remove = Unlinked(record, e.Linked)
 		}
 	}
 	s.waits = record.Pending && !e.HookOff && !blocks && !s.moves && !s.edit.Activate
@@ -113,6 +118,9 @@ func (e Editor) credentials(s *steps, record kratos.Record, profile mapping.Prof
 	}
 	if e.Rearm && to.PasswordHash.Empty() && Stale(record, profile) != "" && PasswordKept(record) == "" {
 		to.Pending, to.MetadataAdmin = true, provenance.Rearmed(record.MetadataAdmin, string(results.CreatedPending), e.Now())
+	}
+	if len(to.Social) > 0 {
+		to.MetadataAdmin = provenance.GaveLogins(to.MetadataAdmin, e.Plan.LoginsOf(profile, to.Social))
 	}
 	if to.Pending || !to.PasswordHash.Empty() || len(to.Social) > 0 {
 		s.replacement = &to

@@ -3,9 +3,11 @@
 //	read the identity; it must be of the very user
 //	replace its credentials: a newer hash, a password to verify again, accounts to add
 //	write the profile into it by the rules of a login (package edit)
+//	remove the logins of accounts that are no longer linked at Auth0
 //
 // It never changes bindings. It changes a password only while that is the hash that ferry
-// imported, identifiers only while they are those that ferry gave, and activates only what
+// imported, identifiers only while they are those that ferry gave, removes only logins that it
+// gave, and activates only what
 // ferry deactivated: see PasswordKept, IdentifiersKept and Deactivated. Pending identities
 // get no profile, because Kratos' patch writes the password too and the migration hook may
 // be verifying it; those of blocked users do, because Auth0 accepts no password of theirs.
@@ -48,6 +50,9 @@ type Editor struct {
 	// Repair moves identifiers to the address that Auth0 verified, adds accounts that were
 	// linked since, and activates identities that ferry deactivated.
 	Repair bool
+	// Linked are the Auth0 user ids of all accounts that the user has now. Repair removes logins
+	// of others that ferry gave the identity; empty: unknown, none is removed.
+	Linked []string
 	// NoMove keeps identifiers even so, because another user may have the address.
 	NoMove bool
 	// BlockedAccounts are Auth0 users who are blocked. An identity that one of them was merged
@@ -69,6 +74,9 @@ type Change struct {
 	Cause   results.Cause
 	// After is the identity after it was written.
 	After kratos.Record
+	// LoginsKept says why Kratos did not remove the logins of accounts that are no longer
+	// linked; the rest was written. Empty: it did, or there are none.
+	LoginsKept results.Cause
 }
 
 func failed(cause results.Cause) Change { return Change{Outcome: results.Failed, Cause: cause} }
@@ -141,7 +149,10 @@ func (e Editor) Apply(ctx context.Context, userID string, user []byte, id string
 		return Change{}, err
 	}
 	done := s.updated(after)
-	if after.PasswordDigest != before.PasswordDigest || after.Pending != before.Pending {
+	if done.After, done.LoginsKept, err = e.removeLogins(ctx, s, after); err != nil {
+		return Change{}, err
+	}
+	if done.After.PasswordDigest != before.PasswordDigest || done.After.Pending != before.Pending {
 		done.Cause = results.Because(results.ReasonPassword, "ask the user to try the new one")
 	}
 	return done, nil

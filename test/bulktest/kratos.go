@@ -52,7 +52,7 @@ type Kratos struct {
 	// Page is the maximum number of identities per page; 0 means as many as requested.
 	Page int
 	// On returns the fault of the nth request, from 1, of its kind: batch, create, page,
-	// find, ids, read, patch, put, sessions or delete. Nil means no faults.
+	// find, ids, read, patch, put, sessions, delete or unlink. Nil means no faults.
 	On func(kind string, n int) Fault
 	// Meanwhile is called after a patch or put was applied, with the identity.
 	Meanwhile func(*Identity)
@@ -193,6 +193,8 @@ func (f *Kratos) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		kind = "delete"
 	case r.Method == http.MethodGet && strings.HasSuffix(id, "/sessions"):
 		kind, id = "sessions", strings.TrimSuffix(id, "/sessions")
+	case r.Method == http.MethodDelete && strings.HasSuffix(id, "/credentials/oidc"):
+		kind, id = "unlink", strings.TrimSuffix(id, "/credentials/oidc")
 	case strings.HasPrefix(r.URL.Path, "/admin/"): // others are of tests that had this port before
 		f.t.Errorf("Kratos has no such route: %s %s", r.Method, r.URL)
 	}

@@ -40,6 +40,9 @@ func (f *Kratos) do(w http.ResponseWriter, kind, id string, query map[string][]s
 	case "sessions":
 		f.only(query, "page_size")
 		return http.StatusOK, f.sessions(id)
+	case "unlink":
+		f.only(query, "identifier")
+		return f.unlink(id, strings.Join(query["identifier"], ""))
 	case "delete":
 		if f.People[id] == nil {
 			return said(http.StatusNotFound, "Unable to locate the resource")
@@ -262,4 +265,20 @@ func (f *Kratos) sessions(id string) []map[string]any {
 		}
 	}
 	return list
+}
+
+// unlink removes a login at a provider. Kratos 1.3.1 removes the last login, too.
+func (f *Kratos) unlink(id, login string) (int, any) {
+	p := f.People[id]
+	switch {
+	case p == nil, !slices.Contains(p.Social, login):
+		return said(http.StatusNotFound, "Unable to locate the resource")
+	case !f.V131 && len(p.Social) < 2 && p.Hash == "" && !p.Hook:
+		return said(http.StatusBadRequest, "You cannot remove the last first factor credential.")
+	}
+	next := *p
+	next.Social = slices.DeleteFunc(slices.Clone(p.Social), func(one string) bool { return one == login })
+	next.Changed = true
+	f.People[id] = &next
+	return http.StatusNoContent, nil
 }
