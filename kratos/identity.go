@@ -55,6 +55,8 @@ type coreJSON struct {
 		OIDC *identifiersJSON `json:"oidc"`
 		SAML *identifiersJSON `json:"saml"`
 		Code *identifiersJSON `json:"code"`
+		TOTP *identifiersJSON `json:"totp"`
+		Keys *identifiersJSON `json:"webauthn"`
 	} `json:"credentials"`
 }
 

@@ -48,6 +48,10 @@ type Record struct {
 	// Codes are the addresses with which the user can log in by a code, if Kratos has that
 	// switched on, sorted. Kratos makes the credential itself by the identity schema.
 	Codes []string
+	// HasTOTP is true where Kratos has an authenticator app of the user. HasKeys is true where it
+	// has the credential of security keys, which may be without keys if the identity schema
+	// makes a trait its identifier.
+	HasTOTP, HasKeys bool
 	// HasPassword is true where Kratos has a hash. It is false while Pending.
 	HasPassword bool
 	// PasswordDigest is the same as long as the stored hash is: a digest of it, which
@@ -247,6 +251,7 @@ func (c coreJSON) record(rest recordJSON) (Record, error) {
 		record.Identifiers, record.Pending = credential.Identifiers, credential.Config.pending()
 	}
 	record.Social, record.SAML, record.Codes = c.Credentials.OIDC.sorted(), c.Credentials.SAML.sorted(), c.Credentials.Code.sorted()
+	record.HasTOTP, record.HasKeys = c.Credentials.TOTP != nil, c.Credentials.Keys != nil
 	record.HasPassword = !hash.Empty()
 	record.PasswordDigest = sha256.Sum256([]byte(hash.Reveal()))
 	return record, nil

@@ -9,8 +9,8 @@
 //
 // The note of the import has run, at and as; of a hash password_set_at and
 // password_sha256, and replaced_at once a newer one replaced it; rearmed_at, when the
-// identity became pending again; merged, the users whose accounts were merged into it; and
-// logins, those at providers that ferry gave it.
+// identity became pending again; merged, the users whose accounts were merged into it;
+// logins, those at providers that ferry gave it; and security_keys, if it gave it some.
 //
 // Its functions are pure: they change none of their arguments. Only Rebound changes a
 // binding.
@@ -47,6 +47,7 @@ const (
 const (
 	keyMerged       = "merged"
 	keyLogins       = "logins"
+	keySecurityKeys = "security_keys"
 	keyHashDigest   = "password_sha256"
 	keyHashSetAt    = "password_set_at"
 	keyHashReplaced = "replaced_at"
@@ -176,6 +177,8 @@ type Import struct {
 	// Logins are the logins at providers that ferry gave the identity, provider:subject, each
 	// with the Auth0 user id of its account.
 	Logins map[string]string `json:"logins"`
+	// Keys says that the import gave the identity security keys as a second factor.
+	Keys bool `json:"security_keys"`
 }
 
 // Digest returns the SHA-256 of a password's hash in hexadecimal digits, for the notes.
@@ -197,6 +200,9 @@ func (i Import) value() map[string]any {
 	}
 	if len(i.Logins) > 0 {
 		out[keyLogins] = logins(i.Logins)
+	}
+	if i.Keys {
+		out[keySecurityKeys] = true
 	}
 	return out
 }

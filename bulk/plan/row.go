@@ -228,6 +228,7 @@ func (o *Options) finish(s draft, profile mapping.Profile, mapped mapping.Identi
 		s.Outcome = results.CreatedCode
 	}
 	identity.Social = append(identity.Social, logins.bridge...)
+	note.Keys = len(identity.WebAuthn.Keys) > 0
 	note.As, note.Logins = string(s.Outcome), o.LoginsOf(profile, identity.Social)
 	content := provenance.Content{Import: &note}
 	if s.database || s.code {

@@ -98,7 +98,7 @@ func (r *reconciler) against(u user, record kratos.Record, how kind.Kind) hindra
 		switch {
 		case u.blocked():
 			return hinderedByBlock
-		case len(u.profile.Factors) > 0 && !r.DropMFA && !record.HasBridge():
+		case r.lacksFactor(u, record):
 			return hinderedByFactor
 		case isStranded(u, record):
 			return hinderedByLink

@@ -84,9 +84,30 @@ func TestChangesAtAuth0(t *testing.T) {
 				"deactivated": map[string]any{"at": "2026-11-22T00:00:00Z", "why": "blocked", "until": "2026-11-22T00:00:00Z"},
 			}))),
 		},
-		"a second factor, pending":     {row: bulktest.Verified("1", "a@x.test", bulktest.With{"multifactor": []any{"sms"}}), person: verified(bulktest.Pending("auth0|1", "a@x.test")), want: "1:second_factor", detail: "the migration hook refuses"},
-		"a second factor, not asked":   {row: bulktest.Verified("1", "a@x.test", bulktest.With{"multifactor": []any{"sms"}}), person: verified(bulktest.Pending("auth0|1", "a@x.test")), opts: func(o *reconcile.Options) { o.DropMFA = true }, able: 1, fixed: 1},
-		"a second factor, with a hash": {row: bulktest.Verified("1", "a@x.test", bulktest.With{"multifactor": []any{"sms"}}), person: verified(hashed("a@x.test")), want: "1:second_factor", detail: "Kratos does not have it", able: 1, fixed: 1},
+		"a second factor, pending":        {row: bulktest.Verified("1", "a@x.test", bulktest.With{"multifactor": []any{"sms"}}), person: verified(bulktest.Pending("auth0|1", "a@x.test")), want: "1:second_factor", detail: "the migration hook refuses"},
+		"a second factor, not asked":      {row: bulktest.Verified("1", "a@x.test", bulktest.With{"multifactor": []any{"sms"}}), person: verified(bulktest.Pending("auth0|1", "a@x.test")), opts: func(o *reconcile.Options) { o.DropMFA = true }, able: 1, fixed: 1},
+		"a second factor, with a hash":    {row: bulktest.Verified("1", "a@x.test", bulktest.With{"multifactor": []any{"sms"}}), person: verified(hashed("a@x.test")), want: "1:second_factor", detail: "Kratos does not have it", able: 1, fixed: 1},
+		"a second factor that Kratos has": {row: bulktest.Verified("1", "a@x.test", bulktest.With{"multifactor": []any{"totp"}}), person: verified(withFactor(hashed("a@x.test"), "totp")), able: 1, fixed: 1},
+		"a second factor that Kratos has, pending": {
+			row: bulktest.Verified("1", "a@x.test", bulktest.With{"multifactor": []any{"totp"}}), person: verified(withFactor(bulktest.Pending("auth0|1", "a@x.test"), "totp")),
+			want: "1:second_factor", detail: "the migration hook refuses",
+		},
+		"a second factor that Kratos has, pending, not asked": {
+			row: bulktest.Verified("1", "a@x.test", bulktest.With{"multifactor": []any{"totp"}}), person: verified(withFactor(bulktest.Pending("auth0|1", "a@x.test"), "totp")),
+			opts: func(o *reconcile.Options) { o.KeepMFA = true }, able: 1, fixed: 1,
+		},
+		"a second factor, pending, not asked, not in Kratos": {
+			row: bulktest.Verified("1", "a@x.test", bulktest.With{"multifactor": []any{"totp"}}), person: verified(bulktest.Pending("auth0|1", "a@x.test")),
+			opts: func(o *reconcile.Options) { o.KeepMFA = true }, want: "1:second_factor", detail: "Kratos does not have it",
+		},
+		"imported security keys": {
+			row:    bulktest.Verified("1", "a@x.test", bulktest.With{"multifactor": []any{"webauthn"}}),
+			person: verified(withFactor(hashed("a@x.test", bulktest.With{"import": bulktest.With{"as": "created_hash", "password_set_at": bulktest.SetAt, "password_sha256": provenance.Digest(bulktest.BcryptHash), "security_keys": true}}), "webauthn")),
+			able:   1, fixed: 1,
+		},
+		"security keys that the schema alone tells of": {
+			row: bulktest.Verified("1", "a@x.test", bulktest.With{"multifactor": []any{"webauthn"}}), person: verified(withFactor(hashed("a@x.test"), "webauthn")), want: "1:second_factor", able: 1, fixed: 1,
+		},
 		"linked":                       {row: bulktest.Verified("1", "a@x.test", linkedGoogle), person: verified(hashed("a@x.test")), opts: google, want: "1:linked!", able: 1, fixed: 1, check: hasGoogle},
 		"linked, provider not named":   {row: bulktest.Verified("1", "a@x.test", linkedGoogle), person: verified(hashed("a@x.test")), able: 1, fixed: 1},
 		"linked, address not verified": {row: bulktest.User("1", "a@x.test", linkedGoogle), person: hashed("a@x.test"), opts: google, able: 1, fixed: 1},
@@ -154,6 +175,11 @@ func (c change) isTold(t *testing.T) {
 func verified(p bulktest.Identity) bulktest.Identity {
 	email, _ := p.Traits["email"].(string)
 	p.Addresses = append(p.Addresses, bulktest.VerifiedAddress(email))
+	return p
+}
+
+func withFactor(p bulktest.Identity, kind string) bulktest.Identity {
+	p.Factors = []bulktest.Factor{{Kind: kind}}
 	return p
 }
 

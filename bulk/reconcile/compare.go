@@ -13,6 +13,7 @@ import (
 	"ferry/jsonpatch"
 	"ferry/kratos"
 	"ferry/mapping"
+	"ferry/provenance"
 )
 
 // user is a user of the file who has an identity.
@@ -142,8 +143,8 @@ func (r *reconciler) judge(u user, record kratos.Record) []Finding {
 	if _, ours := update.Deactivated(record); ours && !u.blocked() && r.plan.Has(plan.FieldBlocked) {
 		add(Unblocked, "", "not blocked at Auth0, and deactivated by ferry", true, "")
 	}
-	if len(u.profile.Factors) > 0 && !r.DropMFA && !factorAtBridge(record) {
-		add(SecondFactor, "", factorDetail(record), false, "")
+	if r.lacksFactor(u, record) {
+		add(SecondFactor, "", r.factorDetail(record), false, "")
 	}
 	if u.expected.Renamed(record) {
 		why := identifiersKept(u, record)
@@ -179,11 +180,21 @@ func factorAtBridge(record kratos.Record) bool {
 	return kind.Of(record) == kind.Bridge || record.Pending && record.HasBridge()
 }
 
-func factorDetail(record kratos.Record) string {
-	if record.Pending {
+// lacksFactor reports whether the user has a second factor at Auth0 that keeps the user out, or
+// that Kratos does not have.
+func (r *reconciler) lacksFactor(u user, record kratos.Record) bool {
+	if len(u.profile.Factors) == 0 || r.DropMFA || factorAtBridge(record) {
+		return false
+	}
+	has := record.HasTOTP || record.HasKeys && provenance.ImportOf(record.MetadataAdmin).Keys
+	return !has || record.Pending && !r.KeepMFA
+}
+
+func (r *reconciler) factorDetail(record kratos.Record) string {
+	if record.Pending && !r.KeepMFA {
 		return "Auth0 asks for a second factor, so the migration hook refuses the login"
 	}
-	return "Auth0 asks for a second factor, and Kratos does not have it"
+	return "the user has a second factor at Auth0, and Kratos does not have it"
 }
 
 // markFixed records which findings are gone after a change.

@@ -65,7 +65,7 @@ func (r Result) verdict() string {
 			{r.Stranded, "have a password of a linked account with another e-mail address"},
 			{r.NoCode, "log in by a code only, and selfservice.methods.code.passwordless_enabled is off"},
 			{r.Deactivated, "are deactivated in Kratos only"},
-			{r.Factors, "have a second factor at Auth0, which the hook cannot pass"},
+			{r.Factors, "have a second factor at Auth0, which the hook cannot pass or Kratos does not have"},
 			{sum(r.Misnamed), "have another e-mail address or username at Auth0"},
 			{sum(r.Outdated), "reset the password at Auth0 since: the old one works in Kratos"},
 			{r.NeedVerified(), "have no verified address, which require_verified_address asks for"},

@@ -56,6 +56,9 @@ type Options struct {
 	Bridge string
 	// DropMFA says that Auth0 asks ferry's application for no second factor.
 	DropMFA bool
+	// KeepMFA says the same, and that users need their second factor in Kratos. It excludes
+	// DropMFA.
+	KeepMFA bool
 	// PasswordsNeedVerified and SocialNeedsVerified say that Kratos requires a verified
 	// address after a login with a password or at a provider.
 	PasswordsNeedVerified, SocialNeedsVerified bool

@@ -75,7 +75,7 @@ func reconcileCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command 
 	cmd.Flags().BoolVar(&flags.rearm, "rearm", false, "with --fix: make identities pending whose password was reset at Auth0 after their hash was imported, unless the user has changed it at Kratos")
 	cmd.Flags().StringVar(&flags.fixExtra, "fix-extra", "", "deactivate: with --fix, deactivate the identities of users that are not in the file")
 	cmd.Flags().IntVar(&flags.maxExtra, "max-extra", reconcile.DefaultMaxExtra, "`PERCENT` of the active identities that --fix-extra may deactivate; if more are extra, it deactivates none")
-	cmd.Flags().StringVar(&flags.mfa, "mfa", "skip", "pending users with a second factor at Auth0: skip counts them as unable to log in; drop says that Auth0 asks ferry's application for no factor")
+	cmd.Flags().StringVar(&flags.mfa, "mfa", "skip", "pending users with a second factor at Auth0: skip counts them as unable to log in; drop says that Auth0 asks ferry's application for no factor; keep says the same and counts those whose factor Kratos has")
 	cmd.Flags().BoolVar(&flags.hookOff, "hook-off", false, "the migration hook is switched off in Kratos, so pending identities may be written")
 	cmd.Flags().StringArrayVar(&flags.providers, "provider", nil, "`AUTH0=KRATOS`, as for import")
 	cmd.Flags().StringVar(&flags.bridge, "bridge", "", "`ID` of Kratos' OIDC provider that is the tenant itself, as for import")
@@ -99,7 +99,7 @@ func (f *reconcileFlags) run(ctx context.Context, providers plan.Providers, stdi
 		return err
 	}
 	opts := reconcile.Options{
-		Rules: mappingRules(cfg), Providers: providers, Bridge: f.bridge, Fix: f.fix, HookOff: f.hookOff, Rearm: f.rearm, DropMFA: f.mfa == "drop",
+		Rules: mappingRules(cfg), Providers: providers, Bridge: f.bridge, Fix: f.fix, HookOff: f.hookOff, Rearm: f.rearm, DropMFA: f.mfa == "drop", KeepMFA: f.mfa == "keep",
 		DeactivateExtra: f.fixExtra == "deactivate", MaxExtra: f.maxExtra,
 		TempDir: tmpDir, Progress: progress.NewTerminal(stderr), Now: time.Now,
 	}
@@ -170,8 +170,8 @@ func (f *reconcileFlags) check() error {
 		return errors.New("--rearm and --fix-extra need --fix")
 	case f.maxExtra < 1 || f.maxExtra > 100:
 		return errors.New("--max-extra must be from 1 to 100")
-	case f.mfa != "skip" && f.mfa != "drop":
-		return errors.New("--mfa must be skip or drop")
+	case f.mfa != "skip" && f.mfa != "drop" && f.mfa != "keep":
+		return errors.New("--mfa must be skip, drop or keep")
 	}
 	_, _, err := f.content.parse()
 	return err

@@ -115,6 +115,9 @@ func (p *Identity) answer(withPassword bool) map[string]any {
 	if len(p.SAML) > 0 {
 		credentials["saml"] = map[string]any{"type": "saml", "identifiers": p.SAML, "version": 0, "created_at": created, "updated_at": updated}
 	}
+	for _, factor := range p.Factors {
+		credentials[factor.Kind] = map[string]any{"type": factor.Kind, "identifiers": []string{p.ID}, "version": 0, "created_at": created, "updated_at": updated}
+	}
 	if len(p.Codes) > 0 {
 		credentials["code"] = map[string]any{"type": "code", "identifiers": p.Codes, "version": 1, "created_at": created, "updated_at": updated}
 	}

@@ -244,6 +244,7 @@ func (f *Kratos) put(id string, body []byte) (int, any) {
 		next.Factors = p.Factors
 	}
 	next.ID, next.Addresses, next.Social = id, p.Addresses, slices.Concat(p.Social, next.Social)
+	next.Factors = p.Factors
 	next.StateAt, next.Changed, next.Sessions, next.ByCode = p.StateAt, true, p.Sessions, p.ByCode
 	next.derive()
 	if slices.ContainsFunc(slices.Collect(maps.Values(f.People)), next.conflicts) {
