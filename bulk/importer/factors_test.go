@@ -175,3 +175,19 @@ func TestImportFactorsFile(t *testing.T) {
 		t.Errorf("%+v", summary)
 	}
 }
+
+// No two identities have passkeys with the same user handle: Kratos refuses the second, and the
+// row says so.
+func TestImportFactorsSameHandle(t *testing.T) {
+	t.Parallel()
+	f := bulktest.NewKratos(t)
+	f.Next = true
+	im := newImport(t, f,
+		bulktest.Verified("1", "a@x.test", methods(keyOf("passkey", rpID, "a2lt"))),
+		bulktest.Verified("2", "b@x.test", methods(keyOf("passkey", rpID, "a2lt"))))
+	keepMFA(&im.opts)
+	_, done := im.must()
+	if got := words(done); got != "1:created_pending:no_hash 2:failed:identifier belongs to another user" {
+		t.Errorf("got %s", got)
+	}
+}

@@ -237,6 +237,9 @@ func (c createBody) person(v131, next bool) (p *Identity, refused string) {
 		if p.Hash != "" && !hashForm.MatchString(p.Hash) {
 			return nil, "the hash is of no known format"
 		}
+		if next && costly.MatchString(p.Hash) {
+			return nil, "The imported password hash declares cost parameters that exceed the bounds enforced by Ory."
+		}
 	}
 	p.Social, p.SAML = c.Credentials.OIDC.take(p), c.Credentials.SAML.take(p)
 	if refused := c.takeFactors(p); refused != "" {
@@ -255,6 +258,9 @@ const (
 
 // hashForm matches the hashes that Kratos imports: it looks at their beginnings only.
 var hashForm = regexp.MustCompile(`^\$(2[abzy]?|argon2id?|pbkdf2-sha[0-9]{1,3}|scrypt|sha1|sha256|sha512|md5|hmac-(md[45]|sha1|sha224|sha256|sha384|sha512))\$`)
+
+// costly matches the bcrypt hashes that the release after 26.2 refuses.
+var costly = regexp.MustCompile(`^\$2[abzy]?\$(1[6-9]|[2-9][0-9])\$`)
 
 var patchable = regexp.MustCompile(`^/(traits|metadata_public|metadata_admin)(/.+)?$|^/state$|^/verifiable_addresses/[0-9]+/(verified|status)$`)
 
