@@ -63,11 +63,12 @@ type provisioner interface {
 	ByIdentifier(ctx context.Context, door provision.Door, identifier string) (provision.Result, error)
 }
 
-// memory remembers for which identifiers Auth0 has no user.
-type memory interface {
-	HashKey() [32]byte
-	Recall(ctx context.Context, key [32]byte) (answer []byte, ok bool, err error)
-	Remember(ctx context.Context, key [32]byte, answer []byte, ttl time.Duration) error
+// budget bounds the look-ups of this process, and remembers for which addresses Auth0 has no
+// user.
+type budget interface {
+	Allow() bool
+	NoUser(ctx context.Context, email string) bool
+	RememberNoUser(ctx context.Context, email string) error
 }
 
 // Options configure a Gateway. ErrorURL, Realms, CustomRealms, TrustedProxies,
@@ -98,10 +99,11 @@ type Options struct {
 	Closed bool
 	// Traits are the traits of the identity schema that are identifiers or addresses.
 	Traits func(context.Context) []string
-	// PerMinute and LookupsPerSecond limit requests about users whom Kratos does not have:
-	// those of one network, and all that need the Management API.
-	PerMinute        int
-	LookupsPerSecond float64
+	// PerMinute limits the requests of one network about users whom Kratos does not have.
+	PerMinute int
+	// Budget limits those that need the Management API, and is shared with all else in this
+	// process that needs it.
+	Budget budget
 
 	Identities identities
 	Attempts   verifier
@@ -111,7 +113,6 @@ type Options struct {
 	// other outcome except a match is an outage.
 	UsersFault  func(outcome.Outcome) bool
 	Provisioner provisioner
-	Memory      memory
 	Log         *zap.Logger
 	// Hash stands for an identifier in the log.
 	Hash    func(string) string
@@ -133,9 +134,9 @@ func New(opts Options) (*Gateway, error) {
 	switch {
 	case opts.Kratos == nil || opts.Transport == nil:
 		return nil, errors.New("gateway: Kratos' URL and a transport are required")
-	case opts.Identities == nil || opts.Attempts == nil || opts.Provisioner == nil || opts.Keep == nil || opts.UsersFault == nil || opts.Memory == nil || opts.Traits == nil:
-		return nil, errors.New("gateway: identities, attempts, provisioner, keep, user's fault, memory and traits are required")
-	case opts.MaxPasswordBytes <= 0 || opts.PerMinute <= 0 || !(opts.LookupsPerSecond > 0):
+	case opts.Identities == nil || opts.Attempts == nil || opts.Provisioner == nil || opts.Keep == nil || opts.UsersFault == nil || opts.Budget == nil || opts.Traits == nil:
+		return nil, errors.New("gateway: identities, attempts, provisioner, keep, user's fault, budget and traits are required")
+	case opts.MaxPasswordBytes <= 0 || opts.PerMinute <= 0:
 		return nil, errors.New("gateway: limits must be more than 0")
 	case opts.Log == nil || opts.Hash == nil || opts.Metrics == nil || opts.Now == nil:
 		return nil, errors.New("gateway: log, hash, metrics and clock are required")
@@ -147,7 +148,7 @@ func New(opts Options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{opts: opts, limits: newLimits(opts.PerMinute, opts.LookupsPerSecond), metrics: m}
+	g := &Gateway{opts: opts, limits: newLimits(opts.PerMinute), metrics: m}
 	g.proxy = g.newProxy()
 	return g, nil
 }

@@ -21,22 +21,15 @@ const (
 // use.
 type limits struct {
 	perMinute int
-	lookups   *rate.Limiter
 
 	mu       sync.Mutex
 	networks map[string]*rate.Limiter
 	swept    time.Time
 }
 
-func newLimits(perMinute int, lookupsPerSecond float64) *limits {
-	return &limits{
-		perMinute: perMinute, networks: map[string]*rate.Limiter{},
-		lookups: rate.NewLimiter(rate.Limit(lookupsPerSecond), max(1, int(lookupsPerSecond))),
-	}
+func newLimits(perMinute int) *limits {
+	return &limits{perMinute: perMinute, networks: map[string]*rate.Limiter{}}
 }
-
-// allowLookUp reports whether the Management API may be called now.
-func (l *limits) allowLookUp() bool { return l.lookups.Allow() }
 
 // allow reports whether the network of the address may make another request.
 func (l *limits) allow(ip netip.Addr) bool {

@@ -2,21 +2,14 @@ package gateway
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
 	"net/http"
 	"strings"
-	"time"
 
 	"go.uber.org/zap"
 
 	"ferry/gateway/submit"
 	"ferry/provision"
 )
-
-// noUserFor is how long it is remembered that Auth0 has no user with an identifier. Whoever
-// signs up there meanwhile waits that long.
-const noUserFor = 5 * time.Minute
 
 // maxEmailBytes is the longest identifier that is looked up: RFC 5321 allows no longer
 // address.
@@ -48,8 +41,7 @@ func (g *Gateway) lookUp(ctx context.Context, r *http.Request, s submit.Submit) 
 		g.opts.Log.Warn("gateway: not ready", zap.Error(err))
 		return because("not_ready")
 	}
-	key := g.noUserKey(email)
-	if _, found, err := g.opts.Memory.Recall(ctx, key); found && err == nil {
+	if g.opts.Budget.NoUser(ctx, email) {
 		return verdict{pass, provision.ReasonNoUser}
 	}
 	switch {
@@ -58,7 +50,7 @@ func (g *Gateway) lookUp(ctx context.Context, r *http.Request, s submit.Submit) 
 			return verdict{tooMany, "limited_address"}
 		}
 		return because("limited_address")
-	case !g.limits.allowLookUp():
+	case !g.opts.Budget.Allow():
 		return because("limited_lookups")
 	}
 	door := provision.DoorIdentifier
@@ -73,17 +65,9 @@ func (g *Gateway) lookUp(ctx context.Context, r *http.Request, s submit.Submit) 
 	case result.Created:
 		return verdict{pass, "created"}
 	case result.Reason == provision.ReasonNoUser:
-		if err := g.opts.Memory.Remember(ctx, key, []byte("{}"), noUserFor); err != nil {
+		if err := g.opts.Budget.RememberNoUser(ctx, email); err != nil {
 			g.opts.Log.Warn("gateway: result not remembered", zap.Error(err))
 		}
 	}
 	return verdict{pass, result.Reason}
-}
-
-// noUserKey is a keyed hash of the identifier.
-func (g *Gateway) noUserKey(identifier string) [32]byte {
-	key := g.opts.Memory.HashKey()
-	mac := hmac.New(sha256.New, key[:])
-	mac.Write([]byte("gateway: no user: " + identifier))
-	return [32]byte(mac.Sum(nil))
 }

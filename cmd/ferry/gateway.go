@@ -23,27 +23,37 @@ import (
 	"ferry/upstream"
 )
 
-// newGateway returns the gateway and what creates its identities.
-func newGateway(cfg *config.Config, hooks *hook.Handler, identities *kratos.Client, store store, hashKey secret.String, log *zap.Logger, metrics prometheus.Registerer) (*gateway.Gateway, *provision.Provisioner, error) {
-	hash := func(text string) string { return hook.Hash(hashKey, text) }
-	provisioner, err := newProvisioner(cfg, identities, hash, log)
+// doors is what all that creates identities one by one shares: one limit of look-ups.
+type doors struct {
+	provisioner *provision.Provisioner
+	budget      *provision.Budget
+}
+
+// newDoors returns what creates identities one by one.
+func newDoors(cfg *config.Config, identities *kratos.Client, store store, hashKey secret.String, log *zap.Logger) (*doors, error) {
+	provisioner, err := newProvisioner(cfg, identities, func(text string) string { return hook.Hash(hashKey, text) }, log)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
+	return &doors{provisioner: provisioner, budget: provision.NewBudget(float64(cfg.GatewayLookupsPerSecond), store)}, nil
+}
+
+// newGateway returns the gateway.
+func newGateway(cfg *config.Config, hooks *hook.Handler, identities *kratos.Client, behind *doors, hashKey secret.String, log *zap.Logger, metrics prometheus.Registerer) (*gateway.Gateway, error) {
 	public, err := url.Parse(strings.TrimRight(cfg.KratosPublicURL, "/"))
 	if err != nil {
-		return nil, nil, config.Faults{{Name: config.Prefix + "KRATOS_PUBLIC_URL", Problem: "is not a URL"}}
+		return nil, config.Faults{{Name: config.Prefix + "KRATOS_PUBLIC_URL", Problem: "is not a URL"}}
 	}
-	front, err := gateway.New(gateway.Options{
+	return gateway.New(gateway.Options{
 		Kratos: public, Transport: transport.New(transport.Options{}),
 		Realms: gatewayRealms(cfg), CustomRealms: cfg.Auth0CustomRealms,
 		TrustedProxies: cfg.GatewayTrustedProxies, ForwardClientIP: cfg.Auth0ForwardClientIP,
 		MaxPasswordBytes: cfg.MaxPasswordBytes, ErrorURL: cfg.GatewayErrorURL, Closed: cfg.MigrationClosed,
-		PerMinute: cfg.GatewayPerMinute, LookupsPerSecond: float64(cfg.GatewayLookupsPerSecond),
-		Traits: provisioner.Traits, Identities: identities, Attempts: hooks.Attempts(), Keep: hooks.Keep, UsersFault: usersFault,
-		Provisioner: provisioner, Memory: store, Log: log, Hash: hash, Metrics: metrics, Now: time.Now,
+		PerMinute: cfg.GatewayPerMinute, Budget: behind.budget,
+		Traits: behind.provisioner.Traits, Identities: identities, Attempts: hooks.Attempts(), Keep: hooks.Keep, UsersFault: usersFault,
+		Provisioner: behind.provisioner, Log: log, Hash: func(text string) string { return hook.Hash(hashKey, text) },
+		Metrics: metrics, Now: time.Now,
 	})
-	return front, provisioner, err
 }
 
 // usersFault reports whether the hook answers the outcome as wrong credentials.

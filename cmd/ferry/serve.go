@@ -91,18 +91,24 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 		background = append(background, recorder.Run)
 	}
 	opts.Store, opts.Log, opts.Metrics = store, log, registry
+	var behind *doors
+	if cfg.GatewayListen != "" {
+		if behind, err = newDoors(cfg, identities, store, hashKey, log); err != nil {
+			return nil, err
+		}
+		background = append(background, behind.provisioner.Run)
+	}
 	hooks, err := hook.New(opts)
 	if err != nil {
 		return nil, err
 	}
 	s := &server{cfg: cfg, log: log, failed: make(chan error, 3), drain: hooks.Drain, close: store.Close}
 	if cfg.GatewayListen != "" {
-		front, provisioner, err := newGateway(cfg, hooks, identities, store, hashKey, log, registry)
+		front, err := newGateway(cfg, hooks, identities, behind, hashKey, log, registry)
 		if err != nil {
 			return nil, err
 		}
 		s.gateway = s.gatewayServer(front)
-		background = append(background, provisioner.Run)
 	}
 	s.background = background
 	operator, err := admin.Echo(admin.Options{Version: buildVersion(), Ready: s.ready.Load, Metrics: registry, Upstream: s.upstream})
