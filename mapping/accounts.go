@@ -95,7 +95,7 @@ func (p *Profile) listIdentities(fields map[string]any) any {
 		for len(identities) <= n {
 			identities = append(identities, map[string]any{})
 		}
-		identities[n][name] = value
+		setField(identities[n], name, value)
 		told = told || name == keyProvider || name == keyUserID
 	}
 	if !told {
@@ -111,6 +111,27 @@ func (p *Profile) listIdentities(fields map[string]any) any {
 		}
 	}
 	return list
+}
+
+// setField sets a field of an identity, or of its profile: CSV has profileData.email. There,
+// booleans are texts.
+func setField(identity map[string]any, name string, value any) {
+	field, ofProfile := strings.CutPrefix(name, keyProfileData+".")
+	if !ofProfile {
+		identity[name] = value
+		return
+	}
+	data, _ := identity[keyProfileData].(map[string]any)
+	if data == nil {
+		data = map[string]any{}
+		identity[keyProfileData] = data
+	}
+	if text, _ := value.(string); field == claimEmailTrue || field == userPhoneTrue {
+		if is := strings.EqualFold(text, "true"); is || strings.EqualFold(text, "false") {
+			value = is
+		}
+	}
+	data[field] = value
 }
 
 // mostIdentities bounds the index of an identity.

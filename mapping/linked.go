@@ -15,7 +15,7 @@ import (
 // proves with the password that it is theirs. Verified addresses of the primary account
 // then do not count, because they have another source.
 func (p *Profile) takeLinkedPassword(identity, fields map[string]any) {
-	data, _ := identity["profileData"].(map[string]any)
+	data, _ := identity[keyProfileData].(map[string]any)
 	for _, key := range []string{claimEmail, userUsername, claimPhone} {
 		if name, _ := data[key].(string); strings.TrimSpace(name) != "" {
 			p.PasswordNames = append(p.PasswordNames, name)

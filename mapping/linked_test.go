@@ -40,3 +40,16 @@ func TestLinkedPassword(t *testing.T) {
 		}
 	}
 }
+
+// Columns of CSV, which are single fields and texts, become the same profile of a linked
+// account.
+func TestLinkedPasswordInColumns(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{"true": "own@x.test", "TRUE": "own@x.test", "false": "p@x.test", "yes": "p@x.test"} {
+		profile, err := mapping.FromUser([]byte(`{"user_id":"google-oauth2|1","email":"p@x.test","email_verified":true,"identities[1].provider":"auth0","identities[1].user_id":"2",` +
+			`"identities[1].connection":"Customers","identities[1].profileData.email":"own@x.test","identities[1].profileData.email_verified":"` + text + `"}`))
+		if err != nil || profile.Claims["email"] != want || profile.Connection != "Customers" {
+			t.Errorf("%s: %+v, %v", text, profile, err)
+		}
+	}
+}

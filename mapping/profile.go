@@ -101,6 +101,7 @@ const (
 	keyWriteBack     = "ferry"
 	keyUserMetadata  = "user_metadata"
 	keyIdentities    = "identities"
+	keyProfileData   = "profileData"
 	keyBlocked       = "blocked"
 	keyReset         = "last_password_reset"
 	keyMultifactor   = "multifactor"
@@ -192,7 +193,7 @@ func notClaims() []string {
 //
 // Numbers are kept as json.Number, digit for digit.
 func FromUser(user []byte) (Profile, error) {
-	read, err := strictjson.Value(user, keyAppMetadata, keyUserMetadata, "profileData")
+	read, err := strictjson.Value(user, keyAppMetadata, keyUserMetadata, keyProfileData)
 	if err != nil {
 		return Profile{}, fmt.Errorf("read user: %w", err)
 	}
@@ -206,7 +207,7 @@ func FromUser(user []byte) (Profile, error) {
 	own := ownHash(fields)
 	id, _ := fields[keyUserID].(string)
 	if id == "" {
-		return Profile{}, errors.New("read user: user_id is missing")
+		return Profile{}, errors.New("read user: user_id is missing: Auth0 chose an id that the row does not have, so use an export of the users")
 	}
 	id = own.subject(id)
 	if !IsUserID(id) {
@@ -273,7 +274,7 @@ func (p *Profile) takeIdentities(fields map[string]any) error {
 		if err != nil {
 			return fmt.Errorf("identities[%d] %w", i, err)
 		}
-		data, _ := one["profileData"].(map[string]any)
+		data, _ := one[keyProfileData].(map[string]any)
 		if subjectOf(one) == p.UserID {
 			data = fields
 		}

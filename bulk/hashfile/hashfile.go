@@ -1,7 +1,7 @@
 // Package hashfile finds the password hash of a user in the export that Auth0's support
 // provides: NDJSON in Mongo's extended JSON, or the same objects in a JSON array or over
-// several lines, or CSV, plain or gzipped. It holds only the offset of each entry, with a hash of
-// the user id; password hashes stay in the file.
+// several lines, or CSV; plain, gzipped, or alone in a zip archive. It holds only the offset of
+// each entry, with a hash of the user id; password hashes stay in the file.
 //
 // It finds entries by user id only, never by e-mail address. Errors contain no values of
 // the file.
@@ -48,24 +48,22 @@ const (
 
 // Index is an open hash file. Its methods are safe for concurrent use.
 type Index struct {
-	file     io.ReaderAt
-	close    func() error
-	size     int64 // decompressed
-	values   bool  // the entries are not one per line
-	marker   func(subject string) uint64
-	places   places
-	tenants  []string
-	bad      int
-	firstBad int
-	why      error // why the first of them cannot be read
-	digest   string
+	file    io.ReaderAt
+	close   func() error
+	size    int64 // decompressed
+	values  bool  // the entries are not one per line
+	marker  func(subject string) uint64
+	places  places
+	tenants []string
+	bad     []Unreadable
+	digest  string
 }
 
 // Open reads the file once. A file that is gzipped, CSV, or cannot be read twice is copied,
 // decompressed and as NDJSON, to an unnamed temporary file in dir; an empty dir is the system's
 // directory.
 //
-// Entries that are not hashes are counted, see Unreadable. Open fails if the file cannot
+// Entries that are not hashes are counted, see [Unreadable]. Open fails if the file cannot
 // be read to its end, or if ctx ends.
 func Open(ctx context.Context, name, dir string) (*Index, error) {
 	seed := maphash.MakeSeed()
@@ -153,10 +151,11 @@ func (x *Index) note(number int, offset int64, text []byte) error {
 }
 
 func (x *Index) refuse(number int, why error) {
-	if x.bad == 0 {
-		x.firstBad, x.why = number, why
+	i := slices.IndexFunc(x.bad, func(u Unreadable) bool { return errors.Is(u.Why, why) })
+	if i < 0 {
+		i, x.bad = len(x.bad), append(x.bad, Unreadable{Why: why, First: number})
 	}
-	x.bad++
+	x.bad[i].Count++
 }
 
 // Find returns the hash of a user, or false if the file has none. It returns the newest of
@@ -219,9 +218,16 @@ func (x *Index) Len() int { return x.places.n }
 // Tenants returns the tenants that the entries name, sorted, at most 16.
 func (x *Index) Tenants() []string { return slices.Clone(x.tenants) }
 
-// Unreadable returns how many entries are not hashes, the number of the first, from 1, and
-// why that one is none. Blank lines do not count.
-func (x *Index) Unreadable() (count, first int, why error) { return x.bad, x.firstBad, x.why }
+// Unreadable are the entries that are not hashes, for one reason.
+type Unreadable struct {
+	Why error
+	// Count is how many there are, and First the number of the first one, from 1. Blank lines do
+	// not count.
+	Count, First int
+}
+
+// Unreadable returns the entries that are not hashes by reason, in the order of the first ones.
+func (x *Index) Unreadable() []Unreadable { return slices.Clone(x.bad) }
 
 // Digest returns the BLAKE2b-256 of the file, not decompressed, in hexadecimal digits.
 func (x *Index) Digest() string { return x.digest }

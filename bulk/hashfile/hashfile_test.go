@@ -122,7 +122,7 @@ func TestFind(t *testing.T) {
 			if err != nil || hash.Tenant != "acme" || hash.Connection != "Username-Password-Authentication" || !hash.SetAt.Equal(time.Date(2019, 12, 6, 18, 36, 12, 412e6, time.UTC)) {
 				t.Errorf("found %+v, %v", hash, err)
 			}
-			if bad, first, _ := x.Unreadable(); x.Len() != 3 || bad != 0 || first != 0 || !slices.Equal(x.Tenants(), []string{"acme"}) {
+			if bad, first, _ := unreadable(x); x.Len() != 3 || bad != 0 || first != 0 || !slices.Equal(x.Tenants(), []string{"acme"}) {
 				t.Errorf("%d lines, %d bad (first %d), tenants %v", x.Len(), bad, first, x.Tenants())
 			}
 			sum := blake2b.Sum256([]byte(text))
@@ -199,13 +199,26 @@ func TestManyLines(t *testing.T) {
 	}
 }
 
+// unreadable returns how many entries are not hashes, the first, and why it is none.
+func unreadable(x *Index) (count, first int, why error) {
+	for i, u := range x.Unreadable() {
+		if count += u.Count; i == 0 {
+			first, why = u.First, u.Why
+		}
+	}
+	return count, first, why
+}
+
 func TestUnreadable(t *testing.T) {
 	huge := user("7", strings.Repeat("x", maxLine), "")
 	fits := user("8", strings.Repeat("x", maxLine-100), "")
 	text := user("1", "a", `,"tenant":"b"`) + "\nhello\n" + huge + user("2", "", "") + huge[:inputfile.BufferSize] + "\n" + fits + user("3", "c", `,"tenant":"a"`) + huge[:len(huge)-2]
 	x := index(t, text)
-	if bad, first, _ := x.Unreadable(); bad != 5 || first != 3 || x.Len() != 3 {
+	if bad, first, _ := unreadable(x); bad != 5 || first != 3 || x.Len() != 3 {
 		t.Errorf("%d unreadable, the first is line %d; %d readable", bad, first, x.Len())
+	}
+	if got, want := fmt.Sprint(x.Unreadable()), fmt.Sprint([]Unreadable{{errJSON, 2, 3}, {inputfile.ErrTooLong, 2, 4}, {errNoHash, 1, 5}}); got != want {
+		t.Errorf("by reason %s, not %s", got, want)
 	}
 	if found(t, x, "auth0|1") != "a" || found(t, x, "auth0|3") != "c" || len(found(t, x, "auth0|8")) != maxLine-100 || found(t, x, "auth0|7") != "none" {
 		t.Error("the others are not found")
@@ -247,7 +260,7 @@ func TestFatal(t *testing.T) {
 		"array cut":        {"[" + strings.TrimSuffix(user("1", "canary", ""), "\n") + ",", "the array or an object is not closed at entry 2: copy the whole file again"},
 		"array, syntax":    {"[" + user("1", "canary", "") + "canary]", "the array or an object is not JSON at entry 2: decrypt and copy the file again"},
 		"object cut":       {"{\n\"_id\":\"canary\",\n", "the array or an object is not closed at entry 1: copy the whole file again"},
-		"zip":              {"PK\x03\x04", "the file is a zip archive at line 1: unpack it first"},
+		"zip":              {"PK\x03\x04", "the zip archive is damaged or not whole: copy the whole file again"},
 		"utf-16":           {"\xff\xfe{\x00", "the file is UTF-16 at line 1: save it as UTF-8"},
 		"gzip in gzip":     {pack(t, packed), "the file is a gzip file at line 1: unpack it first"},
 		"encrypted, text":  {"-----BEGIN PGP MESSAGE-----\n\ncanary", "the file is not text at line 1: Auth0 delivers it encrypted: decrypt it with gpg first"},
@@ -287,7 +300,7 @@ func TestNothing(t *testing.T) {
 	for name, text := range map[string]string{"empty": "", "blank": "\n\n", "mark": "\ufeff", "gzip": pack(t, "")} {
 		t.Run(name, func(t *testing.T) {
 			x := index(t, text)
-			if bad, _, _ := x.Unreadable(); x.Len() != 0 || bad != 0 || len(x.Tenants()) != 0 || found(t, x, "auth0|1") != "none" {
+			if bad, _, _ := unreadable(x); x.Len() != 0 || bad != 0 || len(x.Tenants()) != 0 || found(t, x, "auth0|1") != "none" {
 				t.Errorf("%d lines, %d bad", x.Len(), bad)
 			}
 		})
@@ -370,7 +383,7 @@ func TestTable(t *testing.T) {
 				if err != nil || !ok || hash.Hash.Reveal() != "$2b$10$abc" || hash.Tenant != "acme" || !hash.SetAt.Equal(time.Date(2019, 12, 6, 18, 36, 12, 412e6, time.UTC)) {
 					t.Errorf("found %+v, %t, %v", hash, ok, err)
 				}
-				bad, first, why := x.Unreadable()
+				bad, first, why := unreadable(x)
 				if x.Len() != 1 || bad != 2 || first != 3 || why == nil {
 					t.Errorf("%d found, %d bad, the first %d: %v", x.Len(), bad, first, why)
 				}

@@ -30,7 +30,8 @@ type input struct {
 	file     *os.File // the file that entries are read from again
 	original *os.File // differs from file if that is a copy
 	size     int64    // of the original; -1: unknown
-	dir      string   // for a copy
+	zip      *inputfile.Zip
+	dir      string // for a copy
 }
 
 func openInput(name, dir string) (*input, error) {
@@ -49,7 +50,7 @@ func openInput(name, dir string) (*input, error) {
 	return in, nil
 }
 
-// inspect finds the size of a regular file, and reports whether it is gzipped.
+// inspect finds the size of a regular file, and reports whether it is gzipped or a zip archive.
 func (in *input) inspect() (packed bool, err error) {
 	info, err := in.original.Stat()
 	switch {
@@ -61,6 +62,13 @@ func (in *input) inspect() (packed bool, err error) {
 		return false, nil
 	}
 	in.size = info.Size()
+	if in.zip, err = inputfile.OpenZip(in.original, in.size); err != nil {
+		return false, err
+	}
+	if in.zip != nil {
+		in.size = in.zip.Size
+		return true, nil
+	}
 	start := make([]byte, len(inputfile.GzipMagic))
 	n, err := in.original.ReadAt(start, 0)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -80,17 +88,24 @@ func (in *input) closeOriginal() error {
 // copy, and hashes the original.
 func (in *input) reader(ctx context.Context, sum io.Writer) (io.Reader, error) {
 	var read int64
+	var packed io.Reader = in.original
+	if in.zip != nil {
+		packed = io.NewSectionReader(in.original, in.zip.Offset, in.zip.Size)
+	}
 	raw := bufio.NewReaderSize(inputfile.ReaderFunc(func(p []byte) (int, error) {
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
-		n, err := in.original.Read(p)
+		n, err := packed.Read(p)
 		_, _ = sum.Write(p[:n]) // a hash returns no errors
 		if read += int64(n); errors.Is(err, io.EOF) && read < in.size {
 			err = inputfile.ErrShrunk
 		}
 		return n, err
 	}), inputfile.BufferSize)
+	if in.zip != nil {
+		raw = bufio.NewReaderSize(in.zip.Unpack(raw), inputfile.BufferSize)
+	}
 	text, err := unpacked(raw)
 	if err != nil {
 		return nil, err

@@ -34,6 +34,7 @@ type line struct {
 	AltID         string         `json:"alt_id"`
 	PasswordHash  secret.String  `json:"passwordHash"`
 	PasswordHash2 secret.String  `json:"password_hash"`
+	PasswordHash3 secret.String  `json:"hash"`
 	Custom        jsontext.Value `json:"custom_password_hash"`
 	SetAt         jsontext.Value `json:"password_set_date"`
 	SetAt2        jsontext.Value `json:"passwordSetDate"`
@@ -58,6 +59,9 @@ func parseLine(text []byte) (Hash, error) {
 	hash := Hash{Subject: databases + strings.TrimPrefix(id, databases), Hash: read.PasswordHash, Tenant: read.Tenant, Connection: read.Connection}
 	if hash.Hash.Empty() {
 		hash.Hash = read.PasswordHash2
+	}
+	if hash.Hash.Empty() {
+		hash.Hash = read.PasswordHash3
 	}
 	if read.Custom.Kind() == '{' {
 		hash.Custom = secret.New(string(read.Custom))

@@ -55,7 +55,7 @@ func isID(name string) bool {
 }
 
 func isHash(name string) bool {
-	return slices.Contains([]string{"passwordHash", "password_hash", "custom_password_hash"}, name)
+	return slices.Contains([]string{"passwordHash", "password_hash", "hash", "custom_password_hash"}, name)
 }
 
 // Read implements io.Reader.

@@ -33,7 +33,7 @@ func TestJSONShapes(t *testing.T) {
 		for packing, text := range map[string]string{"plain": text, "gzip": pack(t, text)} {
 			t.Run(name+"/"+packing, func(t *testing.T) {
 				x := index(t, text)
-				if bad, _, _ := x.Unreadable(); x.Len() != 2 || bad != 0 {
+				if bad, _, _ := unreadable(x); x.Len() != 2 || bad != 0 {
 					t.Errorf("%d entries, %d bad", x.Len(), bad)
 				}
 				if a, b, c := found(t, x, "auth0|1"), found(t, x, "auth0|2"), found(t, x, "auth0|3"); a != "a" || b != "b" || c != "none" {
@@ -52,7 +52,7 @@ func TestUnreadableElements(t *testing.T) {
 		parts = append(parts, strings.TrimSpace(part))
 	}
 	x := index(t, "["+strings.Join(parts, ",\n")+"]")
-	if bad, first, _ := x.Unreadable(); bad != 4 || first != 2 || x.Len() != 2 {
+	if bad, first, _ := unreadable(x); bad != 4 || first != 2 || x.Len() != 2 {
 		t.Errorf("%d unreadable, the first is %d; %d readable", bad, first, x.Len())
 	}
 	if found(t, x, "auth0|1") != "a" || found(t, x, "auth0|3") != "c" || found(t, x, "auth0|7") != "none" {
@@ -91,6 +91,7 @@ func FuzzOpen(f *testing.F) {
 	one := strings.TrimSpace(user("1", "a", day(1)))
 	for _, seed := range []string{
 		"", "\ufeff", one, one + one, "[" + one + "]", "[" + one + ",5]\n[" + one, "{\n\"_id\":\"1\",\n\"passwordHash\":\"h\"}", theirs, "[[" + one + "]]", `{"users":[` + one + `]}`,
+		"_id;passwordHash;password_set_date\nauth0|5d;h;2019-12-06\n6d;;\n\"7d;h;\n", "user_id,hash\n5d,h\n", "PK\x03\x04",
 	} {
 		f.Add([]byte(seed))
 	}

@@ -3,6 +3,7 @@ package inputfile
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 
 	"golang.org/x/text/encoding/unicode"
@@ -39,29 +40,49 @@ func Text(in *bufio.Reader) (text *bufio.Reader, marked bool, err error) {
 	case string(start) == utf32Mark:
 		return nil, false, errUTF32
 	case bytes.HasPrefix(start, []byte(bigEndianMark)), bytes.HasPrefix(start, []byte(littleEndianMark)):
-		decoded := unicode.UTF16(unicode.BigEndian, unicode.ExpectBOM).NewDecoder().Reader(in)
-		return bufio.NewReaderSize(&intact{in: decoded}, BufferSize), true, nil
+		checked := &utf16{in: in, little: start[0] == littleEndianMark[0]}
+		decoded := unicode.UTF16(unicode.BigEndian, unicode.ExpectBOM).NewDecoder().Reader(checked)
+		return bufio.NewReaderSize(decoded, BufferSize), true, nil
 	}
 	return in, false, nil
 }
 
-// intact reads decoded text, and fails where the decoder replaced what is no character.
-type intact struct {
-	in   io.Reader
-	last []byte // the last bytes, which may begin a replacement
+// utf16 reads UTF-16, and fails where a decoder would replace what is no character: at half a
+// unit, or at half a pair of surrogates.
+type utf16 struct {
+	in     io.Reader
+	little bool
+	half   []byte // of a unit
+	high   bool   // the last unit is the first of a pair
 }
 
-// replacement is the character U+FFFD.
-const replacement = "\ufffd"
+// The ranges of surrogates: the first and the second of a pair.
+const (
+	firstSurrogate  = 0xd8
+	secondSurrogate = 0xdc
+	afterSurrogates = 0xe0
+)
 
 // Read implements io.Reader.
-func (r *intact) Read(p []byte) (int, error) {
+func (r *utf16) Read(p []byte) (int, error) {
 	n, err := r.in.Read(p)
-	r.last = append(r.last, p[:n]...)
-	if bytes.Contains(r.last, []byte(replacement)) {
+	for _, b := range p[:n] {
+		if r.half = append(r.half, b); len(r.half) < 2 {
+			continue
+		}
+		top := r.half[0]
+		if r.little {
+			top = r.half[1]
+		}
+		r.half = r.half[:0]
+		second := top >= secondSurrogate && top < afterSurrogates
+		if second != r.high {
+			return 0, errUTF16
+		}
+		r.high = top >= firstSurrogate && top < secondSurrogate
+	}
+	if errors.Is(err, io.EOF) && (len(r.half) > 0 || r.high) {
 		return 0, errUTF16
 	}
-	keep := min(len(r.last), len(replacement)-1)
-	r.last = append(r.last[:0], r.last[len(r.last)-keep:]...)
 	return n, err
 }

@@ -12,11 +12,13 @@ func (p *Plan) checkHashes() error {
 	if hashes == nil {
 		return nil
 	}
-	if count, first, why := hashes.Unreadable(); count > 0 {
-		if hashes.Len() == 0 && p.opts.Mode != ModeHook {
-			return fmt.Errorf("none of the %d entries of the hash file is a hash, the first because %w: nothing was written; give the file that Auth0's support exported, decrypted, as NDJSON, a JSON array or CSV, or leave out --hashes", count, why)
-		}
-		p.warn(fmt.Sprintf("%d entries of the hash file cannot be read, the first is number %d: %v", count, first, why))
+	total := 0
+	for _, unreadable := range hashes.Unreadable() {
+		total += unreadable.Count
+		p.warn(fmt.Sprintf("%d entries of the hash file cannot be read, the first is number %d: %v", unreadable.Count, unreadable.First, unreadable.Why))
+	}
+	if total > 0 && hashes.Len() == 0 && p.opts.Mode != ModeHook {
+		return fmt.Errorf("none of the %d entries of the hash file is a hash, the first because %w: nothing was written; give the file that Auth0's support exported, decrypted, as NDJSON, a JSON array or CSV, or leave out --hashes", total, hashes.Unreadable()[0].Why)
 	}
 	tenants := hashes.Tenants()
 	switch {

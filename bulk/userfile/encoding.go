@@ -10,34 +10,36 @@ import (
 	"ferry/bulk/inputfile"
 )
 
-// encoding finds out whether a file is in another encoding than UTF-8: then some rows are
-// not UTF-8, and none has a character of UTF-8 beyond ASCII.
+// encoding finds out whether a file is in another encoding than UTF-8: it has more bytes that
+// are not UTF-8 than characters of UTF-8 beyond ASCII. Two characters of another encoding can
+// be one of UTF-8 by chance.
 type encoding struct {
-	bad    int // rows that are not UTF-8
+	bad    int // bytes that are not UTF-8
 	first  int // line of the first one
-	beyond bool
+	beyond int // characters beyond ASCII
 }
 
 func (e *encoding) note(line int, raw []byte) {
-	if !utf8.Valid(raw) {
-		if e.bad == 0 {
-			e.first = line
-		}
-		e.bad++
+	if utf8.RuneCount(raw) == len(raw) && utf8.Valid(raw) {
+		return // ASCII
 	}
-	for text := raw; !e.beyond && len(text) > 0; {
-		if text[0] < utf8.RuneSelf {
-			text = text[1:]
-			continue
-		}
+	for text := raw; len(text) > 0; {
 		char, size := utf8.DecodeRune(text)
-		e.beyond = char != utf8.RuneError
 		text = text[size:]
+		switch {
+		case char == utf8.RuneError && size == 1:
+			if e.bad == 0 {
+				e.first = line
+			}
+			e.bad++
+		case char >= utf8.RuneSelf:
+			e.beyond++
+		}
 	}
 }
 
 func (e *encoding) fault() error {
-	if e.bad == 0 || e.beyond {
+	if e.bad <= e.beyond {
 		return nil
 	}
 	return inputfile.NewFault(fmt.Sprintf("the file is not UTF-8 at row %d, and probably Windows-1252 or Latin-1", e.first),

@@ -131,6 +131,9 @@ func TestFatal(t *testing.T) {
 		"utf-16":                    {"\xff\xfe{", "the file is damaged UTF-16 at row 1: copy the whole file again, or save it as UTF-8"},
 		"utf-32":                    {"\xff\xfe\x00\x00{\x00\x00\x00", "the file is UTF-32 at row 1: save it as UTF-8"},
 		"utf-16, no mark":           {"{\x00}\x00", "the file is UTF-16 or UTF-32 without a byte order mark at row 1: save it as UTF-8"},
+		"latin-1, \u00c3\u00bc":     {"{\"a\":\"M\xfcller\"}\n{\"a\":\"\xc3\xbc\"}\n{\"a\":\"Jos\xe9\"}\n", "the file is not UTF-8 at row 1, and probably Windows-1252 or Latin-1: convert it: iconv -f WINDOWS-1252 -t UTF-8 FILE >CONVERTED"},
+		"utf-16, half a pair":       {"\xff\xfe{\x00\x00\xd8}\x00", "the file is damaged UTF-16 at row 1: copy the whole file again, or save it as UTF-8"},
+		"utf-16, second half only":  {"\xfe\xff\x00{\xdc\x00", "the file is damaged UTF-16 at row 1: copy the whole file again, or save it as UTF-8"},
 		"latin-1":                   {"{\"a\":1}\n{\"a\":\"\xfc\"}\n", "the file is not UTF-8 at row 2, and probably Windows-1252 or Latin-1: convert it: iconv -f WINDOWS-1252 -t UTF-8 FILE >CONVERTED"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -72,7 +72,7 @@ func importCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 func (f *importFlags) bind(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.users, "users", "", "users `FILE`: NDJSON, JSON or CSV as Auth0 exports it, plain or gzip, see docs/import-files.md; - for standard input")
-	flags.StringVar(&f.hashes, "hashes", "", "`FILE` with the password hashes that Auth0's support exports: NDJSON or JSON, plain or gzip")
+	flags.StringVar(&f.hashes, "hashes", "", "`FILE` with the password hashes that Auth0's support exports: NDJSON, JSON or CSV, plain, gzip or zip")
 	flags.StringVar(&f.factors, "factors", "", "`FILE` with the users' second factors and passkeys, an object a line, plain or gzip, see docs/import-files.md")
 	flags.StringVar(&f.tenant, "tenant", "", "`NAME` of the only tenant that users and hashes may be of (default: that of the canonical domain, if the settings have it)")
 	flags.StringVar(&f.mode, "mode", "auto", "auto: a fresh hash if there is one, else the hook; hook: always the hook; hash: a user without a hash fails")

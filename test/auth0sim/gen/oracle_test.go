@@ -370,8 +370,8 @@ func TestHashesAreRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer index.Close()
-	if count, first, _ := index.Unreadable(); count != 0 || index.Len() == 0 || index.Len() > s.Hashes {
-		t.Errorf("%d unreadable, the first is %d; %d hashes of %d", count, first, index.Len(), s.Hashes)
+	if bad := index.Unreadable(); len(bad) != 0 || index.Len() == 0 || index.Len() > s.Hashes {
+		t.Errorf("unreadable are %v; %d hashes of %d", bad, index.Len(), s.Hashes)
 	}
 	newest := map[string]exportedHash{}
 	for _, h := range readHashes(t, dir) {
