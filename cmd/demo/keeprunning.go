@@ -95,7 +95,7 @@ func (s *stack) recipes(guest person) ([]recipe, error) {
 			"action=$(curl -s " + s.kratos.PublicURL() + "/self-service/login/api | grep -o 'http[^\"]*login?flow=[^\"]*')",
 			"curl -sw '\\n' " + asJSON + "-d '" + string(login) + "' \"$action\"",
 		}},
-		{"how many passwords reached Auth0; an identical call within 100 s is answered without asking again", []string{"curl -sw '\\n' " + s.sim.control.URL + "/counters"}},
+		{"how many requests for a token reached Auth0, one of them for the Management API; an identical call within 100 s is answered without asking again", []string{"curl -sw '\\n' " + s.sim.control.URL + "/counters"}},
 		{"what ferry answered so far", []string{
 			"curl -s " + s.ferry.AdminURL() + "/metrics/prometheus | grep '^ferry_hook_outcomes.* [1-9]'",
 		}},

@@ -22,7 +22,7 @@ const maxAnswer = 4 << 20
 
 // reading is the counts since the programs started.
 type reading struct {
-	// passwords is how many reached Auth0, one for each request to its token endpoint.
+	// passwords is how many reached Auth0.
 	passwords int
 	// answers are the counts of ferry's answers to Kratos, by outcome.
 	answers map[string]int
@@ -43,7 +43,7 @@ func (s *stack) read(ctx context.Context) (reading, error) {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	answers, err := countAnswers(io.LimitReader(resp.Body, maxAnswer))
-	return reading{passwords: counters.TokenRequests, answers: answers}, err
+	return reading{passwords: counters.Total(), answers: answers}, err
 }
 
 // countAnswers reads the counts of password migration calls from ferry's metrics: calls

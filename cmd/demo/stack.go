@@ -35,6 +35,7 @@ type stack struct {
 	sim     *simulator
 	kratos  *kratostest.Kratos
 	ferry   *ferrytest.Ferry
+	mail    *kratostest.Mailbox
 	hookKey string
 	http    *http.Client
 	// ferryLog prints ferry's log once it is open.
@@ -66,6 +67,12 @@ func startStack(ctx context.Context, stderr io.Writer, n *narrator) (*stack, err
 	if s.sim, err = startSimulator(ctx, auth0, s.http); err != nil {
 		return s, err
 	}
+	if err = s.sim.control.SetTenant(ctx, *gatewayTenant()); err != nil {
+		return s, err
+	}
+	if s.mail, err = kratostest.OpenMailbox(ctx); err != nil {
+		return s, err
+	}
 	for try := 1; ; try++ {
 		err = s.startPair(ctx, kratos, ferry)
 		if !errors.Is(err, errPortTaken) || try == portTries {
@@ -79,26 +86,32 @@ func startStack(ctx context.Context, stderr io.Writer, n *narrator) (*stack, err
 	return s, n.err
 }
 
-// startPair starts Kratos and ferry. Each needs the other's address, so ferry's port is
-// chosen first and held until ferry starts. If another program took it, the error is
-// errPortTaken, and Kratos, which has the wrong port, is stopped.
+// startPair starts Kratos and ferry. Each needs the other's addresses, so ferry's ports are
+// chosen first and held until ferry starts. If another program took one, the error is
+// errPortTaken, and Kratos, which has the wrong ports, is stopped.
 func (s *stack) startPair(ctx context.Context, kratos, ferry string) error {
 	held, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("choose ferry's port: %w", err)
 	}
-	address := held.Addr().String()
+	front, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return errors.Join(fmt.Errorf("choose the gateway's port: %w", err), held.Close())
+	}
+	address, gateway := held.Addr().String(), front.Addr().String()
 	s.kratos, err = kratostest.Start(ctx, kratostest.Options{
 		Binary:         kratos,
 		HookURL:        "http://" + address + wire.MigrationPath,
 		AfterLoginURL:  "http://" + address + wire.AfterLoginPath,
 		HookKey:        s.hookKey,
 		MigrateJsonnet: wiring.MigrateJsonnet(""),
+		UsersURL:       "http://" + gateway,
+		Mailbox:        s.mail,
 	})
-	if err := errors.Join(err, held.Close()); err != nil {
+	if err := errors.Join(err, held.Close(), front.Close()); err != nil {
 		return err
 	}
-	s.ferry, err = ferrytest.Start(ctx, ferrytest.Options{Binary: ferry, Env: s.settings(address), Output: io.MultiWriter(s.ferryLog, s.logWatch)})
+	s.ferry, err = ferrytest.Start(ctx, ferrytest.Options{Binary: ferry, Env: s.settings(address, gateway), Output: io.MultiWriter(s.ferryLog, s.logWatch)})
 	if err != nil && strings.Contains(err.Error(), portIsTaken) {
 		err = errors.Join(errPortTaken, err, s.kratos.Stop())
 		s.kratos = nil
@@ -107,7 +120,7 @@ func (s *stack) startPair(ctx context.Context, kratos, ferry string) error {
 }
 
 // settings returns ferry's settings, as an operator would set them.
-func (s *stack) settings(address string) []string {
+func (s *stack) settings(address, gateway string) []string {
 	return []string{
 		"FERRY_LISTEN=" + address,
 		"FERRY_ADMIN_LISTEN=127.0.0.1:0",
@@ -118,6 +131,10 @@ func (s *stack) settings(address string) []string {
 		"FERRY_AUTH0_CLIENT_SECRET=" + auth0sim.DemoClientSecret,
 		"FERRY_AUTH0_REALMS=" + auth0sim.DemoConnection,
 		"FERRY_KRATOS_ADMIN_URL=" + s.kratos.AdminURL(),
+		"FERRY_KRATOS_PUBLIC_URL=" + s.kratos.PublicURL(),
+		"FERRY_GATEWAY_LISTEN=" + gateway,
+		"FERRY_AUTH0_MGMT_CLIENT_ID=" + managementID,
+		"FERRY_AUTH0_MGMT_CLIENT_SECRET=" + managementSecret,
 	}
 }
 
@@ -130,6 +147,9 @@ func (s *stack) stop() error {
 	}
 	if s.kratos != nil {
 		errs = append(errs, s.kratos.Stop())
+	}
+	if s.mail != nil {
+		errs = append(errs, s.mail.Close())
 	}
 	if s.sim != nil {
 		errs = append(errs, s.sim.stop())

@@ -48,6 +48,9 @@ func (t *story) tell(ctx context.Context) error {
 	if err := t.grace(ctx); err != nil {
 		return err
 	}
+	if err := t.gateway(ctx); err != nil {
+		return err
+	}
 	after, err := t.stack.read(ctx)
 	if err != nil {
 		return err
@@ -177,7 +180,7 @@ func (t *story) check(about, got, want, detail string) {
 
 // sumUp prints the totals.
 func (t *story) sumUp(total reading) {
-	line := fmt.Sprintf("%d users migrated in %d logins:\n%d passwords reached Auth0, ferry was called %d times.",
+	line := fmt.Sprintf("%d users moved, in %d logins and a recovery.\n%d passwords reached Auth0, ferry was called %d times.",
 		len(t.migrated), t.logins, total.passwords, total.calls())
 	if t.wrong > 0 {
 		t.say.printf("\n%s\n", t.say.paint(red, fmt.Sprintf("NOT AS EXPECTED: %d facts, marked above. %s", t.wrong, line)))

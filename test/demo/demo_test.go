@@ -192,11 +192,15 @@ func TestNarration(t *testing.T) {
 		"5.", "Ada sees invalid credentials", "Auth0 0 passwords reached it", "ferry not called", moved,
 		"6.", "Grace sees unavailable", "Auth0 0 passwords reached it", "ferry called once, answered unavailable", still,
 		"7.", "Grace sees session", "Auth0 1 password reached it", "ferry called once, answered match", moved,
+		"8.", "before 0 identities in Kratos", "Dorothy sees session", "Auth0 1 password reached it", "ferry called once, answered match",
+		"after 1 identity in Kratos", "binding auth0|5f7c8ec7c33c6c004bbafe87", moved,
+		"9.", "before 0 identities in Kratos", "Mary sees a new password", "Auth0 0 passwords reached it", "ferry not called",
+		"after 1 identity in Kratos", "binding auth0|5f7c8ec7c33c6c004bbafe88", moved,
 	}
 	if got := facts(d.out.String()); !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	const end = "\n\nAll as expected. 2 users migrated in 6 logins:\n3 passwords reached Auth0, ferry was called 4 times.\n"
+	const end = "\n\nAll as expected. 4 users moved, in 7 logins and a recovery.\n4 passwords reached Auth0, ferry was called 5 times.\n"
 	if !strings.HasSuffix(d.out.String(), end) {
 		t.Errorf("it did not end with %q", end)
 	}
@@ -221,7 +225,7 @@ func TestWrongFacts(t *testing.T) {
 		"^^^ NOT AS EXPECTED: Ada sees must be: invalid credentials",
 		"ferry       called once, answered misconfigured",
 		"^^^ NOT AS EXPECTED: Kratos must be: hash stored, not pending",
-		"\nNOT AS EXPECTED: ", "marked above. 0 users migrated in 6 logins",
+		"\nNOT AS EXPECTED: ", "marked above. 1 users moved, in 7 logins and a recovery",
 		"demo: ", "facts were not as expected; the end of ferry's log:\n{",
 	)
 	if d.out.Contains("All as expected") {

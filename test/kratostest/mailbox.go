@@ -22,6 +22,9 @@ import (
 // over HTTP.
 type Mailbox struct {
 	smtp, url string
+	texts     *httptest.Server
+	mails     *smtp.Server
+	served    chan error
 
 	mu      sync.Mutex
 	codes   map[string]string // the last code by address or number
@@ -31,25 +34,40 @@ type Mailbox struct {
 // NewMailbox returns a mailbox that listens until the test ends.
 func NewMailbox(tb testing.TB) *Mailbox {
 	tb.Helper()
-	m := &Mailbox{codes: map[string]string{}, arrived: make(chan struct{})}
-	texts := httptest.NewServer(m)
-	tb.Cleanup(texts.Close)
-	m.url = texts.URL
-	listener, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", loopback+":0")
+	m, err := OpenMailbox(tb.Context())
 	if err != nil {
 		tb.Fatal(err)
 	}
-	m.smtp = listener.Addr().String()
-	mails := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &smtpSession{mailbox: m}, nil }))
-	mails.Domain, mails.MaxMessageBytes, mails.MaxRecipients = loopback, maxAnswer, 1
-	served := make(chan error, 1)
-	go func() { served <- mails.Serve(listener) }()
 	tb.Cleanup(func() {
-		if err := errors.Join(mails.Close(), <-served); err != nil && !errors.Is(err, smtp.ErrServerClosed) {
+		if err := m.Close(); err != nil {
 			tb.Error(err)
 		}
 	})
 	return m
+}
+
+// OpenMailbox returns a mailbox that listens until it is closed.
+func OpenMailbox(ctx context.Context) (*Mailbox, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", loopback+":0")
+	if err != nil {
+		return nil, err
+	}
+	m := &Mailbox{codes: map[string]string{}, arrived: make(chan struct{}), smtp: listener.Addr().String(), served: make(chan error, 1)}
+	m.texts = httptest.NewServer(m)
+	m.url = m.texts.URL
+	m.mails = smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &smtpSession{mailbox: m}, nil }))
+	m.mails.Domain, m.mails.MaxMessageBytes, m.mails.MaxRecipients = loopback, maxAnswer, 1
+	go func() { m.served <- m.mails.Serve(listener) }()
+	return m, nil
+}
+
+// Close ends the mailbox.
+func (m *Mailbox) Close() error {
+	m.texts.Close()
+	if err := errors.Join(m.mails.Close(), <-m.served); err != nil && !errors.Is(err, smtp.ErrServerClosed) {
+		return err
+	}
+	return nil
 }
 
 // smtpSession receives one mail.
