@@ -25,11 +25,14 @@ type Register interface {
 	Add(ctx context.Context, userIDs []string) error
 	// Complete reports whether a whole walk of Kratos is in it.
 	Complete(ctx context.Context) (bool, error)
-	SetComplete(ctx context.Context) error
+	// Begin is called before a walk, and SetComplete with its result after every user of the
+	// walk was added. SetComplete fails if the register lost users in between.
+	Begin(ctx context.Context) (life string, err error)
+	SetComplete(ctx context.Context, life string) error
 }
 
 // walkEvery is how often Kratos is walked. A walk of many identities takes long: the pause is
-// then walkRest times as long.
+// then walkRest times as long. It ends early if the register is no longer complete.
 const (
 	walkEvery = 10 * time.Minute
 	walkRest  = 20
@@ -50,10 +53,28 @@ func (p *Provisioner) Run(ctx context.Context) {
 			p.opts.Log.Warn("identities not walked: until a first walk succeeds, nobody unknown can log in", zap.Error(err))
 			pause = walkRetry
 		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
+		if !p.rest(ctx, pause) {
 			return
+		}
+	}
+}
+
+// rest returns true when the next walk is due: after the pause, or as soon as the register
+// has lost its users. It returns false when ctx ends.
+func (p *Provisioner) rest(ctx context.Context, pause time.Duration) bool {
+	over, look := time.NewTimer(pause), time.NewTicker(walkRetry)
+	defer over.Stop()
+	defer look.Stop()
+	for {
+		select {
+		case <-over.C:
+			return true
+		case <-look.C:
+			if complete, err := p.opts.Register.Complete(ctx); err == nil && !complete {
+				return true
+			}
+		case <-ctx.Done():
+			return false
 		}
 	}
 }
@@ -69,7 +90,11 @@ func (p *Provisioner) walk(ctx context.Context) error {
 		some = some[:0]
 		return err
 	}
-	err := p.opts.Identities.Walk(ctx, func(record kratos.Record) error {
+	life, err := p.opts.Register.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	err = p.opts.Identities.Walk(ctx, func(record kratos.Record) error {
 		if some = append(some, record.Binding.Subjects...); len(some) < addAtOnce {
 			return nil
 		}
@@ -79,7 +104,7 @@ func (p *Provisioner) walk(ctx context.Context) error {
 		err = flush()
 	}
 	if err == nil {
-		err = p.opts.Register.SetComplete(ctx)
+		err = p.opts.Register.SetComplete(ctx, life)
 	}
 	return err
 }
@@ -220,8 +245,11 @@ func (r *FileRegister) Complete(context.Context) (bool, error) {
 	return r.complete, nil
 }
 
+// Begin implements Register.
+func (r *FileRegister) Begin(context.Context) (string, error) { return "", nil }
+
 // SetComplete implements Register.
-func (r *FileRegister) SetComplete(context.Context) error {
+func (r *FileRegister) SetComplete(context.Context, string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.complete {

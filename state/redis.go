@@ -43,7 +43,7 @@ const (
 // cannot read what the old one wrote: a login between its two hooks loses its profile,
 // and a repeated delivery asks Auth0 again. Replicas that still run with the old key
 // report those profiles until they end. After that Redis drops them, and a reconciliation
-// finds those users.
+// finds those users. The users register begins anew.
 type Redis struct {
 	opts    Options
 	client  *redis.Client

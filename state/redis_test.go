@@ -34,6 +34,10 @@ func everything(t *testing.T, s *state.Redis) map[string]func() error {
 		"recall":   func() error { _, _, err := s.Recall(ctx, key); return err },
 		"claim":    func() error { _, err := s.Claim(ctx, key, time.Minute); return err },
 		"ping":     func() error { return s.Ping(ctx) },
+		"users register": func() error {
+			_, err := s.Register().Has(ctx, []string{subject})
+			return err
+		},
 	}
 }
 

@@ -68,13 +68,29 @@ for _, place in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT'
 end
 return lost
 `
+	// KEYS users; ARGV a random text.
+	beginScript = `
+local life = redis.call('HGET', KEYS[1], 'life')
+if not life then
+  life = ARGV[1]
+  redis.call('HSET', KEYS[1], 'life', life)
+end
+return life
+`
+	// KEYS users; ARGV life.
+	completeScript = `
+if redis.call('HGET', KEYS[1], 'life') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'complete', '1')
+return 1
+`
 )
 
-type scripts struct{ put, lease, done, release, sweep *redis.Script }
+type scripts struct{ put, lease, done, release, sweep, begin, complete *redis.Script }
 
 func newScripts() scripts {
 	return scripts{
 		put: redis.NewScript(putScript), lease: redis.NewScript(leaseScript), done: redis.NewScript(doneScript),
 		release: redis.NewScript(releaseScript), sweep: redis.NewScript(sweepScript),
+		begin: redis.NewScript(beginScript), complete: redis.NewScript(completeScript),
 	}
 }

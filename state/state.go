@@ -1,13 +1,15 @@
 // Package state stores what outlives one call of Kratos, for minutes: the profile of a
 // user from the migration hook to the after-login hook, and the answer to a delivery that
-// Kratos may repeat. [Memory] stores it in the process, [Redis] for all replicas.
+// Kratos may repeat. [Memory] stores it in the process, [Redis] for all replicas. [Register]
+// remembers the users of the gateway in the same Redis, for good.
 //
 // A profile is stored for one identity, for [TTL], and leased to one caller at a time. Done
 // deletes it; after Release, or after [LeaseTime], it can be leased again. A profile that
 // expires unclaimed is reported once, to Options.Expired of a store whose Run is running.
 //
-// A store that fails never fails a login: a profile is written later by a reconciliation,
-// or Auth0 is asked once more.
+// A store that fails never fails a login of a user whom Kratos has: a profile is written
+// later by a reconciliation, or Auth0 is asked once more. A Register that fails does: whoever
+// is not known to be new is not created.
 package state
 
 import (

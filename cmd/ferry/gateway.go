@@ -19,6 +19,7 @@ import (
 	"ferry/outcome"
 	"ferry/provision"
 	"ferry/secret"
+	"ferry/state"
 	"ferry/transport"
 	"ferry/upstream"
 )
@@ -31,7 +32,7 @@ type doors struct {
 
 // newDoors returns what creates identities one by one.
 func newDoors(cfg *config.Config, identities *kratos.Client, store store, hashKey secret.String, log *zap.Logger) (*doors, error) {
-	provisioner, err := newProvisioner(cfg, identities, func(text string) string { return hook.Hash(hashKey, text) }, log)
+	provisioner, err := newProvisioner(cfg, identities, store, func(text string) string { return hook.Hash(hashKey, text) }, log)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +72,7 @@ func gatewayRealms(cfg *config.Config) []string {
 }
 
 // newProvisioner returns what creates identities one by one.
-func newProvisioner(cfg *config.Config, identities *kratos.Client, hash func(string) string, log *zap.Logger) (*provision.Provisioner, error) {
+func newProvisioner(cfg *config.Config, identities *kratos.Client, store store, hash func(string) string, log *zap.Logger) (*provision.Provisioner, error) {
 	providers, warnings, err := plan.ParseProviders(cfg.Providers)
 	if err != nil {
 		return nil, config.Faults{{Name: config.Prefix + "PROVIDERS", Problem: err.Error()}}
@@ -82,7 +83,7 @@ func newProvisioner(cfg *config.Config, identities *kratos.Client, hash func(str
 	if err := plan.CheckBridge(cfg.Bridge, providers); err != nil {
 		return nil, config.Faults{{Name: config.Prefix + "BRIDGE", Problem: err.Error()}}
 	}
-	register, err := provision.OpenRegister(cfg.DataDir)
+	register, err := openRegister(cfg, store)
 	if err != nil {
 		return nil, err
 	}
@@ -102,6 +103,15 @@ func newProvisioner(cfg *config.Config, identities *kratos.Client, hash func(str
 		}
 	}
 	return provision.New(opts)
+}
+
+// openRegister returns the users register: in Redis if the state is there, so that replicas
+// share it, else in FERRY_DATA_DIR, else in memory.
+func openRegister(cfg *config.Config, store store) (provision.Register, error) {
+	if shared, ok := store.(interface{ Register() *state.Register }); ok {
+		return shared.Register(), nil
+	}
+	return provision.OpenRegister(cfg.DataDir)
 }
 
 // provisionPlan returns how the identities are planned: as by an import with the same
