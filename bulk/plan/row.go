@@ -179,6 +179,21 @@ func codeIdentifier(handle mapping.Handle) string {
 	return mapping.Address{Value: handle.Value, Via: handle.Code}.Normalize().Value
 }
 
+// allIdentifiers returns what Kratos finds the identity by: those of the password credential
+// first, then the logins at providers, then the other handles.
+func allIdentifiers(handles []mapping.Handle, social []kratos.Social) []string {
+	identifiers := passwordIdentifiers(handles)
+	for _, one := range social {
+		identifiers = append(identifiers, one.Provider+":"+one.Subject)
+	}
+	for _, handle := range handles {
+		if !handle.Password {
+			identifiers = append(identifiers, identifier.Normalize(handle.Value))
+		}
+	}
+	return identifiers
+}
+
 // unverified reports whether the user has a password and addresses, none of which counts as
 // verified.
 func (o *Options) unverified(profile mapping.Profile) bool {
@@ -239,15 +254,7 @@ func (o *Options) finish(s draft, profile mapping.Profile, mapped mapping.Identi
 		identity.ExternalID = profile.UserID
 	}
 	s.fields = fieldsOf(identity)
-	s.Identifiers = passwordIdentifiers(handles)
-	for _, one := range identity.Social {
-		s.Identifiers = append(s.Identifiers, one.Provider+":"+one.Subject)
-	}
-	for _, handle := range handles {
-		if !handle.Password {
-			s.Identifiers = append(s.Identifiers, identifier.Normalize(handle.Value))
-		}
-	}
+	s.Identifiers = allIdentifiers(handles, identity.Social)
 	if o.DryRun {
 		return s, nil
 	}
