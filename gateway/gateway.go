@@ -38,8 +38,13 @@ import (
 const (
 	// maxBodyBytes is the longest request that is read. Longer ones pass on unread.
 	maxBodyBytes = 64 << 10
-	// bodyTime is how long a request may take to arrive.
-	bodyTime = 15 * time.Second
+	// bodyTime is how long a request may take to arrive, and longBodyTime one that is longer
+	// than maxBodyBytes: Kratos itself gives up after 15 seconds.
+	bodyTime     = 15 * time.Second
+	longBodyTime = 30 * time.Second
+	// kratosTime bounds a request to Kratos with its answer, which may wait for three calls of
+	// a hook.
+	kratosTime = 2 * time.Minute
 	// actTime bounds everything that ferry does before it passes a request on, so that the
 	// proxies in front do not give up.
 	actTime = 25 * time.Second
@@ -148,7 +153,7 @@ func New(opts Options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{opts: opts, limits: newLimits(opts.PerMinute), metrics: m}
+	g := &Gateway{opts: opts, limits: newLimits(opts.PerMinute, opts.Now), metrics: m}
 	g.proxy = g.newProxy()
 	return g, nil
 }
@@ -157,25 +162,27 @@ func New(opts Options) (*Gateway, error) {
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	route, isSubmit := submit.RouteOf(r.Method, r.URL)
 	if !isSubmit || g.opts.Closed {
-		g.proxy.ServeHTTP(w, r)
+		g.pass(w, r)
 		return
 	}
 	s, ok, err := g.read(w, r, route)
 	switch {
 	case err != nil:
+		g.metrics.failed(faultIncomplete)
 		g.refuse(w, r, badRequest())
 		return
 	case !ok:
-		g.proxy.ServeHTTP(w, r)
+		g.pass(w, r)
 		return
 	}
 	verdict := g.act(r, s)
 	g.metrics.acted(route.String(), verdict)
 	switch verdict.is {
 	case pass:
-		g.proxy.ServeHTTP(w, r)
+		g.pass(w, r)
 	case passUnsure:
-		g.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), unsureKey{}, s.Flow)))
+		r.Header.Del("Accept-Encoding") // the answer is read
+		g.pass(w, r.WithContext(context.WithValue(r.Context(), unsureKey{}, s.Flow)))
 	case outage:
 		g.refuse(w, r, unavailable())
 	case tooMany:
@@ -183,17 +190,29 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// pass passes a request on.
+func (g *Gateway) pass(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), kratosTime)
+	defer cancel()
+	g.proxy.ServeHTTP(w, r.WithContext(ctx))
+}
+
 // read reads the submitted form, and leaves the request as it was. ok is false if it is too
 // long, or if Kratos would read no identifier in it. An error means that the client did not
 // send it.
 func (g *Gateway) read(w http.ResponseWriter, r *http.Request, route submit.Route) (s submit.Submit, ok bool, err error) {
 	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(g.opts.Now().Add(bodyTime)) // not every server has deadlines
+	_ = control.SetReadDeadline(time.Now().Add(bodyTime)) // not every server has deadlines
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBodyBytes+1))
 	if err != nil {
 		return s, false, err
 	}
-	_ = control.SetReadDeadline(time.Time{})
+	// A deadline that passes while Kratos works would cancel the request.
+	deadline := time.Time{}
+	if len(body) > maxBodyBytes {
+		deadline = time.Now().Add(longBodyTime)
+	}
+	_ = control.SetReadDeadline(deadline)
 	rest := r.Body
 	r.Body = struct {
 		io.Reader
@@ -232,11 +251,16 @@ type verdict struct {
 }
 
 // act creates the identity, if there is one to create.
-func (g *Gateway) act(r *http.Request, s submit.Submit) verdict {
+func (g *Gateway) act(r *http.Request, s submit.Submit) (v verdict) {
 	ctx, cancel := context.WithTimeout(r.Context(), actTime)
 	defer cancel()
+	defer func() {
+		if fault := recover(); fault != nil {
+			g.opts.Log.Error("gateway: panic", zap.Any("fault", fault), zap.Stack("stack"))
+			v = verdict{outage, "panic"}
+		}
+	}()
 	started := g.opts.Now()
-	var v verdict
 	if s.Route == submit.Login && !s.Password.Empty() {
 		v = g.login(ctx, r, s)
 	} else {

@@ -21,21 +21,22 @@ const (
 // use.
 type limits struct {
 	perMinute int
+	now       func() time.Time
 
 	mu       sync.Mutex
 	networks map[string]*rate.Limiter
 	swept    time.Time
 }
 
-func newLimits(perMinute int) *limits {
-	return &limits{perMinute: perMinute, networks: map[string]*rate.Limiter{}}
+func newLimits(perMinute int, now func() time.Time) *limits {
+	return &limits{perMinute: perMinute, now: now, networks: map[string]*rate.Limiter{}}
 }
 
 // allow reports whether the network of the address may make another request.
 func (l *limits) allow(ip netip.Addr) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := time.Now()
+	now := l.now()
 	if now.Sub(l.swept) > sweepEvery {
 		for network, limiter := range l.networks {
 			if limiter.TokensAt(now) >= float64(l.perMinute) {

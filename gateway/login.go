@@ -20,8 +20,11 @@ import (
 // login handles a login with a password. Kratos is asked first: Auth0 hears nothing of users
 // whom Kratos has.
 func (g *Gateway) login(ctx context.Context, r *http.Request, s submit.Submit) verdict {
-	if s.Password.Len() > g.opts.MaxPasswordBytes {
+	switch {
+	case s.Password.Len() > g.opts.MaxPasswordBytes:
 		return verdict{pass, "password_length"}
+	case tooLong(s.Identifiers):
+		return verdict{pass, "identifier_length"}
 	}
 	known, err := g.known(ctx, s.Identifiers)
 	switch {
@@ -90,7 +93,7 @@ func (g *Gateway) username(s submit.Submit, realm string) string {
 
 // admit creates the identity of a user whose password Auth0 confirmed.
 func (g *Gateway) admit(ctx context.Context, s submit.Submit, profile upstream.Profile, realm string) verdict {
-	result, err := g.opts.Provisioner.ByLogin(ctx, provision.Login{Profile: profile, Realm: realm, Identifier: s.Identifiers[0]})
+	result, err := g.opts.Provisioner.ByLogin(ctx, provision.Login{Profile: profile, Realm: realm, Identifier: s.Identifiers[0], Username: g.username(s, realm)})
 	switch {
 	case err != nil:
 		g.opts.Log.Warn("gateway: identity not created", zap.Error(err))

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 
 	"go.uber.org/zap"
@@ -11,9 +12,22 @@ import (
 	"ferry/provision"
 )
 
-// maxEmailBytes is the longest identifier that is looked up: RFC 5321 allows no longer
-// address.
-const maxEmailBytes = 320
+// maxIdentifierBytes is the longest identifier that is looked up or sent to Auth0: no e-mail
+// address is longer (RFC 5321).
+const maxIdentifierBytes = 320
+
+func tooLong(identifiers []string) bool {
+	return slices.ContainsFunc(identifiers, func(s string) bool { return len(s) > maxIdentifierBytes })
+}
+
+// emailOf returns the first e-mail address; empty if there is none.
+func emailOf(identifiers []string) string {
+	i := slices.IndexFunc(identifiers, func(s string) bool { return strings.Contains(s, "@") })
+	if i < 0 {
+		return ""
+	}
+	return identifiers[i]
+}
 
 // lookUp handles a request that names a user and has no password.
 func (g *Gateway) lookUp(ctx context.Context, r *http.Request, s submit.Submit) verdict {
@@ -22,8 +36,11 @@ func (g *Gateway) lookUp(ctx context.Context, r *http.Request, s submit.Submit) 
 		failed.is = outage
 	}
 	because := func(reason string) verdict { return verdict{failed.is, reason} }
-	email := s.Identifiers[0]
-	if !g.opts.Provisioner.CanLookUp() || !strings.Contains(email, "@") || len(email) > maxEmailBytes {
+	email := emailOf(s.Identifiers)
+	switch {
+	case tooLong(s.Identifiers):
+		return verdict{pass, "identifier_length"}
+	case !g.opts.Provisioner.CanLookUp() || email == "":
 		return verdict{pass, "not_looked_up"}
 	}
 	known, err := g.known(ctx, s.Identifiers)
@@ -61,7 +78,7 @@ func (g *Gateway) lookUp(ctx context.Context, r *http.Request, s submit.Submit) 
 	switch {
 	case err != nil:
 		g.opts.Log.Warn("gateway: user not looked up", zap.Error(err))
-		return because("not_looked_up_failed")
+		return because("lookup_failed")
 	case result.Created:
 		return verdict{pass, "created"}
 	case result.Reason == provision.ReasonNoUser:

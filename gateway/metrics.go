@@ -37,4 +37,12 @@ func (m *metrics) acted(route string, v verdict) {
 	m.acts.WithLabelValues(route, v.reason, request).Inc()
 }
 
-func (m *metrics) passed(reason string) { m.faults.WithLabelValues(reason).Inc() }
+// The reasons for which a request got no answer of Kratos.
+const (
+	faultUnreachable = "kratos_unreachable" // it did not answer, or not in time
+	faultUnsure      = "unsure"             // its answer may be wrong: see settle
+	faultClientGone  = "client_gone"        // the client went away first
+	faultIncomplete  = "incomplete"         // the client did not send the whole request
+)
+
+func (m *metrics) failed(reason string) { m.faults.WithLabelValues(reason).Inc() }

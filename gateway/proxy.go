@@ -125,14 +125,15 @@ var errUnsure = errors.New("it is unknown whether Kratos has the user")
 func (g *Gateway) failed(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.Is(err, errUnsure):
+		g.metrics.failed(faultUnsure)
 		g.refuse(w, r, unavailable())
 		return
 	case errors.Is(err, context.Canceled):
-		g.metrics.passed("client_gone")
+		g.metrics.failed(faultClientGone)
 		w.WriteHeader(statusClientClosed)
 		return
 	}
-	g.metrics.passed("kratos_unreachable")
+	g.metrics.failed(faultUnreachable)
 	g.opts.Log.Error("gateway: Kratos did not answer", zap.String("path", r.URL.Path), zap.Error(withoutURL(err)))
 	g.refuse(w, r, badGateway())
 }
@@ -212,9 +213,13 @@ func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, is refusal) {
 	_, _ = w.Write(body)
 }
 
-// wantsHTML reports whether the request is that of a browser, as Kratos decides it: by the
-// first media type of Accept that it knows.
+// wantsHTML reports whether the request is that of a browser which submits an HTML form: by
+// the first media type of Accept that Kratos knows. Kratos also knows the type of the flow,
+// so that it sends programs without Accept JSON where the gateway must guess.
 func wantsHTML(r *http.Request) bool {
+	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media == "application/json" {
+		return false // no form
+	}
 	for part := range strings.SplitSeq(r.Header.Get("Accept"), ",") {
 		media, _, err := mime.ParseMediaType(part)
 		if err != nil {

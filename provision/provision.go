@@ -11,6 +11,7 @@ package provision
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"sync"
@@ -65,8 +66,8 @@ type Options struct {
 	// Load returns how identities are planned. It is called until it succeeds.
 	Load func(ctx context.Context) (plan.Options, error)
 	// AskUnverified is true if users whose address Auth0 has not verified may log in without
-	// Directory. Set it only if one connection is asked: in another, somebody else may have
-	// the address verified.
+	// Directory. Set it only if users come from one connection: in another, somebody else may
+	// have the address verified.
 	AskUnverified bool
 	// Register remembers the users whom Kratos has or had.
 	Register Register
@@ -85,7 +86,19 @@ type Provisioner struct {
 	plans *plan.Options // nil until Load succeeds
 
 	flights singleflight.Group
+	loads   singleflight.Group
+	marks   chan marking
 }
+
+// marking is a note at Auth0 that is still to be made.
+type marking struct {
+	userID, identityID string
+	at                 time.Time
+}
+
+// maxMarks is the number of notes that wait. They are a second memory beside the register:
+// beyond that number they are left out.
+const maxMarks = 1000
 
 // New makes a Provisioner. It sends nothing; Run walks Kratos.
 func New(opts Options) (*Provisioner, error) {
@@ -95,7 +108,7 @@ func New(opts Options) (*Provisioner, error) {
 	case opts.Log == nil || opts.Hash == nil || opts.Now == nil:
 		return nil, errors.New("provision: log, hash and clock are required")
 	}
-	return &Provisioner{opts: opts}, nil
+	return &Provisioner{opts: opts, marks: make(chan marking, maxMarks)}, nil
 }
 
 // CanLookUp reports whether users can be found without their password.
@@ -125,8 +138,8 @@ const (
 	ReasonElsewhere = "created_before"
 	// ReasonNotByIdentifier: the identity would not have the identifier.
 	ReasonNotByIdentifier = "not_by_identifier"
-	// ReasonUnverifiedTwin: the user's address is not verified, and another user has it
-	// verified.
+	// ReasonUnverifiedTwin: the user's address is not verified, and another user has it, or
+	// might have it.
 	ReasonUnverifiedTwin = "unverified_twin"
 	// ReasonRefused: Kratos refused the identity.
 	ReasonRefused = "kratos_refused"
@@ -212,30 +225,65 @@ func (p *Provisioner) remember(ctx context.Context, door Door, user []byte, made
 	if p.opts.Mark == nil || door == DoorLogin {
 		return // the after-login hook notes the migration
 	}
-	if err := p.opts.Mark(ctx, made.UserID, made.IdentityID, p.opts.Now()); err != nil {
-		p.opts.Log.Warn("created identity not noted at Auth0", zap.String("identity_id", made.IdentityID), zap.Error(err))
+	// The user does not wait for the note: the time would tell that there is such a user.
+	select {
+	case p.marks <- marking{made.UserID, made.IdentityID, p.opts.Now()}:
+	default:
+		p.opts.Log.Warn("created identity not noted at Auth0: too many wait", zap.String("identity_id", made.IdentityID))
+	}
+}
+
+// mark makes the notes at Auth0 until ctx ends.
+func (p *Provisioner) mark(ctx context.Context) {
+	for {
+		select {
+		case next := <-p.marks:
+			if err := p.opts.Mark(ctx, next.userID, next.identityID, next.at); err != nil {
+				p.opts.Log.Warn("created identity not noted at Auth0", zap.String("identity_id", next.identityID), zap.Error(err))
+			}
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
 // planned returns how the identities of a door are planned.
 func (p *Provisioner) planned(ctx context.Context, door Door) (plan.Options, error) {
-	p.mu.Lock()
-	loaded := p.plans
-	p.mu.Unlock()
-	if loaded == nil {
-		opts, err := p.opts.Load(ctx)
-		if err != nil {
-			return plan.Options{}, err
-		}
-		loaded = &opts
-		p.mu.Lock()
-		p.plans = loaded
-		p.mu.Unlock()
-	}
-	opts := *loaded
+	opts, err := p.loaded(ctx)
 	opts.Run, opts.Mode = runPrefix+string(door), plan.ModeHook
 	opts.NoPasswordUnverified = door == DoorRecovery
-	return opts, nil
+	return opts, err
+}
+
+// loaded returns what Load returned when it succeeded. Those who need it at the same time
+// share one call.
+func (p *Provisioner) loaded(ctx context.Context) (plan.Options, error) {
+	p.mu.Lock()
+	plans := p.plans
+	p.mu.Unlock()
+	if plans != nil {
+		return *plans, nil
+	}
+	lasting := context.WithoutCancel(ctx)
+	done := p.loads.DoChan("", func() (any, error) {
+		ctx, cancel := context.WithTimeout(lasting, actTime)
+		defer cancel()
+		opts, err := p.opts.Load(ctx)
+		if err != nil {
+			return plan.Options{}, fmt.Errorf("read the identity schema: %w", err)
+		}
+		p.mu.Lock()
+		p.plans = &opts
+		p.mu.Unlock()
+		return opts, nil
+	})
+	select {
+	case got := <-done:
+		opts, _ := got.Val.(plan.Options)
+		return opts, got.Err
+	case <-ctx.Done():
+		return plan.Options{}, ctx.Err()
+	}
 }
 
 // Traits returns the traits of the identity schema that are identifiers or addresses; none if

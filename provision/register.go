@@ -9,9 +9,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/gofrs/flock"
 	"go.uber.org/zap"
 
 	"ferry/kratos"
@@ -40,8 +42,13 @@ const (
 	addAtOnce = 500
 )
 
-// Run keeps the register up to date until ctx ends.
+// Run keeps the register up to date, and makes the notes at Auth0, until ctx ends.
 func (p *Provisioner) Run(ctx context.Context) {
+	var marking sync.WaitGroup
+	defer marking.Wait()
+	if p.opts.Mark != nil {
+		marking.Go(func() { p.mark(ctx) })
+	}
 	for {
 		started := p.opts.Now()
 		err := p.walk(ctx)
@@ -109,12 +116,17 @@ func (p *Provisioner) walk(ctx context.Context) error {
 	return err
 }
 
-// Ready reports whether identities can be created: the register must know whom Kratos has.
+// Ready reports whether identities can be created: the register must know whom Kratos has,
+// and the identity schema must be known.
 func (p *Provisioner) Ready(ctx context.Context) error {
 	complete, err := p.opts.Register.Complete(ctx)
-	if err == nil && !complete {
-		err = ErrNotReady
+	switch {
+	case err != nil:
+		return err
+	case !complete:
+		return ErrNotReady
 	}
+	_, err = p.loaded(ctx)
 	return err
 }
 
@@ -128,65 +140,84 @@ const fileMagic = "ferry users 1\n\x00\x00"
 // FileRegister is a Register in memory, and in a file if it has one. It takes 16 bytes of the
 // file, and about 40 of memory, for each user.
 type FileRegister struct {
+	file *os.File // nil: memory only
+	lock *flock.Flock
+
 	mu       sync.Mutex
 	users    map[[16]byte]struct{}
 	complete bool
-	file     *os.File // nil: memory only
+	size     int64  // of the file, in whole records
+	pending  []byte // records that are not in the file: the last write failed
 }
 
 // OpenRegister opens the register in the directory, or makes it; with an empty directory it is
-// in memory only. Only one process may use the directory.
+// in memory only. It fails if another process uses the directory.
 func OpenRegister(dir string) (*FileRegister, error) {
 	r := &FileRegister{users: map[[16]byte]struct{}{}}
 	if dir == "" {
 		return r, nil
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("users register: %w", err)
+	if err := r.open(dir); err != nil {
+		return nil, errors.Join(fmt.Errorf("users register: %w", err), r.Close())
 	}
-	file, err := os.OpenFile(filepath.Join(dir, "users"), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("users register: %w", err)
-	}
-	if err := r.load(file); err != nil {
-		return nil, errors.Join(fmt.Errorf("users register: %s: %w", file.Name(), err), file.Close())
-	}
-	r.file = file
 	return r, nil
 }
 
-// load reads the file. A record that was cut off at its end is removed.
-func (r *FileRegister) load(file *os.File) error {
-	in := bufio.NewReader(file)
+func (r *FileRegister) open(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	path := filepath.Join(dir, "users")
+	lock := flock.New(path+".lock", flock.SetPermissions(0o600))
+	locked, err := lock.TryLock()
+	switch {
+	case err != nil:
+		return err
+	case !locked:
+		return fmt.Errorf("%s is used by another ferry", dir)
+	}
+	r.lock = lock
+	if r.file, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+		return err
+	}
+	if err := r.load(); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+// errForeign is returned for a file that is not a register.
+var errForeign = errors.New("this is not a register of ferry: remove it, or name another FERRY_DATA_DIR")
+
+// load reads the file. A record that was cut off at its end is overwritten by the next.
+func (r *FileRegister) load() error {
+	in := bufio.NewReader(r.file)
 	var record [16]byte
-	size := int64(0)
 	for {
-		_, err := io.ReadFull(in, record[:])
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			break
-		}
-		if err != nil {
-			return err
-		}
+		n, err := io.ReadFull(in, record[:])
 		switch {
-		case size == 0 && string(record[:]) != fileMagic:
-			return errors.New("this is not a register of ferry: remove it, or name another FERRY_DATA_DIR")
-		case size == 0:
+		case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+			if r.size > 0 {
+				return nil
+			}
+			if !strings.HasPrefix(fileMagic, string(record[:n])) {
+				return errForeign
+			}
+			_, err := r.file.WriteAt([]byte(fileMagic), 0)
+			r.size = int64(len(fileMagic))
+			return err
+		case err != nil:
+			return err
+		case r.size == 0 && string(record[:]) != fileMagic:
+			return errForeign
+		case r.size == 0:
 		case record == [16]byte{}:
 			r.complete = true
 		default:
 			r.users[record] = struct{}{}
 		}
-		size += int64(len(record))
+		r.size += int64(len(record))
 	}
-	if err := file.Truncate(size); err != nil {
-		return err
-	}
-	if size > 0 {
-		return nil
-	}
-	_, err := file.WriteString(fileMagic)
-	return err
 }
 
 func userDigest(userID string) (digest [16]byte) {
@@ -222,19 +253,21 @@ func (r *FileRegister) Add(_ context.Context, userIDs []string) error {
 	return r.write(records)
 }
 
-// write appends records. A write that failed half way would shift those after it, so its
-// part is removed.
+// write appends records, and those of earlier writes that failed. What a failed write left
+// behind is overwritten by the next.
 func (r *FileRegister) write(records []byte) error {
-	if r.file == nil || len(records) == 0 {
+	if r.file == nil {
 		return nil
 	}
-	before, err := r.file.Seek(0, io.SeekEnd)
-	if err != nil {
-		return err
+	r.pending = append(r.pending, records...)
+	if len(r.pending) == 0 {
+		return nil
 	}
-	if _, err := r.file.Write(records); err != nil {
-		return errors.Join(err, r.file.Truncate(before))
+	if _, err := r.file.WriteAt(r.pending, r.size); err != nil {
+		return fmt.Errorf("users register: %w", err)
 	}
+	r.size += int64(len(r.pending))
+	r.pending = nil
 	return nil
 }
 
@@ -253,7 +286,7 @@ func (r *FileRegister) SetComplete(context.Context, string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.complete {
-		return nil
+		return r.write(nil)
 	}
 	r.complete = true
 	return r.write(make([]byte, 16))
@@ -261,8 +294,12 @@ func (r *FileRegister) SetComplete(context.Context, string) error {
 
 // Close closes the file.
 func (r *FileRegister) Close() error {
-	if r.file == nil {
-		return nil
+	var err error
+	if r.file != nil {
+		err = r.file.Close()
 	}
-	return r.file.Close()
+	if r.lock != nil {
+		err = errors.Join(err, r.lock.Close())
+	}
+	return err
 }

@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,9 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
+
+	"go.uber.org/zap"
 
 	"ferry/identifier"
 	"ferry/mapping"
@@ -21,14 +25,16 @@ type Login struct {
 	Profile upstream.Profile
 	// Realm is the connection that confirmed it; empty: the tenant's default directory.
 	Realm string
-	// Identifier is normalized.
+	// Identifier is normalized. The identity must have it.
 	Identifier string
+	// Username is the identifier as Auth0 accepted it: in a custom database its case counts.
+	Username string
 }
 
 // ByLogin creates the identity of the user who logs in. An error says nothing about the
 // user: Kratos or Auth0 did not answer.
 func (p *Provisioner) ByLogin(ctx context.Context, login Login) (Result, error) {
-	return p.once(ctx, "u "+login.Profile.Subject, func(ctx context.Context) (Result, error) {
+	return p.once(ctx, "u "+login.Profile.Subject+"\n"+login.Identifier, func(ctx context.Context) (Result, error) {
 		user, refused, err := p.loggedIn(ctx, login)
 		if err != nil || refused != "" {
 			return Result{UserID: login.Profile.Subject, Reason: refused}, err
@@ -49,19 +55,36 @@ func (p *Provisioner) ByIdentifier(ctx context.Context, door Door, normalized st
 		if err != nil {
 			return Result{}, err
 		}
-		user, err := p.choose(ctx, door, users, normalized)
+		user, refused, err := p.choose(ctx, door, users, normalized)
 		if user == nil || err != nil {
-			return Result{Reason: ReasonNoUser}, err
+			return refused, err
 		}
 		return p.create(ctx, door, user, normalized)
 	})
 }
 
+// actTime bounds one act. It ends before the gateway's answer is due, so that nobody waits
+// for the rate limit of the Management API behind acts whose users have gone away.
+const actTime = 20 * time.Second
+
+// errPanicked is returned for an act that panicked.
+var errPanicked = errors.New("create an identity: panic")
+
 // once runs one act for all who need it at the same time. It goes on if the first of them
 // goes away.
 func (p *Provisioner) once(ctx context.Context, key string, act func(context.Context) (Result, error)) (Result, error) {
 	lasting := context.WithoutCancel(ctx)
-	done := p.flights.DoChan(key, func() (any, error) { return act(lasting) })
+	done := p.flights.DoChan(key, func() (result any, err error) {
+		defer func() {
+			if fault := recover(); fault != nil { // it would end the process
+				p.opts.Log.Error("panic", zap.Any("fault", fault), zap.Stack("stack"))
+				err = errPanicked
+			}
+		}()
+		ctx, cancel := context.WithTimeout(lasting, actTime)
+		defer cancel()
+		return act(ctx)
+	})
 	select {
 	case got := <-done:
 		result, _ := got.Val.(Result)
@@ -98,54 +121,76 @@ func (p *Provisioner) loggedIn(ctx context.Context, login Login) (user []byte, r
 // hasVerifiedTwin reports whether another user has verified the address that this one has
 // not. An import would give the identifier to the other.
 func (p *Provisioner) hasVerifiedTwin(ctx context.Context, user []byte) (bool, error) {
+	opts, err := p.planned(ctx, DoorLogin)
+	if err != nil {
+		return false, err
+	}
 	profile, err := mapping.FromUser(user)
 	if err != nil {
 		return false, err
 	}
 	email, _ := profile.Claims["email"].(string)
-	if email == "" || isVerified(profile) {
+	normalized := identifier.Normalize(email)
+	if normalized == "" || verifies(opts.Rules, profile, normalized) {
 		return false, nil
 	}
-	others, err := p.opts.Directory.LookUpEmail(ctx, identifier.Normalize(email))
-	for _, text := range others {
-		other, unreadable := mapping.FromUser(text)
-		if unreadable == nil && !slices.Contains(profile.UserIDs, other.UserID) && isVerified(other) {
-			return true, err
+	for _, spelling := range slices.Compact([]string{normalized, email}) { // Auth0 compares the case
+		others, err := p.opts.Directory.LookUpEmail(ctx, spelling)
+		if err != nil {
+			return false, err
+		}
+		for _, text := range others {
+			other, err := mapping.FromUser(text)
+			if err == nil && !slices.Contains(profile.UserIDs, other.UserID) && verifies(opts.Rules, other, normalized) {
+				return true, nil
+			}
 		}
 	}
-	return false, err
+	return false, nil
 }
 
-// choose returns the user who would get the identifier in an import of all of them: one with
-// a verified address, else the only one; nil if there is none.
-func (p *Provisioner) choose(ctx context.Context, door Door, users [][]byte, identifier string) ([]byte, error) {
+// choose returns the user who would get the identifier in an import of all of them: the
+// first with a verified address, else the only one. If there is none, user is nil, and the
+// result says why.
+func (p *Provisioner) choose(ctx context.Context, door Door, users [][]byte, identifier string) (user []byte, refused Result, err error) {
 	opts, err := p.planned(ctx, door)
 	if err != nil {
-		return nil, err
+		return nil, Result{}, err
 	}
+	refused.Reason = ReasonNoUser
 	var unverified [][]byte
 	for _, user := range users {
 		row, err := opts.One(user)
 		if err != nil {
-			return nil, err
+			return nil, Result{}, err
 		}
-		if !row.Creates() || !slices.Contains(row.Identifiers, identifier) {
-			continue
+		profile, err := mapping.FromUser(user)
+		switch {
+		case !row.Creates() || err != nil:
+			refused = Result{UserID: row.UserID, Reason: reasonOf(row)}
+		case !slices.Contains(row.Identifiers, identifier):
+			refused = Result{UserID: row.UserID, Reason: ReasonNotByIdentifier}
+		case verifies(opts.Rules, profile, identifier):
+			return user, Result{}, nil
+		default:
+			unverified = append(unverified, user)
 		}
-		if profile, err := mapping.FromUser(user); err == nil && isVerified(profile) {
-			return user, nil
-		}
-		unverified = append(unverified, user)
 	}
-	if len(unverified) != 1 {
-		return nil, nil
+	switch len(unverified) {
+	case 0:
+		return nil, refused, nil
+	case 1:
+		return unverified[0], Result{}, nil
 	}
-	return unverified[0], nil
+	return nil, Result{Reason: ReasonUnverifiedTwin}, nil
 }
 
-func isVerified(profile mapping.Profile) bool {
-	verified, _ := profile.Claims["email_verified"].(bool)
-	return verified
+// verifies reports whether Auth0 verified that the user owns the address, as far as the
+// rules trust it.
+func verifies(rules mapping.Rules, profile mapping.Profile, normalized string) bool {
+	return slices.ContainsFunc(rules.Verified(profile), func(a mapping.Address) bool {
+		return identifier.Normalize(a.Value) == normalized
+	})
 }
 
 // userOf returns a user object of what the login verified. Tokens do not have usernames: if
@@ -170,7 +215,7 @@ func userOf(login Login) ([]byte, error) {
 	}
 	_, isPhone := identifier.E164(login.Identifier)
 	if _, told := user["username"]; !told && !isPhone && !strings.Contains(login.Identifier, "@") {
-		user["username"] = login.Identifier
+		user["username"] = cmp.Or(login.Username, login.Identifier)
 	}
 	return json.Marshal(user)
 }

@@ -36,7 +36,8 @@ func newDoors(cfg *config.Config, identities *kratos.Client, store store, hashKe
 	if err != nil {
 		return nil, err
 	}
-	return &doors{provisioner: provisioner, budget: provision.NewBudget(float64(cfg.GatewayLookupsPerSecond), store)}, nil
+	// Strangers cause look-ups: half of the rate is left for users who have logged in.
+	return &doors{provisioner: provisioner, budget: provision.NewBudget(float64(cfg.GatewayLookupsPerSecond)/2, store)}, nil
 }
 
 // newGateway returns the gateway.
@@ -88,7 +89,7 @@ func newProvisioner(cfg *config.Config, identities *kratos.Client, store store, 
 		return nil, err
 	}
 	opts := provision.Options{
-		Identities: identities, AskUnverified: len(gatewayRealms(cfg)) < 2, Register: register,
+		Identities: identities, AskUnverified: len(cfg.Auth0Realms) < 2, Register: register,
 		Load: func(ctx context.Context) (plan.Options, error) { return provisionPlan(ctx, cfg, identities, providers) },
 		Log:  log, Hash: hash, Now: time.Now,
 	}
@@ -132,8 +133,8 @@ func provisionPlan(ctx context.Context, cfg *config.Config, identities *kratos.C
 	return opts, nil
 }
 
-// gatewayManagement returns the client of the Management API for look-ups. A login waits for
-// it, so it does not wait for rate limits.
+// gatewayManagement returns the client of the Management API for look-ups. Whoever waits for
+// it bounds the time.
 func gatewayManagement(cfg *config.Config) (*upstream.Management, error) {
 	return limitedManagement(cfg, gatewayManagementTimeout, float64(max(cfg.GatewayLookupsPerSecond, 1)))
 }
