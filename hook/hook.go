@@ -73,6 +73,10 @@ type Options struct {
 	ClaimFor time.Duration
 	// Sync says how profiles are written into identities.
 	Sync SyncOptions
+	// Ensure creates the identity of the Auth0 user with an identifier, as it was typed, if
+	// Kratos does not have it. The result is one word; an error says nothing about the user.
+	// nil: there is no such route.
+	Ensure func(ctx context.Context, identifier string, recovery bool) (result string, err error)
 	// Recorder records every call; nil records nothing.
 	Recorder Recorder
 
@@ -139,5 +143,8 @@ func (h *Handler) Echo() *echo.Echo {
 	e.HTTPErrorHandler = h.writeProblem
 	e.POST(wire.MigrationPath, serve(h, h.migrationRoute()))
 	e.POST(wire.AfterLoginPath, serve(h, h.afterLoginRoute()))
+	if h.opts.Ensure != nil {
+		e.POST(wire.EnsurePath, serve(h, h.ensureRoute()))
+	}
 	return e
 }

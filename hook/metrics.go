@@ -18,6 +18,7 @@ type metrics struct {
 	callers  *prometheus.CounterVec
 	took     *prometheus.HistogramVec
 	after    *prometheus.CounterVec
+	ensured  *prometheus.CounterVec
 	state    *prometheus.CounterVec
 	migrated prometheus.Counter
 	changed  prometheus.Counter
@@ -41,6 +42,9 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 		after: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ferry_after_login_total", Help: "After-login hook calls and later tries, by result.",
 		}, []string{"result"}),
+		ensured: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ferry_ensure_total", Help: "Calls of /hooks/ensure, by result.",
+		}, []string{"result"}),
 		state: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ferry_state_faults_total", Help: "Failed operations on the state between the hooks, by operation.",
 		}, []string{"operation"}),
@@ -63,7 +67,7 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 			Name: "ferry_auth0_seconds", Help: "How long Auth0 took to answer, all requests of one login together.", Buckets: buckets,
 		}),
 	}
-	for _, c := range []prometheus.Collector{m.outcomes, m.reasons, m.callers, m.after, m.state, m.migrated, m.changed, m.unnoted, m.took, m.kratos, m.upstream} {
+	for _, c := range []prometheus.Collector{m.outcomes, m.reasons, m.callers, m.after, m.ensured, m.state, m.migrated, m.changed, m.unnoted, m.took, m.kratos, m.upstream} {
 		if err := registerer.Register(c); err != nil {
 			return nil, fmt.Errorf("hook: register metrics: %w", err)
 		}

@@ -57,6 +57,8 @@ type ending struct {
 	outcome string
 	// The log leaves these out.
 	omitStatus, omitTook, omitLine bool
+	// omitRecord leaves the call out of recordings.
+	omitRecord bool
 }
 
 // outcomeCaller is the outcome of a call with an error of the caller.
@@ -84,7 +86,9 @@ func serve[R any](h *Handler, r route[R]) echo.HandlerFunc {
 		if !end.omitLine {
 			logCall(log, c, end, e)
 		}
-		h.record(c, e)
+		if !end.omitRecord {
+			h.record(c, e)
+		}
 		return nil
 	}
 }

@@ -7,10 +7,12 @@ package wire
 const (
 	RouteMigration  = "password-migration"
 	RouteAfterLogin = "after-login"
+	RouteEnsure     = "ensure"
 
 	HooksPath      = "/hooks/"
 	MigrationPath  = HooksPath + RouteMigration
 	AfterLoginPath = HooksPath + RouteAfterLogin
+	EnsurePath     = HooksPath + RouteEnsure
 )
 
 // The headers in which Kratos names its calls. A repeated call has a new request id and

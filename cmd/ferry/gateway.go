@@ -40,6 +40,19 @@ func newDoors(cfg *config.Config, identities *kratos.Client, store store, hashKe
 	return &doors{provisioner: provisioner, budget: provision.NewBudget(float64(cfg.GatewayLookupsPerSecond)/2, store)}, nil
 }
 
+// addTo adds what creates identities to the options of the hooks.
+func (d *doors) addTo(opts *hook.Options, cfg *config.Config) error {
+	if !cfg.Ensure {
+		return nil
+	}
+	ensurer, err := provision.NewEnsurer(d.provisioner, d.budget)
+	if err != nil {
+		return err
+	}
+	opts.Ensure = ensurer.Ensure
+	return nil
+}
+
 // newGateway returns the gateway.
 func newGateway(cfg *config.Config, hooks *hook.Handler, identities *kratos.Client, behind *doors, hashKey secret.String, log *zap.Logger, metrics prometheus.Registerer) (*gateway.Gateway, error) {
 	public, err := url.Parse(strings.TrimRight(cfg.KratosPublicURL, "/"))

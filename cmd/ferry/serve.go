@@ -92,8 +92,11 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 	}
 	opts.Store, opts.Log, opts.Metrics = store, log, registry
 	var behind *doors
-	if cfg.GatewayListen != "" {
+	if cfg.GatewayListen != "" || cfg.Ensure {
 		if behind, err = newDoors(cfg, identities, store, hashKey, log); err != nil {
+			return nil, err
+		}
+		if err := behind.addTo(&opts, cfg); err != nil {
 			return nil, err
 		}
 		background = append(background, behind.provisioner.Run)
