@@ -194,6 +194,20 @@ func BenchmarkRecording(b *testing.B) {
 // benchFerry starts a ferry and returns a proxy to it.
 func benchFerry(b *testing.B, sim *auth0sim.Server, kratos *kratostest.Kratos, settings ...string) *httputil.ReverseProxy {
 	b.Helper()
+	target, err := url.Parse(startBenchFerry(b, sim, kratos, settings...).HooksURL())
+	if err != nil {
+		b.Fatal(err)
+	}
+	transport := &http.Transport{}
+	b.Cleanup(transport.CloseIdleConnections)
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	proxy.Transport = transport
+	return proxy
+}
+
+// startBenchFerry starts a ferry.
+func startBenchFerry(b *testing.B, sim *auth0sim.Server, kratos *kratostest.Kratos, settings ...string) *ferrytest.Ferry {
+	b.Helper()
 	ferry, err := ferrytest.Start(b.Context(), ferrytest.Options{Binary: built.Ferry(b), Env: append([]string{
 		"FERRY_LISTEN=127.0.0.1:0", "FERRY_ADMIN_LISTEN=127.0.0.1:0", "FERRY_HOOK_KEYS=" + hookKey, "FERRY_AUTH0_DOMAIN=" + sim.Domain(),
 		"FERRY_AUTH0_BASE_URL=" + sim.URL(), "FERRY_AUTH0_CLIENT_ID=" + clientID, "FERRY_AUTH0_CLIENT_SECRET=" + clientSecret,
@@ -207,15 +221,7 @@ func benchFerry(b *testing.B, sim *auth0sim.Server, kratos *kratostest.Kratos, s
 			b.Error(err)
 		}
 	})
-	target, err := url.Parse(ferry.HooksURL())
-	if err != nil {
-		b.Fatal(err)
-	}
-	transport := &http.Transport{}
-	b.Cleanup(transport.CloseIdleConnections)
-	proxy := httputil.NewSingleHostReverseProxy(target)
-	proxy.Transport = transport
-	return proxy
+	return ferry
 }
 
 // turns forwards calls to one of two ferry processes.
