@@ -38,6 +38,8 @@ const (
 	AnswerUnknownRealm           AnswerName = "unknown_realm"
 	AnswerDisabledRealm          AnswerName = "disabled_realm"
 	AnswerUnsupportedRealm       AnswerName = "unsupported_realm"
+	AnswerInvalidCode            AnswerName = "invalid_code"
+	AnswerWrongVerifier          AnswerName = "wrong_code_verifier"
 	AnswerMissingParameter       AnswerName = "missing_parameter"
 	AnswerInvalidScope           AnswerName = "invalid_scope"
 	AnswerMalformed              AnswerName = "malformed_request"
@@ -130,6 +132,8 @@ func serviceRows() []AnswerRow {
 		{AnswerUnknownRealm, "GAP", Answer{Status: 400, Error: "invalid_request", Description: "the connection was not found"}, "no such realm"},
 		{AnswerDisabledRealm, "OLDDOC", Answer{Status: 400, Error: "invalid_request", Description: "the connection was disabled"}, "realm switched off, or not enabled for the application"},
 		{AnswerUnsupportedRealm, "GAP", Answer{Status: 403, Error: "invalid_request", Description: "invalid connection specified for password grant"}, "realm whose strategy takes no passwords"},
+		{AnswerInvalidCode, "REC", Answer{Status: 403, Error: "invalid_grant", Description: "Invalid authorization code"}, "a code that is unknown, used, over, or of another client or callback"},
+		{AnswerWrongVerifier, "INF", Answer{Status: 403, Error: "invalid_grant", Description: "Failed to verify code verifier"}, "a code verifier that is not that of the challenge"},
 		{AnswerMissingParameter, "OLDDOC", Answer{Status: 400, Error: "invalid_request", Description: "missing {parameter} parameter"}, "a required parameter is missing or empty"},
 		{AnswerInvalidScope, "OLDDOC", Answer{Status: 400, Error: "invalid_scope", Description: "Scope must be an array or a string"}, ""},
 		{AnswerMalformed, "INF", Answer{Status: 400, Error: "invalid_request", Description: "{reason}"}, "a body that cannot be read, or says a thing twice"},

@@ -61,6 +61,9 @@ func (s *Server) idToken(a *attempt, life time.Duration) (string, error) {
 	d.claims["aud"] = a.app.ClientID
 	d.claims["iat"] = now.Unix()
 	d.claims["exp"] = now.Add(life).Unix()
+	if a.nonce != "" {
+		d.claims["nonce"] = a.nonce
+	}
 	for _, f := range a.x.faults {
 		if forge, ok := forgeries()[f.Name]; ok {
 			if err := forge(d, f); err != nil {

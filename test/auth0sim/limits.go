@@ -79,19 +79,27 @@ func (k failureKey) in(mode BruteForce) failureKey {
 
 // checkLimits refuses a login before its password is looked at.
 func (s *Server) checkLimits(a *attempt) (response, bool) {
-	settings := s.Settings()
-	if settings.BotDetection {
+	if s.Settings().BotDetection {
 		return s.refuse(AnswerRequiresVerification), false
 	}
-	switch {
-	case s.limits.addressBlocked(a, settings.SuspiciousIP):
-		return s.refuse(AnswerSuspiciousIP), false
-	case s.limits.identifierBlocked(a, settings.BruteForce):
-		return s.refuse(AnswerBruteForce), false
-	case s.limits.tooManyLogins(a, settings.SameUser):
-		return s.refuse(AnswerTooManyLogins), false
+	if name := s.overLimits(a); name != "" {
+		return s.refuse(name), false
 	}
 	return response{}, true
+}
+
+// overLimits returns the answer to a login that is over a limit, or "".
+func (s *Server) overLimits(a *attempt) AnswerName {
+	settings := s.Settings()
+	switch {
+	case s.limits.addressBlocked(a, settings.SuspiciousIP):
+		return AnswerSuspiciousIP
+	case s.limits.identifierBlocked(a, settings.BruteForce):
+		return AnswerBruteForce
+	case s.limits.tooManyLogins(a, settings.SameUser):
+		return AnswerTooManyLogins
+	}
+	return ""
 }
 
 // addressBlocked reports whether the address has used up its failures.

@@ -67,6 +67,8 @@ type App struct {
 	// ManagementScopes are those of the Management API that it is allowed: its
 	// client grant. Empty: it gets no token for it.
 	ManagementScopes []string `json:"management_scopes,omitempty"`
+	// Callbacks are the addresses that /authorize may send browsers back to.
+	Callbacks []string `json:"callbacks,omitempty"`
 	// Connections are those enabled for it; empty is every one.
 	Connections []string `json:"connections,omitempty"`
 	// AuthMethods are those accepted at the token endpoint; empty is

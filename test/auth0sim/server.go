@@ -30,6 +30,8 @@ type Server struct {
 	faults  *faultList
 	journal *journal
 	exports *exportStore
+	// authorizations are the logins in browsers.
+	authorizations *authorizations
 
 	settingsMu sync.RWMutex
 	settings   Settings
@@ -65,6 +67,9 @@ func New(cfg Config) (*Server, error) {
 		faults:  newFaultList(),
 		journal: newJournal(),
 		exports: newExportStore(),
+
+		authorizations: newAuthorizations(),
+
 		closing: make(chan struct{}),
 	}
 	s.limits = newLimits(s.clock.now)

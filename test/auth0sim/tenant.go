@@ -32,7 +32,7 @@ func (s *Server) Configure(change func(*Settings)) error {
 }
 
 // Reset forgets what happened: counters, the journal, faults, limits, blocks,
-// tokens, jobs, key rotations and the clock. Tenant and settings stay.
+// tokens, logins in browsers, jobs, key rotations and the clock. Tenant and settings stay.
 func (s *Server) Reset() {
 	s.journal.reset()
 	s.faults.clear()
@@ -40,6 +40,7 @@ func (s *Server) Reset() {
 	s.tokens.reset()
 	s.keys.reset()
 	s.exports.reset()
+	s.authorizations.reset()
 	s.clock.reset()
 }
 

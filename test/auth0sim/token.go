@@ -23,6 +23,7 @@ type attempt struct {
 	grant  grantedScopes
 	login  *credential // nil if the username is unknown
 	limits limitKeys
+	nonce  string // of the request to /authorize
 }
 
 // tokenEndpoint is POST /oauth/token.
@@ -59,6 +60,9 @@ func (s *Server) token(x *exchange, req *tokenRequest) response {
 	if req.param("grant_type") == GrantClientCredentials {
 		return s.machineToken(a)
 	}
+	if req.param("grant_type") == GrantAuthorizationCode {
+		return s.codeToken(a)
+	}
 	for _, step := range []func(*attempt) (response, bool){
 		s.checkRequest, s.checkClient, s.checkParameters, s.checkAudience, s.checkRealm, s.checkLimits, s.checkUser,
 	} {
@@ -81,7 +85,7 @@ func (s *Server) checkRequest(a *attempt) (response, bool) {
 		return s.refuse(AnswerMalformed, "reason", a.req.err.Error()), false
 	case grant == "":
 		return s.refuse(AnswerMissingParameter, "parameter", "grant_type"), false
-	case grant != GrantPassword && grant != GrantPasswordRealm && grant != GrantClientCredentials:
+	case grant != GrantPassword && grant != GrantPasswordRealm && grant != GrantClientCredentials && grant != GrantAuthorizationCode:
 		return s.refuse(AnswerUnsupportedGrant, "grant_type", grant), false
 	}
 	return response{}, true

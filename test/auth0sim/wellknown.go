@@ -55,6 +55,7 @@ func (s *Server) publicKeys(x *exchange) ([]jose.JSONWebKey, error) {
 // them.
 type discoveryBody struct {
 	Issuer        string   `json:"issuer"`
+	Authorize     string   `json:"authorization_endpoint"`
 	TokenEndpoint string   `json:"token_endpoint"`
 	Userinfo      string   `json:"userinfo_endpoint"`
 	JWKS          string   `json:"jwks_uri"`
@@ -65,6 +66,7 @@ type discoveryBody struct {
 	Claims        []string `json:"claims_supported"`
 	SubjectTypes  []string `json:"subject_types_supported"`
 	IDTokenAlgs   []string `json:"id_token_signing_alg_values_supported"`
+	Challenges    []string `json:"code_challenge_methods_supported"`
 }
 
 // discovery is GET /.well-known/openid-configuration.
@@ -72,12 +74,13 @@ func (s *Server) discovery(*exchange) response {
 	issuer := s.cfg.Issuer
 	resp := jsonResponse(http.StatusOK, discoveryBody{
 		Issuer:        issuer,
+		Authorize:     issuer + "authorize",
 		TokenEndpoint: issuer + "oauth/token",
 		Userinfo:      issuer + "userinfo",
 		JWKS:          issuer + ".well-known/jwks.json",
 		Scopes:        oidcScopes(),
 		ResponseTypes: []string{"code", "token", "id_token"},
-		GrantTypes:    []string{GrantPassword, GrantPasswordRealm},
+		GrantTypes:    []string{GrantAuthorizationCode, GrantPassword, GrantPasswordRealm},
 		AuthMethods:   []string{AuthPost, AuthBasic, AuthPrivateKey, AuthNone},
 		Claims: []string{
 			"aud", "email", "email_verified", "exp", "family_name", "given_name", "iat", "iss", "name", "nickname",
@@ -85,6 +88,7 @@ func (s *Server) discovery(*exchange) response {
 		},
 		SubjectTypes: []string{"public"},
 		IDTokenAlgs:  []string{algHS256, algRS256, algPS256},
+		Challenges:   []string{"S256"},
 	})
 	resp.header.Set("Content-Type", typeJSONUTF8)
 	return resp
