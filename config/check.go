@@ -66,8 +66,8 @@ func (c *Config) check(unread map[string]bool, parts []Part) Faults {
 func (c *Config) checkListeners(k *checker) {
 	const address = "must be host:port, such as 127.0.0.1:4480"
 	const exposed = "is not loopback: set FERRY_TLS_CERT_FILE and FERRY_TLS_KEY_FILE, or FERRY_INSECURE_LISTEN=true if something else encrypts the traffic"
-	for _, listener := range []struct{ name, listen string }{{"LISTEN", c.Listen}, {"ADMIN_LISTEN", c.AdminListen}, {"GATEWAY_LISTEN", c.GatewayListen}} {
-		if listener.listen == "" && listener.name == "GATEWAY_LISTEN" {
+	for _, listener := range []struct{ name, listen string }{{"LISTEN", c.Listen}, {"ADMIN_LISTEN", c.AdminListen}, {"GATEWAY_LISTEN", c.GatewayListen}, {"FORWARD_AUTH_LISTEN", c.ForwardAuthListen}} {
+		if listener.listen == "" && (listener.name == "GATEWAY_LISTEN" || listener.name == "FORWARD_AUTH_LISTEN") {
 			continue
 		}
 		host, port, err := net.SplitHostPort(listener.listen)
@@ -247,11 +247,13 @@ func (c *Config) checkGateway(k *checker) {
 		_, problem := parseURL(c.GatewayErrorURL)
 		k.require(problem == "", "GATEWAY_ERROR_URL", problem)
 	}
+	others := []string{c.Listen, c.AdminListen}
+	for _, listener := range []struct{ name, listen string }{{"GATEWAY_LISTEN", c.GatewayListen}, {"FORWARD_AUTH_LISTEN", c.ForwardAuthListen}} {
+		k.require(listener.listen == "" || strings.HasSuffix(listener.listen, ":0") || !slices.Contains(others, listener.listen), listener.name, "is the same as that of another listener")
+		others = append(others, listener.listen)
+	}
 	if c.GatewayListen != "" {
 		k.require(c.KratosPublicURL != "", "KRATOS_PUBLIC_URL", "is not set, but FERRY_GATEWAY_LISTEN needs it")
-		for _, other := range []string{c.Listen, c.AdminListen} {
-			k.require(c.GatewayListen != other || strings.HasSuffix(other, ":0"), "GATEWAY_LISTEN", "is the same as that of another listener")
-		}
 	}
 }
 

@@ -76,7 +76,7 @@ type budget interface {
 	RememberNoUser(ctx context.Context, email string) error
 }
 
-// Options configure a Gateway. ErrorURL, Realms, CustomRealms, TrustedProxies,
+// Options configure a Gateway. Kratos and Transport may be nil for Checks alone; ErrorURL, Realms, CustomRealms, TrustedProxies,
 // ForwardClientIP and Closed may be zero, the rest is required.
 type Options struct {
 	// Kratos is the public API.
@@ -137,8 +137,8 @@ type Gateway struct {
 // New makes a Gateway; the error names what is missing.
 func New(opts Options) (*Gateway, error) {
 	switch {
-	case opts.Kratos == nil || opts.Transport == nil:
-		return nil, errors.New("gateway: Kratos' URL and a transport are required")
+	case (opts.Kratos == nil) != (opts.Transport == nil):
+		return nil, errors.New("gateway: Kratos' URL needs a transport")
 	case opts.Identities == nil || opts.Attempts == nil || opts.Provisioner == nil || opts.Keep == nil || opts.UsersFault == nil || opts.Budget == nil || opts.Traits == nil:
 		return nil, errors.New("gateway: identities, attempts, provisioner, keep, user's fault, budget and traits are required")
 	case opts.MaxPasswordBytes <= 0 || opts.PerMinute <= 0:
@@ -154,7 +154,9 @@ func New(opts Options) (*Gateway, error) {
 		return nil, err
 	}
 	g := &Gateway{opts: opts, limits: newLimits(opts.PerMinute, opts.Now), metrics: m}
-	g.proxy = g.newProxy()
+	if opts.Kratos != nil {
+		g.proxy = g.newProxy()
+	}
 	return g, nil
 }
 

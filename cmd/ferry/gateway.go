@@ -53,14 +53,9 @@ func (d *doors) addTo(opts *hook.Options, cfg *config.Config) error {
 	return nil
 }
 
-// newGateway returns the gateway.
+// newGateway returns the gateway; without FERRY_GATEWAY_LISTEN only its Checks are of use.
 func newGateway(cfg *config.Config, hooks *hook.Handler, identities *kratos.Client, behind *doors, hashKey secret.String, log *zap.Logger, metrics prometheus.Registerer) (*gateway.Gateway, error) {
-	public, err := url.Parse(strings.TrimRight(cfg.KratosPublicURL, "/"))
-	if err != nil {
-		return nil, config.Faults{{Name: config.Prefix + "KRATOS_PUBLIC_URL", Problem: "is not a URL"}}
-	}
-	return gateway.New(gateway.Options{
-		Kratos: public, Transport: transport.New(transport.Options{}),
+	opts := gateway.Options{
 		Realms: gatewayRealms(cfg), CustomRealms: cfg.Auth0CustomRealms,
 		TrustedProxies: cfg.GatewayTrustedProxies, ForwardClientIP: cfg.Auth0ForwardClientIP,
 		MaxPasswordBytes: cfg.MaxPasswordBytes, ErrorURL: cfg.GatewayErrorURL, Closed: cfg.MigrationClosed,
@@ -68,7 +63,15 @@ func newGateway(cfg *config.Config, hooks *hook.Handler, identities *kratos.Clie
 		Traits: behind.provisioner.Traits, Identities: identities, Attempts: hooks.Attempts(), Keep: hooks.Keep, UsersFault: usersFault,
 		Provisioner: behind.provisioner, Log: log, Hash: func(text string) string { return hook.Hash(hashKey, text) },
 		Metrics: metrics, Now: time.Now,
-	})
+	}
+	if cfg.GatewayListen != "" {
+		public, err := url.Parse(strings.TrimRight(cfg.KratosPublicURL, "/"))
+		if err != nil {
+			return nil, config.Faults{{Name: config.Prefix + "KRATOS_PUBLIC_URL", Problem: "is not a URL"}}
+		}
+		opts.Kratos, opts.Transport = public, transport.New(transport.Options{})
+	}
+	return gateway.New(opts)
 }
 
 // usersFault reports whether the hook answers the outcome as wrong credentials.

@@ -92,7 +92,7 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 	}
 	opts.Store, opts.Log, opts.Metrics = store, log, registry
 	var behind *doors
-	if cfg.GatewayListen != "" || cfg.Ensure {
+	if cfg.GatewayListen != "" || cfg.ForwardAuthListen != "" || cfg.Ensure {
 		if behind, err = newDoors(cfg, identities, store, hashKey, log); err != nil {
 			return nil, err
 		}
@@ -105,13 +105,13 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{cfg: cfg, log: log, failed: make(chan error, 3), drain: hooks.Drain, close: store.Close}
-	if cfg.GatewayListen != "" {
+	s := &server{cfg: cfg, log: log, failed: make(chan error, 4), drain: hooks.Drain, close: store.Close}
+	if cfg.GatewayListen != "" || cfg.ForwardAuthListen != "" {
 		front, err := newGateway(cfg, hooks, identities, behind, hashKey, log, registry)
 		if err != nil {
 			return nil, err
 		}
-		s.gateway = s.gatewayServer(front)
+		s.addGateway(front)
 	}
 	s.background = background
 	operator, err := admin.Echo(admin.Options{Version: buildVersion(), Ready: s.ready.Load, Metrics: registry, Upstream: s.upstream})

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"ferry/config"
+	"ferry/gateway"
 )
 
 const (
@@ -39,6 +41,7 @@ type server struct {
 	hooks      *http.Server
 	admin      *http.Server
 	gateway    *http.Server            // nil: there is none
+	checks     *http.Server            // of the gateway; nil: there are none
 	background []func(context.Context) // run until their context is done
 	drain      func(context.Context)   // writes the queued profiles
 	close      func() error
@@ -72,33 +75,59 @@ func (s *server) gatewayServer(handler http.Handler) *http.Server {
 	return srv
 }
 
+// addGateway adds the listeners of the gateway.
+func (s *server) addGateway(front *gateway.Gateway) {
+	if s.cfg.GatewayListen != "" {
+		s.gateway = s.gatewayServer(front)
+	}
+	if s.cfg.ForwardAuthListen != "" {
+		s.checks = s.gatewayServer(front.Checks())
+	}
+}
+
+// listener is a server and where it listens.
+type listener struct {
+	name    string // in the log
+	address string
+	server  *http.Server
+	net.Listener
+}
+
+// listeners are those that ferry has, the gateway first: its logins need the hooks.
+func (s *server) listeners() []*listener {
+	all := []*listener{
+		{name: "gateway", address: s.cfg.GatewayListen, server: s.gateway},
+		{name: "forward_auth", address: s.cfg.ForwardAuthListen, server: s.checks},
+		{name: "hooks", address: s.cfg.Listen, server: s.hooks},
+		{name: "admin", address: s.cfg.AdminListen, server: s.admin},
+	}
+	return slices.DeleteFunc(all, func(l *listener) bool { return l.server == nil })
+}
+
 // Start listens, then serves. If it fails, nothing is left running.
 func (s *server) Start(ctx context.Context) error {
-	hooks, err := net.Listen("tcp", s.cfg.Listen) //nolint:noctx // it returns at once
-	if err != nil {
-		return fmt.Errorf("hooks listener: %w", err)
-	}
-	operator, err := net.Listen("tcp", s.cfg.AdminListen) //nolint:noctx // it returns at once
-	if err != nil {
-		return errors.Join(fmt.Errorf("admin listener: %w", err), hooks.Close())
-	}
-	var front net.Listener
-	if s.gateway != nil {
-		if front, err = net.Listen("tcp", s.cfg.GatewayListen); err != nil { //nolint:noctx // it returns at once
-			return errors.Join(fmt.Errorf("gateway listener: %w", err), hooks.Close(), operator.Close())
+	listeners := s.listeners()
+	for i, l := range listeners {
+		var err error
+		if l.Listener, err = net.Listen("tcp", l.address); err != nil { //nolint:noctx // it returns at once
+			err = fmt.Errorf("%s listener: %w", l.name, err)
+			for _, open := range listeners[:i] {
+				err = errors.Join(err, open.Close())
+			}
+			return err
 		}
 	}
-	s.hooksAt = hooks.Addr().String()
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	for _, run := range s.background {
 		s.running.Go(func() { run(ctx) })
 	}
-	s.running.Go(func() { s.serve(s.hooks, hooks) })
-	s.running.Go(func() { s.serve(s.admin, operator) })
-	fields := []zap.Field{zap.Stringer("hooks", hooks.Addr()), zap.Stringer("admin", operator.Addr())}
-	if s.gateway != nil {
-		s.running.Go(func() { s.serve(s.gateway, front) })
-		fields = append(fields, zap.Stringer("gateway", front.Addr()))
+	var fields []zap.Field
+	for _, l := range listeners {
+		if l.server == s.hooks {
+			s.hooksAt = l.Addr().String()
+		}
+		s.running.Go(func() { s.serve(l.server, l) })
+		fields = append(fields, zap.Stringer(l.name, l.Addr()))
 	}
 	s.ready.Store(true)
 	s.log.Info("listening", append(fields, zap.Bool("tls", s.cfg.TLS()), zap.String("version", buildVersion()))...)
@@ -125,13 +154,9 @@ func (s *server) Stop(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, s.budget())
 	defer cancel()
 	s.log.Info("draining")
-	// The gateway first: its logins still need the hooks.
-	for _, srv := range []*http.Server{s.gateway, s.hooks, s.admin} {
-		if srv == nil {
-			continue
-		}
-		if err := srv.Shutdown(ctx); err != nil {
-			s.log.Warn("closed connections that did not end in time", zap.Error(errors.Join(err, srv.Close())))
+	for _, l := range s.listeners() {
+		if err := l.server.Shutdown(ctx); err != nil {
+			s.log.Warn("closed connections that did not end in time", zap.Error(errors.Join(err, l.server.Close())))
 		}
 	}
 	s.drain(ctx)

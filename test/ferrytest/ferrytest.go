@@ -37,6 +37,7 @@ type Ferry struct {
 	hooks   string
 	admin   string
 	gateway string // empty: none
+	checks  string // empty: none
 }
 
 // Start returns when ferry listens. ctx bounds the start only; ferry runs until Stop.
@@ -69,6 +70,7 @@ func (f *Ferry) listens() bool {
 	for line := range strings.Lines(f.log.String()) {
 		var said struct {
 			Msg, Hooks, Admin, Gateway string
+			ForwardAuth                string `json:"forward_auth"`
 			TLS                        bool
 		}
 		if json.Unmarshal([]byte(line), &said) == nil && said.Msg == "listening" {
@@ -79,6 +81,9 @@ func (f *Ferry) listens() bool {
 			f.hooks, f.admin = scheme+said.Hooks, scheme+said.Admin
 			if said.Gateway != "" {
 				f.gateway = scheme + said.Gateway
+			}
+			if said.ForwardAuth != "" {
+				f.checks = scheme + said.ForwardAuth
 			}
 			return true
 		}
@@ -94,6 +99,9 @@ func (f *Ferry) AdminURL() string { return f.admin }
 
 // GatewayURL is the gateway, without a path; empty if there is none.
 func (f *Ferry) GatewayURL() string { return f.gateway }
+
+// ForwardAuthURL is where proxies ask, without a path; empty if there is none.
+func (f *Ferry) ForwardAuthURL() string { return f.checks }
 
 // Logs returns everything that ferry has printed so far.
 func (f *Ferry) Logs() string { return f.log.String() }
