@@ -32,7 +32,7 @@ const fixMerge = "`ferry kratos-config --merge FILE` adds it"
 // may set it. Only a file without a migration hook is a fault.
 func (e *doctor) kratosConfig(ctx context.Context) []Check {
 	s := checkGroup{doctor: e}
-	names := []string{nameHook, nameURL, nameKey, nameTemplate, nameAfter, nameResponse, nameShadowed, nameClients, nameLog, nameRelyingParty}
+	names := []string{nameHook, nameURL, nameKey, nameTemplate, nameAfter, nameResponse, nameShadowed, nameClients, nameLog, nameRelyingParty, nameBridge}
 	if e.KratosConfig == nil {
 		s.skip("give Kratos' configuration with --kratos-config FILE", append([]string{nameFile}, names...)...)
 		return s.checks
@@ -50,7 +50,7 @@ func (e *doctor) kratosConfig(ctx context.Context) []Check {
 		return s.checks
 	}
 	for i, check := range []func() Check{
-		e.checkHook, e.checkURL, e.checkKey, func() Check { return e.checkTemplate(ctx) }, e.checkAfterLogin, e.checkResponse, e.checkShadowed, e.checkClients, e.checkLog, e.checkRelyingParty,
+		e.checkHook, e.checkURL, e.checkKey, func() Check { return e.checkTemplate(ctx) }, e.checkAfterLogin, e.checkResponse, e.checkShadowed, e.checkClients, e.checkLog, e.checkRelyingParty, e.checkBridge,
 	} {
 		s.run(ctx, names[i], func(context.Context) Check { return check() })
 	}

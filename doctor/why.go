@@ -70,6 +70,7 @@ func Why(ctx context.Context, o Options, typed string) Findings {
 	if found {
 		q.out.IdentityID = record.ID
 		q.examine(ctx, record)
+		q.addBridge(record)
 	}
 	slices.SortStableFunc(q.out.Findings, func(a, b Check) int { return weight(a) - weight(b) })
 	q.out.Verdict = q.verdict(record)

@@ -18,6 +18,9 @@ func (q *userCheck) identity(r kratos.Record) {
 		q.password(r)
 	case r.Pending:
 		q.note("pending", ok("the identity is pending: Kratos asks ferry about its password"))
+	case r.BridgeOnly():
+		q.note("bridge_only", fail("let the user log in over the bridge, at Auth0 (provider "+bridgeOf(r)+"), and set a password in Kratos' settings; or recover the account",
+			"the identity has no password, only the login at Auth0 over the bridge: Kratos refuses every password"))
 	case len(r.Social) > 0:
 		providers := providersOf(r.Social)
 		q.note("social_only", fail("let the user log in with "+providers+" as before; or recover the account, which sets a password",

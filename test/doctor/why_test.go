@@ -70,9 +70,18 @@ func whyCases() map[string]whyCase {
 		"no credentials for Management":    {setUp: func(u *setup) { u.machine = "" }, verdict: nothing, first: "auth0_user", fix: "FERRY_AUTH0_MGMT_CLIENT_ID"},
 		"a machine without scopes":         {setUp: func(u *setup) { u.machine = "blind" }, verdict: nothing, first: "auth0_user", fix: "read:users"},
 		"no grant":                         {setUp: func(u *setup) { u.opts.NoGrant = true }, verdict: nothing, first: "auth0_grant", fix: "--no-grant"},
-		"own password":                     {person: ownPassword, verdict: doctor.Works},
-		"own password, no kratos.yml":      {person: ownPassword, setUp: without, verdict: nothing, first: "kratos_config", fix: "--kratos-config"},
-		"own password, passwords are off":  {person: ownPassword, setUp: func(u *setup) { u.edit("    password:\n      enabled: true", "    password:\n      enabled: false") }, verdict: inTheWay, first: "password_off", fix: "true"},
+		"a second factor, and the bridge": {person: func(u *auth0sim.User, i *kratostest.IdentitySpec) {
+			u.MFA, i.Social = true, []string{"old:auth0|kim"}
+		}, verdict: perhaps, first: "second_factor", fix: "over the bridge, at Auth0 (provider old)"},
+		"a second factor, and a bridge to come": {person: func(u *auth0sim.User, _ *kratostest.IdentitySpec) { u.MFA = true }, setUp: func(u *setup) {
+			u.edit("    password:\n      enabled: true", "    oidc:\n      enabled: true\n      config: {providers: [{id: old, provider: auth0, issuer_url: '"+u.baseURL+"'}]}\n    password:\n      enabled: true")
+		}, verdict: perhaps, first: "second_factor", fix: "ferry import --bridge old --on-conflict update"},
+		"the bridge only": {person: func(_ *auth0sim.User, i *kratostest.IdentitySpec) {
+			i.Pending, i.Social = false, []string{"old:auth0|kim"}
+		}, verdict: inTheWay, first: "bridge_only", fix: "at Auth0 (provider old)"},
+		"own password":                    {person: ownPassword, verdict: doctor.Works},
+		"own password, no kratos.yml":     {person: ownPassword, setUp: without, verdict: nothing, first: "kratos_config", fix: "--kratos-config"},
+		"own password, passwords are off": {person: ownPassword, setUp: func(u *setup) { u.edit("    password:\n      enabled: true", "    password:\n      enabled: false") }, verdict: inTheWay, first: "password_off", fix: "true"},
 		"own password, login waits for ferry": {person: ownPassword, setUp: func(u *setup) {
 			u.edit("ignore: true", "ignore: false")
 			u.edit(u.ferry.HooksURL(), "http://"+closedPort(u.t))
