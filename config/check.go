@@ -56,6 +56,7 @@ func (c *Config) check(unread map[string]bool, parts []Part) Faults {
 	c.checkState(k)
 	c.checkWriteBack(k)
 	c.checkEnsure(k)
+	c.checkSignUp(k)
 	c.checkRecording(k)
 	k.require(slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel), "LOG_LEVEL", "must be debug, info, warn or error")
 	k.require(slices.Contains([]string{"json", "console"}, c.LogFormat), "LOG_FORMAT", "must be json or console")
@@ -186,6 +187,13 @@ func (c *Config) checkEnsure(k *checker) {
 	if c.Ensure {
 		k.require(c.Auth0MgmtClientID != "", "AUTH0_MGMT_CLIENT_ID", "is not set, but FERRY_ENSURE needs it")
 		k.require(!c.Auth0MgmtClientSecret.Empty(), "AUTH0_MGMT_CLIENT_SECRET", "is not set, but FERRY_ENSURE needs it")
+	}
+}
+
+func (c *Config) checkSignUp(k *checker) {
+	if c.SignUp {
+		k.require(c.Auth0MgmtClientID != "", "AUTH0_MGMT_CLIENT_ID", "is not set, but FERRY_SIGN_UP needs it")
+		k.require(!c.Auth0MgmtClientSecret.Empty(), "AUTH0_MGMT_CLIENT_SECRET", "is not set, but FERRY_SIGN_UP needs it")
 	}
 }
 

@@ -142,6 +142,7 @@ func TestFaults(t *testing.T) {
 		{"FERRY_FORWARD_AUTH_LISTEN", "0.0.0.0:4483", "FERRY_FORWARD_AUTH_LISTEN: is not loopback"},
 		{"FERRY_FORWARD_AUTH_LISTEN", "127.0.0.1:4480", "FERRY_FORWARD_AUTH_LISTEN: is the same as that of another listener"},
 		{"FERRY_ENSURE", "true", "FERRY_AUTH0_MGMT_CLIENT_ID: is not set, but FERRY_ENSURE needs it"},
+		{"FERRY_SIGN_UP", "true", "FERRY_AUTH0_MGMT_CLIENT_SECRET: is not set"},
 		{"FERRY_AUTH0_TENANT_DOMAIN", "https://x", "FERRY_AUTH0_TENANT_DOMAIN: must be a bare domain"},
 		{"FERRY_RECORD_KEY", strings.Repeat("k", 43) + "=", "FERRY_RECORD_DIR: is not set, but FERRY_RECORD_KEY is"},
 		{"FERRY_RECORD_KEY", canary, "FERRY_RECORD_KEY: must be the public key that `ferry record keygen` prints"},

@@ -1,8 +1,9 @@
-// Package hook answers Kratos' two web hooks.
+// Package hook answers Kratos' web hooks.
 //
 //	password migration: authenticate the caller, decode the request strictly, find the
 //	identity, ask Auth0 once, compare the subject, answer from one table
 //	after login: take the profile that the first hook stored, write it into the identity
+//	after registration: ask package provision whether it is a user of Auth0 who signs up
 //
 // It does not hash or store passwords: Kratos does.
 package hook
@@ -77,6 +78,9 @@ type Options struct {
 	// Kratos does not have it. The result is one word; an error says nothing about the user.
 	// nil: there is no such route.
 	Ensure func(ctx context.Context, identifier string, recovery bool) (result string, err error)
+	// SignUps finds out whether people who sign up are users of Auth0; nil: every sign-up
+	// goes on as it is.
+	SignUps signUps
 	// Recorder records every call; nil records nothing.
 	Recorder Recorder
 
@@ -146,5 +150,6 @@ func (h *Handler) Echo() *echo.Echo {
 	if h.opts.Ensure != nil {
 		e.POST(wire.EnsurePath, serve(h, h.ensureRoute()))
 	}
+	e.POST(wire.AfterRegistrationPath, serve(h, h.afterRegistrationRoute()))
 	return e
 }

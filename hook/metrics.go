@@ -19,6 +19,7 @@ type metrics struct {
 	took     *prometheus.HistogramVec
 	after    *prometheus.CounterVec
 	ensured  *prometheus.CounterVec
+	signUps  *prometheus.CounterVec
 	state    *prometheus.CounterVec
 	migrated prometheus.Counter
 	changed  prometheus.Counter
@@ -45,6 +46,9 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 		ensured: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ferry_ensure_total", Help: "Calls of /hooks/ensure, by result.",
 		}, []string{"result"}),
+		signUps: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ferry_sign_ups_total", Help: "Sign-ups at Kratos that the after-registration hook was asked about, by result.",
+		}, []string{"result"}),
 		state: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ferry_state_faults_total", Help: "Failed operations on the state between the hooks, by operation.",
 		}, []string{"operation"}),
@@ -67,7 +71,7 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 			Name: "ferry_auth0_seconds", Help: "How long Auth0 took to answer, all requests of one login together.", Buckets: buckets,
 		}),
 	}
-	for _, c := range []prometheus.Collector{m.outcomes, m.reasons, m.callers, m.after, m.ensured, m.state, m.migrated, m.changed, m.unnoted, m.took, m.kratos, m.upstream} {
+	for _, c := range []prometheus.Collector{m.outcomes, m.reasons, m.callers, m.after, m.ensured, m.signUps, m.state, m.migrated, m.changed, m.unnoted, m.took, m.kratos, m.upstream} {
 		if err := registerer.Register(c); err != nil {
 			return nil, fmt.Errorf("hook: register metrics: %w", err)
 		}
@@ -98,6 +102,11 @@ func (m *metrics) afterLogin(result string, took time.Duration) {
 	if took > 0 {
 		m.took.WithLabelValues(wire.RouteAfterLogin).Observe(took.Seconds())
 	}
+}
+
+func (m *metrics) afterRegistration(result string, took time.Duration) {
+	m.signUps.WithLabelValues(result).Inc()
+	m.took.WithLabelValues(wire.RouteAfterRegistration).Observe(took.Seconds())
 }
 
 func (m *metrics) stateFault(operation string) { m.state.WithLabelValues(operation).Inc() }

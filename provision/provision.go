@@ -49,6 +49,8 @@ const (
 	// identity without a password, so that whoever signed up with it at Auth0 has no way in
 	// once its owner has recovered the account.
 	DoorRecovery Door = "recovery"
+	// DoorRegistration is a sign-up at Kratos.
+	DoorRegistration Door = "registration"
 	// DoorIdentifier is anything else that only names the user.
 	DoorIdentifier Door = "identifier"
 )
@@ -71,7 +73,9 @@ type Options struct {
 	AskUnverified bool
 	// Register remembers the users whom Kratos has or had.
 	Register Register
-	Log      *zap.Logger
+	// Version is this ferry's, recorded in identities that it changes.
+	Version string
+	Log     *zap.Logger
 	// Hash stands for a user id in the log.
 	Hash func(string) string
 	// Now is the clock.

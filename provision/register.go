@@ -52,6 +52,9 @@ func (p *Provisioner) Run(ctx context.Context) {
 	for {
 		started := p.opts.Now()
 		err := p.walk(ctx)
+		if err == nil {
+			p.opts.Log.Debug("identities read: the users register is complete")
+		}
 		pause := max(walkEvery, walkRest*p.opts.Now().Sub(started))
 		if err != nil {
 			if ctx.Err() != nil {

@@ -5,14 +5,16 @@ package wire
 
 // The routes of the hooks, as logs, metrics and recordings name them, and their paths.
 const (
-	RouteMigration  = "password-migration"
-	RouteAfterLogin = "after-login"
-	RouteEnsure     = "ensure"
+	RouteMigration         = "password-migration"
+	RouteAfterLogin        = "after-login"
+	RouteAfterRegistration = "after-registration"
+	RouteEnsure            = "ensure"
 
-	HooksPath      = "/hooks/"
-	MigrationPath  = HooksPath + RouteMigration
-	AfterLoginPath = HooksPath + RouteAfterLogin
-	EnsurePath     = HooksPath + RouteEnsure
+	HooksPath             = "/hooks/"
+	MigrationPath         = HooksPath + RouteMigration
+	AfterLoginPath        = HooksPath + RouteAfterLogin
+	AfterRegistrationPath = HooksPath + RouteAfterRegistration
+	EnsurePath            = HooksPath + RouteEnsure
 )
 
 // The headers in which Kratos names its calls. A repeated call has a new request id and

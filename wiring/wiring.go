@@ -43,6 +43,13 @@ func AfterLoginJsonnet(response string) string {
 // ignoreResponse is the line of the template that Parse replaces.
 const ignoreResponse = "local response = 'ignore';"
 
+//go:embed after-registration.jsonnet
+var afterRegistrationJsonnet string
+
+// AfterRegistrationJsonnet returns the body template of the after-registration web hook, for
+// every supported Kratos.
+func AfterRegistrationJsonnet() string { return afterRegistrationJsonnet }
+
 // Base64 returns a template in the inline form of kratos.yml: base64://….
 func Base64(template string) string {
 	return base64Prefix + base64.StdEncoding.EncodeToString([]byte(template))

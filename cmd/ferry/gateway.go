@@ -42,14 +42,20 @@ func newDoors(cfg *config.Config, identities *kratos.Client, store store, hashKe
 
 // addTo adds what creates identities to the options of the hooks.
 func (d *doors) addTo(opts *hook.Options, cfg *config.Config) error {
-	if !cfg.Ensure {
-		return nil
+	if cfg.Ensure {
+		ensurer, err := provision.NewEnsurer(d.provisioner, d.budget)
+		if err != nil {
+			return err
+		}
+		opts.Ensure = ensurer.Ensure
 	}
-	ensurer, err := provision.NewEnsurer(d.provisioner, d.budget)
-	if err != nil {
-		return err
+	if cfg.SignUp {
+		signUps, err := provision.NewSignUps(d.provisioner, d.budget)
+		if err != nil {
+			return err
+		}
+		opts.SignUps = signUps
 	}
-	opts.Ensure = ensurer.Ensure
 	return nil
 }
 
@@ -106,8 +112,8 @@ func newProvisioner(cfg *config.Config, identities *kratos.Client, store store, 
 	}
 	opts := provision.Options{
 		Identities: identities, AskUnverified: len(cfg.Auth0Realms) < 2, Register: register,
-		Load: func(ctx context.Context) (plan.Options, error) { return provisionPlan(ctx, cfg, identities, providers) },
-		Log:  log, Hash: hash, Now: time.Now,
+		Load:    func(ctx context.Context) (plan.Options, error) { return provisionPlan(ctx, cfg, identities, providers) },
+		Version: buildVersion(), Log: log, Hash: hash, Now: time.Now,
 	}
 	if cfg.Auth0MgmtClientID != "" {
 		management, err := gatewayManagement(cfg)

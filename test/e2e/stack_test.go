@@ -64,7 +64,7 @@ func startOn(t *testing.T, change func(*kratostest.Options), settings ...string)
 	s := &stack{t: t, tap: &tap{}}
 	s.sim = auth0sim.Run(t, auth0sim.Config{Settings: &limits, Tenant: &auth0sim.Tenant{
 		DefaultDirectory: users,
-		Connections:      []auth0sim.Connection{{Name: users}, {Name: legacy}},
+		Connections:      []auth0sim.Connection{{Name: users}, {Name: legacy}, {Name: "google-oauth2", Strategy: "google-oauth2"}},
 		APIs:             []auth0sim.API{{Identifier: "https://api.example"}},
 		Apps:             []auth0sim.App{{ClientID: clientID, ClientSecret: clientSecret}},
 	}})

@@ -17,6 +17,7 @@ import (
 // tap forwards requests to ferry and keeps the answers.
 type tap struct {
 	calls       atomic.Int64
+	signUps     atomic.Int64 // calls of the after-registration hook
 	connections atomic.Int64 // made by Kratos
 
 	mu      sync.Mutex
@@ -29,7 +30,7 @@ type tap struct {
 	other   *httputil.ReverseProxy // where that hook goes instead
 	forward *httputil.ReverseProxy
 	answers bytes.Buffer
-	after   bytes.Buffer // answers of the after-login hook, which contain the profile
+	after   bytes.Buffer // answers of the other hooks, which contain the profile
 }
 
 func (p *tap) forwardTo(t *testing.T, to string) {
@@ -80,7 +81,7 @@ func (p *tap) keep(resp *http.Response) error {
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if resp.Request.URL.Path == "/hooks/after-login" {
+	if resp.Request.URL.Path == "/hooks/after-login" || resp.Request.URL.Path == "/hooks/after-registration" {
 		fmt.Fprintln(&p.after, resp.Status, resp.Header, string(body))
 		return nil
 	}
@@ -102,6 +103,13 @@ func (p *tap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if broken {
 			panic(http.ErrAbortHandler)
 		}
+		forward.ServeHTTP(w, r)
+		return
+	}
+	if r.URL.Path == "/hooks/after-registration" {
+		forward := p.forward
+		p.mu.Unlock()
+		p.signUps.Add(1)
 		forward.ServeHTTP(w, r)
 		return
 	}

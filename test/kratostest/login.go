@@ -46,6 +46,8 @@ func (l Login) Sees() string {
 		return SeesSession
 	case slices.Contains(l.Messages, invalidCredentials):
 		return SeesInvalidCredentials
+	case l.sees() != "":
+		return l.sees()
 	case l.ErrorCode == http.StatusBadGateway:
 		return SeesUnavailable
 	case l.ErrorCode != 0:
