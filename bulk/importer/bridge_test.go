@@ -125,6 +125,22 @@ func TestBridgeOfMerged(t *testing.T) {
 	}
 }
 
+// An update gives a merged identity the logins of all its accounts.
+func TestUpdateBridgeOfMerged(t *testing.T) {
+	t.Parallel()
+	f := bulktest.NewKratos(t)
+	merging(t, f, family()...).must()
+	im := merging(t, f, family()...)
+	im.opts.Bridge, im.opts.OnConflict = "old", importer.ConflictUpdate
+	im.must()
+	ada, bea := f.Of("auth0|2"), f.Of("github|42")
+	slices.Sort(ada.Social)
+	slices.Sort(bea.Social)
+	if !slices.Equal(ada.Social, []string{"google:117", "old:auth0|2", "old:google-oauth2|117"}) || !slices.Equal(bea.Social, []string{"gh:42", "google:118", "old:github|42", "old:google-oauth2|118"}) {
+		t.Errorf("the logins are %q and %q", ada.Social, bea.Social)
+	}
+}
+
 // An update gives the identity of the very user the login at the bridge, and nothing else. A
 // login that another identity has is that one's.
 func TestUpdateBridge(t *testing.T) {

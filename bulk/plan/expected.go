@@ -24,6 +24,8 @@ type Expected struct {
 	// bridged is true if the user has a second factor at Auth0 that Kratos does not have. An
 	// identity that was imported for the bridge alone must not get another login then.
 	bridged bool
+	// bridge is the provider of the login at the bridge; empty: none is expected.
+	bridge string
 }
 
 // Expect returns what an import would give the user now, also if the traits do not satisfy
@@ -43,7 +45,8 @@ func (o *Options) Expect(profile mapping.Profile, mapped mapping.Identity) Expec
 	}
 	s.code = byCode(handles, profile.Codes)
 	e.bridged = len(profile.Factors) > 0 && !o.DropMFA
-	e.Social = append(o.social(profile, &s), o.bridge(profile, handles)...)
+	bridge := o.expectBridge(profile, handles)
+	e.Social, e.bridge = append(o.social(profile, &s), bridge.Social...), bridge.bridge
 	return e
 }
 
@@ -51,7 +54,14 @@ func (o *Options) Expect(profile mapping.Profile, mapped mapping.Identity) Expec
 func (o *Options) ExpectBridge(profile mapping.Profile, mapped mapping.Identity) Expected {
 	var s draft
 	_ = o.validate(&s, profile, &mapped)
-	return Expected{Social: o.bridge(profile, o.Schema.Handles(mapped.Traits))}
+	return o.expectBridge(profile, o.Schema.Handles(mapped.Traits))
+}
+
+func (o *Options) expectBridge(profile mapping.Profile, handles []mapping.Handle) (e Expected) {
+	if e.Social = o.bridge(profile, handles); len(e.Social) > 0 {
+		e.bridge = o.Bridge
+	}
+	return e
 }
 
 // LoginIdentifiers returns the identifiers that the traits give the password and the code, as
@@ -77,10 +87,18 @@ func without(all, has []string) []string {
 	return slices.DeleteFunc(slices.Clone(all), func(one string) bool { return slices.Contains(has, one) })
 }
 
-// MissingSocial returns the logins at providers that the identity does not have.
+// MissingSocial returns the logins at providers that the identity does not have, among them those
+// at the bridge of the accounts that an import merged into it.
 func (e Expected) MissingSocial(record kratos.Record) []kratos.Social {
-	alone := e.bridged && provenance.ImportOf(record.MetadataAdmin).As == string(results.CreatedBridge)
-	return slices.DeleteFunc(slices.Clone(e.Social), func(one kratos.Social) bool {
+	origin := provenance.ImportOf(record.MetadataAdmin)
+	alone := e.bridged && origin.As == string(results.CreatedBridge)
+	all := slices.Clone(e.Social)
+	for _, merged := range origin.Merged {
+		if e.bridge != "" && record.Binding.Has(merged) {
+			all = append(all, kratos.Social{Provider: e.bridge, Subject: merged})
+		}
+	}
+	return slices.DeleteFunc(all, func(one kratos.Social) bool {
 		if alone && !record.IsBridge(one.Provider+":"+one.Subject) {
 			return true
 		}
