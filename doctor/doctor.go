@@ -78,8 +78,9 @@ type Settings struct {
 	VerifiedIdentifier bool // FERRY_BINDING is verified_identifier
 	HookKeys           []secret.String
 	MaxPasswordBytes   int
-	OryNetwork         bool   // FERRY_KRATOS_ADMIN_URL is an Ory Network project
-	StateInMemory      bool   // FERRY_STATE_URL is memory:
+	OryNetwork         bool // FERRY_KRATOS_ADMIN_URL is an Ory Network project
+	StateInMemory      bool // FERRY_STATE_URL is memory:
+	Gateway            *GatewaySettings
 	HookURL            string // URL of ferry for a Kratos on this machine; empty: unknown
 }
 
@@ -99,6 +100,10 @@ type Options struct {
 	// State runs ferry's commands on the Redis of FERRY_STATE_URL. It returns Redis' error
 	// code, which is empty if Redis did not answer. Nil if there is no Redis.
 	State func(context.Context) (refusal string, err error)
+
+	// Register reports whether the users register in the Redis of FERRY_STATE_URL is complete.
+	// Nil if there is no Redis.
+	Register func(context.Context) (complete bool, err error)
 
 	// KratosConfig is kratos.yml; nil: not given.
 	KratosConfig []byte
@@ -140,7 +145,7 @@ type doctor struct {
 func Examine(ctx context.Context, o Options) Report {
 	e := newDoctor(o)
 	parts := []func(context.Context) []Check{
-		e.settings, e.state, e.auth0, e.management, e.kratos, e.kratosConfig, e.roundTrips,
+		e.settings, e.state, e.auth0, e.management, e.kratos, e.kratosConfig, e.gateway, e.roundTrips,
 	}
 	found := make([][]Check, len(parts))
 	var all sync.WaitGroup

@@ -63,6 +63,15 @@ func (k *kratosConfig) text(path ...string) string {
 	return text
 }
 
+// number returns a number or a text with one.
+func (k *kratosConfig) number(path ...string) string {
+	value := k.get(path...)
+	if value == nil {
+		return ""
+	}
+	return fmt.Sprint(value)
+}
+
 func (k *kratosConfig) list(path ...string) []any {
 	list, _ := k.get(path...).([]any)
 	return list

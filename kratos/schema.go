@@ -76,6 +76,31 @@ func (c *Client) Version(ctx context.Context) (string, error) {
 	return bounded(about.Version), nil
 }
 
+// BaseURL returns serve.public.base_url of Kratos, without a slash at the end: where its admin
+// API redirects to what only the public API has. It is empty if the admin API does not
+// redirect, as behind a gateway in front of both.
+func (c *Client) BaseURL(ctx context.Context) (string, error) {
+	ctx, cancel := c.one.bound(ctx)
+	defer cancel()
+	at := c.admin.JoinPath("schemas")
+	for range maxRedirects {
+		got, err := c.one.send(ctx, http.MethodGet, at, nil)
+		location := got.header.Get("Location")
+		if location == "" {
+			return "", err
+		}
+		next, err := at.Parse(location)
+		switch {
+		case err != nil:
+			return "", invalidResponse("location")
+		case next.Host != c.admin.Host:
+			return baseOf(next), nil
+		}
+		at = next
+	}
+	return "", nil
+}
+
 // readPublic reads a document that only the public API has.
 func (c *Client) readPublic(ctx context.Context, into any, path ...string) error {
 	if c.public != nil {

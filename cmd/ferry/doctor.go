@@ -148,6 +148,14 @@ func addSettings(opts *doctor.Options, cfg *config.Config, faults config.Faults)
 	opts.Settings.StateInMemory = !cfg.Redis() && !isFaulty(faults, "STATE_URL")
 	if cfg.Redis() && !isFaulty(faults, "STATE_URL", "STATE_KEY") {
 		opts.State = func(ctx context.Context) (string, error) { return checkRedis(ctx, cfg) }
+		opts.Register = func(ctx context.Context) (bool, error) { return checkRegister(ctx, cfg) }
+	}
+	if cfg.GatewayListen != "" || cfg.ForwardAuthListen != "" || cfg.Ensure {
+		opts.Settings.Gateway = &doctor.GatewaySettings{
+			Listen: cfg.GatewayListen != "", Asked: cfg.ForwardAuthListen != "", PublicURL: cfg.KratosPublicURL,
+			Realms: cfg.GatewayRealms, TrustedProxies: cfg.TrustedProxies, InFront: cfg.GatewayTrustedProxies,
+			SchemaID: cfg.SchemaID, DataDir: cfg.DataDir,
+		}
 	}
 }
 
@@ -159,6 +167,16 @@ func checkRedis(ctx context.Context, cfg *config.Config) (refusal string, err er
 	}
 	refusal, err = redis.Check(ctx)
 	return refusal, errors.Join(err, redis.Close())
+}
+
+// checkRegister reports whether the users register in Redis is complete.
+func checkRegister(ctx context.Context, cfg *config.Config) (complete bool, err error) {
+	redis, err := state.NewRedis(cfg.StateURL, cfg.StateKey, state.Options{})
+	if err != nil {
+		return false, err
+	}
+	complete, err = redis.Register().Complete(ctx)
+	return complete, errors.Join(err, redis.Close())
 }
 
 // addAuth0 adds the clients of Auth0. Their errors are faults of settings, which are reported

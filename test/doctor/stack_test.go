@@ -129,6 +129,7 @@ type setup struct {
 	baseURL, admin  string
 	yml             string
 	noConfig        bool
+	public          string // FERRY_KRATOS_PUBLIC_URL
 }
 
 // sound returns the shipped example of kratos.yml, adapted to this machine and this
@@ -246,7 +247,7 @@ func (u *setup) options() doctor.Options {
 		})
 		must(err)
 	}
-	o.Kratos, err = kratos.New(kratos.Options{AdminURL: u.admin, Timeout: timeout, Transport: admin, RetryPause: time.Millisecond})
+	o.Kratos, err = kratos.New(kratos.Options{AdminURL: u.admin, PublicURL: u.public, Timeout: timeout, Transport: admin, RetryPause: time.Millisecond})
 	must(err)
 	return o
 }
