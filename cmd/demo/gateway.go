@@ -9,8 +9,12 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/goccy/go-yaml"
+
+	"ferry/secret"
 	"ferry/test/auth0sim"
 	"ferry/test/kratostest"
+	"ferry/wiring"
 )
 
 // The application with which ferry reads users.
@@ -25,12 +29,25 @@ const (
 	maryID    = "auth0|5f7c8ec7c33c6c004bbafe88"
 )
 
-// gatewayTenant is the demo tenant with the application and the users of the second act.
-func gatewayTenant() *auth0sim.Tenant {
+// bridge is the id of Kratos' provider that is the tenant itself.
+const bridge = "auth0"
+
+// The application with which Kratos sends users to the tenant.
+const (
+	bridgeID     = "ferry-demo-kratos"
+	bridgeSecret = "ferry-demo-kratos-secret-that-opens-nothing"
+)
+
+// gatewayTenant is the demo tenant with the applications and the users of the second act.
+// users is where they reach Kratos.
+func gatewayTenant(users string) *auth0sim.Tenant {
 	tenant := auth0sim.DemoTenant()
-	tenant.Apps = append(tenant.Apps, auth0sim.App{
-		ClientID: managementID, ClientSecret: managementSecret, ManagementScopes: []string{"read:users"},
-	})
+	tenant.Apps = append(tenant.Apps,
+		auth0sim.App{ClientID: managementID, ClientSecret: managementSecret, ManagementScopes: []string{"read:users"}},
+		auth0sim.App{
+			ClientID: bridgeID, ClientSecret: bridgeSecret, GrantTypes: []string{auth0sim.GrantAuthorizationCode},
+			AuthMethods: []string{auth0sim.AuthPost, auth0sim.AuthBasic}, Callbacks: []string{wiring.Bridge{ID: bridge}.Callback(users)},
+		})
 	tenant.Users = append(tenant.Users,
 		auth0sim.User{
 			ID: dorothyID, Connection: auth0sim.DemoConnection, Email: "dorothy@example.test", EmailVerified: true,
@@ -43,13 +60,38 @@ func gatewayTenant() *auth0sim.Tenant {
 	return tenant
 }
 
+// addBridge adds to kratos.yml what `ferry kratos-config --bridge` prints, and lets users
+// register at the provider.
+func (s *stack) addBridge(config map[string]any) {
+	var fragment map[string]any
+	text := wiring.Fragment(wiring.Options{URL: "http://127.0.0.1", Bridge: wiring.Bridge{
+		ID: bridge, Issuer: s.sim.url + "/", ClientID: bridgeID, ClientSecret: secret.New(bridgeSecret),
+	}})
+	selfservice, ok := config["selfservice"].(map[string]any)
+	if yaml.Unmarshal([]byte(text), &fragment) != nil || !ok {
+		return // Kratos then has no such provider, and the step says so
+	}
+	oidc, _ := wiring.Lookup(fragment, wiring.OIDCKeys()...)
+	if methods, ok := selfservice["methods"].(map[string]any); ok {
+		methods["oidc"] = oidc
+	}
+	if flows, ok := selfservice["flows"].(map[string]any); ok {
+		registration, _ := flows["registration"].(map[string]any)
+		registration["enabled"] = true
+		registration["after"] = map[string]any{"oidc": map[string]any{"hooks": []any{map[string]any{"hook": "session"}}}}
+	}
+}
+
 // gateway is the second act: users whom nobody imported.
 func (t *story) gateway(ctx context.Context) error {
 	t.say.printf("\n%s\n", t.say.paint(bold, "Now users whom nobody imported. They reach Kratos through ferry's gateway."))
 	if err := t.dorothy(ctx); err != nil {
 		return err
 	}
-	return t.mary(ctx)
+	if err := t.mary(ctx); err != nil {
+		return err
+	}
+	return t.barbara(ctx)
 }
 
 // dorothy logs in. The gateway creates her identity.
@@ -60,20 +102,12 @@ func (t *story) dorothy(ctx context.Context) error {
 	if err := t.unknown(ctx, dorothy); err != nil {
 		return err
 	}
-	before, err := t.stack.read(ctx)
+	seen, did, err := t.measured(ctx, func() (kratostest.Login, error) {
+		return t.stack.kratos.LoginBrowser(ctx, dorothy.user.Email, dorothy.user.Password)
+	})
 	if err != nil {
 		return err
 	}
-	seen, err := t.stack.kratos.LoginBrowser(ctx, dorothy.user.Email, dorothy.user.Password)
-	if err != nil {
-		return err
-	}
-	after, err := t.stack.read(ctx)
-	if err != nil {
-		return err
-	}
-	t.logins++
-	did := after.since(before)
 	t.check("Dorothy sees", seen.Sees(), kratostest.SeesSession, fmt.Sprintf("(after %d ms)", seen.Duration.Milliseconds()))
 	t.check("Auth0", reached(did.passwords), reached(1), "")
 	t.check("ferry", did.said(), calledOnce+"match", "")
@@ -109,8 +143,56 @@ func (t *story) mary(ctx context.Context) error {
 	return t.created(ctx, mary, migrated)
 }
 
+// barbara has a second factor, which no hook can ask for.
+func (t *story) barbara(ctx context.Context) error {
+	barbara := person{name: "Barbara", user: gatewayUser(auth0sim.DemoBarbaraID)}
+	t.say.step("Barbara has a second factor at Auth0. She types her password.",
+		"Auth0 wants the factor, which ferry cannot ask for. Nothing is created.")
+	if err := t.unknown(ctx, barbara); err != nil {
+		return err
+	}
+	seen, did, err := t.measured(ctx, func() (kratostest.Login, error) {
+		return t.stack.kratos.LoginBrowser(ctx, barbara.user.Email, barbara.user.Password)
+	})
+	if err != nil {
+		return err
+	}
+	t.check("Barbara sees", seen.Sees(), kratostest.SeesInvalidCredentials, "")
+	t.check("Auth0", reached(did.passwords), reached(1), "")
+	t.check("ferry", did.said(), notCalled, "")
+
+	t.say.step("She takes the bridge: \"continue with your previous login\".",
+		"Kratos sends her to Auth0, which asks for both and sends her back. Kratos\n   creates her identity, bound to her Auth0 user. She can set a password now.")
+	seen, did, err = t.measured(ctx, func() (kratostest.Login, error) {
+		return t.stack.kratos.LoginProvider(ctx, bridge,
+			url.Values{"connection": {auth0sim.DemoConnection}, "username": {barbara.user.Email}, "password": {barbara.user.Password}},
+			url.Values{"code": {auth0sim.OneTimeCode}})
+	})
+	if err != nil {
+		return err
+	}
+	t.check("Barbara sees", seen.Sees(), kratostest.SeesSession, "")
+	t.check("ferry", did.said(), notCalled, "")
+	return t.created(ctx, barbara, "neither pending nor a hash")
+}
+
+// measured runs a login and returns what it did.
+func (t *story) measured(ctx context.Context, login func() (kratostest.Login, error)) (kratostest.Login, reading, error) {
+	before, err := t.stack.read(ctx)
+	if err != nil {
+		return kratostest.Login{}, reading{}, err
+	}
+	seen, err := login()
+	if err != nil {
+		return kratostest.Login{}, reading{}, err
+	}
+	after, err := t.stack.read(ctx)
+	t.logins++
+	return seen, after.since(before), err
+}
+
 func gatewayUser(id string) auth0sim.User {
-	for _, user := range gatewayTenant().Users {
+	for _, user := range gatewayTenant("").Users {
 		if user.ID == id {
 			return user
 		}

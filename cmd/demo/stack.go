@@ -67,9 +67,6 @@ func startStack(ctx context.Context, stderr io.Writer, n *narrator) (*stack, err
 	if s.sim, err = startSimulator(ctx, auth0, s.http); err != nil {
 		return s, err
 	}
-	if err = s.sim.control.SetTenant(ctx, *gatewayTenant()); err != nil {
-		return s, err
-	}
 	if s.mail, err = kratostest.OpenMailbox(ctx); err != nil {
 		return s, err
 	}
@@ -99,6 +96,9 @@ func (s *stack) startPair(ctx context.Context, kratos, ferry string) error {
 		return errors.Join(fmt.Errorf("choose the gateway's port: %w", err), held.Close())
 	}
 	address, gateway := held.Addr().String(), front.Addr().String()
+	if err := s.sim.control.SetTenant(ctx, *gatewayTenant("http://" + gateway)); err != nil {
+		return errors.Join(err, held.Close(), front.Close())
+	}
 	s.kratos, err = kratostest.Start(ctx, kratostest.Options{
 		Binary:         kratos,
 		HookURL:        "http://" + address + wire.MigrationPath,
@@ -107,6 +107,7 @@ func (s *stack) startPair(ctx context.Context, kratos, ferry string) error {
 		MigrateJsonnet: wiring.MigrateJsonnet(""),
 		UsersURL:       "http://" + gateway,
 		Mailbox:        s.mail,
+		Edit:           s.addBridge,
 	})
 	if err := errors.Join(err, held.Close(), front.Close()); err != nil {
 		return err

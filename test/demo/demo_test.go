@@ -196,11 +196,14 @@ func TestNarration(t *testing.T) {
 		"after 1 identity in Kratos", "binding auth0|5f7c8ec7c33c6c004bbafe87", moved,
 		"9.", "before 0 identities in Kratos", "Mary sees a new password", "Auth0 0 passwords reached it", "ferry not called",
 		"after 1 identity in Kratos", "binding auth0|5f7c8ec7c33c6c004bbafe88", moved,
+		"10.", "before 0 identities in Kratos", "Barbara sees invalid credentials", "Auth0 1 password reached it", "ferry not called",
+		"11.", "Barbara sees session", "ferry not called", "after 1 identity in Kratos", "binding auth0|5f7c8ec7c33c6c004bbafe84",
+		`Kratos neither pending nor a hash {"hashed_password":""}`,
 	}
 	if got := facts(d.out.String()); !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	const end = "\n\nAll as expected. 4 users moved, in 7 logins and a recovery.\n4 passwords reached Auth0, ferry was called 5 times.\n"
+	const end = "\n\nAll as expected. 4 users moved, in 9 logins and a recovery.\n5 passwords reached Auth0, ferry was called 5 times.\n"
 	if !strings.HasSuffix(d.out.String(), end) {
 		t.Errorf("it did not end with %q", end)
 	}
@@ -225,7 +228,7 @@ func TestWrongFacts(t *testing.T) {
 		"^^^ NOT AS EXPECTED: Ada sees must be: invalid credentials",
 		"ferry       called once, answered misconfigured",
 		"^^^ NOT AS EXPECTED: Kratos must be: hash stored, not pending",
-		"\nNOT AS EXPECTED: ", "marked above. 1 users moved, in 7 logins and a recovery",
+		"\nNOT AS EXPECTED: ", "marked above. 1 users moved, in 9 logins and a recovery",
 		"demo: ", "facts were not as expected; the end of ferry's log:\n{",
 	)
 	if d.out.Contains("All as expected") {
