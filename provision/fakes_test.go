@@ -166,8 +166,16 @@ type desk struct {
 
 	people    *people
 	directory *directory
-	loads     int
+
+	mu        sync.Mutex
 	loadError error
+}
+
+// failLoad sets the error of Load.
+func (d *desk) failLoad(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.loadError = err
 }
 
 const schema = `{"type": "object", "properties": {"traits": {"type": "object", "properties": {
@@ -191,7 +199,8 @@ func newDesk(t *testing.T, change func(*provision.Options), users ...map[string]
 	opts := provision.Options{
 		Identities: d.people, Directory: d.directory, Register: register,
 		Load: func(context.Context) (plan.Options, error) {
-			d.loads++
+			d.mu.Lock()
+			defer d.mu.Unlock()
 			return plan.Options{
 				Schema: parsed, Mapper: mapping.Default(parsed), Realms: []string{"db", "legacy"}, Mode: plan.ModeHook, ExternalID: true,
 				Now: func() time.Time { return time.Date(2026, 11, 29, 0, 0, 0, 0, time.UTC) },

@@ -334,36 +334,33 @@ func walkOnce(t *testing.T, p *provision.Provisioner) {
 	}
 }
 
-// TestReady: nobody is created before Kratos was walked and the schema read; a failed walk is
-// made again.
+// TestReady: nobody is created before the schema was read and Kratos walked; both are tried
+// again.
 func TestReady(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t, nil)
-		d.people.err, d.loadError = errDown, errDown
+		d.people.err = errDown
+		d.failLoad(errDown)
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup
 		running.Go(func() { d.Run(ctx) })
-		synctest.Wait()
-		if err := d.Ready(ctx); !errors.Is(err, provision.ErrNotReady) {
-			t.Errorf("before a walk: %v", err)
+		check := func(when string, want error) {
+			synctest.Wait()
+			if err := d.Ready(ctx); !errors.Is(err, want) {
+				t.Errorf("%s: %v", when, err)
+			}
+			<-time.After(10 * time.Second)
 		}
+		check("without a schema", provision.ErrNotReady)
+		d.failLoad(nil)
+		check("before a walk", provision.ErrNotReady)
+		check("before a walk", provision.ErrNotReady)
 		d.people.mu.Lock()
 		d.people.err = nil
 		d.people.mu.Unlock()
 		<-time.After(10 * time.Second)
-		synctest.Wait()
-		if err := d.Ready(ctx); !errors.Is(err, errDown) {
-			t.Errorf("without a schema: %v", err)
-		}
-		d.loadError = nil
-		if err := d.Ready(ctx); err != nil {
-			t.Errorf("at the end: %v", err)
-		}
-		loads := d.loads
-		if err := d.Ready(ctx); err != nil || d.loads != loads {
-			t.Errorf("loaded again: %v", err)
-		}
+		check("at the end", nil)
 		cancel()
 		running.Wait()
 	})

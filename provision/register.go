@@ -51,17 +51,19 @@ func (p *Provisioner) Run(ctx context.Context) {
 	}
 	for {
 		started := p.opts.Now()
-		err := p.walk(ctx)
+		_, err := p.loaded(ctx)
 		if err == nil {
-			p.opts.Log.Debug("identities read: the users register is complete")
+			err = p.walk(ctx)
 		}
 		pause := max(walkEvery, walkRest*p.opts.Now().Sub(started))
-		if err != nil {
-			if ctx.Err() != nil {
-				return
-			}
-			p.opts.Log.Warn("identities not walked: until a first walk succeeds, nobody unknown can log in", zap.Error(err))
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			p.opts.Log.Warn("users register not up to date: before the first reading, users whom Kratos does not have cannot log in", zap.Error(err))
 			pause = walkRetry
+		default:
+			p.opts.Log.Info("identities read: the users register is complete", zap.Duration("took", p.opts.Now().Sub(started)))
 		}
 		if !p.rest(ctx, pause) {
 			return

@@ -14,6 +14,7 @@ type unknown struct {
 	email    string
 	password string
 	subject  string
+	verified bool
 }
 
 func (s *stack) unknown(t *testing.T, change func(*auth0sim.User)) *unknown {
@@ -30,7 +31,7 @@ func (s *stack) unknown(t *testing.T, change func(*auth0sim.User)) *unknown {
 	if _, err := s.sim.AddUser(user); err != nil {
 		t.Fatal(err)
 	}
-	u.email, u.password = user.Email, user.Password
+	u.email, u.password, u.verified = user.Email, user.Password, user.EmailVerified
 	return u
 }
 
@@ -38,6 +39,7 @@ func (s *stack) unknown(t *testing.T, change func(*auth0sim.User)) *unknown {
 // attempt, whatever the client. Everything else is as if the user were unknown.
 func TestGatewayLogin(t *testing.T) {
 	s := start(t, "FERRY_GATEWAY_LISTEN=127.0.0.1:0")
+	s.gatewayReady(t)
 	for name, by := range map[string]login{"API": s.kratos.LoginAPI, "SPA": s.kratos.LoginSPA, "form": s.kratos.LoginBrowser} {
 		t.Run(name, func(t *testing.T) {
 			u := s.unknown(t, nil)
