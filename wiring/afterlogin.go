@@ -11,27 +11,27 @@ import (
 	"ferry/wire"
 )
 
-// afterLogin adds ferry's hook to the hooks after a login with a password, or updates it.
-func (m *merger) afterLogin() error {
-	hooks, _ := m.get(AfterLoginKeys("password", "hooks")...).([]any)
-	global, _ := m.get(AfterLoginKeys("hooks")...).([]any)
+// addHook adds ferry's hook to a list, or updates it.
+func (m *merger) addHook(l hookList) error {
+	hooks, _ := m.get(l.path()...).([]any)
+	global, _ := m.get(l.global()...).([]any)
 	switch ours := indexes(hooks); {
 	case len(hooks) == 0 && len(indexes(global)) > 0:
-		return m.updateHooks(global, AfterLoginKeys("hooks")...)
+		return m.updateHooks(l, global, l.global()...)
 	case len(hooks) == 0:
-		return m.newHooks(global)
+		return m.newHooks(l, global)
 	case len(ours) == 0:
-		m.warnShadowed(hooks, global)
+		m.warnShadowed(l, hooks, global)
 		m.keyUnknown()
-		return m.firstHook()
+		return m.firstHook(l)
 	case len(ours) == len(hooks) && len(indexes(global)) == 0 && len(global) > 0:
-		if err := m.appendCopies(); err != nil {
+		if err := m.appendCopies(l); err != nil {
 			return err
 		}
-		return m.updateHooks(hooks, AfterLoginKeys("password", "hooks")...)
+		return m.updateHooks(l, hooks, l.path()...)
 	default:
-		m.warnShadowed(hooks, global)
-		return m.updateHooks(hooks, AfterLoginKeys("password", "hooks")...)
+		m.warnShadowed(l, hooks, global)
+		return m.updateHooks(l, hooks, l.path()...)
 	}
 }
 
@@ -41,7 +41,8 @@ func indexes(hooks []any) []int {
 	for i, hook := range hooks {
 		name, _ := Lookup(hook, "hook")
 		address, _ := Lookup(hook, "config", "url")
-		if text, ok := address.(string); ok && name == webHook && strings.HasSuffix(text, wire.AfterLoginPath) {
+		text, ok := address.(string)
+		if ok && name == webHook && (strings.HasSuffix(text, wire.AfterLoginPath) || strings.HasSuffix(text, wire.AfterRegistrationPath)) {
 			ours = append(ours, i)
 		}
 	}
@@ -49,10 +50,10 @@ func indexes(hooks []any) []int {
 }
 
 // warnShadowed notes the hooks that the operator's own list already switches off.
-func (m *merger) warnShadowed(hooks, global []any) {
+func (m *merger) warnShadowed(l hookList, hooks, global []any) {
 	for _, hook := range global {
 		if name, ok := Lookup(hook, "hook"); ok && !contains(hooks, hook) {
-			m.note("login.after.hooks has %v, which login.after.password.hooks does not have: it does not run after logins with a password, and did not before", name)
+			m.note("%s has %v, which %s does not have: it does not run after %s, and did not before", l.globalName(), name, l.name(), l.what())
 		}
 	}
 }
@@ -61,19 +62,18 @@ func contains(hooks []any, hook any) bool {
 	return slices.ContainsFunc(hooks, func(one any) bool { return reflect.DeepEqual(one, hook) })
 }
 
-// newHooks creates the list of hooks after a login with a password.
-func (m *merger) newHooks(global []any) error {
+// newHooks creates a list.
+func (m *merger) newHooks(l hookList, global []any) error {
 	m.keyUnknown()
-	hooks := []node{m.o.afterLoginNode()}
+	hooks := []node{l.item(m.o)}
 	if len(global) > 0 {
-		copied, err := m.copies()
+		copied, err := m.copies(l)
 		if err != nil {
 			return err
 		}
 		hooks = append(hooks, copied)
 	}
-	path := AfterLoginKeys("password", "hooks")
-	at, missing, err := m.locate(path...)
+	at, missing, err := m.locate(l.path()...)
 	if err != nil {
 		return err
 	}
@@ -87,8 +87,8 @@ func (m *merger) newHooks(global []any) error {
 // firstHook inserts ferry's hook before the items of a list. When Kratos runs the list, the
 // password was right. If a hook before ferry's ended the login, such as
 // require_verified_address, ferry would not learn of it. The other hooks still run.
-func (m *merger) firstHook() error {
-	at, _, err := m.locate(AfterLoginKeys("password", "hooks")...)
+func (m *merger) firstHook(l hookList) error {
+	at, _, err := m.locate(l.path()...)
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (m *merger) firstHook() error {
 		return at.cannot(notBlockStyle)
 	}
 	begin := m.listBegin(at, column)
-	return m.splice(begin, begin, m.itemStyle(at).lines(m.o.afterLoginNode(), column))
+	return m.splice(begin, begin, m.itemStyle(at).lines(l.item(m.o), column))
 }
 
 // itemStyle returns the style of a list, with the distance from a dash to its keys.
@@ -120,7 +120,7 @@ func (m *merger) itemStyle(at place) style {
 }
 
 // updateHooks updates ferry's hooks in a list, and moves the first of them to the top.
-func (m *merger) updateHooks(hooks []any, list ...string) error {
+func (m *merger) updateHooks(l hookList, hooks []any, list ...string) error {
 	ours := indexes(hooks)
 	if ours[0] > 0 {
 		if err := m.moveFirst(ours[0], list...); err != nil {
@@ -132,7 +132,7 @@ func (m *merger) updateHooks(hooks []any, list ...string) error {
 		m.note("%s calls ferry %d times: one call is enough", strings.Join(list, "."), len(ours))
 	}
 	for _, i := range ours {
-		if err := m.updateHook(append(list[:len(list):len(list)], strconv.Itoa(i), "config")...); err != nil {
+		if err := m.updateHook(l, append(list[:len(list):len(list)], strconv.Itoa(i), "config")...); err != nil {
 			return err
 		}
 	}
@@ -148,21 +148,37 @@ func (m *merger) answered(response any) string {
 	return m.o.Response
 }
 
-func (m *merger) updateHook(path ...string) error {
+func (m *merger) updateHook(l hookList, path ...string) error {
 	below := func(step string) []string { return append(path[:len(path):len(path)], step) }
-	if err := m.ensure(m.o.afterLoginURL(), below("url")...); err != nil {
+	if err := m.ensure(l.url(m.o), below("url")...); err != nil {
 		return err
 	}
 	if err := m.ensure("POST", below("method")...); err != nil {
 		return err
 	}
 	response := m.get(below("response")...)
+	if l.flow == registrationFlow {
+		return m.updateParsed(response, below)
+	}
 	if err := m.body(AfterLoginJsonnet(m.answered(response)), below("body")...); err != nil {
 		return err
 	}
 	want := map[string]any{m.o.responseNode().children[0].key: true}
 	if empty(response) || m.o.Response != "" && !reflect.DeepEqual(response, want) {
 		if err := m.put(m.o.responseNode(), below("response")...); err != nil {
+			return err
+		}
+	}
+	return m.auth(below("auth")...)
+}
+
+// updateParsed updates the rest of a hook whose answer Kratos must read.
+func (m *merger) updateParsed(response any, below func(string) []string) error {
+	if err := m.body(AfterRegistrationJsonnet(), below("body")...); err != nil {
+		return err
+	}
+	if !reflect.DeepEqual(response, map[string]any{Parse: true}) {
+		if err := m.put(parseNode(), below("response")...); err != nil {
 			return err
 		}
 	}

@@ -7,26 +7,34 @@ import (
 )
 
 // copiedComment is above the copies. Remove recognises copies by it.
-const copiedComment = "# Copied from login.after.hooks, which do not run where this list is."
+func (l hookList) copiedComment() string {
+	return "# Copied from " + l.globalName() + ", which do not run where this list is."
+}
 
-// copies returns the items of login.after.hooks with their comments, for the list of hooks
-// after a login with a password.
-func (m *merger) copies() (node, error) {
-	from, _, err := m.locate(AfterLoginKeys("hooks")...)
+// isCopied reports whether a line is above copies.
+func isCopied(line string) bool {
+	line = strings.TrimSpace(line)
+	return line == loginList().copiedComment() || line == hookList{flow: registrationFlow}.copiedComment()
+}
+
+// copies returns the items of the global list with their comments, for a list that replaces
+// it.
+func (m *merger) copies(l hookList) (node, error) {
+	from, _, err := m.locate(l.global()...)
 	if err != nil {
 		return node{}, err
 	}
 	items, err := m.items(from)
-	return node{raw: append([]string{copiedComment}, items...)}, err
+	return node{raw: append([]string{l.copiedComment()}, items...)}, err
 }
 
 // appendCopies adds them after ferry's hook, the only one in its list.
-func (m *merger) appendCopies() error {
-	copied, err := m.copies()
+func (m *merger) appendCopies(l hookList) error {
+	copied, err := m.copies(l)
 	if err != nil {
 		return err
 	}
-	at, _, err := m.locate(AfterLoginKeys("password", "hooks")...)
+	at, _, err := m.locate(l.path()...)
 	if err != nil {
 		return err
 	}

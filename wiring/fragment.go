@@ -127,6 +127,36 @@ func (o Options) authNode(path ...string) node {
 	}}
 }
 
+// afterRegistrationNode returns the first hook after a registration with a method.
+func (o Options) afterRegistrationNode(l hookList) node {
+	return node{
+		comments: afterRegistrationComments(),
+		children: []node{
+			{key: "hook", value: webHook},
+			{key: "config", children: []node{
+				{key: "url", value: l.url(o)},
+				{key: "method", value: "POST"},
+				{key: "body", value: Base64(AfterRegistrationJsonnet()), remark: "wiring/after-registration.jsonnet"},
+				parseNode(),
+				o.authNode(append(l.path(), "0", "config", "auth")...),
+			}},
+		},
+	}
+}
+
+// afterRegistrationComments are the comments above that hook.
+func afterRegistrationComments() []string {
+	return []string{
+		"Kratos asks ferry whether it is a user of Auth0 who signs up, before it stores the",
+		"identity.",
+	}
+}
+
+// parseNode makes Kratos read the answer.
+func parseNode() node {
+	return node{key: "response", children: []node{{key: Parse, value: "true", remark: "the sign-up waits for ferry, and fails without it"}}}
+}
+
 // afterLoginNode returns the first hook after a login with a password.
 func (o Options) afterLoginNode() node {
 	return node{
@@ -153,6 +183,14 @@ func hooksComments() []string {
 	return []string{
 		"This list replaces login.after.hooks for logins with a password: copy what you",
 		"have there to its end (require_verified_address, ...), behind ferry's hook.",
+	}
+}
+
+// registrationComments are the comments above the lists after a registration.
+func registrationComments() []string {
+	return []string{
+		"These lists replace registration.after.hooks for their methods: copy what you have",
+		"there to their ends, behind ferry's hook.",
 	}
 }
 
@@ -183,5 +221,13 @@ func Fragment(o Options) string {
 			children: []node{o.afterLoginNode()},
 		}),
 	}}
+	if o.SignUp {
+		after := node{key: "after", comments: registrationComments()}
+		for _, l := range registrationLists() {
+			after.children = append(after.children, within([]string{l.method}, node{key: "hooks", children: []node{l.item(o)}}))
+		}
+		flows := &selfservice.children[1]
+		flows.children = append(flows.children, node{key: registrationFlow, children: []node{after}})
+	}
 	return strings.Join(plain().lines(selfservice, 0), "\n") + "\n"
 }

@@ -25,11 +25,12 @@ const variablePrefix = "${"
 func Variable(path ...string) string { return strings.ToUpper(strings.Join(path, "_")) }
 
 // KeyVariables returns the environment variables that set the keys in Fragment's output.
-func KeyVariables() []string {
-	return []string{
-		Variable(MigrateHookKeys("config", "auth", "config", "value")...),
-		Variable(AfterLoginKeys("password", "hooks", "0", "config", "auth", "config", "value")...),
+func (o Options) KeyVariables() []string {
+	names := []string{Variable(MigrateHookKeys("config", "auth", "config", "value")...)}
+	for _, l := range o.lists() {
+		names = append(names, Variable(append(l.path(), "0", "config", "auth", "config", "value")...))
 	}
+	return names
 }
 
 // keyValue returns the header's value in an auth block: the key, or the environment
@@ -48,7 +49,7 @@ func authsOf(values map[string]any) []any {
 		auth, _ := Lookup(values, MigrateHookKeys("config", "auth")...)
 		auths = append(auths, auth)
 	}
-	for _, path := range [][]string{AfterLoginKeys("password", "hooks"), AfterLoginKeys("hooks")} {
+	for _, path := range hookPaths() {
 		list, _ := Lookup(values, path...)
 		hooks, _ := list.([]any)
 		for _, i := range indexes(hooks) {

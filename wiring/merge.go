@@ -64,8 +64,13 @@ func (m *merger) merge(d *document) error {
 	if err := m.migrateHook(); err != nil {
 		return err
 	}
-	if err := m.afterLogin(); err != nil {
-		return err
+	if m.lists = m.o.lists(); !m.o.SignUp {
+		m.lists = append(m.lists, wiredSignUps(before)...)
+	}
+	for _, l := range m.lists {
+		if err := m.addHook(l); err != nil {
+			return err
+		}
 	}
 	if err := m.bridge(); err != nil {
 		return err
@@ -86,6 +91,7 @@ func (m *merger) merge(d *document) error {
 type merger struct {
 	*document
 	o             Options
+	lists         []hookList // those that have ferry's hook afterwards
 	notes         []string
 	placeholder   bool
 	unknownClient bool
@@ -105,7 +111,7 @@ func MigrateHookKeys(below ...string) []string {
 
 // AfterLoginKeys returns a path below the settings after a login in Kratos' configuration.
 func AfterLoginKeys(below ...string) []string {
-	return append([]string{"selfservice", "flows", "login", "after"}, below...)
+	return afterKeys("login", below...)
 }
 
 func (m *merger) get(path ...string) any {
@@ -264,7 +270,7 @@ func (m *merger) apiKey(path ...string) error {
 	below := func(step string) []string { return append(path[:len(path):len(path)], step) }
 	value, _ := m.get(below("value")...).(string)
 	want := m.o.keyValue(path[:len(path)-1]...)
-	own := strings.HasPrefix(value, variablePrefix+Variable(AfterLoginKeys()...))
+	own := strings.HasPrefix(value, variablePrefix+Variable(AfterLoginKeys()...)) || strings.HasPrefix(value, variablePrefix+Variable(afterKeys(registrationFlow)...))
 	switch {
 	case own: // its index may have changed
 		fromEnvironment := Options{KeyFromEnvironment: true}

@@ -39,7 +39,7 @@ func FuzzMerge(f *testing.F) {
 			o.KratosVersion, o.Bridge = "26.2", testBridge()
 		}
 		if keyless {
-			o.Key = secret.String{}
+			o.Key, o.SignUp = secret.String{}, true
 		}
 		merged, err := wiring.Merge(file, o)
 		if err != nil {
@@ -115,7 +115,7 @@ func leaves(prefix string, value any, into map[string]any) map[string]any {
 
 // written are the paths that a merge writes to.
 func written(path string) bool {
-	for _, own := range []string{"/selfservice/methods/password/config/migrate_hook/", "/selfservice/flows/login/after/password/hooks/", "/selfservice/flows/login/after/hooks/", "/selfservice/methods/oidc/"} {
+	for _, own := range []string{"/selfservice/methods/password/config/migrate_hook/", "/selfservice/flows/login/after/password/hooks/", "/selfservice/flows/login/after/hooks/", "/selfservice/flows/registration/after/", "/selfservice/methods/oidc/"} {
 		if strings.HasPrefix(path, own) {
 			return true
 		}
@@ -143,6 +143,7 @@ func TestMergeAnyStyle(t *testing.T) {
 		if rapid.Bool().Draw(t, "bridge") {
 			o.Bridge = testBridge()
 		}
+		o.SignUp = rapid.Bool().Draw(t, "sign-up")
 		merged, err := wiring.Merge([]byte(before), o)
 		if err != nil {
 			t.Fatalf("%v\n%s", err, before)
@@ -156,7 +157,10 @@ func TestMergeAnyStyle(t *testing.T) {
 		if err != nil || again.Diff != "" {
 			t.Fatalf("merged twice: %v\n%s", err, again.Diff)
 		}
-		checkHooks(t, merged.Text, w.hooks)
+		checkHooks(t, merged.Text, w.loginHooks, "login", "password")
+		if o.SignUp {
+			checkHooks(t, merged.Text, w.signUpHooks, "registration", "code")
+		}
 		checkProviders(t, merged.Text, w.providers, o.Bridge.ID != "")
 		left, err := wiring.Remove(merged.Text, "")
 		if err != nil || string(left.Text) != before {
@@ -165,13 +169,13 @@ func TestMergeAnyStyle(t *testing.T) {
 	})
 }
 
-// checkHooks looks at what runs after a login with a password.
-func checkHooks(t *rapid.T, merged []byte, others bool) {
-	hooks, _ := at(values(t, merged), "selfservice", "flows", "login", "after", "password", "hooks").([]any)
+// checkHooks looks at what runs after a flow with a method.
+func checkHooks(t *rapid.T, merged []byte, others bool, flow, method string) {
+	hooks, _ := at(values(t, merged), "selfservice", "flows", flow, "after", method, "hooks").([]any)
 	if others && (len(hooks) < 2 || at(hooks[1], "hook") != "require_verified_address") {
 		t.Fatalf("require_verified_address is not in force: %v", hooks)
 	}
-	if len(hooks) == 0 || at(hooks[0], "config", "url") != "http://127.0.0.1:4480/hooks/after-login" {
+	if len(hooks) == 0 || at(hooks[0], "config", "url") != "http://127.0.0.1:4480/hooks/after-"+flow {
 		t.Fatalf("ferry's hook is not the first: %v", hooks)
 	}
 }
@@ -201,8 +205,10 @@ type writer struct {
 	out        strings.Builder
 	step, list int
 	ending     string
-	hooks      bool // somewhere after a login stands require_verified_address
 	providers  bool // there is a provider of somebody else
+	// Somewhere after a login with a password, or a registration with a code, stands
+	// require_verified_address.
+	loginHooks, signUpHooks bool
 }
 
 func (w *writer) line(column int, text string) {
@@ -221,16 +227,19 @@ func (w *writer) line(column int, text string) {
 // below are the keys that matter, by the key above.
 func below(path string) []string {
 	return map[string][]string{
-		"/selfservice":                            {"methods", "flows", "default_browser_return_url"},
-		"/selfservice/methods":                    {"link", "password", "oidc", "code"},
-		"/selfservice/methods/password":           {"enabled", "config"},
-		"/selfservice/methods/password/config":    {"haveibeenpwned_enabled", "migrate_hook"},
-		"/selfservice/methods/oidc":               {"config"},
-		"/selfservice/methods/oidc/config":        {"base_redirect_uri", "providers"},
-		"/selfservice/flows":                      {"error", "login"},
-		"/selfservice/flows/login":                {"ui_url", "after"},
-		"/selfservice/flows/login/after":          {"hooks", "password", "oidc"},
-		"/selfservice/flows/login/after/password": {"hooks", "default_browser_return_url"},
+		"/selfservice":                               {"methods", "flows", "default_browser_return_url"},
+		"/selfservice/methods":                       {"link", "password", "oidc", "code"},
+		"/selfservice/methods/password":              {"enabled", "config"},
+		"/selfservice/methods/password/config":       {"haveibeenpwned_enabled", "migrate_hook"},
+		"/selfservice/methods/oidc":                  {"config"},
+		"/selfservice/methods/oidc/config":           {"base_redirect_uri", "providers"},
+		"/selfservice/flows":                         {"error", "login", "registration"},
+		"/selfservice/flows/registration":            {"ui_url", "after"},
+		"/selfservice/flows/registration/after":      {"hooks", "code", "default_browser_return_url"},
+		"/selfservice/flows/registration/after/code": {"hooks"},
+		"/selfservice/flows/login":                   {"ui_url", "after"},
+		"/selfservice/flows/login/after":             {"hooks", "password", "oidc"},
+		"/selfservice/flows/login/after/password":    {"hooks", "default_browser_return_url"},
 	}[path]
 }
 
@@ -243,7 +252,8 @@ func (w *writer) mapping(column int, keys []string, path string) {
 		children := below(inner)
 		switch {
 		case key == "hooks":
-			w.hooks = true
+			w.loginHooks = w.loginHooks || strings.Contains(path, "/login/")
+			w.signUpHooks = w.signUpHooks || strings.Contains(path, "/registration/")
 			w.line(column, "hooks:")
 			w.line(column+w.list, "- hook: require_verified_address")
 			w.line(column+w.list, "-   hook: web_hook")

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -40,7 +41,13 @@ func (m *merger) adviseAddress() {
 		return
 	}
 	excepted, _ := m.get("clients", "http", "private_ip_exception_urls").([]any)
-	for _, hook := range []string{m.o.migrateURL(), m.o.afterLoginURL()} {
+	called := []string{m.o.migrateURL()}
+	for _, l := range m.lists {
+		if address := l.url(m.o); !slices.Contains(called, address) {
+			called = append(called, address)
+		}
+	}
+	for _, hook := range called {
 		if Excepted(excepted, hook) {
 			continue
 		}

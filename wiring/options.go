@@ -49,6 +49,9 @@ type Options struct {
 	Response string
 	// Bridge is the provider to add; empty: none, and an existing one stays.
 	Bridge Bridge
+	// SignUp adds ferry's hook to the lists after a registration. If it is false, a merge updates
+	// the hooks that are there.
+	SignUp bool
 	// Replace allows a merge to replace a migration hook that does not call ferry.
 	Replace bool
 }

@@ -3,7 +3,6 @@ package wiring
 import (
 	"slices"
 	"strconv"
-	"strings"
 )
 
 // listBegin returns the line before which a new first item is inserted. Comments above the
@@ -53,7 +52,7 @@ func (m *merger) moveFirst(index int, list ...string) error {
 func (m *merger) commentsAbove(item place) int {
 	first := item.line
 	for first > 0 && m.isComment(first-1) && m.indent(first-1) == item.column &&
-		strings.TrimSpace(m.bareLine(first-1)) != copiedComment {
+		!isCopied(m.bareLine(first-1)) {
 		first--
 	}
 	return first

@@ -16,7 +16,7 @@ import (
 
 // Remove removes what Merge added to a kratos.yml, and changes nothing else: after a merge
 // into a file without ferry's hooks, it restores the file byte for byte. It also removes
-// hooks of ferry's that were added by hand. Copies of login.after.hooks are removed too,
+// hooks of ferry's that were added by hand. Copies of the global hooks are removed too,
 // because the originals run again; copies that were edited stay, and a note says so.
 //
 // It does not restore values of ferry's hooks that a merge changed. at is Options.At.
@@ -40,8 +40,10 @@ func (r *remover) remove(d *document) error {
 	if err := r.migrateHook(); err != nil {
 		return err
 	}
-	if err := r.afterLogin(); err != nil {
-		return err
+	for _, flow := range flows() {
+		if err := r.after(flow); err != nil {
+			return err
+		}
 	}
 	if err := r.bridge(); err != nil {
 		return err
@@ -70,18 +72,18 @@ func (r *remover) migrateHook() error {
 	return nil
 }
 
-// afterLogin removes ferry's hook from every list of hooks after a login.
-func (r *remover) afterLogin() error {
-	after, _ := r.get(AfterLoginKeys()...).(map[string]any)
-	paths := [][]string{AfterLoginKeys("hooks")}
+// after removes ferry's hook from every list of hooks after a flow.
+func (r *remover) after(flow string) error {
+	after, _ := r.get(afterKeys(flow)...).(map[string]any)
+	lists := []hookList{{flow: flow}}
 	for method := range after {
 		if _, ok := Lookup(after, method, "hooks"); ok {
-			paths = append(paths, AfterLoginKeys(method, "hooks"))
+			lists = append(lists, hookList{flow: flow, method: method})
 		}
 	}
-	slices.SortFunc(paths, slices.Compare)
-	for _, path := range paths {
-		if err := r.hooks(path); err != nil {
+	slices.SortFunc(lists, func(a, b hookList) int { return slices.Compare(a.path(), b.path()) })
+	for _, l := range lists {
+		if err := r.hooks(l); err != nil {
 			return err
 		}
 	}
@@ -89,20 +91,21 @@ func (r *remover) afterLogin() error {
 }
 
 // hooks removes ferry's hooks from one list, from the last to the first.
-func (r *remover) hooks(path []string) error {
+func (r *remover) hooks(l hookList) error {
+	path := l.path()
 	hooks, _ := r.get(path...).([]any)
 	ours := indexes(hooks)
 	if len(ours) == 0 {
 		return nil
 	}
 	copied := r.copied(path)
-	global, _ := r.get(AfterLoginKeys("hooks")...).([]any)
+	global, _ := r.get(l.global()...).([]any)
 	rest := others(hooks)
 	if len(rest) == 0 || copied && equalLists(rest, others(global)) {
 		return r.drop(path...)
 	}
 	if copied {
-		r.note("%s was kept: its hooks were copied from login.after.hooks, and differ from them now", strings.Join(path, "."))
+		r.note("%s was kept: its hooks were copied from %s, and differ from them now", strings.Join(path, "."), l.globalName())
 	}
 	for _, i := range slices.Backward(ours) {
 		if err := r.drop(append(path[:len(path):len(path)], strconv.Itoa(i))...); err != nil {
@@ -119,7 +122,7 @@ func (r *remover) copied(path []string) bool {
 		return false
 	}
 	for i := at.line + 1; i < at.end; i++ {
-		if strings.TrimSpace(r.bareLine(i)) == copiedComment {
+		if isCopied(r.bareLine(i)) {
 			return true
 		}
 	}
@@ -209,8 +212,8 @@ const anchored = "cannot be removed, perhaps because an anchor (&) in it is used
 func ownComment(line string) bool {
 	text, ok := strings.CutPrefix(strings.TrimSpace(line), "# ")
 	var o Options
-	own := slices.Concat(o.migrateNode().comments, o.afterLoginNode().comments, bridgeComments())
-	return ok && slices.Contains(append(own, hooksComments()...), text)
+	own := slices.Concat(o.migrateNode().comments, o.afterLoginNode().comments, afterRegistrationComments(), bridgeComments(), hooksComments())
+	return ok && slices.Contains(append(own, registrationComments()...), text)
 }
 
 // verify compares the file's values before and after: ferry's hooks are gone, and every
@@ -219,7 +222,7 @@ func (r *remover) verify(before map[string]any) error {
 	unsafe := fmt.Errorf("remove from kratos.yml: %w", errNotAlone)
 	without := func(values map[string]any) any {
 		var rest any = values
-		for _, path := range [][]string{MigrateHookKeys(), AfterLoginKeys()} {
+		for _, path := range [][]string{MigrateHookKeys(), AfterLoginKeys(), afterKeys(registrationFlow)} {
 			rest = dropped(rest, path)
 		}
 		return withoutProviders(rest)
@@ -235,17 +238,19 @@ func (r *remover) verify(before map[string]any) error {
 	if same := reflect.DeepEqual(hook, left) || empty(hook) && empty(left); !same {
 		return unsafe
 	}
-	was, _ := r.of(before, AfterLoginKeys()...).(map[string]any)
-	now, _ := r.get(AfterLoginKeys()...).(map[string]any)
-	for _, key := range slices.Concat(slices.Collect(maps.Keys(was)), slices.Collect(maps.Keys(now))) {
-		if !sameAfter(was, now, key) {
-			return unsafe
+	for _, flow := range flows() {
+		was, _ := r.of(before, afterKeys(flow)...).(map[string]any)
+		now, _ := r.get(afterKeys(flow)...).(map[string]any)
+		for _, key := range slices.Concat(slices.Collect(maps.Keys(was)), slices.Collect(maps.Keys(now))) {
+			if !sameAfter(was, now, key) {
+				return unsafe
+			}
 		}
 	}
 	return nil
 }
 
-// sameAfter compares an entry of login.after: global hooks, hooks of a method, or
+// sameAfter compares an entry after a flow: global hooks, hooks of a method, or
 // something else.
 func sameAfter(was, now map[string]any, key string) bool {
 	global, _ := was["hooks"].([]any)
@@ -271,7 +276,7 @@ var errNotAlone = errors.New("it cannot be edited without changing something els
 func (r *remover) advise() {
 	excepted, _ := r.get("clients", "http", "private_ip_exception_urls").([]any)
 	for _, one := range excepted {
-		if text, ok := one.(string); ok && (strings.HasSuffix(text, wire.MigrationPath) || strings.HasSuffix(text, wire.AfterLoginPath)) {
+		if text, ok := one.(string); ok && slices.ContainsFunc([]string{wire.MigrationPath, wire.AfterLoginPath, wire.AfterRegistrationPath}, func(path string) bool { return strings.HasSuffix(text, path) }) {
 			r.note("clients.http.private_ip_exception_urls still contains ferry's hooks: remove them")
 			return
 		}

@@ -12,7 +12,7 @@ var errUnsafe = errors.New("merge kratos.yml: it cannot be edited without changi
 // else was added, removed or moved. It protects the file against mistakes in the editing.
 func (m *merger) verify(before map[string]any) error {
 	now := m.values
-	was, is := without(before), without(now)
+	was, is := m.without(before), m.without(now)
 	if m.o.Bridge.ID != "" {
 		if was, is = withoutProviders(was), withoutProviders(is); !m.bridgeAlone(before) {
 			return errUnsafe
@@ -29,10 +29,20 @@ func (m *merger) verify(before map[string]any) error {
 	if m.get(MigrateHookKeys("enabled")...) != true || m.get(MigrateHookKeys("config", "url")...) != m.o.migrateURL() {
 		return errUnsafe
 	}
-	hooksBefore, _ := m.of(before, AfterLoginKeys("password", "hooks")...).([]any)
-	globalBefore, _ := m.of(before, AfterLoginKeys("hooks")...).([]any)
-	hooks, _ := m.get(AfterLoginKeys("password", "hooks")...).([]any)
-	global, _ := m.get(AfterLoginKeys("hooks")...).([]any)
+	for _, l := range m.lists {
+		if err := m.verifyList(l, before); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// verifyList compares a list before and after.
+func (m *merger) verifyList(l hookList, before map[string]any) error {
+	hooksBefore, _ := m.of(before, l.path()...).([]any)
+	globalBefore, _ := m.of(before, l.global()...).([]any)
+	hooks, _ := m.get(l.path()...).([]any)
+	global, _ := m.get(l.global()...).([]any)
 	want := others(hooksBefore)
 	if len(want) == 0 && len(indexes(globalBefore)) == 0 {
 		want = globalBefore
@@ -49,7 +59,7 @@ func (m *merger) verify(before map[string]any) error {
 		return errUnsafe
 	}
 	for _, i := range ours {
-		if address, _ := Lookup(running[i], "config", "url"); address != m.o.afterLoginURL() {
+		if address, _ := Lookup(running[i], "config", "url"); address != l.url(m.o) {
 			return errUnsafe
 		}
 	}
@@ -78,10 +88,10 @@ func equalLists(a, b []any) bool {
 
 // without returns a configuration without the values that a merge may write, and without
 // mappings that are then empty.
-func without(values map[string]any) any {
-	var rest any = values
-	for _, path := range [][]string{MigrateHookKeys(), AfterLoginKeys("password", "hooks"), AfterLoginKeys("hooks")} {
-		rest = dropped(rest, path)
+func (m *merger) without(values map[string]any) any {
+	rest := dropped(values, MigrateHookKeys())
+	for _, l := range m.lists {
+		rest = dropped(dropped(rest, l.path()), l.global())
 	}
 	return rest
 }

@@ -22,7 +22,7 @@ type kratosConfigFlags struct {
 	url, version, clientIPHeader, response string
 	keyFile, merge, remove, at             string
 	target, project, schema, schemaID      string // --for and what goes with it
-	write, replace, keyEnv                 bool
+	write, replace, keyEnv, signUp         bool
 	bridge                                 bridgeFlags
 }
 
@@ -81,6 +81,7 @@ func kratosConfigCommand(stdout, stderr io.Writer) *cobra.Command {
 	cmd.Flags().StringVar(&flags.schemaID, "schema-id", "", "`ID` of that schema")
 	cmd.Flags().BoolVar(&flags.write, "write", true, "write the changed file; with --write=false only print the diff")
 	cmd.Flags().BoolVar(&flags.replace, "replace", false, "allow replacing a migration hook that does not call ferry")
+	cmd.Flags().BoolVar(&flags.signUp, "sign-up", false, "also add the hook that finds Auth0 users who sign up at Kratos, see docs/sign-up.md; one that is there stays without this flag")
 	flags.bridge.bind(cmd)
 	return cmd
 }
@@ -98,7 +99,7 @@ func (f kratosConfigFlags) check(changed func(string) bool) error {
 	if err := f.checkTarget(changed); err != nil || f.remove == "" {
 		return err
 	}
-	for _, other := range []string{"merge", "url", "kratos-version", "client-ip-header", "response", "hook-key-file", "hook-key-env", "bridge", "bridge-client-id", "bridge-client-secret-file"} {
+	for _, other := range []string{"merge", "url", "kratos-version", "client-ip-header", "response", "hook-key-file", "hook-key-env", "sign-up", "bridge", "bridge-client-id", "bridge-client-secret-file"} {
 		if changed(other) {
 			return errors.New("--" + other + " does not go with --remove")
 		}
@@ -114,7 +115,7 @@ func (f kratosConfigFlags) options() (wiring.Options, error) {
 	}
 	opts := wiring.Options{
 		Accepted: cfg.HookKeys, KeyFromEnvironment: f.keyEnv, URL: f.url, KratosVersion: f.version, ClientIPHeader: f.clientIPHeader,
-		Response: f.response, Replace: f.replace, At: f.at,
+		Response: f.response, SignUp: f.signUp, Replace: f.replace, At: f.at,
 	}
 	if opts.Bridge, err = f.bridge.options(cfg); err != nil {
 		return wiring.Options{}, err
@@ -189,7 +190,7 @@ func sayVariables(names []string, stderr io.Writer) {
 func printFragment(opts wiring.Options, stdout, stderr io.Writer) error {
 	switch {
 	case opts.KeyFromEnvironment:
-		sayVariables(wiring.KeyVariables(), stderr)
+		sayVariables(opts.KeyVariables(), stderr)
 	case opts.Key.Empty():
 		fmt.Fprintln(stderr, placeholderHint)
 	}

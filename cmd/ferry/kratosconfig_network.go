@@ -24,7 +24,7 @@ func (f kratosConfigFlags) checkTarget(changed func(string) bool) error {
 	default:
 		return errors.New("--for: it must be " + oryNetwork)
 	}
-	for _, name := range []string{"merge", "remove", "hook-key-env", "bridge"} {
+	for _, name := range []string{"merge", "remove", "hook-key-env", "sign-up", "bridge"} {
 		if changed(name) {
 			return errors.New("--" + name + " does not go with --for " + oryNetwork)
 		}

@@ -235,7 +235,7 @@ func TestKratosConfigKeyFromEnvironment(t *testing.T) {
 		t.Fatalf("%d, %s\n%s", status, stderr, diff)
 	}
 	_, fragment, said := kratosConfig(t, "--hook-key-env")
-	for _, variable := range wiring.KeyVariables() {
+	for _, variable := range (wiring.Options{}).KeyVariables() {
 		if !strings.Contains(contents(t, file), `"${`+variable+`}"`) || !strings.Contains(stderr, "\n  "+variable+"\n") {
 			t.Errorf("%s: %s\n%s", variable, stderr, diff)
 		}

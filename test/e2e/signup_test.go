@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/goccy/go-yaml"
+
+	"ferry/secret"
 	"ferry/test/auth0sim"
 	"ferry/test/await"
 	"ferry/test/kratostest"
@@ -28,11 +31,10 @@ func signUpSettings(more ...string) []string {
 func startSignUp(t *testing.T, change func(*kratostest.Options), settings ...string) *stack {
 	t.Helper()
 	s := startOn(t, func(k *kratostest.Options) {
-		hook := signUpHook(strings.TrimSuffix(k.HookURL, wire.MigrationPath))
+		after := signUpHooks(t, strings.TrimSuffix(k.HookURL, wire.MigrationPath))
 		k.Edit = func(config map[string]any) {
 			flows := dig(config, "selfservice", "flows", "registration")
-			after := func() map[string]any { return map[string]any{"hooks": []any{hook, map[string]any{"hook": "session"}}} }
-			flows["after"] = map[string]any{"password": after(), "code": after(), "oidc": after()}
+			flows["after"] = after
 			methods := dig(config, "selfservice", "methods")
 			dig(methods, "password", "config")["haveibeenpwned_enabled"] = false
 			dig(methods, "code")["passwordless_enabled"] = true
@@ -46,13 +48,23 @@ func startSignUp(t *testing.T, change func(*kratostest.Options), settings ...str
 	return s
 }
 
-// signUpHook is the hook as `ferry kratos-config` writes it.
-func signUpHook(ferry string) map[string]any {
-	return map[string]any{"hook": "web_hook", "config": map[string]any{
-		"url": ferry + wire.AfterRegistrationPath, "method": "POST", "body": wiring.Base64(wiring.AfterRegistrationJsonnet()),
-		"response": map[string]any{"parse": true},
-		"auth":     map[string]any{"type": "api_key", "config": map[string]any{"name": "Authorization", "value": "Bearer " + hookKey, "in": "header"}},
-	}}
+// signUpHooks is registration.after as `ferry kratos-config --sign-up` writes it where
+// each method has session.
+func signUpHooks(t *testing.T, ferry string) map[string]any {
+	t.Helper()
+	before := "selfservice:\n  flows:\n    registration:\n      after:\n"
+	for _, method := range []string{"password", "code", "oidc"} {
+		before += "        " + method + ":\n          hooks:\n            - hook: session\n"
+	}
+	merged, err := wiring.Merge([]byte(before), wiring.Options{URL: ferry, Key: secret.New(hookKey), SignUp: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var config map[string]any
+	if err := yaml.Unmarshal(merged.Text, &config); err != nil {
+		t.Fatal(err)
+	}
+	return dig(config, "selfservice", "flows", "registration", "after")
 }
 
 // dig returns the object at a path, and makes what is missing.

@@ -54,6 +54,22 @@ func TestKratosConfigPage(t *testing.T) {
 	}
 }
 
+// TestSignUpPage runs the command of docs/sign-up.md.
+func TestSignUpPage(t *testing.T) {
+	text, err := os.ReadFile(root + "/docs/sign-up.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile("(?ms)^```sh\n(.*?)^```$").FindAllStringSubmatch(string(text), -1)
+	if len(found) != 1 {
+		t.Fatalf("%d shell blocks", len(found))
+	}
+	log := operate(t, found[0][1]+"grep -c /hooks/after-registration kratos.yml\n", 0)
+	if !log.Contains("\n3\n") {
+		t.Errorf("it prints %s", log.String())
+	}
+}
+
 // printed returns what a block of docs/kratos-wiring.md prints.
 func printed(block string) []string {
 	switch {

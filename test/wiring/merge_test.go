@@ -157,7 +157,7 @@ func TestMergedKratosLogsIn(t *testing.T) {
 func TestKeyFromEnvironment(t *testing.T) {
 	h := startHooks(t)
 	var env []string
-	for _, name := range wiring.KeyVariables() {
+	for _, name := range (wiring.Options{}).KeyVariables() {
 		env = append(env, name+"=Bearer "+key)
 	}
 	o := wiring.Options{URL: h.URL, Key: secret.New(key), KeyFromEnvironment: true}
