@@ -174,6 +174,11 @@ func (c *Config) ManagementDomain() string {
 // Redis reports whether the state is in Redis.
 func (c *Config) Redis() bool { return strings.HasPrefix(c.StateURL.Reveal(), "redis") }
 
+// CreatesIdentities reports whether serve creates identities one by one.
+func (c *Config) CreatesIdentities() bool {
+	return c.GatewayListen != "" || c.ForwardAuthListen != "" || c.Ensure || c.SignUp
+}
+
 // BaseURL is the URL by which ferry connects to Auth0, without a trailing slash.
 func (c *Config) BaseURL() string {
 	if c.Auth0BaseURL != "" {

@@ -24,7 +24,7 @@ const (
 )
 
 // GatewaySettings are the settings of what creates identities one by one: the gateway, the
-// listener for Traefik and Envoy, and /hooks/ensure.
+// listener for Traefik and Envoy, /hooks/ensure, and the after-registration hook.
 type GatewaySettings struct {
 	// Listen is true if FERRY_GATEWAY_LISTEN is set, and Asked if FERRY_FORWARD_AUTH_LISTEN
 	// is. If both are false, nothing sees logins.

@@ -150,7 +150,7 @@ func addSettings(opts *doctor.Options, cfg *config.Config, faults config.Faults)
 		opts.State = func(ctx context.Context) (string, error) { return checkRedis(ctx, cfg) }
 		opts.Register = func(ctx context.Context) (bool, error) { return checkRegister(ctx, cfg) }
 	}
-	if cfg.GatewayListen != "" || cfg.ForwardAuthListen != "" || cfg.Ensure {
+	if cfg.CreatesIdentities() {
 		opts.Settings.Gateway = &doctor.GatewaySettings{
 			Listen: cfg.GatewayListen != "", Asked: cfg.ForwardAuthListen != "", PublicURL: cfg.KratosPublicURL,
 			Realms: cfg.GatewayRealms, TrustedProxies: cfg.TrustedProxies, InFront: cfg.GatewayTrustedProxies,

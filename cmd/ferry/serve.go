@@ -92,7 +92,7 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 	}
 	opts.Store, opts.Log, opts.Metrics = store, log, registry
 	var behind *doors
-	if cfg.GatewayListen != "" || cfg.ForwardAuthListen != "" || cfg.Ensure || cfg.SignUp {
+	if cfg.CreatesIdentities() {
 		if behind, err = newDoors(cfg, identities, store, hashKey, log); err != nil {
 			return nil, err
 		}
