@@ -1,7 +1,7 @@
 # The main targets: `make demo` shows ferry at work, `make test` runs all checks.
 
 .DEFAULT_GOAL := help
-.PHONY: help build kratos demo test prereqs prereqs-demo vet lint unit fuzz hostile requests bench readme clean
+.PHONY: help build kratos demo test prereqs prereqs-demo vet lint unit fuzz hostile requests browser gateway bench readme clean
 
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -72,6 +72,13 @@ REQUESTS ?= 300000
 
 requests: ## REQUESTS (300000) generated submissions: ferry sees nothing that Kratos does not
 	REQUESTS=$(REQUESTS) $(GO) test -count=1 -timeout=120m -v -run='^TestGeneratedRequests$$' ./gateway/submit
+
+browser: ## a journey in Chromium through the gateway; FERRY_SCREENSHOTS=DIR takes pictures
+	@sh scripts/prereqs.sh browser
+	$(GO) test -tags browser -count=1 -timeout=15m ./test/browser
+
+gateway: ## the end-to-end tests again, with all users going through the gateway
+	FERRY_TEST_GATEWAY=1 $(GO) test -count=1 -timeout=30m ./test/e2e
 
 bench: ## all benchmarks
 	$(GO) test -run='^$$' -bench=. -benchmem ./...

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Checks what building and testing ferry needs besides Go modules. On Debian, as
 # root, it installs what is missing; elsewhere it prints what to install, and
-# fails. With the argument demo, it checks only what the demo needs.
+# fails. With the argument demo, it checks only what the demo needs; with browser,
+# also what the test in a browser needs.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -17,6 +18,9 @@ ca-certificates check_certificates
 [ "${1:-}" = demo ] || packages="$packages
 redis-server    redis-server
 postgresql      check_postgres
+"
+[ "${1:-}" != browser ] || packages="$packages
+chromium        chromium
 "
 
 go_minor=26 # as in go.mod

@@ -31,7 +31,7 @@ func (p person) loginByCode(ctx context.Context, mail *Mailbox, identifier strin
 	if _, err := p.submit(ctx, f, http.StatusBadRequest, map[string]string{"method": "code", "identifier": identifier}); err != nil {
 		return Login{}, err
 	}
-	code, err := mail.code(ctx, identifier)
+	code, err := mail.Code(ctx, identifier)
 	if err != nil {
 		return Login{}, err
 	}

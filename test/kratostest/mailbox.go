@@ -126,8 +126,8 @@ func (m *Mailbox) add(to, body string) {
 	m.arrived = make(chan struct{})
 }
 
-// code waits for the code sent to the address, and removes it.
-func (m *Mailbox) code(ctx context.Context, address string) (string, error) {
+// Code waits for the code sent to the address, and removes it.
+func (m *Mailbox) Code(ctx context.Context, address string) (string, error) {
 	for {
 		m.mu.Lock()
 		code, arrived := m.codes[address], m.arrived

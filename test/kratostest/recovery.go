@@ -87,7 +87,7 @@ func (p person) recoverByMail(ctx context.Context, mail *Mailbox, email, passwor
 	if _, err := p.submit(ctx, f, http.StatusOK, map[string]string{"method": "code", "email": email}); err != nil {
 		return err
 	}
-	code, err := mail.code(ctx, email)
+	code, err := mail.Code(ctx, email)
 	if err != nil {
 		return err
 	}

@@ -82,7 +82,7 @@ func (p person) signUp(ctx context.Context, path string, s SignUp) (Login, error
 		if _, err := p.submit(ctx, f, http.StatusBadRequest, with(map[string]string{"method": "code"})); err != nil {
 			return Login{}, err
 		}
-		code, err := s.Mailbox.code(ctx, s.Traits["email"])
+		code, err := s.Mailbox.Code(ctx, s.Traits["email"])
 		if err != nil {
 			return Login{}, err
 		}
