@@ -9,6 +9,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"ferry/test/ferrytest"
+	"ferry/test/ferrytest/built"
 )
 
 // throughGateway names the variable that sends all users of this package's tests through
@@ -85,15 +88,44 @@ func (f *front) forward(user net.Conn) {
 	back.Wait()
 }
 
-// gatewaySettings are ferry's settings with a gateway.
+// gatewaySettings are ferry's settings with a gateway, if it is in the same process.
 func (s *stack) gatewaySettings(settings []string) []string {
-	if s.front == nil {
+	if s.front == nil || s.apart != nil {
 		return settings
 	}
-	return append([]string{"FERRY_GATEWAY_LISTEN=127.0.0.1:0", "FERRY_KRATOS_PUBLIC_URL=" + s.kratos.PublicURL(), "FERRY_GATEWAY_TRUSTED_PROXIES=1"}, settings...)
+	return append(s.gatewayOn(), settings...)
+}
+
+// gatewayOn are the settings of a gateway.
+func (s *stack) gatewayOn() []string {
+	return []string{"FERRY_GATEWAY_LISTEN=127.0.0.1:0", "FERRY_KRATOS_PUBLIC_URL=" + s.kratos.PublicURL(), "FERRY_GATEWAY_TRUSTED_PROXIES=1"}
+}
+
+// startGateway starts the gateway as a process of its own if the whole suite goes through it:
+// tests kill ferry, and the way to Kratos must stay.
+func (s *stack) startGateway(settings []string) {
+	s.t.Helper()
+	if s.front == nil || namesGateway(settings) {
+		return
+	}
+	gateway, err := ferrytest.Start(s.t.Context(), ferrytest.Options{Binary: built.Ferry(s.t), Env: s.settings(append(s.gatewayOn(), settings...))})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() {
+		if err := gateway.Stop(); err != nil {
+			s.t.Error(err)
+		}
+	})
+	s.apart = gateway
+	s.front.forwardTo(s.t, gateway.GatewayURL())
 }
 
 // wantsGateway reports whether the stack has a gateway.
 func wantsGateway(settings []string) bool {
-	return os.Getenv(throughGateway) != "" || slices.ContainsFunc(settings, func(s string) bool { return strings.HasPrefix(s, "FERRY_GATEWAY_LISTEN=") })
+	return os.Getenv(throughGateway) != "" || namesGateway(settings)
+}
+
+func namesGateway(settings []string) bool {
+	return slices.ContainsFunc(settings, func(s string) bool { return strings.HasPrefix(s, "FERRY_GATEWAY_LISTEN=") })
 }

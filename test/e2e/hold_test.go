@@ -21,6 +21,7 @@ import (
 // identity, by its id or by an identifier.
 type lookups struct {
 	proxy *httputil.ReverseProxy
+	down  atomic.Bool // it answers 503
 
 	mu   sync.Mutex
 	told map[string]int64 // by id or identifier
@@ -42,6 +43,10 @@ func startLookups(t *testing.T, to string) (l *lookups, at string) {
 }
 
 func (l *lookups) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if l.down.Load() {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
 	l.proxy.ServeHTTP(w, r)
 	if r.Method != http.MethodGet {
 		return

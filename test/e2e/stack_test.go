@@ -39,7 +39,8 @@ type stack struct {
 	tap    *tap
 	people int
 
-	front *front // before the gateway; nil: users reach Kratos directly
+	front *front           // before the gateway; nil: users reach Kratos directly
+	apart *ferrytest.Ferry // the gateway, where it is another process than ferry
 
 	lookups *lookups
 	admin   string // address of the lookups proxy
@@ -85,6 +86,7 @@ func startOn(t *testing.T, change func(*kratostest.Options), settings ...string)
 	}
 	s.kratos = kratostest.Run(t, options)
 	s.lookups, s.admin = startLookups(t, s.kratos.AdminURL())
+	s.startGateway(settings)
 	s.startFerry(settings...)
 	t.Cleanup(func() {
 		if err := s.ferry.Stop(); err != nil {
@@ -98,24 +100,29 @@ func (s *stack) startFerry(settings ...string) {
 	s.t.Helper()
 	ferry, err := ferrytest.Start(s.t.Context(), ferrytest.Options{
 		Binary: built.Ferry(s.t),
-		Env: settle(append([]string{
-			"FERRY_LISTEN=127.0.0.1:0", "FERRY_ADMIN_LISTEN=127.0.0.1:0", "FERRY_LOG_LEVEL=debug",
-			"FERRY_HOOK_KEYS=" + hookKey,
-			"FERRY_AUTH0_DOMAIN=" + s.sim.Domain(), "FERRY_AUTH0_BASE_URL=" + s.sim.URL(),
-			"FERRY_AUTH0_CLIENT_ID=" + clientID, "FERRY_AUTH0_CLIENT_SECRET=" + clientSecret,
-			"FERRY_AUTH0_REALMS=" + users + "," + legacy,
-			"FERRY_AUTH0_TIMEOUT=6s",
-			"FERRY_KRATOS_ADMIN_URL=" + s.admin,
-		}, s.gatewaySettings(settings)...)),
+		Env:    s.settings(s.gatewaySettings(settings)),
 	})
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.ferry = ferry
-	if s.front != nil {
+	if s.front != nil && ferry.GatewayURL() != "" {
 		s.front.forwardTo(s.t, ferry.GatewayURL())
 	}
 	s.tap.forwardTo(s.t, ferry.HooksURL())
+}
+
+// settings are ferry's usual settings, and those that override them.
+func (s *stack) settings(others []string) []string {
+	return settle(append([]string{
+		"FERRY_LISTEN=127.0.0.1:0", "FERRY_ADMIN_LISTEN=127.0.0.1:0", "FERRY_LOG_LEVEL=debug",
+		"FERRY_HOOK_KEYS=" + hookKey,
+		"FERRY_AUTH0_DOMAIN=" + s.sim.Domain(), "FERRY_AUTH0_BASE_URL=" + s.sim.URL(),
+		"FERRY_AUTH0_CLIENT_ID=" + clientID, "FERRY_AUTH0_CLIENT_SECRET=" + clientSecret,
+		"FERRY_AUTH0_REALMS=" + users + "," + legacy,
+		"FERRY_AUTH0_TIMEOUT=6s",
+		"FERRY_KRATOS_ADMIN_URL=" + s.admin,
+	}, others...))
 }
 
 // settle makes later settings override earlier ones and drops those that end up empty.

@@ -1,0 +1,125 @@
+package e2e
+
+import (
+	"encoding/json"
+	"strings"
+	"sync"
+	"testing"
+
+	"ferry/test/auth0sim"
+	"ferry/test/kratostest"
+)
+
+// TestGatewayTogether: unknown users who log in twice at the same time get one identity each,
+// and no login costs more than one attempt.
+func TestGatewayTogether(t *testing.T) {
+	s := start(t, "FERRY_GATEWAY_LISTEN=127.0.0.1:0", "FERRY_GATEWAY_PER_MINUTE=100000")
+	const people, atOnce = 200, 16
+	var all []*unknown
+	for range people {
+		all = append(all, s.unknown(t, nil))
+	}
+	attempts := s.attempts()
+	work := make(chan *unknown)
+	var workers sync.WaitGroup
+	for range atOnce {
+		workers.Go(func() {
+			for u := range work {
+				// Two logins at once of which Kratos may refuse one, as of an imported user.
+				if got, err := s.kratos.LoginAPI(t.Context(), u.email, u.password); err != nil {
+					t.Errorf("%s: %v, %v", u.subject, got.Sees(), err)
+				}
+			}
+		})
+	}
+	for _, u := range all {
+		work <- u
+		work <- u
+	}
+	close(work)
+	workers.Wait()
+	if n := s.attempts() - attempts; n < people || n > 2*people {
+		t.Errorf("%d attempts for %d logins", n, 2*people)
+	}
+	for _, u := range all {
+		got, err := s.kratos.LoginAPI(t.Context(), u.email, u.password)
+		if err != nil || got.Sees() != kratostest.SeesSession {
+			t.Fatalf("%s sees %q afterwards, %v", u.subject, got.Sees(), err)
+		}
+	}
+	if n := s.identities(t); n != people {
+		t.Errorf("%d identities, want %d", n, people)
+	}
+}
+
+// identities returns how many identities Kratos has.
+func (s *stack) identities(t *testing.T) int {
+	t.Helper()
+	out, failed := s.run(t, []string{s.publicURL()}, "status", "--json")
+	if failed {
+		t.Fatal(out)
+	}
+	var count struct{ Total int }
+	if err := json.Unmarshal([]byte(out[max(0, strings.Index(out, "{")):]), &count); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return count.Total
+}
+
+// TestGatewayOutages: whatever is down, a user whom Kratos does not have never sees that the
+// password is wrong, nobody is half created, and the same password logs in afterwards.
+func TestGatewayOutages(t *testing.T) {
+	s := start(t, "FERRY_GATEWAY_LISTEN=127.0.0.1:0", "FERRY_AUTH0_TIMEOUT=1s")
+	known := s.person(t, nil)
+	if got, err := s.kratos.LoginAPI(t.Context(), known.email, known.password); err != nil || got.Sees() != kratostest.SeesSession {
+		t.Fatalf("%q, %v", got.Sees(), err)
+	}
+	for name, cut := range map[string]func(*testing.T, *stack) (mend func()){
+		"Auth0 breaks connections": faulty(auth0sim.Fault{Name: auth0sim.FaultResetBeforeRequest, Path: auth0sim.AnyPath}),
+		"Auth0 answers 503":        faulty(auth0sim.Fault{Name: auth0sim.FaultUnavailable, Path: auth0sim.AnyPath}),
+		"Auth0 limits the tenant":  faulty(auth0sim.Fault{Name: auth0sim.FaultGlobalLimit, Path: auth0sim.AnyPath}),
+		"Kratos' admin API down": func(_ *testing.T, s *stack) func() {
+			s.lookups.down.Store(true)
+			return func() { s.lookups.down.Store(false) }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			testGatewayOutage(t, s, known, cut)
+		})
+	}
+}
+
+// faulty makes Auth0 misbehave.
+func faulty(f auth0sim.Fault) func(*testing.T, *stack) func() {
+	return func(t *testing.T, s *stack) func() {
+		t.Helper()
+		id, err := s.sim.SetFault(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return func() {
+			if err := s.sim.ClearFault(id); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+func testGatewayOutage(t *testing.T, s *stack, known *person, cut func(*testing.T, *stack) func()) {
+	t.Helper()
+	for way, by := range map[string]login{"API": s.kratos.LoginAPI, "form": s.kratos.LoginBrowser} {
+		u := s.unknown(t, nil)
+		mend := cut(t, s)
+		got, err := by(t.Context(), u.email, u.password)
+		if err != nil || !strings.Contains(got.Sees(), "503") {
+			t.Errorf("%s: an unknown user sees %q, %v", way, got.Sees(), err)
+		}
+		if got, err := by(t.Context(), known.email, known.password); err != nil || got.Sees() != kratostest.SeesSession {
+			t.Errorf("%s: a user whom Kratos has sees %q, %v", way, got.Sees(), err)
+		}
+		mend()
+		if got, err := by(t.Context(), u.email, u.password); err != nil || got.Sees() != kratostest.SeesSession {
+			t.Errorf("%s: afterwards %q, %v", way, got.Sees(), err)
+		}
+	}
+}
