@@ -75,7 +75,9 @@ type Options struct {
 	Register Register
 	// Version is this ferry's, recorded in identities that it changes.
 	Version string
-	Log     *zap.Logger
+	// ReadyWait is how long Ready waits for the first walk.
+	ReadyWait time.Duration
+	Log       *zap.Logger
 	// Hash stands for a user id in the log.
 	Hash func(string) string
 	// Now is the clock.

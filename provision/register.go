@@ -122,18 +122,31 @@ func (p *Provisioner) walk(ctx context.Context) error {
 }
 
 // Ready reports whether identities can be created: the register must know whom Kratos has,
-// and the identity schema must be known.
+// and the identity schema must be known. It waits for the first walk, up to
+// Options.ReadyWait.
 func (p *Provisioner) Ready(ctx context.Context) error {
-	complete, err := p.opts.Register.Complete(ctx)
-	switch {
-	case err != nil:
-		return err
-	case !complete:
-		return ErrNotReady
+	ends := time.After(p.opts.ReadyWait)
+	for {
+		complete, err := p.opts.Register.Complete(ctx)
+		if err != nil {
+			return err
+		}
+		if complete {
+			_, err = p.loaded(ctx)
+			return err
+		}
+		select {
+		case <-time.After(readyPoll):
+		case <-ends:
+			return ErrNotReady
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	_, err = p.loaded(ctx)
-	return err
 }
+
+// readyPoll is how often Ready looks whether the first walk is done.
+const readyPoll = 50 * time.Millisecond
 
 // ErrNotReady is returned until Kratos was walked once.
 var ErrNotReady = errors.New("kratos has not been walked yet")

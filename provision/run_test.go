@@ -3,6 +3,7 @@ package provision_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -104,5 +105,32 @@ func TestRun(t *testing.T) {
 		if has, err := users.Has(ctx, []string{"auth0|one"}); err != nil || !has {
 			t.Errorf("the user of the identity: %v, %v", has, err)
 		}
+	})
+}
+
+// TestReadyWaits: a login at the start waits for the first walk, and no longer than it may.
+func TestReadyWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		register, err := provision.OpenRegister("")
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := newDesk(t, func(o *provision.Options) { o.Register, o.ReadyWait = register, 5*time.Second })
+		began := time.Now()
+		if err := d.Ready(t.Context()); !errors.Is(err, provision.ErrNotReady) || time.Since(began) != 5*time.Second {
+			t.Errorf("without a walk: %v after %s", err, time.Since(began))
+		}
+		var running sync.WaitGroup
+		running.Go(func() {
+			if err := d.Ready(t.Context()); err != nil {
+				t.Errorf("with a walk: %v", err)
+			}
+		})
+		synctest.Wait()
+		ctx, cancel := context.WithCancel(t.Context())
+		running.Go(func() { d.Run(ctx) })
+		<-time.After(time.Second)
+		cancel()
+		running.Wait()
 	})
 }

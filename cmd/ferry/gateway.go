@@ -113,7 +113,7 @@ func newProvisioner(cfg *config.Config, identities *kratos.Client, store store, 
 	opts := provision.Options{
 		Identities: identities, AskUnverified: len(cfg.Auth0Realms) < 2, Register: register,
 		Load:    func(ctx context.Context) (plan.Options, error) { return provisionPlan(ctx, cfg, identities, providers) },
-		Version: buildVersion(), Log: log, Hash: hash, Now: time.Now,
+		Version: buildVersion(), Log: log, Hash: hash, Now: time.Now, ReadyWait: readyWait,
 	}
 	if cfg.Auth0MgmtClientID != "" {
 		management, err := gatewayManagement(cfg)
@@ -160,6 +160,9 @@ func provisionPlan(ctx context.Context, cfg *config.Config, identities *kratos.C
 func gatewayManagement(cfg *config.Config) (*upstream.Management, error) {
 	return limitedManagement(cfg, gatewayManagementTimeout, float64(max(cfg.GatewayLookupsPerSecond, 1)))
 }
+
+// readyWait is how long a login waits at the start until ferry has read Kratos.
+const readyWait = 5 * time.Second
 
 // gatewayManagementTimeout limits one look-up.
 const gatewayManagementTimeout = 5 * time.Second

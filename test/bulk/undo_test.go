@@ -1,6 +1,7 @@
 package bulk
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -308,7 +309,8 @@ func killedAt(t *testing.T, k *kratostest.Kratos, method string, nth int64, args
 				t.Error(err)
 			}
 		}
-		proxy.ServeHTTP(w, r)
+		// Kratos gets the whole request, also if ferry is gone: Close waits for its answer.
+		proxy.ServeHTTP(w, r.WithContext(context.WithoutCancel(r.Context())))
 	}))
 	defer srv.Close()
 	p, printed := start(t, []string{"FERRY_KRATOS_ADMIN_URL=" + srv.URL}, args...)
