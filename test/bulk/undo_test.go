@@ -310,7 +310,10 @@ func killedAt(t *testing.T, k *kratostest.Kratos, method string, nth int64, args
 			}
 		}
 		// Kratos gets the whole request, also if ferry is gone: Close waits for its answer.
-		proxy.ServeHTTP(w, r.WithContext(context.WithoutCancel(r.Context())))
+		// A context that cannot end would make the proxy watch ferry's connection instead.
+		ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
+		defer cancel()
+		proxy.ServeHTTP(w, r.WithContext(ctx))
 	}))
 	defer srv.Close()
 	p, printed := start(t, []string{"FERRY_KRATOS_ADMIN_URL=" + srv.URL}, args...)
