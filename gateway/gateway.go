@@ -17,6 +17,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httputil"
@@ -76,8 +77,9 @@ type budget interface {
 	RememberNoUser(ctx context.Context, email string) error
 }
 
-// Options configure a Gateway. Kratos and Transport may be nil for Checks alone; ErrorURL, Realms, CustomRealms, TrustedProxies,
-// ForwardClientIP and Closed may be zero, the rest is required.
+// Options configure a Gateway. Kratos and Transport may be nil for Checks alone; ErrorURL,
+// Realms, CustomRealms, TrustedProxies, ForwardClientIP and Closed may be zero, the rest is
+// required.
 type Options struct {
 	// Kratos is the public API.
 	Kratos *url.URL
@@ -258,8 +260,9 @@ func (g *Gateway) act(r *http.Request, s submit.Submit) (v verdict) {
 	defer cancel()
 	defer func() {
 		if fault := recover(); fault != nil {
-			g.opts.Log.Error("gateway: panic", zap.Any("fault", fault), zap.Stack("stack"))
-			v = verdict{outage, "panic"}
+			// The value may quote what the user typed.
+			g.opts.Log.Error("gateway: panic", zap.String("type", fmt.Sprintf("%T", fault)), zap.Stack("stack"))
+			v = verdict{outage, resultPanic}
 		}
 	}()
 	started := g.opts.Now()

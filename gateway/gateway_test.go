@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -352,6 +353,18 @@ func TestLog(t *testing.T) {
 		if text, _ := value.(string); strings.Contains(text, "kim") || text == right {
 			t.Errorf("%s: %v", name, value)
 		}
+	}
+}
+
+// TestPanicIsLoggedWithoutItsValue: the value of a panic may quote what the user typed.
+func TestPanicIsLoggedWithoutItsValue(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil, nil)
+	r.panics = true
+	r.post(t, login, passwordOf("kim@example.org", right))
+	lines := r.logs.FilterMessage("gateway: panic").All()
+	if len(lines) != 1 || lines[0].ContextMap()["type"] != "string" || strings.Contains(fmt.Sprint(lines[0].ContextMap()), "canary") {
+		t.Errorf("%v", lines)
 	}
 }
 

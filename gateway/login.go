@@ -22,25 +22,25 @@ import (
 func (g *Gateway) login(ctx context.Context, r *http.Request, s submit.Submit) verdict {
 	switch {
 	case s.Password.Len() > g.opts.MaxPasswordBytes:
-		return verdict{pass, "password_length"}
+		return verdict{pass, resultPasswordLength}
 	case tooLong(s.Identifiers):
-		return verdict{pass, "identifier_length"}
+		return verdict{pass, resultIdentifierLength}
 	}
 	known, err := g.known(ctx, s.Identifiers)
 	switch {
 	case err != nil:
 		g.opts.Log.Warn("gateway: Kratos' admin API", zap.Error(err))
-		return verdict{passUnsure, "kratos_unavailable"}
+		return verdict{passUnsure, resultKratosUnavailable}
 	case known:
 		return verdict{pass, provision.ReasonKnown}
 	}
 	if err := g.opts.Provisioner.Ready(ctx); err != nil {
 		g.opts.Log.Warn("gateway: not ready", zap.Error(err))
-		return verdict{outage, "not_ready"}
+		return verdict{outage, provision.EnsureNotReady}
 	}
 	ip := g.clientIP(r)
 	if !g.limits.allow(ip) {
-		return verdict{tooMany, "limited_address"}
+		return verdict{tooMany, resultLimitedAddress}
 	}
 	profile, realm, o, reason := g.verify(ctx, r, s)
 	switch {
@@ -97,7 +97,7 @@ func (g *Gateway) admit(ctx context.Context, s submit.Submit, profile upstream.P
 	switch {
 	case err != nil:
 		g.opts.Log.Warn("gateway: identity not created", zap.Error(err))
-		return verdict{outage, "not_created"}
+		return verdict{outage, resultNotCreated}
 	case !result.Exists:
 		return verdict{pass, result.Reason}
 	}
@@ -106,7 +106,7 @@ func (g *Gateway) admit(ctx context.Context, s submit.Submit, profile upstream.P
 		g.opts.Log.Warn("gateway: verified login not kept", zap.Error(err))
 	}
 	if result.Created {
-		return verdict{pass, "created"}
+		return verdict{pass, provision.EnsuredNow}
 	}
 	return verdict{pass, result.Reason}
 }

@@ -10,14 +10,13 @@ import (
 
 	"ferry/gateway/submit"
 	"ferry/provision"
+	"ferry/wire"
 )
 
-// maxIdentifierBytes is the longest identifier that is looked up or sent to Auth0: no e-mail
-// address is longer (RFC 5321).
-const maxIdentifierBytes = 320
-
+// tooLong reports whether one of the identifiers is longer than any e-mail address: then none
+// is looked up or sent to Auth0.
 func tooLong(identifiers []string) bool {
-	return slices.ContainsFunc(identifiers, func(s string) bool { return len(s) > maxIdentifierBytes })
+	return slices.ContainsFunc(identifiers, func(s string) bool { return len(s) > wire.MaxEmailBytes })
 }
 
 // emailOf returns the first e-mail address; empty if there is none.
@@ -39,24 +38,24 @@ func (g *Gateway) lookUp(ctx context.Context, r *http.Request, s submit.Submit) 
 	email := emailOf(s.Identifiers)
 	switch {
 	case tooLong(s.Identifiers):
-		return verdict{pass, "identifier_length"}
+		return verdict{pass, resultIdentifierLength}
 	case !g.opts.Provisioner.CanLookUp() || email == "":
-		return verdict{pass, "not_looked_up"}
+		return verdict{pass, provision.EnsuredNothing}
 	}
 	known, err := g.known(ctx, s.Identifiers)
 	switch {
 	case err != nil && s.Route == submit.Login:
 		g.opts.Log.Warn("gateway: Kratos' admin API", zap.Error(err))
-		return verdict{passUnsure, "kratos_unavailable"}
+		return verdict{passUnsure, resultKratosUnavailable}
 	case err != nil:
 		g.opts.Log.Warn("gateway: Kratos' admin API", zap.Error(err))
-		return verdict{pass, "kratos_unavailable"}
+		return verdict{pass, resultKratosUnavailable}
 	case known:
 		return verdict{pass, provision.ReasonKnown}
 	}
 	if err := g.opts.Provisioner.Ready(ctx); err != nil {
 		g.opts.Log.Warn("gateway: not ready", zap.Error(err))
-		return because("not_ready")
+		return because(provision.EnsureNotReady)
 	}
 	if g.opts.Budget.NoUser(ctx, email) {
 		return verdict{pass, provision.ReasonNoUser}
@@ -64,11 +63,11 @@ func (g *Gateway) lookUp(ctx context.Context, r *http.Request, s submit.Submit) 
 	switch {
 	case !g.limits.allow(g.clientIP(r)):
 		if failed.is == outage {
-			return verdict{tooMany, "limited_address"}
+			return verdict{tooMany, resultLimitedAddress}
 		}
-		return because("limited_address")
+		return because(resultLimitedAddress)
 	case !g.opts.Budget.Allow():
-		return because("limited_lookups")
+		return because(provision.EnsureLimited)
 	}
 	door := provision.DoorIdentifier
 	if s.Route == submit.Recovery {
@@ -78,9 +77,9 @@ func (g *Gateway) lookUp(ctx context.Context, r *http.Request, s submit.Submit) 
 	switch {
 	case err != nil:
 		g.opts.Log.Warn("gateway: user not looked up", zap.Error(err))
-		return because("lookup_failed")
+		return because(provision.EnsureFailed)
 	case result.Created:
-		return verdict{pass, "created"}
+		return verdict{pass, provision.EnsuredNow}
 	case result.Reason == provision.ReasonNoUser:
 		if err := g.opts.Budget.RememberNoUser(ctx, email); err != nil {
 			g.opts.Log.Warn("gateway: result not remembered", zap.Error(err))

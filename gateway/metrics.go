@@ -37,6 +37,17 @@ func (m *metrics) acted(route string, v verdict) {
 	m.acts.WithLabelValues(route, v.reason, request).Inc()
 }
 
+// The results of a form that are neither an outcome of Auth0's answer nor those of package
+// provision.
+const (
+	resultPasswordLength    = "password_length"
+	resultIdentifierLength  = "identifier_length"
+	resultKratosUnavailable = "kratos_unavailable"
+	resultLimitedAddress    = "limited_address"
+	resultNotCreated        = "not_created"
+	resultPanic             = "panic"
+)
+
 // The reasons for which a request got no answer of Kratos.
 const (
 	faultUnreachable = "kratos_unreachable" // it did not answer, or not in time

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"ferry/identifier"
+	"ferry/wire"
 )
 
 // The results of Ensure that are not those of a creation.
@@ -47,7 +48,7 @@ func NewEnsurer(p *Provisioner, budget *Budget) (*Ensurer, error) {
 // identity now.
 func (e *Ensurer) Ensure(ctx context.Context, typed string, recovery bool) (result string, err error) {
 	email := identifier.Normalize(typed)
-	if !strings.Contains(email, "@") || len(email) > maxEnsuredBytes {
+	if !strings.Contains(email, "@") || len(email) > wire.MaxEmailBytes {
 		return EnsuredNothing, nil
 	}
 	known, err := e.p.opts.Identities.Knows(ctx, email)
@@ -83,6 +84,3 @@ func (e *Ensurer) Ensure(ctx context.Context, typed string, recovery bool) (resu
 	}
 	return made.Reason, nil
 }
-
-// maxEnsuredBytes is the longest e-mail address (RFC 5321).
-const maxEnsuredBytes = 320

@@ -126,6 +126,26 @@ func (c loginCase) check(t *testing.T, made identity) {
 	}
 }
 
+// TestConnectionOfTheToken: the identity of a user whom only a token describes records the
+// connection that confirmed the password, also that of a directory: the hook asks it next.
+func TestConnectionOfTheToken(t *testing.T) {
+	t.Parallel()
+	for subject, want := range map[string]string{kim: "db", "ad|corp|kim": "db", "auth0-adldap|kim": "db", "google-oauth2|1": ""} {
+		d := newDesk(t, withoutDirectory)
+		asked := login(t, "kim@example.org", map[string]any{"sub": subject, "email": "kim@example.org", "email_verified": true})
+		result, err := d.ByLogin(t.Context(), asked)
+		if err != nil || result.Created != (want != "") {
+			t.Fatalf("%s: %+v, %v", subject, result, err)
+		}
+		if want == "" {
+			continue // no password of its own is known
+		}
+		if made := d.people.created[0].Metadata.Auth0; made.UserID != subject || made.Connection != want {
+			t.Errorf("%s: created with %+v", subject, made)
+		}
+	}
+}
+
 // TestByIdentifier: a look-up creates the identity of the user who would get the address in
 // an import of all of them.
 func TestByIdentifier(t *testing.T) {
@@ -185,102 +205,6 @@ func (c identifierCase) test(t *testing.T, email string) {
 	made := d.people.created[0]
 	if m := made.Metadata.Auth0; m.UserID != c.user || made.Credentials.Password.Config.Hook != c.pends || m.Import.Run != "provision-"+string(door) {
 		t.Errorf("created %+v", made)
-	}
-}
-
-// TestOnce: those who need an identity at the same time share one act, by identifier and by
-// login; the act ends although the first of them goes away.
-func TestOnce(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		d := newDesk(t, nil, user(kim, "kim@example.org", true, nil))
-		d.people.hold = make(chan struct{})
-		gone, goAway := context.WithCancel(t.Context())
-		var all sync.WaitGroup
-		all.Go(func() {
-			if _, err := d.ByLogin(gone, login(t, "kim@example.org", map[string]any{"sub": kim})); !errors.Is(err, context.Canceled) {
-				t.Errorf("the first: %v", err)
-			}
-		})
-		synctest.Wait()
-		for range 4 {
-			all.Go(func() {
-				result, err := d.ByLogin(t.Context(), login(t, "kim@example.org", map[string]any{"sub": kim}))
-				if err != nil || !result.Exists {
-					t.Errorf("%+v, %v", result, err)
-				}
-			})
-		}
-		synctest.Wait()
-		goAway()
-		synctest.Wait()
-		close(d.people.hold)
-		all.Wait()
-		if d.people.creates != 1 || len(d.people.created) != 1 {
-			t.Errorf("%d creates, %d identities", d.people.creates, len(d.people.created))
-		}
-	})
-}
-
-// TestTwoIdentifiers: a login at the same time by an identifier that the identity does not
-// have gets no result of the other.
-func TestTwoIdentifiers(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		d := newDesk(t, nil, user(kim, "kim@example.org", true, nil))
-		d.people.hold = make(chan struct{})
-		var all sync.WaitGroup
-		for identifier, exists := range map[string]bool{"kim@example.org": true, "kim": false} {
-			all.Go(func() {
-				result, err := d.ByLogin(t.Context(), login(t, identifier, map[string]any{"sub": kim}))
-				if err != nil || result.Exists != exists {
-					t.Errorf("%s: %+v, %v", identifier, result, err)
-				}
-			})
-		}
-		synctest.Wait()
-		close(d.people.hold)
-		all.Wait()
-	})
-}
-
-// TestActEnds: an act ends although Auth0 does not answer.
-func TestActEnds(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		d := newDesk(t, func(o *provision.Options) { o.Directory = hanging{} })
-		started := time.Now()
-		_, err := d.ByLogin(t.Context(), login(t, "kim@example.org", map[string]any{"sub": kim}))
-		if !errors.Is(err, context.DeadlineExceeded) || time.Since(started) > 25*time.Second {
-			t.Errorf("%v after %s", err, time.Since(started))
-		}
-	})
-}
-
-// hanging is a Management API that does not answer.
-type hanging struct{}
-
-func (hanging) LookUpUser(ctx context.Context, _ string) ([]byte, error) {
-	<-ctx.Done()
-	return nil, ctx.Err()
-}
-
-func (hanging) LookUpEmail(ctx context.Context, _ string) ([][]byte, error) {
-	<-ctx.Done()
-	return nil, ctx.Err()
-}
-
-// panicking is one that panics.
-type panicking struct{ hanging }
-
-func (panicking) LookUpUser(context.Context, string) ([]byte, error) { panic("canary") }
-
-// TestPanic: a panic is an error of one act.
-func TestPanic(t *testing.T) {
-	t.Parallel()
-	d := newDesk(t, func(o *provision.Options) { o.Directory = panicking{} })
-	if result, err := d.ByLogin(t.Context(), login(t, "kim@example.org", map[string]any{"sub": kim})); err == nil || result.Exists {
-		t.Errorf("%+v, %v", result, err)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"ferry/mapping"
 	"ferry/provenance"
 	"ferry/upstream"
+	"ferry/wire"
 )
 
 // SignUp is an identity that Kratos has checked, and is about to store.
@@ -57,8 +58,6 @@ const (
 	// identifiers are looked for in Kratos.
 	maxEmails  = 2
 	maxHandles = 8
-	// maxEmailBytes is the longest address that is looked up: RFC 5321 allows no longer one.
-	maxEmailBytes = 320
 )
 
 // SignUps finds out whether people who sign up at Kratos are users of Auth0.
@@ -142,7 +141,7 @@ func handlesOf(opts plan.Options, up SignUp) []string {
 }
 
 func isEmail(handle string) bool {
-	return strings.Contains(handle, "@") && len(handle) <= maxEmailBytes
+	return strings.Contains(handle, "@") && len(handle) <= wire.MaxEmailBytes
 }
 
 // emails returns the addresses to look up: those of which it is not remembered that Auth0 has

@@ -17,7 +17,6 @@ import (
 	"ferry/mapping"
 	"ferry/strictjson"
 	"ferry/upstream"
-	"ferry/wire"
 )
 
 // Login is a login whose password Auth0 confirmed.
@@ -77,7 +76,8 @@ func (p *Provisioner) once(ctx context.Context, key string, act func(context.Con
 	done := p.flights.DoChan(key, func() (result any, err error) {
 		defer func() {
 			if fault := recover(); fault != nil { // it would end the process
-				p.opts.Log.Error("panic", zap.Any("fault", fault), zap.Stack("stack"))
+				// The value may quote the user's data.
+				p.opts.Log.Error("panic", zap.String("type", fmt.Sprintf("%T", fault)), zap.Stack("stack"))
 				err = errPanicked
 			}
 		}()
@@ -210,7 +210,7 @@ func userOf(login Login) ([]byte, error) {
 	}
 	provider, id, _ := strings.Cut(login.Profile.Subject, "|")
 	user["user_id"] = login.Profile.Subject
-	if login.Realm != "" && provider == wire.DatabaseProvider {
+	if login.Realm != "" && (mapping.Account{Provider: provider}).HasPassword() {
 		user["identities"] = []any{map[string]any{"provider": provider, "user_id": id, "connection": login.Realm, "isSocial": false}}
 	}
 	_, isPhone := identifier.E164(login.Identifier)

@@ -38,6 +38,8 @@ const DatabaseProvider = "auth0"
 const (
 	// MaxIdentifierBytes is the longest identifier that ferry looks up.
 	MaxIdentifierBytes = 1024
+	// MaxEmailBytes is the longest e-mail address: 64 bytes, an @ and 255 (RFC 5321).
+	MaxEmailBytes = 320
 	// BcryptBytes is the longest password that Kratos' default hasher and Auth0's databases
 	// accept.
 	BcryptBytes = 72

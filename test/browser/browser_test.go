@@ -41,11 +41,11 @@ func TestJourney(t *testing.T) {
 		name string
 		run  func(*testing.T)
 	}{
-		{"login", func(t *testing.T) { j.login(t, annsTab) }},
+		{"login", func(t *testing.T) { t.Helper(); j.login(t, annsTab) }},
 		{"recovery", j.recovery},
 		{"bridge", j.bridge},
 		{"outage", j.outage},
-		{"login without Auth0", func(t *testing.T) { j.again(t, annsTab) }},
+		{"login without Auth0", func(t *testing.T) { t.Helper(); j.again(t, annsTab) }},
 	} {
 		if !t.Run(step.name, step.run) {
 			return
@@ -69,6 +69,7 @@ func (v *visitor) logIn(u user, password, page string) {
 // login: a user whom nobody imported logs in, first with a wrong password, and costs one attempt
 // at Auth0 each time.
 func (j journey) login(t *testing.T, v *visitor) {
+	t.Helper()
 	v.t = t
 	v.open(j.ui.URL+"/login", "#login")
 	v.picture("login")
@@ -87,6 +88,7 @@ func (j journey) login(t *testing.T, v *visitor) {
 // recovery: a user whom nobody imported has forgotten the password, gets a code by e-mail and
 // sets a new password, which then logs in. Auth0 sees no password.
 func (j journey) recovery(t *testing.T) {
+	t.Helper()
 	v := j.chromium.visitor(t)
 	v.open(j.ui.URL+"/login", "#login")
 	v.do("forgot the password", press("#forgot"), see("#recovery"), fill("email", mary.email))
@@ -116,6 +118,7 @@ func (j journey) recovery(t *testing.T) {
 // bridge: a user with a second factor at Auth0 cannot log in with the password, and takes the
 // bridge to Auth0's pages and back.
 func (j journey) bridge(t *testing.T) {
+	t.Helper()
 	v := j.chromium.visitor(t)
 	v.open(j.ui.URL+"/login", "#login")
 	v.logIn(bo, bo.password, wrongCredentials)
@@ -133,6 +136,7 @@ func (j journey) bridge(t *testing.T) {
 // outage: while Auth0 is down, a user whom Kratos does not have sees the page for outages, and
 // not that the password is wrong. Afterwards the same password logs in.
 func (j journey) outage(t *testing.T) {
+	t.Helper()
 	id, err := j.sim.SetFault(auth0sim.Fault{Name: auth0sim.FaultUnavailable, Path: auth0sim.AnyPath})
 	if err != nil {
 		t.Fatal(err)
@@ -155,6 +159,7 @@ func (j journey) outage(t *testing.T) {
 
 // again: a user who has migrated logs out, and in again while Auth0 is down.
 func (j journey) again(t *testing.T, v *visitor) {
+	t.Helper()
 	v.t = t
 	if _, err := j.sim.SetFault(auth0sim.Fault{Name: auth0sim.FaultUnavailable, Path: auth0sim.AnyPath}); err != nil {
 		t.Fatal(err)

@@ -34,10 +34,7 @@ type chromium struct {
 // leaves processes or its profile behind.
 func startChromium(t *testing.T) *chromium {
 	t.Helper()
-	profile, err := os.MkdirTemp(t.TempDir(), "chromium-")
-	if err != nil {
-		t.Fatal(err)
-	}
+	profile := t.TempDir()
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.UserDataDir(profile), chromedp.Env("HOME="+profile, "TMPDIR="+profile),
 		chromedp.WindowSize(900, 700), chromedp.WSURLReadTimeout(stepLimit))
