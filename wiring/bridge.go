@@ -1,12 +1,14 @@
 package wiring
 
 import (
+	"cmp"
 	_ "embed"
 	"errors"
 	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"ferry/secret"
 	"ferry/transport"
@@ -29,7 +31,13 @@ type Bridge struct {
 	// empty, a merge keeps an existing one, and writes a placeholder where there is none.
 	ClientID     string
 	ClientSecret secret.String
+	// Label is what Kratos' buttons call the provider: "Sign in with LABEL". If it is empty, a
+	// merge keeps an existing one, and writes DefaultLabel where there is none.
+	Label string
 }
+
+// DefaultLabel is the label of a bridge without another one.
+const DefaultLabel = "your previous login"
 
 // The placeholders for the application of the bridge.
 const (
@@ -54,6 +62,8 @@ func (b Bridge) check() error {
 		return errors.New("check the bridge: the tenant must be https://DOMAIN/")
 	case strings.ContainsAny(b.ClientID, "\"'\\ \t\r\n"):
 		return errors.New("check the bridge: the client id must not contain quotes or blanks")
+	case strings.TrimSpace(b.Label) != b.Label || strings.ContainsFunc(b.Label, func(r rune) bool { return !unicode.IsPrint(r) }):
+		return errors.New("check the bridge: the label must be one line of text, without blanks around it")
 	}
 	return nil
 }
@@ -95,6 +105,7 @@ func (o Options) bridgeNode(index int) node {
 		children: []node{
 			{key: "id", value: strconv.Quote(o.Bridge.ID)},
 			{key: "provider", value: bridgeProvider},
+			{key: "label", value: strconv.Quote(cmp.Or(o.Bridge.Label, DefaultLabel)), remark: "the button: Sign in with ..."},
 			{key: "issuer_url", value: o.Bridge.Issuer},
 			{key: "client_id", value: strconv.Quote(id)},
 			{key: "client_secret", value: strconv.Quote(o.clientSecret(index))},

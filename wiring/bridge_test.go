@@ -46,6 +46,13 @@ func TestMergeBridge(t *testing.T) {
 		"an earlier one":     {providersHead + earlier, nil, []string{"issuer_url: https://tenant.eu.auth0.com/", "client_id: client\n", "client_secret: " + testSecret, "scope: "}, "", false},
 		"an earlier client":  {providersHead + earlier, func(o *wiring.Options) { o.Bridge.ClientID, o.Bridge.ClientSecret = "", secret.String{} }, []string{"client_id: c\n", "client_secret: s\n"}, "", false},
 		"a mapper of theirs": {providersHead + earlier + "            mapper_url: file:///etc/mapper.jsonnet\n", nil, []string{"mapper_url: file:///etc/mapper.jsonnet\n"}, "is not ferry's", false},
+		"an empty scope":     {providersHead + earlier + "            scope: []\n", nil, []string{"scope: [openid, email, profile]"}, "", false},
+		"no label":           {providersHead + earlier, nil, []string{"label: your previous login\n"}, "", false},
+		"an empty label":     {providersHead + earlier + "            label: # none\n", nil, []string{"label: \"your previous login\" # none\n"}, "", false},
+		"a label of theirs":  {providersHead + earlier + "            label: 'Acme: the old one'\n", nil, []string{"label: 'Acme: the old one'\n"}, "", false},
+		"another label":      {providersHead + earlier + "            label: Acme\n", func(o *wiring.Options) { o.Bridge.Label = "Ümläut: #1" }, []string{"label: \"Ümläut: #1\"\n"}, "", false},
+		"a label of ours":    {"dsn: memory\n", func(o *wiring.Options) { o.Bridge.Label = "Acme" }, []string{"label: \"Acme\" # the button"}, "", false},
+		"the default label":  {"dsn: memory\n", nil, []string{"label: \"your previous login\" # the button"}, "", false},
 		"a scope of theirs":  {providersHead + earlier + "            scope: [profile]\n", nil, []string{"scope: [profile]\n"}, "another scope", false},
 	} {
 		t.Run(name, c.check)
@@ -101,6 +108,8 @@ func TestMergeNoBridge(t *testing.T) {
 		"id must be letters":           {"dsn: memory\n", func(o *wiring.Options) { o.Bridge.ID = "a:b" }},
 		"must be https://DOMAIN/":      {"dsn: memory\n", func(o *wiring.Options) { o.Bridge.Issuer = "http://tenant.eu.auth0.com/" }},
 		"must not contain quotes":      {"dsn: memory\n", func(o *wiring.Options) { o.Bridge.ClientID = "a\nb" }},
+		"label must be one line":       {"dsn: memory\n", func(o *wiring.Options) { o.Bridge.Label = "a\nb" }},
+		"without blanks around it":     {"dsn: memory\n", func(o *wiring.Options) { o.Bridge.Label = " a" }},
 		"id must be letters, digits, ": {"dsn: memory\n", func(o *wiring.Options) { o.Bridge.ID = "" }},
 	} {
 		if _, err := wiring.Merge([]byte(c.file), bridged(c.change)); err == nil || !strings.Contains(err.Error(), says) {

@@ -105,6 +105,9 @@ func (m *merger) updateProvider(provider any, index int) error {
 			return err
 		}
 	}
+	if err := m.label(provider, path("label")); err != nil {
+		return err
+	}
 	if err := m.scope(provider, path("scope")); err != nil {
 		return err
 	}
@@ -129,6 +132,18 @@ func kept(o Options, there any, fresh string) string {
 func sameIssuer(there any, issuer string) bool {
 	text, _ := there.(string)
 	return strings.TrimRight(text, "/") == strings.TrimRight(issuer, "/")
+}
+
+// label sets the label that is given, and adds the default where there is none.
+func (m *merger) label(provider any, path []string) error {
+	there, _ := Lookup(provider, "label")
+	switch {
+	case m.o.Bridge.Label != "":
+		return m.ensure(m.o.Bridge.Label, path...)
+	case empty(there) || there == "":
+		return m.ensure(DefaultLabel, path...)
+	}
+	return nil
 }
 
 // scope adds the scopes if there are none.
@@ -186,7 +201,7 @@ func (m *merger) bridgeAlone(before map[string]any) bool {
 	}
 	issuer, _ := Lookup(now[i], "issuer_url")
 	kind, _ := Lookup(now[i], "provider")
-	own := map[string]bool{"issuer_url": true, "client_id": true, "client_secret": true, "scope": true, "mapper_url": true}
+	own := map[string]bool{"issuer_url": true, "client_id": true, "client_secret": true, "label": true, "scope": true, "mapper_url": true}
 	return sameIssuer(issuer, b.Issuer) && kind == bridgeProvider && (was < 0 || keeps(list[was], now[i], own))
 }
 

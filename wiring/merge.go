@@ -144,7 +144,7 @@ func (m *merger) put(n node, path ...string) error {
 	if len(missing) > 0 {
 		return m.insert(at, within(missing[:len(missing)-1], n))
 	}
-	if empty(m.get(path...)) {
+	if empty(m.get(path...)) && len(n.children) > 0 {
 		return m.insert(at, n.children...)
 	}
 	return m.replace(at, n)

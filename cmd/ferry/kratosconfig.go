@@ -99,7 +99,7 @@ func (f kratosConfigFlags) check(changed func(string) bool) error {
 	if err := f.checkTarget(changed); err != nil || f.remove == "" {
 		return err
 	}
-	for _, other := range []string{"merge", "url", "kratos-version", "client-ip-header", "response", "hook-key-file", "hook-key-env", "sign-up", "bridge", "bridge-client-id", "bridge-client-secret-file"} {
+	for _, other := range []string{"merge", "url", "kratos-version", "client-ip-header", "response", "hook-key-file", "hook-key-env", "sign-up", "bridge", "bridge-client-id", "bridge-client-secret-file", "bridge-label"} {
 		if changed(other) {
 			return errors.New("--" + other + " does not go with --remove")
 		}

@@ -32,6 +32,12 @@ func TestKratosConfigBridge(t *testing.T) {
 	if status, diff, _ = kratosConfig(t, "--merge", file); status != exitOK || diff != "" {
 		t.Errorf("without --bridge: %d, %s", status, diff)
 	}
+	for _, args := range [][]string{{"--bridge-label", "the Acme login"}, nil} { // a later merge keeps it
+		status, _, stderr = kratosConfig(t, append([]string{"--merge", file, "--bridge", "old"}, args...)...)
+		if text = contents(t, file); status != exitOK || !strings.Contains(text, `label: "the Acme login"`) {
+			t.Errorf("a label: %d, %s\n%s", status, stderr, text)
+		}
+	}
 	if status, _, stderr = kratosConfig(t, "--remove", file); status != exitOK || contents(t, file) != before {
 		t.Errorf("removed: %d, %s", status, stderr)
 	}
@@ -53,6 +59,8 @@ func TestKratosConfigBridgeUsage(t *testing.T) {
 		domain string
 	}{
 		"go with --bridge":          {[]string{"--bridge-client-id", "c"}, "tenant.eu.auth0.com"},
+		"--bridge-label go with":    {[]string{"--bridge-label", "Acme"}, "tenant.eu.auth0.com"},
+		"label must be one line":    {[]string{"--bridge", "old", "--bridge-label", "two\nlines"}, "tenant.eu.auth0.com"},
 		"FERRY_AUTH0_DOMAIN":        {[]string{"--bridge", "old"}, ""},
 		"one line":                  {[]string{"--bridge", "old", "--bridge-client-secret-file", bad}, "tenant.eu.auth0.com"},
 		"no such file":              {[]string{"--bridge", "old", "--bridge-client-secret-file", bad + "s"}, "tenant.eu.auth0.com"},

@@ -160,27 +160,49 @@ func (v *visit) do(method, address, accept string, form url.Values) (location, b
 // flow begins a flow of Kratos.
 func (v *visit) flow(kind string) (action, csrf string) {
 	v.Helper()
-	_, text := v.do(http.MethodGet, v.k.PublicURL()+"/self-service/"+kind+"/browser", "application/json", nil)
-	var flow struct {
-		UI struct {
-			Action string
-			Nodes  []struct {
-				Attributes struct {
-					Name  string
-					Value any
-				}
-			}
-		}
-	}
-	if err := json.Unmarshal([]byte(text), &flow); err != nil || flow.UI.Action == "" {
-		v.Fatalf("%s: %v, %s", kind, err, text)
-	}
-	for _, node := range flow.UI.Nodes {
+	f := v.form(kind)
+	for _, node := range f.UI.Nodes {
 		if node.Attributes.Name == "csrf_token" {
 			csrf, _ = node.Attributes.Value.(string)
 		}
 	}
-	return flow.UI.Action, csrf
+	return f.UI.Action, csrf
+}
+
+// form is what the page of a flow shows.
+type form struct {
+	UI struct {
+		Action string
+		Nodes  []struct {
+			Attributes struct {
+				Name  string
+				Value any
+			}
+			Meta struct{ Label struct{ Text string } }
+		}
+	}
+}
+
+// form begins a flow of Kratos, and returns what its page shows.
+func (v *visit) form(kind string) form {
+	v.Helper()
+	_, text := v.do(http.MethodGet, v.k.PublicURL()+"/self-service/"+kind+"/browser", "application/json", nil)
+	var f form
+	if err := json.Unmarshal([]byte(text), &f); err != nil || f.UI.Action == "" {
+		v.Fatalf("%s: %v, %s", kind, err, text)
+	}
+	return f
+}
+
+// button returns the text of the button for the provider.
+func (v *visit) button(kind string) string {
+	v.Helper()
+	for _, node := range v.form(kind).UI.Nodes {
+		if node.Attributes.Value == "old" {
+			return node.Meta.Label.Text
+		}
+	}
+	return ""
 }
 
 // bridge takes the user to Auth0 with the parameters, through its pages with the answers, and
@@ -238,7 +260,7 @@ func password(connection, username, password string) url.Values {
 
 // Users whom the hook cannot let in log in over the bridge, to the very identity that was
 // imported, set a password in Kratos' settings, and log in with that. Auth0 is asked for no
-// password grant.
+// password grant. Kratos' buttons have the label.
 func TestBridgeLogins(t *testing.T) {
 	t.Parallel()
 	b := newBridge(t)
@@ -279,6 +301,10 @@ func TestBridgeLogins(t *testing.T) {
 		if err != nil || login.Sees() != kratostest.SeesSession || login.IdentityID != ids[c.user] {
 			t.Errorf("%s with the new password: %+v, %v", c.user, login, err)
 		}
+	}
+	v := b.visit()
+	if login, signUp := v.button("login"), v.button("registration"); login != "Sign in with your previous login" || signUp != "Sign up with your previous login" {
+		t.Errorf("the buttons are %q and %q", login, signUp)
 	}
 	if n := b.sim.Counters().Total(); n != 0 {
 		t.Errorf("%d passwords arrived at the token endpoint", n)
