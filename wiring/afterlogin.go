@@ -1,6 +1,7 @@
 package wiring
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"strconv"
@@ -16,6 +17,8 @@ func (m *merger) addHook(l hookList) error {
 	hooks, _ := m.get(l.path()...).([]any)
 	global, _ := m.get(l.global()...).([]any)
 	switch ours := indexes(hooks); {
+	case len(hooks) == 0 && len(indexes(global)) > 0 && m.o.SignUp && l.flow == registrationFlow:
+		return fmt.Errorf("merge kratos.yml: %s has ferry's hook, and Kratos reads the answers of hooks only in %s: remove it there and merge again", l.globalName(), l.name())
 	case len(hooks) == 0 && len(indexes(global)) > 0:
 		return m.updateHooks(l, global, l.global()...)
 	case len(hooks) == 0:

@@ -74,6 +74,14 @@ func (c mergedSignUp) check(t *testing.T) {
 	}
 }
 
+// Kratos calls a hook before it stores the identity only from the list of a method.
+func TestMergeSignUpInTheGlobalList(t *testing.T) {
+	file := registrationHead + strings.Replace(globalHook, "http://a/b", "http://10.0.0.1:1/hooks/after-registration", 1)
+	if _, err := wiring.Merge([]byte(file), signedUp(nil)); err == nil || !strings.Contains(err.Error(), "registration.after.hooks has ferry's hook") {
+		t.Error(err)
+	}
+}
+
 // Only the option adds the hook. One that is there follows the address and the key.
 func TestMergeSignUpThatIsThere(t *testing.T) {
 	merged, err := wiring.Merge([]byte(registrationHead), options())
