@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/google/go-jsonnet"
-
 	"ferry/kratos"
 	"ferry/wiring"
 )
@@ -104,16 +102,20 @@ func unreadMapper(id string) Check {
 	return skipped("the mapper of the provider " + plain(id) + " is not in the file, and was not checked: keep its metadata_admin the same as ferry's")
 }
 
-// mapped is what the mapper makes of a login, as far as doctor looks at it.
+// mapped is what a mapper makes of a login, as far as doctor looks at it.
 type mapped struct {
 	Identity struct {
-		Admin struct {
-			Auth0 struct {
-				UserID string `json:"user_id"`
-			} `json:"auth0"`
-		} `json:"metadata_admin"`
-		Verified []any `json:"verified_addresses"`
+		Admin    auth0Metadata `json:"metadata_admin"`
+		Public   auth0Metadata `json:"metadata_public"`
+		Verified []any         `json:"verified_addresses"`
 	} `json:"identity"`
+}
+
+// auth0Metadata is metadata with an Auth0 user id.
+type auth0Metadata struct {
+	Auth0 struct {
+		UserID string `json:"user_id"`
+	} `json:"auth0"`
 }
 
 // bridgeIdentity returns what the mapper makes of a made-up user.
@@ -122,9 +124,7 @@ func (e *doctor) bridgeIdentity(mapper string) (made mapped, err error) {
 	if err != nil {
 		return made, err
 	}
-	vm := jsonnet.MakeVM()
-	vm.MaxStack = maxStack
-	vm.Importer(&jsonnet.MemoryImporter{})
+	vm := newVM()
 	vm.ExtCode("claims", `{"iss": "https://tenant.invalid/", "sub": "`+sampleSubject+`", "email": "person@kratos.invalid", "email_verified": false}`)
 	out, err := vm.EvaluateAnonymousSnippet("mapper", string(source))
 	if err != nil || len(out) > maxBodyLen || json.Unmarshal([]byte(out), &made) != nil {

@@ -81,7 +81,9 @@ type Settings struct {
 	OryNetwork         bool // FERRY_KRATOS_ADMIN_URL is an Ory Network project
 	StateInMemory      bool // FERRY_STATE_URL is memory:
 	Gateway            *GatewaySettings
-	HookURL            string // URL of ferry for a Kratos on this machine; empty: unknown
+	SignUp             bool              // FERRY_SIGN_UP
+	Providers          map[string]string // FERRY_PROVIDERS, from Auth0's name to Kratos'
+	HookURL            string            // URL of ferry for a Kratos on this machine; empty: unknown
 }
 
 // Options configure the checks. Now, ID and Hooks are required. Checks that need a client

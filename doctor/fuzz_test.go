@@ -23,7 +23,7 @@ func FuzzKratosConfig(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		e := newDoctor(Options{KratosConfig: []byte(text), Settings: Settings{HookKeys: []secret.String{secret.New(key)}}, ID: func() string { return "id" }})
 		checks := e.kratosConfig(t.Context())
-		if len(checks) != 12 {
+		if len(checks) != 14 {
 			t.Fatalf("%d checks", len(checks))
 		}
 		for _, check := range checks {

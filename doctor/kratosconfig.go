@@ -32,7 +32,7 @@ const fixMerge = "`ferry kratos-config --merge FILE` adds it"
 // may set it. Only a file without a migration hook is a fault.
 func (e *doctor) kratosConfig(ctx context.Context) []Check {
 	s := checkGroup{doctor: e}
-	names := []string{nameHook, nameURL, nameKey, nameTemplate, nameAfter, nameResponse, nameShadowed, nameClients, nameLog, nameRelyingParty, nameBridge}
+	names := []string{nameHook, nameURL, nameKey, nameTemplate, nameAfter, nameResponse, nameShadowed, nameClients, nameLog, nameRelyingParty, nameBridge, nameSignUp, nameProviders}
 	if e.KratosConfig == nil {
 		s.skip("give Kratos' configuration with --kratos-config FILE", append([]string{nameFile}, names...)...)
 		return s.checks
@@ -50,7 +50,7 @@ func (e *doctor) kratosConfig(ctx context.Context) []Check {
 		return s.checks
 	}
 	for i, check := range []func() Check{
-		e.checkHook, e.checkURL, e.checkKey, func() Check { return e.checkTemplate(ctx) }, e.checkAfterLogin, e.checkResponse, e.checkShadowed, e.checkClients, e.checkLog, e.checkRelyingParty, e.checkBridge,
+		e.checkHook, e.checkURL, e.checkKey, func() Check { return e.checkTemplate(ctx) }, e.checkAfterLogin, e.checkResponse, e.checkShadowed, e.checkClients, e.checkLog, e.checkRelyingParty, e.checkBridge, e.checkSignUp, func() Check { return e.checkProviders(ctx) },
 	} {
 		s.run(ctx, names[i], func(context.Context) Check { return check() })
 	}
@@ -220,8 +220,10 @@ func (e *doctor) checkClients() Check {
 	}
 	addresses := []string{address}
 	hooks := e.config.afterLogin()
-	for _, c := range ferrys(hooks) {
-		addresses = append(addresses, c.url)
+	for _, c := range append(ferrys(hooks), e.config.signUps()...) {
+		if !slices.Contains(addresses, c.url) {
+			addresses = append(addresses, c.url)
+		}
 	}
 	excepted := e.config.list("clients", "http", "private_ip_exception_urls")
 	missing := slices.DeleteFunc(addresses, func(one string) bool { return wiring.Excepted(excepted, one) })

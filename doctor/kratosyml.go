@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -19,6 +20,9 @@ import (
 
 // byteOrderMark may begin a file. It is hidden from the parser.
 const byteOrderMark = "\ufeff"
+
+// webHook is the name of web hooks in kratos.yml.
+const webHook = "web_hook"
 
 // tomlPattern matches a table of TOML, or a key with its value.
 var tomlPattern = regexp.MustCompile(`(?m)^\s*(\[[\w."-]+\]|[\w.-]+\s*=\s*["'\[{\dtf].*)\s*(#.*)?$`)
@@ -116,11 +120,14 @@ func (k *kratosConfig) after(method string) []any {
 }
 
 // ferrys returns the calls of ferry's after-login hook in a list.
-func ferrys(hooks []any) []call {
+func ferrys(hooks []any) []call { return callsOf(hooks, wire.AfterLoginPath) }
+
+// callsOf returns the calls of the hook of ferry's with this path in a list.
+func callsOf(hooks []any, path string) []call {
 	var calls []call
 	for _, hook := range hooks {
 		c := callOf(lookup(hook, "config"))
-		if lookup(hook, "hook") == "web_hook" && strings.HasSuffix(pathOf(c.url), wire.AfterLoginPath) {
+		if lookup(hook, "hook") == webHook && (strings.HasSuffix(pathOf(c.url), path) || unresolved(c.url) && strings.HasSuffix(c.url, path)) {
 			calls = append(calls, c)
 		}
 	}
@@ -129,7 +136,7 @@ func ferrys(hooks []any) []call {
 
 // holdsKey reports whether the file contains a key of ferry's.
 func (k *kratosConfig) holdsKey() bool {
-	for _, c := range append(ferrys(k.afterLogin()), k.migration()) {
+	for _, c := range slices.Concat(ferrys(k.afterLogin()), k.signUps(), []call{k.migration()}) {
 		for _, name := range []string{"value", "password"} {
 			if key, _ := lookup(c.auth, "config", name).(string); key != "" && !unresolved(key) {
 				return true

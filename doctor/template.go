@@ -76,6 +76,21 @@ func (e *doctor) source(body string) ([]byte, error) {
 
 // templateBody returns what Kratos would send: the template's output for the probe.
 func (e *doctor) templateBody(body string, p probe) ([]byte, error) {
+	return e.evaluate(body, map[string]any{
+		"identifier": p.identifier, "password": p.password,
+		"identity": map[string]any{
+			"id": p.identityID, "schema_id": "default", "state": "active", "traits": map[string]any{"email": canary},
+			"metadata_public": map[string]any{"note": canary},
+		},
+		"flow":        map[string]any{"id": p.flowID, "type": "api", "transient_payload": map[string]any{}},
+		"session":     map[string]any{"id": p.flowID, "devices": []any{}},
+		"request_url": "https://kratos.invalid/self-service/login",
+	})
+}
+
+// evaluate returns a template's output for the context of a made-up flow, with the request that
+// would have led to it. Its cookies and tokens are the canary.
+func (e *doctor) evaluate(body string, flow map[string]any) ([]byte, error) {
 	source, err := e.source(body)
 	if err != nil {
 		return nil, err
@@ -84,25 +99,14 @@ func (e *doctor) templateBody(body string, p probe) ([]byte, error) {
 	for _, name := range append(addressHeaders(), namedHeaders(string(source))...) {
 		headers[name] = []string{sampleIP}
 	}
-	login, err := json.Marshal(map[string]any{
-		"identifier": p.identifier, "password": p.password,
-		"identity": map[string]any{
-			"id": p.identityID, "schema_id": "default", "state": "active", "traits": map[string]any{"email": canary},
-			"metadata_public": map[string]any{"note": canary},
-		},
-		"flow":           map[string]any{"id": p.flowID, "type": "api", "transient_payload": map[string]any{}},
-		"session":        map[string]any{"id": p.flowID, "devices": []any{}},
-		"request_method": "POST", "request_url": "https://kratos.invalid/self-service/login",
-		"request_cookies": map[string]any{"ory_kratos_session": canary},
-		"request_headers": headers,
-	})
+	flow["request_method"], flow["request_headers"] = "POST", headers
+	flow["request_cookies"] = map[string]any{"ory_kratos_session": canary}
+	ctx, err := json.Marshal(flow)
 	if err != nil {
 		return nil, errors.New("the sample cannot be encoded")
 	}
-	vm := jsonnet.MakeVM()
-	vm.MaxStack = maxStack
-	vm.Importer(&jsonnet.MemoryImporter{})
-	vm.TLACode("ctx", string(login))
+	vm := newVM()
+	vm.TLACode("ctx", string(ctx))
 	out, err := vm.EvaluateAnonymousSnippet("template", string(source))
 	switch {
 	case err != nil:
@@ -111,6 +115,14 @@ func (e *doctor) templateBody(body string, p probe) ([]byte, error) {
 		return nil, errors.New("its output is too long")
 	}
 	return []byte(out), nil
+}
+
+// newVM returns an interpreter with the limits of Kratos' own.
+func newVM() *jsonnet.VM {
+	vm := jsonnet.MakeVM()
+	vm.MaxStack = maxStack
+	vm.Importer(&jsonnet.MemoryImporter{})
+	return vm
 }
 
 // checkTemplate evaluates the migration hook's template with a made-up login.

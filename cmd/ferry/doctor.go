@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"ferry/bulk/plan"
 	"ferry/config"
 	"ferry/doctor"
 	"ferry/state"
@@ -156,6 +157,11 @@ func addSettings(opts *doctor.Options, cfg *config.Config, faults config.Faults)
 			Realms: cfg.GatewayRealms, TrustedProxies: cfg.TrustedProxies, InFront: cfg.GatewayTrustedProxies,
 			SchemaID: cfg.SchemaID, DataDir: cfg.DataDir,
 		}
+		providers, _, err := plan.ParseProviders(cfg.Providers)
+		if err != nil {
+			opts.Settings.Faults = append(opts.Settings.Faults, doctor.Fault{Name: config.Prefix + "PROVIDERS", Problem: err.Error()})
+		}
+		opts.Settings.SignUp, opts.Settings.Providers = cfg.SignUp, providers
 	}
 }
 
