@@ -154,6 +154,11 @@ func testSignUpSees(t *testing.T, s *stack, way kratostest.SignUp) {
 	if err != nil || got.Sees() != kratostest.SeesSession || s.attempts() != attempts+1 {
 		t.Errorf("the password of Auth0: %q, %v, %d attempts\n%s", got.Sees(), err, s.attempts()-attempts, s.ferry.Logs())
 	}
+	// The password of the sign-up opens nothing: whoever signs up may not be the user.
+	got, err = s.kratos.LoginAPI(t.Context(), u.email, ownPassword)
+	if err != nil || got.Sees() != kratostest.SeesInvalidCredentials || s.attempts() != attempts+1 {
+		t.Errorf("the password of the sign-up: %q, %v, %d attempts", got.Sees(), err, s.attempts()-attempts)
+	}
 }
 
 // testStranger: a stranger is let in, and bound to nobody.
