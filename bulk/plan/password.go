@@ -7,7 +7,7 @@ import (
 	"ferry/provenance"
 )
 
-// password decides how the password crosses: with the hash that Auth0 exported, or by the
+// password decides how the password migrates: with the hash that Auth0 exported, or by the
 // hook. bridge says that the identity also gets a login at the bridge.
 func (o *Options) password(s *draft, identity *kratos.CreateIdentity, profile mapping.Profile, note *provenance.Import, crosses, bridge bool) error {
 	hash, err := o.hash(profile)
@@ -45,5 +45,5 @@ func linkedElsewhere(s *draft, identity *kratos.CreateIdentity, bridge bool) {
 	default:
 		s.Outcome = results.Skipped
 	}
-	s.Reason = results.Because(results.ReasonLinkedEmail, "the password belongs to a linked account with another e-mail address, which is not verified: it cannot cross by the hook")
+	s.Reason = results.Because(results.ReasonLinkedEmail, "the password belongs to a linked account with another e-mail address, which is not verified: it cannot migrate by the hook")
 }

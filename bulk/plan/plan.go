@@ -28,7 +28,7 @@ import (
 	"ferry/mapping"
 )
 
-// Mode says how passwords cross.
+// Mode says how passwords migrate.
 type Mode string
 
 // The modes.

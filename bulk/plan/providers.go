@@ -35,7 +35,7 @@ func ParseProviders(pairs []string) (providers Providers, warnings []string, err
 		case isMany(from):
 			return nil, nil, fmt.Errorf("provider %q: %s stands for many tenants with their own subjects: name the connection instead", pair, from)
 		case mapping.Account{Provider: from}.HasPassword():
-			return nil, nil, fmt.Errorf("provider %q: %s holds passwords, which cross by themselves", pair, from)
+			return nil, nil, fmt.Errorf("provider %q: %s holds passwords, which migrate by themselves", pair, from)
 		}
 		if _, twice := providers[from]; twice {
 			return nil, nil, errors.New("provider " + from + " is named twice")

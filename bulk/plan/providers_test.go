@@ -27,7 +27,7 @@ func TestParseProviders(t *testing.T) {
 		"nothing after":    {[]string{"google="}, "", 0, "want AUTH0=KRATOS"},
 		"a colon":          {[]string{"google=g:1"}, "", 0, "want AUTH0=KRATOS"},
 		"many tenants":     {[]string{"waad=azure"}, "", 0, "name the connection instead"},
-		"a database":       {[]string{"auth0=x"}, "", 0, "cross by themselves"},
+		"a database":       {[]string{"auth0=x"}, "", 0, "migrate by themselves"},
 		"one of two names": {[]string{"github=a", "github=b"}, "", 0, "named twice"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -84,7 +84,7 @@ type Result struct {
 	// Refused is the number of pending identities whose users are blocked at Auth0, which the
 	// hook refuses.
 	Refused int `json:"refused"`
-	// Stranded is the number of pending identities that cannot cross: see the finding.
+	// Stranded is the number of pending identities that cannot migrate: see the finding.
 	Stranded int `json:"stranded"`
 	// NoCode is the number of users who can log in by a code only, if Kratos has that
 	// switched off.

@@ -37,8 +37,8 @@ func (r Result) verdict() string {
 			how = append(how, fmt.Sprintf("%d %s", n, text))
 		}
 	}
-	add(r.able(kind.Migrated), "with a password that crossed")
-	add(r.able(kind.Unnoted), "with a password that crossed or was set at Kratos (no note tells which)")
+	add(r.able(kind.Migrated), "with a password that migrated")
+	add(r.able(kind.Unnoted), "with a password that migrated or was set at Kratos (no note tells which)")
 	add(r.able(kind.Hash), "with the imported hash")
 	add(r.able(kind.Own), "with a password set at Kratos")
 	add(r.able(kind.Social), "at a social provider")

@@ -88,17 +88,17 @@ func TestReconcile(t *testing.T) {
 		"reset at that time":  {rows: []string{bulktest.User("1", "a@x.test", bulktest.Reset(bulktest.SetAt))}, people: []bulktest.Identity{bulktest.Marked(bulktest.Bound("auth0|1", "a@x.test"), asHash)}, kinds: "map[imported_hash:1]"},
 		"reset, date unknown": {rows: []string{bulktest.User("1", "a@x.test", bulktest.Reset(bulktest.SetAt))}, people: []bulktest.Identity{bulktest.Bound("auth0|1", "a@x.test")}, want: "1:stale", detail: "after the hash was exported", kinds: "map[imported_hash:1]"},
 		"reset, unreadable":   {rows: []string{bulktest.User("1", "a@x.test", bulktest.Reset("soon"))}, people: []bulktest.Identity{bulktest.Bound("auth0|1", "a@x.test")}, want: "1:stale", detail: "cannot be read", kinds: "map[imported_hash:1]"},
-		"reset after it crossed": {
+		"reset after it migrated": {
 			rows: []string{bulktest.User("1", "a@x.test", bulktest.Reset("2024-05-02T10:00:00Z"))}, people: []bulktest.Identity{bulktest.Marked(bulktest.Bound("auth0|1", "a@x.test"), bulktest.With{"migrated_at": bulktest.SetAt})},
-			want: "1:stale", detail: "after it had crossed", kinds: "map[migrated:1]",
+			want: "1:stale", detail: "after it had migrated", kinds: "map[migrated:1]",
 		},
-		"reset before it crossed": {rows: []string{bulktest.User("1", "a@x.test", bulktest.Reset("2024-04-02T10:00:00Z"))}, people: []bulktest.Identity{bulktest.Marked(bulktest.Bound("auth0|1", "a@x.test"), bulktest.With{"migrated_at": bulktest.SetAt})}, kinds: "map[migrated:1]"},
-		"skipped":                 {rows: []string{bulktest.User("1", "a@x.test", bulktest.With{"multifactor": []any{"sms"}})}, want: "1:unmapped", detail: "mfa", kinds: "map[]"},
-		"unreadable":              {rows: []string{"{}"}, want: "1:unmapped", detail: "unreadable", kinds: "map[]"},
-		"twins":                   {rows: []string{one, bulktest.User("2", "A@x.test")}, want: "1:unmapped 2:unmapped", detail: "identifier_twice", kinds: "map[]"},
-		"a user twice":            {rows: []string{one, one}, people: []bulktest.Identity{bulktest.Bound("auth0|1", "a@x.test")}, want: "2:unmapped", detail: "duplicate_user: line 1", kinds: "map[imported_hash:1]"},
-		"of another schema":       {rows: []string{bulktest.User("1", "a@x.test", bulktest.With{"locale": "de"})}, people: []bulktest.Identity{bulktest.Bound("auth0|1", "a@x.test")}, fix: true, want: "1:different", detail: "of the identity schema person, not other", kinds: "map[imported_hash:1]", change: func(o *reconcile.Options) { o.SchemaID = "other" }},
-		"the mapper will not":     {rows: []string{one}, people: []bulktest.Identity{bulktest.Bound("auth0|1", "a@x.test")}, want: "1:unmapped", detail: "the mapper will not", kinds: "map[imported_hash:1]", change: func(o *reconcile.Options) { o.Mapper = bulktest.FailingMapper{} }},
+		"reset before it migrated": {rows: []string{bulktest.User("1", "a@x.test", bulktest.Reset("2024-04-02T10:00:00Z"))}, people: []bulktest.Identity{bulktest.Marked(bulktest.Bound("auth0|1", "a@x.test"), bulktest.With{"migrated_at": bulktest.SetAt})}, kinds: "map[migrated:1]"},
+		"skipped":                  {rows: []string{bulktest.User("1", "a@x.test", bulktest.With{"multifactor": []any{"sms"}})}, want: "1:unmapped", detail: "mfa", kinds: "map[]"},
+		"unreadable":               {rows: []string{"{}"}, want: "1:unmapped", detail: "unreadable", kinds: "map[]"},
+		"twins":                    {rows: []string{one, bulktest.User("2", "A@x.test")}, want: "1:unmapped 2:unmapped", detail: "identifier_twice", kinds: "map[]"},
+		"a user twice":             {rows: []string{one, one}, people: []bulktest.Identity{bulktest.Bound("auth0|1", "a@x.test")}, want: "2:unmapped", detail: "duplicate_user: line 1", kinds: "map[imported_hash:1]"},
+		"of another schema":        {rows: []string{bulktest.User("1", "a@x.test", bulktest.With{"locale": "de"})}, people: []bulktest.Identity{bulktest.Bound("auth0|1", "a@x.test")}, fix: true, want: "1:different", detail: "of the identity schema person, not other", kinds: "map[imported_hash:1]", change: func(o *reconcile.Options) { o.SchemaID = "other" }},
+		"the mapper will not":      {rows: []string{one}, people: []bulktest.Identity{bulktest.Bound("auth0|1", "a@x.test")}, want: "1:unmapped", detail: "the mapper will not", kinds: "map[imported_hash:1]", change: func(o *reconcile.Options) { o.Mapper = bulktest.FailingMapper{} }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -287,7 +287,7 @@ func TestReconcileBlockedCannot(t *testing.T) {
 	}
 }
 
-// Identities that cannot cross, or lack the verified address that Kratos requires, are not
+// Identities that cannot migrate, or lack the verified address that Kratos requires, are not
 // counted as able.
 func TestReconcileHindrances(t *testing.T) {
 	t.Parallel()

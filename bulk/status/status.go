@@ -33,9 +33,9 @@ type Status struct {
 	// InactivePending is the number of inactive identities that still need the hook if they
 	// are activated: without it, their logins end in an error.
 	InactivePending int `json:"inactive_pending"`
-	// Crossed is the share of imported identities with a password that no longer need Auth0;
+	// Share is the share of imported identities with a password that no longer need Auth0;
 	// 1: none needs it.
-	Crossed float64 `json:"crossed"`
+	Share float64 `json:"migrated_share"`
 	// LastDay and LastWeek are the numbers of identities that migrated in that time.
 	LastDay  int `json:"migrated_last_day"`
 	LastWeek int `json:"migrated_last_week"`
@@ -121,8 +121,8 @@ func (s *Status) recent(at time.Time) {
 // migration.
 func (s *Status) forecast(first time.Time) {
 	pending := s.Kinds[kind.Pending]
-	if crossed := s.Kinds[kind.Migrated] + s.Kinds[kind.Unnoted] + s.Kinds[kind.Hash] + s.Kinds[kind.Own] - s.native; crossed+pending > 0 {
-		s.Crossed = float64(crossed) / float64(crossed+pending)
+	if moved := s.Kinds[kind.Migrated] + s.Kinds[kind.Unnoted] + s.Kinds[kind.Hash] + s.Kinds[kind.Own] - s.native; moved+pending > 0 {
+		s.Share = float64(moved) / float64(moved+pending)
 	}
 	span := min(s.At.Sub(first), week)
 	if s.LastWeek == 0 || span < day {

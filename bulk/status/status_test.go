@@ -50,7 +50,7 @@ func TestStatusKinds(t *testing.T) {
 		want   kind.Kind
 	}{
 		"migrated":             {bulktest.Migrated(1, bulktest.Now()), kind.Migrated},
-		"recovered":            {unnoted, kind.Unnoted}, // or crossed, without the note of the after-login hook
+		"recovered":            {unnoted, kind.Unnoted}, // or migrated, without the note of the after-login hook
 		"a hash":               {imported, kind.Hash},
 		"an own password":      {own, kind.Own},
 		"social":               {bulktest.Identity{Social: []string{"google:1"}}, kind.Social},
@@ -102,15 +102,15 @@ func TestStatusForecast(t *testing.T) {
 		want    status.Status
 	}{
 		"nobody":                 {},
-		"nobody has crossed":     {pending: 2},
-		"all have crossed":       {ago: []time.Duration{2 * day}, want: status.Status{Crossed: 1, LastWeek: 1, PerDay: 0.5, Done: done(0)}},
-		"a long time ago":        {ago: []time.Duration{30 * day}, pending: 1, want: status.Status{Crossed: 0.5}},
-		"one a minute ago":       {ago: []time.Duration{time.Minute}, pending: 24, want: status.Status{Crossed: 0.04, LastDay: 1, LastWeek: 1}},
-		"some in the first day":  {ago: []time.Duration{time.Hour, 23 * time.Hour}, pending: 2, want: status.Status{Crossed: 0.5, LastDay: 2, LastWeek: 2}},
-		"after a day":            {ago: []time.Duration{time.Hour, day}, pending: 2, want: status.Status{Crossed: 0.5, LastDay: 1, LastWeek: 2, PerDay: 2, Done: done(1)}},
-		"two in two days":        {ago: []time.Duration{time.Hour, 2 * day}, pending: 2, want: status.Status{Crossed: 0.5, LastDay: 1, LastWeek: 2, PerDay: 1, Done: done(2)}},
-		"over more than a week":  {ago: []time.Duration{2 * day, 8 * day}, pending: 2, want: status.Status{Crossed: 0.5, LastWeek: 1, PerDay: 1.0 / 7, Done: done(14)}},
-		"a clock that runs fast": {ago: []time.Duration{-time.Minute}, want: status.Status{Crossed: 1, LastDay: 1, LastWeek: 1}},
+		"no one has migrated":    {pending: 2},
+		"all have migrated":      {ago: []time.Duration{2 * day}, want: status.Status{Share: 1, LastWeek: 1, PerDay: 0.5, Done: done(0)}},
+		"a long time ago":        {ago: []time.Duration{30 * day}, pending: 1, want: status.Status{Share: 0.5}},
+		"one a minute ago":       {ago: []time.Duration{time.Minute}, pending: 24, want: status.Status{Share: 0.04, LastDay: 1, LastWeek: 1}},
+		"some in the first day":  {ago: []time.Duration{time.Hour, 23 * time.Hour}, pending: 2, want: status.Status{Share: 0.5, LastDay: 2, LastWeek: 2}},
+		"after a day":            {ago: []time.Duration{time.Hour, day}, pending: 2, want: status.Status{Share: 0.5, LastDay: 1, LastWeek: 2, PerDay: 2, Done: done(1)}},
+		"two in two days":        {ago: []time.Duration{time.Hour, 2 * day}, pending: 2, want: status.Status{Share: 0.5, LastDay: 1, LastWeek: 2, PerDay: 1, Done: done(2)}},
+		"over more than a week":  {ago: []time.Duration{2 * day, 8 * day}, pending: 2, want: status.Status{Share: 0.5, LastWeek: 1, PerDay: 1.0 / 7, Done: done(14)}},
+		"a clock that runs fast": {ago: []time.Duration{-time.Minute}, want: status.Status{Share: 1, LastDay: 1, LastWeek: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -146,8 +146,8 @@ func TestStatusShareWithoutNatives(t *testing.T) {
 		f.Add(bulktest.Identity{Traits: map[string]any{"email": fmt.Sprintf("n%d@x.test", i)}, Hash: bulktest.BcryptHash})
 	}
 	s, _ := readStatus(t, f)
-	if s.Kinds[kind.Own] != 9 || s.Unbound != 8 || s.Crossed != 0.5 {
-		t.Errorf("%v of %v have crossed", s.Crossed, s.Kinds)
+	if s.Kinds[kind.Own] != 9 || s.Unbound != 8 || s.Share != 0.5 {
+		t.Errorf("%v of %v no longer need Auth0", s.Share, s.Kinds)
 	}
 }
 

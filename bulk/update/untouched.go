@@ -93,7 +93,7 @@ func Stale(record kratos.Record, profile mapping.Profile) string {
 	at, migrated := provenance.MigratedAt(record.MetadataAdmin)
 	switch {
 	case migrated && reset.After(at):
-		return "the password was reset at Auth0 after it had crossed"
+		return "the password was reset at Auth0 after it had migrated"
 	case migrated || origin.As != string(results.CreatedHash):
 		return ""
 	case origin.PasswordSetAt.IsZero() || reset.After(origin.PasswordSetAt):

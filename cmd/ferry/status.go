@@ -33,9 +33,9 @@ func statusCommand(stdout, stderr io.Writer) *cobra.Command {
 	var flags statusFlags
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Say how many users have crossed and how many are still pending.",
+		Short: "Say how many users have migrated and how many are still pending.",
 		Long: "Reads all identities in Kratos, which takes some seconds for tens of thousands, and says how many have\n" +
-			"crossed, how many are pending, and when the last would cross at the recent rate. --stragglers writes the\n" +
+			"migrated, how many are pending, and when the last would migrate at the recent rate. --stragglers writes the\n" +
 			"pending users as CSV, for a mail campaign, the latest login first; --users adds the last login from an\n" +
 			"export. With --watch, a reading that fails is reported and the next one follows, except for the first.",
 		Args: cobra.NoArgs,

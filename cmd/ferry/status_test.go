@@ -108,12 +108,12 @@ func TestStatusNoKratos(t *testing.T) {
 func TestStatusForecast(t *testing.T) {
 	kinds, done := map[kind.Kind]int{kind.Pending: 6000}, time.Date(2030, 1, 2, 0, 0, 0, 0, time.UTC)
 	for want, s := range map[string]status.Status{
-		"no one is pending but 2 inactive":                         {InactivePending: 2},
-		"no one is pending: the hook is no longer needed":          {},
-		"at 2.0 a day the last would cross on 2030-01-02":          {Kinds: kinds, LastWeek: 14, PerDay: 2, Done: &done},
-		"the first crossed less than a day ago: too early":         {Kinds: kinds, LastWeek: 5, LastDay: 5},
-		"no one crossed in the last seven days":                    {Kinds: kinds},
-		"at 0.1 a day the last would not cross in a hundred years": {Kinds: kinds, LastWeek: 1, PerDay: 1.0 / 7},
+		"no one is pending but 2 inactive":                           {InactivePending: 2},
+		"no one is pending: the hook is no longer needed":            {},
+		"at 2.0 a day the last would migrate on 2030-01-02":          {Kinds: kinds, LastWeek: 14, PerDay: 2, Done: &done},
+		"the first migrated less than a day ago: too early":          {Kinds: kinds, LastWeek: 5, LastDay: 5},
+		"no one migrated in the last seven days":                     {Kinds: kinds},
+		"at 0.1 a day the last would not migrate in a hundred years": {Kinds: kinds, LastWeek: 1, PerDay: 1.0 / 7},
 	} {
 		var out bytes.Buffer
 		var flags statusFlags
