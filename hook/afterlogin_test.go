@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"ferry/hook"
 	"ferry/jsonpatch"
@@ -368,37 +367,5 @@ func benchAfterLogin(b *testing.B, handler http.Handler, path string) {
 		}
 		_, _ = io.Copy(io.Discard, resp.Body)
 		_ = resp.Body.Close()
-	}
-}
-
-// writeBacks is an Auth0 that reports each write-back and blocks until hold is closed.
-type writeBacks struct {
-	done chan string
-	hold chan struct{}
-}
-
-func (m writeBacks) MarkMigrated(ctx context.Context, userID, identityID string, _ time.Time) error {
-	m.done <- userID + " " + identityID
-	<-m.hold
-	return ctx.Err()
-}
-
-// TestWriteBackAfterAnswer: the write-back happens after the answer, and a caller that
-// disconnects does not cancel it.
-func TestWriteBackAfterAnswer(t *testing.T) {
-	f := withProfile()
-	auth0 := writeBacks{make(chan string, 1), make(chan struct{})}
-	h := start(t, f, func(o *hook.Options) { o.Sync.WriteBack = auth0 })
-	h.post(t, login())
-	if got := h.afterLogin(t, afterLoginBody("f")); !got.silent() || f.records.patched() != 1 {
-		t.Fatalf("%+v", got)
-	}
-	if got := <-auth0.done; got != aliceSub+" "+aliceID {
-		t.Errorf("reported %s", got)
-	}
-	close(auth0.hold)
-	h.drain(t)
-	if strings.Contains(h.logged(), "auth0 was not told") {
-		t.Errorf("the log: %s", h.logged())
 	}
 }
