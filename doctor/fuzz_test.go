@@ -1,6 +1,8 @@
 package doctor
 
 import (
+	"errors"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -19,9 +21,13 @@ func FuzzKratosConfig(f *testing.F) {
 	f.Add(strings.ReplaceAll(string(example), "CHANGE-ME-32-CHARACTERS-OR-MORE", key))
 	f.Add("selfservice: {methods: {password: {config: {migrate_hook: {enabled: yes, config: {url: 'http://[::1', auth: {type: api_key}}}}}}}}")
 	f.Add("selfservice: [1, 2]\nclients: {http: 7}")
+	f.Add("selfservice: {flows: {registration: {after: {password: {hooks: [{hook: web_hook, config: {url: 'http://127.0.0.1:1/hooks/after-registration', response: {parse: true}, body: 'base64://e30='}}]}}}}}")
+	f.Add("selfservice: {methods: {oidc: {enabled: true, config: {providers: [{id: google, mapper_url: 'http://127.0.0.1:1/'}, {id: other, mapper_url: 'base64://e30='}]}}}}")
 	f.Add("a: &a [*a]")
 	f.Fuzz(func(t *testing.T, text string) {
-		e := newDoctor(Options{KratosConfig: []byte(text), Settings: Settings{HookKeys: []secret.String{secret.New(key)}}, ID: func() string { return "id" }})
+		e := newDoctor(Options{KratosConfig: []byte(text), Hooks: noServer{}, ID: func() string { return "id" }, Settings: Settings{
+			HookKeys: []secret.String{secret.New(key)}, SignUp: true, Providers: map[string]string{"google-oauth2": "google"},
+		}})
 		checks := e.kratosConfig(t.Context())
 		if len(checks) != 14 {
 			t.Fatalf("%d checks", len(checks))
@@ -34,3 +40,8 @@ func FuzzKratosConfig(f *testing.F) {
 		}
 	})
 }
+
+// noServer is a network without servers.
+type noServer struct{}
+
+func (noServer) RoundTrip(*http.Request) (*http.Response, error) { return nil, errors.New("no server") }
