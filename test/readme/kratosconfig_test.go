@@ -54,18 +54,20 @@ func TestKratosConfigPage(t *testing.T) {
 	}
 }
 
-// TestSignUpPage runs the command of docs/sign-up.md.
+// TestSignUpPage runs the commands of docs/sign-up.md: the first adds the hook, and the second,
+// without the other settings, finds it.
 func TestSignUpPage(t *testing.T) {
 	text, err := os.ReadFile(root + "/docs/sign-up.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	found := regexp.MustCompile("(?ms)^```sh\n(.*?)^```$").FindAllStringSubmatch(string(text), -1)
-	if len(found) != 1 {
+	if len(found) != 2 {
 		t.Fatalf("%d shell blocks", len(found))
 	}
-	log := operate(t, found[0][1]+"grep -c /hooks/after-registration kratos.yml\n", 0)
-	if !log.Contains("\n3\n") {
+	const invalidSettings = 2
+	log := operate(t, found[0][1]+"grep -c /hooks/after-registration kratos.yml\nexport FERRY_SIGN_UP=true\n"+found[1][1], invalidSettings)
+	if !log.Contains("\n3\n") || !regexp.MustCompile(`(?m)^ok +kratos_config\.sign_up `).MatchString(log.String()) {
 		t.Errorf("it prints %s", log.String())
 	}
 }
