@@ -1,7 +1,7 @@
 # The main targets: `make demo` shows ferry at work, `make test` runs all checks.
 
 .DEFAULT_GOAL := help
-.PHONY: help build kratos demo test prereqs prereqs-demo vet lint unit fuzz hostile requests browser gateway bench readme clean
+.PHONY: help build kratos demo test prereqs prereqs-demo vet lint unit fuzz hostile requests browser gateway faults bench readme clean
 
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -79,6 +79,9 @@ browser: ## a journey in Chromium through the gateway; FERRY_SCREENSHOTS=DIR tak
 
 gateway: ## the end-to-end tests again, with all users going through the gateway
 	FERRY_TEST_GATEWAY=1 $(GO) test -count=1 -timeout=30m ./test/e2e
+
+faults: ## faults, kills and histories for longer than in `make test`: some ten minutes
+	FERRY_STORM=1m FERRY_KILL_LOGINS=1000 FERRY_HISTORIES=2m $(GO) test -count=1 -timeout=60m -v -run='Storms|Kill|Histories' ./test/faults
 
 bench: ## all benchmarks
 	$(GO) test -run='^$$' -bench=. -benchmem ./...

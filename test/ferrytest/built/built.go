@@ -18,8 +18,8 @@ import (
 const variable = "FERRYTEST_BUILT"
 
 // Main is for the TestMain of a package whose tests use Ferry. It ends the process,
-// and fails if the tests leave goroutines behind.
-func Main(m *testing.M) {
+// and fails if the tests leave goroutines behind, unless opts except them.
+func Main(m *testing.M, opts ...goleak.Option) {
 	dir, err := os.MkdirTemp("", "ferry-built-")
 	if err == nil {
 		err = os.Setenv(variable, filepath.Join(dir, "ferry"))
@@ -28,10 +28,10 @@ func Main(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1) //nolint:revive // it stands for TestMain
 	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+	goleak.VerifyTestMain(m, append(opts, goleak.Cleanup(func(code int) {
 		_ = os.RemoveAll(dir)
 		os.Exit(code) //nolint:revive // goleak asks for it
-	}))
+	}))...)
 }
 
 var build = sync.OnceValue(func() error { //nolint:gochecknoglobals // one build for all the tests of the process
