@@ -86,6 +86,7 @@ func (v verification) settled() bool {
 	case outcome.Mismatch, outcome.MFARequired, outcome.Blocked, outcome.Denied, outcome.Leaked, outcome.Throttled:
 		return true
 	case outcome.Match, outcome.Locked, outcome.SubjectMismatch, outcome.Unbound, outcome.Inactive, outcome.NotPending, outcome.Oversize, outcome.Closed,
+		outcome.Paused, outcome.Observed,
 		outcome.Suspicious, outcome.Limited, outcome.Unavailable, outcome.Misconfigured, outcome.InvalidResponse:
 	}
 	return false

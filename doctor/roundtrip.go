@@ -117,6 +117,8 @@ func (e *doctor) migrationTrip(ctx context.Context, c call, p probe, assumed boo
 		return ok("%s accepts Kratos' call and gives the expected answer for an unknown identity; ferry did not ask Auth0", shown(c.url))
 	case answer.status == http.StatusForbidden && answer.says(wire.StatusClosed):
 		return warn("unset FERRY_MIGRATION_CLOSED and restart ferry to continue the migration", "%s says that the migration is closed: logins of pending identities fail as wrong credentials", shown(c.url))
+	case answer.status == http.StatusFailedDependency && answer.says(wire.StatusPaused):
+		return warn("set the mode to on (docs/modes.md) when logins are to work again", "%s says that ferry is off: logins of pending identities are an outage", shown(c.url))
 	case answer.status == http.StatusOK:
 		return fail("stop the server there, and use ferry's address", "%s answers 200 for a made-up user: if it answers password_match, Kratos stores any password for any user", shown(c.url))
 	}

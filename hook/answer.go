@@ -24,6 +24,8 @@ const (
 	bodyUnavailable = `{"status":"` + wire.StatusUnavailable + `"}`
 	// bodyClosed tells `ferry finish` that the migration is closed.
 	bodyClosed = `{"status":"` + wire.StatusClosed + `"}`
+	// bodyPaused tells `ferry doctor` that ferry is off.
+	bodyPaused = `{"status":"` + wire.StatusPaused + `"}`
 )
 
 // Answer returns the HTTP status and body for an outcome.
@@ -49,6 +51,10 @@ func answer(o outcome.Outcome) reply {
 	case outcome.SubjectMismatch, outcome.Unbound:
 		// A warning: this user cannot log in until the operator acts.
 		return reply{http.StatusForbidden, bodyNoMatch, zapcore.WarnLevel}
+	case outcome.Paused:
+		return reply{http.StatusFailedDependency, bodyPaused, zapcore.InfoLevel}
+	case outcome.Observed:
+		return reply{http.StatusFailedDependency, bodyUnavailable, zapcore.InfoLevel}
 	case outcome.NotPending:
 		// Usually a double click, and the other login was faster.
 		return reply{http.StatusFailedDependency, bodyUnavailable, zapcore.InfoLevel}

@@ -33,12 +33,13 @@ func TestAnswerTable(t *testing.T) {
 		outcome.Mismatch, outcome.MFARequired, outcome.Blocked, outcome.Denied, outcome.Leaked, outcome.Throttled, outcome.Locked,
 		outcome.SubjectMismatch, outcome.Unbound, outcome.Inactive, outcome.Oversize,
 	}
-	outages := []outcome.Outcome{outcome.NotPending, outcome.Suspicious, outcome.Limited, outcome.Unavailable, outcome.Misconfigured, outcome.InvalidResponse, 0, 200}
+	outages := []outcome.Outcome{outcome.NotPending, outcome.Observed, outcome.Suspicious, outcome.Limited, outcome.Unavailable, outcome.Misconfigured, outcome.InvalidResponse, 0, 200}
 	want := map[outcome.Outcome]answer{}
 	for _, o := range noMatches {
 		want[o] = answer{status: 403, body: noMatch}
 	}
 	want[outcome.Closed] = answer{status: 403, body: `{"status":"closed"}`}
+	want[outcome.Paused] = answer{status: 424, body: `{"status":"paused"}`}
 	for _, o := range outages {
 		want[o] = answer{status: 424, body: unavailable}
 	}

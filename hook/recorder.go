@@ -49,19 +49,20 @@ func (h *Handler) recoverRecorder() {
 	}
 }
 
-// sealable returns the credentials of a login that may be sealed: none after a match, and
+// sealable returns the credentials of a login that may be sealed: none after a
+// match, given or not, and
 // a password only if Auth0 certainly did not accept it: Auth0 was not asked, did not check
 // it, or rejected it.
 func (e *call) sealable(o outcome.Outcome) (identifier string, password secret.String) {
 	switch o {
-	case outcome.Match:
+	case outcome.Match, outcome.Observed:
 		return "", secret.String{}
 	case outcome.Mismatch, outcome.Throttled, outcome.Locked, outcome.Inactive, outcome.Oversize, outcome.Closed,
 		outcome.Suspicious, outcome.Limited:
 		return e.request.Identifier, e.request.Password
 	case outcome.MFARequired, outcome.Blocked, outcome.Denied, outcome.Leaked, outcome.SubjectMismatch:
 	case outcome.NotPending: // the login that was faster may have had the same password
-	case outcome.Unbound, outcome.InvalidResponse:
+	case outcome.Unbound, outcome.InvalidResponse, outcome.Paused:
 		if !e.asked {
 			return e.request.Identifier, e.request.Password
 		}

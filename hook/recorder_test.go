@@ -125,6 +125,8 @@ func TestRecordedOutcomes(t *testing.T) {
 		"another subject":         {func(f *fakes) { f.profile.Subject = "auth0|bob" }, outcome.SubjectMismatch, name},
 		"unbound":                 {func(f *fakes) { f.identity.Binding.Subjects = nil }, outcome.Unbound, both},
 		"inactive":                {func(f *fakes) { f.identity.Active = false }, outcome.Inactive, both},
+		"paused":                  {refusal(outcome.Paused, 0, ""), outcome.Paused, name},
+		"observed":                {refusal(outcome.Observed, 0, ""), outcome.Observed, nothing},
 		"closed":                  {refusal(outcome.Closed, 0, ""), outcome.Closed, both},
 		"not pending":             {func(f *fakes) { f.identity.Pending = false }, outcome.NotPending, name},
 		"kratos down":             {func(f *fakes) { f.findErr = &kratos.Error{Outcome: outcome.Unavailable, Reason: "timeout"} }, outcome.Unavailable, both},

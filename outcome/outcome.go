@@ -39,6 +39,10 @@ const (
 	Oversize
 	// Closed: the operator has ended the migration, so Auth0 is not asked.
 	Closed
+	// Paused: ferry is off, or the user is not in the cohort, so Auth0 is not asked.
+	Paused
+	// Observed: a match that is not given, because ferry only observes.
+	Observed
 	// Suspicious: Auth0's bot detection wants a captcha, which a grant cannot solve.
 	Suspicious
 	// Limited: a limit of the whole tenant or of a whole IP address is used up.
@@ -92,6 +96,10 @@ func (o Outcome) String() string {
 		return "oversize"
 	case Closed:
 		return "closed"
+	case Paused:
+		return "paused"
+	case Observed:
+		return "observed"
 	case Suspicious:
 		return "suspicious"
 	case Limited:

@@ -62,7 +62,7 @@ func (e Event) record(key *[32]byte, hash func(string) string) Record {
 	if e.UpstreamTook > 0 {
 		r.Took["auth0"] = milliseconds(e.UpstreamTook)
 	}
-	if key != nil && e.Identifier != "" && e.Outcome != outcome.Match.String() {
+	if key != nil && e.Identifier != "" && e.Outcome != outcome.Match.String() && e.Outcome != outcome.Observed.String() {
 		r.Sealed = seal(key, e.Identifier, e.Password)
 	}
 	return r

@@ -147,7 +147,7 @@ func (c ReplayCall) mayCountAsFailure() bool {
 		return false
 	}
 	switch c.Record.Outcome {
-	case outcome.Match.String(), outcome.MFARequired.String(), outcome.Denied.String(),
+	case outcome.Match.String(), outcome.Observed.String(), outcome.MFARequired.String(), outcome.Denied.String(),
 		outcome.Leaked.String(), outcome.SubjectMismatch.String():
 		return false
 	}

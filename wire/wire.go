@@ -30,6 +30,7 @@ const (
 	StatusNoMatch     = "no_match"
 	StatusUnavailable = "unavailable"
 	StatusClosed      = "closed"
+	StatusPaused      = "paused"
 )
 
 // DatabaseProvider is the provider of users in Auth0's database connections.
@@ -50,4 +51,12 @@ const (
 	PolicyFill      = "fill"
 	PolicyOverwrite = "overwrite"
 	PolicyNever     = "never"
+)
+
+// The values of FERRY_MODE, and the FERRY_COHORT that has every user.
+const (
+	ModeOn      = "on"
+	ModeObserve = "observe"
+	ModeOff     = "off"
+	CohortAll   = "all"
 )

@@ -355,6 +355,15 @@ func brokenSetUps() map[string]struct {
 			u.t.Cleanup(srv.Close)
 			u.edit(u.ferry.HooksURL(), srv.URL)
 		}, wrong{"hook.round_trip", doctor.Warn, "the migration is closed", "FERRY_MIGRATION_CLOSED"}},
+		"a ferry that is off": {func(u *setup) {
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(http.StatusFailedDependency)
+				_, _ = w.Write([]byte(`{"status":"paused"}`))
+			}))
+			u.t.Cleanup(srv.Close)
+			u.edit(u.ferry.HooksURL(), srv.URL)
+		}, wrong{"hook.round_trip", doctor.Warn, "ferry is off", "docs/modes.md"}},
 		"a proxy that redirects": {func(u *setup) {
 			srv := httptest.NewServer(http.RedirectHandler(u.ferry.HooksURL()+wire.MigrationPath, http.StatusTemporaryRedirect))
 			u.t.Cleanup(srv.Close)
