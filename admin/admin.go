@@ -1,5 +1,6 @@
 // Package admin serves the admin listener: health, version and metrics, under Ory's
 // names. Its answers contain no user data and no secrets.
+// With a key, an operator changes the mode there.
 package admin
 
 import (
@@ -9,9 +10,11 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"ferry/secret"
 )
 
-// Options configure the listener. Every field is required.
+// Options configure the listener. ModeKey may be empty, everything else is required.
 type Options struct {
 	// Version is ferry's version.
 	Version string
@@ -22,6 +25,10 @@ type Options struct {
 	Metrics prometheus.Gatherer
 	// Upstream returns where ferry sends passwords.
 	Upstream func() Upstream
+	// Modes reads and changes the mode, for callers with ModeKey. Without a key there are no
+	// such routes.
+	Modes   modes
+	ModeKey secret.String
 }
 
 // Upstream is where ferry sends the passwords of its callers. `ferry replay` asks for it
@@ -43,9 +50,11 @@ type Upstream struct {
 //	GET /version
 //	GET /upstream            whether passwords leave this machine: see Upstream
 //	GET /metrics/prometheus
+//	GET /mode                the mode; only with a key
+//	PUT /mode                changes the mode
 func Echo(opts Options) (*echo.Echo, error) {
-	if opts.Version == "" || opts.Ready == nil || opts.Metrics == nil || opts.Upstream == nil {
-		return nil, errors.New("admin: version, readiness, metrics and upstream are required")
+	if opts.Version == "" || opts.Ready == nil || opts.Metrics == nil || opts.Upstream == nil || opts.Modes == nil {
+		return nil, errors.New("admin: version, readiness, metrics, upstream and modes are required")
 	}
 	e := echo.New()
 	e.GET("/health/alive", func(c echo.Context) error {
@@ -62,5 +71,8 @@ func Echo(opts Options) (*echo.Echo, error) {
 	})
 	e.GET("/upstream", func(c echo.Context) error { return c.JSON(http.StatusOK, opts.Upstream()) })
 	e.GET("/metrics/prometheus", echo.WrapHandler(promhttp.HandlerFor(opts.Metrics, promhttp.HandlerOpts{})))
+	if !opts.ModeKey.Empty() {
+		modeRoutes(e, opts.Modes, opts.ModeKey)
+	}
 	return e, nil
 }

@@ -49,6 +49,7 @@ func (c *Config) check(unread map[string]bool, parts []Part) Faults {
 	k := &checker{unread: unread}
 	c.checkListeners(k)
 	c.checkHook(k)
+	c.checkMode(k)
 	c.checkAuth0(k)
 	c.checkClientAuth(k, slices.Contains(parts, Serve))
 	c.checkKratos(k)

@@ -50,6 +50,12 @@ type Config struct {
 	Binding          string `envconfig:"FERRY_BINDING" default:"recorded" desc:"recorded: the identity must record the Auth0 user it was imported from. verified_identifier: an identity that records no Auth0 user may match by the e-mail address or phone number that Auth0 verified."`
 	MigrationClosed  bool   `ignored:"true" envconfig:"FERRY_MIGRATION_CLOSED" default:"false" desc:"Ends the migration: logins of pending identities fail as wrong credentials, and ferry no longer asks Auth0. Set it on every ferry before ferry finish --yes. Unset it to reopen the migration."`
 
+	Mode       string        `envconfig:"FERRY_MODE" default:"on" desc:"on, off or observe. off: every login of a pending user is an outage, and Auth0 is not asked. observe: logins are decided, counted and recorded, but no match is given and no identity is created. See docs/modes.md."`
+	ModeFile   string        `envconfig:"FERRY_MODE_FILE" desc:"File with the mode, instead of FERRY_MODE. ferry reads it at the start, when it changes, and on SIGHUP."`
+	Cohort     string        `envconfig:"FERRY_COHORT" default:"all" desc:"Users whose logins ferry decides: all, or terms separated by commas, such as 25%, @example.com or traits.plan=beta. For the others, every login of a pending user is an outage. A percentage needs FERRY_STATE_KEY, also without Redis."`
+	CohortFile string        `envconfig:"FERRY_COHORT_FILE" desc:"File with the cohort, instead of FERRY_COHORT. Read as FERRY_MODE_FILE is."`
+	AdminKey   secret.String `envconfig:"FERRY_ADMIN_KEY" desc:"Key for /mode of the admin listener, 32 characters or more, by which an operator changes the mode. Unset: there is no such path."`
+
 	TrustedProxies int `ignored:"true" envconfig:"FERRY_TRUSTED_PROXIES" default:"0" desc:"Number of your proxies in front of Kratos that append to the header that the template passes on. The client address is the Nth from the right. 0: no address is trusted."`
 
 	Auth0Domain          string        `envconfig:"FERRY_AUTH0_DOMAIN" required:"serve,management" desc:"Domain of your tenant, or its custom domain, as in the issuer of its ID tokens: tenant.eu.auth0.com."`

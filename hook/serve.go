@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -93,8 +92,6 @@ func serve[R any](h *Handler, r route[R]) echo.HandlerFunc {
 	}
 }
 
-const challenge = `Bearer realm="ferry"`
-
 var errKey = echo.NewHTTPError(http.StatusUnauthorized, "the key is missing or wrong")
 
 // authenticated refuses callers without the key, and recovers from a panic.
@@ -105,8 +102,8 @@ func authenticated[R any](h *Handler, r route[R], c echo.Context, e *call) (resu
 			result, err = r.panicked(e), nil
 		}
 	}()
-	if !h.authentic(c.Request()) {
-		c.Response().Header().Set(echo.HeaderWWWAuthenticate, challenge)
+	if !secret.Presented(c.Request(), h.opts.Keys...) {
+		c.Response().Header().Set(echo.HeaderWWWAuthenticate, secret.Challenge)
 		return result, errKey
 	}
 	return r.handle(c, e)
@@ -136,26 +133,6 @@ func (h *Handler) send(c echo.Context, end ending) error {
 // data.
 func logPanic(log *zap.Logger, fault any) {
 	log.Error("panic", zap.String("type", fmt.Sprintf("%T", fault)), zap.ByteString("stack", debug.Stack()))
-}
-
-// authentic reports whether the request has one of the keys, as a bearer token or as the
-// password of basic authentication. It compares every key, in constant time.
-func (h *Handler) authentic(r *http.Request) bool {
-	headers := r.Header.Values(echo.HeaderAuthorization)
-	if len(headers) != 1 {
-		return false
-	}
-	presented, ok := "", false
-	if _, password, basic := r.BasicAuth(); basic {
-		presented, ok = password, true
-	} else if scheme, token, found := strings.Cut(headers[0], " "); found && strings.EqualFold(scheme, "bearer") {
-		presented, ok = token, true
-	}
-	match := false
-	for _, key := range h.opts.Keys {
-		match = key.Equal(secret.New(presented)) || match
-	}
-	return ok && match
 }
 
 // Hash returns the keyed hash that replaces an identifier or an Auth0 user id in the log.
