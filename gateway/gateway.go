@@ -78,7 +78,7 @@ type budget interface {
 }
 
 // Options configure a Gateway. Kratos and Transport may be nil for Checks alone; ErrorURL,
-// Realms, CustomRealms, TrustedProxies, ForwardClientIP and Closed may be zero, the rest is
+// Realms, CustomRealms, TrustedProxies, ForwardClientIP, Closed and Modes may be zero, the rest is
 // required.
 type Options struct {
 	// Kratos is the public API.
@@ -104,6 +104,8 @@ type Options struct {
 	ErrorURL string
 	// Closed ends the migration: every request passes on.
 	Closed bool
+	// Modes says what ferry does with logins; nil: mode.On, for everyone.
+	Modes modes
 	// Traits are the traits of the identity schema that are identifiers or addresses.
 	Traits func(context.Context) []string
 	// PerMinute limits the requests of one network about users whom Kratos does not have.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -34,6 +35,9 @@ func (g *Gateway) login(ctx context.Context, r *http.Request, s submit.Submit) v
 	case known:
 		return verdict{pass, provision.ReasonKnown}
 	}
+	if reason := g.paused(s); reason != "" {
+		return verdict{outage, reason}
+	}
 	if err := g.opts.Provisioner.Ready(ctx); err != nil {
 		g.opts.Log.Warn("gateway: not ready", zap.Error(err))
 		return verdict{outage, provision.EnsureNotReady}
@@ -42,16 +46,17 @@ func (g *Gateway) login(ctx context.Context, r *http.Request, s submit.Submit) v
 	if !g.limits.allow(ip) {
 		return verdict{tooMany, resultLimitedAddress}
 	}
+	started := g.opts.Now()
 	profile, realm, o, reason := g.verify(ctx, r, s)
-	switch {
-	case o == outcome.Match:
-	case g.opts.UsersFault(o):
-		return verdict{pass, o.String()}
-	default:
-		g.opts.Log.Warn("gateway: Auth0", zap.Stringer("outcome", o), zap.String("reason", reason))
-		return verdict{outage, o.String()}
+	if o == outcome.Match {
+		return g.admit(ctx, s, profile, realm, started)
 	}
-	return g.admit(ctx, s, profile, realm)
+	g.observed(o, reason, started)
+	if g.opts.UsersFault(o) {
+		return verdict{pass, o.String()}
+	}
+	g.opts.Log.Warn("gateway: Auth0", zap.Stringer("outcome", o), zap.String("reason", reason))
+	return verdict{outage, o.String()}
 }
 
 // verify asks the connections in turn, until one does not say that the password is wrong.
@@ -92,13 +97,17 @@ func (g *Gateway) username(s submit.Submit, realm string) string {
 }
 
 // admit creates the identity of a user whose password Auth0 confirmed.
-func (g *Gateway) admit(ctx context.Context, s submit.Submit, profile upstream.Profile, realm string) verdict {
+func (g *Gateway) admit(ctx context.Context, s submit.Submit, profile upstream.Profile, realm string, started time.Time) verdict {
 	result, err := g.opts.Provisioner.ByLogin(ctx, provision.Login{Profile: profile, Realm: realm, Identifier: s.Identifiers[0], Username: g.username(s, realm)})
 	switch {
 	case err != nil:
 		g.opts.Log.Warn("gateway: identity not created", zap.Error(err))
 		return verdict{outage, resultNotCreated}
+	case result.Reason == provision.ReasonObserved:
+		g.observed(outcome.Observed, "", started)
+		return verdict{outage, result.Reason}
 	case !result.Exists:
+		g.observed(outcome.Denied, result.Reason, started)
 		return verdict{pass, result.Reason}
 	}
 	if err := g.opts.Keep(ctx, s.Identifiers[0], s.Password, profile); err != nil {

@@ -53,6 +53,9 @@ func (g *Gateway) lookUp(ctx context.Context, r *http.Request, s submit.Submit) 
 	case known:
 		return verdict{pass, provision.ReasonKnown}
 	}
+	if reason := g.paused(s); reason != "" {
+		return because(reason)
+	}
 	if err := g.opts.Provisioner.Ready(ctx); err != nil {
 		g.opts.Log.Warn("gateway: not ready", zap.Error(err))
 		return because(provision.EnsureNotReady)
@@ -80,6 +83,8 @@ func (g *Gateway) lookUp(ctx context.Context, r *http.Request, s submit.Submit) 
 		return because(provision.EnsureFailed)
 	case result.Created:
 		return verdict{pass, provision.EnsuredNow}
+	case result.Reason == provision.ReasonObserved:
+		return because(result.Reason)
 	case result.Reason == provision.ReasonNoUser:
 		if err := g.opts.Budget.RememberNoUser(ctx, email); err != nil {
 			g.opts.Log.Warn("gateway: result not remembered", zap.Error(err))

@@ -45,6 +45,8 @@ const (
 	resultKratosUnavailable = "kratos_unavailable"
 	resultLimitedAddress    = "limited_address"
 	resultNotCreated        = "not_created"
+	resultPaused            = "paused"         // ferry is off
+	resultOutside           = "outside_cohort" // the user is not in the cohort
 	resultPanic             = "panic"
 )
 

@@ -13,6 +13,7 @@ import (
 
 	"ferry/identifier"
 	"ferry/mapping"
+	"ferry/mode"
 	"ferry/provenance"
 	"ferry/provision"
 	"ferry/strictjson"
@@ -95,7 +96,7 @@ func (h *Handler) afterRegistration(c echo.Context, e *call) (afterRegistrationR
 		e.IdentifierHash = h.hash(identifier.Normalize(up.Addresses[0].Value))
 	}
 	answer := provision.Answer{Reason: signUpOff}
-	if h.opts.SignUps != nil && !h.opts.Closed {
+	if h.opts.SignUps != nil && !h.opts.Closed && h.mode() != mode.Off {
 		ctx, cancel := context.WithTimeout(c.Request().Context(), signUpTime)
 		defer cancel()
 		answer = h.signUp(ctx, up)
@@ -115,6 +116,8 @@ func (h *Handler) signUp(ctx context.Context, up provision.SignUp) provision.Ans
 	case err != nil:
 		h.opts.Log.Warn("sign-up not looked up", zap.Error(err))
 		return provision.Answer{Reason: provision.EnsureFailed}
+	case answer.Identity != nil && h.mode() != mode.On:
+		return provision.Answer{Reason: provision.ReasonObserved, UserID: answer.UserID}
 	}
 	return answer
 }

@@ -12,6 +12,7 @@ import (
 	"ferry/clientip"
 	"ferry/identifier"
 	"ferry/kratos"
+	"ferry/mode"
 	"ferry/outcome"
 	"ferry/provenance"
 	"ferry/state"
@@ -23,6 +24,10 @@ import (
 // about an identity that could match.
 func (h *Handler) decide(ctx context.Context, req migrationRequest, delivery string, e *call) outcome.Outcome {
 	arrived := h.opts.Now()
+	if h.mode() == mode.Off {
+		e.IdentifierHash, e.Reason = h.hash(identifier.Normalize(req.Identifier)), reasonOff
+		return outcome.Paused
+	}
 	if req.Password.Len() > h.opts.MaxPasswordBytes {
 		e.Reason = "password_length"
 		return outcome.Oversize
@@ -41,6 +46,10 @@ func (h *Handler) decide(ctx context.Context, req migrationRequest, delivery str
 		e.Reason = "realm_not_listed"
 		return outcome.Misconfigured
 	}
+	if !h.inCohort(identity, identifier) {
+		e.Reason = reasonOutside
+		return outcome.Paused
+	}
 	ip := clientip.From(req.Client.IP, h.opts.TrustedProxies)
 	credentials := upstream.Credentials{Username: h.username(identity, realm), Password: req.Password, Realm: realm}
 	if h.opts.ForwardClientIP {
@@ -55,6 +64,9 @@ func (h *Handler) decide(ctx context.Context, req migrationRequest, delivery str
 	}
 	e.passwordConfirmed = true
 	o := h.judge(identity, profile, identifier)
+	if o == outcome.Match {
+		o = h.given(e)
+	}
 	if o == outcome.Match {
 		h.putHandoff(ctx, identity, req, realm, profile)
 	}

@@ -65,6 +65,8 @@ type Options struct {
 	// Closed ends the migration: every login gets outcome.Closed, without a request to
 	// Kratos or Auth0.
 	Closed bool
+	// Modes says what ferry does with logins; nil: mode.On, for everyone.
+	Modes modes
 	// LogHashKey keys the hashes that stand for identifiers and Auth0 user ids in logs.
 	LogHashKey secret.String
 

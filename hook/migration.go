@@ -22,6 +22,7 @@ func (h *Handler) migrationRoute() route[outcome.Outcome] {
 		refuse: problemReport,
 		count: func(o outcome.Outcome, e *call, sent error) {
 			h.metrics.answered(o, e)
+			h.observed(o, e)
 			if sent != nil {
 				e.Reason = "answer_not_taken"
 			}

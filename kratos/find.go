@@ -74,6 +74,7 @@ func readIdentity(text []byte, id, identifier string) (Identity, error) {
 	identity.Lists, identity.Binding = found.lists(identifier), found.MetadataAdmin.Binding(found.ExternalID)
 	identity.Identifier = storedForm(record.Identifiers, identifier)
 	identity.Trait = traitOf(found.Traits.value, identity.Identifier)
+	identity.Listed, identity.AllTraits = record.Identifiers, found.Traits.value
 	return identity, nil
 }
 

@@ -31,6 +31,10 @@ type Identity struct {
 	Trait string
 	// Binding are the Auth0 users that the identity was imported from.
 	Binding provenance.Binding
+	// Listed are the identifiers of the password credential, and AllTraits the traits. Only
+	// Find and Get set them.
+	Listed    []string
+	AllTraits any
 }
 
 // identityJSON is the part of Kratos' identity that a login is decided by. Pointers

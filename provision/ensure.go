@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"ferry/identifier"
+	"ferry/mode"
 	"ferry/wire"
 )
 
@@ -22,7 +23,12 @@ const (
 	EnsureLimited  = "limited_lookups"
 	EnsureNotReady = "not_ready"
 	EnsureFailed   = "lookup_failed"
+	// EnsureOff: ferry is off. Nothing is known about the user either.
+	EnsureOff = "paused"
 )
+
+// ErrObserved is returned for a user whose identity is not created because ferry only observes.
+var ErrObserved = errors.New("ferry only observes, and creates no identity")
 
 // ErrLimited is returned when the budget of look-ups is spent.
 var ErrLimited = errors.New("the limit of look-ups a second is reached")
@@ -58,6 +64,9 @@ func (e *Ensurer) Ensure(ctx context.Context, typed string, recovery bool) (resu
 	case known:
 		return ReasonKnown, nil
 	}
+	if e.p.mode() == mode.Off {
+		return EnsureOff, ErrOff
+	}
 	if err := e.p.Ready(ctx); err != nil {
 		return EnsureNotReady, err
 	}
@@ -77,6 +86,8 @@ func (e *Ensurer) Ensure(ctx context.Context, typed string, recovery bool) (resu
 		return EnsureFailed, err
 	case made.Created:
 		return EnsuredNow, nil
+	case made.Reason == ReasonObserved:
+		return ReasonObserved, ErrObserved
 	case made.Reason == ReasonNoUser:
 		if err := e.budget.RememberNoUser(ctx, email); err != nil {
 			e.p.opts.Log.Warn("ensure: result not remembered", zap.Error(err))

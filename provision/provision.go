@@ -23,6 +23,7 @@ import (
 	"ferry/bulk/plan"
 	"ferry/kratos"
 	"ferry/mapping"
+	"ferry/mode"
 )
 
 // identities creates identities and finds out whether they exist.
@@ -75,6 +76,8 @@ type Options struct {
 	Register Register
 	// Version is this ferry's, recorded in identities that it changes.
 	Version string
+	// Mode returns the mode of this moment; nil: mode.On.
+	Mode func() mode.Mode
 	// ReadyWait is how long Ready waits for the first walk.
 	ReadyWait time.Duration
 	Log       *zap.Logger
@@ -149,7 +152,20 @@ const (
 	ReasonUnverifiedTwin = "unverified_twin"
 	// ReasonRefused: Kratos refused the identity.
 	ReasonRefused = "kratos_refused"
+	// ReasonObserved: the identity would have been created, but ferry only observes.
+	ReasonObserved = "observed"
 )
+
+// ErrOff is returned while ferry is off: nothing is known about the user.
+var ErrOff = errors.New("ferry is off")
+
+// mode is the mode of this moment.
+func (p *Provisioner) mode() mode.Mode {
+	if p.opts.Mode == nil {
+		return mode.On
+	}
+	return p.opts.Mode()
+}
 
 // create creates the identity of a user object, unless the user is in the register.
 // identifier is normalized, and the identity must have it.
@@ -177,6 +193,14 @@ func (p *Provisioner) create(ctx context.Context, door Door, user []byte, identi
 	}
 	if before {
 		return p.elsewhere(ctx, result, identifier)
+	}
+	switch p.mode() {
+	case mode.On:
+	case mode.Observe:
+		result.Reason = ReasonObserved
+		return result, nil
+	case mode.Off:
+		return result, ErrOff
 	}
 	created, err := p.opts.Identities.CreateOne(ctx, row.Body)
 	switch {
