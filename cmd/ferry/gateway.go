@@ -16,6 +16,7 @@ import (
 	"ferry/gateway"
 	"ferry/hook"
 	"ferry/kratos"
+	"ferry/mode"
 	"ferry/outcome"
 	"ferry/provision"
 	"ferry/secret"
@@ -31,8 +32,8 @@ type doors struct {
 }
 
 // newDoors returns what creates identities one by one.
-func newDoors(cfg *config.Config, identities *kratos.Client, store store, hashKey secret.String, log *zap.Logger) (*doors, error) {
-	provisioner, err := newProvisioner(cfg, identities, store, func(text string) string { return hook.Hash(hashKey, text) }, log)
+func newDoors(cfg *config.Config, identities *kratos.Client, store store, modes *mode.Switch, hashKey secret.String, log *zap.Logger) (*doors, error) {
+	provisioner, err := newProvisioner(cfg, identities, store, modes, func(text string) string { return hook.Hash(hashKey, text) }, log)
 	if err != nil {
 		return nil, err
 	}
@@ -60,11 +61,11 @@ func (d *doors) addTo(opts *hook.Options, cfg *config.Config) error {
 }
 
 // newGateway returns the gateway; without FERRY_GATEWAY_LISTEN only its Checks are of use.
-func newGateway(cfg *config.Config, hooks *hook.Handler, identities *kratos.Client, behind *doors, hashKey secret.String, log *zap.Logger, metrics prometheus.Registerer) (*gateway.Gateway, error) {
+func newGateway(cfg *config.Config, hooks *hook.Handler, identities *kratos.Client, behind *doors, modes *mode.Switch, hashKey secret.String, log *zap.Logger, metrics prometheus.Registerer) (*gateway.Gateway, error) {
 	opts := gateway.Options{
 		Realms: gatewayRealms(cfg), CustomRealms: cfg.Auth0CustomRealms,
 		TrustedProxies: cfg.GatewayTrustedProxies, ForwardClientIP: cfg.Auth0ForwardClientIP,
-		MaxPasswordBytes: cfg.MaxPasswordBytes, ErrorURL: cfg.GatewayErrorURL, Closed: cfg.MigrationClosed,
+		MaxPasswordBytes: cfg.MaxPasswordBytes, ErrorURL: cfg.GatewayErrorURL, Closed: cfg.MigrationClosed, Modes: modes,
 		PerMinute: cfg.GatewayPerMinute, Budget: behind.budget,
 		Traits: behind.provisioner.Traits, Identities: identities, Attempts: hooks.Attempts(), Keep: hooks.Keep, UsersFault: usersFault,
 		Provisioner: behind.provisioner, Log: log, Hash: func(text string) string { return hook.Hash(hashKey, text) },
@@ -95,7 +96,7 @@ func gatewayRealms(cfg *config.Config) []string {
 }
 
 // newProvisioner returns what creates identities one by one.
-func newProvisioner(cfg *config.Config, identities *kratos.Client, store store, hash func(string) string, log *zap.Logger) (*provision.Provisioner, error) {
+func newProvisioner(cfg *config.Config, identities *kratos.Client, store store, modes *mode.Switch, hash func(string) string, log *zap.Logger) (*provision.Provisioner, error) {
 	providers, warnings, err := plan.ParseProviders(cfg.Providers)
 	if err != nil {
 		return nil, config.Faults{{Name: config.Prefix + "PROVIDERS", Problem: err.Error()}}
@@ -113,7 +114,7 @@ func newProvisioner(cfg *config.Config, identities *kratos.Client, store store, 
 	opts := provision.Options{
 		Identities: identities, AskUnverified: len(cfg.Auth0Realms) < 2, Register: register,
 		Load:    func(ctx context.Context) (plan.Options, error) { return provisionPlan(ctx, cfg, identities, providers) },
-		Version: buildVersion(), Log: log, Hash: hash, Now: time.Now, ReadyWait: readyWait,
+		Version: buildVersion(), Log: log, Hash: hash, Now: time.Now, ReadyWait: readyWait, Mode: modes.Mode,
 	}
 	if cfg.Auth0MgmtClientID != "" {
 		management, err := gatewayManagement(cfg)

@@ -10,10 +10,11 @@ import (
 )
 
 // endSignals returns the signals that stop a command gracefully. SIGHUP is one of them,
-// unless it is ignored, as under nohup.
-func endSignals() []os.Signal {
+// unless it is ignored, as under nohup. At SIGHUP, `ferry serve` reads its mode again.
+func endSignals(args []string) []os.Signal {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) {
+	serves := len(args) > 0 && args[0] == serveName
+	if !serves && !signal.Ignored(syscall.SIGHUP) {
 		signals = append(signals, syscall.SIGHUP)
 	}
 	return signals

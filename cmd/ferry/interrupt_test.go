@@ -27,15 +27,21 @@ func fileWith(t *testing.T, name, text string) string {
 
 func TestEndSignals(t *testing.T) {
 	t.Parallel()
-	var names []string
-	for _, signal := range endSignals() {
-		names = append(names, signal.String())
+	names := func(args ...string) string {
+		var names []string
+		for _, signal := range endSignals(args) {
+			names = append(names, signal.String())
+		}
+		return strings.Join(names, ", ")
 	}
-	if got := strings.Join(names, ", "); got != "interrupt, terminated, hangup" && got != "interrupt, terminated" {
-		t.Errorf("it ends with %s", got)
+	const quiet, all = "interrupt, terminated", "interrupt, terminated, hangup"
+	for _, args := range [][]string{nil, {"status"}, {"import", "serve"}} {
+		if got := names(args...); got != all && got != quiet { // quiet under nohup
+			t.Errorf("%v ends with %s", args, got)
+		}
 	}
-	if endSignals()[1] != syscall.SIGTERM {
-		t.Error("SIGTERM does not end it")
+	if got := names("serve"); got != quiet {
+		t.Errorf("serve ends with %s", got)
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"os"
 	"os/signal"
 	"runtime/debug"
 	"syscall"
@@ -17,12 +18,18 @@ import (
 	"ferry/hook"
 )
 
+// serveName is the name of the command.
+const serveName = "serve"
+
 func serveCommand(stderr io.Writer) *cobra.Command {
 	return &cobra.Command{
-		Use:   "serve",
-		Short: "Answer Kratos' hooks until SIGTERM, SIGINT or SIGHUP.",
+		Use:   serveName,
+		Short: "Answer Kratos' hooks until SIGTERM or SIGINT; SIGHUP reads the mode file again.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			hangups := make(chan os.Signal, 1)
+			signal.Notify(hangups, syscall.SIGHUP)
+			defer signal.Stop(hangups)
 			signal.Ignore(syscall.SIGPIPE) // logins continue when the reader of the log ends
 			cfg, err := config.Load()
 			if err != nil {
@@ -32,7 +39,7 @@ func serveCommand(stderr io.Writer) *cobra.Command {
 			if err != nil {
 				return asFailed(err)
 			}
-			return asFailed(serve(cmd.Context(), cfg, log))
+			return asFailed(serve(cmd.Context(), cfg, log, hangups))
 		},
 	}
 }
@@ -41,8 +48,8 @@ func serveCommand(stderr io.Writer) *cobra.Command {
 // garbage should not double the memory of a burst of waiting logins.
 const gcPercent = 15
 
-// serve serves until ctx is done, then drains.
-func serve(ctx context.Context, cfg *config.Config, log *zap.Logger) error {
+// serve serves until ctx is done, then drains. At each hangup it reads the mode again.
+func serve(ctx context.Context, cfg *config.Config, log *zap.Logger, hangups <-chan os.Signal) error {
 	if was := debug.SetGCPercent(gcPercent); was != 100 {
 		debug.SetGCPercent(was) // keep the operator's GOGC
 	}
@@ -53,17 +60,32 @@ func serve(ctx context.Context, cfg *config.Config, log *zap.Logger) error {
 	if err := s.Start(ctx); err != nil {
 		return err
 	}
-	select {
-	case <-ctx.Done():
-	case err = <-s.failed:
-	}
+	err = s.wait(ctx, hangups)
 	s.Stop(context.WithoutCancel(ctx))
 	return err
+}
+
+// wait waits until ctx is done or a listener fails.
+func (s *server) wait(ctx context.Context, hangups <-chan os.Signal) error {
+	for {
+		select {
+		case <-hangups:
+			s.modes.Reload()
+		case <-ctx.Done():
+			return nil
+		case err := <-s.failed:
+			return err
+		}
+	}
 }
 
 func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	modes, err := newModes(cfg, log, registry)
+	if err != nil {
+		return nil, err
+	}
 	auth0, err := newUpstream(cfg, nil)
 	if err != nil {
 		return nil, err
@@ -85,15 +107,15 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	background := []func(context.Context){auth0.Run, store.Run}
+	background := []func(context.Context){auth0.Run, store.Run, modes.Run}
 	if recorder != nil {
 		opts.Recorder = recorder
 		background = append(background, recorder.Run)
 	}
-	opts.Store, opts.Log, opts.Metrics = store, log, registry
+	opts.Store, opts.Log, opts.Metrics, opts.Modes = store, log, registry, modes
 	var behind *doors
 	if cfg.CreatesIdentities() {
-		if behind, err = newDoors(cfg, identities, store, hashKey, log); err != nil {
+		if behind, err = newDoors(cfg, identities, store, modes, hashKey, log); err != nil {
 			return nil, err
 		}
 		if err := behind.addTo(&opts, cfg); err != nil {
@@ -105,16 +127,18 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{cfg: cfg, log: log, failed: make(chan error, 4), drain: hooks.Drain, close: store.Close}
+	s := &server{cfg: cfg, log: log, failed: make(chan error, 4), modes: modes, drain: hooks.Drain, close: store.Close}
 	if cfg.GatewayListen != "" || cfg.ForwardAuthListen != "" {
-		front, err := newGateway(cfg, hooks, identities, behind, hashKey, log, registry)
+		front, err := newGateway(cfg, hooks, identities, behind, modes, hashKey, log, registry)
 		if err != nil {
 			return nil, err
 		}
 		s.addGateway(front)
 	}
 	s.background = background
-	operator, err := admin.Echo(admin.Options{Version: buildVersion(), Ready: s.ready.Load, Metrics: registry, Upstream: s.upstream})
+	operator, err := admin.Echo(admin.Options{
+		Version: buildVersion(), Ready: s.ready.Load, Metrics: registry, Upstream: s.upstream, Modes: modes, ModeKey: cfg.AdminKey,
+	})
 	if err != nil {
 		return nil, err
 	}

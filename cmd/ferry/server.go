@@ -16,6 +16,7 @@ import (
 
 	"ferry/config"
 	"ferry/gateway"
+	"ferry/mode"
 )
 
 const (
@@ -43,7 +44,8 @@ type server struct {
 	gateway    *http.Server            // nil: there is none
 	checks     *http.Server            // of the gateway; nil: there are none
 	background []func(context.Context) // run until their context is done
-	drain      func(context.Context)   // writes the queued profiles
+	modes      *mode.Switch
+	drain      func(context.Context) // writes the queued profiles
 	close      func() error
 
 	hooksAt string // address of the hooks listener

@@ -1,0 +1,164 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"ferry/test/kratostest"
+)
+
+const adminKey = "canary-admin-key-91b7c2d4-0123456789abcd"
+
+// setMode changes the mode or the cohort by the admin listener.
+func (s *stack) setMode(t *testing.T, body string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, s.ferry.AdminURL()+"/mode", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+adminKey)
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	var status struct{ Mode, Cohort string }
+	if err := json.NewDecoder(resp.Body).Decode(&status); err != nil || resp.StatusCode != http.StatusOK || status.Mode == "" || status.Cohort == "" {
+		t.Fatalf("%s: %s, %+v, %v", body, resp.Status, status, err)
+	}
+}
+
+// awaitMode waits until ferry has the mode.
+func (s *stack) awaitMode(t *testing.T, mode string) {
+	t.Helper()
+	s.await(t, "mode "+mode, func() bool { return s.metric(t, fmt.Sprintf("ferry_mode{mode=%q}", mode)) == 1 })
+}
+
+// outage reports whether the login says that logins are not possible: by Kratos, or by the
+// gateway.
+func outage(got kratostest.Login) bool {
+	return got.Sees() == kratostest.SeesUnavailable || strings.Contains(got.Sees(), "error 503")
+}
+
+// logsIn logs an unknown user in through the gateway.
+func (u *unknown) logsIn(t *testing.T, password, sees string, attempts int) {
+	t.Helper()
+	before := u.stack.attempts()
+	got, err := u.stack.kratos.LoginAPI(t.Context(), u.email, password)
+	saw := got.Sees()
+	if outage(got) {
+		saw = kratostest.SeesUnavailable
+	}
+	if err != nil || saw != sees || u.stack.attempts() != before+attempts {
+		t.Errorf("the unknown user sees %q (%v), want %q; %d attempts, want %d", got.Sees(), err, sees, u.stack.attempts()-before, attempts)
+	}
+}
+
+// TestModes: one ferry goes from off to observe to on while it runs, by its file, by SIGHUP and
+// by the admin listener. Whatever the mode, no one is told that a password is wrong unless Auth0
+// said so, and nothing is stored unless the mode is on.
+func TestModes(t *testing.T) {
+	t.Parallel()
+	const wrong, down, session = kratostest.SeesInvalidCredentials, kratostest.SeesUnavailable, kratostest.SeesSession
+	file := filepath.Join(t.TempDir(), "mode")
+	write := func(mode string) {
+		if err := os.WriteFile(file, []byte(mode+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("off")
+	s := start(t, "FERRY_GATEWAY_LISTEN=127.0.0.1:0", "FERRY_MODE_FILE="+file, "FERRY_ADMIN_KEY="+adminKey)
+	s.gatewayReady(t)
+	by := s.kratos.LoginAPI
+	p, u := s.person(t, nil), s.unknown(t, nil)
+
+	s.awaitMode(t, "off")
+	p.check(t, by, p.email, p.password, expect{down, 0, 1, false})
+	p.check(t, by, p.email, p.password+"x", expect{down, 0, 1, false})
+	u.logsIn(t, u.password, down, 0)
+
+	write("observe")
+	s.awaitMode(t, "observe")
+	p.check(t, by, p.email, p.password+"x", expect{wrong, 1, 1, false})
+	p.check(t, by, p.email, p.password, expect{down, 1, 1, false})
+	u.logsIn(t, u.password+"x", wrong, 1)
+	u.logsIn(t, u.password, down, 1)
+	for _, o := range []string{`{outcome="observed",reason=""}`, `{outcome="mismatch",reason="wrong_credentials"}`} {
+		if n := s.metric(t, "ferry_observe_logins_total"+o); n != 2 {
+			t.Errorf("%v logins are counted as %s", n, o)
+		}
+	}
+	if n := s.identitiesOf(t, u.subject); n != 0 {
+		t.Errorf("observe created %d identities", n)
+	}
+
+	write("on")
+	s.awaitMode(t, "on")
+	p2 := s.person(t, nil)
+	p2.check(t, by, p2.email, p2.password, expect{session, 1, 1, true})
+	s.setMode(t, `{"mode":"off","by":"kim"}`)
+	p3 := s.person(t, nil)
+	p3.check(t, by, p3.email, p3.password, expect{down, 0, 1, false})
+	p2.check(t, by, p2.email, p2.password, expect{session, 0, 0, true}) // Kratos has the password
+	if err := syscall.Kill(s.ferry.Pid(), syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	s.awaitMode(t, "on")
+	p3.check(t, by, p3.email, p3.password, expect{session, 1, 1, true})
+	if got, err := by(t.Context(), p.email, p.password); err != nil || got.Sees() != session {
+		t.Errorf("after observe the user sees %q, %v", got.Sees(), err)
+	}
+	if got, err := by(t.Context(), u.email, u.password); err != nil || got.Sees() != session {
+		t.Errorf("after observe the unknown user sees %q, %v", got.Sees(), err)
+	}
+	s.checkSilence(t)
+}
+
+// TestCohortGrows: with a larger cohort more users log in, and no one who could cannot any more,
+// whether Kratos had them or the gateway created them.
+func TestCohortGrows(t *testing.T) {
+	t.Parallel()
+	const imported, others = 10, 10
+	s := start(t, "FERRY_GATEWAY_LISTEN=127.0.0.1:0", "FERRY_GATEWAY_PER_MINUTE=1000", "FERRY_ADMIN_KEY="+adminKey, "FERRY_STATE_KEY="+stateKey, "FERRY_COHORT=0%")
+	s.gatewayReady(t)
+	type user struct{ email, password string }
+	var users []user
+	for range imported {
+		p := s.person(t, nil)
+		users = append(users, user{p.email, p.password})
+	}
+	for range others {
+		u := s.unknown(t, nil)
+		users = append(users, user{u.email, u.password})
+	}
+	in := map[string]bool{}
+	for _, cohort := range []string{"0%", "50%", "75%", "75%,@example.org"} {
+		s.setMode(t, `{"cohort":"`+cohort+`"}`)
+		before, attempts := len(in), s.attempts()
+		for _, u := range users {
+			got, err := s.kratos.LoginAPI(t.Context(), u.email, u.password)
+			switch {
+			case err == nil && got.Sees() == kratostest.SeesSession:
+				in[u.email] = true
+			case err != nil || in[u.email] || !outage(got):
+				t.Errorf("%s: %s sees %q, %v", cohort, u.email, got.Sees(), err)
+			}
+		}
+		if asked := s.attempts() - attempts; asked != len(in)-before {
+			t.Errorf("%s: %d more users are in, and Auth0 was asked %d times", cohort, len(in)-before, asked)
+		}
+		if cohort == "0%" && len(in) > 0 || cohort == "75%,@example.org" && len(in) != len(users) {
+			t.Errorf("%s has %d of %d users", cohort, len(in), len(users))
+		}
+		if cohort == "50%" && (len(in) == 0 || len(in) == len(users)) { // 2 in 2^20, if the keys were random
+			t.Errorf("50%% has %d of %d users", len(in), len(users))
+		}
+	}
+}
