@@ -52,9 +52,8 @@ func (g *Gateway) lookUp(ctx context.Context, r *http.Request, s submit.Submit) 
 		return verdict{pass, resultKratosUnavailable}
 	case known:
 		return verdict{pass, provision.ReasonKnown}
-	}
-	if reason := g.paused(s); reason != "" {
-		return because(reason)
+	case g.paused(s) != "":
+		return because(g.paused(s))
 	}
 	if err := g.opts.Provisioner.Ready(ctx); err != nil {
 		g.opts.Log.Warn("gateway: not ready", zap.Error(err))

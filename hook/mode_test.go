@@ -65,18 +65,7 @@ func TestModes(t *testing.T) {
 		f.askErr = &upstream.LoginError{Outcome: outcome.Mismatch, Reason: "wrong_credentials"}
 	}
 	long := `{"identifier":"alice","password":"` + strings.Repeat("x", 73) + `"}`
-	for name, c := range map[string]struct {
-		mode, then string // then: from when Auth0 is asked
-		fakes      func(*fakes)
-		body       string
-		closed     bool
-		status     int
-		answer     string
-		outcome    outcome.Outcome
-		reason     string
-		asked      int
-		counted    bool // as observed
-	}{
+	for name, c := range map[string]modeCase{
 		"on":                      {mode: "on", status: 200, answer: matched, outcome: outcome.Match, asked: 1},
 		"off":                     {mode: "off", status: 424, answer: paused, outcome: outcome.Paused, reason: "mode_off"},
 		"off, too long":           {mode: "off", body: long, status: 424, answer: paused, outcome: outcome.Paused, reason: "mode_off"},
@@ -89,46 +78,62 @@ func TestModes(t *testing.T) {
 		"observe meanwhile":       {mode: "on", then: "observe", status: 424, answer: unavailable, outcome: outcome.Observed, asked: 1, counted: true},
 		"on meanwhile":            {mode: "observe", then: "on", status: 200, answer: matched, outcome: outcome.Match, asked: 1},
 	} {
-		t.Run(name, func(t *testing.T) {
-			f := alice()
-			if c.fakes != nil {
-				c.fakes(f)
-			}
-			change, option := newSwitch(t, c.mode)
-			if c.then != "" {
-				f.ask = func() { change(c.then) }
-			}
-			body := c.body
-			if body == "" {
-				body = login()
-			}
-			r := startRecorded(t, f, option, func(o *hook.Options) { o.Closed = c.closed })
-			got := r.post(t, body)
-			if got.status != c.status || got.body != c.answer || f.asked() != c.asked {
-				t.Errorf("answered %d %s, Auth0 was asked %d times", got.status, got.body, f.asked())
-			}
-			if c.mode == "off" && len(f.identifier) > 0 {
-				t.Error("Kratos was asked")
-			}
-			r.checkSilence(t, got)
-			line := r.one(t)
-			if line.Outcome != c.outcome.String() || line.Reason != c.reason {
-				t.Errorf("recorded %s, %s", line.Outcome, line.Reason)
-			}
-			if sealed := line.Sealed != ""; sealed == (c.outcome == outcome.Match || c.outcome == outcome.Observed) {
-				t.Errorf("sealed: %v", sealed)
-			}
-			want := 0.0
-			if c.counted {
-				want = 1
-			}
-			if n := r.counted(t, "ferry_observe_logins_total", c.outcome.String(), c.reason); n != want {
-				t.Errorf("%v are counted as observed, want %v", n, want)
-			}
-			if n := r.counted(t, "ferry_hook_outcomes_total", c.outcome.String(), "password-migration"); n != 1 {
-				t.Errorf("%v are counted", n)
-			}
-		})
+		t.Run(name, c.test)
+	}
+}
+
+// modeCase is a login in a mode.
+type modeCase struct {
+	mode, then string // then: from when Auth0 is asked
+	fakes      func(*fakes)
+	body       string
+	closed     bool
+	status     int
+	answer     string
+	outcome    outcome.Outcome
+	reason     string
+	asked      int
+	counted    bool // as observed
+}
+
+func (c modeCase) test(t *testing.T) {
+	f := alice()
+	if c.fakes != nil {
+		c.fakes(f)
+	}
+	change, option := newSwitch(t, c.mode)
+	if c.then != "" {
+		f.ask = func() { change(c.then) }
+	}
+	body := c.body
+	if body == "" {
+		body = login()
+	}
+	r := startRecorded(t, f, option, func(o *hook.Options) { o.Closed = c.closed })
+	got := r.post(t, body)
+	if got.status != c.status || got.body != c.answer || f.asked() != c.asked {
+		t.Errorf("answered %d %s, Auth0 was asked %d times", got.status, got.body, f.asked())
+	}
+	if c.mode == "off" && len(f.identifier) > 0 {
+		t.Error("Kratos was asked")
+	}
+	r.checkSilence(t, got)
+	line := r.one(t)
+	if line.Outcome != c.outcome.String() || line.Reason != c.reason {
+		t.Errorf("recorded %s, %s", line.Outcome, line.Reason)
+	}
+	if sealed := line.Sealed != ""; sealed == (c.outcome == outcome.Match || c.outcome == outcome.Observed) {
+		t.Errorf("sealed: %v", sealed)
+	}
+	want := 0.0
+	if c.counted {
+		want = 1
+	}
+	if n := r.counted(t, "ferry_observe_logins_total", c.outcome.String(), c.reason); n != want {
+		t.Errorf("%v are counted as observed, want %v", n, want)
+	}
+	if n := r.counted(t, "ferry_hook_outcomes_total", c.outcome.String(), "password-migration"); n != 1 {
+		t.Errorf("%v are counted", n)
 	}
 }
 

@@ -103,6 +103,7 @@ func FuzzCohort(f *testing.F) {
 
 // checkCohort: what is read is read again to the same, and terms only add users.
 func checkCohort(t *testing.T, text string) {
+	t.Helper()
 	read, err := mode.ParseCohort(text)
 	if err != nil {
 		if read.All() || read.String() != "" {

@@ -136,13 +136,18 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 		s.addGateway(front)
 	}
 	s.background = background
+	s.hooks = s.httpServer(hooks.Echo())
+	return s, s.addAdmin(registry)
+}
+
+// addAdmin adds the admin listener.
+func (s *server) addAdmin(metrics prometheus.Gatherer) error {
 	operator, err := admin.Echo(admin.Options{
-		Version: buildVersion(), Ready: s.ready.Load, Metrics: registry, Upstream: s.upstream, Modes: modes, ModeKey: cfg.AdminKey,
+		Version: buildVersion(), Ready: s.ready.Load, Metrics: metrics, Upstream: s.upstream, Modes: s.modes, ModeKey: s.cfg.AdminKey,
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	s.hooks = s.httpServer(hooks.Echo())
 	s.admin = s.httpServer(operator)
-	return s, nil
+	return nil
 }

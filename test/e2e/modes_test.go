@@ -128,28 +128,21 @@ func TestCohortGrows(t *testing.T) {
 	const imported, others = 10, 10
 	s := start(t, "FERRY_GATEWAY_LISTEN=127.0.0.1:0", "FERRY_GATEWAY_PER_MINUTE=1000", "FERRY_ADMIN_KEY="+adminKey, "FERRY_STATE_KEY="+stateKey, "FERRY_COHORT=0%")
 	s.gatewayReady(t)
-	type user struct{ email, password string }
-	var users []user
+	var users []account
 	for range imported {
 		p := s.person(t, nil)
-		users = append(users, user{p.email, p.password})
+		users = append(users, account{p.email, p.password})
 	}
 	for range others {
 		u := s.unknown(t, nil)
-		users = append(users, user{u.email, u.password})
+		users = append(users, account{u.email, u.password})
 	}
 	in := map[string]bool{}
 	for _, cohort := range []string{"0%", "50%", "75%", "75%,@example.org"} {
 		s.setMode(t, `{"cohort":"`+cohort+`"}`)
 		before, attempts := len(in), s.attempts()
 		for _, u := range users {
-			got, err := s.kratos.LoginAPI(t.Context(), u.email, u.password)
-			switch {
-			case err == nil && got.Sees() == kratostest.SeesSession:
-				in[u.email] = true
-			case err != nil || in[u.email] || !outage(got):
-				t.Errorf("%s: %s sees %q, %v", cohort, u.email, got.Sees(), err)
-			}
+			s.logInOrOut(t, u, in)
 		}
 		if asked := s.attempts() - attempts; asked != len(in)-before {
 			t.Errorf("%s: %d more users are in, and Auth0 was asked %d times", cohort, len(in)-before, asked)
@@ -160,5 +153,20 @@ func TestCohortGrows(t *testing.T) {
 		if cohort == "50%" && (len(in) == 0 || len(in) == len(users)) { // 2 in 2^20, if the keys were random
 			t.Errorf("50%% has %d of %d users", len(in), len(users))
 		}
+	}
+}
+
+// account is a user of Auth0.
+type account struct{ email, password string }
+
+// logInOrOut logs the user in. Only a user who was never in may see an outage.
+func (s *stack) logInOrOut(t *testing.T, u account, in map[string]bool) {
+	t.Helper()
+	got, err := s.kratos.LoginAPI(t.Context(), u.email, u.password)
+	switch {
+	case err == nil && got.Sees() == kratostest.SeesSession:
+		in[u.email] = true
+	case err != nil || in[u.email] || !outage(got):
+		t.Errorf("%s sees %q, %v", u.email, got.Sees(), err)
 	}
 }
