@@ -88,6 +88,9 @@ const sample = 16
 // generated is the number of requests in TestGeneratedRequests without REQUESTS.
 const generated = 20_000
 
+// logEvery: the log says after so many requests how far the test is.
+const logEvery = 500_000
+
 // TestGeneratedRequests: ferry sees no identifier and no password that Kratos does not, and
 // most of what Kratos sees. `make requests` makes more, or REQUESTS of them.
 func TestGeneratedRequests(t *testing.T) {
@@ -108,7 +111,10 @@ func TestGeneratedRequests(t *testing.T) {
 		all.Go(func() {
 			random := rand.New(rand.NewPCG(seed, uint64(worker)))
 			g := model.Generator{Rand: random}
-			for next.Add(1) <= int64(total) && !t.Failed() {
+			for n := next.Add(1); n <= int64(total) && !t.Failed(); n = next.Add(1) {
+				if n%logEvery == 0 {
+					t.Logf("%d of %d", n, total)
+				}
 				request := g.Next()
 				if s, ok := read(request); ok {
 					seen.Add(1)
