@@ -3,54 +3,11 @@ package e2e
 import (
 	"encoding/json"
 	"strings"
-	"sync"
 	"testing"
 
 	"ferry/test/auth0sim"
 	"ferry/test/kratostest"
 )
-
-// TestGatewayTogether: unknown users who log in twice at the same time get one identity each,
-// and no login costs more than one attempt.
-func TestGatewayTogether(t *testing.T) {
-	s := start(t, "FERRY_GATEWAY_LISTEN=127.0.0.1:0", "FERRY_GATEWAY_PER_MINUTE=100000")
-	const people, atOnce = 200, 16
-	var all []*unknown
-	for range people {
-		all = append(all, s.unknown(t, nil))
-	}
-	attempts := s.attempts()
-	work := make(chan *unknown)
-	var workers sync.WaitGroup
-	for range atOnce {
-		workers.Go(func() {
-			for u := range work {
-				// Two logins at once of which Kratos may refuse one, as of an imported user.
-				if got, err := s.kratos.LoginAPI(t.Context(), u.email, u.password); err != nil {
-					t.Errorf("%s: %v, %v", u.subject, got.Sees(), err)
-				}
-			}
-		})
-	}
-	for _, u := range all {
-		work <- u
-		work <- u
-	}
-	close(work)
-	workers.Wait()
-	if n := s.attempts() - attempts; n < people || n > 2*people {
-		t.Errorf("%d attempts for %d logins", n, 2*people)
-	}
-	for _, u := range all {
-		got, err := s.kratos.LoginAPI(t.Context(), u.email, u.password)
-		if err != nil || got.Sees() != kratostest.SeesSession {
-			t.Fatalf("%s sees %q afterwards, %v", u.subject, got.Sees(), err)
-		}
-	}
-	if n := s.identities(t); n != people {
-		t.Errorf("%d identities, want %d", n, people)
-	}
-}
 
 // identities returns how many identities Kratos has.
 func (s *stack) identities(t *testing.T) int {

@@ -275,24 +275,7 @@ func (s *stack) identityOf(t *testing.T, identifier string) string {
 // imports imports users as an operator would.
 func (s *stack) imports(t *testing.T, people ...*unknown) {
 	t.Helper()
-	dir := t.TempDir()
-	var lines strings.Builder
-	for _, u := range people {
-		provider, id, _ := strings.Cut(u.subject, "|")
-		line, err := json.Marshal(map[string]any{
-			"user_id": u.subject, "email": u.email, "email_verified": u.verified, "blocked": false, "multifactor": []string{},
-			"identities": []any{map[string]any{"provider": provider, "user_id": id, "connection": users, "isSocial": false}},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		lines.Write(append(line, '\n'))
-	}
-	file := filepath.Join(dir, "users.ndjson")
-	if err := os.WriteFile(file, []byte(lines.String()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	command := exec.CommandContext(t.Context(), built.Ferry(t), "import", "--users", file, "--results", filepath.Join(dir, "results.ndjson"))
+	command := exec.CommandContext(t.Context(), built.Ferry(t), "import", "--users", usersFile(t, people), "--results", filepath.Join(t.TempDir(), "results.ndjson"))
 	command.Env = []string{
 		"FERRY_HOOK_KEYS=" + hookKey, "FERRY_AUTH0_DOMAIN=" + s.sim.Domain(), "FERRY_AUTH0_CLIENT_ID=" + clientID, "FERRY_AUTH0_CLIENT_SECRET=" + clientSecret,
 		"FERRY_AUTH0_REALMS=" + users + "," + legacy, "FERRY_KRATOS_ADMIN_URL=" + s.kratos.AdminURL(), "FERRY_KRATOS_PUBLIC_URL=" + s.kratos.PublicURL(),
@@ -300,4 +283,26 @@ func (s *stack) imports(t *testing.T, people ...*unknown) {
 	if out, err := command.CombinedOutput(); err != nil {
 		t.Fatalf("import: %v\n%s", err, out)
 	}
+}
+
+// usersFile writes a users file.
+func usersFile(t *testing.T, people []*unknown) string {
+	t.Helper()
+	var lines strings.Builder
+	for _, u := range people {
+		provider, id, _ := strings.Cut(u.subject, "|")
+		line, err := json.Marshal(map[string]any{
+			"user_id": u.subject, "email": u.email, "email_verified": u.verified, "blocked": false, "multifactor": []string{}, "last_password_reset": nil,
+			"identities": []any{map[string]any{"provider": provider, "user_id": id, "connection": users, "isSocial": false}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines.Write(append(line, '\n'))
+	}
+	file := filepath.Join(t.TempDir(), "users.ndjson")
+	if err := os.WriteFile(file, []byte(lines.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }

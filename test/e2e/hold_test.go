@@ -22,6 +22,8 @@ import (
 type lookups struct {
 	proxy *httputil.ReverseProxy
 	down  atomic.Bool // it answers 503
+	// before, if set, is called before the next request that creates identities.
+	before atomic.Pointer[func()]
 
 	mu   sync.Mutex
 	told map[string]int64 // by id or identifier
@@ -46,6 +48,11 @@ func (l *lookups) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if l.down.Load() {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
+	}
+	if creates := r.Method == http.MethodPost || r.Method == http.MethodPatch; creates && r.URL.Path == "/admin/identities" {
+		if before := l.before.Swap(nil); before != nil {
+			(*before)()
+		}
 	}
 	l.proxy.ServeHTTP(w, r)
 	if r.Method != http.MethodGet {

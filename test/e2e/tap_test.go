@@ -28,6 +28,7 @@ type tap struct {
 	held    chan struct{}          // the after-login hook waits until it is closed
 	noAfter bool                   // breaks the connections of the after-login hook
 	other   *httputil.ReverseProxy // where that hook goes instead
+	second  *httputil.ReverseProxy // where every other call of the migration hook goes instead
 	forward *httputil.ReverseProxy
 	answers bytes.Buffer
 	after   bytes.Buffer // answers of the other hooks, which contain the profile
@@ -45,6 +46,15 @@ func (p *tap) sendAfterLoginTo(t *testing.T, to string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.other = proxy
+}
+
+// spread sends every other call of the migration hook to another ferry.
+func (p *tap) spread(t *testing.T, to string) {
+	t.Helper()
+	proxy := p.proxyTo(t, to)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.second = proxy
 }
 
 func (p *tap) target() *httputil.ReverseProxy {
@@ -113,8 +123,11 @@ func (p *tap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		forward.ServeHTTP(w, r)
 		return
 	}
-	p.calls.Add(1)
+	n := p.calls.Add(1)
 	forward, cut, onCut, late := p.forward, p.cut > 0, p.onCut, p.late
+	if p.second != nil && n%2 == 0 {
+		forward = p.second
+	}
 	p.cut, p.late, p.trigger = max(p.cut-1, 0), nil, r.Header.Get("Ory-Webhook-Trigger-Id") != ""
 	p.mu.Unlock()
 	if late != nil {
