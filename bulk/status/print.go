@@ -38,6 +38,9 @@ func (s Status) Print(w io.Writer) error {
 	if n := s.Kinds[kind.Bridge]; n > 0 {
 		text += fmt.Sprintf("%d can log in at Auth0 only, over the bridge: before Auth0 is switched off, they set a password or a passkey in Kratos, or recover the account later\n", n)
 	}
+	if s.Observed != nil {
+		text += s.Observed.text()
+	}
 	_, err := io.WriteString(w, text)
 	return err
 }

@@ -10,6 +10,7 @@ package status
 import (
 	"context"
 	"io"
+	"net/http"
 	"time"
 
 	"ferry/bulk/kind"
@@ -45,6 +46,9 @@ type Status struct {
 	PerDay float64    `json:"per_day"`
 	Done   *time.Time `json:"done,omitempty"`
 
+	// Observed is what the running ferries tell; nil if they were not asked.
+	Observed *Observed `json:"observed,omitempty"`
+
 	native int // own passwords of identities that record no Auth0 user
 }
 
@@ -63,11 +67,21 @@ type Options struct {
 	Users    *userfile.Source
 	Progress progress.Reporter
 	Now      func() time.Time
+	// Metrics are the URLs of the metrics of running ferries, each of MetricsURL, and Client
+	// reads them. Without Metrics there is no Observed.
+	Metrics []string
+	Client  *http.Client
 }
 
 // Read reads every identity in Kratos once.
 func Read(ctx context.Context, opts Options) (Status, error) {
 	s := Status{At: opts.Now().UTC(), Kinds: map[kind.Kind]int{}}
+	if len(opts.Metrics) > 0 {
+		var err error
+		if s.Observed, err = observe(ctx, opts.Client, opts.Metrics); err != nil {
+			return Status{}, err
+		}
+	}
 	list := &stragglers{wanted: opts.Stragglers != nil}
 	var first time.Time
 	err := scan.Identities(ctx, opts.Kratos, opts.Progress, func(record kratos.Record) error {

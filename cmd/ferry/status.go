@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -26,6 +27,7 @@ type statusFlags struct {
 	json       bool
 	stragglers string
 	users      string
+	metrics    []string
 	content    contentFlags
 }
 
@@ -37,7 +39,8 @@ func statusCommand(stdout, stderr io.Writer) *cobra.Command {
 		Long: "Reads all identities in Kratos, which takes some seconds for tens of thousands, and says how many have\n" +
 			"migrated, how many are pending, and when the last would migrate at the recent rate. --stragglers writes the\n" +
 			"pending users as CSV, for a mail campaign, the latest login first; --users adds the last login from an\n" +
-			"export. With --watch, a reading that fails is reported and the next one follows, except for the first.",
+			"export. --metrics adds what a running ferry decided in mode observe. With --watch, a reading that fails is\n" +
+			"reported and the next one follows, except for the first.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
@@ -52,6 +55,13 @@ func statusCommand(stdout, stderr io.Writer) *cobra.Command {
 			case samePlace(flags.users, flags.stragglers):
 				return errors.New("--stragglers would overwrite the users file: name another file")
 			}
+			for i, base := range flags.metrics {
+				at, err := status.MetricsURL(base)
+				if err != nil {
+					return fmt.Errorf("--metrics %w", err)
+				}
+				flags.metrics[i] = at
+			}
 			columns, _, err := flags.content.parse()
 			if err != nil {
 				return err
@@ -63,6 +73,7 @@ func statusCommand(stdout, stderr io.Writer) *cobra.Command {
 	cmd.Flags().DurationVar(&flags.every, "every", time.Minute, "time between two readings")
 	cmd.Flags().BoolVar(&flags.json, "json", false, "print one line of JSON per reading")
 	cmd.Flags().StringVar(&flags.stragglers, "stragglers", "", "`FILE` for the pending identities, CSV")
+	cmd.Flags().StringArrayVar(&flags.metrics, "metrics", nil, "`URL` of the admin listener of a running ferry: adds what it decided in mode observe; repeat it for each ferry")
 	flags.content.bindColumns(cmd)
 	cmd.Flags().StringVar(&flags.users, "users", "", "users `FILE` of an export: adds the last login, locale and name to the stragglers")
 	return cmd
@@ -79,7 +90,7 @@ func (f *statusFlags) run(ctx context.Context, columns userfile.Columns, stdout,
 	}
 	read := func() (status.Status, error) {
 		return f.read(func(to io.Writer) (status.Status, error) {
-			return f.status(ctx, columns, status.Options{Kratos: identities, Stragglers: to, Progress: progress.NewTerminal(stderr), Now: time.Now})
+			return f.status(ctx, columns, status.Options{Kratos: identities, Stragglers: to, Progress: progress.NewTerminal(stderr), Now: time.Now, Metrics: f.metrics, Client: metricsClient()})
 		})
 	}
 	for first := true; ; first = false {
@@ -148,4 +159,16 @@ func (f *statusFlags) print(w io.Writer, s status.Status) error {
 		return json.NewEncoder(w).Encode(s)
 	}
 	return s.Print(w)
+}
+
+// metricsTimeout limits the reading of the metrics of one ferry.
+const metricsTimeout = 10 * time.Second
+
+// metricsClient returns the client that reads metrics.
+func metricsClient() *http.Client {
+	return &http.Client{
+		Transport:     &http.Transport{DisableKeepAlives: true, Proxy: http.ProxyFromEnvironment},
+		Timeout:       metricsTimeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 }

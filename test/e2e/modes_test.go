@@ -95,6 +95,7 @@ func TestModes(t *testing.T) {
 			t.Errorf("%v logins are counted as %s", n, o)
 		}
 	}
+	s.checkObserved(t)
 	if n := s.identitiesOf(t, u.subject); n != 0 {
 		t.Errorf("observe created %d identities", n)
 	}
@@ -119,6 +120,37 @@ func TestModes(t *testing.T) {
 		t.Errorf("after observe the unknown user sees %q, %v", got.Sees(), err)
 	}
 	s.checkSilence(t)
+}
+
+// checkObserved checks what the command in docs/modes.md says of the four logins in mode observe.
+func (s *stack) checkObserved(t *testing.T) {
+	t.Helper()
+	page, err := os.ReadFile("../../docs/modes.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, command, found := strings.Cut(string(page), "```sh\nbuild/ferry ")
+	command, _, closed := strings.Cut(command, "\n```")
+	if !found || !closed || !strings.Contains(command, "http://127.0.0.1:4481") {
+		t.Fatalf("docs/modes.md has no such command: %q", command)
+	}
+	args := strings.Fields(strings.ReplaceAll(command, "http://127.0.0.1:4481", s.ferry.AdminURL()))
+	out, failed := s.run(t, []string{s.publicURL()}, append(args, "--json")...)
+	var read struct {
+		Observed struct {
+			Modes, Outcomes map[string]int
+			Logins          int
+			MatchRate       float64 `json:"match_rate"`
+			P50             float64 `json:"p50_seconds"`
+		}
+	}
+	if err = json.Unmarshal([]byte(out[max(0, strings.Index(out, "{")):]), &read); failed || err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	o := read.Observed
+	if o.Logins != 4 || o.MatchRate != 0.5 || o.Modes["observe"] != 1 || o.Outcomes["observed"] != 2 || o.Outcomes["mismatch"] != 2 || o.P50 <= 0 {
+		t.Errorf("ferry status: %s", out)
+	}
 }
 
 // TestCohortGrows: with a larger cohort more users log in, and no one who could cannot any more,
