@@ -99,8 +99,8 @@ func (c Cohort) String() string { return c.text }
 // All reports whether it has every user.
 func (c Cohort) All() bool { return c.all }
 
-// hashes reports whether membership depends on a hash.
-func (c Cohort) hashes() bool { return c.share > 0 && c.share < shares }
+// Hashes reports whether a key decides who is in: the cohort has a percentage.
+func (c Cohort) Hashes() bool { return c.share > 0 && c.share < shares }
 
 // has reports whether the user is in the cohort.
 func (c Cohort) has(u User, position func(identifier string) uint64) bool {
@@ -112,7 +112,7 @@ func (c Cohort) has(u User, position func(identifier string) uint64) bool {
 	case slices.ContainsFunc(c.traits, func(term traitTerm) bool { return term.has(u.Traits) }):
 		return true
 	}
-	return c.hashes() && position(u.Identifier) < c.share
+	return c.Hashes() && position(u.Identifier) < c.share
 }
 
 func (c Cohort) inDomain(identifier string) bool {

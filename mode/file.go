@@ -43,6 +43,13 @@ func (f *file) label() string { return strings.ToLower(f.name) }
 
 // read reads the file.
 func (f *file) read() content {
+	info, err := os.Stat(f.path)
+	switch {
+	case err != nil:
+		return content{err: withoutPath(err)}
+	case !info.Mode().IsRegular():
+		return content{err: errors.New("it is not a regular file")} // a pipe would block
+	}
 	open, err := os.Open(f.path)
 	if err != nil {
 		return content{err: withoutPath(err)}

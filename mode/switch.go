@@ -134,7 +134,7 @@ func (s *Switch) setCohort(v *values, text string) error {
 	switch {
 	case err != nil:
 		return err
-	case read.hashes() && s.opts.Key.Empty():
+	case read.Hashes() && s.opts.Key.Empty():
 		return errors.New("a percentage needs FERRY_STATE_KEY, the same on every replica")
 	}
 	v.cohort = read

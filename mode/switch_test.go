@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -116,12 +117,17 @@ func TestStartFailsClosed(t *testing.T) {
 	broken, long := filepath.Join(dir, "broken"), filepath.Join(dir, "long")
 	write(t, broken, "On\n")
 	write(t, long, strings.Repeat("on\n", 16<<10))
+	pipe := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		change func(*mode.Options)
 		fault  string
 	}{
 		"no file":                  {func(o *mode.Options) { o.ModeFile = filepath.Join(dir, "none") }, "MODE_FILE"},
 		"a directory":              {func(o *mode.Options) { o.ModeFile = dir }, "MODE_FILE"},
+		"a pipe":                   {func(o *mode.Options) { o.ModeFile = pipe }, "MODE_FILE"},
 		"another text":             {func(o *mode.Options) { o.ModeFile = broken }, "MODE_FILE"},
 		"a long file":              {func(o *mode.Options) { o.ModeFile = long }, "MODE_FILE"},
 		"no mode":                  {func(o *mode.Options) { o.Mode = "" }, "MODE"},
