@@ -34,6 +34,15 @@ func everything(t *testing.T, s *state.Redis) map[string]func() error {
 		"recall":   func() error { _, _, err := s.Recall(ctx, key); return err },
 		"claim":    func() error { _, err := s.Claim(ctx, key, time.Minute); return err },
 		"ping":     func() error { return s.Ping(ctx) },
+		"take login": func() error {
+			_, err := s.FailedLogins().Take(ctx, failedLogin, failedLoginRules)
+			return err
+		},
+		"settle login": func() error {
+			_, err := s.FailedLogins().Settle(ctx, failedLogin, failedLoginRules, state.Failed)
+			return err
+		},
+		"refused": func() error { _, err := s.FailedLogins().Refused(ctx, failedLogin.User); return err },
 		"users register": func() error {
 			_, err := s.Register().Has(ctx, []string{subject})
 			return err

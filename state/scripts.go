@@ -85,12 +85,13 @@ return 1
 `
 )
 
-type scripts struct{ put, lease, done, release, sweep, begin, complete *redis.Script }
+type scripts struct{ put, lease, done, release, sweep, begin, complete, take, settle *redis.Script }
 
 func newScripts() scripts {
 	return scripts{
 		put: redis.NewScript(putScript), lease: redis.NewScript(leaseScript), done: redis.NewScript(doneScript),
 		release: redis.NewScript(releaseScript), sweep: redis.NewScript(sweepScript),
 		begin: redis.NewScript(beginScript), complete: redis.NewScript(completeScript),
+		take: redis.NewScript(takeScript), settle: redis.NewScript(settleScript),
 	}
 }
