@@ -3,6 +3,7 @@
 //	a repeated delivery, also at another replica: the result of the first
 //	an identical Login in flight: its result
 //	a login that was verified just before, and kept: that result, once
+//	a limit of failed logins is reached: a refusal
 //	else: ask Auth0
 package attempt
 
@@ -38,10 +39,21 @@ type Store interface {
 	Unclaim(ctx context.Context, key [32]byte) error
 }
 
-// Options configure Attempts. All are required.
+// Limits decide whether Auth0 may be asked about a login. They are asked only where it would be:
+// a login that gets the result of another one is not counted.
+type Limits interface {
+	// Admit counts the login as a failed one until settle is called, once, with what the
+	// Verifier returned; settle returns the error to use instead. If Auth0 must not be asked,
+	// settle is nil and the refusal says why.
+	Admit(ctx context.Context, login Login) (settle func(ctx context.Context, err error) error, refusal *upstream.LoginError)
+}
+
+// Options configure Attempts. All but Limits are required.
 type Options struct {
 	Verifier Verifier
 	Store    Store
+	// Limits are the limits of failed logins; nil: there are none.
+	Limits Limits
 	// ClaimFor is how long one replica may hold a claim: a little longer than a
 	// verification at Auth0 may take.
 	ClaimFor time.Duration
@@ -101,14 +113,24 @@ type Login struct {
 	Arrived time.Time
 }
 
+// Answer is the answer to a login.
+type Answer struct {
+	// Profile is empty with an error.
+	Profile upstream.Profile
+	// Asked is true if this call asked Auth0. It is false where the call got the result of
+	// another one, and where a limit refused it.
+	Asked bool
+}
+
 // Verify verifies the login at Auth0, or joins the attempt that is in flight. A delivery
 // that Kratos repeats gets the outcome of the first. A caller that goes away does not
-// cancel the attempt, not even its own: it runs to its deadline.
-func (a *Attempts) Verify(ctx context.Context, l Login) (upstream.Profile, error) {
+// cancel the attempt, not even its own: it runs to its deadline. Every error is an
+// *upstream.LoginError.
+func (a *Attempts) Verify(ctx context.Context, l Login) (Answer, error) {
 	d := a.deliveries.of(l)
 	lasting := context.WithoutCancel(ctx)
 	if earlier, ok, err := a.deliveries.recall(lasting, d); ok && err == nil {
-		return earlier.outcome()
+		return earlier.answer(false)
 	}
 	at, is := a.join(l, d)
 	switch is {
@@ -123,9 +145,9 @@ func (a *Attempts) Verify(ctx context.Context, l Login) (upstream.Profile, error
 	}
 	select {
 	case <-at.done:
-		return at.result.outcome()
+		return at.result.answer(is == first)
 	case <-ctx.Done():
-		return upstream.Profile{}, &upstream.LoginError{Outcome: outcome.Unavailable, Reason: "caller_gone"}
+		return Answer{}, &upstream.LoginError{Outcome: outcome.Unavailable, Reason: "caller_gone"}
 	}
 }
 

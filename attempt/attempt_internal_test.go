@@ -88,8 +88,8 @@ func TestSharing(t *testing.T) {
 			if want := map[bool]int{true: 1, false: 2}[c.shared]; len(auth0.asked) != want {
 				t.Errorf("asked %d times, want %d", len(auth0.asked), want)
 			}
-			if profile, err := one.result.outcome(); err != nil || profile.Subject != "auth0|alice" {
-				t.Errorf("%+v, %v", profile, err)
+			if got, err := one.result.answer(true); err != nil || got.Profile.Subject != "auth0|alice" {
+				t.Errorf("%+v, %v", got, err)
 			}
 		})
 	}

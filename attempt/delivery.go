@@ -59,6 +59,8 @@ type verification struct {
 	// unshared is true if the stored result is another replica's and could not be read:
 	// this result must not replace it.
 	unshared bool
+	// asked is true if Auth0 was asked for this result just now.
+	asked bool
 }
 
 // refused is the result of a verification that failed.
@@ -70,11 +72,13 @@ func refused(arrived time.Time, err error) verification {
 	return v
 }
 
-func (v verification) outcome() (upstream.Profile, error) {
+// answer returns the result to a call. own is true for the call that brought it about.
+func (v verification) answer(own bool) (Answer, error) {
+	asked := own && v.asked
 	if v.LoginError != nil {
-		return upstream.Profile{}, v.LoginError
+		return Answer{Asked: asked}, v.LoginError
 	}
-	return *v.Profile, nil
+	return Answer{Profile: *v.Profile, Asked: asked}, nil
 }
 
 // settled reports whether Auth0 has decided about the credentials: accepted or refused.
@@ -133,11 +137,7 @@ func (s *deliveries) verify(ctx context.Context, d *delivery, l Login) verificat
 			if profile, ok := s.kept(ctx, l); ok {
 				return verification{Arrived: d.arrived, Profile: &profile}
 			}
-			profile, err := s.Verifier.Verify(ctx, l.Credentials)
-			if err != nil {
-				return refused(d.arrived, err)
-			}
-			return verification{Arrived: d.arrived, Profile: &profile}
+			return s.ask(ctx, d, l)
 		}
 		// Another replica is verifying. If it has died, its claim ends soon.
 		if expired == nil {
@@ -151,6 +151,33 @@ func (s *deliveries) verify(ctx context.Context, d *delivery, l Login) verificat
 			return v
 		}
 	}
+}
+
+// ask asks Auth0, within the limits.
+func (s *deliveries) ask(ctx context.Context, d *delivery, l Login) verification {
+	profile, asked, err := s.limited(ctx, l)
+	v := verification{Arrived: d.arrived, Profile: &profile}
+	if err != nil {
+		v = refused(d.arrived, err)
+	}
+	v.asked = asked
+	return v
+}
+
+func (s *deliveries) limited(ctx context.Context, l Login) (profile upstream.Profile, asked bool, err error) {
+	if s.Limits == nil {
+		profile, err = s.Verifier.Verify(ctx, l.Credentials)
+		return profile, true, err
+	}
+	settle, refusal := s.Limits.Admit(ctx, l)
+	if refusal != nil {
+		return upstream.Profile{}, false, refusal
+	}
+	// After a panic of the Verifier the login must not stay counted.
+	err = &upstream.LoginError{Outcome: outcome.InvalidResponse, Reason: "panic"}
+	defer func() { err = settle(ctx, err) }()
+	profile, err = s.Verifier.Verify(ctx, l.Credentials)
+	return profile, true, err
 }
 
 // claim claims the delivery for this replica. It is true if the login must be verified

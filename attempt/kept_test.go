@@ -69,12 +69,12 @@ func TestKeep(t *testing.T) {
 			now = now.Add(c.after)
 			first := login(c.change)
 			first.Delivery = c.name
-			if got, err := replica().Verify(t.Context(), first); err != nil || got.Subject != c.want {
+			if got, err := replica().Verify(t.Context(), first); err != nil || got.Profile.Subject != c.want {
 				t.Errorf("%+v, %v; want %s", got, err, c.want)
 			}
 			again := login(c.change)
 			again.Delivery = c.name + ", once more"
-			if got, err := replica().Verify(t.Context(), again); err != nil || got.Subject != "auth0|asked" {
+			if got, err := replica().Verify(t.Context(), again); err != nil || got.Profile.Subject != "auth0|asked" {
 				t.Errorf("once more: %+v, %v", got, err)
 			}
 		})

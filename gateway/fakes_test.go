@@ -62,7 +62,7 @@ func (w *world) Knows(_ context.Context, identifier string) (bool, error) {
 	return w.known[identifier], w.knowsErr
 }
 
-func (w *world) Verify(_ context.Context, l attempt.Login) (upstream.Profile, error) {
+func (w *world) Verify(_ context.Context, l attempt.Login) (attempt.Answer, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.panics {
@@ -72,11 +72,11 @@ func (w *world) Verify(_ context.Context, l attempt.Login) (upstream.Profile, er
 	o := w.outcomes[l.Credentials.Realm]
 	switch {
 	case o == outcome.Match || o == 0 && l.Credentials.Password.Reveal() == right:
-		return upstream.Profile{Subject: "auth0|kim"}, nil
+		return attempt.Answer{Profile: upstream.Profile{Subject: "auth0|kim"}, Asked: true}, nil
 	case o == 0:
 		o = outcome.Mismatch
 	}
-	return upstream.Profile{}, &upstream.LoginError{Outcome: o, Reason: "test"}
+	return attempt.Answer{Asked: true}, &upstream.LoginError{Outcome: o, Reason: "test"}
 }
 
 func (w *world) Ready(context.Context) error { return w.readyErr }

@@ -58,7 +58,7 @@ type identities interface {
 
 // verifier asks Auth0 about a login, once.
 type verifier interface {
-	Verify(ctx context.Context, login attempt.Login) (upstream.Profile, error)
+	Verify(ctx context.Context, login attempt.Login) (attempt.Answer, error)
 }
 
 // provisioner creates identities.

@@ -69,9 +69,9 @@ func (g *Gateway) verify(ctx context.Context, r *http.Request, s submit.Submit) 
 		if g.opts.ForwardClientIP {
 			login.Credentials.ClientIP = login.IP
 		}
-		profile, err := g.opts.Attempts.Verify(ctx, login)
+		answer, err := g.opts.Attempts.Verify(ctx, login)
 		if err == nil {
-			return profile, realm, outcome.Match, ""
+			return answer.Profile, realm, outcome.Match, ""
 		}
 		o, reason = outcome.InvalidResponse, "unknown_error"
 		var fault *upstream.LoginError

@@ -57,18 +57,18 @@ func (h *Handler) decide(ctx context.Context, req migrationRequest, delivery str
 	}
 	e.asked = true
 	started := h.opts.Now()
-	profile, err := h.attempts.Verify(ctx, attempt.Login{IdentityID: identity.ID, Credentials: credentials, IP: ip, Delivery: delivery, Arrived: arrived})
-	e.UpstreamTook = h.opts.Now().Sub(started)
+	answer, err := h.attempts.Verify(ctx, attempt.Login{IdentityID: identity.ID, Credentials: credentials, IP: ip, Delivery: delivery, Arrived: arrived})
+	e.UpstreamTook, e.answeredByAuth0 = h.opts.Now().Sub(started), answer.Asked
 	if err != nil {
 		return e.loginError(err)
 	}
 	e.passwordConfirmed = true
-	o := h.judge(identity, profile, identifier)
+	o := h.judge(identity, answer.Profile, identifier)
 	if o == outcome.Match {
 		o = h.given(e)
 	}
 	if o == outcome.Match {
-		h.putHandoff(ctx, identity, req, realm, profile)
+		h.putHandoff(ctx, identity, req, realm, answer.Profile)
 	}
 	return o
 }

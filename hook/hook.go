@@ -74,6 +74,11 @@ type Options struct {
 	Store Store
 	// ClaimFor is a little longer than one verification at Auth0 may take.
 	ClaimFor time.Duration
+	// Limits are the limits of failed logins; nil: there are none.
+	Limits attempt.Limits
+	// DelayRefusals makes refusals without a request to Auth0 take as long as wrong passwords
+	// take, so that their time says nothing about a user.
+	DelayRefusals bool
 	// Sync says how profiles are written into identities.
 	Sync SyncOptions
 	// Ensure creates the identity of the Auth0 user with an identifier, as it was typed, if
@@ -101,6 +106,7 @@ type Handler struct {
 	callers  *zap.Logger         // sampled, for calls with a caller's error
 	metrics  *metrics
 	attempts *attempt.Attempts
+	pace     *pace
 	syncer   *profileSyncer
 }
 
@@ -125,20 +131,24 @@ func New(opts Options) (*Handler, error) {
 		return nil, err
 	}
 	attempts := attempt.New(attempt.Options{
-		Verifier: opts.Upstream, Store: opts.Store, ClaimFor: opts.ClaimFor, Now: opts.Now,
+		Verifier: opts.Upstream, Store: opts.Store, Limits: opts.Limits, ClaimFor: opts.ClaimFor, Now: opts.Now,
 		StateFault: m.stateFault, Panicked: func(fault any) { logPanic(opts.Log, fault) },
 	})
 	hash := func(text string) string { return Hash(opts.LogHashKey, text) }
 	return &Handler{
 		opts: opts, hash: hash, callers: sampled(opts.Log), metrics: m,
-		attempts: attempts,
-		syncer:   newProfileSyncer(opts.Sync, opts.Log, hash, m, opts.Now),
+		attempts: attempts, pace: newPace(),
+		syncer: newProfileSyncer(opts.Sync, opts.Log, hash, m, opts.Now),
 	}, nil
 }
 
 // Attempts returns what makes sure that each password reaches Auth0 once, to share it with
 // others that ask Auth0.
 func (h *Handler) Attempts() *attempt.Attempts { return h.attempts }
+
+// StopDelays answers the refusals that are delayed, and delays no more of them: ferry is
+// draining.
+func (h *Handler) StopDelays() { h.pace.stop() }
 
 // Drain retries the profiles in the queue one last time, after the hooks have stopped.
 func (h *Handler) Drain(ctx context.Context) { h.syncer.Drain(ctx) }

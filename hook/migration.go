@@ -52,5 +52,7 @@ func (h *Handler) passwordMigration(c echo.Context, e *call) (outcome.Outcome, e
 		e.request = req
 	}
 	e.flowID = req.Flow.ID
-	return h.decide(c.Request().Context(), req, c.Request().Header.Get(wire.HeaderTriggerID), e), nil
+	o := h.decide(c.Request().Context(), req, c.Request().Header.Get(wire.HeaderTriggerID), e)
+	h.delay(c.Request().Context(), o, e)
+	return o, nil
 }

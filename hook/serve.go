@@ -30,7 +30,9 @@ type call struct {
 	flowID            string
 	request           migrationRequest // for sealable; empty without a Recorder
 	asked             bool             // the password may have reached Auth0
+	answeredByAuth0   bool             // Auth0 was asked for this call, not for another one
 	passwordConfirmed bool             // Auth0 answered 200 with a verified subject
+	waited            time.Duration    // before a refusal: see pace
 }
 
 // route is one hook. R is the result of a call with a valid key.
@@ -191,6 +193,9 @@ func logCall(log *zap.Logger, c echo.Context, end ending, e *call) {
 	}
 	if e.UpstreamTook != 0 {
 		fields = append(fields, zap.Duration("auth0_took", e.UpstreamTook))
+	}
+	if e.waited != 0 {
+		fields = append(fields, zap.Duration("waited", e.waited))
 	}
 	log.Log(end.level, "answered", fields...)
 }
