@@ -1,0 +1,91 @@
+package limit_test
+
+import (
+	"fmt"
+	"testing"
+
+	"ferry/attempt"
+	"ferry/limit"
+	"ferry/outcome"
+	"ferry/secret"
+	"ferry/state"
+	"ferry/test/await"
+	"ferry/test/redistest"
+)
+
+// share starts a replica that counts in Redis.
+func share(t *testing.T, server *redistest.Server) *replica {
+	t.Helper()
+	store, err := state.NewRedis(secret.New(server.URL()), secret.New("state-key-0123456789-0123456789-0123456789"), state.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	return start(t, func(o *limit.Options) { o.Shared = store.FailedLogins() })
+}
+
+// TestReplicas: replicas share their limits through Redis. Without it each has its own, and
+// with it again the stricter count decides.
+func TestReplicas(t *testing.T) {
+	server := redistest.Run(t, redistest.Options{})
+	a, b := share(t, server), share(t, server)
+	ada, bob, cyd := loginOf("ada", home), loginOf("bob", home), loginOf("cyd", home)
+	a.times(t, 4, ada, outcome.Mismatch)
+	b.times(t, 5, ada, outcome.Mismatch)
+	a.refused(t, ada, outcome.Locked, limit.ReasonUserAddress)
+	share(t, server).refused(t, ada, outcome.Locked, limit.ReasonUserAddress) // a restart forgets nothing
+	for range 2 {
+		if n := parallel(t, []*replica{a, b}, 40, func(int) attempt.Login { return bob }, outcome.Unavailable); n != 9 {
+			t.Errorf("%d logins in flight, want 9", n)
+		}
+	}
+	a.times(t, 8, bob, outcome.Mismatch)
+	b.times(t, 1, bob, outcome.Match)
+	a.times(t, 1, bob, outcome.Mismatch)
+
+	if err := server.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	b.times(t, 4, ada, outcome.Mismatch) // b itself has seen 5
+	b.refused(t, ada, outcome.Locked, limit.ReasonUserAddress)
+	a.times(t, 9, cyd, outcome.Mismatch)
+	a.refused(t, cyd, outcome.Locked, limit.ReasonUserAddress)
+	if sample(t, a.registry, "ferry_limit_faults_total", "take") == 0 || sample(t, a.registry, "ferry_limit_faults_total", "settle") == 0 {
+		t.Error("the metrics do not report it")
+	}
+
+	if err := server.Restart(t.Context()); err != nil { // empty
+		t.Fatal(err)
+	}
+	dan := loginOf("dan", office)
+	if !await.True(func() bool {
+		before := sample(t, a.registry, "ferry_limit_faults_total", "settle")
+		a.login(t, dan, outcome.Unavailable)
+		return sample(t, a.registry, "ferry_limit_faults_total", "settle") == before
+	}) {
+		t.Fatal("Redis is not asked again")
+	}
+	a.refused(t, cyd, outcome.Locked, limit.ReasonUserAddress)
+	a.times(t, 9, dan, outcome.Mismatch)
+	b.refused(t, dan, outcome.Locked, limit.ReasonUserAddress)
+}
+
+// TestSharedOwnAddress: replicas share the budget of the address that Auth0 sees, over
+// restarts. What Redis counted holds without it.
+func TestSharedOwnAddress(t *testing.T) {
+	server := redistest.Run(t, redistest.Options{})
+	a, b := share(t, server), share(t, server)
+	for i := range 95 {
+		[]*replica{a, b}[i%2].times(t, 1, loginOf(fmt.Sprint("user ", i), ""), outcome.Mismatch)
+	}
+	for _, r := range []*replica{a, b, share(t, server)} {
+		r.refused(t, loginOf("ada", ""), outcome.Limited, limit.ReasonOwnAddress)
+		if n := sample(t, r.registry, "ferry_own_address_failed_logins", ""); n != 95 {
+			t.Errorf("%v failed logins", n)
+		}
+	}
+	if err := server.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	a.refused(t, loginOf("ada", ""), outcome.Limited, limit.ReasonOwnAddress)
+}
