@@ -19,13 +19,13 @@ func (e *doctor) attackProtection(ctx context.Context, s *checkGroup, app upstre
 		if brute, err = e.Management.BruteForce(ctx); err != nil {
 			return unread(err, scopeProtection, "brute-force protection")
 		}
-		return bruteForce(brute)
+		return e.bruteForce(brute)
 	}) && err == nil
 	addressKnown := s.run(ctx, nameSuspicious, func(ctx context.Context) Check {
 		if address, err = e.Management.SuspiciousIP(ctx); err != nil {
 			return unread(err, scopeProtection, "suspicious-IP throttling")
 		}
-		return suspiciousIP(address)
+		return e.suspiciousIP(address)
 	}) && err == nil
 	s.run(ctx, nameForwardedIP, func(ctx context.Context) Check {
 		if app.Grants == nil {
@@ -42,20 +42,27 @@ func (e *doctor) attackProtection(ctx context.Context, s *checkGroup, app upstre
 	})
 }
 
-func bruteForce(p upstream.AttackProtection) Check {
+func (e *doctor) bruteForce(p upstream.AttackProtection) Check {
 	switch {
 	case !p.Enabled || !p.Blocks:
 		return ok("it does not block logins")
 	case p.PerIdentifier:
 		return warn("Security > Attack Protection > Brute-force Protection: count by identifier and IP address during the migration, not Account Lockout",
 			"%s from any address lock an account for all addresses, also at the old login", count(p.MaxAttempts, "wrong password"))
+	case e.Settings.BruteForceAttempts > p.MaxAttempts:
+		return fail(fmt.Sprintf("set FERRY_AUTH0_BRUTE_FORCE_ATTEMPTS=%d", max(p.MaxAttempts, 2)),
+			"after %s from one address, Auth0 blocks that address for the account, and ferry stops after %d only", count(p.MaxAttempts, "wrong password"), e.Settings.BruteForceAttempts-1)
 	}
 	return ok("after %s from one address, Auth0 blocks that address for the account", count(p.MaxAttempts, "wrong password"))
 }
 
-func suspiciousIP(p upstream.AttackProtection) Check {
+func (e *doctor) suspiciousIP(p upstream.AttackProtection) Check {
 	if !p.Enabled || !p.Blocks {
 		return ok("it does not block logins")
+	}
+	if e.Settings.SuspiciousIPAttempts > p.MaxAttempts {
+		return fail(fmt.Sprintf("set FERRY_AUTH0_SUSPICIOUS_IP_ATTEMPTS=%d", p.MaxAttempts),
+			"after %s a day from one address, Auth0 blocks that address for all accounts, and FERRY_AUTH0_SUSPICIOUS_IP_ATTEMPTS is %d", count(p.MaxAttempts, "wrong password"), e.Settings.SuspiciousIPAttempts)
 	}
 	return ok("after %s from one address, Auth0 blocks that address for all accounts, except for one login every %s",
 		count(p.MaxAttempts, "wrong password"), time.Duration(p.EverySeconds)*time.Second)
@@ -114,6 +121,9 @@ func (e *doctor) allowlisted(p upstream.AttackProtection, needed bool) bool {
 	}
 	return true
 }
+
+// perDay is the time between two of so many events a day.
+func perDay(n int) time.Duration { return (24 * time.Hour / time.Duration(n)).Round(time.Second) }
 
 func onList(ip netip.Addr, list []string) bool {
 	for _, entry := range list {

@@ -78,12 +78,17 @@ type Settings struct {
 	VerifiedIdentifier bool // FERRY_BINDING is verified_identifier
 	HookKeys           []secret.String
 	MaxPasswordBytes   int
-	OryNetwork         bool // FERRY_KRATOS_ADMIN_URL is an Ory Network project
-	StateInMemory      bool // FERRY_STATE_URL is memory:
-	Gateway            *GatewaySettings
-	SignUp             bool              // FERRY_SIGN_UP
-	Providers          map[string]string // FERRY_PROVIDERS, from Auth0's name to Kratos'
-	HookURL            string            // URL of ferry for a Kratos on this machine; empty: unknown
+	// BruteForceAttempts and SuspiciousIPAttempts are the settings of the same names; 0: no
+	// limit, or not valid.
+	BruteForceAttempts   int
+	SuspiciousIPAttempts int
+	DataDir              string
+	OryNetwork           bool // FERRY_KRATOS_ADMIN_URL is an Ory Network project
+	StateInMemory        bool // FERRY_STATE_URL is memory:
+	Gateway              *GatewaySettings
+	SignUp               bool              // FERRY_SIGN_UP
+	Providers            map[string]string // FERRY_PROVIDERS, from Auth0's name to Kratos'
+	HookURL              string            // URL of ferry for a Kratos on this machine; empty: unknown
 }
 
 // Options configure the checks. Now, ID and Hooks are required. Checks that need a client
@@ -106,6 +111,11 @@ type Options struct {
 	// Register reports whether the users register in the Redis of FERRY_STATE_URL is complete.
 	// Nil if there is no Redis.
 	Register func(context.Context) (complete bool, err error)
+
+	// Locked reports whether ferry refused a login of one user within a day, because too many
+	// had failed, by the counts in the Redis of FERRY_STATE_URL. Nil if there is no Redis. Only
+	// Why uses it.
+	Locked func(ctx context.Context, identityID, identifier string) (bool, error)
 
 	// KratosConfig is kratos.yml; nil: not given.
 	KratosConfig []byte
@@ -147,7 +157,7 @@ type doctor struct {
 func Examine(ctx context.Context, o Options) Report {
 	e := newDoctor(o)
 	parts := []func(context.Context) []Check{
-		e.settings, e.state, e.auth0, e.management, e.kratos, e.kratosConfig, e.gateway, e.roundTrips,
+		e.settings, e.state, e.limits, e.auth0, e.management, e.kratos, e.kratosConfig, e.gateway, e.roundTrips,
 	}
 	found := make([][]Check, len(parts))
 	var all sync.WaitGroup

@@ -18,7 +18,7 @@ func (e *doctor) checkState(ctx context.Context) Check {
 	switch {
 	case e.State != nil:
 	case e.Settings.StateInMemory:
-		return ok("stored in memory, for one replica of ferry: several replicas need Redis (FERRY_STATE_URL)")
+		return ok("stored in memory, for one replica of ferry: several replicas need Redis (FERRY_STATE_URL), also to count failed logins together")
 	default:
 		return skipped("FERRY_STATE_URL or FERRY_STATE_KEY is not valid")
 	}

@@ -186,6 +186,7 @@ func (q *userCheck) examine(ctx context.Context, r kratos.Record) {
 	if r.Pending {
 		q.hook(ctx)
 		q.bound(r)
+		q.locked(ctx, r.ID)
 		verified := q.atAuth0(ctx, r)
 		q.fits(ctx, r)
 		q.afterLogin(ctx, r, verified)

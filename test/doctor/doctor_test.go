@@ -42,6 +42,18 @@ func brokenSetUps() map[string]struct {
 			func(u *setup) { u.opts.Settings.MaxPasswordBytes = 100 },
 			wrong{"settings.password_length", doctor.Fail, "supports 72", "argon2"},
 		},
+		"failed logins forgotten at a restart": {
+			func(u *setup) { u.opts.Settings.SuspiciousIPAttempts, u.opts.Settings.ForwardClientIP = 100, false },
+			wrong{"limits.own_address", doctor.Warn, "after 95 failed logins a day", "FERRY_DATA_DIR"},
+		},
+		"ferry stops after Auth0's brute-force threshold": {
+			func(u *setup) { u.opts.Settings.BruteForceAttempts = 11 },
+			wrong{"management.brute_force", doctor.Fail, "ferry stops after 10 only", "FERRY_AUTH0_BRUTE_FORCE_ATTEMPTS=10"},
+		},
+		"ferry stops after suspicious-IP throttling": {
+			func(u *setup) { u.opts.Settings.SuspiciousIPAttempts, u.opts.Settings.DataDir = 101, "data" },
+			wrong{"management.suspicious_ip", doctor.Fail, "FERRY_AUTH0_SUSPICIOUS_IP_ATTEMPTS is 101", "FERRY_AUTH0_SUSPICIOUS_IP_ATTEMPTS=100"},
+		},
 		"no such host": {
 			func(u *setup) { u.baseURL = "https://tenant.ferry-doctor.invalid" },
 			wrong{"auth0.dns", doctor.Fail, "has no address", "FERRY_AUTH0_DOMAIN"},
