@@ -52,6 +52,7 @@ func (c *Config) check(unread map[string]bool, parts []Part) Faults {
 	c.checkMode(k)
 	c.checkAuth0(k)
 	c.checkClientAuth(k, slices.Contains(parts, Serve))
+	c.checkLimits(k)
 	c.checkKratos(k)
 	c.checkGateway(k)
 	c.checkState(k)

@@ -20,6 +20,7 @@ import (
 	"ferry/bulk/plan"
 	"ferry/config"
 	"ferry/doctor"
+	"ferry/limit"
 	"ferry/state"
 	"ferry/upstream"
 )
@@ -133,6 +134,7 @@ func addSettings(opts *doctor.Options, cfg *config.Config, faults config.Faults)
 		ForwardClientIP: cfg.Auth0ForwardClientIP, WriteBack: cfg.WriteBack,
 		VerifiedIdentifier: cfg.Binding == config.BindingVerifiedIdentifier,
 		HookKeys:           cfg.HookKeys, MaxPasswordBytes: cfg.MaxPasswordBytes,
+		BruteForceAttempts: cfg.Auth0BruteForceAttempts, SuspiciousIPAttempts: cfg.Auth0SuspiciousIPAttempts, DataDir: cfg.DataDir,
 	}
 	for _, fault := range faults {
 		opts.Settings.Faults = append(opts.Settings.Faults, doctor.Fault(fault))
@@ -150,6 +152,9 @@ func addSettings(opts *doctor.Options, cfg *config.Config, faults config.Faults)
 	if cfg.Redis() && !isFaulty(faults, "STATE_URL", "STATE_KEY") {
 		opts.State = func(ctx context.Context) (string, error) { return checkRedis(ctx, cfg) }
 		opts.Register = func(ctx context.Context) (bool, error) { return checkRegister(ctx, cfg) }
+		opts.Locked = func(ctx context.Context, identityID, identifier string) (bool, error) {
+			return checkLocked(ctx, cfg, identityID, identifier)
+		}
 	}
 	if cfg.CreatesIdentities() {
 		opts.Settings.Gateway = &doctor.GatewaySettings{
@@ -183,6 +188,16 @@ func checkRegister(ctx context.Context, cfg *config.Config) (complete bool, err 
 	}
 	complete, err = redis.Register().Complete(ctx)
 	return complete, errors.Join(err, redis.Close())
+}
+
+// checkLocked reports whether ferry refused a login of the user within a day.
+func checkLocked(ctx context.Context, cfg *config.Config, identityID, identifier string) (locked bool, err error) {
+	redis, err := state.NewRedis(cfg.StateURL, cfg.StateKey, state.Options{})
+	if err != nil {
+		return false, err
+	}
+	locked, err = redis.FailedLogins().Refused(ctx, limit.UserKey(identityID, identifier), limit.UserKey("", identifier))
+	return locked, errors.Join(err, redis.Close())
 }
 
 // addAuth0 adds the clients of Auth0. Their errors are faults of settings, which are reported

@@ -31,6 +31,15 @@ type doors struct {
 	budget      *provision.Budget
 }
 
+// addDoors makes what creates identities one by one, and adds it to the options of the hooks.
+func addDoors(opts *hook.Options, cfg *config.Config, identities *kratos.Client, store store, modes *mode.Switch, hashKey secret.String) (*doors, error) {
+	d, err := newDoors(cfg, identities, store, modes, hashKey, opts.Log)
+	if err != nil {
+		return nil, err
+	}
+	return d, d.addTo(opts, cfg)
+}
+
 // newDoors returns what creates identities one by one.
 func newDoors(cfg *config.Config, identities *kratos.Client, store store, modes *mode.Switch, hashKey secret.String, log *zap.Logger) (*doors, error) {
 	provisioner, err := newProvisioner(cfg, identities, store, modes, func(text string) string { return hook.Hash(hashKey, text) }, log)

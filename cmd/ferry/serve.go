@@ -103,6 +103,9 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
+	if opts.Limits, err = newLimits(cfg, store, hashKey, log, registry); err != nil {
+		return nil, err
+	}
 	recorder, err := newRecorder(cfg, hashKey, log, registry)
 	if err != nil {
 		return nil, err
@@ -112,13 +115,10 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 		opts.Recorder = recorder
 		background = append(background, recorder.Run)
 	}
-	opts.Store, opts.Log, opts.Metrics, opts.Modes = store, log, registry, modes
+	opts.Store, opts.Log, opts.Metrics, opts.Modes, opts.DelayRefusals = store, log, registry, modes, true
 	var behind *doors
 	if cfg.CreatesIdentities() {
-		if behind, err = newDoors(cfg, identities, store, modes, hashKey, log); err != nil {
-			return nil, err
-		}
-		if err := behind.addTo(&opts, cfg); err != nil {
+		if behind, err = addDoors(&opts, cfg, identities, store, modes, hashKey); err != nil {
 			return nil, err
 		}
 		background = append(background, behind.provisioner.Run)
@@ -127,7 +127,7 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{cfg: cfg, log: log, failed: make(chan error, 4), modes: modes, drain: hooks.Drain, close: store.Close}
+	s := &server{cfg: cfg, log: log, failed: make(chan error, 4), modes: modes, background: background, drain: hooks.Drain, close: store.Close}
 	if cfg.GatewayListen != "" || cfg.ForwardAuthListen != "" {
 		front, err := newGateway(cfg, hooks, identities, behind, modes, hashKey, log, registry)
 		if err != nil {
@@ -135,8 +135,8 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 		}
 		s.addGateway(front)
 	}
-	s.background = background
 	s.hooks = s.httpServer(hooks.Echo())
+	s.hooks.RegisterOnShutdown(hooks.StopDelays)
 	return s, s.addAdmin(registry)
 }
 

@@ -171,7 +171,8 @@ func testRotation(t *testing.T, s *stack) {
 
 // TestLimits: Auth0's attack protection, with and without the user's address.
 func TestLimits(t *testing.T) {
-	s := start(t, "FERRY_TRUSTED_PROXIES=1", "FERRY_AUTH0_FORWARD_CLIENT_IP=true")
+	s := start(t, "FERRY_TRUSTED_PROXIES=1", "FERRY_AUTH0_FORWARD_CLIENT_IP=true",
+		"FERRY_AUTH0_BRUTE_FORCE_ATTEMPTS=0", "FERRY_AUTH0_SUSPICIOUS_IP_ATTEMPTS=0") // ferry's own limits come first
 	if err := s.sim.AddApp(auth0sim.App{ClientID: clientID, ClientSecret: clientSecret, TrustForwardedFor: true}); err != nil {
 		t.Fatal(err)
 	}
