@@ -94,7 +94,7 @@ func tellsByTime(o outcome.Outcome) bool {
 	case outcome.Mismatch, outcome.MFARequired, outcome.Blocked, outcome.Denied, outcome.Leaked, outcome.Throttled, outcome.Locked,
 		outcome.SubjectMismatch, outcome.Unbound, outcome.Inactive, outcome.NotPending, outcome.Oversize:
 		return true
-	case outcome.Match, outcome.Closed, outcome.Paused, outcome.Suspicious, outcome.Limited, outcome.Unavailable, outcome.Misconfigured, outcome.InvalidResponse:
+	case outcome.Match, outcome.Closed, outcome.Paused, outcome.Observed, outcome.Suspicious, outcome.Limited, outcome.Unavailable, outcome.Misconfigured, outcome.InvalidResponse:
 	}
 	return false
 }

@@ -65,7 +65,7 @@ type slow struct{ next http.RoundTripper }
 
 func (s slow) RoundTrip(r *http.Request) (*http.Response, error) {
 	select {
-	case <-time.After(15*time.Millisecond + time.Duration(min(rand.ExpFloat64(), 5)*float64(10*time.Millisecond))): //nolint:gosec // no secret
+	case <-time.After(15*time.Millisecond + time.Duration(min(rand.ExpFloat64(), 5)*float64(10*time.Millisecond))):
 		return s.next.RoundTrip(r)
 	case <-r.Context().Done():
 		return nil, r.Context().Err()
@@ -99,7 +99,7 @@ func timed(t *testing.T, h *harness, of []string, samples int) map[string][]floa
 	defer client.CloseIdleConnections()
 	logins := make(chan string, len(of)*samples)
 	order := slices.Repeat(of, samples)
-	rand.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] }) //nolint:gosec // no secret
+	rand.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
 	for _, group := range order {
 		logins <- group
 	}
@@ -124,7 +124,7 @@ func timed(t *testing.T, h *harness, of []string, samples int) map[string][]floa
 // loginTime is the time of one login with a new wrong password, in seconds.
 func loginTime(t *testing.T, client *http.Client, url, group string) float64 {
 	t.Helper()
-	password := fmt.Sprint("wrong ", rand.Uint64()) //nolint:gosec // no secret
+	password := fmt.Sprint("wrong ", rand.Uint64())
 	if group == groupOversize {
 		password = strings.Repeat("x", 73)
 	}

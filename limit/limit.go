@@ -295,7 +295,7 @@ func resultOf(o outcome.Outcome) state.FailedLoginResult {
 	case outcome.Mismatch:
 		return state.Failed
 	case outcome.MFARequired, outcome.Blocked, outcome.Denied, outcome.Leaked, outcome.Throttled, outcome.Locked,
-		outcome.SubjectMismatch, outcome.Unbound, outcome.Inactive, outcome.NotPending, outcome.Oversize, outcome.Closed, outcome.Paused,
+		outcome.SubjectMismatch, outcome.Unbound, outcome.Inactive, outcome.NotPending, outcome.Oversize, outcome.Closed, outcome.Paused, outcome.Observed,
 		outcome.Suspicious, outcome.Limited, outcome.Unavailable, outcome.Misconfigured, outcome.InvalidResponse:
 	}
 	return state.NotFailed

@@ -138,12 +138,14 @@ func TestLimits(t *testing.T) {
 	ada := loginOf("ada", home)
 	for name, run := range map[string]func(t *testing.T, r *replica){
 		"ferry stops before Auth0's threshold": func(t *testing.T, r *replica) {
+			t.Helper()
 			r.times(t, 9, ada, outcome.Mismatch)
 			r.refused(t, ada, outcome.Locked, limit.ReasonUserAddress)
 			r.times(t, 1, loginOf("ada", office), outcome.Match)
 			r.times(t, 1, loginOf("bob", home), outcome.Match)
 		},
 		"a success clears its own pair": func(t *testing.T, r *replica) {
+			t.Helper()
 			r.times(t, 8, ada, outcome.Mismatch)
 			r.times(t, 8, loginOf("ada", office), outcome.Mismatch)
 			r.times(t, 1, ada, outcome.Match)
@@ -153,6 +155,7 @@ func TestLimits(t *testing.T) {
 			r.refused(t, loginOf("ada", office), outcome.Locked, limit.ReasonUserAddress)
 		},
 		"only a mismatch counts": func(t *testing.T, r *replica) {
+			t.Helper()
 			for _, o := range outcome.All() {
 				if o != outcome.Mismatch && o != outcome.Throttled {
 					r.times(t, 60, ada, o)
@@ -161,6 +164,7 @@ func TestLimits(t *testing.T) {
 			r.times(t, 9, ada, outcome.Mismatch)
 		},
 		"as long as Auth0 remembers": func(t *testing.T, r *replica) {
+			t.Helper()
 			r.times(t, 8, ada, outcome.Mismatch)
 			r.clock.advance(29 * 24 * time.Hour)
 			r.times(t, 1, ada, outcome.Mismatch)
@@ -170,6 +174,7 @@ func TestLimits(t *testing.T) {
 			r.times(t, 9, ada, outcome.Mismatch)
 		},
 		"a user from many addresses": func(t *testing.T, r *replica) {
+			t.Helper()
 			for i := range 50 {
 				r.times(t, 1, loginOf("ada", netip.AddrFrom4([4]byte{203, 0, 113, byte(i)}).String()), outcome.Mismatch)
 			}
@@ -179,6 +184,7 @@ func TestLimits(t *testing.T) {
 			r.refused(t, loginOf("ada", home), outcome.Locked, limit.ReasonUser)
 		},
 		"an address with many users": func(t *testing.T, r *replica) {
+			t.Helper()
 			for i := range 95 {
 				r.times(t, 1, unknown(string(rune('a'+i))+"@example.org", home), outcome.Mismatch)
 			}
@@ -190,6 +196,7 @@ func TestLimits(t *testing.T) {
 			r.refused(t, ada, outcome.Limited, limit.ReasonAddress)
 		},
 		"IPv6 by the network of one user": func(t *testing.T, r *replica) {
+			t.Helper()
 			for i := range 9 {
 				r.times(t, 1, loginOf("ada", "2001:db8:0:1::"+string(rune('1'+i))), outcome.Mismatch)
 			}
@@ -197,6 +204,7 @@ func TestLimits(t *testing.T) {
 			r.times(t, 1, loginOf("ada", "2001:db8:0:2::1"), outcome.Mismatch)
 		},
 		"an unknown user by the normalized identifier": func(t *testing.T, r *replica) {
+			t.Helper()
 			for _, typed := range []string{"kim@example.org", " Kim@example.org", "KIM@EXAMPLE.ORG "} {
 				r.times(t, 3, unknown(typed, home), outcome.Mismatch)
 			}
@@ -204,6 +212,7 @@ func TestLimits(t *testing.T) {
 			r.times(t, 1, unknown("kim@example.com", home), outcome.Mismatch)
 		},
 		"where Auth0 sees only ferry, it counts users together": func(t *testing.T, r *replica) {
+			t.Helper()
 			l := loginOf("ada", "")
 			l.IP = netip.MustParseAddr(home)
 			r.times(t, 9, l, outcome.Mismatch)

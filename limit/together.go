@@ -35,16 +35,19 @@ type throttled struct {
 	user, address string
 }
 
+// aboutPassword are the outcomes for which Auth0 has looked at the password of a user.
+func aboutPassword() []outcome.Outcome {
+	return []outcome.Outcome{outcome.Match, outcome.Mismatch, outcome.MFARequired, outcome.Blocked, outcome.Denied, outcome.Leaked}
+}
+
 // note notes an outcome of Auth0. It returns how many users have been throttled together; 0
 // unless this one was.
 func (t *together) note(o outcome.Outcome, k state.FailedLogin, now time.Time) int {
-	switch o {
-	case outcome.Throttled:
-	case outcome.Match, outcome.Mismatch, outcome.MFARequired, outcome.Blocked, outcome.Denied, outcome.Leaked:
+	if slices.Contains(aboutPassword(), o) {
 		t.anywhere = nil
 		t.sameAddress = slices.DeleteFunc(t.sameAddress, func(e throttled) bool { return e.address == k.Address })
-		return 0
-	default:
+	}
+	if o != outcome.Throttled {
 		return 0
 	}
 	event := throttled{now, k.User, k.Address}

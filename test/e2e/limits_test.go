@@ -117,6 +117,7 @@ func (s *stack) sees(t *testing.T, identifier, password, want string) {
 
 // testOwnAddress uses up the failed logins of ferry's own address.
 func testOwnAddress(t *testing.T, s *stack, settings []string) {
+	t.Helper()
 	statuses := map[int]int{}
 	var p *person
 	for i := 0; statuses[http.StatusFailedDependency] == 0 && i < 200; i++ {
