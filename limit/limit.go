@@ -163,59 +163,67 @@ func AddressKey(sent netip.Addr) string {
 // Admit implements attempt.Limits.
 func (l *Limits) Admit(ctx context.Context, login attempt.Login) (settle func(ctx context.Context, err error) error, refusal *upstream.LoginError) {
 	keys := keysOf(login)
-	now := l.opts.Now()
-	l.mu.Lock()
-	count := l.counts.take(keys, l.rules, now)
-	l.mu.Unlock()
+	count, shared := l.takeShared(ctx, keys)
 	if count.Refused == state.NotRefused {
-		count = l.takeShared(ctx, keys, count)
-	}
-	if count.Refused == state.NotRefused && l.crowded(keys.Address, count) {
-		l.giveBack(ctx, keys, true)
-		count.Refused = state.RefusedAddress
+		l.mu.Lock()
+		own := l.counts.take(keys, l.rules, l.opts.Now())
+		l.mu.Unlock()
+		switch {
+		case own.Refused != state.NotRefused:
+			l.settleShared(ctx, keys, state.NotFailed, shared)
+			count.Refused = own.Refused
+		case l.crowded(keys.Address, stricter(own, count)):
+			l.mu.Lock()
+			l.counts.settle(keys, l.rules, state.NotFailed, l.opts.Now())
+			l.mu.Unlock()
+			l.settleShared(ctx, keys, state.NotFailed, shared)
+			count.Refused = state.RefusedAddress
+		}
 	}
 	if count.Refused != state.NotRefused {
 		return nil, l.refuse(keys, count.Refused)
 	}
-	return func(ctx context.Context, err error) error { return l.settle(ctx, login, keys, err) }, nil
+	return func(ctx context.Context, err error) error { return l.settle(ctx, login, keys, shared, err) }, nil
 }
 
-// takeShared counts the login at Shared as well. own is what this process counted.
-func (l *Limits) takeShared(ctx context.Context, keys state.FailedLogin, own state.FailedLoginCount) state.FailedLoginCount {
+// takeShared counts the login at Shared. taken is false if that is not known: settleShared
+// then counts it late, unless nothing is known of the password.
+func (l *Limits) takeShared(ctx context.Context, keys state.FailedLogin) (count state.FailedLoginCount, taken bool) {
 	if l.opts.Shared == nil {
-		return own
+		return count, false
 	}
-	shared, err := l.opts.Shared.Take(ctx, keys, l.rules)
+	count, err := l.opts.Shared.Take(ctx, keys, l.rules)
 	if err != nil {
 		l.metrics.faults.WithLabelValues("take").Inc()
-		return own
+		return state.FailedLoginCount{}, false
 	}
 	if keys.Address == ownAddress {
-		l.raiseOwn(shared.Address)
+		l.raiseOwn(count.Address)
 	}
-	if shared.Refused != state.NotRefused {
-		l.giveBack(ctx, keys, false)
-		return shared
+	return count, true
+}
+
+// settleShared ends a login at Shared.
+func (l *Limits) settleShared(ctx context.Context, keys state.FailedLogin, result state.FailedLoginResult, taken bool) (count state.FailedLoginCount) {
+	if l.opts.Shared == nil || !taken && result == state.NotFailed {
+		return count
 	}
-	return stricter(own, shared)
+	if !taken {
+		late, took := l.takeShared(ctx, keys)
+		if !took || late.Refused != state.NotRefused {
+			return late
+		}
+	}
+	count, err := l.opts.Shared.Settle(ctx, keys, l.rules, result)
+	if err != nil {
+		l.metrics.faults.WithLabelValues("settle").Inc()
+	}
+	return count
 }
 
 // stricter is the higher of two counts.
 func stricter(a, b state.FailedLoginCount) state.FailedLoginCount {
 	return state.FailedLoginCount{Pair: max(a.Pair, b.Pair), Address: max(a.Address, b.Address)}
-}
-
-// giveBack uncounts a login that is not sent to Auth0.
-func (l *Limits) giveBack(ctx context.Context, keys state.FailedLogin, shared bool) {
-	l.mu.Lock()
-	l.counts.settle(keys, l.rules, state.NotFailed, l.opts.Now())
-	l.mu.Unlock()
-	if !shared || l.opts.Shared == nil {
-		return
-	}
-	if _, err := l.opts.Shared.Settle(ctx, keys, l.rules, state.NotFailed); err != nil {
-		l.metrics.faults.WithLabelValues("settle").Inc()
-	}
 }
 
 // crowded reports whether the logins in flight could take the address over its limit. Below the
@@ -255,7 +263,7 @@ func (l *Limits) refuse(keys state.FailedLogin, by state.FailedLoginRefusal) *up
 }
 
 // settle counts what Auth0 answered, and returns the error to use.
-func (l *Limits) settle(ctx context.Context, login attempt.Login, keys state.FailedLogin, err error) error {
+func (l *Limits) settle(ctx context.Context, login attempt.Login, keys state.FailedLogin, shared bool, err error) error {
 	answered := outcome.Match
 	var fault *upstream.LoginError
 	if err != nil {
@@ -271,13 +279,7 @@ func (l *Limits) settle(ctx context.Context, login attempt.Login, keys state.Fai
 	count := l.counts.settle(keys, l.rules, result, now)
 	users := l.together.note(answered, keys, now)
 	l.mu.Unlock()
-	if l.opts.Shared != nil {
-		shared, err := l.opts.Shared.Settle(ctx, keys, l.rules, result)
-		if err != nil {
-			l.metrics.faults.WithLabelValues("settle").Inc()
-		}
-		count = stricter(count, shared)
-	}
+	count = stricter(count, l.settleShared(ctx, keys, result, shared))
 	if result == state.Failed {
 		l.failed(login, keys, count)
 	}

@@ -50,6 +50,9 @@ func newMetrics(registerer prometheus.Registerer, l *Limits) (*metrics, error) {
 			return nil, fmt.Errorf("limit: register metrics: %w", err)
 		}
 	}
+	for _, operation := range []string{"take", "settle"} {
+		m.faults.WithLabelValues(operation)
+	}
 	for _, reason := range []string{ReasonUserAddress, ReasonUser, ReasonAddress, ReasonOwnAddress} {
 		m.refused.WithLabelValues(reason)
 	}

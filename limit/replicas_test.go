@@ -1,6 +1,8 @@
 package limit_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -13,10 +15,12 @@ import (
 	"ferry/test/redistest"
 )
 
+const stateKey = "state-key-0123456789-0123456789-0123456789"
+
 // share starts a replica that counts in Redis.
 func share(t *testing.T, server *redistest.Server) *replica {
 	t.Helper()
-	store, err := state.NewRedis(secret.New(server.URL()), secret.New("state-key-0123456789-0123456789-0123456789"), state.Options{})
+	store, err := state.NewRedis(secret.New(server.URL()), secret.New(stateKey), state.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +54,7 @@ func TestReplicas(t *testing.T) {
 	b.refused(t, ada, outcome.Locked, limit.ReasonUserAddress)
 	a.times(t, 9, cyd, outcome.Mismatch)
 	a.refused(t, cyd, outcome.Locked, limit.ReasonUserAddress)
-	if sample(t, a.registry, "ferry_limit_faults_total", "take") == 0 || sample(t, a.registry, "ferry_limit_faults_total", "settle") == 0 {
+	if sample(t, a.registry, "ferry_limit_faults_total", "take") == 0 {
 		t.Error("the metrics do not report it")
 	}
 
@@ -59,15 +63,57 @@ func TestReplicas(t *testing.T) {
 	}
 	dan := loginOf("dan", office)
 	if !await.True(func() bool {
-		before := sample(t, a.registry, "ferry_limit_faults_total", "settle")
+		before := sample(t, a.registry, "ferry_limit_faults_total", "take")
 		a.login(t, dan, outcome.Unavailable)
-		return sample(t, a.registry, "ferry_limit_faults_total", "settle") == before
+		return sample(t, a.registry, "ferry_limit_faults_total", "take") == before
 	}) {
 		t.Fatal("Redis is not asked again")
 	}
 	a.refused(t, cyd, outcome.Locked, limit.ReasonUserAddress)
 	a.times(t, 9, dan, outcome.Mismatch)
 	b.refused(t, dan, outcome.Locked, limit.ReasonUserAddress)
+}
+
+// lossy is a Shared whose next Take can fail.
+type lossy struct {
+	limit.Shared
+
+	fails bool
+}
+
+func (l *lossy) Take(ctx context.Context, login state.FailedLogin, rules state.FailedLoginRules) (state.FailedLoginCount, error) {
+	if l.fails {
+		l.fails = false
+		return state.FailedLoginCount{}, errors.New("lost")
+	}
+	return l.Shared.Take(ctx, login, rules)
+}
+
+// TestLostTake: a login that Redis did not count is not given back there, and counts late if it
+// failed.
+func TestLostTake(t *testing.T) {
+	server := redistest.Run(t, redistest.Options{})
+	shared := &lossy{}
+	a := start(t, func(o *limit.Options) {
+		store, err := state.NewRedis(secret.New(server.URL()), secret.New(stateKey), state.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = store.Close() })
+		shared.Shared = store.FailedLogins()
+		o.Shared = shared
+	})
+	ada := loginOf("ada", home)
+	a.times(t, 4, ada, outcome.Mismatch)
+	for range 3 {
+		shared.fails = true
+		a.times(t, 1, ada, outcome.Unavailable)
+		shared.fails = true
+		a.times(t, 1, ada, outcome.Mismatch)
+	}
+	b := share(t, server)
+	b.times(t, 2, ada, outcome.Mismatch)
+	b.refused(t, ada, outcome.Locked, limit.ReasonUserAddress)
 }
 
 // TestSharedOwnAddress: replicas share the budget of the address that Auth0 sees, over

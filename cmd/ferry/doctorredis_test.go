@@ -5,8 +5,16 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"ferry/attempt"
+	"ferry/config"
 	"ferry/doctor"
+	"ferry/outcome"
+	"ferry/secret"
 	"ferry/test/redistest"
+	"ferry/upstream"
 )
 
 // TestDoctorRedis is about FERRY_STATE_URL.
@@ -43,4 +51,41 @@ func TestDoctorRedis(t *testing.T) {
 			t.Error("it is not checked")
 		})
 	}
+}
+
+// TestCheckLocked: doctor finds in Redis that ferry refused a user, by the identity or by the
+// identifier.
+func TestCheckLocked(t *testing.T) {
+	server := redistest.Run(t, redistest.Options{})
+	cfg := &config.Config{StateURL: secret.New(server.URL()), StateKey: secret.New(strings.Repeat("k", 32)), Auth0BruteForceAttempts: 3}
+	store, err := newStore(cfg, secret.New("hash"), zap.NewNop(), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	limits, err := newLimits(cfg, store, secret.New("hash"), zap.NewNop(), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	fail := func(identityID, identifier string) {
+		t.Helper()
+		login := attempt.Login{IdentityID: identityID, Credentials: upstream.Credentials{Username: identifier}}
+		for range 3 {
+			if settle, refusal := limits.Admit(t.Context(), login); refusal == nil {
+				_ = settle(t.Context(), &upstream.LoginError{Outcome: outcome.Mismatch})
+			}
+		}
+	}
+	locked := func(identityID, identifier string, want bool) {
+		t.Helper()
+		if got, err := checkLocked(t.Context(), cfg, identityID, identifier); err != nil || got != want {
+			t.Errorf("%s %s: %v, %v", identityID, identifier, got, err)
+		}
+	}
+	locked("id-1", "ada@example.org", false)
+	fail("id-1", "ada@example.org")
+	locked("id-1", "ada@example.org", true)
+	locked("id-2", "ada@example.org", false)
+	fail("", "Bob@example.org ")
+	locked("id-3", "bob@example.org", true)
 }

@@ -211,6 +211,36 @@ func TestLimits(t *testing.T) {
 	if got := from(other, other.password, "198.51.100.8"); got != http.StatusOK {
 		t.Errorf("status from another address: %d", got)
 	}
+	t.Run("ferry stops first", func(t *testing.T) { testForwardedLimits(t, s, from) })
+}
+
+// testForwardedLimits: with its own limits, ferry refuses the attacker before Auth0 does, and
+// only at the attacker's address.
+func testForwardedLimits(t *testing.T, s *stack, from func(p *person, password, ip string) int) {
+	t.Helper()
+	first := s.ferry
+	s.ferry = s.anotherFerry(t, "FERRY_TRUSTED_PROXIES=1", "FERRY_AUTH0_FORWARD_CLIENT_IP=true")
+	defer func() { s.ferry = first }()
+	victim := s.person(t, nil)
+	before := s.attempts()
+	for i := range 11 {
+		ip := "2001:db8:66::" + strconv.Itoa(i+1) // one network
+		if got := from(victim, "wrong", ip); got != http.StatusForbidden {
+			t.Fatalf("status for the attacker: %d", got)
+		}
+	}
+	if got := from(victim, victim.password, "2001:db8:66::66"); got != http.StatusForbidden {
+		t.Errorf("status for the attacker with the right password: %d", got)
+	}
+	if n := s.attempts() - before; n != 9 {
+		t.Errorf("Auth0 saw %d passwords, want 9", n)
+	}
+	if n := s.locked(); n != 3 || strings.Contains(s.ferry.Logs(), `"outcome":"throttled"`) {
+		t.Errorf("%d logins locked", n)
+	}
+	if got := from(victim, victim.password, "2001:db8:67::1"); got != http.StatusOK {
+		t.Errorf("status for the victim at another address: %d", got)
+	}
 }
 
 // TestCustomDatabase: a case-sensitive connection is asked with the identifier as the
