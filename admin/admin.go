@@ -41,6 +41,17 @@ type Upstream struct {
 	// Recordings is the absolute path of the directory that this ferry records into
 	// (FERRY_RECORD_DIR); empty if it does not record.
 	Recordings string `json:"recordings,omitempty"`
+	// Auth0 says whether ferry asks Auth0 at the moment.
+	Auth0 Auth0 `json:"auth0"`
+}
+
+// Auth0 is the state of the limits towards Auth0.
+type Auth0 struct {
+	// Breakers are the states of the circuit breakers by connection, from its first login on:
+	// closed, half-open or open.
+	Breakers map[string]string `json:"breakers"`
+	// WaitsUntil is when Auth0's rate limit resets; empty if it is not used up.
+	WaitsUntil string `json:"waits_until,omitempty"`
 }
 
 // Echo returns the listener's handler:
@@ -48,7 +59,7 @@ type Upstream struct {
 //	GET /health/alive        the process runs
 //	GET /health/ready        ferry takes logins; 503 before it starts and while it stops
 //	GET /version
-//	GET /upstream            whether passwords leave this machine: see Upstream
+//	GET /upstream            where passwords go, and whether Auth0 is asked: see Upstream
 //	GET /metrics/prometheus
 //	GET /mode                the mode; only with a key
 //	PUT /mode                changes the mode

@@ -165,6 +165,7 @@ func (s *deliveries) ask(ctx context.Context, d *delivery, l Login) verification
 }
 
 func (s *deliveries) limited(ctx context.Context, l Login) (profile upstream.Profile, asked bool, err error) {
+	l.Credentials.From = l.IP
 	if s.Limits == nil {
 		profile, err = s.Verifier.Verify(ctx, l.Credentials)
 		return profile, true, err

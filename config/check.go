@@ -24,6 +24,7 @@ const (
 	minKeyLength    = 32
 	maxAuth0Timeout = 20 * time.Second
 	maxPassword     = 4096
+	maxPerSecond    = 10_000
 	maxProxies      = 16
 	minRecordBytes  = 1 << 20
 	maxRecordBytes  = 1 << 30
@@ -126,6 +127,7 @@ func (c *Config) checkAuth0(k *checker) {
 	k.require(slices.Contains(scopes, "openid"), "AUTH0_SCOPE", "must contain openid: without it Auth0 does not return the user id")
 	k.require(!slices.Contains(scopes, "offline_access"), "AUTH0_SCOPE", "must not contain offline_access: ferry does not use refresh tokens")
 	k.require(c.Auth0Timeout >= 100*time.Millisecond && c.Auth0Timeout <= maxAuth0Timeout, "AUTH0_TIMEOUT", "must be between 100ms and 20s")
+	k.require(c.Auth0RequestsPerSecond >= 0 && c.Auth0RequestsPerSecond <= maxPerSecond, "AUTH0_REQUESTS_PER_SECOND", "must be between 0 and 10000")
 }
 
 // checkClientAuth checks how the application authenticates. Credentials are required for

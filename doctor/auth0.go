@@ -164,6 +164,11 @@ func (e *doctor) checkGrant(ctx context.Context) Check {
 			"Auth0 accepted a user that does not exist, with a made-up password: anyone could take over any pending identity")
 	}
 	if trial.Err.Outcome == outcome.Mismatch {
+		if trial.Limit > 0 && int64(e.Settings.RequestsPerSecond) > trial.Limit {
+			return warn(fmt.Sprintf("set FERRY_AUTH0_REQUESTS_PER_SECOND below %d, or to 0", trial.Limit),
+				"client, grant and %s are right, but FERRY_AUTH0_REQUESTS_PER_SECOND is %d, and Auth0 says that its rate limit is %d requests: in a rush of logins Auth0 would refuse some of them",
+				connection(realm), e.Settings.RequestsPerSecond, trial.Limit)
+		}
 		return ok("Auth0 refused a user that does not exist, as expected: client, client authentication, grant, %s, audience and scope are right. Auth0 counts this as one failed login from this machine's address",
 			connection(realm))
 	}

@@ -76,6 +76,7 @@ type Settings struct {
 	ForwardClientIP    bool
 	WriteBack          bool
 	VerifiedIdentifier bool // FERRY_BINDING is verified_identifier
+	RequestsPerSecond  int  // FERRY_AUTH0_REQUESTS_PER_SECOND; 0: no limit
 	HookKeys           []secret.String
 	MaxPasswordBytes   int
 	// BruteForceAttempts and SuspiciousIPAttempts are the settings of the same names; 0: no

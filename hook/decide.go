@@ -202,6 +202,9 @@ func (e *call) loginError(err error) outcome.Outcome {
 		return outcome.InvalidResponse
 	}
 	e.Reason, e.UpstreamStatus, e.UpstreamCode = r.Reason, r.Status, r.Code
+	if upstream.Unasked(r.Reason) {
+		e.asked, e.UpstreamTook = false, 0
+	}
 	return r.Outcome
 }
 

@@ -77,9 +77,5 @@ func (e *call) sealable(o outcome.Outcome) (identifier string, password secret.S
 // passwordUnread reports whether the password was not sent, or Auth0 refused ferry itself
 // before it checked the password.
 func (e *call) passwordUnread(o outcome.Outcome) bool {
-	switch e.Reason {
-	case upstream.ReasonDNS, upstream.ReasonDial, upstream.ReasonTLS, upstream.ReasonClientAssertion, upstream.ReasonBadBaseURL:
-		return true
-	}
-	return o == outcome.Misconfigured && e.UpstreamStatus >= http.StatusBadRequest
+	return upstream.Unsent(e.Reason) || o == outcome.Misconfigured && e.UpstreamStatus >= http.StatusBadRequest
 }

@@ -52,7 +52,11 @@ func (c *Client) grant(ctx context.Context, credentials Credentials) (tokenRespo
 		return tokenResponse{}, loginErr
 	}
 	if answer.status != http.StatusOK {
-		return tokenResponse{}, classify(answer)
+		loginErr = classify(answer)
+	}
+	c.opts.Guard.heard(credentials, answer.header, loginErr)
+	if loginErr != nil {
+		return tokenResponse{}, loginErr
 	}
 	var tokens tokenResponse
 	invalid := func(reason string) (tokenResponse, *LoginError) {
@@ -194,7 +198,7 @@ func transportReason(err error) string {
 	var netErr net.Error
 	switch {
 	case errors.Is(err, context.Canceled):
-		return "caller_gone"
+		return reasonCallerGone
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
 		return ReasonTimeout
 	case errors.Is(err, errTooLarge):

@@ -102,6 +102,8 @@ type Trial struct {
 	// Cause is the error's reason, or one of the causes above where Auth0's words
 	// say more than the reason does.
 	Cause string
+	// Limit is Auth0's rate limit, in requests, as the answer told it; 0 if it did not.
+	Limit int64
 }
 
 // Try sends one grant, as Verify does, and classifies the answer in more detail, for
@@ -117,7 +119,7 @@ func (c *Client) Try(ctx context.Context, credentials Credentials) Trial {
 		return Trial{}
 	}
 	loginErr = classify(answer)
-	return Trial{Err: loginErr, Cause: cause(loginErr.Reason, answer)}
+	return Trial{Err: loginErr, Cause: cause(loginErr.Reason, answer), Limit: max(number(answer.header, headerLimit), 0)}
 }
 
 // cause tells apart the cases of one contract row.

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -214,7 +213,7 @@ func (m *Management) try(ctx context.Context, method, path string, body []byte) 
 		return reply{}, fault
 	}
 	if m.limit.Wait(ctx) != nil {
-		return reply{}, &ManagementError{Reason: "own_rate_limit", Temporary: true}
+		return reply{}, &ManagementError{Reason: ReasonOwnRateLimit, Temporary: true}
 	}
 	ctx, cancel := context.WithTimeout(ctx, m.timeout)
 	defer cancel()
@@ -268,19 +267,9 @@ func refusedCall(answer reply, now time.Time) *ManagementError {
 	return e
 }
 
-// limitWait is the delay that a 429 asks for, within bounds: Retry-After in seconds or as a
-// date (RFC 9110, 10.2.3), else x-ratelimit-reset in Unix seconds.
+// limitWait is the delay that a 429 asks for, within bounds.
 func limitWait(header http.Header, now time.Time) time.Duration {
-	wait := time.Duration(0)
-	after, reset := header.Get("Retry-After"), header.Get("X-Ratelimit-Reset")
-	if seconds, err := strconv.ParseUint(after, 10, 16); err == nil {
-		wait = time.Duration(seconds) * time.Second
-	} else if date, err := http.ParseTime(after); err == nil {
-		wait = date.Sub(now)
-	} else if unix, err := strconv.ParseInt(reset, 10, 64); err == nil {
-		wait = time.Unix(unix, 0).Sub(now)
-	}
-	return min(max(wait, limitWaitLeast), limitWaitMost)
+	return min(max(waitAsked(header, now), limitWaitLeast), limitWaitMost)
 }
 
 // saysTooLarge reports whether an answer refuses a change because the user's profile is

@@ -170,17 +170,17 @@ func (r *rawJSON) UnmarshalJSON(text []byte) error {
 // Unavailable or InvalidResponse: the password was right, but its user is unknown.
 func (c *Client) userinfo(ctx context.Context, accessToken string) (Profile, error) {
 	refuse := func(status int, reason string) (Profile, error) {
-		return Profile{}, &LoginError{Outcome: outcome.Unavailable, Status: status, Reason: "userinfo_" + reason}
+		return Profile{}, &LoginError{Outcome: outcome.Unavailable, Status: status, Reason: reasonUserinfo + reason}
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.opts.BaseURL+"/userinfo", nil)
 	if err != nil {
 		return refuse(0, ReasonBadBaseURL)
 	}
 	req.Header.Set("Authorization", "Bearer "+accessToken)
-	answer, err := c.http.roundTrip(req)
+	answer, err := c.further(req)
 	if err != nil {
 		loginErr := noAnswer(answer, err)
-		loginErr.Reason = "userinfo_" + loginErr.Reason
+		loginErr.Reason = reasonUserinfo + loginErr.Reason
 		return Profile{}, loginErr
 	}
 	var who claims

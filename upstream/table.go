@@ -115,8 +115,8 @@ func limitRows() []Row {
 	tooMany := []int{http.StatusTooManyRequests}
 	return []Row{
 		{"brute_force", tooMany, []string{"too_many_attempts"}, textCondition{Contains: "account has been blocked"}, outcome.Throttled, "DOC, RPT"},
-		{"suspicious_ip", tooMany, []string{"too_many_attempts"}, textCondition{}, outcome.Limited, "DOC"},
-		{"login_rate", tooMany, []string{"too_many_logins"}, textCondition{}, outcome.Limited, "OLDDOC"},
+		{rowSuspiciousIP, tooMany, []string{"too_many_attempts"}, textCondition{}, outcome.Limited, "DOC"},
+		{rowLoginRate, tooMany, []string{"too_many_logins"}, textCondition{}, outcome.Limited, "OLDDOC"},
 		{"request_rate", tooMany, nil, textCondition{}, outcome.Limited, "OLDDOC"},
 		{"tenant_limit", []int{any5xx}, []string{"access_denied"}, textCondition{}, outcome.Limited, "RPT"},
 	}

@@ -29,6 +29,8 @@ type Credentials struct {
 	Realm string
 	// ClientIP is the person's address. The zero value is not sent.
 	ClientIP netip.Addr
+	// From is the address that the login comes from, if it is known. It is not sent.
+	From netip.Addr
 }
 
 // Profile is Auth0's profile of the user whose password was right. It comes from
@@ -69,7 +71,7 @@ func (e *LoginError) Error() string {
 	return fmt.Sprintf("auth0: %s (%s, status %d)", e.Outcome, e.Reason, e.Status)
 }
 
-// Options configure a Client. Audience and IDTokenAlg are optional, the rest is required.
+// Options configure a Client. Audience, IDTokenAlg and Guard are optional, the rest is required.
 type Options struct {
 	// Issuer is the iss that ID tokens must carry: https://DOMAIN/.
 	Issuer string
@@ -92,6 +94,8 @@ type Options struct {
 	Transport http.RoundTripper
 	// Now is the clock that ID tokens are checked against.
 	Now func() time.Time
+	// Guard decides whether Verify may ask; nil: always.
+	Guard *Guard
 }
 
 // Client asks one Auth0 tenant. It is safe for concurrent use.
@@ -124,7 +128,7 @@ func New(opts Options) (*Client, error) {
 		now:      opts.Now,
 		keys: &keySet{
 			url:   opts.BaseURL + "/.well-known/jwks.json",
-			get:   c.http.roundTrip,
+			get:   c.further,
 			limit: rate.NewLimiter(rate.Every(keyRefetchEvery), keyRefetchBurst),
 		},
 	}
@@ -143,8 +147,12 @@ func NewTransport() *transport.Transport {
 func (c *Client) Run(ctx context.Context) { c.tokens.keys.run(ctx) }
 
 // Verify sends the credentials to Auth0 and returns the profile of their user. Every error
-// is a *LoginError. The password is sent at most once.
+// is a *LoginError. The password is sent at most once, and not if the Guard refuses.
 func (c *Client) Verify(ctx context.Context, credentials Credentials) (Profile, error) {
+	return c.opts.Guard.run(credentials, func() (Profile, error) { return c.verify(ctx, credentials) })
+}
+
+func (c *Client) verify(ctx context.Context, credentials Credentials) (Profile, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.opts.Timeout)
 	defer cancel()
 	tokens, loginErr := c.grant(ctx, credentials)
@@ -156,6 +164,12 @@ func (c *Client) Verify(ctx context.Context, credentials Credentials) (Profile, 
 		return Profile{}, err
 	}
 	return profile, nil
+}
+
+// further makes a request other than the grant.
+func (c *Client) further(req *http.Request) (reply, error) {
+	c.opts.Guard.count()
+	return c.http.roundTrip(req)
 }
 
 // subject returns the profile from the ID token, or from /userinfo if the ID token cannot

@@ -76,8 +76,8 @@ func wrapped(next http.RoundTripper, wrap func(http.RoundTripper) http.RoundTrip
 func issuer(cfg *config.Config) string { return "https://" + cfg.Auth0Domain + "/" }
 
 // newUpstream returns the client that verifies passwords at Auth0. wrap, if not nil, wraps its
-// transport.
-func newUpstream(cfg *config.Config, wrap func(http.RoundTripper) http.RoundTripper) (*upstream.Client, error) {
+// transport; guard, if not nil, decides whether it may ask.
+func newUpstream(cfg *config.Config, wrap func(http.RoundTripper) http.RoundTripper, guard *upstream.Guard) (*upstream.Client, error) {
 	auth, err := clientAuth(cfg)
 	if err != nil {
 		return nil, err
@@ -93,7 +93,18 @@ func newUpstream(cfg *config.Config, wrap func(http.RoundTripper) http.RoundTrip
 		Timeout:    cfg.Auth0Timeout,
 		Transport:  wrapped(upstream.NewTransport(), wrap),
 		Now:        time.Now,
+		Guard:      guard,
 	})
+}
+
+// guardedUpstream returns the client for logins, and what limits it.
+func guardedUpstream(cfg *config.Config, log *zap.Logger, metrics prometheus.Registerer) (*upstream.Client, *upstream.Guard, error) {
+	guard, err := upstream.NewGuard(upstream.GuardOptions{PerSecond: cfg.Auth0RequestsPerSecond, Log: log, Metrics: metrics, Now: time.Now})
+	if err != nil {
+		return nil, nil, err
+	}
+	auth0, err := newUpstream(cfg, nil, guard)
+	return auth0, guard, err
 }
 
 func clientAuth(cfg *config.Config) (upstream.ClientAuth, error) {

@@ -133,6 +133,7 @@ func addSettings(opts *doctor.Options, cfg *config.Config, faults config.Faults)
 		IDTokenAlg: cfg.Auth0IDTokenAlg, Realms: cfg.Auth0Realms, CustomRealms: cfg.Auth0CustomRealms,
 		ForwardClientIP: cfg.Auth0ForwardClientIP, WriteBack: cfg.WriteBack,
 		VerifiedIdentifier: cfg.Binding == config.BindingVerifiedIdentifier,
+		RequestsPerSecond:  cfg.Auth0RequestsPerSecond,
 		HookKeys:           cfg.HookKeys, MaxPasswordBytes: cfg.MaxPasswordBytes,
 		BruteForceAttempts: cfg.Auth0BruteForceAttempts, SuspiciousIPAttempts: cfg.Auth0SuspiciousIPAttempts, DataDir: cfg.DataDir,
 	}
@@ -209,7 +210,7 @@ func addAuth0(opts *doctor.Options, cfg *config.Config, faults config.Faults) {
 	opts.Tenant, _ = upstream.NewTenant(cfg.BaseURL(), upstream.NewTransport())
 	if !isFaulty(faults, "AUTH0_CLIENT_ID", "AUTH0_CLIENT_SECRET", "AUTH0_CLIENT_AUTH", "AUTH0_PRIVATE_KEY_FILE", "AUTH0_REALMS",
 		"AUTH0_SCOPE", "AUTH0_TIMEOUT", "AUTH0_ID_TOKEN_ALG") {
-		opts.Auth0, _ = newUpstream(cfg, nil)
+		opts.Auth0, _ = newUpstream(cfg, nil, nil)
 	}
 	if !cfg.Auth0MgmtClientSecret.Empty() && cfg.Auth0MgmtClientID != "" && !isFaulty(faults, "AUTH0_TENANT_DOMAIN") {
 		opts.Management, _ = newManagement(cfg)

@@ -60,7 +60,7 @@ func (f *doctorFlags) probe(ctx context.Context, cfg *config.Config, usable bool
 
 // newProbe returns a hook handler that measures the requests of a login.
 func newProbe(cfg *config.Config, steps *steps) (*hook.Handler, error) {
-	auth0, err := newUpstream(cfg, steps.measure(auth0Step))
+	auth0, err := newUpstream(cfg, steps.measure(auth0Step), nil)
 	if err != nil {
 		return nil, err
 	}

@@ -25,7 +25,7 @@ const (
 	maxUpstream   = 4 << 10
 )
 
-// upstream tells `ferry replay` where this ferry sends passwords.
+// upstream tells operators and `ferry replay` where this ferry sends passwords.
 func (s *server) upstream() admin.Upstream {
 	base, err := url.Parse(s.cfg.BaseURL())
 	info := admin.Upstream{Loopback: err == nil && transport.IsLoopback(base.Hostname()), Hooks: s.hooksAt}
@@ -33,6 +33,11 @@ func (s *server) upstream() admin.Upstream {
 		if info.Recordings, err = filepath.Abs(s.cfg.RecordDir); err != nil {
 			info.Recordings = s.cfg.RecordDir
 		}
+	}
+	state := s.guard.State()
+	info.Auth0.Breakers = state.Breakers
+	if !state.WaitsUntil.IsZero() {
+		info.Auth0.WaitsUntil = state.WaitsUntil.UTC().Format(time.RFC3339)
 	}
 	return info
 }

@@ -86,7 +86,7 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	auth0, err := newUpstream(cfg, nil)
+	auth0, guard, err := guardedUpstream(cfg, log, registry)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +127,7 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{cfg: cfg, log: log, failed: make(chan error, 4), modes: modes, background: background, drain: hooks.Drain, close: store.Close}
+	s := &server{cfg: cfg, log: log, failed: make(chan error, 4), modes: modes, background: background, drain: hooks.Drain, close: store.Close, guard: guard}
 	if cfg.GatewayListen != "" || cfg.ForwardAuthListen != "" {
 		front, err := newGateway(cfg, hooks, identities, behind, modes, hashKey, log, registry)
 		if err != nil {

@@ -17,6 +17,7 @@ import (
 	"ferry/config"
 	"ferry/gateway"
 	"ferry/mode"
+	"ferry/upstream"
 )
 
 const (
@@ -47,6 +48,7 @@ type server struct {
 	modes      *mode.Switch
 	drain      func(context.Context) // writes the queued profiles
 	close      func() error
+	guard      *upstream.Guard
 
 	hooksAt string // address of the hooks listener
 	ready   atomic.Bool

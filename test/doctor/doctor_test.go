@@ -145,6 +145,16 @@ func brokenSetUps() map[string]struct {
 			func(u *setup) { u.realms = nil },
 			wrong{"management.realms", doctor.Fail, "no default directory", "Default Directory"},
 		},
+		"a rate above Auth0's limit": {
+			func(u *setup) {
+				u.opts.Settings.RequestsPerSecond = 31
+				u.fault(auth0sim.Fault{
+					Name: auth0sim.FaultAnswer, Path: auth0sim.PathToken, Status: 403, Headers: map[string]string{"X-Ratelimit-Limit": "30"},
+					Body: `{"error":"invalid_grant","error_description":"Wrong email or password."}`,
+				})
+			},
+			wrong{"auth0.grant", doctor.Warn, "its rate limit is 30", "FERRY_AUTH0_REQUESTS_PER_SECOND below 30"},
+		},
 		"an unknown audience": {
 			func(u *setup) { u.audience = "https://nothing.example" },
 			wrong{"auth0.grant", doctor.Fail, "FERRY_AUTH0_AUDIENCE", "unset"},

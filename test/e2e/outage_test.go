@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ferry/test/auth0sim"
+	"ferry/test/await"
 	"ferry/test/ferrytest"
 	"ferry/test/ferrytest/built"
 	"ferry/test/kratostest"
@@ -18,6 +19,7 @@ import (
 func TestOutages(t *testing.T) {
 	s := start(t)
 	t.Run("auth0 down", func(t *testing.T) { testAuth0Down(t, s) })
+	t.Run("auth0 down for many", func(t *testing.T) { testBreaker(t, s) })
 	t.Run("ferry down", func(t *testing.T) { testFerryDown(t, s) })
 	t.Run("ferry stops during a login", func(t *testing.T) { testDrain(t, s) })
 	t.Run("ready with auth0 down", func(t *testing.T) { testReady(t, s) })
@@ -31,6 +33,32 @@ func testAuth0Down(t *testing.T, s *stack) {
 	p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesUnavailable, 0, 1, false})
 	s.sim.ClearFaults()
 	p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 1, 1, true})
+}
+
+// testBreaker: while Auth0 is down, users see an outage at once, and Auth0 is left alone. When
+// it is back, logins work again by themselves.
+func testBreaker(t *testing.T, s *stack) {
+	t.Helper()
+	people := make([]*person, 6)
+	for i := range people {
+		people[i] = s.person(t, nil)
+	}
+	s.down(t)
+	for _, p := range people {
+		p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesUnavailable, 0, 1, false})
+	}
+	s.sim.ClearFaults()
+	last := people[5]
+	last.check(t, s.kratos.LoginAPI, last.email, last.password, expect{kratostest.SeesUnavailable, 0, 1, false})
+	if state := s.get(t, "/upstream"); !strings.Contains(state, `"open"`) || !strings.Contains(s.ferry.Logs(), `"reason":"breaker_open"`) {
+		t.Errorf("%s, the log: %s", state, s.ferry.Logs())
+	}
+	if !await.True(func() bool { return strings.Contains(s.get(t, "/upstream"), `"half-open"`) }) {
+		t.Fatal("the breaker stays open")
+	}
+	for _, p := range people {
+		p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 1, 1, true})
+	}
 }
 
 // testFerryDown: Kratos tries three times, and the user is not locked out.
