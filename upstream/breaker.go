@@ -132,7 +132,7 @@ func evidenceOf(e *LoginError, addressTold bool) evidence {
 		return badAnswer
 	case outcome.Unavailable:
 		return outageOf(e)
-	case outcome.Match, outcome.Locked, outcome.SubjectMismatch, outcome.Unbound, outcome.Inactive, outcome.NotPending, outcome.Oversize, outcome.Closed:
+	case outcome.Match, outcome.Locked, outcome.SubjectMismatch, outcome.Unbound, outcome.Inactive, outcome.NotPending, outcome.Oversize, outcome.Closed, outcome.Paused, outcome.Observed:
 	}
 	return saysNothing
 }

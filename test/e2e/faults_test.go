@@ -52,6 +52,10 @@ func testFaults(t *testing.T, s *stack) {
 			}
 			switch {
 			case want.stored:
+			case name == auth0sim.FaultGlobalLimit, name == auth0sim.FaultTooManyRequests:
+				if !getsIn(t, s.kratos.LoginAPI, p.email, p.password) {
+					t.Error("the user does not get in afterwards")
+				}
 			case name == auth0sim.FaultIDTokenOtherSubject && !s.namesDeliveries(t):
 				// Auth0 answered: an identical login gets this outcome for a while.
 				p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{want.sees, 0, 1, false})
