@@ -27,7 +27,7 @@ func (s *stack) identities(t *testing.T) int {
 // TestGatewayOutages: whatever is down, a user whom Kratos does not have never sees that the
 // password is wrong, nobody is half created, and the same password logs in afterwards.
 func TestGatewayOutages(t *testing.T) {
-	s := start(t, "FERRY_GATEWAY_LISTEN=127.0.0.1:0", "FERRY_AUTH0_TIMEOUT=1s")
+	s := start(t, "FERRY_GATEWAY_LISTEN=127.0.0.1:0", "FERRY_AUTH0_TIMEOUT=1s", "FERRY_GATEWAY_PER_MINUTE=10000")
 	known := s.person(t, nil)
 	if got, err := s.kratos.LoginAPI(t.Context(), known.email, known.password); err != nil || got.Sees() != kratostest.SeesSession {
 		t.Fatalf("%q, %v", got.Sees(), err)
