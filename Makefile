@@ -1,7 +1,7 @@
 # The main targets: `make demo` shows ferry at work, `make test` runs all checks.
 
 .DEFAULT_GOAL := help
-.PHONY: help build kratos demo test prereqs prereqs-demo vet lint unit fuzz hostile requests browser gateway faults bench readme clean
+.PHONY: help build kratos demo test prereqs prereqs-demo vet lint unit fuzz hostile requests browser openid gateway faults bench readme clean
 
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -52,7 +52,7 @@ prereqs: ## check the prerequisites; as root on Debian, install them
 	@sh scripts/prereqs.sh
 
 vet: ## go vet
-	$(GO) vet -tags browser ./...
+	$(GO) vet -tags browser,openid ./...
 
 lint: ## the linters and gofumpt; `make lint FIX=1` fixes what can be fixed
 	$(LINT) run $(if $(FIX),--fix) ./...
@@ -76,6 +76,11 @@ requests: ## REQUESTS (300000) generated submissions: ferry sees nothing that Kr
 browser: ## a journey in Chromium through the gateway; FERRY_SCREENSHOTS=DIR takes pictures
 	@sh scripts/prereqs.sh browser
 	$(GO) test -tags browser -count=1 -timeout=15m ./test/browser
+
+openid: ## the bridge through an OpenID provider by others (needs Node and npm)
+	@sh scripts/prereqs.sh openid
+	cd test/openid && npm ci
+	$(GO) test -tags openid -count=1 -timeout=15m ./test/openid
 
 gateway: ## the end-to-end tests again, with all users going through the gateway
 	FERRY_TEST_GATEWAY=1 $(GO) test -count=1 -timeout=30m ./test/e2e

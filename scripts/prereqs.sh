@@ -1,8 +1,8 @@
 #!/bin/sh
 # Checks what building and testing ferry needs besides Go modules. On Debian, as
 # root, it installs what is missing; elsewhere it prints what to install, and
-# fails. With the argument demo, it checks only what the demo needs; with browser,
-# also what the test in a browser needs.
+# fails. With the argument demo, it checks only what the demo needs; with browser or
+# openid, also what those tests need.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -21,6 +21,10 @@ postgresql      check_postgres
 "
 [ "${1:-}" != browser ] || packages="$packages
 chromium        chromium
+"
+[ "${1:-}" != openid ] || packages="$packages
+nodejs          node
+npm             npm
 "
 
 go_minor=26 # as in go.mod

@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 )
 
 // LoginProvider logs in at an OIDC provider, as a browser does. Each of pages answers one page
-// of the provider, which is told apart from others by the parameter state.
+// of the provider, which is told apart from others by its path or the parameter state.
 func (k *Kratos) LoginProvider(ctx context.Context, provider string, pages ...url.Values) (Login, error) {
 	login, err := k.loginProvider(ctx, provider, pages)
 	if err != nil {
@@ -50,11 +51,27 @@ func (k *Kratos) loginProvider(ctx context.Context, provider string, pages []url
 			return Login{}, err
 		}
 	}
-	got, err := p.visit(ctx, at, nil)
-	if err != nil {
-		return Login{}, err
+	for range maxRedirects {
+		callback := strings.HasSuffix(at.Path, "/self-service/methods/oidc/callback/"+provider)
+		got, err := p.visit(ctx, at, nil)
+		if err != nil {
+			return Login{}, err
+		}
+		if callback {
+			return p.followProvider(ctx, got)
+		}
+		if at, err = at.Parse(got.location); err != nil {
+			return Login{}, err
+		}
 	}
-	login, err := p.follow(ctx, got)
+	return Login{}, fmt.Errorf("more than %d redirects, the last one to %s", maxRedirects, at.Path)
+}
+
+// followProvider reads what Kratos shows after a login at a provider: also the page of a
+// registration.
+func (p person) followProvider(ctx context.Context, got answer) (Login, error) {
+	s := Social{person: p}
+	login, err := s.read(ctx, got)
 	login.Token = p.hasSession()
 	return login, err
 }
