@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"ferry/attempt"
 	"ferry/limit"
@@ -20,7 +21,7 @@ const stateKey = "state-key-0123456789-0123456789-0123456789"
 // share starts a replica that counts in Redis.
 func share(t *testing.T, server *redistest.Server) *replica {
 	t.Helper()
-	store, err := state.NewRedis(secret.New(server.URL()), secret.New(stateKey), state.Options{})
+	store, err := state.NewRedis(secret.New(server.URL()), secret.New(stateKey), state.Options{Timeout: 10 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +96,7 @@ func TestLostTake(t *testing.T) {
 	server := redistest.Run(t, redistest.Options{})
 	shared := &lossy{}
 	a := start(t, func(o *limit.Options) {
-		store, err := state.NewRedis(secret.New(server.URL()), secret.New(stateKey), state.Options{})
+		store, err := state.NewRedis(secret.New(server.URL()), secret.New(stateKey), state.Options{Timeout: 10 * time.Second})
 		if err != nil {
 			t.Fatal(err)
 		}
