@@ -32,13 +32,18 @@ func From(forwarded string, n int) netip.Addr {
 // else.
 func Parse(text string) netip.Addr {
 	text = strings.TrimSpace(text)
-	if ip, err := netip.ParseAddr(strings.Trim(text, "[]")); err == nil {
-		return ip.Unmap()
+	ip, err := netip.ParseAddr(strings.Trim(text, "[]"))
+	if err != nil {
+		withPort, err := netip.ParseAddrPort(text)
+		if err != nil {
+			return netip.Addr{}
+		}
+		ip = withPort.Addr()
 	}
-	if withPort, err := netip.ParseAddrPort(text); err == nil {
-		return withPort.Addr().Unmap()
+	if ip.Is4In6() && ip.Zone() != "" { // Unmap would drop the zone
+		return netip.Addr{}
 	}
-	return netip.Addr{}
+	return ip.Unmap()
 }
 
 // Key returns the text that stands for one user's network: the address, or the /64 of IPv6
