@@ -23,6 +23,8 @@ const (
 	// A token with an unknown key triggers a fetch of the keys, at most this often.
 	keyRefetchEvery = 10 * time.Second
 	keyRefetchBurst = 6
+	// minKeyBits is the size of RSA keys that RFC 7518, 3.3, requires; Auth0's have it.
+	minKeyBits = 2048
 )
 
 var (
@@ -141,7 +143,8 @@ func (k *keySet) load(ctx context.Context) []jose.JSONWebKey {
 	return parseKeys(answer.body)
 }
 
-// parseKeys returns the RSA signing keys of a set. It ignores keys that it cannot read.
+// parseKeys returns the RSA signing keys of a set. It ignores keys that it cannot read, and
+// those that are too short.
 func parseKeys(body []byte) []jose.JSONWebKey {
 	var set struct {
 		Keys []rawJSON `json:"keys"`
@@ -155,7 +158,7 @@ func parseKeys(body []byte) []jose.JSONWebKey {
 		if key.UnmarshalJSON(text) != nil || (key.Use != "" && key.Use != "sig") {
 			continue
 		}
-		if _, ok := key.Key.(*rsa.PublicKey); ok {
+		if public, ok := key.Key.(*rsa.PublicKey); ok && public.N.BitLen() >= minKeyBits {
 			keys = append(keys, key)
 		}
 	}
