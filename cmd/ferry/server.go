@@ -62,7 +62,7 @@ func (s *server) budget() time.Duration { return kratosTimeout + s.cfg.Auth0Time
 
 func (s *server) httpServer(handler http.Handler) *http.Server {
 	return &http.Server{
-		Handler:           handler,
+		Handler:           closesAfterChunks(handler),
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      readTimeout + s.budget(),
@@ -70,6 +70,19 @@ func (s *server) httpServer(handler http.Handler) *http.Server {
 		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS12},
 		ErrorLog:          zap.NewStdLog(s.log.Named("http")),
 	}
+}
+
+// closesAfterChunks closes the connection after a request in chunks. net/http ignores the
+// Content-Length of such a request, and then does not tell that there was one; a proxy in
+// front that goes by it would take the rest of the body for the next request (RFC 9112, 6.1).
+// Kratos sends no chunks.
+func closesAfterChunks(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(r.TransferEncoding) > 0 {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // gatewayServer returns the server of the gateway, whose answers take as long as Kratos'.

@@ -203,7 +203,7 @@ func (f *Kratos) list(w http.ResponseWriter, query map[string][]string) (int, an
 
 // search lists identities by an identifier of any credential, or by ids.
 func (f *Kratos) search(query map[string][]string) (int, any) {
-	f.only(query, "credentials_identifier", "ids", "page_size", "consistency")
+	f.only(query, "credentials_identifier", "ids", "include_credential", "page_size", "consistency")
 	list := []map[string]any{}
 	for _, id := range slices.Sorted(maps.Keys(f.People)) {
 		p := f.People[id]
@@ -212,7 +212,7 @@ func (f *Kratos) search(query map[string][]string) (int, any) {
 			found = found || slices.Contains(p.Identifiers, strings.ToLower(strings.TrimSpace(identifier))) || slices.Contains(p.Social, identifier)
 		}
 		if found {
-			list = append(list, p.answer(false))
+			list = append(list, p.answer(slices.Contains(query["include_credential"], "password")))
 		}
 	}
 	return http.StatusOK, list
