@@ -54,8 +54,9 @@ func (a api) bound(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, a.http.Timeout)
 }
 
-// send makes a request that the generated client cannot make; its results are those of ask.
-// The token goes to the admin API only.
+// send makes a request without the generated client: one that it cannot make, or one of each
+// login, which it would decode as well. The results are those of ask. The token goes to the
+// admin API only.
 func (a api) send(ctx context.Context, method string, to *url.URL, body []byte) (answer, error) {
 	req, err := http.NewRequestWithContext(ctx, method, to.String(), bytes.NewReader(body))
 	if err != nil {
@@ -95,7 +96,7 @@ func receive(resp *http.Response, err error) (answer, error) {
 		return answer{}, noAnswer(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(resp.Body)
+	body, err := transport.ReadAll(resp.Body, resp.ContentLength)
 	if err != nil {
 		return answer{}, noAnswer(err)
 	}
@@ -131,11 +132,11 @@ func (r reader) RoundTrip(req *http.Request) (*http.Response, error) {
 	if resp.StatusCode < http.StatusOK {
 		return nil, transport.ErrSwitched // its body would never end
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(nil, unread, r.limit))
+	body, err := transport.ReadAll(http.MaxBytesReader(nil, unread, r.limit), resp.ContentLength)
 	if err != nil {
 		return nil, err
 	}
-	resp.Body = io.NopCloser(bytes.NewReader(body))
+	resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	resp.Header.Del("Content-Type") // without it, the generated client spends no time on decoding
 	return resp, nil
 }

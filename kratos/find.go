@@ -3,6 +3,7 @@ package kratos
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -19,7 +20,13 @@ import (
 // metadata_admin of a listed identity from the same database, in the same request. The
 // request asks for strong consistency, because a database may have replicas.
 func (c *Client) Find(ctx context.Context, identifier string) (Identity, error) {
-	items, _, err := list(c.one.ListIdentities(ctx).CredentialsIdentifier(identifier).IncludeCredential([]string{password}).Consistency("strong"))
+	to := c.admin.JoinPath("admin", "identities")
+	to.RawQuery = url.Values{"credentials_identifier": {identifier}, "include_credential": {password}, "consistency": {"strong"}}.Encode()
+	got, err := c.one.send(ctx, http.MethodGet, to, nil)
+	if err != nil {
+		return Identity{}, err
+	}
+	items, err := got.items()
 	if err != nil {
 		return Identity{}, err
 	}

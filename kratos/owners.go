@@ -97,11 +97,17 @@ func list(call client.IdentityAPIListIdentitiesRequest) ([]jsontext.Value, http.
 	if err != nil {
 		return nil, nil, err
 	}
+	items, err := got.items()
+	return items, got.header, err
+}
+
+// items returns the elements of a list.
+func (a answer) items() ([]jsontext.Value, error) {
 	var items []jsontext.Value
-	if json.Unmarshal(got.body, &items, jsontext.AllowDuplicateNames(true)) != nil || items == nil {
-		return nil, nil, invalidResponse("answer_malformed")
+	if json.Unmarshal(a.body, &items, jsontext.AllowDuplicateNames(true)) != nil || items == nil {
+		return nil, invalidResponse("answer_malformed")
 	}
-	return items, got.header, nil
+	return items, nil
 }
 
 // listIDs is list for the ids alone.

@@ -32,10 +32,10 @@ var errMalformed = errors.New("not the JSON expected")
 // Below a key with one of the opaque names, keys may differ in case only: objects there
 // are user data, such as Auth0's user_metadata, and not part of a protocol.
 func Unmarshal(data []byte, v any, opaque ...string) error {
-	if _, err := Value(data, opaque...); err != nil {
+	if err := check(data, opaque); err != nil {
 		return err
 	}
-	if err := json.Unmarshal(data, v, jsontext.AllowDuplicateNames(true)); err != nil { // Value found none
+	if err := json.Unmarshal(data, v, jsontext.AllowDuplicateNames(true)); err != nil { // check found none
 		return errMalformed
 	}
 	return nil

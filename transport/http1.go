@@ -17,6 +17,7 @@ const (
 	maxHeaderBytes   = 1 << 20
 	maxInformational = 5
 	readBufferBytes  = 4 << 10
+	writeBufferBytes = 1 << 10
 	// closeWait is how long the server has to close the connection after its answer, as
 	// RFC 9112, 9.6 requires. Any byte that arrives until then is surplus.
 	closeWait = 50 * time.Millisecond
@@ -48,7 +49,11 @@ func exchange(conn net.Conn, req *http.Request) (*http.Response, error) {
 	sent := new(http.Request)
 	*sent = *req
 	sent.Close = true // requests that the server close the connection after the answer
-	go func() { _ = sent.Write(conn) }()
+	if req.Body == nil || req.Body == http.NoBody {
+		_ = write(conn, sent) // a header fits into the buffers of the connection
+	} else {
+		go func() { _ = write(conn, sent) }() // the answer may come before the end of the body
+	}
 	resp, err := s.final(req)
 	if err != nil {
 		return nil, s.fail(err)
@@ -56,6 +61,15 @@ func exchange(conn net.Conn, req *http.Request) (*http.Response, error) {
 	s.source.N = math.MaxInt64
 	resp.Body = &singleBody{single: s, answer: resp.Body}
 	return resp, nil
+}
+
+// write sends the request. An error shows in the answer, which is missing then.
+func write(conn net.Conn, req *http.Request) error {
+	w := bufio.NewWriterSize(conn, writeBufferBytes)
+	if err := req.Write(w); err != nil {
+		return err
+	}
+	return w.Flush()
 }
 
 // final reads the header of the answer, skipping informational answers.

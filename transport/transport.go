@@ -7,6 +7,7 @@
 package transport
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -169,6 +170,20 @@ func (t *Transport) CloseIdleConnections() {
 	}
 }
 
+// maxDeclared is the longest body for which ReadAll makes room because its length was declared.
+const maxDeclared = 64 << 10
+
+// ReadAll reads a body to its end, with room for its declared length, such as
+// http.Response.ContentLength. The length is a hint: the body may have any length.
+func ReadAll(body io.Reader, declared int64) ([]byte, error) {
+	var all bytes.Buffer
+	if declared > 0 && declared <= maxDeclared {
+		all.Grow(int(declared) + bytes.MinRead)
+	}
+	_, err := all.ReadFrom(body)
+	return all.Bytes(), err
+}
+
 // slotBody is the body of an answer. It holds a slot until it is read or closed.
 type slotBody struct {
 	io.ReadCloser
@@ -202,7 +217,19 @@ func closeBody(req *http.Request) {
 func address(u *url.URL) string {
 	port := u.Port()
 	if port == "" {
-		port = map[string]string{"http": "80", "https": "443", "socks5": "1080", "socks5h": "1080"}[u.Scheme]
+		port = defaultPort(u.Scheme)
 	}
 	return net.JoinHostPort(u.Hostname(), port)
+}
+
+func defaultPort(scheme string) string {
+	switch scheme {
+	case "http":
+		return "80"
+	case "https":
+		return "443"
+	case "socks5", "socks5h":
+		return "1080"
+	}
+	return ""
 }

@@ -148,7 +148,7 @@ func (c httpClient) roundTrip(req *http.Request) (reply, error) {
 	if resp.StatusCode < http.StatusOK {
 		return reply{status: resp.StatusCode}, transport.ErrSwitched // its body would never end
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes+1))
+	body, err := transport.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes+1), resp.ContentLength)
 	if err == nil && len(body) > maxAnswerBytes {
 		err = errTooLarge
 	}
