@@ -239,3 +239,9 @@ func suggestion(name string, known []string) string {
 	}
 	return "; did you mean " + strings.Join(meant, " or ") + "?"
 }
+
+// SetsGOGC reports whether the environment sets GOGC, which the Go runtime reads.
+func SetsGOGC() bool { return os.Getenv("GOGC") != "" }
+
+// SetsGOMEMLIMIT reports whether the environment sets GOMEMLIMIT, which the Go runtime reads.
+func SetsGOMEMLIMIT() bool { return os.Getenv("GOMEMLIMIT") != "" }

@@ -3,6 +3,11 @@ package main
 import (
 	"math"
 	"runtime/debug"
+
+	"go.uber.org/zap"
+
+	"ferry/config"
+	"ferry/heap"
 )
 
 const (
@@ -13,15 +18,38 @@ const (
 	// approach it. It is soft: above it, a run of more than about five million rows takes
 	// more time, at most twice as much, and the memory that it needs.
 	bulkMemoryLimit = 256 << 20
+
+	// serveLimit and serveSlack keep 1,000 logins that wait for Auth0 below 96 MiB, with the
+	// pages of the program. servePercent is the GOGC value below the limit.
+	serveLimit   = 60 << 20
+	serveSlack   = 4 << 20
+	servePercent = 400
 )
 
 // limitHeap configures the garbage collector for a bulk run. GOGC and GOMEMLIMIT in the
 // environment take precedence.
 func limitHeap() {
-	if was := debug.SetGCPercent(bulkGCPercent); was != 100 {
-		debug.SetGCPercent(was)
+	if !config.SetsGOGC() {
+		debug.SetGCPercent(bulkGCPercent)
 	}
 	if was := debug.SetMemoryLimit(bulkMemoryLimit); was != math.MaxInt64 {
 		debug.SetMemoryLimit(was)
 	}
+}
+
+// governHeap configures the garbage collector for serving. GOGC and GOMEMLIMIT in the
+// environment take precedence: with GOGC nothing but the limit of the container is set, and
+// with GOMEMLIMIT that one holds.
+func governHeap(log *zap.Logger) (stop func()) {
+	if err := heap.LimitToContainer(); err != nil {
+		log.Warn("no memory limit", zap.Error(err))
+	}
+	switch {
+	case config.SetsGOGC():
+		return func() {}
+	case config.SetsGOMEMLIMIT():
+		debug.SetGCPercent(servePercent)
+		return func() {}
+	}
+	return heap.Govern(heap.Policy{Limit: serveLimit, Slack: serveSlack, Percent: servePercent})
 }

@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -44,15 +43,9 @@ func serveCommand(stderr io.Writer) *cobra.Command {
 	}
 }
 
-// gcPercent runs the garbage collector early. ferry waits far more than it computes, and
-// garbage should not double the memory of a burst of waiting logins.
-const gcPercent = 15
-
 // serve serves until ctx is done, then drains. At each hangup it reads the mode again.
 func serve(ctx context.Context, cfg *config.Config, log *zap.Logger, hangups <-chan os.Signal) error {
-	if was := debug.SetGCPercent(gcPercent); was != 100 {
-		debug.SetGCPercent(was) // keep the operator's GOGC
-	}
+	defer governHeap(log)()
 	s, err := newServer(cfg, log)
 	if err != nil {
 		return err
