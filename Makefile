@@ -1,7 +1,7 @@
 # The main targets: `make demo` shows ferry at work, `make test` runs all checks.
 
 .DEFAULT_GOAL := help
-.PHONY: help build kratos demo test prereqs prereqs-demo vet lint unit fuzz hostile requests browser openid gateway faults bench readme clean
+.PHONY: help build kratos demo test prereqs prereqs-demo vet lint unit fuzz hostile requests browser openid gateway faults bench load soak readme clean
 
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -87,6 +87,14 @@ gateway: ## the end-to-end tests again, with all users going through the gateway
 
 faults: ## faults, kills and histories for longer than in `make test`: some ten minutes
 	FERRY_STORM=1m FERRY_KILL_LOGINS=1000 FERRY_HISTORIES=2m $(GO) test -count=1 -timeout=60m -v -run='Storms|Kill|Histories' ./test/faults
+
+load: ## ferry under load, beside a bare handler and nginx: five minutes; LOAD='--help' explains
+	$(GO) run ./test/load $(LOAD)
+
+SOAK ?= 1h
+
+soak: ## logins at a constant rate for SOAK (1h): memory, descriptors and goroutines must not grow
+	$(GO) run ./test/load --only= --soak=$(SOAK) $(LOAD)
 
 bench: ## all benchmarks
 	$(GO) test -run='^$$' -bench=. -benchmem ./...

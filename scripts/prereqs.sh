@@ -17,6 +17,7 @@ ca-certificates check_certificates
 '
 [ "${1:-}" = demo ] || packages="$packages
 redis-server    redis-server
+nginx-light     check_nginx
 postgresql      check_postgres
 "
 [ "${1:-}" != browser ] || packages="$packages
@@ -49,6 +50,11 @@ check_certificates() {
 # Debian keeps the server of each version in a directory off the PATH.
 check_postgres() {
 	command -v postgres >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1
+}
+
+# Debian keeps nginx in a directory that users do not search.
+check_nginx() {
+	command -v nginx >/dev/null 2>&1 || [ -x /usr/sbin/nginx ]
 }
 
 present() {
