@@ -24,6 +24,7 @@ const (
 	minKeyLength    = 32
 	maxAuth0Timeout = 20 * time.Second
 	maxPassword     = 4096
+	maxLogins       = 100_000
 	maxPerSecond    = 10_000
 	maxProxies      = 16
 	minRecordBytes  = 1 << 20
@@ -97,6 +98,8 @@ func (c *Config) checkHook(k *checker) {
 	}
 	k.require(c.MaxPasswordBytes >= 1 && c.MaxPasswordBytes <= maxPassword, "MAX_PASSWORD_BYTES", "must be between 1 and 4096")
 	k.require(c.TrustedProxies >= 0 && c.TrustedProxies <= maxProxies, "TRUSTED_PROXIES", "must be between 0 and 16")
+	k.require(c.LoginsInFlight >= 1 && c.LoginsInFlight <= maxLogins, "LOGINS_IN_FLIGHT", "must be between 1 and 100000")
+	k.require(c.LoginsQueued >= 0 && c.LoginsQueued <= maxLogins, "LOGINS_QUEUED", "must be between 0 and 100000")
 	k.require(slices.Contains([]string{"recorded", BindingVerifiedIdentifier}, c.Binding), "BINDING", "must be recorded or verified_identifier")
 }
 

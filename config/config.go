@@ -56,6 +56,9 @@ type Config struct {
 	CohortFile string        `envconfig:"FERRY_COHORT_FILE" desc:"File with the cohort, instead of FERRY_COHORT. Read as FERRY_MODE_FILE is."`
 	AdminKey   secret.String `envconfig:"FERRY_ADMIN_KEY" desc:"Key for /mode of the admin listener, 32 characters or more, by which an operator changes the mode. Unset: there is no such path."`
 
+	LoginsInFlight int `ignored:"true" envconfig:"FERRY_LOGINS_IN_FLIGHT" default:"800" desc:"How many logins this ferry decides at the same time. 800 are 100 logins a second, the limit of Auth0's largest public plan, while Auth0 takes the 8s of FERRY_AUTH0_TIMEOUT."`
+	LoginsQueued   int `ignored:"true" envconfig:"FERRY_LOGINS_QUEUED" default:"200" desc:"How many more logins wait for their turn, for 2s at most. Beyond that a login ends at once with an error, and the password is not sent."`
+
 	TrustedProxies int `ignored:"true" envconfig:"FERRY_TRUSTED_PROXIES" default:"0" desc:"Number of your proxies in front of Kratos that append to the header that the template passes on. The client address is the Nth from the right. 0: no address is trusted."`
 
 	Auth0Domain            string        `envconfig:"FERRY_AUTH0_DOMAIN" required:"serve,management" desc:"Domain of your tenant, or its custom domain, as in the issuer of its ID tokens: tenant.eu.auth0.com."`

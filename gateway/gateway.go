@@ -114,6 +114,9 @@ type Options struct {
 	// process that needs it.
 	Budget budget
 
+	// Enter waits for a turn to ask Auth0, and returns why there is none; nil: there is no bound.
+	Enter func(ctx context.Context) (leave func(), refused string)
+
 	Identities identities
 	Attempts   verifier
 	// Keep keeps a verified login for the migration hook.

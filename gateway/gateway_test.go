@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -34,11 +35,14 @@ func TestLogin(t *testing.T) {
 		"not created":        {set: func(w *world) { w.resultErr = errDown }, status: 503, result: "not_created", asked: 1, created: true},
 		"Auth0 down":         {set: func(w *world) { w.outcomes[""] = outcome.Unavailable }, status: 503, result: "unavailable", asked: 1},
 		"Auth0 limited":      {set: func(w *world) { w.outcomes[""] = outcome.Limited }, status: 503, result: "limited", asked: 1},
-		"a second factor":    {set: func(w *world) { w.outcomes[""] = outcome.MFARequired }, result: "mfa_required", asked: 1},
-		"a panic":            {set: func(w *world) { w.panics = true }, status: 503, result: "panic"},
-		"a long password":    {password: strings.Repeat("x", 73), result: "password_length"},
-		"a long identifier":  {typed: strings.Repeat("x", 321), result: "identifier_length"},
-		"two connections":    {options: func(o *gateway.Options) { o.Realms = []string{"a", "b"} }, password: "wrong", result: "mismatch", asked: 2},
+		"too many in flight": {options: func(o *gateway.Options) {
+			o.Enter = func(context.Context) (func(), string) { return nil, "queue_full" }
+		}, status: 503, result: "unavailable"},
+		"a second factor":   {set: func(w *world) { w.outcomes[""] = outcome.MFARequired }, result: "mfa_required", asked: 1},
+		"a panic":           {set: func(w *world) { w.panics = true }, status: 503, result: "panic"},
+		"a long password":   {password: strings.Repeat("x", 73), result: "password_length"},
+		"a long identifier": {typed: strings.Repeat("x", 321), result: "identifier_length"},
+		"two connections":   {options: func(o *gateway.Options) { o.Realms = []string{"a", "b"} }, password: "wrong", result: "mismatch", asked: 2},
 		"the second connection": {
 			options: func(o *gateway.Options) { o.Realms = []string{"a", "b", "c"} },
 			set:     func(w *world) { w.outcomes["a"] = outcome.Mismatch }, result: "created", asked: 2, created: true, kept: true,

@@ -47,7 +47,7 @@ func (g *Gateway) login(ctx context.Context, r *http.Request, s submit.Submit) v
 		return verdict{tooMany, resultLimitedAddress}
 	}
 	started := g.opts.Now()
-	profile, realm, o, reason := g.verify(ctx, r, s)
+	profile, realm, o, reason := g.verifyInTurn(ctx, r, s)
 	if o == outcome.Match {
 		return g.admit(ctx, s, profile, realm, started)
 	}
@@ -57,6 +57,18 @@ func (g *Gateway) login(ctx context.Context, r *http.Request, s submit.Submit) v
 	}
 	g.opts.Log.Warn("gateway: Auth0", zap.Stringer("outcome", o), zap.String("reason", reason))
 	return verdict{outage, o.String()}
+}
+
+// verifyInTurn is verify, when there is a turn. It ends before the request is passed on.
+func (g *Gateway) verifyInTurn(ctx context.Context, r *http.Request, s submit.Submit) (profile upstream.Profile, realm string, o outcome.Outcome, reason string) {
+	if g.opts.Enter != nil {
+		leave, refused := g.opts.Enter(ctx)
+		if refused != "" {
+			return upstream.Profile{}, "", outcome.Unavailable, refused
+		}
+		defer leave()
+	}
+	return g.verify(ctx, r, s)
 }
 
 // verify asks the connections in turn, until one does not say that the password is wrong.

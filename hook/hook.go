@@ -91,6 +91,10 @@ type Options struct {
 	// Recorder records every call; nil records nothing.
 	Recorder Recorder
 
+	// InFlight is how many logins are decided at the same time, and Queued how many more may
+	// wait for their turn. If InFlight is 0, there is no bound.
+	InFlight, Queued int
+
 	Identities identities
 	Upstream   attempt.Verifier
 	Log        *zap.Logger
@@ -106,6 +110,7 @@ type Handler struct {
 	callers  *zap.Logger         // sampled, for calls with a caller's error
 	metrics  *metrics
 	attempts *attempt.Attempts
+	bulkhead *bulkhead
 	pace     *pace
 	syncer   *profileSyncer
 }
@@ -130,6 +135,10 @@ func New(opts Options) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	turns, err := newBulkhead(opts.InFlight, opts.Queued, opts.Metrics)
+	if err != nil {
+		return nil, err
+	}
 	attempts := attempt.New(attempt.Options{
 		Verifier: opts.Upstream, Store: opts.Store, Limits: opts.Limits, ClaimFor: opts.ClaimFor, Now: opts.Now,
 		StateFault: m.stateFault, Panicked: func(fault any) { logPanic(opts.Log, fault) },
@@ -137,7 +146,7 @@ func New(opts Options) (*Handler, error) {
 	hash := func(text string) string { return Hash(opts.LogHashKey, text) }
 	return &Handler{
 		opts: opts, hash: hash, callers: sampled(opts.Log), metrics: m,
-		attempts: attempts, pace: newPace(),
+		attempts: attempts, pace: newPace(), bulkhead: turns,
 		syncer: newProfileSyncer(opts.Sync, opts.Log, hash, m, opts.Now),
 	}, nil
 }
@@ -149,6 +158,12 @@ func (h *Handler) Attempts() *attempt.Attempts { return h.attempts }
 // StopDelays answers the refusals that are delayed, and delays no more of them: ferry is
 // draining.
 func (h *Handler) StopDelays() { h.pace.stop() }
+
+// Enter waits for a turn among the logins of this process. If there is none, it returns why, as
+// one word; otherwise the caller must call leave.
+func (h *Handler) Enter(ctx context.Context) (leave func(), refused string) {
+	return h.bulkhead.enter(ctx)
+}
 
 // Drain retries the profiles in the queue one last time, after the hooks have stopped.
 func (h *Handler) Drain(ctx context.Context) { h.syncer.Drain(ctx) }

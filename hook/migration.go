@@ -1,6 +1,7 @@
 package hook
 
 import (
+	"context"
 	"errors"
 
 	"github.com/labstack/echo/v4"
@@ -52,7 +53,19 @@ func (h *Handler) passwordMigration(c echo.Context, e *call) (outcome.Outcome, e
 		e.request = req
 	}
 	e.flowID = req.Flow.ID
-	o := h.decide(c.Request().Context(), req, c.Request().Header.Get(wire.HeaderTriggerID), e)
+	o := h.decideInTurn(c.Request().Context(), req, c.Request().Header.Get(wire.HeaderTriggerID), e)
 	h.delay(c.Request().Context(), o, e)
 	return o, nil
+}
+
+// decideInTurn decides a login when it has its turn. The request has been read by then, and the
+// answer is sent later, so that a slow client holds up no other login.
+func (h *Handler) decideInTurn(ctx context.Context, req migrationRequest, delivery string, e *call) outcome.Outcome {
+	leave, refused := h.bulkhead.enter(ctx)
+	if refused != "" {
+		e.Reason = refused
+		return outcome.Unavailable
+	}
+	defer leave()
+	return h.decide(ctx, req, delivery, e)
 }

@@ -251,6 +251,8 @@ func hookOptions(cfg *config.Config, hashKey secret.String, identities *kratos.C
 		ClaimFor:                cfg.Auth0Timeout + time.Second,
 		Keys:                    cfg.HookKeys,
 		MaxPasswordBytes:        cfg.MaxPasswordBytes,
+		InFlight:                cfg.LoginsInFlight,
+		Queued:                  cfg.LoginsQueued,
 		Realms:                  cfg.Auth0Realms,
 		CustomRealms:            cfg.Auth0CustomRealms,
 		TrustedProxies:          cfg.TrustedProxies,

@@ -76,7 +76,7 @@ func newGateway(cfg *config.Config, hooks *hook.Handler, identities *kratos.Clie
 		TrustedProxies: cfg.GatewayTrustedProxies, ForwardClientIP: cfg.Auth0ForwardClientIP,
 		MaxPasswordBytes: cfg.MaxPasswordBytes, ErrorURL: cfg.GatewayErrorURL, Closed: cfg.MigrationClosed, Modes: modes,
 		PerMinute: cfg.GatewayPerMinute, Budget: behind.budget,
-		Traits: behind.provisioner.Traits, Identities: identities, Attempts: hooks.Attempts(), Keep: hooks.Keep, UsersFault: usersFault,
+		Traits: behind.provisioner.Traits, Identities: identities, Attempts: hooks.Attempts(), Enter: hooks.Enter, Keep: hooks.Keep, UsersFault: usersFault,
 		Provisioner: behind.provisioner, Log: log, Hash: func(text string) string { return hook.Hash(hashKey, text) },
 		Metrics: metrics, Now: time.Now,
 	}

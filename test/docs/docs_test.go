@@ -58,7 +58,7 @@ Status 200 is a match only with all of: the media type application/json, one una
 
 No answer at all is unavailable: ` + "`timeout`, `dns`, `dial`, `tls`, `connection_broken`, `answer_too_large`" + `. Garbled are an answer that comes twice, ` + "`surplus_answer`" + `, and 101 Switching Protocols, ` + "`protocol_switch`" + `.
 
-ferry does not ask while it may not: limited are ` + "`own_rate_limit` (`FERRY_AUTH0_REQUESTS_PER_SECOND`) and `auth0_rate_limit`, unavailable `breaker_open` and `breaker_probing`" + `. [troubleshooting.md](troubleshooting.md#limits-towards-auth0) explains them.
+ferry does not ask while it may not: limited are ` + "`own_rate_limit` (`FERRY_AUTH0_REQUESTS_PER_SECOND`) and `auth0_rate_limit`, unavailable `breaker_open` and `breaker_probing`, and `queue_full` and `queue_time` while too many logins are in flight" + `. [troubleshooting.md](troubleshooting.md#limits-towards-auth0) explains them.
 
 ## What Kratos is told
 
