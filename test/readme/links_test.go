@@ -15,7 +15,7 @@ func linked(t *testing.T) []string {
 	if err != nil || len(found) < 10 {
 		t.Fatalf("found %d pages (%v)", len(found), err)
 	}
-	names := []string{"README.md", "CONTRIBUTING.md"}
+	names := []string{"README.md", "CONTRIBUTING.md", "SECURITY.md"}
 	for _, path := range found {
 		names = append(names, "docs/"+filepath.Base(path))
 	}
@@ -45,15 +45,23 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// TestDesignNamesTests: the tests that docs/design.md names exist.
+// TestDesignNamesTests: the tests that docs/design.md and docs/security.md name exist.
 func TestDesignNamesTests(t *testing.T) {
-	names := regexp.MustCompile("`(\\w+)\\.(Test\\w+)`").FindAllStringSubmatch(read(t, "docs/design.md"), -1)
+	for _, page := range []string{"docs/design.md", "docs/security.md"} {
+		t.Run(page, func(t *testing.T) { namesTests(t, page) })
+	}
+}
+
+// namesTests checks that the tests which a page names exist.
+func namesTests(t *testing.T, page string) {
+	t.Helper()
+	names := regexp.MustCompile("`(\\w+)\\.(Test\\w+)`").FindAllStringSubmatch(read(t, page), -1)
 	if len(names) < 15 {
 		t.Fatalf("it names only %d tests", len(names))
 	}
 	for _, name := range names {
 		var text strings.Builder
-		for _, dir := range []string{name[1], "bulk/" + name[1], "test/" + name[1]} {
+		for _, dir := range []string{name[1], "bulk/" + name[1], "gateway/" + name[1], "test/" + name[1]} {
 			files, err := filepath.Glob(filepath.Join(root, dir, "*_test.go"))
 			if err != nil {
 				t.Fatal(err)
