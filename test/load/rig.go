@@ -92,7 +92,7 @@ const anyPort = "127.0.0.1:0"
 // startFerry starts ferry with its hooks at an address, and more settings.
 func (r *rig) startFerry(ctx context.Context, hooksAt string, env ...string) (*ferry, error) {
 	settings := []string{
-		"FERRY_LISTEN=" + hooksAt, "FERRY_ADMIN_LISTEN=" + anyPort, "FERRY_HOOK_KEYS=" + hookKey, "FERRY_KRATOS_ADMIN_URL=" + r.kratos.url,
+		"FERRY_LISTEN=" + hooksAt, "FERRY_LOGINS_IN_FLIGHT=10000", "FERRY_ADMIN_LISTEN=" + anyPort, "FERRY_HOOK_KEYS=" + hookKey, "FERRY_KRATOS_ADMIN_URL=" + r.kratos.url,
 		"FERRY_AUTH0_DOMAIN=" + strings.Trim(strings.TrimPrefix(issuer, "https://"), "/"), "FERRY_AUTH0_BASE_URL=" + r.upstream.url,
 		"FERRY_AUTH0_CLIENT_ID=" + clientID, "FERRY_AUTH0_CLIENT_SECRET=" + clientSecret, "SSL_CERT_FILE=" + r.ca,
 	}
