@@ -88,6 +88,20 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+// TestWaiting: 1,000 logins that wait for Auth0 at once stay below the memory that
+// docs/performance.md promises.
+func TestWaiting(t *testing.T) {
+	t.Parallel()
+	r := startRig(t, func(o *options) { o.People, o.logins, o.wait = defaults().People, defaults().logins, defaults().wait })
+	var all results
+	if err := r.waiting(t.Context(), &all, func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	if err := all.fault(true); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestNothingLeaks: after logins with right and wrong passwords, ferry has the goroutines
 // and descriptors that it had before.
 func TestNothingLeaks(t *testing.T) {
