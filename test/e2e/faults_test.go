@@ -28,41 +28,44 @@ func harmless() []auth0sim.FaultName {
 func testFaults(t *testing.T, s *stack) {
 	t.Helper()
 	for _, name := range auth0sim.Faults() {
-		t.Run(string(name), func(t *testing.T) {
-			p := s.person(t, nil)
-			want := expect{kratostest.SeesUnavailable, 1, 1, false}
-			switch {
-			case slices.Contains(harmless(), name):
-				want = expect{kratostest.SeesSession, 1, 1, true}
-			case name == auth0sim.FaultResetBeforeRequest:
-				want.attempts = 0 // the simulator does not read the request
-			case name == auth0sim.FaultIDTokenOtherSubject:
-				want.sees = kratostest.SeesInvalidCredentials // valid, but of another user
-			}
-			id, err := s.sim.SetFault(auth0sim.Fault{Name: name, Delay: delay(name), Answer: auth0sim.AnswerServerError, Size: 2 << 20})
-			if err != nil {
-				t.Fatal(err)
-			}
-			p.check(t, s.kratos.LoginAPI, p.email, p.password, want)
-			if err := s.sim.ClearFault(id); err != nil {
-				t.Fatal(err)
-			}
-			if n := s.sim.PathRequests(auth0sim.PathRedirected); n != 0 {
-				t.Errorf("%d redirects were followed", n)
-			}
-			switch {
-			case want.stored:
-			case name == auth0sim.FaultGlobalLimit, name == auth0sim.FaultTooManyRequests:
-				if !getsIn(t, s.kratos.LoginAPI, p.email, p.password) {
-					t.Error("the user does not get in afterwards")
-				}
-			case name == auth0sim.FaultIDTokenOtherSubject && !s.namesDeliveries(t):
-				// Auth0 answered: an identical login gets this outcome for a while.
-				p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{want.sees, 0, 1, false})
-			default:
-				p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 1, 1, true})
-			}
-		})
+		t.Run(string(name), func(t *testing.T) { testFault(t, s, name) })
+	}
+}
+
+func testFault(t *testing.T, s *stack, name auth0sim.FaultName) {
+	t.Helper()
+	p := s.person(t, nil)
+	want := expect{kratostest.SeesUnavailable, 1, 1, false}
+	switch {
+	case slices.Contains(harmless(), name):
+		want = expect{kratostest.SeesSession, 1, 1, true}
+	case name == auth0sim.FaultResetBeforeRequest:
+		want.attempts = 0 // the simulator does not read the request
+	case name == auth0sim.FaultIDTokenOtherSubject:
+		want.sees = kratostest.SeesInvalidCredentials // valid, but of another user
+	}
+	id, err := s.sim.SetFault(auth0sim.Fault{Name: name, Delay: delay(name), Answer: auth0sim.AnswerServerError, Size: 2 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.check(t, s.kratos.LoginAPI, p.email, p.password, want)
+	if err := s.sim.ClearFault(id); err != nil {
+		t.Fatal(err)
+	}
+	if n := s.sim.PathRequests(auth0sim.PathRedirected); n != 0 {
+		t.Errorf("%d redirects were followed", n)
+	}
+	switch {
+	case want.stored:
+	case name == auth0sim.FaultGlobalLimit, name == auth0sim.FaultTooManyRequests:
+		if !getsIn(t, s.kratos.LoginAPI, p.email, p.password) {
+			t.Error("the user does not get in afterwards")
+		}
+	case name == auth0sim.FaultIDTokenOtherSubject && !s.namesDeliveries(t):
+		// Auth0 answered: an identical login gets this outcome for a while.
+		p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{want.sees, 0, 1, false})
+	default:
+		p.check(t, s.kratos.LoginAPI, p.email, p.password, expect{kratostest.SeesSession, 1, 1, true})
 	}
 }
 

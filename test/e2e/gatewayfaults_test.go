@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 
@@ -9,20 +8,6 @@ import (
 	"ferry/test/await"
 	"ferry/test/kratostest"
 )
-
-// identities returns how many identities Kratos has.
-func (s *stack) identities(t *testing.T) int {
-	t.Helper()
-	out, failed := s.run(t, []string{s.publicURL()}, "status", "--json")
-	if failed {
-		t.Fatal(out)
-	}
-	var count struct{ Total int }
-	if err := json.Unmarshal([]byte(out[max(0, strings.Index(out, "{")):]), &count); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	return count.Total
-}
 
 // TestGatewayOutages: whatever is down, a user whom Kratos does not have never sees that the
 // password is wrong, nobody is half created, and the same password logs in afterwards.

@@ -38,35 +38,38 @@ func doors() map[string]func(t *testing.T, s *stack, u *unknown) {
 // and the user has one identity and logs in by one attempt.
 func TestDoorsDuringImport(t *testing.T) {
 	s := startSignUp(t, nil, signUpSettings("FERRY_GATEWAY_LISTEN=127.0.0.1:0", "FERRY_GATEWAY_PER_MINUTE=100000", "FERRY_ENSURE=true")...)
-	imports := func(t *testing.T, u *unknown, want string) {
+	for name, door := range doors() {
+		for order, importFirst := range map[string]bool{"the import is first": true, "the import is second": false} {
+			t.Run(name+", "+order, func(t *testing.T) { testDoorDuringImport(t, s, door, importFirst) })
+		}
+	}
+	s.checkSilence(t)
+}
+
+func testDoorDuringImport(t *testing.T, s *stack, door func(*testing.T, *stack, *unknown), importFirst bool) {
+	t.Helper()
+	imports := func(u *unknown, want string) {
 		t.Helper()
 		counts, out, failed := s.runImport(t, []string{"FERRY_KRATOS_ADMIN_URL=" + s.admin, s.publicURL()}, usersFile(t, []*unknown{u}))
 		if failed || counts[want] != 1 {
 			t.Errorf("import: failed %v, %v\n%s", failed, counts, out)
 		}
 	}
-	for name, door := range doors() {
-		for order, importFirst := range map[string]bool{"the import is first": true, "the import is second": false} {
-			t.Run(name+", "+order, func(t *testing.T) {
-				u := s.unknown(t, nil)
-				first, second := func() { door(t, s, u) }, func() { imports(t, u, "skipped") }
-				if importFirst {
-					first, second = func() { imports(t, u, "created_pending") }, first
-				}
-				s.lookups.before.Store(&first)
-				second()
-				if s.lookups.before.Load() != nil {
-					t.Error("it did not try to create the user")
-				}
-				u.sees(t, u.password, kratostest.SeesSession)
-				if n := s.sim.Attempts(u.subject); n != 1 {
-					t.Errorf("%d attempts", n)
-				}
-				if bound := s.bound(t)[u.subject]; !slices.Equal(bound, []string{u.email}) {
-					t.Errorf("the identities of %q", bound)
-				}
-			})
-		}
+	u := s.unknown(t, nil)
+	first, second := func() { door(t, s, u) }, func() { imports(u, "skipped") }
+	if importFirst {
+		first, second = func() { imports(u, "created_pending") }, first
 	}
-	s.checkSilence(t)
+	s.lookups.before.Store(&first)
+	second()
+	if s.lookups.before.Load() != nil {
+		t.Error("it did not try to create the user")
+	}
+	u.sees(t, u.password, kratostest.SeesSession)
+	if n := s.sim.Attempts(u.subject); n != 1 {
+		t.Errorf("%d attempts", n)
+	}
+	if bound := s.bound(t)[u.subject]; !slices.Equal(bound, []string{u.email}) {
+		t.Errorf("the identities of %q", bound)
+	}
 }
