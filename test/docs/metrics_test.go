@@ -31,7 +31,7 @@ func TestMetrics(t *testing.T) {
 	}
 	runbook := read(t, "../../docs/operations.md")
 	for _, alert := range regexp.MustCompile(`(?m)^\| \[([^]]+)\]\(#`).FindAllStringSubmatch(runbook, -1) {
-		if !strings.Contains(strings.ToLower(runbook), "\n### "+alert[1]+"\n") {
+		if !strings.Contains(strings.ToLower(runbook), "\n### "+strings.ToLower(alert[1])+"\n") {
 			t.Errorf("operations.md: no section %s", alert[1])
 		}
 	}

@@ -31,7 +31,7 @@ const root = "../.."
 func pages() []string {
 	return []string{
 		"README.md", "docs/settings.md", "docs/hooks.md", "docs/import.md", "docs/profile-mapping.md",
-		"docs/troubleshooting.md", "docs/recording.md", "docs/performance.md", "docs/design.md",
+		"docs/troubleshooting.md", "docs/recording.md", "docs/performance.md", "docs/design.md", "docs/operations.md",
 	}
 }
 
