@@ -57,6 +57,8 @@ type SyncOptions struct {
 	Rules mapping.Rules
 	// WriteBack records migrations at Auth0; nil records none.
 	WriteBack writeBack
+	// Migrated is told the Auth0 users of an identity that has migrated; nil: no one is.
+	Migrated func(ctx context.Context, userIDs []string) error
 	// Version is this ferry's, recorded in the identity.
 	Version string
 }
@@ -289,6 +291,11 @@ func (s *profileSyncer) reportMigrated(ctx context.Context, before, after kratos
 	}
 	s.metrics.migration()
 	s.log.Info("migrated", zap.String("identity_id", handoff.IdentityID), zap.String("subject_hash", s.hash(handoff.Subject)), zap.Time("matched_at", handoff.MatchedAt))
+	if s.Migrated != nil {
+		if err := s.Migrated(ctx, append([]string{handoff.Subject}, before.Binding.Subjects...)); err != nil {
+			s.log.Warn("migrated user not remembered: the next reading of Kratos finds the identity", zap.String("identity_id", handoff.IdentityID), zap.Error(err))
+		}
+	}
 	if s.WriteBack == nil {
 		return
 	}

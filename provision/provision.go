@@ -263,6 +263,12 @@ func (p *Provisioner) remember(ctx context.Context, door Door, user []byte, made
 	}
 }
 
+// Remember adds users to the register who have an identity: their addresses may change at
+// Kratos before the next walk.
+func (p *Provisioner) Remember(ctx context.Context, userIDs []string) error {
+	return p.opts.Register.Add(ctx, userIDs)
+}
+
 // mark makes the notes at Auth0 until ctx ends.
 func (p *Provisioner) mark(ctx context.Context) {
 	for {

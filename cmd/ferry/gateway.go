@@ -52,6 +52,7 @@ func newDoors(cfg *config.Config, identities *kratos.Client, store store, modes 
 
 // addTo adds what creates identities to the options of the hooks.
 func (d *doors) addTo(opts *hook.Options, cfg *config.Config) error {
+	opts.Sync.Migrated = d.provisioner.Remember
 	if cfg.Ensure {
 		ensurer, err := provision.NewEnsurer(d.provisioner, d.budget)
 		if err != nil {
