@@ -31,10 +31,7 @@ func (e *doctor) checkMemory(ctx context.Context) Check {
 	if len(off) > 0 {
 		detail += "; off: " + strings.Join(off, ", ")
 	}
-	detail += "; not covered: who was deleted before the gateway first ran, and has no app_metadata.ferry"
-	if known && !can.ExternalIDs {
-		detail += "; who was imported since ferry last read Kratos, and has another address there by now"
-	}
+	detail += "; not covered: who was deleted before the gateway first ran, and has no app_metadata.ferry; who was imported without external_id since ferry last read Kratos, and has another address there by now"
 	if e.Register == nil && e.Settings.Gateway.DataDir == "" {
 		return warn("set FERRY_DATA_DIR to a directory that stays, or FERRY_STATE_URL to a Redis", "%s, and who is deleted at Kratos before a restart of ferry: the users register is in memory", detail)
 	}

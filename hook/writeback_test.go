@@ -2,6 +2,8 @@ package hook_test
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,5 +40,29 @@ func TestWriteBackAfterAnswer(t *testing.T) {
 	h.drain(t)
 	if strings.Contains(h.logged(), "auth0 was not told") {
 		t.Errorf("the log: %s", h.logged())
+	}
+}
+
+// TestMigratedIsTold: the Auth0 users of an identity that has migrated are told once, and a
+// failure is logged without them.
+func TestMigratedIsTold(t *testing.T) {
+	f := withProfile()
+	var told []string
+	h := start(t, f, func(o *hook.Options) {
+		o.Sync.Migrated = func(_ context.Context, userIDs []string) error {
+			told = append(told, userIDs...)
+			return errors.New("not kept")
+		}
+	})
+	h.post(t, login())
+	if got := h.afterLogin(t, afterLoginBody("f")); !got.silent() || f.records.patched() != 1 {
+		t.Fatalf("%+v", got)
+	}
+	h.drain(t)
+	if !slices.Contains(told, aliceSub) {
+		t.Errorf("told %q", told)
+	}
+	if log := h.logged(); strings.Count(log, "migrated user not remembered") != 1 || strings.Contains(log, aliceSub) {
+		t.Errorf("the log: %s", log)
 	}
 }
