@@ -1,7 +1,7 @@
 # The main targets: `make demo` shows ferry at work, `make test` runs all checks.
 
 .DEFAULT_GOAL := help
-.PHONY: help build kratos demo test prereqs prereqs-demo vet lint unit fuzz hostile requests browser openid gateway faults bench load soak readme clean
+.PHONY: help build kratos demo test prereqs prereqs-demo vet lint unit fuzz hostile requests browser openid gateway faults changes bench load soak readme clean
 
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -95,6 +95,9 @@ SOAK ?= 1h
 
 soak: ## logins at a constant rate for SOAK (1h): memory, descriptors and goroutines must not grow
 	$(GO) run ./test/load --only= --soak=$(SOAK) $(LOAD)
+
+changes: ## 500 changes at Auth0 with all of the 2,000 users; `make test` has some 1,200
+	FERRY_ALL_USERS=1 $(GO) test -count=1 -timeout=30m -run='^TestChangesAtAuth0$$' ./test/bulk
 
 bench: ## all benchmarks
 	$(GO) test -run='^$$' -bench=. -benchmem ./...

@@ -18,7 +18,7 @@ import (
 // loginsAtOnce is how many users log in at once.
 const loginsAtOnce = 8
 
-// TestChangesAtAuth0 imports 2,000 users, lets some of them log in, makes 500 changes at
+// TestChangesAtAuth0 imports 2,000 users, or those who matter (see world), lets some of them log in, makes 500 changes at
 // Auth0, brings Kratos up to date, and logs everyone in on both sides: who can log in at
 // Auth0 can log in to Kratos with the same name and password, no one else can, and the
 // verdict says how many that is.
@@ -85,7 +85,7 @@ func (w *world) each(t *testing.T, do func(*account) error) {
 	t.Helper()
 	var group errgroup.Group
 	group.SetLimit(loginsAtOnce)
-	for _, a := range w.accounts {
+	for a := range w.users() {
 		group.Go(func() error { return do(a) })
 	}
 	if err := group.Wait(); err != nil {
@@ -175,7 +175,7 @@ func (w *world) noOneElse(t *testing.T) {
 }
 
 func (w *world) count(is func(*account) bool) (n int) {
-	for _, a := range w.accounts {
+	for a := range w.users() {
 		if is(a) {
 			n++
 		}
@@ -187,7 +187,7 @@ func (w *world) count(is func(*account) bool) (n int) {
 func (w *world) hashes(t *testing.T, dir, name string) string {
 	t.Helper()
 	var text strings.Builder
-	for _, a := range w.accounts {
+	for a := range w.users() {
 		if a.hash == "" || a.gone {
 			continue
 		}
