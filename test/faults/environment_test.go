@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ferry/test/await"
 )
 
 // TestEnvironment: what else can be wrong with a machine or a network, with one login by the
@@ -27,13 +29,14 @@ func TestEnvironment(t *testing.T) {
 		mended []string // settings
 		heals  func() error
 		passes bool
+		logs   string // what ferry says of it; empty: nothing
 	}{
 		{name: "Auth0's clock is fast", breaks: s.advance(time.Hour), heals: s.advance(-time.Hour), passes: true},
-		{name: "Auth0's clock is slow", breaks: s.advance(-48 * time.Hour), heals: s.advance(48 * time.Hour)},
-		{name: "Auth0's name does not resolve", broken: []string{"FERRY_AUTH0_BASE_URL=https://auth0.invalid"}, mended: []string{}},
+		{name: "Auth0's clock is slow", breaks: s.advance(-48 * time.Hour), heals: s.advance(48 * time.Hour), logs: "id_token_"},
+		{name: "Auth0's name does not resolve", broken: []string{"FERRY_AUTH0_BASE_URL=https://auth0.invalid"}, mended: []string{}, logs: `"dns"`},
 		{
 			name: "Auth0's certificate is not trusted", broken: []string{"FERRY_AUTH0_BASE_URL=" + tlsURL},
-			mended: []string{"FERRY_AUTH0_BASE_URL=" + tlsURL, "SSL_CERT_FILE=" + certificate},
+			mended: []string{"FERRY_AUTH0_BASE_URL=" + tlsURL, "SSL_CERT_FILE=" + certificate}, logs: `"tls"`,
 		},
 		{
 			name:   "recordings cannot be written",
@@ -44,12 +47,17 @@ func TestEnvironment(t *testing.T) {
 				}
 				return os.WriteFile(recordings, nil, 0o600)
 			},
-			mended: []string{}, passes: true,
+			mended: []string{}, passes: true, logs: "recording stopped",
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s.change(t, c.broken, c.breaks)
-			testFault(t, s, c.passes, func() { s.change(t, c.mended, c.heals) })
+			testFault(t, s, c.passes, func() {
+				if !await.True(func() bool { return strings.Contains(s.ferry.Load().Logs(), c.logs) }) {
+					t.Errorf("the log does not say %q:\n%s", c.logs, s.ferry.Load().Logs())
+				}
+				s.change(t, c.mended, c.heals)
+			})
 		})
 	}
 }
