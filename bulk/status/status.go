@@ -46,10 +46,23 @@ type Status struct {
 	PerDay float64    `json:"per_day"`
 	Done   *time.Time `json:"done,omitempty"`
 
+	// Connections counts the identities by Auth0 connection, see ConnectionOf.
+	Connections map[string]Connection `json:"connections"`
+	// LastMigratedAt is when the last user migrated of whom that is noted; nil: none.
+	LastMigratedAt *time.Time `json:"last_migrated_at,omitempty"`
+	// Days and Hours have, in order, each day, and each hour of the last 14 days, in which
+	// users migrated of whom that is noted.
+	Days  []Period `json:"migrated_by_day"`
+	Hours []Period `json:"migrated_by_hour"`
+
 	// Observed is what the running ferries tell; nil if they were not asked.
 	Observed *Observed `json:"observed,omitempty"`
 
 	native int // own passwords of identities that record no Auth0 user
+
+	// While identities are read: see settle.
+	byConnection map[string]*Connection
+	days, hours  map[time.Time]int
 }
 
 const (
@@ -75,7 +88,10 @@ type Options struct {
 
 // Read reads every identity in Kratos once.
 func Read(ctx context.Context, opts Options) (Status, error) {
-	s := Status{At: opts.Now().UTC(), Kinds: map[kind.Kind]int{}}
+	s := Status{
+		At: opts.Now().UTC(), Kinds: map[kind.Kind]int{},
+		byConnection: map[string]*Connection{}, days: map[time.Time]int{}, hours: map[time.Time]int{},
+	}
 	if len(opts.Metrics) > 0 {
 		var err error
 		if s.Observed, err = observe(ctx, opts.Client, opts.Metrics); err != nil {
@@ -87,6 +103,7 @@ func Read(ctx context.Context, opts Options) (Status, error) {
 	err := scan.Identities(ctx, opts.Kratos, opts.Progress, func(record kratos.Record) error {
 		if at, ok := provenance.MigratedAt(record.MetadataAdmin); ok {
 			s.recent(at)
+			s.count(at)
 			if first.IsZero() || at.Before(first) {
 				first = at
 			}
@@ -98,6 +115,7 @@ func Read(ctx context.Context, opts Options) (Status, error) {
 		return Status{}, err
 	}
 	s.forecast(first)
+	s.settle()
 	if err := list.complete(ctx, opts.Users, opts.Progress); err != nil {
 		return Status{}, err
 	}
@@ -108,6 +126,7 @@ func (s *Status) add(record kratos.Record, list *stragglers) {
 	how := kind.Of(record)
 	s.Total++
 	s.Kinds[how]++
+	s.connection(ConnectionOf(record)).add(record, how)
 	if record.Binding.Primary() == "" {
 		s.Unbound++
 		if how == kind.Own {
