@@ -1,0 +1,221 @@
+package migration
+
+import (
+	"slices"
+
+	"ferry/bulk/kind"
+	"ferry/bulk/status"
+	"ferry/verification"
+)
+
+// BlockerKind says why users cannot log in without Auth0.
+type BlockerKind string
+
+// The blockers. ferry status and ferry reconcile count them under the same names.
+const (
+	// Pending users need Auth0 for their next login.
+	Pending BlockerKind = "pending"
+	// BridgeOnly users can log in only at Auth0, over the bridge.
+	BridgeOnly BlockerKind = "bridge_only"
+	// Missing users have no identity.
+	Missing BlockerKind = "missing"
+	// SecondFactor users have one at Auth0: they were not imported, or the hook refuses them.
+	SecondFactor BlockerKind = "second_factor"
+	// SocialWithoutProvider users log in at a provider that Kratos does not have, and have no
+	// identity.
+	SocialWithoutProvider BlockerKind = "social_without_provider"
+	// NotImportable users have no identity for another reason.
+	NotImportable BlockerKind = "not_importable"
+	// Unbound identities are pending and record no Auth0 user.
+	Unbound BlockerKind = "unbound"
+	// NoAddress identities are pending and cannot be recovered.
+	NoAddress BlockerKind = "no_address"
+	// TooLong users have a password of more than FERRY_MAX_PASSWORD_BYTES.
+	TooLong BlockerKind = "over_72_bytes"
+	// Hindered users have an identity with which they cannot log in as at Auth0: another
+	// address, a password that was reset since, no verified address, no login by code.
+	Hindered BlockerKind = "hindered"
+)
+
+// BlockerKinds returns all blockers, in the order of a plan.
+func BlockerKinds() []BlockerKind {
+	return []BlockerKind{Pending, Missing, SecondFactor, SocialWithoutProvider, NotImportable, BridgeOnly, Unbound, NoAddress, Hindered, TooLong}
+}
+
+// source is where a blocker is counted.
+type source byte
+
+const (
+	fromKratos source = iota
+	fromReconcile
+	fromMetrics
+)
+
+// rule describes a blocker.
+type rule struct {
+	from source
+	// blocks is true if these users lose their account unless somebody does something.
+	blocks      bool
+	command     func(Facts) []string
+	explanation string
+}
+
+func rules() map[BlockerKind]rule {
+	noCommand := func(Facts) []string { return nil }
+	return map[BlockerKind]rule{
+		Pending: {fromKratos, false, stragglersCommand, "they migrate at their next login; write to them"},
+		Missing: {fromReconcile, true, importCommand, "users of the export without an identity: import them"},
+		SecondFactor: {
+			fromReconcile, true, func(f Facts) []string { return append(importCommand(f), "--mfa", "drop") },
+			"they have a second factor at Auth0: exempt ferry's application from it there, and import them with --mfa drop or keep (docs/import.md)",
+		},
+		SocialWithoutProvider: {
+			fromReconcile, true, func(f Facts) []string { return append(importCommand(f), "--provider", "AUTH0=KRATOS") },
+			"they log in at a provider that Kratos does not have: add it in kratos.yml, and import them with --provider, or with the bridge",
+		},
+		NotImportable: {
+			fromReconcile, true, func(f Facts) []string { return append(reconcileCommand(f), "--findings", findingsFile) },
+			"they cannot have an identity; the findings say why for each",
+		},
+		BridgeOnly: {fromKratos, true, noCommand, "they log in only at Auth0, over the bridge: ask them to set a password or a passkey in Kratos' settings (docs/bridge.md)"},
+		Unbound: {
+			fromKratos, true, func(Facts) []string {
+				return []string{"ferry", "rebind", "IDENTITY", "--user", "AUTH0_USER_ID", "--reason", "REASON"}
+			},
+			"pending identities that record no Auth0 user: ferry refuses their logins; bind them to their users, or delete them",
+		},
+		NoAddress: {fromKratos, true, noCommand, "pending identities without an address: without Auth0 they cannot recover the account; they must log in before, or get an address"},
+		Hindered: {
+			fromReconcile, false, func(f Facts) []string { return append(reconcileCommand(f), "--fix", "--rearm") },
+			"their identity has another address or an older password than Auth0, or lacks a verified address; --fix --rearm repairs what is safe",
+		},
+		TooLong: {fromMetrics, false, noCommand, "passwords longer than Kratos takes: known only for users who have tried, from a ferry in mode observe (--metrics URL); they recover the account"},
+	}
+}
+
+// blockers returns all blockers.
+func blockers(f Facts) []Blocker {
+	all := make([]Blocker, 0, len(BlockerKinds()))
+	table := rules()
+	for _, kind := range BlockerKinds() {
+		r := table[kind]
+		b := Blocker{Kind: kind, Explanation: r.explanation}
+		switch r.from {
+		case fromKratos:
+			b.count(kind, f.Status)
+		case fromReconcile:
+			b.read(kind, f.Records)
+		case fromMetrics:
+			if b.Known = f.Status.Observed != nil; b.Known {
+				b.Count, b.From = f.Status.Observed.TooLong, "metrics"
+			}
+		}
+		switch {
+		case b.Known && b.Count > 0:
+			b.Accepted = slices.Contains(f.Rules.Accepted, kind)
+			b.Blocks = r.blocks && !b.Accepted
+			b.Command = r.command(f)
+		case !b.Known && r.from == fromReconcile:
+			b.Command, b.Explanation = reconcileCommand(f), "not known: no reconciliation is recorded"
+		case !b.Known:
+			b.Explanation = "not known: " + r.explanation
+		}
+		all = append(all, b)
+	}
+	return all
+}
+
+// count counts the blocker in Kratos.
+func (b *Blocker) count(which BlockerKind, s status.Status) {
+	b.Known, b.From, b.At = true, "Kratos", &s.At
+	for name, one := range s.Connections {
+		n := 0
+		switch which { //nolint:exhaustive // those that Kratos knows
+		case Pending:
+			n = one.Kinds[kind.Pending]
+		case BridgeOnly:
+			n = one.Kinds[kind.Bridge]
+		case Unbound:
+			n = one.Obstacles[status.Unbound]
+		case NoAddress:
+			n = one.Obstacles[status.NoAddress]
+		}
+		b.add(name, n)
+	}
+}
+
+// read reads the blocker in the record of the last reconciliation.
+func (b *Blocker) read(which BlockerKind, records verification.Records) {
+	record, found := records[verification.Reconcile]
+	if !found {
+		return
+	}
+	b.Known, b.From, b.At = true, string(record.Command), &record.Ended
+	b.Count = record.Counts[string(which)]
+	for name, counts := range record.Connections {
+		if n := counts[string(which)]; n > 0 {
+			b.connection(name, n)
+		}
+	}
+}
+
+func (b *Blocker) add(connection string, n int) {
+	if n == 0 {
+		return
+	}
+	b.Count += n
+	b.connection(connection, n)
+}
+
+func (b *Blocker) connection(name string, n int) {
+	if b.Connections == nil {
+		b.Connections = map[string]int{}
+	}
+	b.Connections[name] += n
+}
+
+// The counts in the record of a reconciliation besides the blockers.
+const (
+	// CountNoIdentity is the number of users of the export who have no identity, whatever the
+	// reason.
+	CountNoIdentity = "no_identity"
+	// CountLoseActive is the number of users of the export who can log in only while Auth0
+	// answers, or have no identity, and logged in during the last 90 days.
+	CountLoseActive = "lose_access_active_90_days"
+)
+
+// ifOff says what would happen if Auth0 went off.
+func ifOff(f Facts) IfOff {
+	var off IfOff
+	for name, one := range f.Status.Connections {
+		if name == status.NotFromAuth0 {
+			off.LoseAccess += one.Kinds[kind.Pending]
+			off.Total += one.Kinds[kind.Pending]
+			continue
+		}
+		off.Total += one.Total - one.Kinds[kind.Inactive]
+		off.LoseAccess += one.Kinds[kind.Pending] + one.Kinds[kind.Bridge]
+	}
+	record, reconciled := f.Records[verification.Reconcile]
+	if reconciled {
+		off.MissingKnown = true
+		off.Total += record.Counts[CountNoIdentity]
+		off.LoseAccess += record.Counts[CountNoIdentity]
+	}
+	active, known := record.Counts[CountLoseActive]
+	switch {
+	case f.LastLogins != nil:
+		off.ActiveLast90Days, off.From, off.At = &f.LastLogins.Active, "users file", &f.LastLogins.At
+	case off.LoseAccess == 0 && reconciled:
+		off.ActiveLast90Days = new(int)
+	case known:
+		active = min(active, off.LoseAccess) // some may have migrated since
+		off.ActiveLast90Days, off.From, off.At = &active, string(record.Command), &record.Ended
+	}
+	return off
+}
+
+// blocking returns the first blockers that block.
+func blocking(all []Blocker) []Blocker {
+	return slices.DeleteFunc(slices.Clone(all), func(b Blocker) bool { return !b.Blocks })
+}

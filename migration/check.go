@@ -1,0 +1,89 @@
+package migration
+
+import (
+	"fmt"
+	"time"
+
+	"ferry/verification"
+)
+
+// check is what the record of a command verifies.
+type check struct {
+	is  Verification
+	by  string
+	at  *time.Time
+	why string
+}
+
+// recorded returns the record of a command, or the check that says that there is none.
+func (f Facts) recorded(command verification.Command) (record verification.Record, c check, found bool) {
+	record, found = f.Records[command]
+	c = check{is: Unverified, by: "ferry " + string(command)}
+	switch {
+	case found:
+		c.at = &record.Ended
+	case !f.RecordsKept:
+		c.why = "not known: ferry keeps no record of its commands; set FERRY_DATA_DIR, or FERRY_STATE_URL with Redis"
+	default:
+		c.why = "not known: " + c.by + " has not run"
+	}
+	return record, c, found
+}
+
+// checkDoctor says whether doctor verified the settings and the kratos.yml that are in use.
+func (f Facts) checkDoctor() check {
+	record, c, found := f.recorded(verification.Doctor)
+	switch {
+	case !found:
+	case !record.OK:
+		c.why = fmt.Sprintf("the last ferry doctor found something wrong (%d FAIL)", record.Counts["fail"])
+	case record.Settings != f.Settings:
+		c.is, c.why = Stale, "the settings have changed since the last ferry doctor"
+	case record.KratosConfig == "":
+		c.why = "the last ferry doctor ran without --kratos-config"
+	case f.KratosConfig != "" && record.KratosConfig != f.KratosConfig:
+		c.is, c.why = Stale, "kratos.yml has changed since the last ferry doctor"
+	default:
+		c.is, c.why = Verified, "ferry doctor found no failure"
+	}
+	return c
+}
+
+// checkReconcile says whether a reconciliation is recent enough to go by. What it found is in
+// the blockers.
+func (f Facts) checkReconcile() check {
+	record, c, found := f.recorded(verification.Reconcile)
+	if !found {
+		return c
+	}
+	imported, wasImported := f.Records[verification.Import]
+	old, input := f.Now.Sub(record.Ended), f.Now.Sub(record.Ended)
+	if record.InputAt != nil {
+		input = f.Now.Sub(*record.InputAt)
+	}
+	switch {
+	case old > f.Rules.ReconcileMaxAge:
+		c.is, c.why = Stale, fmt.Sprintf("the last ferry reconcile was %s ago, more than %s", age(old), age(f.Rules.ReconcileMaxAge))
+	case input > f.Rules.ReconcileMaxAge:
+		c.is, c.why = Stale, fmt.Sprintf("the export of the last ferry reconcile is %s old, more than %s", age(input), age(f.Rules.ReconcileMaxAge))
+	case wasImported && imported.Ended.After(record.Started):
+		c.is, c.why = Stale, "users were imported after the last ferry reconcile began"
+	default:
+		c.is, c.why = Verified, fmt.Sprintf("ferry reconcile compared %d users", record.Counts["users"])
+	}
+	return c
+}
+
+// age formats a duration in the largest fitting unit.
+func age(d time.Duration) string {
+	const day = 24 * time.Hour
+	switch {
+	case d >= 2*day:
+		return fmt.Sprintf("%d days", d/day)
+	case d >= 2*time.Hour:
+		return fmt.Sprintf("%d hours", d/time.Hour)
+	case d >= 2*time.Minute:
+		return fmt.Sprintf("%d minutes", d/time.Minute)
+	}
+	return fmt.Sprintf("%d seconds", max(d, 0)/time.Second)
+}

@@ -1,0 +1,182 @@
+package migration
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"ferry/bulk/kind"
+	"ferry/bulk/status"
+	"ferry/verification"
+)
+
+// decider is one decision.
+type decider struct {
+	Facts
+
+	hookOn *bool // of kratos.yml, or of the newest record
+	// What the counts say.
+	imported, migrated int
+	pending            int // inactive ones too
+	blockers           []Blocker
+	doctor, reconcile  check
+	// pace is when the last user migrated.
+	pace *time.Time
+}
+
+// Decide decides where the migration stands and what comes next.
+func Decide(f Facts) Plan {
+	d := decider{Facts: f, hookOn: f.HookOn, blockers: blockers(f), pace: f.Status.LastMigratedAt}
+	if d.hookOn == nil {
+		d.hookOn = recordedHook(f.Records)
+	}
+	d.imported = f.Status.Total - f.Status.Unbound
+	d.migrated = f.Status.Kinds[kind.Migrated] + f.Status.Kinds[kind.Unnoted]
+	d.pending = f.Status.Kinds[kind.Pending] + f.Status.InactivePending
+	d.doctor, d.reconcile = f.checkDoctor(), f.checkReconcile()
+	p := Plan{At: f.Now.UTC(), Blockers: d.blockers, IfOff: ifOff(f), Progress: d.progress()}
+	p.State, p.Why = d.state()
+	p.Steps = d.steps(p.State)
+	p.Next = d.next(p.State)
+	p.NotMoving = d.notMoving(p.State)
+	return p
+}
+
+// recordedHook returns what the newest record says about the hook in kratos.yml.
+func recordedHook(records verification.Records) (on *bool) {
+	var at time.Time
+	for _, command := range []verification.Command{verification.Doctor, verification.KratosConfig} {
+		if record, found := records[command]; found && record.HookOn != nil && record.Ended.After(at) {
+			on, at = record.HookOn, record.Ended
+		}
+	}
+	return on
+}
+
+func (d *decider) wired() bool    { return d.hookOn != nil && *d.hookOn }
+func (d *decider) unwired() bool  { return d.hookOn != nil && !*d.hookOn }
+func (d *decider) finished() bool { return d.ended() || d.Status.Kinds[kind.Finished] > 0 }
+
+// ended reports whether somebody has ended the migration: closed it, or run finish.
+func (d *decider) ended() bool {
+	_, finish := d.Records[verification.Finish]
+	return d.Closed || finish
+}
+
+// quiet reports whether no user has migrated for a while.
+func (d *decider) quiet() bool {
+	return d.pace != nil && d.Now.Sub(*d.pace) >= d.Rules.Quiet
+}
+
+// state returns the state and why.
+func (d *decider) state() (State, string) {
+	switch {
+	case d.unwired() && d.imported > 0 && d.pending == 0 && (d.finished() || d.migrated > 0):
+		return SwitchedOff, "the migration hook is not in kratos.yml, and no identity is pending: Kratos does not need Auth0"
+	case d.unwired() && d.pending > 0:
+		return NotWired, fmt.Sprintf("the migration hook is not in kratos.yml: logins of the %d pending identities fail with an error 500", d.pending)
+	case d.unwired():
+		return NotWired, "the migration hook is not in kratos.yml"
+	case d.imported == 0 && !d.wired():
+		return NotWired, "not known whether Kratos calls ferry: no kratos.yml was read, and none is recorded"
+	case d.imported == 0:
+		return Wired, "Kratos calls ferry, and no identity is of an Auth0 user"
+	case d.pending == 0:
+		return d.settled()
+	case d.Closed:
+		return Draining, fmt.Sprintf("the migration is closed, and %d identities are pending", d.pending)
+	case d.migrated == 0:
+		return Imported, fmt.Sprintf("%d identities are of Auth0's users, and none has migrated", d.imported)
+	case d.quiet():
+		return Draining, fmt.Sprintf("the last user migrated %s ago, and %d identities are pending", age(d.Now.Sub(*d.pace)), d.pending)
+	}
+	return Crossing, fmt.Sprintf("%d users have migrated, %d identities are pending", d.migrated, d.pending)
+}
+
+// settled is the state where no identity is pending.
+func (d *decider) settled() (State, string) {
+	blocked := blocking(d.blockers)
+	switch {
+	case d.reconcile.is != Verified:
+		return Draining, "no identity is pending; not ready: " + d.reconcile.why
+	case len(blocked) > 0:
+		return Draining, "no identity is pending; not ready: " + describe(blocked)
+	case d.doctor.is != Verified:
+		return Draining, "no identity is pending; not ready: " + d.doctor.why
+	}
+	return ReadyToSwitchOff, "no identity is pending, and every user of the export can log in or recover the account without Auth0"
+}
+
+// describe counts blockers in a phrase.
+func describe(all []Blocker) string {
+	var parts []string
+	for _, b := range all {
+		parts = append(parts, fmt.Sprintf("%d %s", b.Count, b.Kind))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// steps returns the states with what verified them.
+func (d *decider) steps(now State) []Step {
+	all := States()
+	at := slices.Index(all, now)
+	var steps []Step
+	for i, state := range all {
+		c := d.verify(state)
+		step := Step{State: state, Reached: i <= at, Verification: c.is, VerifiedBy: c.by, VerifiedAt: c.at, Why: c.why}
+		if !step.Reached && step.Verification == Verified {
+			step.Verification = Unverified
+		}
+		steps = append(steps, step)
+	}
+	return steps
+}
+
+// verify returns what verified a state.
+func (d *decider) verify(state State) check {
+	counted := check{is: Verified, by: "ferry plan", at: &d.Status.At}
+	switch state {
+	case NotWired:
+		counted.why = "nothing to verify"
+		return counted
+	case Wired:
+		return d.doctor
+	case Imported:
+		return d.reconcile
+	case Crossing:
+		counted.why = fmt.Sprintf("%d users have migrated", d.migrated)
+		if d.migrated == 0 {
+			counted.is = Unverified
+		}
+		return counted
+	case Draining:
+		return d.reconcile
+	case ReadyToSwitchOff:
+		if d.doctor.is != Verified {
+			return d.doctor
+		}
+		return d.reconcile
+	case SwitchedOff:
+		counted.why = "read in kratos.yml"
+		if d.HookOn == nil {
+			counted.is, counted.why = Unverified, "no kratos.yml was read"
+		}
+		return counted
+	}
+	return check{is: Unverified}
+}
+
+func (d *decider) progress() Progress {
+	s := d.Status
+	p := Progress{
+		Identities: s.Total, Migrated: d.migrated, Pending: s.Kinds[kind.Pending],
+		Share: s.Share, LastDay: s.LastDay, LastWeek: s.LastWeek, PerDay: s.PerDay, Done: s.Done,
+	}
+	for name, one := range s.Connections {
+		if name != status.NotFromAuth0 {
+			p.FromAuth0 += one.Total - one.Kinds[kind.Inactive]
+		}
+	}
+	return p
+}

@@ -1,0 +1,174 @@
+package migration
+
+import (
+	"fmt"
+
+	"ferry/verification"
+)
+
+// The files that the commands of a plan write.
+const (
+	mailFile     = "mail.csv"
+	planFile     = "plan.ndjson"
+	resultsFile  = "results.ndjson"
+	findingsFile = "findings.ndjson"
+	finishFile   = "finish.ndjson"
+)
+
+// closedSetting closes the migration.
+const closedSetting = "FERRY_MIGRATION_CLOSED=true"
+
+func stragglersCommand(f Facts) []string {
+	command := []string{"ferry", "status", "--stragglers", mailFile}
+	if f.UsersAt != nil {
+		command = append(command, "--users", f.Files.Users)
+	}
+	return command
+}
+
+func importCommand(f Facts) []string { return []string{"ferry", "import", "--users", f.Files.Users} }
+
+func reconcileCommand(f Facts) []string {
+	return []string{"ferry", "reconcile", "--users", f.Files.Users}
+}
+
+func run(why string, command ...string) Action { return Action{Command: command, Why: why} }
+
+// next returns what comes next in a state.
+func (d *decider) next(state State) []Action {
+	if !d.RecordsKept && state != SwitchedOff {
+		return append([]Action{{
+			Settings: []string{"FERRY_DATA_DIR=DIRECTORY"},
+			Why:      "ferry keeps no record of what its commands verify, so it cannot say when a step is ready; or use FERRY_STATE_URL with Redis",
+		}}, d.follow(state)...)
+	}
+	return d.follow(state)
+}
+
+func (d *decider) follow(state State) []Action {
+	switch state {
+	case NotWired:
+		return d.wire()
+	case Wired:
+		return d.afterWired()
+	case Imported:
+		return d.verified(Action{Wait: true, Why: "switch your applications to Kratos: users migrate when they log in"})
+	case Crossing:
+		return append(d.verified(Action{Wait: true, Why: "users migrate when they log in; ask again later"}),
+			run(fmt.Sprintf("lists the %d users who are left, for a mail", d.pending), stragglersCommand(d.Facts)...))
+	case Draining:
+		return d.drain()
+	case ReadyToSwitchOff:
+		return []Action{run("takes ferry's hooks out of Kratos", "ferry", "kratos-config", "--remove", d.Files.KratosConfig)}
+	case SwitchedOff:
+	}
+	return []Action{}
+}
+
+func (d *decider) wire() []Action {
+	doctor := d.runDoctor("finds out whether Kratos calls ferry")
+	if d.hookOn == nil {
+		return []Action{doctor}
+	}
+	return []Action{run("makes Kratos call ferry", "ferry", "kratos-config", "--merge", d.Files.KratosConfig), doctor}
+}
+
+func (d *decider) runDoctor(why string) Action {
+	return run(why, "ferry", "doctor", "--kratos-config", d.Files.KratosConfig)
+}
+
+// export returns the step that makes a new users file, if there is none or it is too old.
+func (d *decider) export() (Action, bool) {
+	export := []string{"ferry", "export", "--out", d.Files.Users}
+	switch {
+	case d.UsersAt == nil:
+		return run("there is no export "+d.Files.Users, export...), true
+	case d.Now.Sub(*d.UsersAt) > d.Rules.ReconcileMaxAge:
+		return run(fmt.Sprintf("the export %s is %s old", d.Files.Users, age(d.Now.Sub(*d.UsersAt))), export...), true
+	}
+	return Action{}, false
+}
+
+func (d *decider) afterWired() []Action {
+	if d.doctor.is != Verified {
+		return []Action{d.runDoctor(d.doctor.why)}
+	}
+	if export, needed := d.export(); needed {
+		return []Action{export}
+	}
+	create := run("creates the identities", append(importCommand(d.Facts), "--results", resultsFile)...)
+	rehearsal, rehearsed := d.Records[verification.ImportDryRun]
+	if !rehearsed || rehearsal.InputAt == nil || !rehearsal.InputAt.Equal(*d.UsersAt) {
+		return []Action{run("rehearses the import and writes nothing to Kratos", append(importCommand(d.Facts), "--dry-run", "--results", planFile)...), create}
+	}
+	if n := rehearsal.Counts["failed"]; n > 0 {
+		create.Why += fmt.Sprintf("; %d users would fail: the last dry run says why in %s", n, planFile)
+	}
+	return []Action{create}
+}
+
+// verified returns the steps that verify the state, or else then.
+func (d *decider) verified(then Action) []Action {
+	if d.doctor.is != Verified {
+		return []Action{d.runDoctor(d.doctor.why), then}
+	}
+	if d.reconcile.is != Verified {
+		if export, needed := d.export(); needed {
+			return []Action{export, run(d.reconcile.why, reconcileCommand(d.Facts)...), then}
+		}
+		return []Action{run(d.reconcile.why, reconcileCommand(d.Facts)...), then}
+	}
+	for _, b := range d.blockers {
+		if b.Kind == Missing && b.Blocks {
+			return []Action{run(fmt.Sprintf("%d users of the export have no identity", b.Count), b.Command...), then}
+		}
+	}
+	return []Action{then}
+}
+
+// drain returns the steps to the end. None is skipped: what is stale is verified again first.
+func (d *decider) drain() []Action {
+	then := Action{Settings: []string{closedSetting}, Why: fmt.Sprintf("%d users are left; ferry no longer asks Auth0 for them, and they recover their accounts", d.pending)}
+	switch {
+	case d.pending == 0:
+		then = run("takes ferry's hooks out of Kratos", "ferry", "kratos-config", "--remove", d.Files.KratosConfig)
+	case d.Closed:
+		then = run(fmt.Sprintf("ends the pending state of %d identities: their users recover the accounts", d.pending), "ferry", "finish", "--yes", "--results", finishFile)
+	}
+	if steps := d.verified(then); len(steps) > 1 {
+		return steps
+	}
+	var steps []Action
+	for _, b := range blocking(d.blockers) {
+		if b.Kind == Unbound && d.pending > b.Count && d.Closed {
+			continue // finish ends the others first
+		}
+		steps = append(steps, Action{Command: b.Command, Why: fmt.Sprintf("%d %s: %s. Or accept it: FERRY_PLAN_ACCEPT=%s", b.Count, b.Kind, b.Explanation, b.Kind)})
+	}
+	return append(steps, then)
+}
+
+// notMoving says why no user migrates although some are pending.
+func (d *decider) notMoving(state State) string {
+	s := d.Status
+	switch {
+	case d.pending == 0 || state == Wired || s.LastDay > 0:
+	case d.unwired():
+		return "Kratos does not call ferry"
+	case d.Closed:
+		return "the migration is closed (FERRY_MIGRATION_CLOSED)"
+	case s.Observed != nil && s.Observed.Modes["on"] == 0 && len(s.Observed.Modes) > 0:
+		return "no ferry is in mode on"
+	case s.Obstacles("unbound") == d.pending:
+		return "no pending identity records its Auth0 user, so ferry refuses the logins"
+	case d.doctor.is == Unverified && d.doctor.at != nil:
+		return d.doctor.why
+	case d.migrated > 0 && d.pace == nil:
+		return "not known: users have migrated, and Kratos told ferry of none of their logins; is the after-login hook in kratos.yml?"
+	case d.migrated == 0:
+		return "no user has logged in at Kratos with the password of Auth0: have your applications been switched over?"
+	default:
+		return fmt.Sprintf("no pending user has logged in for %s: write to the %d who are left", age(d.Now.Sub(*d.pace)), d.pending)
+	}
+	return ""
+}
