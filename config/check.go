@@ -30,6 +30,7 @@ const (
 	minRecordBytes  = 1 << 20
 	maxRecordBytes  = 1 << 30
 	maxRecordKeep   = 90 * 24 * time.Hour
+	maxCountEvery   = 7 * 24 * time.Hour
 )
 
 // checker collects faults. It skips settings that could not be read.
@@ -235,6 +236,7 @@ func (c *Config) checkKratos(k *checker) {
 		_, problem := parseURL(c.KratosPublicURL)
 		k.require(problem == "", "KRATOS_PUBLIC_URL", problem)
 	}
+	k.require(c.CountEvery == 0 || c.CountEvery >= time.Minute && c.CountEvery <= maxCountEvery, "COUNT_EVERY", "must be between 1m and 168h (7 days), or 0s for no counts")
 	if c.KratosAdminURL == "" {
 		return
 	}

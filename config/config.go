@@ -88,6 +88,7 @@ type Config struct {
 	KratosAdminURL   string        `envconfig:"FERRY_KRATOS_ADMIN_URL" required:"serve,kratos" desc:"Kratos' admin API: http://127.0.0.1:4434."`
 	KratosPublicURL  string        `envconfig:"FERRY_KRATOS_PUBLIC_URL" desc:"Kratos' public API as ferry reaches it: http://127.0.0.1:4433. Used for identity schemas, and by the gateway. Default, without a gateway: the address that the admin API redirects to, which is serve.public.base_url in kratos.yml. Set it if ferry cannot reach that address."`
 	KratosAdminToken secret.String `envconfig:"FERRY_KRATOS_ADMIN_TOKEN" desc:"Bearer token for the admin API, if a proxy in front of it requires one."`
+	CountEvery       time.Duration `ignored:"true" envconfig:"FERRY_COUNT_EVERY" default:"0s" desc:"Time between two counts of the identities in Kratos, which ferry shows in its metrics. A count reads all identities, slowly. 0s: no counts; otherwise between 1m and 168h. With several replicas, set it on one of them. See docs/monitoring.md."`
 
 	GatewayListen           string   `envconfig:"FERRY_GATEWAY_LISTEN" desc:"Address of the gateway in front of Kratos' public API, host:port. The same rule as for FERRY_LISTEN. Needs FERRY_KRATOS_PUBLIC_URL. Unset: no gateway."`
 	ForwardAuthListen       string   `envconfig:"FERRY_FORWARD_AUTH_LISTEN" desc:"Address, host:port, at which Traefik (forwardAuth) or Envoy (ext_authz) asks about the requests that they pass on to Kratos. Only they may reach it. The same rule as for FERRY_LISTEN. Unset: none."`

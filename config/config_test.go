@@ -171,6 +171,8 @@ func TestFaults(t *testing.T) {
 		{"FERRY_KRATOS_ADMIN_URL", "http://kratos:65536", "FERRY_KRATOS_ADMIN_URL: has a port above 65535"},
 		{"FERRY_KRATOS_PUBLIC_URL", "auth.example.org", "FERRY_KRATOS_PUBLIC_URL: must be an http or https URL"},
 		{"FERRY_KRATOS_ADMIN_TOKEN", canary, "FERRY_KRATOS_ADMIN_URL: must be https, or http on loopback: FERRY_KRATOS_ADMIN_TOKEN"},
+		{"FERRY_COUNT_EVERY", "59s", "FERRY_COUNT_EVERY: must be between 1m and 168h"},
+		{"FERRY_COUNT_EVERY", "200h", "FERRY_COUNT_EVERY: must be between 1m and 168h"},
 		{"FERRY_LOG_LEVEL", "loud", "FERRY_LOG_LEVEL: must be debug"},
 		{"FERRY_LOG_FORMAT", "xml", "FERRY_LOG_FORMAT: must be json or console"},
 		{"FERRY_AUTH0_DOMIAN", canary, "FERRY_AUTH0_DOMIAN: is not a setting; did you mean FERRY_AUTH0_DOMAIN?"},

@@ -44,6 +44,9 @@ type Options struct {
 	// RetryPause is the delay before Walk requests a page again; it doubles with each
 	// retry. 0 means one second.
 	RetryPause time.Duration
+	// Rest says how long Walk waits before it requests the next page, given how long the
+	// last one took. Nil: it does not wait.
+	Rest func(took time.Duration) time.Duration
 	// RateLimitWait bounds the total time that a request waits when Kratos answers 429
 	// before it is sent again. 0 means no retry, as for a login.
 	RateLimitWait time.Duration
@@ -58,6 +61,7 @@ type Client struct {
 	public     *url.URL // nil: where the admin API redirects to
 	one, many  api      // for calls about one identity and about many
 	retryPause time.Duration
+	rest       func(time.Duration) time.Duration // nil: none
 }
 
 // New makes a Client. It sends nothing.
@@ -82,7 +86,7 @@ func New(opts Options) (*Client, error) {
 		opts.RetryPause = defaultRetryPause
 	}
 	return &Client{
-		admin: admin, public: public, retryPause: opts.RetryPause,
+		admin: admin, public: public, retryPause: opts.RetryPause, rest: opts.Rest,
 		one:  newAPI(opts, admin, opts.Timeout, maxAnswerBytes),
 		many: newAPI(opts, admin, opts.BatchTimeout, maxListBytes),
 	}, nil

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -20,7 +21,8 @@ const (
 )
 
 // Walk calls each for every identity, in the order of their ids, and stops at its first
-// error. It holds one page of 500 in memory, and retries a failed page up to three times.
+// error. It holds one page of 500 in memory, retries a failed page up to three times, and
+// waits between two pages as Options.Rest says.
 // Identities created or deleted meanwhile may or may not be included; the others come
 // exactly once, including those that ferry did not make: see Record.Foreign.
 func (c *Client) Walk(ctx context.Context, each func(Record) error) error {
@@ -28,6 +30,7 @@ func (c *Client) Walk(ctx context.Context, each func(Record) error) error {
 	token := ""
 	for {
 		asked[token] = true
+		began := time.Now()
 		items, next, err := c.pageWithRetry(ctx, token)
 		if err != nil {
 			return err
@@ -46,6 +49,11 @@ func (c *Client) Walk(ctx context.Context, each func(Record) error) error {
 			return nil
 		case asked[next]:
 			return invalidResponse("page_again") // it would never end
+		}
+		if c.rest != nil {
+			if err := sleep(ctx, c.rest(time.Since(began))); err != nil {
+				return noAnswer(err)
+			}
 		}
 		token = next
 	}

@@ -133,8 +133,15 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 	return s, s.addAdmin(registry)
 }
 
-// addAdmin adds the admin listener.
-func (s *server) addAdmin(metrics prometheus.Gatherer) error {
+// addAdmin adds the admin listener, and the count of the identities that it shows.
+func (s *server) addAdmin(metrics *prometheus.Registry) error {
+	counts, err := newCensus(s.cfg, s.log, metrics)
+	if err != nil {
+		return err
+	}
+	if counts != nil {
+		s.background = append(s.background, counts.Run)
+	}
 	operator, err := admin.Echo(admin.Options{
 		Version: buildVersion(), Ready: s.ready.Load, Metrics: metrics, Upstream: s.upstream, Modes: s.modes, ModeKey: s.cfg.AdminKey,
 	})

@@ -57,7 +57,7 @@ type Kratos struct {
 	// Meanwhile is called after a patch or put was applied, with the identity.
 	Meanwhile func(*Identity)
 
-	t     *testing.T
+	t     testing.TB
 	url   string
 	asked map[string]int // requests by kind
 
@@ -70,11 +70,11 @@ type Kratos struct {
 }
 
 // NewKratos starts a fake without identities. It ends with the test.
-func NewKratos(t *testing.T) *Kratos {
-	t.Helper()
-	f := &Kratos{t: t, People: map[string]*Identity{}, asked: map[string]int{}}
+func NewKratos(tb testing.TB) *Kratos {
+	tb.Helper()
+	f := &Kratos{t: tb, People: map[string]*Identity{}, asked: map[string]int{}}
 	srv := httptest.NewServer(f)
-	t.Cleanup(srv.Close)
+	tb.Cleanup(srv.Close)
 	f.url = srv.URL
 	return f
 }
