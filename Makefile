@@ -1,7 +1,7 @@
 # The main targets: `make demo` shows ferry at work, `make test` runs all checks.
 
 .DEFAULT_GOAL := help
-.PHONY: help build kratos demo test prereqs prereqs-demo vet lint unit fuzz hostile requests browser openid gateway faults changes bench load soak readme clean
+.PHONY: help build kratos demo test prereqs prereqs-demo vet lint unit manifests fuzz hostile requests browser openid gateway faults changes bench load soak readme clean
 
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -53,12 +53,18 @@ prereqs: ## check the prerequisites; as root on Debian, install them
 
 vet: ## go vet
 	$(GO) vet -tags browser,openid ./...
+	cd test/deploy && $(GO) vet ./...
 
 lint: ## the linters and gofumpt; `make lint FIX=1` fixes what can be fixed
 	$(LINT) run $(if $(FIX),--fix) ./...
+	cd test/deploy && $(GO) tool -modfile=../../tools/go.mod golangci-lint run $(if $(FIX),--fix) ./...
 
 unit: ## all tests, with the race detector
 	$(GO) test -race -shuffle=on -timeout=40m ./...
+	@$(MAKE) --no-print-directory manifests
+
+manifests: ## check deploy/ with the libraries of Helm, Kubernetes and Docker Compose (the first run builds them: minutes)
+	cd test/deploy && $(GO) test -shuffle=on -timeout=20m ./...
 
 fuzz: ## every fuzz target for FUZZTIME (5s)
 	@sh scripts/fuzz.sh

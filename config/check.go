@@ -50,7 +50,7 @@ func (k *checker) require(holds bool, name, problem string) {
 // when they were read.
 func (c *Config) check(unread map[string]bool, parts []Part) Faults {
 	k := &checker{unread: unread}
-	c.checkListeners(k)
+	c.checkListeners(k, slices.Contains(parts, Serve))
 	c.checkHook(k)
 	c.checkMode(k)
 	c.checkAuth0(k)
@@ -69,7 +69,9 @@ func (c *Config) check(unread map[string]bool, parts []Part) Faults {
 	return k.faults
 }
 
-func (c *Config) checkListeners(k *checker) {
+// checkListeners checks the listeners. Only serving needs encryption: the container image sets
+// addresses that are not loopback for every command.
+func (c *Config) checkListeners(k *checker, serves bool) {
 	const address = "must be host:port, such as 127.0.0.1:4480"
 	const exposed = "is not loopback: set FERRY_TLS_CERT_FILE and FERRY_TLS_KEY_FILE, or FERRY_INSECURE_LISTEN=true if something else encrypts the traffic"
 	for _, listener := range []struct{ name, listen string }{{"LISTEN", c.Listen}, {"ADMIN_LISTEN", c.AdminListen}, {"GATEWAY_LISTEN", c.GatewayListen}, {"FORWARD_AUTH_LISTEN", c.ForwardAuthListen}} {
@@ -79,7 +81,7 @@ func (c *Config) checkListeners(k *checker) {
 		host, port, err := net.SplitHostPort(listener.listen)
 		ok := err == nil && isPort(port)
 		k.require(ok, listener.name, address)
-		k.require(!ok || transport.IsLoopback(host) || c.TLS() || c.InsecureListen, listener.name, exposed)
+		k.require(!ok || !serves || transport.IsLoopback(host) || c.TLS() || c.InsecureListen, listener.name, exposed)
 	}
 	k.require(c.Listen != c.AdminListen || strings.HasSuffix(c.Listen, ":0"), "ADMIN_LISTEN", "is the same as FERRY_LISTEN; the two listeners need different addresses")
 	k.require(c.TLSCertFile == "" || c.TLSKeyFile != "", "TLS_KEY_FILE", "is not set, but FERRY_TLS_CERT_FILE is; set both or neither")
