@@ -258,5 +258,6 @@ func (r *reconciler) count(u user, record kratos.Record) {
 	}
 	against := r.against(u, record, how)
 	r.result.hinder(how, against)
+	r.countUser(u, record, how, against)
 	r.noteAccounts(record, standing{how, against})
 }

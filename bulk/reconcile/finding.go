@@ -79,6 +79,9 @@ type Result struct {
 	// Findings counts the findings, and Fixed those that were fixed.
 	Findings map[Found]int `json:"findings"`
 	Fixed    map[Found]int `json:"fixed"`
+	// Connections counts the users by Auth0 connection. Users who are an account of another
+	// user's identity are in none.
+	Connections map[string]Connection `json:"connections"`
 	// Blocked is the number of inactive identities whose users are blocked at Auth0 too.
 	Blocked int `json:"blocked"`
 	// Refused is the number of pending identities whose users are blocked at Auth0, which the

@@ -80,6 +80,8 @@ type reconciler struct {
 	seen     results.LineSet // lines of users who have an identity
 	accounts accounts
 	extras   *extras
+	// connections count the users by connection.
+	connections map[string]*Connection
 	// planned is what the plan was made with.
 	planned plan.Options
 	result  Result
@@ -88,8 +90,9 @@ type reconciler struct {
 
 // Run compares Auth0's users with Kratos' identities.
 func Run(ctx context.Context, opts Options) (result Result, err error) {
-	r := &reconciler{Options: opts, accounts: accounts{}, result: Result{
-		Kinds: map[kind.Kind]int{}, Findings: map[Found]int{}, Fixed: map[Found]int{},
+	r := &reconciler{Options: opts, accounts: accounts{}, connections: map[string]*Connection{}, result: Result{
+		Connections: map[string]Connection{},
+		Kinds:       map[kind.Kind]int{}, Findings: map[Found]int{}, Fixed: map[Found]int{},
 		Unverified: map[kind.Kind]int{}, Misnamed: map[kind.Kind]int{}, Outdated: map[kind.Kind]int{},
 	}}
 	if opts.Findings != nil {
@@ -127,7 +130,9 @@ func Run(ctx context.Context, opts Options) (result Result, err error) {
 	if err := r.reportExtras(ctx); err != nil {
 		return r.result, err
 	}
-	return r.result, r.missing()
+	err = r.missing()
+	r.settle()
+	return r.result, err
 }
 
 func (r *reconciler) walk(ctx context.Context) error {
@@ -184,10 +189,15 @@ func (r *reconciler) missing() error {
 		why, loses := r.plan.Loses(row)
 		switch {
 		case loses:
-			finding.unmapped(why)
 		case !row.Creates():
-			finding.unmapped(row.Reason)
+			why = row.Reason
+		default:
+			why = results.Cause{}
 		}
+		if why.Reason != "" {
+			finding.unmapped(why)
+		}
+		r.countMissing(row, why)
 		return r.found(finding)
 	})
 }

@@ -155,7 +155,7 @@ func TestReconcileVerdict(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"users":4,"identities":4,"native":1,"kinds":{"imported_hash":1,"inactive":1,"pending":1},"findings":{"missing":1},"fixed":{},"blocked":1,"refused":0,"stranded":0,"code_off":0,"second_factors":0,"unverified":{},"misnamed":{},"outdated":{},"deactivated":0,"gone":0}`
+	want := `{"users":4,"identities":4,"native":1,"kinds":{"imported_hash":1,"inactive":1,"pending":1},"findings":{"missing":1},"fixed":{},"connections":{"users":{"users":4,"obstacles":{"missing":1},"no_identity":1,"lose_access_active_90_days":0}},"blocked":1,"refused":0,"stranded":0,"code_off":0,"second_factors":0,"unverified":{},"misnamed":{},"outdated":{},"deactivated":0,"gone":0}`
 	if string(text) != want || result.Able() != 2 || result.Open() != 1 {
 		t.Errorf("got  %s\nwant %s; %d are able, %d open", text, want, result.Able(), result.Open())
 	}
