@@ -63,6 +63,7 @@ func (c *Config) check(unread map[string]bool, parts []Part) Faults {
 	c.checkEnsure(k)
 	c.checkSignUp(k)
 	c.checkRecording(k)
+	c.checkPlan(k)
 	k.require(slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel), "LOG_LEVEL", "must be debug, info, warn or error")
 	k.require(slices.Contains([]string{"json", "console"}, c.LogFormat), "LOG_FORMAT", "must be json or console")
 	k.require(c.LogHashKey.Empty() || utf8.RuneCountInString(c.LogHashKey.Reveal()) >= minKeyLength, "LOG_HASH_KEY", "must have 32 characters or more")
