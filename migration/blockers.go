@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"ferry/bulk/kind"
+	"ferry/bulk/reconcile"
 	"ferry/bulk/status"
 	"ferry/verification"
 )
@@ -11,30 +12,30 @@ import (
 // BlockerKind says why users cannot log in without Auth0.
 type BlockerKind string
 
-// The blockers. ferry status and ferry reconcile count them under the same names.
+// The blockers. `ferry status` and `ferry reconcile` count them under the same names.
 const (
 	// Pending users need Auth0 for their next login.
-	Pending BlockerKind = "pending"
+	Pending = BlockerKind(kind.Pending)
 	// BridgeOnly users can log in only at Auth0, over the bridge.
-	BridgeOnly BlockerKind = "bridge_only"
+	BridgeOnly = BlockerKind(kind.Bridge)
 	// Missing users have no identity.
-	Missing BlockerKind = "missing"
+	Missing = BlockerKind(reconcile.ObstacleMissing)
 	// SecondFactor users have one at Auth0: they were not imported, or the hook refuses them.
-	SecondFactor BlockerKind = "second_factor"
+	SecondFactor = BlockerKind(reconcile.ObstacleFactor)
 	// SocialWithoutProvider users log in at a provider that Kratos does not have, and have no
 	// identity.
-	SocialWithoutProvider BlockerKind = "social_without_provider"
+	SocialWithoutProvider = BlockerKind(reconcile.ObstacleSocial)
 	// NotImportable users have no identity for another reason.
-	NotImportable BlockerKind = "not_importable"
+	NotImportable = BlockerKind(reconcile.ObstacleUnmapped)
 	// Unbound identities are pending and record no Auth0 user.
-	Unbound BlockerKind = "unbound"
+	Unbound = BlockerKind(status.Unbound)
 	// NoAddress identities are pending and cannot be recovered.
-	NoAddress BlockerKind = "no_address"
+	NoAddress = BlockerKind(status.NoAddress)
 	// TooLong users have a password of more than FERRY_MAX_PASSWORD_BYTES.
 	TooLong BlockerKind = "over_72_bytes"
 	// Hindered users have an identity with which they cannot log in as at Auth0: another
 	// address, a password that was reset since, no verified address, no login by code.
-	Hindered BlockerKind = "hindered"
+	Hindered = BlockerKind(reconcile.ObstacleHindered)
 )
 
 // BlockerKinds returns all blockers, in the order of a plan.
@@ -174,7 +175,7 @@ func (b *Blocker) connection(name string, n int) {
 	b.Connections[name] += n
 }
 
-// The counts in the record of a reconciliation besides the blockers.
+// The counts in records that are no blockers.
 const (
 	// CountNoIdentity is the number of users of the export who have no identity, whatever the
 	// reason.
@@ -182,6 +183,8 @@ const (
 	// CountLoseActive is the number of users of the export who can log in only while Auth0
 	// answers, or have no identity, and logged in during the last 90 days.
 	CountLoseActive = "lose_access_active_90_days"
+	// CountUndo is 1 in the record of a finish --undo.
+	CountUndo = "undo"
 )
 
 // ifOff says what would happen if Auth0 went off.
@@ -197,22 +200,25 @@ func ifOff(f Facts) IfOff {
 		off.LoseAccess += one.Kinds[kind.Pending] + one.Kinds[kind.Bridge]
 	}
 	record, reconciled := f.Records[verification.Reconcile]
-	if reconciled {
-		off.MissingKnown = true
-		off.Total += record.Counts[CountNoIdentity]
-		off.LoseAccess += record.Counts[CountNoIdentity]
-	}
-	active, known := record.Counts[CountLoseActive]
-	switch {
-	case f.LastLogins != nil:
-		off.ActiveLast90Days, off.From, off.At = &f.LastLogins.Active, "users file", &f.LastLogins.At
-	case off.LoseAccess == 0 && reconciled:
-		off.ActiveLast90Days = new(int)
-	case known:
-		active = min(active, off.LoseAccess) // some may have migrated since
-		off.ActiveLast90Days, off.From, off.At = &active, string(record.Command), &record.Ended
+	active, dated := record.Counts[CountLoseActive]
+	switch export := f.Status.Export; {
+	case export != nil:
+		off.add(export.NoIdentity)
+		off.ActiveLast90Days, off.From, off.At = &export.LoseActive, "users file", f.UsersAt
+	case reconciled:
+		off.add(record.Counts[CountNoIdentity])
+		if active = min(active, off.LoseAccess); dated { // some may have migrated since
+			off.ActiveLast90Days, off.From, off.At = &active, string(record.Command), &record.Ended
+		}
 	}
 	return off
+}
+
+// add adds the users without an identity.
+func (o *IfOff) add(missing int) {
+	o.MissingKnown = true
+	o.Total += missing
+	o.LoseAccess += missing
 }
 
 // blocking returns the first blockers that block.

@@ -36,7 +36,7 @@ func (f Facts) checkDoctor() check {
 	switch {
 	case !found:
 	case !record.OK:
-		c.why = fmt.Sprintf("the last ferry doctor found something wrong (%d FAIL)", record.Counts["fail"])
+		c.why = fmt.Sprintf("the last ferry doctor found %d failures", record.Counts["fail"])
 	case record.Settings != f.Settings:
 		c.is, c.why = Stale, "the settings have changed since the last ferry doctor"
 	case record.KratosConfig == "":

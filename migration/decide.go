@@ -60,8 +60,8 @@ func (d *decider) finished() bool { return d.ended() || d.Status.Kinds[kind.Fini
 
 // ended reports whether somebody has ended the migration: closed it, or run finish.
 func (d *decider) ended() bool {
-	_, finish := d.Records[verification.Finish]
-	return d.Closed || finish
+	finish, found := d.Records[verification.Finish]
+	return d.Closed || found && finish.Counts[CountUndo] == 0
 }
 
 // quiet reports whether no user has migrated for a while.
@@ -85,13 +85,13 @@ func (d *decider) state() (State, string) {
 	case d.pending == 0:
 		return d.settled()
 	case d.Closed:
-		return Draining, fmt.Sprintf("the migration is closed, and %d identities are pending", d.pending)
+		return Draining, fmt.Sprintf("the migration is closed, and %d users are pending", d.pending)
 	case d.migrated == 0:
-		return Imported, fmt.Sprintf("%d identities are of Auth0's users, and none has migrated", d.imported)
+		return Imported, fmt.Sprintf("%d users have been imported, and none has migrated", d.imported)
 	case d.quiet():
-		return Draining, fmt.Sprintf("the last user migrated %s ago, and %d identities are pending", age(d.Now.Sub(*d.pace)), d.pending)
+		return Draining, fmt.Sprintf("the last user migrated %s ago, and %d are pending", age(d.Now.Sub(*d.pace)), d.pending)
 	}
-	return Crossing, fmt.Sprintf("%d users have migrated, %d identities are pending", d.migrated, d.pending)
+	return Crossing, fmt.Sprintf("%d users have migrated, %d are pending", d.migrated, d.pending)
 }
 
 // settled is the state where no identity is pending.
@@ -126,7 +126,7 @@ func (d *decider) steps(now State) []Step {
 		c := d.verify(state)
 		step := Step{State: state, Reached: i <= at, Verification: c.is, VerifiedBy: c.by, VerifiedAt: c.at, Why: c.why}
 		if !step.Reached && step.Verification == Verified {
-			step.Verification = Unverified
+			step.Verification, step.VerifiedAt, step.Why = Unverified, nil, "not reached"
 		}
 		steps = append(steps, step)
 	}

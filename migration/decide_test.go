@@ -1,6 +1,7 @@
 package migration_test
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"ferry/bulk/kind"
 	"ferry/bulk/status"
 	"ferry/migration"
+	"ferry/test/bulktest"
 	"ferry/verification"
 )
 
@@ -141,9 +143,11 @@ func TestStates(t *testing.T) {
 			if got := first(p); p.State != c.state || got != c.next {
 				t.Errorf("got %s (%s), next %q; want %s, %q", p.State, p.Why, got, c.state, c.next)
 			}
-			if len(p.Steps) != len(migration.States()) {
-				t.Errorf("%d steps", len(p.Steps))
+			text, err := json.Marshal(p)
+			if err != nil {
+				t.Fatal(err)
 			}
+			bulktest.Documented(t, "../docs/plan.schema.json", string(text))
 			for _, step := range p.Steps {
 				if step.Verification == "" || step.VerifiedBy == "" && step.Verification == migration.Verified || step.Why == "" {
 					t.Errorf("%+v", step)
@@ -173,7 +177,7 @@ func first(p migration.Plan) string {
 // ready, and the next step is to verify.
 func TestStaleIsNeverReady(t *testing.T) {
 	t.Parallel()
-	const doctor, reconcile, export = "ferry doctor --kratos-config kratos.yml", "ferry reconcile --users users.ndjson.gz", "ferry export --out users.ndjson.gz"
+	const doctor, reconcile, export = "ferry doctor --kratos-config kratos.yml", "ferry reconcile --users users.ndjson.gz", "ferry export --out users.ndjson.gz --force"
 	edit := func(command verification.Command, edit func(*verification.Record)) func(migration.Facts) migration.Facts {
 		return func(f migration.Facts) migration.Facts { return change(f, command, edit) }
 	}
@@ -229,11 +233,11 @@ func TestIfOff(t *testing.T) {
 	if off.Total != 22 || off.LoseAccess != 12 || off.ActiveLast90Days == nil || *off.ActiveLast90Days != 6 || off.From != "reconcile" {
 		t.Errorf("%+v", off)
 	}
-	f.LastLogins = &migration.LastLogins{At: now, Active: 3}
-	if off := migration.Decide(f).IfOff; *off.ActiveLast90Days != 3 || off.From != "users file" {
+	f.Status.Export = &status.Export{Users: 20, NoIdentity: 2, LoseActive: 3}
+	if off := migration.Decide(f).IfOff; off.Total != 19 || off.LoseAccess != 9 || *off.ActiveLast90Days != 3 || off.From != "users file" {
 		t.Errorf("%+v", off)
 	}
-	f.LastLogins, f.Records = nil, nil
+	f.Status.Export, f.Records = nil, nil
 	if off := migration.Decide(f).IfOff; off.Total != 17 || off.LoseAccess != 7 || off.ActiveLast90Days != nil || off.MissingKnown {
 		t.Errorf("%+v", off)
 	}

@@ -2,6 +2,8 @@ package migration
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"ferry/verification"
 )
@@ -26,10 +28,36 @@ func stragglersCommand(f Facts) []string {
 	return command
 }
 
-func importCommand(f Facts) []string { return []string{"ferry", "import", "--users", f.Files.Users} }
+// importCommand repeats the flags of the last import, or of the last dry run.
+func importCommand(f Facts) []string {
+	command := []string{"ferry", "import", "--users", f.Files.Users}
+	for _, last := range []verification.Command{verification.Import, verification.ImportDryRun} {
+		if record, found := f.Records[last]; found {
+			return append(command, record.Flags...)
+		}
+	}
+	return command
+}
 
+// reconcileCommand repeats the flags of the last reconciliation, or those of the last import
+// that both have.
 func reconcileCommand(f Facts) []string {
-	return []string{"ferry", "reconcile", "--users", f.Files.Users}
+	command := []string{"ferry", "reconcile", "--users", f.Files.Users}
+	if record, found := f.Records[verification.Reconcile]; found {
+		return append(command, record.Flags...)
+	}
+	for _, flag := range f.Records[verification.Import].Flags {
+		name, _, _ := strings.Cut(strings.TrimPrefix(flag, "--"), "=")
+		if slices.Contains(sharedFlags(), name) {
+			command = append(command, flag)
+		}
+	}
+	return command
+}
+
+// sharedFlags are those of `ferry import` that say the same to `ferry reconcile`.
+func sharedFlags() []string {
+	return []string{"accept-missing", "bridge", "column", "fetch-missing", "mapper", "mfa", "provider", "schema", "schema-id"}
 }
 
 func run(why string, command ...string) Action { return Action{Command: command, Why: why} }
@@ -84,6 +112,7 @@ func (d *decider) export() (Action, bool) {
 	case d.UsersAt == nil:
 		return run("there is no export "+d.Files.Users, export...), true
 	case d.Now.Sub(*d.UsersAt) > d.Rules.ReconcileMaxAge:
+		export = append(export, "--force")
 		return run(fmt.Sprintf("the export %s is %s old", d.Files.Users, age(d.Now.Sub(*d.UsersAt))), export...), true
 	}
 	return Action{}, false
@@ -120,7 +149,7 @@ func (d *decider) verified(then Action) []Action {
 	}
 	for _, b := range d.blockers {
 		if b.Kind == Missing && b.Blocks {
-			return []Action{run(fmt.Sprintf("%d users of the export have no identity", b.Count), b.Command...), then}
+			return []Action{run(fmt.Sprintf("users of the export without an identity: %d", b.Count), b.Command...), then}
 		}
 	}
 	return []Action{then}
@@ -128,7 +157,7 @@ func (d *decider) verified(then Action) []Action {
 
 // drain returns the steps to the end. None is skipped: what is stale is verified again first.
 func (d *decider) drain() []Action {
-	then := Action{Settings: []string{closedSetting}, Why: fmt.Sprintf("%d users are left; ferry no longer asks Auth0 for them, and they recover their accounts", d.pending)}
+	then := Action{Settings: []string{closedSetting}, Why: fmt.Sprintf("closes the migration: ferry no longer asks Auth0, and the %d users who are left recover their accounts", d.pending)}
 	switch {
 	case d.pending == 0:
 		then = run("takes ferry's hooks out of Kratos", "ferry", "kratos-config", "--remove", d.Files.KratosConfig)

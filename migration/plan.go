@@ -168,21 +168,11 @@ type Facts struct {
 	// Records are what commands verified. RecordsKept is false if nothing keeps them.
 	Records     verification.Records
 	RecordsKept bool
-	// LastLogins are those of the users who would lose access, if an export was read; nil: the
-	// record of the last reconciliation tells.
-	LastLogins *LastLogins
-	// UsersAt is when the users file was written; nil: there is none.
+	// UsersAt is when the users file was written; nil: there is none. Its users were counted if
+	// Status.Export is not nil; otherwise the record of the last reconciliation tells.
 	UsersAt *time.Time
 	Files   Files
 	Rules   Rules
-}
-
-// LastLogins count users of an export who lose access without Auth0.
-type LastLogins struct {
-	// At is when the export was written, and Active the number with a login in the 90 days
-	// before.
-	At     time.Time
-	Active int
 }
 
 // Files are the files named in the commands of a plan.

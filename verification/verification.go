@@ -43,6 +43,9 @@ type Record struct {
 	// OK is true if the run ended and found nothing wrong: no FAIL of doctor, no open finding
 	// of reconcile, no failed row of import or finish.
 	OK bool `json:"ok"`
+	// Flags are those of an import or a reconciliation that another run needs too, as
+	// --name=value.
+	Flags []string `json:"flags,omitempty"`
 	// Settings is the digest of the settings that the run had, and KratosConfig that of the
 	// kratos.yml it was given or wrote; empty: none.
 	Settings     string `json:"settings,omitempty"`

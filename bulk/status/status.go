@@ -55,6 +55,9 @@ type Status struct {
 	Days  []Period `json:"migrated_by_day"`
 	Hours []Period `json:"migrated_by_hour"`
 
+	// Export counts the users of an export; nil: none was to be counted.
+	Export *Export `json:"export,omitempty"`
+
 	// Observed is what the running ferries tell; nil if they were not asked.
 	Observed *Observed `json:"observed,omitempty"`
 
@@ -77,9 +80,11 @@ type Options struct {
 	Stragglers io.Writer
 	// Users is an export of Auth0's users, for each straggler's last login, locale and name.
 	// Nil: no last login, and locale and name from the traits.
-	Users    *userfile.Source
-	Progress progress.Reporter
-	Now      func() time.Time
+	Users *userfile.Source
+	// CountUsers asks for Status.Export. It needs Users.
+	CountUsers bool
+	Progress   progress.Reporter
+	Now        func() time.Time
 	// Metrics are the URLs of the metrics of running ferries, each of MetricsURL, and Client
 	// reads them. Without Metrics there is no Observed.
 	Metrics []string
@@ -99,6 +104,7 @@ func Read(ctx context.Context, opts Options) (Status, error) {
 		}
 	}
 	list := &stragglers{wanted: opts.Stragglers != nil}
+	known := newSubjects(opts.CountUsers)
 	var first time.Time
 	err := scan.Identities(ctx, opts.Kratos, opts.Progress, func(record kratos.Record) error {
 		if at, ok := provenance.MigratedAt(record.MetadataAdmin); ok {
@@ -109,6 +115,7 @@ func Read(ctx context.Context, opts Options) (Status, error) {
 			}
 		}
 		s.add(record, list)
+		known.add(record, kind.Of(record))
 		return nil
 	})
 	if err != nil {
@@ -116,6 +123,9 @@ func Read(ctx context.Context, opts Options) (Status, error) {
 	}
 	s.forecast(first)
 	s.settle()
+	if s.Export, err = known.count(ctx, opts.Users, s.At, opts.Progress); err != nil {
+		return Status{}, err
+	}
 	if err := list.complete(ctx, opts.Users, opts.Progress); err != nil {
 		return Status{}, err
 	}

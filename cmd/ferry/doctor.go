@@ -38,7 +38,8 @@ func doctorCommand(stdin *os.File, stdout, stderr io.Writer) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check the settings, Auth0, Kratos and the connections between them.",
-		Long: "Runs every check and reports what is wrong, why it matters and what to change. It changes nothing.\n\n" +
+		Long: "Runs every check and reports what is wrong, why it matters and what to change. It changes nothing; with\n" +
+			"FERRY_DATA_DIR or Redis it records the result for `ferry plan`.\n\n" +
 			"doctor sends one failed login to Auth0, for a user that cannot exist (not with --no-grant), and one call to each\n" +
 			"of ferry's hooks that never reaches Auth0. With credentials for the Management API it also checks the tenant,\n" +
 			"with --kratos-config also kratos.yml. Use `ferry doctor why IDENTIFIER` to check one user.\n\n" +
@@ -237,10 +238,12 @@ func (f *doctorFlags) examine(ctx context.Context, opts doctor.Options, stdin *o
 	if opts.Auth0 != nil && !f.noGrant {
 		fmt.Fprintln(stderr, "sending Auth0 one failed login from this machine, for a user that cannot exist; --no-grant disables it")
 	}
+	started := time.Now()
 	report := doctor.Examine(ctx, opts)
 	if probe != nil {
 		report.Checks = append(report.Checks, *probe)
 	}
+	keepRecord(ctx, cfg, doctorRecord(report, opts.KratosConfig, started, err == nil), stderr)
 	if err := f.print(stdout, report, report.Print); err != nil {
 		return err
 	}

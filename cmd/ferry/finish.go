@@ -93,7 +93,11 @@ func (f *finishFlags) run(ctx context.Context, hook *url.URL, stdout, stderr io.
 	if opts.Results, err = f.open(stdout); err != nil {
 		return err
 	}
+	started := time.Now()
 	summary, err := finish.Run(ctx, opts)
+	if err == nil && f.yes {
+		keepRecord(ctx, cfg, finishRecord(summary, started), stderr)
+	}
 	err = errors.Join(walked(ctx, err), opts.Results.Close())
 	return f.conclude(summary, err, stdout, stderr)
 }

@@ -40,6 +40,7 @@ type importFlags struct {
 	inFlight                    int
 	retryFor                    time.Duration
 	results, retryFile, tmpDir  string
+	lasting                     []string // flags for the record
 }
 
 func importCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
@@ -61,6 +62,7 @@ func importCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
 			for _, text := range warnings {
 				warn(text)
 			}
+			flags.lasting = lastingFlags(cmd)
 			opts.Warn, opts.Progress = warn, progress.NewTerminal(stderr)
 			return asFailed(flags.run(cmd.Context(), opts, stdin, stdout, stderr))
 		},
@@ -228,7 +230,13 @@ func (f *importFlags) run(ctx context.Context, opts importer.Options, stdin io.R
 	if opts.Journal.Resumed() {
 		_, _ = fmt.Fprintln(stderr, "continuing the run of", f.results)
 	}
+	started, written := time.Now(), writtenAt(f.users)
 	summary, err := importer.Run(ctx, opts)
+	if err == nil {
+		record := importRecord(summary, started)
+		record.InputAt, record.Flags = written, f.lasting
+		keepRecord(ctx, cfg, record, stderr)
+	}
 	return f.conclude(summary, errors.Join(advised(err, cfg), opts.Journal.Close()), stdout, stderr)
 }
 

@@ -221,6 +221,7 @@ func (f kratosConfigFlags) mergeFile(text []byte, opts wiring.Options, stdout, s
 	if err := f.put(f.merge, text, merged.Text, stderr); err != nil {
 		return err
 	}
+	f.keepRecord(merged.Text, stderr)
 	if info, err := os.Stat(f.merge); err == nil && info.Mode().Perm()&0o004 != 0 &&
 		f.write && (contains(merged.Text, opts.Key) || contains(merged.Text, opts.Bridge.ClientSecret)) {
 		fmt.Fprintln(stderr, "note:", f.merge, "contains a secret, and every user of this machine can read it: run chmod o= to prevent that")
@@ -241,7 +242,11 @@ func (f kratosConfigFlags) removeFrom(text []byte, stdout, stderr io.Writer) err
 	if err := show(left, stdout, stderr); err != nil {
 		return err
 	}
-	return f.put(f.remove, text, left.Text, stderr)
+	err = f.put(f.remove, text, left.Text, stderr)
+	if err == nil {
+		f.keepRecord(left.Text, stderr)
+	}
+	return err
 }
 
 // hinted adds a hint to an error.

@@ -2,11 +2,16 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"ferry/bulk/tempfile"
+	"ferry/config"
+	"ferry/verification"
 )
 
 // overwrite replaces a file atomically, with the same owner and mode. It replaces the target
@@ -40,4 +45,16 @@ func unchanged(name string, was []byte) error {
 		err = errors.New("it has changed meanwhile")
 	}
 	return err
+}
+
+// keepRecord records what the file now says, if it was written. Invalid settings are no fault
+// here: --remove needs none.
+func (f kratosConfigFlags) keepRecord(text []byte, stderr io.Writer) {
+	cfg, err := config.LoadFor()
+	if !f.write || err != nil || f.at != "" {
+		return
+	}
+	record := verification.Record{Command: verification.KratosConfig, Started: time.Now(), OK: true}
+	addKratosConfigTo(&record, text)
+	keepRecord(context.Background(), cfg, record, stderr)
 }

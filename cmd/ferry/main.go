@@ -67,7 +67,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.AddCommand(
 		serveCommand(stderr),
 		exportCommand(stdout, stderr), importCommand(os.Stdin, stdout, stderr), reconcileCommand(os.Stdin, stdout, stderr),
-		rebindCommand(stdout, stderr), statusCommand(stdout, stderr),
+		rebindCommand(stdout, stderr), planCommand(stdout, stderr), statusCommand(stdout, stderr),
 		runsCommand(stdout, stderr), undoCommand(stdout, stderr), finishCommand(stdout, stderr),
 		kratosConfigCommand(stdout, stderr), doctorCommand(os.Stdin, stdout, stderr),
 		recordCommand(stdout, stderr), replayCommand(stdout, stderr),

@@ -30,6 +30,7 @@ type reconcileFlags struct {
 	rearm                   bool
 	fixExtra, mfa           string
 	maxExtra                int
+	lasting                 []string // flags for the record
 }
 
 func reconcileCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command {
@@ -67,6 +68,7 @@ func reconcileCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command 
 			for _, text := range warnings {
 				warner(stderr)(text)
 			}
+			flags.lasting = lastingFlags(cmd)
 			return asFailed(flags.run(cmd.Context(), providers, stdin, stdout, stderr))
 		},
 	}
@@ -133,7 +135,13 @@ func (f *reconcileFlags) run(ctx context.Context, providers plan.Providers, stdi
 		return err
 	}
 	defer func() { err = errors.Join(err, fetched()) }()
+	started, written := time.Now(), writtenAt(f.users)
 	result, err := f.compare(ctx, opts, stdout)
+	if err == nil {
+		record := reconcileRecord(result, started)
+		record.InputAt, record.Flags = written, f.lasting
+		keepRecord(ctx, cfg, record, stderr)
+	}
 	return f.conclude(result, err, cfg, stdout, stderr)
 }
 

@@ -22,7 +22,7 @@ func TestDocs(t *testing.T) {
 		}
 	}
 	plan := s.page(t, "plan.md")
-	if len(plan) != 5 {
+	if len(plan) != 6 {
 		t.Fatalf("%d blocks of commands in the plan", len(plan))
 	}
 	for _, block := range plan {

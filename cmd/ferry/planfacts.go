@@ -1,0 +1,58 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"ferry/bulk/status"
+	"ferry/config"
+	"ferry/doctor"
+	"ferry/migration"
+	"ferry/verification"
+)
+
+// planRules returns the settings of the plan.
+func planRules(cfg *config.Config) (migration.Rules, error) {
+	rules := migration.Rules{ReconcileMaxAge: cfg.PlanReconcileAge, Quiet: cfg.PlanQuiet}
+	for _, text := range cfg.PlanAccept {
+		kind := migration.BlockerKind(text)
+		if !slices.Contains(migration.BlockerKinds(), kind) {
+			var names []string
+			for _, one := range migration.BlockerKinds() {
+				names = append(names, string(one))
+			}
+			return rules, config.Faults{{Name: config.Prefix + "PLAN_ACCEPT", Problem: "must list blockers, of " + strings.Join(names, ", ")}}
+		}
+		rules.Accepted = append(rules.Accepted, kind)
+	}
+	return rules, nil
+}
+
+// planFacts returns what a plan is decided by, as far as settings, counts and records tell.
+// There is no kratos.yml and no users file.
+func planFacts(cfg *config.Config, current status.Status, records verification.Records, kept bool) (migration.Facts, error) {
+	rules, err := planRules(cfg)
+	return migration.Facts{
+		Now: time.Now(), Status: current, Closed: cfg.MigrationClosed, Settings: cfg.Digest(),
+		Records: records, RecordsKept: kept, Rules: rules,
+		Files: migration.Files{KratosConfig: kratosConfigName, Users: usersName},
+	}, err
+}
+
+// The names of the files in the commands of a plan, as in the documentation.
+const (
+	kratosConfigName = "kratos.yml"
+	usersName        = "users.ndjson.gz"
+)
+
+// addKratosConfig adds what a kratos.yml says.
+func addKratosConfig(f *migration.Facts, text []byte) error {
+	on, err := doctor.HookOn(text)
+	if err != nil {
+		return fmt.Errorf("--kratos-config: %w", err)
+	}
+	f.HookOn, f.KratosConfig = &on, digest(text)
+	return nil
+}
