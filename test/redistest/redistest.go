@@ -38,6 +38,8 @@ type Options struct {
 	User, Password string
 	// Rules are the permissions of User in the syntax of ACL SETUSER; empty means all.
 	Rules string
+	// Clock makes it possible to set a wrong clock. Linux only.
+	Clock bool
 	// Output receives what Redis prints.
 	Output io.Writer
 }
@@ -79,6 +81,11 @@ func Start(ctx context.Context, dir string, opts Options) (*Server, error) {
 			return nil, fmt.Errorf("redistest: make certificate: %w", err)
 		}
 	}
+	if opts.Clock {
+		if err := s.prepareClock(ctx); err != nil {
+			return nil, err
+		}
+	}
 	var faults error
 	for range ports {
 		var err error
@@ -112,7 +119,7 @@ func (s *Server) Restart(ctx context.Context) error {
 		return fmt.Errorf("redistest: write settings: %w", err)
 	}
 	log := &process.Log{Tee: s.opts.Output}
-	p, err := process.Command{Path: binary, Args: []string{file}, Dir: s.dir, Output: log}.Start(ctx)
+	p, err := process.Command{Path: binary, Args: []string{file}, Env: s.clockEnv(), Dir: s.dir, Output: log}.Start(ctx)
 	if err != nil {
 		return fmt.Errorf("redistest: %w", err)
 	}

@@ -72,6 +72,35 @@ func TestPlain(t *testing.T) {
 	}
 }
 
+// TestClock: the clock of Redis can be wrong, and change at once.
+func TestClock(t *testing.T) {
+	t.Parallel()
+	s := redistest.Run(t, redistest.Options{Clock: true})
+	for _, wrongBy := range []time.Duration{0, 400 * 24 * time.Hour, -time.Hour} {
+		if err := s.SetClock(wrongBy); err != nil {
+			t.Fatal(err)
+		}
+		var seconds int64
+		if _, err := fmt.Sscanf(say(t, s, `EVAL "return tonumber(redis.call('TIME')[1])" 0`)[0], ":%d", &seconds); err != nil {
+			t.Fatal(err)
+		}
+		if off := time.Until(time.Unix(seconds, 0).Add(-wrongBy)); off.Abs() > time.Minute {
+			t.Errorf("the clock that is to be wrong by %v is off by %v more", wrongBy, off)
+		}
+	}
+	if err := s.SetClock(0); err != nil {
+		t.Fatal(err)
+	}
+	say(t, s, "SET a b PX 60000")
+	if err := s.SetClock(-time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	var left int64
+	if _, err := fmt.Sscanf(say(t, s, "TTL a")[0], ":%d", &left); err != nil || left < 3600 {
+		t.Errorf("after the clock was put back, a key lives for %d s, %v", left, err)
+	}
+}
+
 func TestTLSAndUser(t *testing.T) {
 	t.Parallel()
 	s := redistest.Run(t, redistest.Options{TLS: true, User: "ferry", Password: "se:cret", Rules: "~a +get"})
