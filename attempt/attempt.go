@@ -42,9 +42,9 @@ type Store interface {
 // Limits decide whether Auth0 may be asked about a login. They are asked only where it would be:
 // a login that gets the result of another one is not counted.
 type Limits interface {
-	// Admit counts the login as a failed one until settle is called, once, with what the
-	// Verifier returned; settle returns the error to use instead. If Auth0 must not be asked,
-	// settle is nil and the refusal says why.
+	// Admit lets the login in flight until settle is called, once, with what the Verifier
+	// returned; settle returns the error to use instead. It may wait for other logins. If Auth0
+	// must not be asked, settle is nil and the refusal says why.
 	Admit(ctx context.Context, login Login) (settle func(ctx context.Context, err error) error, refusal *upstream.LoginError)
 }
 
@@ -55,7 +55,7 @@ type Options struct {
 	// Limits are the limits of failed logins; nil: there are none.
 	Limits Limits
 	// ClaimFor is how long one replica may hold a claim: a little longer than a
-	// verification at Auth0 may take.
+	// verification at Auth0 may take, and the wait of the Limits before it.
 	ClaimFor time.Duration
 	// Now is the clock.
 	Now func() time.Time

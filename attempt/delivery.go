@@ -196,7 +196,8 @@ func (s *deliveries) claim(ctx context.Context, d *delivery) bool {
 // again after an outage is verified again.
 func (s *deliveries) remember(ctx context.Context, d *delivery, v verification) {
 	v.Arrived = d.arrived
-	lasts := d.ends().Sub(s.Now())
+	// Another replica's clock may be ahead.
+	lasts := min(d.ends().Sub(s.Now()), deliveryWindow)
 	if !d.named && !v.settled() || lasts <= 0 {
 		if s.Store.Unclaim(ctx, d.key) != nil {
 			s.StateFault("unclaim")

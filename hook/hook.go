@@ -72,7 +72,8 @@ type Options struct {
 
 	// Store is shared by all replicas.
 	Store Store
-	// ClaimFor is a little longer than one verification at Auth0 may take.
+	// ClaimFor is a little longer than one verification at Auth0 may take, and the wait of the
+	// Limits before it.
 	ClaimFor time.Duration
 	// Limits are the limits of failed logins; nil: there are none.
 	Limits attempt.Limits

@@ -16,7 +16,7 @@ const (
 
 // record is one counter. One that has reached its time is as good as none.
 //
-// A pair has a count, until its time. The others are leaky buckets (GCRA): each failed login
+// A pair has a count of failed logins, until its time. The others are leaky buckets (GCRA): each failed login
 // moves the time on by the interval at which the limit allows one more, so the time tells how
 // full the bucket is.
 type record struct {
@@ -109,58 +109,68 @@ func (t *table) evict(now time.Time) {
 type counts struct {
 	pairs, users, addresses table
 	own                     record // of ferry's own address; it is never displaced
+	// The logins in flight.
+	flyingPairs, flyingUsers flying
+}
+
+// flying counts the logins in flight.
+type flying map[string]int
+
+// land ends one.
+func (f flying) land(key string) {
+	if f[key]--; f[key] <= 0 {
+		delete(f, key)
+	}
 }
 
 func newCounts(most int) *counts {
 	made := func() table { return table{most: most, records: map[tableKey]record{}} }
-	return &counts{pairs: made(), users: made(), addresses: made()}
+	return &counts{pairs: made(), users: made(), addresses: made(), flyingPairs: flying{}, flyingUsers: flying{}}
 }
 
-// take counts a login as failed, unless a limit is reached. The address counts no more than
-// what has failed. state.FailedLogins does the same in Redis.
+// take notes that a login is in flight, unless a limit is reached, or would be if all logins in
+// flight fail. The address counts no more than what has failed. state.FailedLogins does the
+// same in Redis.
 func (c *counts) take(k state.FailedLogin, rules state.FailedLoginRules, now time.Time) state.FailedLoginCount {
 	pair, user, address := c.pairs.get(k.Pair, now), c.users.get(k.User, now), c.address(k.Address, now)
 	count := state.FailedLoginCount{Pair: pair.count, Address: address.level(now, rules.AddressEvery)}
+	full := func(failed int) bool {
+		return rules.User > 0 && user.level(now, rules.UserEvery)+float64(failed) > float64(rules.User)
+	}
 	switch {
 	case rules.Pair > 0 && pair.count >= rules.Pair:
 		count.Refused = state.RefusedPair
-	case rules.User > 0 && user.level(now, rules.UserEvery)+1 > float64(rules.User):
+	case full(1):
 		count.Refused = state.RefusedUser
 	case rules.Address > 0 && count.Address+1 > float64(rules.Address):
 		count.Refused = state.RefusedAddress
-	}
-	if count.Refused != state.NotRefused {
-		return count
-	}
-	if rules.Pair > 0 {
-		count.Pair++
-		c.pairs.set(k.Pair, record{count.Pair, now.Add(rules.PairLife)}, now)
-	}
-	if rules.User > 0 {
-		c.users.set(k.User, user.added(1, now, rules.UserEvery), now)
+	case rules.Pair > 0 && pair.count+c.flyingPairs[k.Pair] >= rules.Pair, full(c.flyingUsers[k.User] + 1):
+		count.Refused = state.RefusedInFlight
+	default:
+		c.flyingPairs[k.Pair]++
+		c.flyingUsers[k.User]++
 	}
 	return count
 }
 
 // settle ends a login that was taken.
 func (c *counts) settle(k state.FailedLogin, rules state.FailedLoginRules, result state.FailedLoginResult, now time.Time) state.FailedLoginCount {
+	c.flyingPairs.land(k.Pair)
+	c.flyingUsers.land(k.User)
 	pair, address := c.pairs.get(k.Pair, now), c.address(k.Address, now)
-	if result == state.Failed {
+	switch result {
+	case state.NotFailed:
+	case state.Failed:
+		pair = record{pair.count + 1, now.Add(rules.PairLife)}
 		address = address.added(1, now, rules.AddressEvery)
 		c.setAddress(k.Address, address, now)
-		pair.count = max(pair.count, 1) // a success or an eviction may have dropped it meanwhile
-	} else {
-		pair.count--
 		if rules.User > 0 {
-			c.users.set(k.User, c.users.get(k.User, now).added(-1, now, rules.UserEvery), now)
+			c.users.set(k.User, c.users.get(k.User, now).added(1, now, rules.UserEvery), now)
 		}
-	}
-	if result == state.Succeeded || pair.count <= 0 {
+	case state.Succeeded:
 		pair = record{}
-	} else {
-		pair.until = now.Add(rules.PairLife)
 	}
-	if rules.Pair > 0 {
+	if rules.Pair > 0 && result != state.NotFailed {
 		c.pairs.set(k.Pair, pair, now)
 	}
 	return state.FailedLoginCount{Pair: pair.count, Address: address.level(now, rules.AddressEvery)}

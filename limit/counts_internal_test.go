@@ -55,7 +55,7 @@ func TestFlood(t *testing.T) {
 	}
 }
 
-// TestEvicted: a login whose counter was dropped while it was in flight still counts.
+// TestEvicted: where there is room for one counter, a login in flight still counts.
 func TestEvicted(t *testing.T) {
 	c := newCounts(1)
 	rules := rules(Options{BruteForce: 2})
@@ -63,7 +63,7 @@ func TestEvicted(t *testing.T) {
 	first, second := state.FailedLogin{Pair: "first"}, state.FailedLogin{Pair: "second"}
 	c.take(first, rules, now)
 	c.take(second, rules, now)
-	c.settle(second, rules, state.NotFailed, now)
+	c.settle(second, rules, state.Failed, now)
 	if count := c.settle(first, rules, state.Failed, now); count.Pair != 1 {
 		t.Errorf("counted %d", count.Pair)
 	}

@@ -6,8 +6,8 @@
 //	an address                below Auth0's suspicious-IP throttling, for all users
 //
 // The address is the one that Auth0 counts by: the user's, or ferry's own where Auth0 is not
-// told the user's. Only a mismatch counts. A login counts as failed while it is in flight, so
-// that parallel logins do not pass a limit together.
+// told the user's. Only a mismatch counts. Parallel logins do not pass a limit of a user together:
+// one that could waits until enough of the others have ended.
 //
 // Everything is counted in this process, in bounded memory, and, where several replicas share
 // a Redis, there as well; the stricter count decides. While Redis is down, each process limits
@@ -16,6 +16,7 @@ package limit
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"math"
 	"net/netip"
@@ -42,6 +43,11 @@ const (
 	// The rest is for failed logins that do not pass ferry, and for those in flight.
 	warnPercent = 80
 	stopPercent = 95
+
+	// TurnTime is how long a login waits at most for others of the same user, which are in flight
+	// and could reach a limit with it.
+	TurnTime = 2 * time.Second
+	turnPoll = 50 * time.Millisecond
 )
 
 // The reasons of a refusal, as in the log.
@@ -50,6 +56,7 @@ const (
 	ReasonUser        = "limit_user"
 	ReasonAddress     = "limit_address"
 	ReasonOwnAddress  = "limit_own_address"
+	ReasonInFlight    = "limit_in_flight"
 	ReasonTogether    = "throttled_together"
 )
 
@@ -59,7 +66,7 @@ type Shared interface {
 	Settle(ctx context.Context, login state.FailedLogin, rules state.FailedLoginRules, result state.FailedLoginResult) (state.FailedLoginCount, error)
 }
 
-// Options configure Limits. Log, Hash, Metrics and Now are required.
+// Options configure Limits. InFlight, Log, Hash, Metrics and Now are required.
 type Options struct {
 	// BruteForce is the threshold of Auth0's brute-force protection: ferry stops after one
 	// failed login less. 0: no limit.
@@ -70,6 +77,9 @@ type Options struct {
 	// SuspiciousIP is how many failed logins a day Auth0's suspicious-IP throttling lets one
 	// address have: ferry stops at 95 % of them. 0: no limit.
 	SuspiciousIP int
+	// InFlight is how long Auth0's answer to a login may take. Where logins are counted in Redis,
+	// one that takes longer counts no longer, for its process may have died.
+	InFlight time.Duration
 	// Shared counts for all replicas; nil: this process counts alone.
 	Shared Shared
 	// File keeps the failed logins from ferry's own address over a restart; empty: a restart
@@ -94,21 +104,21 @@ type Limits struct {
 
 	mu       sync.Mutex
 	counts   *counts
-	inFlight map[string]int // logins by the address that Auth0 counts by
+	inFlight flying // logins by the address that Auth0 counts by
 	own      ownLevel
 	together together
 }
 
 // New makes Limits; the error names what is missing, or the file that cannot be read.
 func New(opts Options) (*Limits, error) {
-	if opts.Log == nil || opts.Hash == nil || opts.Metrics == nil || opts.Now == nil {
-		return nil, errors.New("limit: log, hash, metrics and clock are required")
+	if opts.InFlight <= 0 || opts.Log == nil || opts.Hash == nil || opts.Metrics == nil || opts.Now == nil {
+		return nil, errors.New("limit: the time of a login, log, hash, metrics and clock are required")
 	}
-	l := &Limits{opts: opts, rules: rules(opts), warnAt: opts.SuspiciousIP * warnPercent / 100, counts: newCounts(maxRecords), inFlight: map[string]int{}}
+	l := &Limits{opts: opts, rules: rules(opts), warnAt: opts.SuspiciousIP * warnPercent / 100, counts: newCounts(maxRecords), inFlight: flying{}}
 	if opts.File != "" && opts.Shared == nil {
 		l.file = &file{path: opts.File}
 		var err error
-		if l.counts.own.until, err = l.file.read(opts.Log); err != nil {
+		if l.counts.own.until, err = l.file.read(opts.Now(), opts.Log); err != nil {
 			return nil, err
 		}
 	}
@@ -119,7 +129,7 @@ func New(opts Options) (*Limits, error) {
 
 // rules are the limits in numbers.
 func rules(opts Options) state.FailedLoginRules {
-	r := state.FailedLoginRules{PairLife: pairLife, User: opts.PerUser}
+	r := state.FailedLoginRules{PairLife: pairLife, User: opts.PerUser, InFlight: opts.InFlight}
 	if opts.BruteForce > 0 {
 		r.Pair = max(opts.BruteForce-1, 1)
 	}
@@ -139,7 +149,7 @@ const ownAddress = "own"
 // keysOf are what a login counts against: the identity, or the identifier of a user whom Kratos
 // does not have, and the address that Auth0 counts by.
 func keysOf(login attempt.Login) state.FailedLogin {
-	k := state.FailedLogin{User: UserKey(login.IdentityID, login.Credentials.Username), Address: AddressKey(login.Credentials.ClientIP)}
+	k := state.FailedLogin{Login: rand.Text(), User: UserKey(login.IdentityID, login.Credentials.Username), Address: AddressKey(login.Credentials.ClientIP)}
 	k.Pair = k.User + " " + k.Address
 	return k
 }
@@ -163,31 +173,66 @@ func AddressKey(sent netip.Addr) string {
 // Admit implements attempt.Limits.
 func (l *Limits) Admit(ctx context.Context, login attempt.Login) (settle func(ctx context.Context, err error) error, refusal *upstream.LoginError) {
 	keys := keysOf(login)
-	count, shared := l.takeShared(ctx, keys)
-	if count.Refused == state.NotRefused {
-		l.mu.Lock()
-		own := l.counts.take(keys, l.rules, l.opts.Now())
-		l.mu.Unlock()
-		switch {
-		case own.Refused != state.NotRefused:
-			l.settleShared(ctx, keys, state.NotFailed, shared)
-			count.Refused = own.Refused
-		case l.crowded(keys.Address, stricter(own, count)):
-			l.mu.Lock()
-			l.counts.settle(keys, l.rules, state.NotFailed, l.opts.Now())
-			l.mu.Unlock()
-			l.settleShared(ctx, keys, state.NotFailed, shared)
-			count.Refused = state.RefusedAddress
-		}
+	shared, refused := l.take(ctx, keys)
+	for turn := l.opts.Now().Add(TurnTime); refused == state.RefusedInFlight && l.opts.Now().Before(turn) && wait(ctx, turnPoll); {
+		shared, refused = l.take(ctx, keys)
 	}
-	if count.Refused != state.NotRefused {
-		return nil, l.refuse(keys, count.Refused)
+	if refused != state.NotRefused {
+		return nil, l.refuse(keys, refused)
 	}
 	return func(ctx context.Context, err error) error { return l.settle(ctx, login, keys, shared, err) }, nil
 }
 
-// takeShared counts the login at Shared. taken is false if that is not known: settleShared
-// then counts it late, unless nothing is known of the password.
+// wait is false if ctx ends first.
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// take notes that the login is in flight, unless a limit refuses it. shared is true if Shared
+// has noted it.
+func (l *Limits) take(ctx context.Context, keys state.FailedLogin) (shared bool, refused state.FailedLoginRefusal) {
+	l.mu.Lock()
+	own := l.counts.take(keys, l.rules, l.opts.Now())
+	if own.Refused == state.NotRefused {
+		l.inFlight[keys.Address]++
+	}
+	// Whatever is not in flight now is in the counts that are read next.
+	inFlight := l.inFlight[keys.Address]
+	l.mu.Unlock()
+	if own.Refused == state.RefusedInFlight {
+		return false, own.Refused // logins that wait do not ask Redis again and again
+	}
+	count, shared := l.takeShared(ctx, keys)
+	switch {
+	case count.Refused != state.NotRefused:
+		refused = count.Refused
+	case own.Refused != state.NotRefused:
+		refused = own.Refused
+	case l.crowded(inFlight, stricter(own, count)):
+		refused = state.RefusedAddress
+	default:
+		return shared, state.NotRefused
+	}
+	if own.Refused == state.NotRefused {
+		l.mu.Lock()
+		l.counts.settle(keys, l.rules, state.NotFailed, l.opts.Now())
+		l.inFlight.land(keys.Address)
+		l.mu.Unlock()
+	}
+	if count.Refused == state.NotRefused {
+		l.settleShared(ctx, keys, state.NotFailed, shared)
+	}
+	return false, refused
+}
+
+// takeShared notes the login at Shared. taken is false if that is not known.
 func (l *Limits) takeShared(ctx context.Context, keys state.FailedLogin) (count state.FailedLoginCount, taken bool) {
 	if l.opts.Shared == nil {
 		return count, false
@@ -203,16 +248,10 @@ func (l *Limits) takeShared(ctx context.Context, keys state.FailedLogin) (count 
 	return count, true
 }
 
-// settleShared ends a login at Shared.
+// settleShared ends a login at Shared, unless there is nothing to count and nothing in flight.
 func (l *Limits) settleShared(ctx context.Context, keys state.FailedLogin, result state.FailedLoginResult, taken bool) (count state.FailedLoginCount) {
 	if l.opts.Shared == nil || !taken && result == state.NotFailed {
 		return count
-	}
-	if !taken {
-		late, took := l.takeShared(ctx, keys)
-		if !took || late.Refused != state.NotRefused {
-			return late
-		}
 	}
 	count, err := l.opts.Shared.Settle(ctx, keys, l.rules, result)
 	if err != nil {
@@ -226,25 +265,11 @@ func stricter(a, b state.FailedLoginCount) state.FailedLoginCount {
 	return state.FailedLoginCount{Pair: max(a.Pair, b.Pair), Address: max(a.Address, b.Address)}
 }
 
-// crowded reports whether the logins in flight could take the address over its limit. Below the
-// warning they do not count: those of a burst are usually right. If the result is false, the
-// login is in flight from now on.
-func (l *Limits) crowded(address string, count state.FailedLoginCount) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+// crowded reports whether the logins in flight, this one included, could take the address over
+// its limit. Below the warning they do not count: those of a burst are usually right.
+func (l *Limits) crowded(inFlight int, count state.FailedLoginCount) bool {
 	failed := int(math.Ceil(count.Address))
-	if l.rules.Address > 0 && failed >= l.warnAt && failed+l.inFlight[address] >= l.rules.Address {
-		return true
-	}
-	l.inFlight[address]++
-	return false
-}
-
-// landed ends a login in flight.
-func (l *Limits) landed(address string) {
-	if l.inFlight[address]--; l.inFlight[address] <= 0 {
-		delete(l.inFlight, address)
-	}
+	return l.rules.Address > 0 && failed >= l.warnAt && failed+inFlight > l.rules.Address
 }
 
 // refuse is the refusal of a login.
@@ -253,6 +278,8 @@ func (l *Limits) refuse(keys state.FailedLogin, by state.FailedLoginRefusal) *up
 	switch {
 	case by == state.RefusedUser:
 		e.Reason = ReasonUser
+	case by == state.RefusedInFlight: // whether the password is right is not known yet
+		e.Outcome, e.Reason = outcome.Limited, ReasonInFlight
 	case by == state.RefusedAddress && keys.Address == ownAddress:
 		e.Outcome, e.Reason = outcome.Limited, ReasonOwnAddress
 	case by == state.RefusedAddress:
@@ -275,11 +302,13 @@ func (l *Limits) settle(ctx context.Context, login attempt.Login, keys state.Fai
 	result := resultOf(answered)
 	now := l.opts.Now()
 	l.mu.Lock()
-	l.landed(keys.Address)
 	count := l.counts.settle(keys, l.rules, result, now)
 	users := l.together.note(answered, keys, now)
 	l.mu.Unlock()
 	count = stricter(count, l.settleShared(ctx, keys, result, shared))
+	l.mu.Lock()
+	l.inFlight.land(keys.Address) // now that Redis has it, too
+	l.mu.Unlock()
 	if result == state.Failed {
 		l.failed(login, keys, count)
 	}

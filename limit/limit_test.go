@@ -1,7 +1,6 @@
 package limit_test
 
 import (
-	"context"
 	"errors"
 	"net/netip"
 	"os"
@@ -55,7 +54,7 @@ func start(t *testing.T, change func(*limit.Options)) *replica {
 	core, log := observer.New(zapcore.DebugLevel)
 	r := &replica{clock: &clock{now: time.Now()}, log: log, registry: prometheus.NewRegistry()}
 	opts := limit.Options{
-		BruteForce: 10, PerUser: 50, SuspiciousIP: 100,
+		BruteForce: 10, PerUser: 50, SuspiciousIP: 100, InFlight: time.Minute,
 		Log: zap.New(core), Hash: strings.ToUpper, Metrics: r.registry, Now: r.clock.Now,
 	}
 	if change != nil {
@@ -249,62 +248,22 @@ func TestReached(t *testing.T) {
 	}
 }
 
-// parallel logs in n times at once. Auth0 answers no login before it has got asked of them. It
-// returns how many it got.
-func parallel(t *testing.T, replicas []*replica, n int, l func(i int) attempt.Login, o outcome.Outcome) int {
-	t.Helper()
-	var mu sync.Mutex
-	admitted := []func(context.Context, error) error{}
-	var logins sync.WaitGroup
-	for i := range n {
-		logins.Go(func() {
-			settle, refusal := replicas[i%len(replicas)].Admit(t.Context(), l(i))
-			if refusal == nil {
-				mu.Lock()
-				defer mu.Unlock()
-				admitted = append(admitted, settle)
-			}
-		})
-	}
-	logins.Wait()
-	for _, settle := range admitted {
-		logins.Go(func() { _ = settle(t.Context(), answer(o)) })
-	}
-	logins.Wait()
-	return len(admitted)
-}
-
-// TestParallel: logins in flight do not pass a limit together, and those that were not wrong
-// give their place back.
-func TestParallel(t *testing.T) {
-	same := func(int) attempt.Login { return loginOf("ada", home) }
-	r := start(t, nil)
-	for range 3 {
-		if n := parallel(t, []*replica{r}, 64, same, outcome.Unavailable); n != 9 {
-			t.Errorf("%d logins in flight, want 9", n)
-		}
-	}
-	if n := parallel(t, []*replica{r}, 64, same, outcome.Mismatch); n != 9 {
-		t.Errorf("%d wrong passwords, want 9", n)
-	}
-	if n := parallel(t, []*replica{r}, 64, same, outcome.Mismatch); n != 0 {
-		t.Errorf("%d more", n)
-	}
-}
-
 // TestBurst: a burst of logins passes while few have failed. Close to the limit of an address,
 // logins in flight count as failed.
 func TestBurst(t *testing.T) {
 	r := start(t, nil)
 	others := func(i int) attempt.Login { return loginOf("user "+string(rune('a'+i)), "") }
-	if n := parallel(t, []*replica{r}, 300, others, outcome.Match); n != 300 {
-		t.Errorf("%d of 300 right passwords passed", n)
+	logins := parallel{replicas: []*replica{r}, n: 300, together: 300, login: others}
+	if got := logins.run(t, outcome.Match); got.asked != 300 {
+		t.Errorf("%d of 300 right passwords passed", got.asked)
 	}
-	if n := parallel(t, []*replica{r}, 80, others, outcome.Mismatch); n != 80 {
-		t.Errorf("%d of 80 wrong passwords passed", n)
+	logins.n, logins.together = 80, 80
+	if got := logins.run(t, outcome.Mismatch); got.asked != 80 {
+		t.Errorf("%d of 80 wrong passwords passed", got.asked)
 	}
-	if n := parallel(t, []*replica{r}, 300, others, outcome.Mismatch); n != 15 {
-		t.Errorf("%d wrong passwords after 80, want 15", n)
+	logins.n, logins.together = 300, 15
+	if got := logins.run(t, outcome.Mismatch); got.asked != 15 || got.refused[limit.ReasonOwnAddress] != 285 {
+		t.Errorf("wrong passwords after 80: %+v, want 15", got)
 	}
 }
 

@@ -53,7 +53,7 @@ func newMetrics(registerer prometheus.Registerer, l *Limits) (*metrics, error) {
 	for _, operation := range []string{"take", "settle"} {
 		m.faults.WithLabelValues(operation)
 	}
-	for _, reason := range []string{ReasonUserAddress, ReasonUser, ReasonAddress, ReasonOwnAddress} {
+	for _, reason := range []string{ReasonUserAddress, ReasonUser, ReasonAddress, ReasonOwnAddress, ReasonInFlight} {
 		m.refused.WithLabelValues(reason)
 	}
 	return m, nil

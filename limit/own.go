@@ -75,7 +75,7 @@ func (l *Limits) store() {
 	l.mu.Lock()
 	until := l.counts.own.until
 	l.mu.Unlock()
-	if err := l.file.write(until); err != nil {
+	if err := l.file.write(until, l.opts.Now()); err != nil {
 		l.opts.Log.Warn("failed logins not stored: a restart forgets them", zap.Error(err))
 	}
 }
@@ -97,10 +97,14 @@ type file struct {
 type fileContent struct {
 	// Until is the time at which none of the failed logins counts any more.
 	Until time.Time `json:"until"`
+	// Written is when that was written. If it is in the future, the clock was put back since:
+	// Until is as far from now as it was from Written.
+	Written time.Time `json:"written"`
 }
 
-// read returns the zero time if there is no file, or if it was damaged.
-func (f *file) read(log *zap.Logger) (time.Time, error) {
+// read returns the zero time if there is no file, or if it was damaged. The time has the monotonic
+// reading of now: it stays right if the clock is set while ferry runs.
+func (f *file) read(now time.Time, log *zap.Logger) (time.Time, error) {
 	if err := os.MkdirAll(filepath.Dir(f.path), 0o700); err != nil {
 		return time.Time{}, fmt.Errorf("limit: create the directory: %w", err)
 	}
@@ -116,12 +120,17 @@ func (f *file) read(log *zap.Logger) (time.Time, error) {
 		log.Warn("failed logins from ferry's own address are counted anew: the file is damaged", zap.String("file", f.path))
 		return time.Time{}, nil
 	}
-	return content.Until, nil
+	since := now
+	if content.Written.After(now) {
+		since = content.Written
+	}
+	return now.Add(content.Until.Sub(since)), nil
 }
 
-// write replaces the file at once, so that a crash leaves the old one or the new one.
-func (f *file) write(until time.Time) error {
-	text, err := json.Marshal(fileContent{until.UTC()})
+// write replaces the file at once, so that a crash leaves the old one or the new one. until is
+// stored as so far from now by the clock.
+func (f *file) write(until, now time.Time) error {
+	text, err := json.Marshal(fileContent{now.Add(until.Sub(now)).UTC(), now.UTC()})
 	if err != nil {
 		return err
 	}

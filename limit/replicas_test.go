@@ -39,10 +39,9 @@ func TestReplicas(t *testing.T) {
 	b.times(t, 5, ada, outcome.Mismatch)
 	a.refused(t, ada, outcome.Locked, limit.ReasonUserAddress)
 	share(t, server).refused(t, ada, outcome.Locked, limit.ReasonUserAddress) // a restart forgets nothing
-	for range 2 {
-		if n := parallel(t, []*replica{a, b}, 40, func(int) attempt.Login { return bob }, outcome.Unavailable); n != 9 {
-			t.Errorf("%d logins in flight, want 9", n)
-		}
+	logins := parallel{replicas: []*replica{a, b}, n: 40, together: 9, login: func(int) attempt.Login { return bob }}
+	if got := logins.run(t, outcome.Unavailable); got.asked != 40 || got.most != 9 {
+		t.Errorf("%+v, want all, 9 at a time", got)
 	}
 	a.times(t, 8, bob, outcome.Mismatch)
 	b.times(t, 1, bob, outcome.Match)

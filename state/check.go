@@ -49,9 +49,8 @@ func (r *Redis) check(ctx context.Context) error {
 	if _, err := r.Claim(ctx, key, time.Second); err != nil {
 		return err
 	}
-	return r.do(ctx, "sweep", func(ctx context.Context) error { // of none
-		return r.scripts.sweep.Run(ctx, r.client, []string{r.prefix + "due", r.prefix + "who"}, 0).Err()
-	})
+	_, err = r.due(ctx, 0)
+	return err
 }
 
 // leaseChecked leases a profile that must be there.

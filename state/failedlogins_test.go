@@ -1,6 +1,7 @@
 package state_test
 
 import (
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -12,10 +13,16 @@ import (
 
 var (
 	failedLogin      = state.FailedLogin{Pair: "canary-user canary-address", User: "canary-user", Address: "canary-address"}
-	failedLoginRules = state.FailedLoginRules{Pair: 3, PairLife: time.Hour, User: 5, UserEvery: time.Minute, Address: 8, AddressEvery: time.Minute}
+	failedLoginRules = state.FailedLoginRules{Pair: 3, PairLife: time.Hour, User: 5, UserEvery: time.Minute, Address: 8, AddressEvery: time.Minute, InFlight: time.Minute}
 )
 
-// takes counts a login, and checks whether it is refused.
+// named is the login with a name of its own.
+func named(name string, l state.FailedLogin) state.FailedLogin {
+	l.Login = name
+	return l
+}
+
+// takes takes a login, and checks whether it is refused.
 func takes(t *testing.T, f *state.FailedLogins, l state.FailedLogin, want state.FailedLoginRefusal) state.FailedLoginCount {
 	t.Helper()
 	count, err := f.Take(t.Context(), l, failedLoginRules)
@@ -74,13 +81,54 @@ func TestFailedLogins(t *testing.T) {
 	takes(t, b, state.FailedLogin{Pair: "n", User: "n", Address: failedLogin.Address}, state.RefusedAddress)
 
 	takes(t, a, from("new"), state.RefusedUser)
-	takes(t, a, state.FailedLogin{Pair: "s", User: "s", Address: "s"}, state.NotRefused)
-	takes(t, b, state.FailedLogin{Pair: "s", User: "s", Address: "s"}, state.NotRefused)
-	if count := settles(t, a, state.FailedLogin{Pair: "s", User: "s", Address: "s"}, state.Succeeded); count.Pair != 0 {
+	other := state.FailedLogin{Pair: "s", User: "s", Address: "s"}
+	fails(a, other)
+	takes(t, a, named("1", other), state.NotRefused)
+	takes(t, b, named("2", other), state.NotRefused)
+	takes(t, b, named("3", other), state.RefusedInFlight)
+	if count := settles(t, a, named("1", other), state.Succeeded); count.Pair != 0 {
 		t.Errorf("after a success: %+v", count)
 	}
-	if count := settles(t, b, state.FailedLogin{Pair: "s", User: "s", Address: "s"}, state.Failed); count.Pair != 1 {
+	if count := settles(t, b, named("2", other), state.Failed); count.Pair != 1 {
 		t.Errorf("a failure after the success: %+v", count)
+	}
+}
+
+// TestFailedLoginsInFlight: logins in flight, failed ones with them, do not pass a limit. One
+// whose process has died counts until its time is over.
+func TestFailedLoginsInFlight(t *testing.T) {
+	t.Parallel()
+	server := redistest.Run(t, redistest.Options{})
+	f, raw := open(t, server, theKey, state.Options{}).FailedLogins(), client(t, server)
+	rules := failedLoginRules
+	rules.InFlight = 200 * time.Millisecond
+	take := func(name, address string) state.FailedLoginRefusal {
+		t.Helper()
+		l := state.FailedLogin{Login: name, Pair: "user " + address, User: "user", Address: address}
+		count, err := f.Take(t.Context(), l, rules)
+		must(t, err)
+		return count.Refused
+	}
+	began := time.Now()
+	for i, address := range []string{"a", "a", "a", "a", "b", "b", "b"} {
+		want := state.NotRefused
+		if i == 3 || i == 6 { // more than the pair may fail, and than the user may
+			want = state.RefusedInFlight
+		}
+		if got := take(fmt.Sprint(i), address); got != want && time.Since(began) < rules.InFlight/2 {
+			t.Errorf("login %d: refused %d, want %d", i, got, want)
+		}
+	}
+	awaitTrue(t, "the end of those in flight", func() bool { return len(raw.Keys(t.Context(), "*in-flight*").Val()) == 0 })
+	settles(t, f, state.FailedLogin{Login: "0", Pair: "user a", User: "user", Address: "a"}, state.Failed)
+	if count := settles(t, f, state.FailedLogin{Login: "1", Pair: "user a", User: "user", Address: "a"}, state.Failed); count.Pair != 2 {
+		t.Errorf("%+v: logins that ended late do not count", count)
+	}
+	if got := take("another", "a"); got != state.NotRefused {
+		t.Errorf("refused %d", got)
+	}
+	if got := take("one more", "a"); got != state.RefusedInFlight {
+		t.Errorf("not refused: %d", got)
 	}
 }
 
@@ -115,7 +163,7 @@ func TestFailedLoginsInRedis(t *testing.T) {
 		}
 	}
 	awaitTrue(t, "the end of the counts", func() bool { return len(raw.Keys(t.Context(), "*:pair:*").Val()) == 0 })
-	if count := takes(t, f, failedLogin, state.NotRefused); count.Pair != 1 {
+	if count := takes(t, f, failedLogin, state.NotRefused); count.Pair != 0 {
 		t.Errorf("%+v", count)
 	}
 }
@@ -126,11 +174,11 @@ func TestFailedLoginsInParallel(t *testing.T) {
 	server := redistest.Run(t, redistest.Options{})
 	var logins sync.WaitGroup
 	taken := make(chan bool, 60)
-	for range 2 {
+	for replica := range 2 {
 		f := open(t, server, theKey, state.Options{}).FailedLogins()
-		for range 30 {
+		for i := range 30 {
 			logins.Go(func() {
-				count, err := f.Take(t.Context(), failedLogin, failedLoginRules)
+				count, err := f.Take(t.Context(), named(fmt.Sprint(replica, " ", i), failedLogin), failedLoginRules)
 				taken <- err == nil && count.Refused == state.NotRefused
 			})
 		}

@@ -204,11 +204,8 @@ func (r *Redis) Claim(ctx context.Context, key [32]byte, ttl time.Duration) (won
 	}
 	name := r.claimName(key)
 	err = r.do(ctx, "claim", func(ctx context.Context) error {
-		err := r.client.SetArgs(ctx, name, "1", redis.SetArgs{Mode: "NX", TTL: max(ttl, time.Millisecond)}).Err()
-		won = err == nil
-		if errors.Is(err, redis.Nil) {
-			return nil
-		}
+		n, err := r.scripts.claim.Run(ctx, r.client, []string{name}, milliseconds(ttl)).Int()
+		won = err == nil && n == 1
 		return err
 	})
 	return won, err
@@ -243,11 +240,7 @@ func (r *Redis) Run(ctx context.Context) {
 // sweep deletes some of the due profiles from Redis, reports them, and returns how many
 // they were. It fails only if Redis did not answer.
 func (r *Redis) sweep(ctx context.Context) (int, error) {
-	var lost []string
-	err := r.do(ctx, "sweep", func(ctx context.Context) (err error) {
-		lost, err = r.scripts.sweep.Run(ctx, r.client, []string{r.prefix + "due", r.prefix + "who"}, sweepBatch).StringSlice()
-		return err
-	})
+	lost, err := r.due(ctx, sweepBatch)
 	if err != nil {
 		return 0, err
 	}
@@ -264,6 +257,16 @@ func (r *Redis) sweep(ctx context.Context) (int, error) {
 		r.opts.Expired(string(id), string(subject))
 	}
 	return len(lost) / 2, nil
+}
+
+// due deletes up to so many of the due profiles from Redis, and returns place and owner of each.
+func (r *Redis) due(ctx context.Context, most int) (lost []string, err error) {
+	err = r.do(ctx, "sweep", func(ctx context.Context) (err error) {
+		lost, err = r.scripts.sweep.Run(ctx, r.client, []string{r.prefix + "due", r.prefix + "who"},
+			most, milliseconds(max(r.opts.TTL, LeaseTime))).StringSlice()
+		return err
+	})
+	return lost, err
 }
 
 // Ping checks that Redis answers and accepts ferry's credentials.

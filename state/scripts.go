@@ -18,6 +18,19 @@ const (
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 `
+	// shorten bounds the life of a key: Redis stores when a key ends, so that it would live
+	// longer after the clock was put back.
+	shorten = `
+local function shorten(name, life)
+  if redis.call('PTTL', name) > tonumber(life) then redis.call('PEXPIRE', name, life) end
+end
+`
+	// KEYS claim; ARGV its time.
+	claimScript = shorten + `
+if redis.call('SET', KEYS[1], '1', 'NX', 'PX', ARGV[1]) then return 1 end
+shorten(KEYS[1], ARGV[1])
+return 0
+`
 	// KEYS kept lease due who; ARGV value, its time, PLACE, who, the day.
 	putScript = clock + `
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
@@ -30,9 +43,12 @@ return 1
 `
 	// KEYS kept lease due; ARGV gen, token, the lease's time, PLACE. A profile on lease
 	// is not reported.
-	leaseScript = clock + `
+	leaseScript = clock + shorten + `
 if redis.call('GETRANGE', KEYS[1], 1, 16) ~= ARGV[1] then return 0 end
-if not redis.call('SET', KEYS[2], ARGV[2], 'NX', 'PX', ARGV[3]) then return 0 end
+if not redis.call('SET', KEYS[2], ARGV[2], 'NX', 'PX', ARGV[3]) then
+  shorten(KEYS[2], ARGV[3])
+  return 0
+end
 local ends = now + ARGV[3]
 local due = redis.call('ZSCORE', KEYS[3], ARGV[4])
 if due and tonumber(due) < ends then redis.call('ZADD', KEYS[3], ends, ARGV[4]) end
@@ -57,9 +73,14 @@ if redis.call('ZSCORE', KEYS[3], ARGV[2]) then
 end
 return 1
 `
-	// KEYS due who; ARGV how many at most. Each is returned once.
+	// KEYS due who; ARGV how many at most, the longest time until one expires. Each is returned
+	// once. Those that expire later than they can were put before the clock was put back: they
+	// expire after their longest time.
 	sweepScript = clock + `
-local lost = {}
+local lost, latest = {}, now + ARGV[2]
+for _, place in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], latest + 1, '+inf', 'LIMIT', 0, ARGV[1])) do
+  redis.call('ZADD', KEYS[1], latest, place)
+end
 for _, place in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])) do
   lost[#lost + 1] = place
   lost[#lost + 1] = redis.call('HGET', KEYS[2], place) or ''
@@ -85,13 +106,15 @@ return 1
 `
 )
 
-type scripts struct{ put, lease, done, release, sweep, begin, complete, take, settle *redis.Script }
+type scripts struct {
+	put, lease, done, release, sweep, begin, complete, claim, take, settle *redis.Script
+}
 
 func newScripts() scripts {
 	return scripts{
 		put: redis.NewScript(putScript), lease: redis.NewScript(leaseScript), done: redis.NewScript(doneScript),
 		release: redis.NewScript(releaseScript), sweep: redis.NewScript(sweepScript),
-		begin: redis.NewScript(beginScript), complete: redis.NewScript(completeScript),
+		begin: redis.NewScript(beginScript), complete: redis.NewScript(completeScript), claim: redis.NewScript(claimScript),
 		take: redis.NewScript(takeScript), settle: redis.NewScript(settleScript),
 	}
 }

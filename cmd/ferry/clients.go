@@ -18,6 +18,7 @@ import (
 	"ferry/config"
 	"ferry/hook"
 	"ferry/kratos"
+	"ferry/limit"
 	"ferry/mapping"
 	"ferry/recording"
 	"ferry/secret"
@@ -233,6 +234,9 @@ func mappingRules(cfg *config.Config) mapping.Rules {
 	return rules
 }
 
+// verifyTime is a little longer than one verification at Auth0 may take.
+func verifyTime(cfg *config.Config) time.Duration { return cfg.Auth0Timeout + time.Second }
+
 // hookOptions returns the options that the settings determine. The caller adds Log, Metrics,
 // Store and, if it has one, Recorder.
 func hookOptions(cfg *config.Config, hashKey secret.String, identities *kratos.Client, auth0 *upstream.Client) (hook.Options, error) {
@@ -248,7 +252,7 @@ func hookOptions(cfg *config.Config, hashKey secret.String, identities *kratos.C
 	}
 	return hook.Options{
 		Sync:                    sync,
-		ClaimFor:                cfg.Auth0Timeout + time.Second,
+		ClaimFor:                limit.TurnTime + verifyTime(cfg),
 		Keys:                    cfg.HookKeys,
 		MaxPasswordBytes:        cfg.MaxPasswordBytes,
 		InFlight:                cfg.LoginsInFlight,

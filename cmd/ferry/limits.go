@@ -18,7 +18,7 @@ import (
 // there, so that replicas share them.
 func newLimits(cfg *config.Config, store store, hashKey secret.String, log *zap.Logger, metrics prometheus.Registerer) (*limit.Limits, error) {
 	opts := limit.Options{
-		BruteForce: cfg.Auth0BruteForceAttempts, PerUser: cfg.AttemptsPerUser, SuspiciousIP: cfg.Auth0SuspiciousIPAttempts,
+		BruteForce: cfg.Auth0BruteForceAttempts, PerUser: cfg.AttemptsPerUser, SuspiciousIP: cfg.Auth0SuspiciousIPAttempts, InFlight: verifyTime(cfg),
 		Log: log, Hash: func(text string) string { return hook.Hash(hashKey, text) }, Metrics: metrics, Now: time.Now,
 	}
 	if shared, ok := store.(interface{ FailedLogins() *state.FailedLogins }); ok {

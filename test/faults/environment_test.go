@@ -60,6 +60,7 @@ func TestEnvironment(t *testing.T) {
 			})
 		})
 	}
+	t.Run("killed during a login", func(t *testing.T) { testKilledInFlight(t, s) })
 }
 
 // change restarts ferry with settings, unless they are nil, and does something else.
