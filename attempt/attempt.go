@@ -13,12 +13,14 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"net/netip"
 	"sync"
 	"time"
 
 	"ferry/clientip"
 	"ferry/outcome"
+	"ferry/tracing"
 	"ferry/upstream"
 )
 
@@ -127,6 +129,20 @@ type Answer struct {
 // cancel the attempt, not even its own: it runs to its deadline. Every error is an
 // *upstream.LoginError.
 func (a *Attempts) Verify(ctx context.Context, l Login) (Answer, error) {
+	ctx, span := tracing.Start(ctx, "attempt")
+	defer span.End()
+	answer, err := a.verify(ctx, l)
+	if span.IsRecording() {
+		span.SetAttributes(tracing.Asked.Bool(answer.Asked))
+		var refusal *upstream.LoginError
+		if errors.As(err, &refusal) {
+			tracing.Ended(span, refusal.Outcome.String(), refusal.Reason)
+		}
+	}
+	return answer, err
+}
+
+func (a *Attempts) verify(ctx context.Context, l Login) (Answer, error) {
 	d := a.deliveries.of(l)
 	lasting := context.WithoutCancel(ctx)
 	if earlier, ok, err := a.deliveries.recall(lasting, d); ok && err == nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"ferry/outcome"
+	"ferry/tracing"
 	"ferry/upstream"
 )
 
@@ -170,13 +171,22 @@ func (s *deliveries) limited(ctx context.Context, l Login) (profile upstream.Pro
 		profile, err = s.Verifier.Verify(ctx, l.Credentials)
 		return profile, true, err
 	}
-	settle, refusal := s.Limits.Admit(ctx, l)
+	limiting, span := tracing.Start(ctx, "check limits")
+	settle, refusal := s.Limits.Admit(limiting, l)
+	if refusal != nil {
+		tracing.Ended(span, refusal.Outcome.String(), refusal.Reason)
+	}
+	span.End()
 	if refusal != nil {
 		return upstream.Profile{}, false, refusal
 	}
 	// After a panic of the Verifier the login must not stay counted.
 	err = &upstream.LoginError{Outcome: outcome.InvalidResponse, Reason: "panic"}
-	defer func() { err = settle(ctx, err) }()
+	defer func() {
+		ctx, span := tracing.Start(ctx, "settle limits")
+		defer span.End()
+		err = settle(ctx, err)
+	}()
 	profile, err = s.Verifier.Verify(ctx, l.Credentials)
 	return profile, true, err
 }

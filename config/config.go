@@ -123,6 +123,9 @@ type Config struct {
 	LogFormat  string        `envconfig:"FERRY_LOG_FORMAT" default:"json" desc:"json or console."`
 	LogHashKey secret.String `envconfig:"FERRY_LOG_HASH_KEY" desc:"Key for the hashes of identifiers and Auth0 user ids in logs, 32 characters or more. Unset: a new key at every start; hashes from different runs or replicas then cannot be compared."`
 
+	// Traces are what OTEL_ variables say; see there.
+	Traces Traces `ignored:"true"`
+
 	sources map[string]string
 }
 

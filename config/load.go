@@ -58,6 +58,9 @@ func LoadFor(parts ...Part) (*Config, error) {
 	faults = append(faults, c.check(faults.names(), parts)...)
 	faults.sort()
 	faults = append(faults, unknownNames()...)
+	if slices.Contains(parts, Serve) {
+		faults = append(faults, c.loadTraces()...)
+	}
 	if len(faults) > 0 {
 		return c, faults
 	}

@@ -70,6 +70,19 @@ func submittedRequest(r *http.Request) (submitted *http.Request, ok bool) {
 	return submitted, found && err == nil
 }
 
+// RouteOf returns the path at Kratos of a request that the gateway acts upon, or of one that a
+// proxy asks the Checks about; empty: neither.
+func RouteOf(r *http.Request) string {
+	asked := r
+	if submitted, ok := submittedRequest(r); ok {
+		asked = submitted
+	}
+	if route, ok := submit.RouteOf(asked.Method, asked.URL); ok {
+		return "/self-service/" + route.String()
+	}
+	return ""
+}
+
 // check acts and answers.
 func (c *checks) check(w http.ResponseWriter, r *http.Request) {
 	g := &c.gateway
@@ -78,7 +91,7 @@ func (c *checks) check(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusOK)
 		return
 	}
-	s, ok, err := g.read(w, r, route)
+	s, ok, err := g.readTraced(w, r, route)
 	switch {
 	case err != nil:
 		g.metrics.failed(faultIncomplete)

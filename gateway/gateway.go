@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
 	"ferry/attempt"
@@ -33,6 +34,7 @@ import (
 	"ferry/outcome"
 	"ferry/provision"
 	"ferry/secret"
+	"ferry/tracing"
 	"ferry/upstream"
 )
 
@@ -174,7 +176,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.pass(w, r)
 		return
 	}
-	s, ok, err := g.read(w, r, route)
+	s, ok, err := g.readTraced(w, r, route)
 	switch {
 	case err != nil:
 		g.metrics.failed(faultIncomplete)
@@ -204,6 +206,15 @@ func (g *Gateway) pass(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), kratosTime)
 	defer cancel()
 	g.proxy.ServeHTTP(w, r.WithContext(ctx))
+}
+
+// readTraced is read, as a step of the trace.
+func (g *Gateway) readTraced(w http.ResponseWriter, r *http.Request, route submit.Route) (s submit.Submit, ok bool, err error) {
+	_, span := tracing.Start(r.Context(), "read request")
+	defer span.End()
+	s, ok, err = g.read(w, r, route)
+	tracing.Failed(span, err)
+	return s, ok, err
 }
 
 // read reads the submitted form, and leaves the request as it was. ok is false if it is too
@@ -276,15 +287,40 @@ func (g *Gateway) act(r *http.Request, s submit.Submit) (v verdict) {
 	} else {
 		v = g.lookUp(ctx, r, s)
 	}
-	if v.reason != provision.ReasonKnown {
-		g.opts.Log.Info("gateway", zap.String("route", s.Route.String()), zap.String("method", s.Method), zap.String("result", v.reason),
-			zap.String("identifier_hash", g.opts.Hash(s.Identifiers[0])), zap.String("flow_id", s.Flow), zap.Duration("took", g.opts.Now().Sub(started)))
-	}
+	g.logAct(r.Context(), s, v, g.opts.Now().Sub(started))
 	return v
 }
 
+// logAct logs what became of a request, and notes it in the span of the request.
+func (g *Gateway) logAct(ctx context.Context, s submit.Submit, v verdict, took time.Duration) {
+	span := trace.SpanFromContext(ctx)
+	if v.reason == provision.ReasonKnown {
+		tracing.Ended(span, v.reason, "")
+		return
+	}
+	hash := g.opts.Hash(s.Identifiers[0])
+	fields := []zap.Field{
+		zap.String("route", s.Route.String()), zap.String("method", s.Method), zap.String("result", v.reason),
+		zap.String("identifier_hash", hash), zap.String("flow_id", s.Flow), zap.Duration("took", took),
+	}
+	if traceID, spanID := tracing.IDs(ctx); traceID != "" {
+		fields = append(fields, zap.String("trace_id", traceID), zap.String("span_id", spanID))
+	}
+	g.opts.Log.Info("gateway", fields...)
+	tracing.Ended(span, v.reason, "")
+	tracing.User(span, hash)
+	if v.is == outage || v.is == passUnsure {
+		tracing.Failed(span, errOutage)
+	}
+}
+
+var errOutage = errors.New("outage")
+
 // known reports whether Kratos has somebody with one of the identifiers.
-func (g *Gateway) known(ctx context.Context, identifiers []string) (bool, error) {
+func (g *Gateway) known(ctx context.Context, identifiers []string) (known bool, err error) {
+	ctx, span := tracing.Start(ctx, "look up identity")
+	defer span.End()
+	defer func() { tracing.Failed(span, err) }()
 	for _, identifier := range identifiers {
 		known, err := g.opts.Identities.Knows(ctx, identifier)
 		if known || err != nil {

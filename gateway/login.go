@@ -15,6 +15,7 @@ import (
 	"ferry/identifier"
 	"ferry/outcome"
 	"ferry/provision"
+	"ferry/tracing"
 	"ferry/upstream"
 )
 
@@ -62,7 +63,10 @@ func (g *Gateway) login(ctx context.Context, r *http.Request, s submit.Submit) v
 // verifyInTurn is verify, when there is a turn. It ends before the request is passed on.
 func (g *Gateway) verifyInTurn(ctx context.Context, r *http.Request, s submit.Submit) (profile upstream.Profile, realm string, o outcome.Outcome, reason string) {
 	if g.opts.Enter != nil {
+		_, span := tracing.Start(ctx, "wait for turn")
 		leave, refused := g.opts.Enter(ctx)
+		tracing.Ended(span, "", refused)
+		span.End()
 		if refused != "" {
 			return upstream.Profile{}, "", outcome.Unavailable, refused
 		}
@@ -110,7 +114,11 @@ func (g *Gateway) username(s submit.Submit, realm string) string {
 
 // admit creates the identity of a user whose password Auth0 confirmed.
 func (g *Gateway) admit(ctx context.Context, s submit.Submit, profile upstream.Profile, realm string, started time.Time) verdict {
-	result, err := g.opts.Provisioner.ByLogin(ctx, provision.Login{Profile: profile, Realm: realm, Identifier: s.Identifiers[0], Username: g.username(s, realm)})
+	creating, span := tracing.Start(ctx, "create identity")
+	result, err := g.opts.Provisioner.ByLogin(creating, provision.Login{Profile: profile, Realm: realm, Identifier: s.Identifiers[0], Username: g.username(s, realm)})
+	tracing.Ended(span, "", result.Reason)
+	tracing.Failed(span, err)
+	span.End()
 	switch {
 	case err != nil:
 		g.opts.Log.Warn("gateway: identity not created", zap.Error(err))
@@ -122,7 +130,10 @@ func (g *Gateway) admit(ctx context.Context, s submit.Submit, profile upstream.P
 		g.observed(outcome.Denied, result.Reason, started)
 		return verdict{pass, result.Reason}
 	}
-	if err := g.opts.Keep(ctx, s.Identifiers[0], s.Password, profile); err != nil {
+	keeping, span := tracing.Start(ctx, "keep login")
+	defer span.End()
+	if err := g.opts.Keep(keeping, s.Identifiers[0], s.Password, profile); err != nil {
+		tracing.Failed(span, err)
 		// The hook asks Auth0 once more.
 		g.opts.Log.Warn("gateway: verified login not kept", zap.Error(err))
 	}

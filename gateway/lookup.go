@@ -10,6 +10,7 @@ import (
 
 	"ferry/gateway/submit"
 	"ferry/provision"
+	"ferry/tracing"
 	"ferry/wire"
 )
 
@@ -26,6 +27,16 @@ func emailOf(identifiers []string) string {
 		return ""
 	}
 	return identifiers[i]
+}
+
+// byIdentifier looks the user up at Auth0 and creates the identity.
+func (g *Gateway) byIdentifier(ctx context.Context, door provision.Door, email string) (provision.Result, error) {
+	ctx, span := tracing.Start(ctx, "look up and create identity")
+	defer span.End()
+	result, err := g.opts.Provisioner.ByIdentifier(ctx, door, email)
+	tracing.Ended(span, "", result.Reason)
+	tracing.Failed(span, err)
+	return result, err
 }
 
 // lookUp handles a request that names a user and has no password.
@@ -75,7 +86,7 @@ func (g *Gateway) lookUp(ctx context.Context, r *http.Request, s submit.Submit) 
 	if s.Route == submit.Recovery {
 		door = provision.DoorRecovery
 	}
-	result, err := g.opts.Provisioner.ByIdentifier(ctx, door, email)
+	result, err := g.byIdentifier(ctx, door, email)
 	switch {
 	case err != nil:
 		g.opts.Log.Warn("gateway: user not looked up", zap.Error(err))

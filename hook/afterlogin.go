@@ -8,7 +8,9 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"ferry/kratos"
+	"ferry/state"
 	"ferry/strictjson"
+	"ferry/tracing"
 	"ferry/wire"
 )
 
@@ -81,8 +83,9 @@ func (h *Handler) afterLogin(c echo.Context, e *call) (afterLoginResult, error) 
 	if err != nil || strictjson.Unmarshal(text, &req) != nil || req.Identity.ID == "" {
 		return afterLoginResult{word: "bad_request"}, nil //nolint:nilerr // as said above
 	}
+	e.reading.End()
 	e.IdentityID, e.flowID = onlyUUID(req.Identity.ID), req.Flow.ID
-	lease, found, err := h.opts.Store.Lease(c.Request().Context(), req.Identity.ID, req.Flow.ID)
+	lease, found, err := h.takeHandoff(c.Request().Context(), req)
 	switch {
 	case err != nil:
 		h.metrics.stateFault("take")
@@ -96,6 +99,15 @@ func (h *Handler) afterLogin(c echo.Context, e *call) (afterLoginResult, error) 
 		return afterLoginResult{word: word}, nil
 	}
 	return afterLoginResult{word, loginResponse(record)}, nil
+}
+
+// takeHandoff takes the profile that the migration hook kept.
+func (h *Handler) takeHandoff(ctx context.Context, req afterLoginRequest) (lease state.Lease, found bool, err error) {
+	ctx, span := tracing.Start(ctx, "take profile")
+	defer span.End()
+	lease, found, err = h.opts.Store.Lease(ctx, req.Identity.ID, req.Flow.ID)
+	tracing.Failed(span, err)
+	return lease, found, err
 }
 
 // loginResponse is the answer in Kratos' parse mode. Kratos merges it into the identity of

@@ -17,6 +17,7 @@ import (
 	"ferry/provenance"
 	"ferry/provision"
 	"ferry/strictjson"
+	"ferry/tracing"
 	"ferry/wire"
 )
 
@@ -87,6 +88,7 @@ func (h *Handler) afterRegistration(c echo.Context, e *call) (afterRegistrationR
 	if err != nil || strictjson.Unmarshal(text, &req, "traits", "metadata_public") != nil {
 		return afterRegistrationResult{word: signUpBadRequest}, nil //nolint:nilerr // as said above
 	}
+	e.reading.End()
 	e.flowID = req.Flow.ID
 	up, passed, ok := req.signUp()
 	if !ok {
@@ -109,7 +111,11 @@ func (h *Handler) afterRegistration(c echo.Context, e *call) (afterRegistrationR
 
 // signUp asks about the sign-up. If it cannot be told, the sign-up goes on.
 func (h *Handler) signUp(ctx context.Context, up provision.SignUp) provision.Answer {
+	ctx, span := tracing.Start(ctx, "look up sign-up")
+	defer span.End()
 	answer, err := h.opts.SignUps.SignUp(ctx, up)
+	tracing.Ended(span, "", answer.Reason)
+	tracing.Failed(span, err)
 	switch {
 	case errors.Is(err, provision.ErrNotReady):
 		return provision.Answer{Reason: provision.EnsureNotReady}

@@ -16,6 +16,7 @@ import (
 	"ferry/outcome"
 	"ferry/provenance"
 	"ferry/state"
+	"ferry/tracing"
 	"ferry/upstream"
 	"ferry/wire"
 )
@@ -63,6 +64,8 @@ func (h *Handler) decide(ctx context.Context, req migrationRequest, delivery str
 		return e.loginError(err)
 	}
 	e.passwordConfirmed = true
+	ctx, deciding := tracing.Start(ctx, "decide")
+	defer deciding.End()
 	o := h.judge(identity, answer.Profile, identifier)
 	if o == outcome.Match {
 		o = h.given(e)
@@ -78,7 +81,7 @@ func (h *Handler) decide(ctx context.Context, req migrationRequest, delivery str
 func (h *Handler) putHandoff(ctx context.Context, identity kratos.Identity, req migrationRequest, realm string, profile upstream.Profile) {
 	err := h.opts.Store.Put(ctx, state.Handoff{
 		IdentityID: identity.ID, FlowID: req.Flow.ID, Subject: profile.Subject, Connection: realm,
-		Claims: []byte(profile.Claims), MatchedAt: h.opts.Now(),
+		Claims: []byte(profile.Claims), MatchedAt: h.opts.Now(), Traceparent: tracing.Parent(ctx),
 	})
 	if err != nil {
 		h.metrics.stateFault("keep")
@@ -99,7 +102,10 @@ func (h *Handler) identity(ctx context.Context, req migrationRequest, identifier
 		return kratos.Identity{}, outcome.Oversize
 	}
 	started := h.opts.Now()
-	identity, err := h.lookUp(ctx, req, identifier)
+	looking, span := tracing.Start(ctx, "look up identity")
+	identity, err := h.lookUp(looking, req, identifier)
+	tracing.Failed(span, err)
+	span.End()
 	e.KratosTook = h.opts.Now().Sub(started)
 	if err != nil {
 		return kratos.Identity{}, e.lookupFailure(err)

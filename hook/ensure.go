@@ -13,6 +13,7 @@ import (
 
 	"ferry/identifier"
 	"ferry/strictjson"
+	"ferry/tracing"
 	"ferry/wire"
 )
 
@@ -77,13 +78,18 @@ func (h *Handler) ensure(c echo.Context, e *call) (ensureResult, error) {
 	case !slices.Contains(flowTypes(), req.FlowType):
 		return ensureResult{}, echo.NewHTTPError(http.StatusBadRequest, "flow_type must be login, registration, recovery or verification")
 	}
+	e.reading.End()
 	e.IdentifierHash = h.hash(identifier.Normalize(req.Identifier))
 	if h.opts.Closed {
 		return ensureResult{"closed", true}, nil
 	}
 	ctx, cancel := context.WithTimeout(c.Request().Context(), ensureTime)
 	defer cancel()
+	ctx, span := tracing.Start(ctx, "ensure identity")
+	defer span.End()
 	result, err := h.opts.Ensure(ctx, req.Identifier, req.FlowType == flowRecovery)
+	tracing.Ended(span, "", result)
+	tracing.Failed(span, err)
 	if err != nil {
 		h.opts.Log.Warn("ensure: unknown whether Kratos has the user", zap.Error(err))
 	}

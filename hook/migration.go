@@ -7,6 +7,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"ferry/outcome"
+	"ferry/tracing"
 	"ferry/wire"
 )
 
@@ -48,6 +49,7 @@ func (h *Handler) passwordMigration(c echo.Context, e *call) (outcome.Outcome, e
 	if err != nil {
 		return 0, err
 	}
+	e.reading.End()
 	e.Shape = req.shape()
 	if h.opts.Recorder != nil {
 		e.request = req
@@ -61,7 +63,10 @@ func (h *Handler) passwordMigration(c echo.Context, e *call) (outcome.Outcome, e
 // decideInTurn decides a login when it has its turn. The request has been read by then, and the
 // answer is sent later, so that a slow client holds up no other login.
 func (h *Handler) decideInTurn(ctx context.Context, req migrationRequest, delivery string, e *call) outcome.Outcome {
+	_, waiting := tracing.Start(ctx, "wait for turn")
 	leave, refused := h.bulkhead.enter(ctx)
+	tracing.Ended(waiting, "", refused)
+	waiting.End()
 	if refused != "" {
 		e.Reason = refused
 		return outcome.Unavailable

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ferry/outcome"
+	"ferry/tracing"
 )
 
 const (
@@ -80,7 +81,9 @@ func (h *Handler) delay(ctx context.Context, o outcome.Outcome, e *call) {
 		h.pace.observe(took)
 	case !e.answeredByAuth0 && tellsByTime(o):
 		if e.waited = h.pace.draw() - took; e.waited > 0 {
+			_, span := tracing.Start(ctx, "delay refusal")
 			h.pace.wait(ctx, e.waited)
+			span.End()
 			return
 		}
 		e.waited = 0

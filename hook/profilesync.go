@@ -15,6 +15,7 @@ import (
 	"ferry/mapping"
 	"ferry/provenance"
 	"ferry/state"
+	"ferry/tracing"
 	"ferry/wire"
 )
 
@@ -139,7 +140,12 @@ func (s *profileSyncer) sync(ctx context.Context, lease state.Lease) (*kratos.Re
 func (s *profileSyncer) firstTry(ctx context.Context, handoff state.Handoff) (kratos.Record, bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, firstTryTime)
 	defer cancel()
-	return s.write(ctx, handoff)
+	ctx, span := tracing.Start(ctx, "write profile")
+	defer span.End()
+	tracing.Link(ctx, handoff.Traceparent)
+	record, changed, err := s.write(ctx, handoff)
+	tracing.Failed(span, err)
+	return record, changed, err
 }
 
 // retry tries until it succeeds, fails finally, reaches syncTries, or ctx ends. When ferry
@@ -152,7 +158,7 @@ func (s *profileSyncer) retry(ctx context.Context, lease state.Lease, err error)
 		if ctx.Err() != nil {
 			break
 		}
-		if _, _, err = s.write(ctx, lease.Handoff); err == nil {
+		if err = s.writeLater(ctx, lease.Handoff); err == nil {
 			s.metrics.afterLogin("written_later", 0)
 			s.done(context.WithoutCancel(ctx), lease)
 			return
@@ -164,6 +170,16 @@ func (s *profileSyncer) retry(ctx context.Context, lease state.Lease, err error)
 	s.metrics.afterLogin("lost", 0)
 	s.logLost(lease, err)
 	s.done(context.WithoutCancel(ctx), lease)
+}
+
+// writeLater is a try that no one waits for.
+func (s *profileSyncer) writeLater(ctx context.Context, handoff state.Handoff) error {
+	ctx, span := tracing.StartLinked(ctx, "write profile later")
+	defer span.End()
+	tracing.Link(ctx, handoff.Traceparent)
+	_, _, err := s.write(ctx, handoff)
+	tracing.Failed(span, err)
+	return err
 }
 
 // waitRetry waits for the next try. It returns early, with true, when ferry stops.
@@ -304,7 +320,11 @@ func (s *profileSyncer) reportMigrated(ctx context.Context, before, after kratos
 	case s.writeBacks <- struct{}{}:
 		s.running.Go(func() {
 			defer func() { <-s.writeBacks }()
-			if err := s.WriteBack.MarkMigrated(ctx, handoff.Subject, handoff.IdentityID, handoff.MatchedAt); err != nil {
+			ctx, span := tracing.StartLinked(ctx, "write back to auth0")
+			defer span.End()
+			err := s.WriteBack.MarkMigrated(ctx, handoff.Subject, handoff.IdentityID, handoff.MatchedAt)
+			tracing.Failed(span, err)
+			if err != nil {
 				s.metrics.writeBackFailed()
 				s.log.Warn("auth0 was not told", zap.String("identity_id", handoff.IdentityID), zap.Error(err))
 			}

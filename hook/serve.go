@@ -14,11 +14,13 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/labstack/echo/v4"
+	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
 	"ferry/recording"
 	"ferry/secret"
+	"ferry/tracing"
 	"ferry/wire"
 )
 
@@ -33,6 +35,7 @@ type call struct {
 	answeredByAuth0   bool             // Auth0 was asked for this call, not for another one
 	passwordConfirmed bool             // Auth0 answered 200 with a verified subject
 	waited            time.Duration    // before a refusal: see pace
+	reading           trace.Span       // ends when the request is read and decoded
 }
 
 // route is one hook. R is the result of a call with a valid key.
@@ -78,7 +81,10 @@ func serve[R any](h *Handler, r route[R]) echo.HandlerFunc {
 			end.outcome, end.level = outcomeCaller, zapcore.WarnLevel
 		}
 		e.Outcome, e.Status, e.Took = end.outcome, end.status, h.opts.Now().Sub(e.Time)
+		_, sending := tracing.Start(c.Request().Context(), "send answer")
 		sent := h.send(c, end)
+		tracing.Failed(sending, sent)
+		sending.End()
 		if callerErr == nil {
 			r.count(result, e, sent)
 		} else {
@@ -90,6 +96,7 @@ func serve[R any](h *Handler, r route[R]) echo.HandlerFunc {
 		if !end.omitRecord {
 			h.record(c, e)
 		}
+		traceCall(trace.SpanFromContext(c.Request().Context()), e)
 		return nil
 	}
 }
@@ -104,6 +111,8 @@ func authenticated[R any](h *Handler, r route[R], c echo.Context, e *call) (resu
 			result, err = r.panicked(e), nil
 		}
 	}()
+	_, e.reading = tracing.Start(c.Request().Context(), "read request")
+	defer e.reading.End()
 	if !secret.Presented(c.Request(), h.opts.Keys...) {
 		c.Response().Header().Set(echo.HeaderWWWAuthenticate, secret.Challenge)
 		return result, errKey
@@ -197,8 +206,22 @@ func logCall(log *zap.Logger, c echo.Context, end ending, e *call) {
 	if e.waited != 0 {
 		fields = append(fields, zap.Duration("waited", e.waited))
 	}
+	if traceID, spanID := tracing.IDs(c.Request().Context()); traceID != "" {
+		fields = append(fields, zap.String("trace_id", traceID), zap.String("span_id", spanID))
+	}
 	log.Log(end.level, "answered", fields...)
 }
+
+// traceCall notes the end of a call in its span.
+func traceCall(span trace.Span, e *call) {
+	tracing.Ended(span, e.Outcome, e.Reason)
+	tracing.User(span, e.IdentifierHash)
+	if e.Status == http.StatusFailedDependency {
+		tracing.Failed(span, errOutage)
+	}
+}
+
+var errOutage = errors.New("outage")
 
 // onlyUUID returns the UUID in its canonical form, or "" if the text is not a UUID.
 func onlyUUID(text string) string {

@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"ferry/secret"
+	"ferry/tracing"
 )
 
 const (
@@ -300,9 +301,12 @@ func (r *Redis) do(ctx context.Context, op string, call func(context.Context) er
 	if !r.breaker.allow(r.opts.Now()) {
 		return fmt.Errorf("state: %s: %w", op, ErrPaused)
 	}
-	bounded, cancel := context.WithTimeout(ctx, r.opts.Timeout)
+	traced, span := tracing.StartRedis(ctx, op)
+	defer span.End()
+	bounded, cancel := context.WithTimeout(traced, r.opts.Timeout)
 	defer cancel()
 	err := call(bounded)
+	tracing.Failed(span, err)
 	var refusal redis.Error
 	if answered := err == nil || errors.As(err, &refusal); answered || ctx.Err() == nil {
 		r.breaker.report(r.opts.Now(), answered)

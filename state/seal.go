@@ -148,13 +148,19 @@ func unpack(text []byte, parts ...*[]byte) error {
 func packHandoff(h *Handoff) []byte {
 	at := binary.BigEndian.AppendUint64(nil, uint64(h.MatchedAt.Unix()))     //nolint:gosec // read back the same way
 	at = binary.BigEndian.AppendUint32(at, uint32(h.MatchedAt.Nanosecond())) //nolint:gosec // below 1e9
-	return pack([]byte(h.IdentityID), []byte(h.FlowID), []byte(h.Subject), []byte(h.Connection), h.Claims, at)
+	text := pack([]byte(h.IdentityID), []byte(h.FlowID), []byte(h.Subject), []byte(h.Connection), h.Claims, at)
+	if h.Traceparent != "" { // a ferry before tracing reads no such part
+		text = append(text, pack([]byte(h.Traceparent))...)
+	}
+	return text
 }
 
 func unpackHandoff(text []byte) (Handoff, error) {
-	var id, flow, subject, connection, claims, at []byte
-	if err := unpack(text, &id, &flow, &subject, &connection, &claims, &at); err != nil {
-		return Handoff{}, err
+	var id, flow, subject, connection, claims, at, parent []byte
+	if unpack(text, &id, &flow, &subject, &connection, &claims, &at) != nil {
+		if err := unpack(text, &id, &flow, &subject, &connection, &claims, &at, &parent); err != nil {
+			return Handoff{}, err
+		}
 	}
 	if len(at) != 12 {
 		return Handoff{}, ErrUnreadable
@@ -166,5 +172,6 @@ func unpackHandoff(text []byte) (Handoff, error) {
 	return Handoff{
 		IdentityID: string(id), FlowID: string(flow), Subject: string(subject), Connection: string(connection),
 		Claims: claims, MatchedAt: time.Unix(int64(sec), int64(nsec)).UTC(), //nolint:gosec // as it was written
+		Traceparent: string(parent),
 	}, nil
 }

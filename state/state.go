@@ -48,6 +48,8 @@ type Handoff struct {
 	Claims []byte
 	// MatchedAt is when the password matched.
 	MatchedAt time.Time
+	// Traceparent is the span of the migration hook (W3C Trace Context); empty without tracing.
+	Traceparent string
 }
 
 // isFor reports whether the hook of that flow may have it. An empty flow, on either side,

@@ -16,6 +16,7 @@ import (
 
 	"ferry/outcome"
 	"ferry/secret"
+	"ferry/tracing"
 	"ferry/transport"
 )
 
@@ -155,12 +156,19 @@ func (c *Client) Verify(ctx context.Context, credentials Credentials) (Profile, 
 func (c *Client) verify(ctx context.Context, credentials Credentials) (Profile, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.opts.Timeout)
 	defer cancel()
-	tokens, loginErr := c.grant(ctx, credentials)
+	granting, span := tracing.Start(ctx, "auth0 grant")
+	tokens, loginErr := c.grant(granting, credentials)
 	if loginErr != nil {
+		tracing.Ended(span, loginErr.Outcome.String(), loginErr.Reason)
+		span.End()
 		return Profile{}, loginErr
 	}
-	profile, err := c.subject(ctx, tokens)
+	span.End()
+	checking, span := tracing.Start(ctx, "check token")
+	defer span.End()
+	profile, err := c.subject(checking, tokens)
 	if err != nil {
+		tracing.Failed(span, err)
 		return Profile{}, err
 	}
 	return profile, nil

@@ -23,6 +23,7 @@ import (
 	"ferry/recording"
 	"ferry/secret"
 	"ferry/state"
+	"ferry/tracing/otlp"
 	"ferry/transport"
 	"ferry/upstream"
 	"ferry/wire"
@@ -99,12 +100,12 @@ func newUpstream(cfg *config.Config, wrap func(http.RoundTripper) http.RoundTrip
 }
 
 // guardedUpstream returns the client for logins, and what limits it.
-func guardedUpstream(cfg *config.Config, log *zap.Logger, metrics prometheus.Registerer) (*upstream.Client, *upstream.Guard, error) {
+func guardedUpstream(cfg *config.Config, traces *otlp.Traces, log *zap.Logger, metrics prometheus.Registerer) (*upstream.Client, *upstream.Guard, error) {
 	guard, err := upstream.NewGuard(upstream.GuardOptions{PerSecond: cfg.Auth0RequestsPerSecond, Log: log, Metrics: metrics, Now: time.Now})
 	if err != nil {
 		return nil, nil, err
 	}
-	auth0, err := newUpstream(cfg, nil, guard)
+	auth0, err := newUpstream(cfg, traces.Client(otlp.PeerAuth0, false), guard)
 	return auth0, guard, err
 }
 
@@ -124,13 +125,13 @@ func clientAuth(cfg *config.Config) (upstream.ClientAuth, error) {
 }
 
 // newManagement returns the client of Auth0's Management API.
-func newManagement(cfg *config.Config) (*upstream.Management, error) {
-	return limitedManagement(cfg, managementTimeout, writeBackPerSecond)
+func newManagement(cfg *config.Config, traces *otlp.Traces) (*upstream.Management, error) {
+	return limitedManagement(cfg, traces, managementTimeout, writeBackPerSecond)
 }
 
 // limitedManagement is newManagement with a time limit for each request, and a limit of
 // requests a second.
-func limitedManagement(cfg *config.Config, timeout time.Duration, perSecond float64) (*upstream.Management, error) {
+func limitedManagement(cfg *config.Config, traces *otlp.Traces, timeout time.Duration, perSecond float64) (*upstream.Management, error) {
 	base := cfg.Auth0BaseURL
 	if base == "" {
 		base = "https://" + cfg.ManagementDomain()
@@ -141,7 +142,7 @@ func limitedManagement(cfg *config.Config, timeout time.Duration, perSecond floa
 		ClientID:     cfg.Auth0MgmtClientID,
 		ClientSecret: cfg.Auth0MgmtClientSecret,
 		Timeout:      timeout,
-		Transport:    upstream.NewTransport(),
+		Transport:    wrapped(upstream.NewTransport(), traces.Client(otlp.PeerAuth0, false)),
 		Now:          time.Now,
 		PerSecond:    perSecond,
 	})
@@ -239,14 +240,14 @@ func verifyTime(cfg *config.Config) time.Duration { return cfg.Auth0Timeout + ti
 
 // hookOptions returns the options that the settings determine. The caller adds Log, Metrics,
 // Store and, if it has one, Recorder.
-func hookOptions(cfg *config.Config, hashKey secret.String, identities *kratos.Client, auth0 *upstream.Client) (hook.Options, error) {
+func hookOptions(cfg *config.Config, hashKey secret.String, identities *kratos.Client, auth0 *upstream.Client, traces *otlp.Traces) (hook.Options, error) {
 	mapper, err := newMapper(cfg)
 	if err != nil {
 		return hook.Options{}, config.Faults{{Name: config.Prefix + "MAPPER", Problem: err.Error()}}
 	}
 	sync := hook.SyncOptions{Records: identities, Mapper: mapper, Rules: mappingRules(cfg), Version: buildVersion()}
 	if cfg.WriteBack {
-		if sync.WriteBack, err = newManagement(cfg); err != nil {
+		if sync.WriteBack, err = newManagement(cfg, traces); err != nil {
 			return hook.Options{}, err
 		}
 	}

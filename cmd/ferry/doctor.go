@@ -214,7 +214,7 @@ func addAuth0(opts *doctor.Options, cfg *config.Config, faults config.Faults) {
 		opts.Auth0, _ = newUpstream(cfg, nil, nil)
 	}
 	if !cfg.Auth0MgmtClientSecret.Empty() && cfg.Auth0MgmtClientID != "" && !isFaulty(faults, "AUTH0_TENANT_DOMAIN") {
-		opts.Management, _ = newManagement(cfg)
+		opts.Management, _ = newManagement(cfg, nil)
 	}
 }
 

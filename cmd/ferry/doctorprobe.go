@@ -68,7 +68,7 @@ func newProbe(cfg *config.Config, steps *steps) (*hook.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts, err := hookOptions(cfg, logHashKey(cfg), identities, auth0)
+	opts, err := hookOptions(cfg, logHashKey(cfg), identities, auth0, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -81,7 +81,7 @@ func runExport(ctx context.Context, flags exportFlags, stdout, stderr io.Writer)
 	if err != nil {
 		return err
 	}
-	auth0, err := newManagement(cfg)
+	auth0, err := newManagement(cfg, nil)
 	if err != nil {
 		return err
 	}

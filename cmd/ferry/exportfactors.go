@@ -72,7 +72,7 @@ func runExportFactors(ctx context.Context, flags exportFlags, stdout, stderr io.
 	if err != nil {
 		return err
 	}
-	auth0, err := limitedManagement(cfg, managementTimeout, flags.factors.perSecond)
+	auth0, err := limitedManagement(cfg, nil, managementTimeout, flags.factors.perSecond)
 	if err != nil {
 		return err
 	}

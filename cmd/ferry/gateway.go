@@ -21,6 +21,7 @@ import (
 	"ferry/provision"
 	"ferry/secret"
 	"ferry/state"
+	"ferry/tracing/otlp"
 	"ferry/transport"
 	"ferry/upstream"
 )
@@ -32,8 +33,8 @@ type doors struct {
 }
 
 // addDoors makes what creates identities one by one, and adds it to the options of the hooks.
-func addDoors(opts *hook.Options, cfg *config.Config, identities *kratos.Client, store store, modes *mode.Switch, hashKey secret.String) (*doors, error) {
-	d, err := newDoors(cfg, identities, store, modes, hashKey, opts.Log)
+func addDoors(opts *hook.Options, cfg *config.Config, identities *kratos.Client, store store, modes *mode.Switch, hashKey secret.String, traces *otlp.Traces) (*doors, error) {
+	d, err := newDoors(cfg, identities, store, modes, hashKey, traces, opts.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -41,8 +42,8 @@ func addDoors(opts *hook.Options, cfg *config.Config, identities *kratos.Client,
 }
 
 // newDoors returns what creates identities one by one.
-func newDoors(cfg *config.Config, identities *kratos.Client, store store, modes *mode.Switch, hashKey secret.String, log *zap.Logger) (*doors, error) {
-	provisioner, err := newProvisioner(cfg, identities, store, modes, func(text string) string { return hook.Hash(hashKey, text) }, log)
+func newDoors(cfg *config.Config, identities *kratos.Client, store store, modes *mode.Switch, hashKey secret.String, traces *otlp.Traces, log *zap.Logger) (*doors, error) {
+	provisioner, err := newProvisioner(cfg, identities, store, modes, func(text string) string { return hook.Hash(hashKey, text) }, traces, log)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +72,7 @@ func (d *doors) addTo(opts *hook.Options, cfg *config.Config) error {
 }
 
 // newGateway returns the gateway; without FERRY_GATEWAY_LISTEN only its Checks are of use.
-func newGateway(cfg *config.Config, hooks *hook.Handler, identities *kratos.Client, behind *doors, modes *mode.Switch, hashKey secret.String, log *zap.Logger, metrics prometheus.Registerer) (*gateway.Gateway, error) {
+func newGateway(cfg *config.Config, hooks *hook.Handler, identities *kratos.Client, behind *doors, modes *mode.Switch, hashKey secret.String, traces *otlp.Traces, log *zap.Logger, metrics prometheus.Registerer) (*gateway.Gateway, error) {
 	opts := gateway.Options{
 		Realms: gatewayRealms(cfg), CustomRealms: cfg.Auth0CustomRealms,
 		TrustedProxies: cfg.GatewayTrustedProxies, ForwardClientIP: cfg.Auth0ForwardClientIP,
@@ -86,7 +87,7 @@ func newGateway(cfg *config.Config, hooks *hook.Handler, identities *kratos.Clie
 		if err != nil {
 			return nil, config.Faults{{Name: config.Prefix + "KRATOS_PUBLIC_URL", Problem: "is not a URL"}}
 		}
-		opts.Kratos, opts.Transport = public, transport.New(transport.Options{})
+		opts.Kratos, opts.Transport = public, wrapped(transport.New(transport.Options{}), traces.Client(otlp.PeerKratos, true))
 	}
 	return gateway.New(opts)
 }
@@ -106,7 +107,7 @@ func gatewayRealms(cfg *config.Config) []string {
 }
 
 // newProvisioner returns what creates identities one by one.
-func newProvisioner(cfg *config.Config, identities *kratos.Client, store store, modes *mode.Switch, hash func(string) string, log *zap.Logger) (*provision.Provisioner, error) {
+func newProvisioner(cfg *config.Config, identities *kratos.Client, store store, modes *mode.Switch, hash func(string) string, traces *otlp.Traces, log *zap.Logger) (*provision.Provisioner, error) {
 	providers, warnings, err := plan.ParseProviders(cfg.Providers)
 	if err != nil {
 		return nil, config.Faults{{Name: config.Prefix + "PROVIDERS", Problem: err.Error()}}
@@ -127,7 +128,7 @@ func newProvisioner(cfg *config.Config, identities *kratos.Client, store store, 
 		Version: buildVersion(), Log: log, Hash: hash, Now: time.Now, ReadyWait: readyWait, Mode: modes.Mode,
 	}
 	if cfg.Auth0MgmtClientID != "" {
-		management, err := gatewayManagement(cfg)
+		management, err := gatewayManagement(cfg, traces)
 		if err != nil {
 			return nil, err
 		}
@@ -168,8 +169,8 @@ func provisionPlan(ctx context.Context, cfg *config.Config, identities *kratos.C
 
 // gatewayManagement returns the client of the Management API for look-ups. Whoever waits for
 // it bounds the time.
-func gatewayManagement(cfg *config.Config) (*upstream.Management, error) {
-	return limitedManagement(cfg, gatewayManagementTimeout, float64(max(cfg.GatewayLookupsPerSecond, 1)))
+func gatewayManagement(cfg *config.Config, traces *otlp.Traces) (*upstream.Management, error) {
+	return limitedManagement(cfg, traces, gatewayManagementTimeout, float64(max(cfg.GatewayLookupsPerSecond, 1)))
 }
 
 // readyWait is how long a login waits at the start until ferry has read Kratos.

@@ -91,7 +91,7 @@ func userExists(ctx context.Context, cfg *config.Config, subject string, stderr 
 		warner(stderr)("whether Auth0 has this user is not checked: FERRY_AUTH0_MGMT_CLIENT_ID and FERRY_AUTH0_MGMT_CLIENT_SECRET are not set")
 		return nil
 	}
-	management, err := newManagement(cfg)
+	management, err := newManagement(cfg, nil)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"ferry/admin"
 	"ferry/config"
 	"ferry/hook"
+	"ferry/tracing/otlp"
 )
 
 // serveName is the name of the command.
@@ -79,16 +80,20 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	auth0, guard, err := guardedUpstream(cfg, log, registry)
+	traces, err := newTraces(cfg, log, registry)
 	if err != nil {
 		return nil, err
 	}
-	identities, err := loginKratos(cfg, nil)
+	auth0, guard, err := guardedUpstream(cfg, traces, log, registry)
+	if err != nil {
+		return nil, err
+	}
+	identities, err := loginKratos(cfg, traces.Client(otlp.PeerKratos, true))
 	if err != nil {
 		return nil, err
 	}
 	hashKey := logHashKey(cfg)
-	opts, err := hookOptions(cfg, hashKey, identities, auth0)
+	opts, err := hookOptions(cfg, hashKey, identities, auth0, traces)
 	if err != nil {
 		return nil, err
 	}
@@ -104,6 +109,9 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 		return nil, err
 	}
 	background := []func(context.Context){auth0.Run, store.Run, modes.Run}
+	if traces != nil {
+		background = append(background, traces.Run)
+	}
 	if recorder != nil {
 		opts.Recorder = recorder
 		background = append(background, recorder.Run)
@@ -111,7 +119,7 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 	opts.Store, opts.Log, opts.Metrics, opts.Modes, opts.DelayRefusals = store, log, registry, modes, true
 	var behind *doors
 	if cfg.CreatesIdentities() {
-		if behind, err = addDoors(&opts, cfg, identities, store, modes, hashKey); err != nil {
+		if behind, err = addDoors(&opts, cfg, identities, store, modes, hashKey, traces); err != nil {
 			return nil, err
 		}
 		background = append(background, behind.provisioner.Run)
@@ -122,13 +130,13 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 	}
 	s := &server{cfg: cfg, log: log, failed: make(chan error, 4), modes: modes, background: background, drain: hooks.Drain, close: store.Close, guard: guard}
 	if cfg.GatewayListen != "" || cfg.ForwardAuthListen != "" {
-		front, err := newGateway(cfg, hooks, identities, behind, modes, hashKey, log, registry)
+		front, err := newGateway(cfg, hooks, identities, behind, modes, hashKey, traces, log, registry)
 		if err != nil {
 			return nil, err
 		}
-		s.addGateway(front)
+		s.addGateway(front, traces)
 	}
-	s.hooks = s.httpServer(hooks.Echo())
+	s.hooks = s.httpServer(tracedHooks(traces, hooks.Echo(), cfg.HookKeys))
 	s.hooks.RegisterOnShutdown(hooks.StopDelays)
 	return s, s.addAdmin(registry)
 }

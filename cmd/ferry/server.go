@@ -17,6 +17,7 @@ import (
 	"ferry/config"
 	"ferry/gateway"
 	"ferry/mode"
+	"ferry/tracing/otlp"
 	"ferry/upstream"
 )
 
@@ -93,12 +94,12 @@ func (s *server) gatewayServer(handler http.Handler) *http.Server {
 }
 
 // addGateway adds the listeners of the gateway.
-func (s *server) addGateway(front *gateway.Gateway) {
+func (s *server) addGateway(front *gateway.Gateway, traces *otlp.Traces) {
 	if s.cfg.GatewayListen != "" {
-		s.gateway = s.gatewayServer(front)
+		s.gateway = s.gatewayServer(tracedGateway(traces, front, s.cfg.GatewayTrustedProxies > 0))
 	}
 	if s.cfg.ForwardAuthListen != "" {
-		s.checks = s.gatewayServer(front.Checks())
+		s.checks = s.gatewayServer(tracedGateway(traces, front.Checks(), true))
 	}
 }
 

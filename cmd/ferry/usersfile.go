@@ -57,7 +57,7 @@ func (f *contentFlags) fetchMissing(ctx context.Context, users *userfile.Source,
 	if !f.fetch {
 		return func() error { return nil }, nil
 	}
-	auth0, err := newManagement(cfg)
+	auth0, err := newManagement(cfg, nil)
 	if err != nil {
 		return nil, err
 	}
