@@ -1,12 +1,19 @@
 package hook_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"ferry/test/otlptest"
+	"ferry/tracing/otlp"
 	"ferry/wire"
 )
 
@@ -15,8 +22,27 @@ import (
 func BenchmarkLogin(b *testing.B) {
 	auth0, _ := benchAuth0(b, 0)
 	handler := ferryHandler(b, auth0.URL)
+	b.Run("traces off", func(b *testing.B) { benchLogins(b, handler, 0) })
+	b.Run("traces on", func(b *testing.B) {
+		collector := otlptest.Run(b)
+		b.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL())
+		traces, err := otlp.New(b.Context(), otlp.Options{Version: "bench", Log: zap.NewNop(), Metrics: prometheus.NewRegistry()})
+		if err != nil {
+			b.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(context.WithoutCancel(b.Context()))
+		var run sync.WaitGroup
+		run.Go(func() { traces.Run(ctx) })
+		defer func() { stop(); run.Wait() }()
+		benchLogins(b, traces.Handler(handler, func(*http.Request) string { return wire.MigrationPath }, func(*http.Request) bool { return true }), 1_000_000)
+	})
+}
+
+// benchLogins calls the hook with one delivery after another.
+func benchLogins(b *testing.B, handler http.Handler, first int) {
+	b.Helper()
 	b.ReportAllocs()
-	for n := 0; b.Loop(); n++ {
+	for n := first; b.Loop(); n++ {
 		benchLogin(b, handler, n)
 	}
 }

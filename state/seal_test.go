@@ -3,6 +3,7 @@ package state
 import (
 	"bytes"
 	"errors"
+	"reflect"
 	"testing"
 	"time"
 
@@ -107,4 +108,25 @@ func FuzzUnpackKept(f *testing.F) {
 			t.Errorf("%x unpacks to %+v", text, handoff)
 		}
 	})
+}
+
+// TestHandoffWithTrace: a profile is read back with and without the span of its login; without
+// one it is stored as by a ferry that has no traces.
+func TestHandoffWithTrace(t *testing.T) {
+	t.Parallel()
+	plain := Handoff{IdentityID: "id", FlowID: "flow", Subject: "auth0|1", Connection: "users", Claims: []byte("{}"), MatchedAt: time.Unix(1_700_000_000, 5).UTC()}
+	traced := plain
+	traced.Traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+	for _, h := range []Handoff{plain, traced} {
+		got, err := unpackHandoff(packHandoff(&h))
+		if err != nil || !reflect.DeepEqual(got, h) {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if _, err := unpackHandoff(append(packHandoff(&h), 1)); !errors.Is(err, ErrUnreadable) {
+			t.Errorf("surplus: %v", err)
+		}
+	}
+	if !bytes.HasPrefix(packHandoff(&traced), packHandoff(&plain)) {
+		t.Error("the layout has changed")
+	}
 }

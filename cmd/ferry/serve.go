@@ -15,6 +15,7 @@ import (
 	"ferry/admin"
 	"ferry/config"
 	"ferry/hook"
+	"ferry/kratos"
 	"ferry/tracing/otlp"
 )
 
@@ -104,41 +105,59 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 	if opts.Limits, err = newLimits(cfg, store, hashKey, log, registry); err != nil {
 		return nil, err
 	}
-	recorder, err := newRecorder(cfg, hashKey, log, registry)
-	if err != nil {
+	opts.Store, opts.Log, opts.Metrics, opts.Modes, opts.DelayRefusals = store, log, registry, modes, true
+	s := &server{
+		cfg: cfg, log: log, failed: make(chan error, 4), modes: modes, guard: guard, traces: traces, hashKey: hashKey, metrics: registry,
+		background: []func(context.Context){auth0.Run, store.Run, modes.Run}, close: store.Close,
+	}
+	if traces != nil {
+		s.background = append(s.background, traces.Run)
+	}
+	if err := s.addRecorder(&opts); err != nil {
 		return nil, err
 	}
-	background := []func(context.Context){auth0.Run, store.Run, modes.Run}
-	if traces != nil {
-		background = append(background, traces.Run)
+	if err := s.addHooks(opts, identities, store); err != nil {
+		return nil, err
 	}
-	if recorder != nil {
-		opts.Recorder = recorder
-		background = append(background, recorder.Run)
+	return s, s.addAdmin(registry)
+}
+
+// addRecorder adds the recorder of hook calls, if there is one.
+func (s *server) addRecorder(opts *hook.Options) error {
+	recorder, err := newRecorder(s.cfg, s.hashKey, s.log, s.metrics)
+	if err != nil || recorder == nil {
+		return err
 	}
-	opts.Store, opts.Log, opts.Metrics, opts.Modes, opts.DelayRefusals = store, log, registry, modes, true
+	opts.Recorder = recorder
+	s.background = append(s.background, recorder.Run)
+	return nil
+}
+
+// addHooks adds the hooks listener, and the gateway's.
+func (s *server) addHooks(opts hook.Options, identities *kratos.Client, store store) error {
 	var behind *doors
-	if cfg.CreatesIdentities() {
-		if behind, err = addDoors(&opts, cfg, identities, store, modes, hashKey, traces); err != nil {
-			return nil, err
+	var err error
+	if s.cfg.CreatesIdentities() {
+		if behind, err = addDoors(&opts, s.cfg, identities, store, s.modes, s.hashKey, s.traces); err != nil {
+			return err
 		}
-		background = append(background, behind.provisioner.Run)
+		s.background = append(s.background, behind.provisioner.Run)
 	}
 	hooks, err := hook.New(opts)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	s := &server{cfg: cfg, log: log, failed: make(chan error, 4), modes: modes, background: background, drain: hooks.Drain, close: store.Close, guard: guard}
-	if cfg.GatewayListen != "" || cfg.ForwardAuthListen != "" {
-		front, err := newGateway(cfg, hooks, identities, behind, modes, hashKey, traces, log, registry)
+	s.drain = hooks.Drain
+	if s.cfg.GatewayListen != "" || s.cfg.ForwardAuthListen != "" {
+		front, err := newGateway(s.cfg, hooks, identities, behind, s.modes, s.hashKey, s.traces, s.log, s.metrics)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		s.addGateway(front, traces)
+		s.addGateway(front)
 	}
-	s.hooks = s.httpServer(tracedHooks(traces, hooks.Echo(), cfg.HookKeys))
+	s.hooks = s.httpServer(tracedHooks(s.traces, hooks.Echo(), s.cfg.HookKeys))
 	s.hooks.RegisterOnShutdown(hooks.StopDelays)
-	return s, s.addAdmin(registry)
+	return nil
 }
 
 // addAdmin adds the admin listener, and the count of the identities that it shows.

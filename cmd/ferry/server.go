@@ -12,11 +12,13 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"ferry/config"
 	"ferry/gateway"
 	"ferry/mode"
+	"ferry/secret"
 	"ferry/tracing/otlp"
 	"ferry/upstream"
 )
@@ -50,6 +52,9 @@ type server struct {
 	drain      func(context.Context) // writes the queued profiles
 	close      func() error
 	guard      *upstream.Guard
+	traces     *otlp.Traces // nil: there are none
+	hashKey    secret.String
+	metrics    *prometheus.Registry
 
 	hooksAt string // address of the hooks listener
 	ready   atomic.Bool
@@ -94,12 +99,12 @@ func (s *server) gatewayServer(handler http.Handler) *http.Server {
 }
 
 // addGateway adds the listeners of the gateway.
-func (s *server) addGateway(front *gateway.Gateway, traces *otlp.Traces) {
+func (s *server) addGateway(front *gateway.Gateway) {
 	if s.cfg.GatewayListen != "" {
-		s.gateway = s.gatewayServer(tracedGateway(traces, front, s.cfg.GatewayTrustedProxies > 0))
+		s.gateway = s.gatewayServer(tracedGateway(s.traces, front, s.cfg.GatewayTrustedProxies > 0))
 	}
 	if s.cfg.ForwardAuthListen != "" {
-		s.checks = s.gatewayServer(tracedGateway(traces, front.Checks(), true))
+		s.checks = s.gatewayServer(tracedGateway(s.traces, front.Checks(), true))
 	}
 }
 

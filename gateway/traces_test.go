@@ -1,0 +1,74 @@
+package gateway_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"ferry/gateway"
+	"ferry/outcome"
+)
+
+// TestTraces: the steps of a form are spans, and the span of the request says how it ended.
+func TestTraces(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		set    func(*world)
+		body   string
+		spans  []string
+		result string
+		failed bool
+	}{
+		"created":    {nil, passwordOf("kim@example.org", "right"), []string{"read request", "look up identity", "create identity", "keep login"}, "created", false},
+		"known":      {func(w *world) { w.known["kim@example.org"] = true }, passwordOf("kim@example.org", "right"), []string{"read request", "look up identity"}, "known", false},
+		"Auth0 down": {func(w *world) { w.outcomes[""] = outcome.Unavailable }, passwordOf("kim@example.org", "right"), []string{"read request", "look up identity"}, "unavailable", true},
+		"a code":     {nil, `{"method":"code","identifier":"kim@example.org"}`, []string{"read request", "look up identity", "look up and create identity"}, "created", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, nil, nil)
+			if c.set != nil {
+				c.set(r.world)
+			}
+			spans := tracetest.NewSpanRecorder()
+			provider := trace.NewTracerProvider(trace.WithSpanProcessor(spans))
+			ctx, span := provider.Tracer("test").Start(t.Context(), "request")
+			req := httptest.NewRequestWithContext(ctx, http.MethodPost, "/self-service/login?flow="+flow, strings.NewReader(c.body))
+			req.Header.Set("Content-Type", "application/json")
+			if route := gateway.RouteOf(req); route != "/self-service/login" {
+				t.Errorf("route %q", route)
+			}
+			r.gateway.ServeHTTP(httptest.NewRecorder(), req)
+			span.End()
+			ended := spans.Ended()
+			whole := ended[len(ended)-1]
+			var names []string
+			for _, s := range ended[:len(ended)-1] {
+				names = append(names, s.Name())
+			}
+			if !slices.Equal(names, c.spans) {
+				t.Errorf("spans %q", names)
+			}
+			attributes := map[string]string{}
+			for _, a := range whole.Attributes() {
+				attributes[string(a.Key)] = a.Value.AsString()
+			}
+			if attributes["ferry.outcome"] != c.result || (whole.Status().Code == codes.Error) != c.failed {
+				t.Errorf("%v, %v", attributes, whole.Status())
+			}
+			lines := r.logs.FilterMessage("gateway").All()
+			if c.result == "known" {
+				return
+			}
+			if len(lines) != 1 || lines[0].ContextMap()["trace_id"] != whole.SpanContext().TraceID().String() || attributes["user.hash"] != "hash" {
+				t.Errorf("%v, %v", lines, attributes)
+			}
+		})
+	}
+}
