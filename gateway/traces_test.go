@@ -36,22 +36,7 @@ func TestTraces(t *testing.T) {
 			if c.set != nil {
 				c.set(r.world)
 			}
-			spans := tracetest.NewSpanRecorder()
-			provider := trace.NewTracerProvider(trace.WithSpanProcessor(spans))
-			ctx, span := provider.Tracer("test").Start(t.Context(), "request")
-			req := httptest.NewRequestWithContext(ctx, http.MethodPost, "/self-service/login?flow="+flow, strings.NewReader(c.body))
-			req.Header.Set("Content-Type", "application/json")
-			if route := gateway.RouteOf(req); route != "/self-service/login" {
-				t.Errorf("route %q", route)
-			}
-			r.gateway.ServeHTTP(httptest.NewRecorder(), req)
-			span.End()
-			ended := spans.Ended()
-			whole := ended[len(ended)-1]
-			var names []string
-			for _, s := range ended[:len(ended)-1] {
-				names = append(names, s.Name())
-			}
+			names, whole := traced(t, r, c.body)
 			if !slices.Equal(names, c.spans) {
 				t.Errorf("spans %q", names)
 			}
@@ -71,4 +56,24 @@ func TestTraces(t *testing.T) {
 			}
 		})
 	}
+}
+
+// traced submits a form. It returns the names of the steps, and the span of the request.
+func traced(t *testing.T, r *rig, body string) (names []string, whole trace.ReadOnlySpan) {
+	t.Helper()
+	spans := tracetest.NewSpanRecorder()
+	provider := trace.NewTracerProvider(trace.WithSpanProcessor(spans))
+	ctx, span := provider.Tracer("test").Start(t.Context(), "request")
+	req := httptest.NewRequestWithContext(ctx, http.MethodPost, "/self-service/login?flow="+flow, strings.NewReader(body))
+	req.Header.Set("Content-Type", "application/json")
+	if route := gateway.RouteOf(req); route != "/self-service/login" {
+		t.Errorf("route %q", route)
+	}
+	r.gateway.ServeHTTP(httptest.NewRecorder(), req)
+	span.End()
+	ended := spans.Ended()
+	for _, s := range ended[:len(ended)-1] {
+		names = append(names, s.Name())
+	}
+	return names, ended[len(ended)-1]
 }
