@@ -43,6 +43,12 @@ func BlockerKinds() []BlockerKind {
 	return []BlockerKind{Pending, Missing, SecondFactor, SocialWithoutProvider, NotImportable, BridgeOnly, Unbound, NoAddress, Hindered, TooLong}
 }
 
+// Acceptable returns the blockers that the operator may accept. Pending identities that record
+// no Auth0 user are not among them: without the hook, their logins end in an error 500.
+func Acceptable() []BlockerKind {
+	return []BlockerKind{Missing, SecondFactor, SocialWithoutProvider, NotImportable, BridgeOnly, NoAddress}
+}
+
 // source is where a blocker is counted.
 type source byte
 
@@ -81,7 +87,7 @@ func rules() map[BlockerKind]rule {
 		BridgeOnly: {fromKratos, true, noCommand, "they log in only at Auth0, over the bridge: ask them to set a password or a passkey in Kratos' settings (docs/bridge.md)"},
 		Unbound: {
 			fromKratos, true, func(Facts) []string {
-				return []string{"ferry", "rebind", "IDENTITY", "--user", "AUTH0_USER_ID", "--reason", "REASON"}
+				return []string{"ferry", "rebind", "IDENTITY", "--to", "SUBJECT", "--reason", "TEXT"}
 			},
 			"pending identities that record no Auth0 user: ferry refuses their logins; bind them to their users, or delete them",
 		},
@@ -113,7 +119,7 @@ func blockers(f Facts) []Blocker {
 		}
 		switch {
 		case b.Known && b.Count > 0:
-			b.Accepted = slices.Contains(f.Rules.Accepted, kind)
+			b.Accepted = slices.Contains(f.Rules.Accepted, kind) && slices.Contains(Acceptable(), kind)
 			b.Blocks = r.blocks && !b.Accepted
 			b.Command = r.command(f)
 		case !b.Known && r.from == fromReconcile:

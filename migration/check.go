@@ -56,7 +56,6 @@ func (f Facts) checkReconcile() check {
 	if !found {
 		return c
 	}
-	imported, wasImported := f.Records[verification.Import]
 	old, input := f.Now.Sub(record.Ended), f.Now.Sub(record.Ended)
 	if record.InputAt != nil {
 		input = f.Now.Sub(*record.InputAt)
@@ -66,8 +65,10 @@ func (f Facts) checkReconcile() check {
 		c.is, c.why = Stale, fmt.Sprintf("the last ferry reconcile was %s ago, more than %s", age(old), age(f.Rules.ReconcileMaxAge))
 	case input > f.Rules.ReconcileMaxAge:
 		c.is, c.why = Stale, fmt.Sprintf("the export of the last ferry reconcile is %s old, more than %s", age(input), age(f.Rules.ReconcileMaxAge))
-	case wasImported && imported.Ended.After(record.Started):
+	case f.Records[verification.Import].Ended.After(record.Started):
 		c.is, c.why = Stale, "users were imported after the last ferry reconcile began"
+	case f.Records[verification.Finish].Ended.After(record.Started):
+		c.is, c.why = Stale, "ferry finish ran after the last ferry reconcile began"
 	default:
 		c.is, c.why = Verified, fmt.Sprintf("ferry reconcile compared %d users", record.Counts["users"])
 	}

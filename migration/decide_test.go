@@ -123,6 +123,13 @@ func TestStates(t *testing.T) {
 			f.Rules.Accepted = []migration.BlockerKind{migration.BridgeOnly}
 			return f
 		}, migration.ReadyToSwitchOff, "ferry kratos-config --remove kratos.yml"},
+		"unbound is never accepted": {func() migration.Facts {
+			f := verified(migratedAgo(pending(1, 2), 14*day))
+			main := f.Status.Connections["main"]
+			main.Obstacles = map[status.Obstacle]int{status.Unbound: 1}
+			f.Status.Connections["main"], f.Rules.Accepted = main, migration.BlockerKinds()
+			return f
+		}, migration.Draining, "ferry rebind IDENTITY --to SUBJECT --reason TEXT"},
 		"users are missing": {func() migration.Facts {
 			return change(verified(pending(0, 2)), verification.Reconcile, func(r *verification.Record) { r.Counts = map[string]int{"missing": 4} })
 		}, migration.Draining, "ferry import --users users.ndjson.gz"},
@@ -198,6 +205,7 @@ func TestStaleIsNeverReady(t *testing.T) {
 		"no reconciliation":                 {without(verification.Reconcile), migration.Unverified, reconcile},
 		"an old reconciliation":             {edit(verification.Reconcile, func(r *verification.Record) { r.Ended = old }), migration.Stale, reconcile},
 		"a reconciliation of an old export": {edit(verification.Reconcile, func(r *verification.Record) { r.InputAt = &old }), migration.Stale, reconcile},
+		"a finish since":                    {edit(verification.Finish, func(r *verification.Record) { r.Ended = now }), migration.Stale, reconcile},
 		"an import since":                   {edit(verification.Import, func(r *verification.Record) { r.Ended = now }), migration.Stale, reconcile},
 		"an old reconciliation and export": {func(f migration.Facts) migration.Facts {
 			f.UsersAt = &old

@@ -87,7 +87,7 @@ func (d *decider) follow(state State) []Action {
 	case Draining:
 		return d.drain()
 	case ReadyToSwitchOff:
-		return []Action{run("takes ferry's hooks out of Kratos", "ferry", "kratos-config", "--remove", d.Files.KratosConfig)}
+		return []Action{run("takes ferry's hooks out of Kratos; your applications must use Kratos by now", "ferry", "kratos-config", "--remove", d.Files.KratosConfig)}
 	case SwitchedOff:
 	}
 	return []Action{}
@@ -172,7 +172,11 @@ func (d *decider) drain() []Action {
 		if b.Kind == Unbound && d.pending > b.Count && d.Closed {
 			continue // finish ends the others first
 		}
-		steps = append(steps, Action{Command: b.Command, Why: fmt.Sprintf("%d %s: %s. Or accept it: FERRY_PLAN_ACCEPT=%s", b.Count, b.Kind, b.Explanation, b.Kind)})
+		why := fmt.Sprintf("%d %s: %s", b.Count, b.Kind, b.Explanation)
+		if slices.Contains(Acceptable(), b.Kind) {
+			why += fmt.Sprintf(". Or accept it: FERRY_PLAN_ACCEPT=%s", b.Kind)
+		}
+		steps = append(steps, Action{Command: b.Command, Why: why})
 	}
 	return append(steps, then)
 }

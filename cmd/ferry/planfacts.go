@@ -18,12 +18,12 @@ func planRules(cfg *config.Config) (migration.Rules, error) {
 	rules := migration.Rules{ReconcileMaxAge: cfg.PlanReconcileAge, Quiet: cfg.PlanQuiet}
 	for _, text := range cfg.PlanAccept {
 		kind := migration.BlockerKind(text)
-		if !slices.Contains(migration.BlockerKinds(), kind) {
+		if !slices.Contains(migration.Acceptable(), kind) {
 			var names []string
-			for _, one := range migration.BlockerKinds() {
+			for _, one := range migration.Acceptable() {
 				names = append(names, string(one))
 			}
-			return rules, config.Faults{{Name: config.Prefix + "PLAN_ACCEPT", Problem: "must list blockers, of " + strings.Join(names, ", ")}}
+			return rules, config.Faults{{Name: config.Prefix + "PLAN_ACCEPT", Problem: "must list some of " + strings.Join(names, ", ")}}
 		}
 		rules.Accepted = append(rules.Accepted, kind)
 	}
