@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -69,36 +70,45 @@ func TestPlanRecords(t *testing.T) {
 		"Redis":       {"STATE_URL": server.URL(), "STATE_KEY": strings.Repeat("k", 32)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			merged := filepath.Join(t.TempDir(), "merged.yml")
-			listing(t, oneIdentity(1, `{}`, `{}`))
-			t.Setenv("FERRY_HOOK_KEYS", someKey)
 			for setting, value := range settings {
 				t.Setenv(config.Prefix+setting, value)
 			}
-			if p := planned(t); p.State != migration.NotWired || p.Next[0].Command[1] != "doctor" {
-				t.Errorf("%s: %+v", p.State, p.Next)
-			}
-			if err := os.WriteFile(merged, []byte("dsn: memory\n"), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			var stderr bytes.Buffer
-			if status := run(t.Context(), []string{"kratos-config", "--merge", merged}, io.Discard, &stderr); status != exitOK {
-				t.Fatal(stderr.String())
-			}
-			if p := planned(t); p.State != migration.Wired {
-				t.Errorf("%s: %s", p.State, p.Why)
-			}
-			if status := run(t.Context(), []string{"kratos-config", "--remove", merged}, io.Discard, &stderr); status != exitOK {
-				t.Fatal(stderr.String())
-			}
-			if p := planned(t); p.State != migration.NotWired || p.Next[0].Command[1] != "kratos-config" {
-				t.Errorf("%s: %+v", p.State, p.Next)
-			}
-			var text bytes.Buffer
-			if status := run(t.Context(), []string{"plan"}, &text, io.Discard); status != exitOK || !strings.HasPrefix(text.String(), "state  not_wired: ") {
-				t.Errorf("status %d: %s", status, text.String())
-			}
+			recorded(t)
 		})
+	}
+}
+
+// recorded merges a kratos.yml and takes ferry out of it again. The plan finds it in the records
+// alone.
+func recorded(t *testing.T) {
+	t.Helper()
+	merged := filepath.Join(t.TempDir(), "merged.yml")
+	if err := os.WriteFile(merged, []byte("dsn: memory\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	listing(t, oneIdentity(1, `{}`, `{}`))
+	t.Setenv("FERRY_HOOK_KEYS", someKey)
+	expect := func(want migration.State, next string) {
+		t.Helper()
+		if p := planned(t); p.State != want || p.Next[0].Command[1] != next {
+			t.Errorf("%s (%s), next %+v; want %s, %s", p.State, p.Why, p.Next, want, next)
+		}
+	}
+	edit := func(how string) {
+		t.Helper()
+		var stderr bytes.Buffer
+		if status := run(t.Context(), []string{"kratos-config", how, merged}, io.Discard, &stderr); status != exitOK {
+			t.Fatal(stderr.String())
+		}
+	}
+	expect(migration.NotWired, "doctor")
+	edit("--merge")
+	expect(migration.Wired, "doctor")
+	edit("--remove")
+	expect(migration.NotWired, "kratos-config")
+	var text bytes.Buffer
+	if status := run(t.Context(), []string{"plan"}, &text, io.Discard); status != exitOK || !strings.HasPrefix(text.String(), "state  not_wired: ") {
+		t.Errorf("status %d: %s", status, text.String())
 	}
 }
 
@@ -136,9 +146,8 @@ func TestPlanAccept(t *testing.T) {
 	}
 }
 
-// TestPlanNamesCommandsThatExist: every command of a plan exists, with its flags.
-func TestPlanNamesCommandsThatExist(t *testing.T) {
-	seen := map[string]bool{}
+// manyPlans returns plans of all combinations of what decides the next step.
+func manyPlans() (plans []migration.Plan) {
 	on, off, now := true, false, time.Now()
 	kinds := map[kind.Kind]int{kind.Pending: 9, kind.Migrated: 1, kind.Bridge: 1}
 	connection := status.Connection{Total: 11, Kinds: kinds, Obstacles: map[status.Obstacle]int{status.Unbound: 1, status.NoAddress: 1}}
@@ -146,26 +155,36 @@ func TestPlanNamesCommandsThatExist(t *testing.T) {
 	for _, kind := range migration.BlockerKinds() {
 		found.Counts[string(kind)] = 1
 	}
+	doctor := verification.Record{OK: true, KratosConfig: "k"}
 	for _, s := range []status.Status{{Total: 1}, {Total: 11, Kinds: kinds, Connections: map[string]status.Connection{"main": connection}}, {Total: 1, Kinds: map[kind.Kind]int{kind.Migrated: 1}}} {
 		for _, hook := range []*bool{&on, &off, nil} {
-			for _, closed := range []bool{true, false} {
-				for _, records := range []verification.Records{nil, {verification.Reconcile: found}, {verification.Doctor: {OK: true, KratosConfig: "k"}}, {
-					verification.Doctor: {OK: true, KratosConfig: "k"}, verification.Reconcile: {Started: now, Ended: now},
-				}} {
-					for _, usersAt := range []*time.Time{nil, {}, &now} {
-						p := migration.Decide(migration.Facts{
-							Now: now, Status: s, HookOn: hook, Closed: closed, Records: records, RecordsKept: true, UsersAt: usersAt,
-							Files: migration.Files{KratosConfig: kratosConfigName, Users: usersName}, Rules: migration.Rules{ReconcileMaxAge: time.Hour, Quiet: time.Hour},
-						})
-						for _, next := range p.Next {
-							seen[strings.Join(next.Command, " ")] = true
-						}
-						for _, b := range p.Blockers {
-							seen[strings.Join(b.Command, " ")] = true
-						}
+			for _, records := range []verification.Records{
+				nil, {verification.Reconcile: found}, {verification.Doctor: doctor}, {verification.Doctor: doctor, verification.Reconcile: {Started: now, Ended: now}},
+			} {
+				for _, usersAt := range []*time.Time{nil, {}, &now} {
+					f := migration.Facts{
+						Now: now, Status: s, HookOn: hook, Records: records, RecordsKept: true, UsersAt: usersAt,
+						Files: migration.Files{KratosConfig: kratosConfigName, Users: usersName}, Rules: migration.Rules{ReconcileMaxAge: time.Hour, Quiet: time.Hour},
 					}
+					plans = append(plans, migration.Decide(f))
+					f.Closed = true
+					plans = append(plans, migration.Decide(f))
 				}
 			}
+		}
+	}
+	return plans
+}
+
+// TestPlanNamesCommandsThatExist: every command of a plan exists, with its flags.
+func TestPlanNamesCommandsThatExist(t *testing.T) {
+	seen := map[string]bool{}
+	for _, p := range manyPlans() {
+		for _, next := range p.Next {
+			seen[strings.Join(next.Command, " ")] = true
+		}
+		for _, b := range p.Blockers {
+			seen[strings.Join(b.Command, " ")] = true
 		}
 	}
 	delete(seen, "") // settings, and what no command does
@@ -174,20 +193,28 @@ func TestPlanNamesCommandsThatExist(t *testing.T) {
 		t.Fatalf("only %d commands: %v", len(seen), seen)
 	}
 	for line := range seen {
-		root := &cobra.Command{Use: "ferry"}
-		root.AddCommand(doctorCommand(nil, io.Discard, io.Discard), exportCommand(io.Discard, io.Discard), importCommand(nil, io.Discard, io.Discard),
-			reconcileCommand(nil, io.Discard, io.Discard), statusCommand(io.Discard, io.Discard), finishCommand(io.Discard, io.Discard),
-			kratosConfigCommand(io.Discard, io.Discard), rebindCommand(io.Discard, io.Discard))
-		words := strings.Fields(line)
-		cmd, args, err := root.Find(words[1:])
-		if err != nil || cmd == root || words[0] != "ferry" {
-			t.Errorf("%s: no such command: %v", line, err)
-			continue
-		}
-		if err := cmd.ParseFlags(args); err != nil {
-			t.Errorf("%s: %v", line, err)
-		} else if err := cmd.ValidateArgs(cmd.Flags().Args()); err != nil {
+		if err := parses(line); err != nil {
 			t.Errorf("%s: %v", line, err)
 		}
 	}
+}
+
+// parses parses a command line without running it.
+func parses(line string) error {
+	root := &cobra.Command{Use: "ferry"}
+	root.AddCommand(doctorCommand(nil, io.Discard, io.Discard), exportCommand(io.Discard, io.Discard), importCommand(nil, io.Discard, io.Discard),
+		reconcileCommand(nil, io.Discard, io.Discard), statusCommand(io.Discard, io.Discard), finishCommand(io.Discard, io.Discard),
+		kratosConfigCommand(io.Discard, io.Discard), rebindCommand(io.Discard, io.Discard))
+	words := strings.Fields(line)
+	cmd, args, err := root.Find(words[1:])
+	switch {
+	case err != nil:
+		return err
+	case cmd == root, words[0] != "ferry":
+		return errors.New("no such command")
+	}
+	if err := cmd.ParseFlags(args); err != nil {
+		return err
+	}
+	return cmd.ValidateArgs(cmd.Flags().Args())
 }
