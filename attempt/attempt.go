@@ -67,6 +67,19 @@ type Options struct {
 	Panicked func(fault any)
 }
 
+// The operations of the store, for StateFault.
+const (
+	operationRecall   = "recall"
+	operationClaim    = "claim"
+	operationUnclaim  = "unclaim"
+	operationRemember = "remember"
+)
+
+// Operations returns the names of the operations that StateFault is called with.
+func Operations() []string {
+	return []string{operationRecall, operationClaim, operationUnclaim, operationRemember}
+}
+
 // Attempts verifies logins. Identical Logins share one verification while it is in flight;
 // deliveries knows the results of earlier deliveries. It is safe for concurrent use.
 type Attempts struct {
@@ -204,7 +217,7 @@ func (a *Attempts) run(ctx context.Context, at *attempt, d *delivery, l Login) {
 		defer func() {
 			if fault := recover(); fault != nil {
 				a.panicked(fault)
-				at.result = refused(d.arrived, &upstream.LoginError{Outcome: outcome.InvalidResponse, Reason: "panic"})
+				at.result = refused(d.arrived, &upstream.LoginError{Outcome: outcome.InvalidResponse, Reason: upstream.ReasonPanic})
 			}
 		}()
 		at.result = a.deliveries.verify(ctx, d, l)

@@ -129,7 +129,7 @@ func (s *deliveries) verify(ctx context.Context, d *delivery, l Login) verificat
 		// The answer outlives the claim, so it is looked up first.
 		v, ok, err := s.recall(ctx, d)
 		if err != nil {
-			s.StateFault("recall")
+			s.StateFault(operationRecall)
 		}
 		if ok {
 			return v
@@ -181,7 +181,7 @@ func (s *deliveries) limited(ctx context.Context, l Login) (profile upstream.Pro
 		return upstream.Profile{}, false, refusal
 	}
 	// After a panic of the Verifier the login must not stay counted.
-	err = &upstream.LoginError{Outcome: outcome.InvalidResponse, Reason: "panic"}
+	err = &upstream.LoginError{Outcome: outcome.InvalidResponse, Reason: upstream.ReasonPanic}
 	defer func() {
 		ctx, span := tracing.Start(ctx, "settle limits")
 		defer span.End()
@@ -196,7 +196,7 @@ func (s *deliveries) limited(ctx context.Context, l Login) (profile upstream.Pro
 func (s *deliveries) claim(ctx context.Context, d *delivery) bool {
 	won, err := s.Store.Claim(ctx, d.key, s.ClaimFor)
 	if err != nil {
-		s.StateFault("claim")
+		s.StateFault(operationClaim)
 	}
 	return won || err != nil
 }
@@ -210,12 +210,12 @@ func (s *deliveries) remember(ctx context.Context, d *delivery, v verification) 
 	lasts := min(d.ends().Sub(s.Now()), deliveryWindow)
 	if !d.named && !v.settled() || lasts <= 0 {
 		if s.Store.Unclaim(ctx, d.key) != nil {
-			s.StateFault("unclaim")
+			s.StateFault(operationUnclaim)
 		}
 		return
 	}
 	text, err := json.Marshal(v)
 	if err != nil || s.Store.Remember(ctx, d.key, text, lasts) != nil {
-		s.StateFault("remember")
+		s.StateFault(operationRemember)
 	}
 }

@@ -282,6 +282,7 @@ func (g *Gateway) act(r *http.Request, s submit.Submit) (v verdict) {
 		}
 	}()
 	started := g.opts.Now()
+	defer func() { g.metrics.took.WithLabelValues(s.Route.String()).Observe(g.opts.Now().Sub(started).Seconds()) }()
 	if s.Route == submit.Login && !s.Password.Empty() {
 		v = g.login(ctx, r, s)
 	} else {

@@ -10,6 +10,7 @@ import (
 type metrics struct {
 	acts   *prometheus.CounterVec
 	faults *prometheus.CounterVec
+	took   *prometheus.HistogramVec
 }
 
 func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
@@ -20,11 +21,18 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 		faults: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ferry_gateway_faults_total", Help: "Requests through the gateway without an answer of Kratos, by reason.",
 		}, []string{"reason"}),
+		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "ferry_gateway_seconds", Help: "How long the gateway took to handle a submitted form before it passed it on, by route.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20},
+		}, []string{"route"}),
 	}
-	for _, c := range []prometheus.Collector{m.acts, m.faults} {
+	for _, c := range []prometheus.Collector{m.acts, m.faults, m.took} {
 		if err := registerer.Register(c); err != nil {
 			return nil, fmt.Errorf("gateway: register metrics: %w", err)
 		}
+	}
+	for _, reason := range []string{faultUnreachable, faultUnsure, faultClientGone, faultIncomplete} {
+		m.faults.WithLabelValues(reason)
 	}
 	return m, nil
 }

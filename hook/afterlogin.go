@@ -88,7 +88,7 @@ func (h *Handler) afterLogin(c echo.Context, e *call) (afterLoginResult, error) 
 	lease, found, err := h.takeHandoff(c.Request().Context(), req)
 	switch {
 	case err != nil:
-		h.metrics.stateFault("take")
+		h.metrics.stateFault(operationTake)
 		return afterLoginResult{word: "state_unavailable"}, nil
 	case !found:
 		return afterLoginResult{word: "nothing_kept"}, nil

@@ -28,6 +28,7 @@ type bulkhead struct {
 	waiting  atomic.Int64
 	queue    int64
 	refused  *prometheus.CounterVec
+	waited   prometheus.Histogram
 }
 
 // newBulkhead makes a bulkhead of so many logins in flight, and so many that wait; nil if the
@@ -42,11 +43,14 @@ func newBulkhead(inFlight, queue int, metrics prometheus.Registerer) (*bulkhead,
 			Name: "ferry_logins_refused_total", Help: "Logins that were not decided because too many others were in flight, by reason: queue_full, queue_time.",
 		}, []string{"reason"}),
 	}
+	b.waited = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "ferry_login_queue_seconds", Help: "How long logins waited for their turn, of those that had none at once.", Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 1.5, 2},
+	})
 	gauge := func(name, help string, value *atomic.Int64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(value.Load()) })
 	}
 	for _, c := range []prometheus.Collector{
-		b.refused,
+		b.refused, b.waited,
 		gauge("ferry_logins_in_flight", "Logins that are being decided.", &b.inFlight),
 		gauge("ferry_logins_queued", "Logins that wait until others have been decided.", &b.waiting),
 	} {
@@ -83,6 +87,8 @@ func (b *bulkhead) wait(ctx context.Context) (refused string) {
 	if b.waiting.Add(1) > b.queue {
 		return reasonQueueFull
 	}
+	started := time.Now()
+	defer func() { b.waited.Observe(time.Since(started).Seconds()) }()
 	ctx, cancel := context.WithTimeout(ctx, queueTime)
 	defer cancel()
 	if b.turns.Acquire(ctx, 1) != nil {

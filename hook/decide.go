@@ -84,9 +84,11 @@ func (h *Handler) putHandoff(ctx context.Context, identity kratos.Identity, req 
 		Claims: []byte(profile.Claims), MatchedAt: h.opts.Now(), Traceparent: tracing.Parent(ctx),
 	})
 	if err != nil {
-		h.metrics.stateFault("keep")
+		h.metrics.stateFault(operationKeep)
 		h.opts.Log.Error("profile not kept", zap.String("identity_id", identity.ID), zap.String("subject_hash", h.hash(profile.Subject)), zap.Error(err))
+		return
 	}
+	h.metrics.kept.Inc()
 }
 
 // identity finds the identity, and refuses one that could not match whatever Auth0

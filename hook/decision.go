@@ -25,7 +25,7 @@ func (h *Handler) Decide(ctx context.Context, typed string, password secret.Stri
 	defer func() {
 		if fault := recover(); fault != nil {
 			logPanic(h.opts.Log, fault)
-			d = Decision{Outcome: outcome.InvalidResponse, Reason: "panic"}
+			d = Decision{Outcome: outcome.InvalidResponse, Reason: upstream.ReasonPanic}
 		}
 	}()
 	o := h.decide(ctx, migrationRequest{Identifier: typed, Password: password}, "", e)

@@ -145,10 +145,13 @@ func New(opts Options) (*Handler, error) {
 		StateFault: m.stateFault, Panicked: func(fault any) { logPanic(opts.Log, fault) },
 	})
 	hash := func(text string) string { return Hash(opts.LogHashKey, text) }
+	syncer := newProfileSyncer(opts.Sync, opts.Log, hash, m, opts.Now)
+	if err := m.queues(opts.Metrics, syncer); err != nil {
+		return nil, err
+	}
 	return &Handler{
 		opts: opts, hash: hash, callers: sampled(opts.Log), metrics: m,
-		attempts: attempts, pace: newPace(), bulkhead: turns,
-		syncer: newProfileSyncer(opts.Sync, opts.Log, hash, m, opts.Now),
+		attempts: attempts, pace: newPace(), bulkhead: turns, syncer: syncer,
 	}, nil
 }
 

@@ -2,12 +2,15 @@ package hook
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"ferry/attempt"
 	"ferry/outcome"
+	"ferry/upstream"
 	"ferry/wire"
 )
 
@@ -26,6 +29,8 @@ type metrics struct {
 	unnoted  prometheus.Counter
 	kratos   prometheus.Histogram
 	upstream prometheus.Histogram
+	kept     prometheus.Counter
+	written  prometheus.Histogram
 }
 
 func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
@@ -61,6 +66,12 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 		unnoted: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "ferry_write_back_failures_total", Help: "Migrations that could not be noted at Auth0.",
 		}),
+		kept: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "ferry_profiles_kept_total", Help: "Profiles that the migration hook kept for the after-login hook.",
+		}),
+		written: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "ferry_profile_write_seconds", Help: "How long one try to write a profile into an identity took.", Buckets: buckets,
+		}),
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "ferry_hook_seconds", Help: "How long hook calls took, by route.", Buckets: buckets,
 		}, []string{"route"}),
@@ -71,15 +82,46 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 			Name: "ferry_auth0_seconds", Help: "How long Auth0 took to answer, all requests of one login together.", Buckets: buckets,
 		}),
 	}
-	for _, c := range []prometheus.Collector{m.outcomes, m.reasons, m.callers, m.after, m.ensured, m.signUps, m.state, m.migrated, m.changed, m.unnoted, m.took, m.kratos, m.upstream} {
+	for _, c := range []prometheus.Collector{m.outcomes, m.reasons, m.callers, m.after, m.ensured, m.signUps, m.state, m.migrated, m.changed, m.unnoted, m.took, m.kratos, m.upstream, m.kept, m.written} {
 		if err := registerer.Register(c); err != nil {
 			return nil, fmt.Errorf("hook: register metrics: %w", err)
 		}
 	}
+	m.begin()
+	return m, nil
+}
+
+// begin makes the series that alerts are about: without a first value of 0, Prometheus does not
+// see the first event.
+func (m *metrics) begin() {
 	for _, o := range outcome.All() {
 		m.outcomes.WithLabelValues(wire.RouteMigration, o.String())
 	}
-	return m, nil
+	m.reasons.WithLabelValues(outcome.InvalidResponse.String(), upstream.ReasonIDTokenUntrusted)
+	m.reasons.WithLabelValues(outcome.InvalidResponse.String(), upstream.ReasonPanic)
+	for _, result := range slices.Concat(AfterLoginOutcomes(), []string{resultWrittenLater, resultLost}) {
+		m.after.WithLabelValues(result)
+	}
+	for _, operation := range slices.Concat([]string{operationKeep, operationTake, operationDone}, attempt.Operations()) {
+		m.state.WithLabelValues(operation)
+	}
+}
+
+// queues shows what waits in a profileSyncer.
+func (m *metrics) queues(registerer prometheus.Registerer, s *profileSyncer) error {
+	for _, c := range []prometheus.Collector{
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "ferry_profiles_queued", Help: "Profiles that wait to be written after a first try failed.",
+		}, func() float64 { return float64(len(s.queue)) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "ferry_write_backs_in_flight", Help: "Migrations that are being noted at Auth0 (FERRY_WRITE_BACK).",
+		}, func() float64 { return float64(len(s.writeBacks)) }),
+	} {
+		if err := registerer.Register(c); err != nil {
+			return fmt.Errorf("hook: register metrics: %w", err)
+		}
+	}
+	return nil
 }
 
 func (m *metrics) answered(o outcome.Outcome, e *call) {
@@ -108,6 +150,13 @@ func (m *metrics) afterRegistration(result string, took time.Duration) {
 	m.signUps.WithLabelValues(result).Inc()
 	m.took.WithLabelValues(wire.RouteAfterRegistration).Observe(took.Seconds())
 }
+
+// The operations of the state of which package hook counts the failures.
+const (
+	operationKeep = "keep"
+	operationTake = "take"
+	operationDone = "done"
+)
 
 func (m *metrics) stateFault(operation string) { m.state.WithLabelValues(operation).Inc() }
 

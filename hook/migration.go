@@ -8,6 +8,7 @@ import (
 
 	"ferry/outcome"
 	"ferry/tracing"
+	"ferry/upstream"
 	"ferry/wire"
 )
 
@@ -17,7 +18,7 @@ func (h *Handler) migrationRoute() route[outcome.Outcome] {
 	return route[outcome.Outcome]{
 		name:     wire.RouteMigration,
 		handle:   h.passwordMigration,
-		panicked: func(e *call) outcome.Outcome { e.Reason = "panic"; return outcome.InvalidResponse },
+		panicked: func(e *call) outcome.Outcome { e.Reason = upstream.ReasonPanic; return outcome.InvalidResponse },
 		answer: func(o outcome.Outcome) ending {
 			return ending{reply: answer(o), media: echo.MIMEApplicationJSON, outcome: o.String()}
 		},

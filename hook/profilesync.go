@@ -35,6 +35,12 @@ const (
 	syncQueueSize = 1000
 )
 
+// Results of the tries after the first, in the metrics.
+const (
+	resultWrittenLater = "written_later"
+	resultLost         = "lost"
+)
+
 // records reads and writes identities.
 type records interface {
 	Read(ctx context.Context, id string) (kratos.Record, error)
@@ -159,7 +165,7 @@ func (s *profileSyncer) retry(ctx context.Context, lease state.Lease, err error)
 			break
 		}
 		if err = s.writeLater(ctx, lease.Handoff); err == nil {
-			s.metrics.afterLogin("written_later", 0)
+			s.metrics.afterLogin(resultWrittenLater, 0)
 			s.done(context.WithoutCancel(ctx), lease)
 			return
 		}
@@ -167,7 +173,7 @@ func (s *profileSyncer) retry(ctx context.Context, lease state.Lease, err error)
 			break
 		}
 	}
-	s.metrics.afterLogin("lost", 0)
+	s.metrics.afterLogin(resultLost, 0)
 	s.logLost(lease, err)
 	s.done(context.WithoutCancel(ctx), lease)
 }
@@ -213,7 +219,7 @@ func (s *profileSyncer) logLost(lease state.Lease, err error) {
 
 func (s *profileSyncer) done(ctx context.Context, lease state.Lease) {
 	if err := lease.Done(ctx); err != nil {
-		s.metrics.stateFault("done")
+		s.metrics.stateFault(operationDone)
 	}
 }
 
@@ -225,6 +231,8 @@ func (s *profileSyncer) write(ctx context.Context, handoff state.Handoff) (recor
 			err = errPanic
 		}
 	}()
+	started := s.now()
+	defer func() { s.metrics.written.Observe(s.now().Sub(started).Seconds()) }()
 	before, err := s.Records.Read(ctx, handoff.IdentityID)
 	switch {
 	case err != nil:

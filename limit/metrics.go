@@ -35,13 +35,12 @@ func newMetrics(registerer prometheus.Registerer, l *Limits) (*metrics, error) {
 		}, func() float64 { return float64(l.opts.SuspiciousIP) }),
 	}
 	for kind, table := range map[string]*table{"user_address": &l.counts.pairs, "user": &l.counts.users, "address": &l.counts.addresses} {
-		labels := prometheus.Labels{"limit": kind}
 		collectors = append(collectors,
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-				Name: "ferry_limit_counters", Help: "Counters of failed logins in the memory of this process, by limit.", ConstLabels: labels,
+				Name: "ferry_limit_counters", Help: "Counters of failed logins in the memory of this process, by limit.", ConstLabels: prometheus.Labels{"limit": kind},
 			}, func() float64 { return l.guarded(func() int { return len(table.records) }) }),
 			prometheus.NewCounterFunc(prometheus.CounterOpts{
-				Name: "ferry_limit_counters_evicted_total", Help: "Counters of failed logins that were dropped because there were too many, by limit.", ConstLabels: labels,
+				Name: "ferry_limit_counters_evicted_total", Help: "Counters of failed logins that were dropped because there were too many, by limit.", ConstLabels: prometheus.Labels{"limit": kind},
 			}, func() float64 { return l.guarded(func() int { return table.evicted }) }),
 		)
 	}

@@ -305,8 +305,10 @@ func (r *Redis) do(ctx context.Context, op string, call func(context.Context) er
 	defer span.End()
 	bounded, cancel := context.WithTimeout(traced, r.opts.Timeout)
 	defer cancel()
+	started := time.Now()
 	err := call(bounded)
 	tracing.Failed(span, err)
+	r.opts.Took(time.Since(started))
 	var refusal redis.Error
 	if answered := err == nil || errors.As(err, &refusal); answered || ctx.Err() == nil {
 		r.breaker.report(r.opts.Now(), answered)

@@ -73,6 +73,8 @@ type Options struct {
 	// Beat is called after each sweep of Run, every few seconds, with nil or the error of
 	// the store. Unused by Memory.
 	Beat func(error)
+	// Took is called with how long each call of Redis took. Unused by Memory.
+	Took func(time.Duration)
 	// Timeout bounds each call of Redis, dialling included; 0 is 250 ms.
 	Timeout time.Duration
 	// RootCAs verify a rediss:// server; nil is the system's.
@@ -94,6 +96,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Beat == nil {
 		o.Beat = func(error) {}
+	}
+	if o.Took == nil {
+		o.Took = func(time.Duration) {}
 	}
 	if o.Timeout <= 0 {
 		o.Timeout = 250 * time.Millisecond

@@ -20,6 +20,10 @@ const (
 	ReasonBreakerProbing = "breaker_probing"
 
 	ReasonTimeout = "timeout"
+	// ReasonPanic: the program failed.
+	ReasonPanic = "panic"
+	// ReasonIDTokenUntrusted: an ID token that the tenant's keys did not sign.
+	ReasonIDTokenUntrusted = "id_token_untrusted"
 
 	// The Management API has no connection of that name, or answered about another job.
 	ReasonAnotherJob       = "another_job"

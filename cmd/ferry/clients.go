@@ -156,8 +156,15 @@ type store interface {
 }
 
 func newStore(cfg *config.Config, hashKey secret.String, log *zap.Logger, metrics prometheus.Registerer) (store, error) {
+	expired := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "ferry_profiles_expired_total", Help: "Profiles that the after-login hook never took. The users have migrated.",
+	})
+	if err := metrics.Register(expired); err != nil {
+		return nil, fmt.Errorf("register state metrics: %w", err)
+	}
 	opts := state.Options{
 		Expired: func(identityID, subject string) {
+			expired.Inc()
 			log.Warn("profile expired unclaimed", zap.String("identity_id", identityID), zap.String("subject_hash", hook.Hash(hashKey, subject)))
 		},
 		Fault: func(err error) { log.Warn("state", zap.Error(err)) },
@@ -169,7 +176,7 @@ func newStore(cfg *config.Config, hashKey secret.String, log *zap.Logger, metric
 	if err != nil {
 		return nil, err
 	}
-	opts.Beat = watch.beat
+	opts.Beat, opts.Took = watch.beat, func(took time.Duration) { watch.took.Observe(took.Seconds()) }
 	return state.NewReplica(cfg.StateURL, cfg.StateKey, opts)
 }
 

@@ -74,9 +74,18 @@ func (s *server) wait(ctx context.Context, hangups <-chan os.Signal) error {
 	}
 }
 
-func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
+// newRegistry returns the registry of the metrics, with those of the process.
+func newRegistry() *prometheus.Registry {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "ferry_build_info", Help: "1, with the version of this ferry.", ConstLabels: prometheus.Labels{"version": buildVersion()},
+		}, func() float64 { return 1 }))
+	return registry
+}
+
+func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
+	registry := newRegistry()
 	modes, err := newModes(cfg, log, registry)
 	if err != nil {
 		return nil, err

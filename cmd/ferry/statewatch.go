@@ -13,6 +13,7 @@ type stateWatch struct {
 	log   *zap.Logger
 	up    prometheus.Gauge
 	looks *prometheus.CounterVec
+	took  prometheus.Histogram
 	last  string // result of the last check; empty before the first
 }
 
@@ -25,8 +26,11 @@ func newStateWatch(log *zap.Logger, metrics prometheus.Registerer) (*stateWatch,
 		looks: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ferry_state_looks_total", Help: "How often ferry looked whether Redis answers, by result: ok or failed.",
 		}, []string{"result"}),
+		took: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "ferry_state_seconds", Help: "How long calls of Redis took.", Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5},
+		}),
 	}
-	for _, c := range []prometheus.Collector{w.up, w.looks} {
+	for _, c := range []prometheus.Collector{w.up, w.looks, w.took} {
 		if err := metrics.Register(c); err != nil {
 			return nil, fmt.Errorf("register state metrics: %w", err)
 		}
