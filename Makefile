@@ -1,7 +1,7 @@
 # The main targets: `make demo` shows ferry at work, `make test` runs all checks.
 
 .DEFAULT_GOAL := help
-.PHONY: help build kratos demo test prereqs prereqs-demo vet lint unit manifests fuzz hostile requests browser openid gateway faults changes bench load soak readme clean
+.PHONY: help build kratos demo test prereqs prereqs-demo vet lint unit manifests fuzz hostile requests browser openid gateway faults changes bench load soak readme mixin clean
 
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -108,8 +108,11 @@ changes: ## 500 changes at Auth0 with all of the 2,000 users; `make test` has so
 bench: ## all benchmarks
 	$(GO) test -run='^$$' -bench=. -benchmem ./...
 
-readme: ## write the generated pages: docs/settings.md, docs/answers.md
+readme: ## write the generated pages: docs/settings.md, docs/answers.md, the metrics in docs/monitoring.md
 	$(GO) test ./config ./test/docs ./wiring -run 'TestReadme|TestAnswers|TestExample' -update
+
+mixin: ## render deploy/mixin into deploy/prometheus, deploy/grafana and docs/operations.md
+	$(GO) test ./test/mixin -run 'TestFormatted|TestRendered|TestRunbook' -update
 
 clean: ## remove build/
 	rm -rf build

@@ -19,6 +19,7 @@ ca-certificates check_certificates
 redis-server    redis-server
 nginx-light     check_nginx
 postgresql      check_postgres
+prometheus      promtool
 "
 [ "${1:-}" != browser ] || packages="$packages
 chromium        chromium
@@ -65,6 +66,14 @@ present() {
 	esac
 }
 
+# Unpacks promtool from the package prometheus, without installing it.
+install_promtool() {
+	unpacked=$(mktemp -d)
+	(cd "$unpacked" && apt-get download -qq prometheus && dpkg-deb --extract prometheus_*.deb .)
+	install -m 755 "$unpacked/usr/bin/promtool" /usr/local/bin/promtool
+	rm -rf "$unpacked"
+}
+
 # Prints the missing packages on one line.
 missing() {
 	printf '%s' "$packages" | while read -r package sign; do
@@ -89,13 +98,24 @@ check_packages() {
 		printf 'packages: complete\n'
 		return
 	fi
+	# Of the package prometheus only promtool is needed. Installed, it would start a server that
+	# listens at port 9090 of every address.
+	promtool=
+	case "$lacking " in
+	*' prometheus '*)
+		lacking=$(printf '%s' "$lacking" | sed 's/ prometheus$//; s/ prometheus / /')
+		promtool=' prometheus (only promtool, in /usr/local/bin)'
+		;;
+	esac
 	install="apt-get install -qq -y --no-install-recommends$lacking"
 	if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
-		fail "missing:$lacking. On Debian, run: sudo apt-get update && sudo $install (elsewhere, install the equivalent)"
+		[ -n "$lacking" ] || install='apt-get download prometheus'
+		fail "missing:$lacking$promtool. On Debian, run: sudo apt-get update && sudo $install (elsewhere, install the equivalent)"
 	fi
-	printf 'packages: missing:%s; installing\n' "$lacking"
+	printf 'packages: missing:%s%s; installing\n' "$lacking" "$promtool"
 	apt-get update -qq
-	DEBIAN_FRONTEND=noninteractive $install
+	[ -z "$lacking" ] || DEBIAN_FRONTEND=noninteractive $install
+	[ -z "$promtool" ] || install_promtool
 	lacking=$(missing)
 	[ -z "$lacking" ] || fail "still missing after installing:$lacking"
 }
