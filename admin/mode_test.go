@@ -64,6 +64,7 @@ func send(t *testing.T, url, method, body string, header ...string) (*http.Respo
 		t.Fatal(err)
 	}
 	_ = resp.Body.Close()
+	checkDocument(t, req, resp, string(text))
 	return resp, string(text)
 }
 

@@ -179,6 +179,7 @@ func (h *harness) post(t *testing.T, body string, change ...func(*http.Request))
 	if err != nil {
 		t.Fatal(err)
 	}
+	checkDocument(t, req, body, resp, string(text))
 	return answer{resp.StatusCode, string(text), resp.Header}
 }
 
