@@ -17,7 +17,7 @@ func TestHelp(t *testing.T) {
 	glued := regexp.MustCompile(`\b[A-Z]{3,}s\b`)
 	for _, name := range []string{
 		"serve", "export", "import", "reconcile", "rebind", "plan", "status", "runs", "undo", "finish", "kratos-config", "doctor", "doctor why",
-		"record", "record keygen", "replay", "map", "config", "version",
+		"record", "record keygen", "replay", "map", "config", "health", "version",
 	} {
 		var stdout bytes.Buffer
 		if status := run(t.Context(), append(strings.Fields(name), "--help"), &stdout, io.Discard); status != exitOK {

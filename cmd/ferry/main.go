@@ -71,7 +71,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		runsCommand(stdout, stderr), undoCommand(stdout, stderr), finishCommand(stdout, stderr),
 		kratosConfigCommand(stdout, stderr), doctorCommand(os.Stdin, stdout, stderr),
 		recordCommand(stdout, stderr), replayCommand(stdout, stderr),
-		mapCommand(os.Stdin, stdout, stderr), configCommand(stdout), versionCommand(stdout),
+		mapCommand(os.Stdin, stdout, stderr), configCommand(stdout), healthCommand(), versionCommand(stdout),
 	)
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	completeValues(root)
