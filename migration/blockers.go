@@ -189,6 +189,8 @@ const (
 	// CountLoseActive is the number of users of the export who can log in only while Auth0
 	// answers, or have no identity, and logged in during the last 90 days.
 	CountLoseActive = "lose_access_active_90_days"
+	// CountFromAuth0 is the number of identities that record an Auth0 user.
+	CountFromAuth0 = "from_auth0"
 	// CountUndo is 1 in the record of a finish --undo.
 	CountUndo = "undo"
 )

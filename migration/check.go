@@ -69,10 +69,23 @@ func (f Facts) checkReconcile() check {
 		c.is, c.why = Stale, "users were imported after the last ferry reconcile began"
 	case f.Records[verification.Finish].Ended.After(record.Started):
 		c.is, c.why = Stale, "ferry finish ran after the last ferry reconcile began"
+	case f.Records[verification.Undo].Ended.After(record.Started):
+		c.is, c.why = Stale, "an import was undone after the last ferry reconcile began"
+	case f.Status.Total-f.Status.Unbound < record.Counts[CountFromAuth0]:
+		c.is, c.why = Stale, fmt.Sprintf("Kratos had %d identities of Auth0's users at the last ferry reconcile, and has %d now", record.Counts[CountFromAuth0], f.Status.Total-f.Status.Unbound)
+	case isPart(record.Counts["users"], f.Records[verification.Import].Counts["rows"]):
+		c.why = fmt.Sprintf("the last ferry reconcile read %d users, and the last import %d: it did not read all", record.Counts["users"], f.Records[verification.Import].Counts["rows"])
 	default:
 		c.is, c.why = Verified, fmt.Sprintf("ferry reconcile compared %d users", record.Counts["users"])
 	}
 	return c
+}
+
+// isPart reports whether a file with this many users cannot be of the whole tenant, because an
+// import has read more. Some users may have been deleted at Auth0 since.
+func isPart(users, imported int) bool {
+	const whole = 0.9
+	return float64(users) < whole*float64(imported)
 }
 
 // age formats a duration in the largest fitting unit.

@@ -205,6 +205,9 @@ func TestStaleIsNeverReady(t *testing.T) {
 		"no reconciliation":                 {without(verification.Reconcile), migration.Unverified, reconcile},
 		"an old reconciliation":             {edit(verification.Reconcile, func(r *verification.Record) { r.Ended = old }), migration.Stale, reconcile},
 		"a reconciliation of an old export": {edit(verification.Reconcile, func(r *verification.Record) { r.InputAt = &old }), migration.Stale, reconcile},
+		"an undo since":                     {edit(verification.Undo, func(r *verification.Record) { r.Ended = now }), migration.Stale, reconcile},
+		"identities were deleted since":     {edit(verification.Reconcile, func(r *verification.Record) { r.Counts[migration.CountFromAuth0] = 100 }), migration.Stale, reconcile},
+		"a reconciliation of a part":        {edit(verification.Import, func(r *verification.Record) { r.Counts = map[string]int{"rows": 100} }), migration.Unverified, reconcile},
 		"a finish since":                    {edit(verification.Finish, func(r *verification.Record) { r.Ended = now }), migration.Stale, reconcile},
 		"an import since":                   {edit(verification.Import, func(r *verification.Record) { r.Ended = now }), migration.Stale, reconcile},
 		"an old reconciliation and export": {func(f migration.Facts) migration.Facts {

@@ -28,6 +28,9 @@ func (p Plan) Print(w io.Writer, quote func(command []string) string) error {
 			line("\t  %s", why)
 		}
 	}
+	if len(p.Next) == 0 {
+		line("next\tnothing: stop ferry, and remove its applications at Auth0 (docs/finish.md)")
+	}
 	if p.NotMoving != "" {
 		line("why\t%s", p.NotMoving)
 	}

@@ -24,11 +24,12 @@ const (
 	ImportDryRun Command = "import-dry-run"
 	Reconcile    Command = "reconcile"
 	Finish       Command = "finish"
+	Undo         Command = "undo"
 )
 
 // Commands returns all commands that leave a record.
 func Commands() []Command {
-	return []Command{Doctor, KratosConfig, Import, ImportDryRun, Reconcile, Finish}
+	return []Command{Doctor, KratosConfig, Import, ImportDryRun, Reconcile, Finish, Undo}
 }
 
 // Record is what the last run of a command verified.

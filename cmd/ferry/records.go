@@ -14,6 +14,7 @@ import (
 	"ferry/bulk/finish"
 	"ferry/bulk/importer"
 	"ferry/bulk/reconcile"
+	"ferry/bulk/undo"
 	"ferry/config"
 	"ferry/doctor"
 	"ferry/migration"
@@ -137,7 +138,7 @@ func reconcileRecord(result reconcile.Result, started time.Time) verification.Re
 		Command: verification.Reconcile, Started: started, OK: result.Open() == 0,
 		Counts: map[string]int{
 			"users": result.Users, "identities": result.Identities, "able": result.Able(), "open": result.Open(),
-			migration.CountNoIdentity: 0, migration.CountLoseActive: 0,
+			migration.CountFromAuth0: result.Identities - result.Native, migration.CountNoIdentity: 0, migration.CountLoseActive: 0,
 		},
 		Connections: map[string]map[string]int{},
 	}
@@ -167,6 +168,14 @@ func importRecord(summary importer.Summary, started time.Time) verification.Reco
 		record.Counts[string(outcome)] = n
 	}
 	return record
+}
+
+// undoRecord returns the record of an undo that deleted.
+func undoRecord(summary undo.Summary, started time.Time) verification.Record {
+	return verification.Record{
+		Command: verification.Undo, Started: started, OK: summary.Failed() == 0,
+		Counts: map[string]int{"identities": summary.Identities, "of_run": summary.OfRun, "remaining": summary.Remaining},
+	}
 }
 
 // finishRecord returns the record of a finish that wrote.

@@ -59,7 +59,11 @@ func (f *undoFlags) do(ctx context.Context, stdout, stderr io.Writer) (err error
 		return err
 	}
 	earlier := opts.Results.Earlier()
+	started := time.Now()
 	summary, err := undo.Undo(ctx, opts)
+	if err == nil && f.yes {
+		keepRecord(ctx, cfg, undoRecord(summary, started), stderr)
+	}
 	err = errors.Join(walked(ctx, err), opts.Results.Close())
 	return f.conclude(summary, earlier, err, stdout, stderr)
 }
