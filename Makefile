@@ -25,25 +25,17 @@ kratos: ## build Kratos from its module (two minutes, once)
 demo: prereqs-demo build kratos ## migrate some users, narrated; KEEP=1 leaves everything running
 	@exec build/demo
 
-test: ## all checks: build, linters, all tests with the race detector, fuzzing
+test: ## all checks: build, linters, all tests, fuzzing
 	$(HEADING) 'prerequisites'
 	@$(MAKE) --no-print-directory prereqs
 	$(HEADING) 'build'
 	@$(MAKE) --no-print-directory build
-	$(HEADING) 'vet'
-	@$(MAKE) --no-print-directory vet
 	$(HEADING) 'lint and format (the first run builds the linter: minutes)'
 	@$(MAKE) --no-print-directory lint
 	$(HEADING) 'Kratos (the first run builds it: minutes)'
 	@$(MAKE) --no-print-directory kratos
-	$(HEADING) 'tests, including end-to-end tests'
-	@$(MAKE) --no-print-directory unit
-	$(HEADING) 'hostile answers'
-	@$(MAKE) --no-print-directory hostile
-	$(HEADING) 'generated submissions'
-	@$(MAKE) --no-print-directory requests
-	$(HEADING) 'fuzz'
-	@$(MAKE) --no-print-directory fuzz
+	$(HEADING) 'tests with the programs, and beside them: all other tests, hostile answers, submissions, fuzzing'
+	@$(MAKE) --no-print-directory -j2 programs generated
 
 prereqs-demo:
 	@sh scripts/prereqs.sh demo
@@ -51,7 +43,7 @@ prereqs-demo:
 prereqs: ## check the prerequisites; as root on Debian, install them
 	@sh scripts/prereqs.sh
 
-vet: ## go vet
+vet: ## go vet; `make lint` contains it
 	$(GO) vet -tags browser,openid ./...
 	cd test/deploy && $(GO) vet ./...
 
@@ -59,8 +51,27 @@ lint: ## the linters and gofumpt; `make lint FIX=1` fixes what can be fixed
 	$(LINT) run $(if $(FIX),--fix) ./...
 	cd test/deploy && $(GO) tool -modfile=../../tools/go.mod golangci-lint run $(if $(FIX),--fix) ./...
 
-unit: ## all tests, with the race detector
-	$(GO) test -race -shuffle=on -timeout=40m ./...
+# These tests drive ferry, Kratos and others as programs, in which the race detector of the
+# test would see nothing. The longest come first. They wait more than they compute.
+PROGRAMS = bulk e2e faults readme load attack demo finish cases
+WAITING  = $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+
+programs: ## the tests that drive programs
+	$(GO) test -shuffle=on -timeout=40m -p $(WAITING) $(PROGRAMS:%=./test/%)
+
+races: ## the same tests with the race detector, in ferry as well: longer than `make test`
+	FERRY_TEST_RACE=1 $(GO) test -race -shuffle=on -timeout=90m $(PROGRAMS:%=./test/%)
+
+unit: ## all other tests, with the race detector
+	$(GO) test -race -shuffle=on -timeout=40m $$($(GO) list ./... | grep -vxF "$$(printf 'ferry/test/%s\n' $(PROGRAMS))")
+
+generated: unit
+	$(HEADING) 'hostile answers'
+	@$(MAKE) --no-print-directory hostile
+	$(HEADING) 'generated submissions'
+	@$(MAKE) --no-print-directory requests
+	$(HEADING) 'fuzz'
+	@$(MAKE) --no-print-directory fuzz
 	@$(MAKE) --no-print-directory manifests
 
 manifests: ## check deploy/ with the libraries of Helm, Kubernetes and Docker Compose (the first run builds them: minutes)
@@ -102,8 +113,8 @@ SOAK ?= 1h
 soak: ## logins at a constant rate for SOAK (1h): memory, descriptors and goroutines must not grow
 	$(GO) run ./test/load --only= --soak=$(SOAK) $(LOAD)
 
-changes: ## 500 changes at Auth0 with all of the 2,000 users; `make test` has some 1,200
-	FERRY_ALL_USERS=1 $(GO) test -count=1 -timeout=30m -run='^TestChangesAtAuth0$$' ./test/bulk
+changes: ## 500 changes at Auth0 and an undo with all users; `make test` has fewer
+	FERRY_ALL_USERS=1 $(GO) test -count=1 -timeout=30m -run='^(TestChangesAtAuth0|TestUndo)$$' ./test/bulk
 
 bench: ## all benchmarks
 	$(GO) test -run='^$$' -bench=. -benchmem ./...

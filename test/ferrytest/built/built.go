@@ -17,6 +17,9 @@ import (
 // variable holds the path at which Ferry builds the program.
 const variable = "FERRYTEST_BUILT"
 
+// raceVariable, if set, makes Ferry build the program with the race detector.
+const raceVariable = "FERRY_TEST_RACE"
+
 // Main is for the TestMain of a package whose tests use Ferry. It ends the process,
 // and fails if the tests leave goroutines behind, unless opts except them.
 func Main(m *testing.M, opts ...goleak.Option) {
@@ -35,7 +38,11 @@ func Main(m *testing.M, opts ...goleak.Option) {
 }
 
 var build = sync.OnceValue(func() error { //nolint:gochecknoglobals // one build for all the tests of the process
-	cmd := exec.CommandContext(context.Background(), "go", "build", "-o", os.Getenv(variable), "ferry/cmd/ferry")
+	args := []string{"build", "-o", os.Getenv(variable)}
+	if os.Getenv(raceVariable) != "" {
+		args = append(args, "-race")
+	}
+	cmd := exec.CommandContext(context.Background(), "go", append(args, "ferry/cmd/ferry")...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build ferry: %w\n%s", err, out)
 	}
