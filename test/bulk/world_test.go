@@ -83,6 +83,9 @@ func (w *world) users() iter.Seq[*account] {
 	}
 }
 
+// allUsers reports whether the tests with the most users have all of them.
+func allUsers() bool { return os.Getenv("FERRY_ALL_USERS") != "" }
+
 // matters reports whether a user is special, or is changed.
 func matters(i int) bool {
 	return i%1000 < 180 || slices.ContainsFunc(changes(), func(c kindOfChange) bool { return c.from <= i && i < c.to })
@@ -100,9 +103,8 @@ func newWorld(t *testing.T) *world {
 			{ClientID: "machine", ClientSecret: "machine-secret", ManagementScopes: []string{auth0sim.ScopeReadUsers}},
 		},
 	}
-	thorough := os.Getenv("FERRY_ALL_USERS") != ""
 	for i := range 2000 {
-		if thorough || matters(i) || i%3 == 0 {
+		if allUsers() || matters(i) || i%3 == 0 {
 			tenant.Users = append(tenant.Users, w.add(t, i))
 		} else {
 			w.accounts = append(w.accounts, nil)
@@ -115,10 +117,6 @@ func newWorld(t *testing.T) *world {
 	w.kratos = kratostest.Run(t, kratostest.Options{
 		DSN:     postgrestest.Run(t, postgrestest.Options{}).DSN(), // with SQLite, Kratos is slow to find one of thousands of identifiers
 		HookURL: front.URL + "/hooks/password-migration", AfterLoginURL: front.URL + "/hooks/after-login", HookKey: worldKey,
-		Edit: func(config map[string]any) { // the check for leaked passwords calls a server on the Internet
-			password, _ := config["selfservice"].(map[string]any)["methods"].(map[string]any)["password"].(map[string]any)
-			password["config"].(map[string]any)["haveibeenpwned_enabled"] = false
-		},
 	})
 	server, err := ferrytest.Start(t.Context(), ferrytest.Options{Binary: built.Ferry(t), Env: w.env()})
 	if err != nil {

@@ -55,7 +55,6 @@ func (w *wired) boot(t *testing.T, edit func(t *testing.T, config map[string]any
 		Dir: w.dir, HookURL: w.ferry.HooksURL() + wire.MigrationPath, AfterLoginURL: w.ferry.HooksURL() + wire.AfterLoginPath,
 		HookKey: hookKey, MigrateJsonnet: wiring.MigrateJsonnet(""),
 		Edit: func(config map[string]any) {
-			at(config, "selfservice", "methods", "password", "config")["haveibeenpwned_enabled"] = false
 			schemas, _ := at(config, "identity")["schemas"].([]any)
 			at(config, "identity")["schemas"] = append(schemas, map[string]any{"id": "code", "url": "base64://" + base64.StdEncoding.EncodeToString([]byte(codeSchema))})
 			if edit != nil {

@@ -134,7 +134,7 @@ func startRows(t *testing.T, config map[string]any, settings ...string) *stack {
 		k.Edit = func(file map[string]any) {
 			all := map[string]any{
 				"flows.recovery.enabled": true, "flows.recovery.use": "code", "flows.verification.enabled": true, "flows.verification.use": "code",
-				"flows.registration.enabled": true, "methods.code.passwordless_enabled": true, "methods.password.config.haveibeenpwned_enabled": false,
+				"flows.registration.enabled": true, "methods.code.passwordless_enabled": true,
 			}
 			for path, value := range all {
 				selfservice(file, path, value)

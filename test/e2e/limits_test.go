@@ -15,10 +15,7 @@ import (
 // protected starts a stack with a gateway, whose Auth0 protects itself as it does by default.
 func protected(t *testing.T, settings ...string) *stack {
 	t.Helper()
-	s := startWith(t, func(config map[string]any) {
-		// Recovery would ask a service on the internet about the new password.
-		dig(config, "selfservice", "methods", "password", "config")["haveibeenpwned_enabled"] = false
-	}, append([]string{"FERRY_GATEWAY_LISTEN=127.0.0.1:0"}, settings...)...)
+	s := startWith(t, nil, append([]string{"FERRY_GATEWAY_LISTEN=127.0.0.1:0"}, settings...)...)
 	if err := s.sim.SetSettings(auth0sim.DefaultSettings()); err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,6 @@ func startSignUp(t *testing.T, change func(*kratostest.Options), settings ...str
 			flows := dig(config, "selfservice", "flows", "registration")
 			flows["after"] = after
 			methods := dig(config, "selfservice", "methods")
-			dig(methods, "password", "config")["haveibeenpwned_enabled"] = false
 			dig(methods, "code")["passwordless_enabled"] = true
 		}
 		if change != nil {

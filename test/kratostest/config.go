@@ -74,6 +74,7 @@ func (p places) replacements() []replacement {
 		{"secrets.cookie", []any{p.cookieSecret}},
 		{"secrets.cipher", []any{p.cipherSecret}},
 		{"hashers.bcrypt.cost", lowestBcryptCost},
+		{"selfservice.methods.password.config.haveibeenpwned_enabled", false}, // it asks a server on the Internet
 	}
 	if p.hookURL != "" {
 		all = append(all, replacement{hook + "url", p.hookURL})

@@ -97,7 +97,8 @@ func TestDeriveReplacesPlacesAndNothingElse(t *testing.T) {
 		hook + "auth.config.in":      "header",
 		hook + "auth.type":           "api_key",
 		"hashers.algorithm":          "bcrypt",
-		"selfservice.methods.password.config.migrate_hook.enabled": true,
+		"selfservice.methods.password.config.migrate_hook.enabled":   true,
+		"selfservice.methods.password.config.haveibeenpwned_enabled": false,
 	} {
 		if _, ok := want[path]; !ok {
 			t.Errorf("the example has no %s", path)

@@ -63,9 +63,6 @@ func allowCodes(config map[string]any) {
 	self, _ := config["selfservice"].(map[string]any)
 	methods, _ := self["methods"].(map[string]any)
 	methods["code"] = map[string]any{"enabled": true, "passwordless_enabled": true}
-	password, _ := methods["password"].(map[string]any)
-	passwordConfig, _ := password["config"].(map[string]any)
-	passwordConfig["haveibeenpwned_enabled"] = false // no network
 	flows, _ := self["flows"].(map[string]any)
 	login, _ := flows["login"].(map[string]any)
 	login["style"] = "identifier_first"
