@@ -23,6 +23,7 @@ const loginsAtOnce = 8
 // Auth0 can log in to Kratos with the same name and password, no one else can, and the
 // verdict says how many that is.
 func TestChangesAtAuth0(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	dir := t.TempDir()
 	before, after := filepath.Join(dir, "before.ndjson"), filepath.Join(dir, "after.ndjson")

@@ -21,6 +21,7 @@ const kills = 50
 // TestKilled: however often and wherever an import is killed, in the end every row has
 // one correct result, and no user has two identities.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	killed := 0
 	for seed := uint64(10); killed < kills; seed++ {
 		if seed == 20 {
@@ -92,6 +93,7 @@ func sizeOf(path string) int64 {
 
 // TestKratosStops: Kratos stops during the import and is restarted with its database.
 func TestKratosStops(t *testing.T) {
+	t.Parallel()
 	x := newTenant(t, 1500, 4)
 	dir := t.TempDir()
 	k := newKratos(t, kratostest.Options{Dir: dir})

@@ -56,6 +56,7 @@ func hashedUsers(t *testing.T, rows []hashedRow) string {
 // password, and with no other. A user with a hash in another form stays pending, with the
 // reason.
 func TestHashes(t *testing.T) {
+	t.Parallel()
 	k := newKratos(t, kratostest.Options{})
 	usable, unusable := hashedRows(), unusableRows()
 	path := hashedUsers(t, append(usable[:len(usable):len(usable)], unusable...))

@@ -15,6 +15,7 @@ import (
 )
 
 func TestImport(t *testing.T) {
+	t.Parallel()
 	x := newTenant(t, 1000, 1)
 	k := newKratos(t, kratostest.Options{})
 	ferry(t, adminURL(k), x.create("--results", x.path("results"), "--retry-file", x.path("retry.ndjson"))...).

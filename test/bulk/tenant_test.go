@@ -112,6 +112,7 @@ func crossingIn(t *testing.T, dsn string, generated *tenant, seed string, apps a
 // TestTenant migrates a whole tenant: export, import, logins of all kinds of users,
 // reconcile.
 func TestTenant(t *testing.T) {
+	t.Parallel()
 	x := newCrossing(t, 700, 3)
 	file := filepath.Join(x.dir, "exported.ndjson.gz")
 	ferry(t, x.env, "export", "--out", file).want(t, 0, "job_")
