@@ -132,6 +132,9 @@ func (h *Handler) identity(ctx context.Context, req migrationRequest, identifier
 		// Only the comparison with what Auth0 verified ties this login to the identity.
 		e.Reason = "identifier_differs"
 		return identity, outcome.Unavailable
+	case !isOf(identity, identifier):
+		e.Reason = "trait_differs"
+		return identity, outcome.Unbound
 	}
 	return identity, 0
 }
@@ -154,12 +157,18 @@ func (h *Handler) judge(identity kratos.Identity, profile upstream.Profile, iden
 	case !identity.Active || !identity.Pending || profile.Subject == "":
 		return outcome.InvalidResponse
 	case identity.Binding.Has(profile.Subject),
-		unbound && h.opts.TrustVerifiedIdentifier && identity.Lists && verifiedAs(profile, identifier):
+		unbound && h.opts.TrustVerifiedIdentifier && isOf(identity, identifier) && verifiedAs(profile, identifier):
 		return outcome.Match
 	case unbound:
 		return outcome.Unbound
 	}
 	return outcome.SubjectMismatch
+}
+
+// isOf reports whether an identity belongs to the owner of an identifier: it lists the
+// identifier, and not because Kratos takes the mailbox in the trait for another one.
+func isOf(identity kratos.Identity, typed string) bool {
+	return identity.Lists && (identity.Trait == "" || identifier.NormalizeEmail(identity.Trait) == typed)
 }
 
 // verifiedAs reports whether Auth0 verified that the user owns the identifier. Two

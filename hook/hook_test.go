@@ -301,9 +301,15 @@ func TestTrustRules(t *testing.T) {
 		"unverified e-mail":                   {func(f *fakes) { unbind(f); f.profile.EmailVerified = false }, verified, "", outcome.Unbound, 1},
 		"other e-mail":                        {func(f *fakes) { unbind(f); f.profile.Email = "bob@example.org" }, verified, "", outcome.Unbound, 1},
 		"e-mail with a Kelvin sign":           {func(f *fakes) { unbind(f); f.profile.Email = "\u212aim@example.org" }, verified, `{"identifier":"kim@example.org","password":"x"}`, outcome.Unbound, 1},
-		"closed":                              {func(f *fakes) { f.findErr = io.ErrUnexpectedEOF }, closed, "", outcome.Closed, 0},
-		"no e-mail":                           {func(f *fakes) { unbind(f); f.profile.Email = "" }, verified, "", outcome.Unbound, 1},
-		"verified e-mail, bound":              {func(f *fakes) { f.profile.Subject = "auth0|bob" }, verified, "", outcome.SubjectMismatch, 1},
+		"e-mail with a theta symbol":          {func(f *fakes) { unbind(f); f.profile.Email = "\u03f4@example.org" }, verified, `{"identifier":"θ@example.org","password":"x"}`, outcome.Unbound, 1},
+		"e-mail, the trait has a Kelvin sign": {func(f *fakes) {
+			unbind(f)
+			f.profile.Email, f.identity.Trait = "kim@example.org", "\u212aim@example.org"
+		}, verified, `{"identifier":"kim@example.org","password":"x"}`, outcome.Unbound, 0},
+		"e-mail, the trait has capitals": {func(f *fakes) { unbind(f); f.profile.Email, f.identity.Trait = "kim@example.org", " KIM@Example.org" }, verified, `{"identifier":"kim@example.org","password":"x"}`, outcome.Match, 1},
+		"closed":                         {func(f *fakes) { f.findErr = io.ErrUnexpectedEOF }, closed, "", outcome.Closed, 0},
+		"no e-mail":                      {func(f *fakes) { unbind(f); f.profile.Email = "" }, verified, "", outcome.Unbound, 1},
+		"verified e-mail, bound":         {func(f *fakes) { f.profile.Subject = "auth0|bob" }, verified, "", outcome.SubjectMismatch, 1},
 		"verified phone": {func(f *fakes) {
 			unbind(f)
 			f.profile = upstream.Profile{Subject: aliceSub, Phone: "+4915112345678", PhoneVerified: true}

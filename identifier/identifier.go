@@ -20,13 +20,13 @@ func Normalize(text string) string {
 	return strings.ToLower(strings.TrimSpace(text))
 }
 
-// NormalizeEmail is Normalize, but keeps a letter beyond ASCII whose lower case is an
-// ASCII letter: kim@ and the same with a Kelvin sign are two mailboxes, although Kratos
-// looks them up as one.
+// NormalizeEmail is Normalize, but keeps a capital letter whose lower case belongs to another
+// letter: kim@ and the same with a Kelvin sign are two mailboxes, although Kratos looks them
+// up as one. So are θ@ and the same with the theta symbol.
 func NormalizeEmail(text string) string {
 	return strings.Map(func(r rune) rune {
 		lower := unicode.ToLower(r)
-		if r >= utf8.RuneSelf && lower < utf8.RuneSelf {
+		if r >= utf8.RuneSelf && lower != r && unicode.ToUpper(lower) != r {
 			return r
 		}
 		return lower

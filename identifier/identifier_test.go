@@ -2,6 +2,7 @@ package identifier_test
 
 import (
 	"testing"
+	"unicode"
 
 	"ferry/identifier"
 )
@@ -65,6 +66,35 @@ func TestNormalize(t *testing.T) {
 	} {
 		if got := identifier.Normalize(typed); got != want {
 			t.Errorf("%q became %q, want %q", typed, got, want)
+		}
+	}
+}
+
+// TestNormalizeEmail: two mailboxes have two forms, also where Kratos has one for both.
+func TestNormalizeEmail(t *testing.T) {
+	for typed, want := range map[string]string{
+		" Kim@Example.ORG\t":      "kim@example.org",
+		"JÖRG@example.org":        "jörg@example.org",
+		"ΘΩ@example.org":          "θω@example.org",
+		"\u212aim@example.org":    "\u212aim@example.org",    // Kelvin sign
+		"\u0130rem@example.org":   "\u0130rem@example.org",   // dotted capital I
+		"\u212bsa@example.org":    "\u212bsa@example.org",    // Angstrom sign
+		"\u2126@example.org":      "\u2126@example.org",      // Ohm sign
+		"\u03f4@example.org":      "\u03f4@example.org",      // theta symbol
+		"stra\u1e9ee@example.org": "stra\u1e9ee@example.org", // capital sharp s
+		"\u01c5@example.org":      "\u01c5@example.org",      // a title-case digraph
+		"\u017fam@example.org":    "\u017fam@example.org",    // long s, which is a small letter
+		"k\u0131m@example.org":    "k\u0131m@example.org",    // dotless i
+	} {
+		if got := identifier.NormalizeEmail(typed); got != want {
+			t.Errorf("%q became %q, want %q", typed, got, want)
+		}
+	}
+	// A mailbox that is not the normal form of a text is kept apart from those that are.
+	for r := range unicode.MaxRune {
+		one, lower := "x"+string(r), "x"+string(unicode.ToLower(r))
+		if upper := "x" + string(unicode.ToUpper(unicode.ToLower(r))); lower != one && upper != one && identifier.NormalizeEmail(one) == identifier.NormalizeEmail(lower) {
+			t.Errorf("%q is taken for %q", one, lower)
 		}
 	}
 }
