@@ -281,11 +281,11 @@ func (c *Config) checkGateway(k *checker) {
 func parseURL(text string) (*url.URL, string) {
 	u, err := url.Parse(text)
 	switch {
-	case err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https"):
+	case err != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https"):
 		return nil, "must be an http or https URL such as http://127.0.0.1:4434"
 	case u.User != nil:
 		return nil, "must not contain a user name or password"
-	case u.RawQuery != "" || u.Fragment != "":
+	case strings.ContainsAny(text, "?#"): // an empty one swallows the paths that ferry appends
 		return nil, "must not contain a query or fragment"
 	case u.Port() != "" && !isPort(u.Port()):
 		return nil, "has a port above 65535"

@@ -21,14 +21,14 @@ const userAgent = "ferry"
 type api struct {
 	client.IdentityAPI
 
-	http      *http.Client
-	adminHost string
-	token     secret.String
+	http  *http.Client
+	admin *url.URL
+	token secret.String
 }
 
 // newAPI makes an api. timeout bounds one request, limit the body of its answer.
 func newAPI(opts Options, admin *url.URL, timeout time.Duration, limit int64) api {
-	a := api{adminHost: admin.Host, token: opts.Token}
+	a := api{admin: admin, token: opts.Token}
 	var sender http.RoundTripper = reader{next: opts.Transport, limit: limit}
 	if opts.RateLimitWait > 0 {
 		sender = retrier{next: sender, attempt: timeout, wait: opts.RateLimitWait, pause: opts.RetryPause, now: time.Now, sleep: sleep}
@@ -67,7 +67,7 @@ func (a api) send(ctx context.Context, method string, to *url.URL, body []byte) 
 	if len(body) > 0 {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	if to.Host == a.adminHost && !a.token.Empty() {
+	if sameOrigin(to, a.admin) && !a.token.Empty() {
 		req.Header.Set("Authorization", "Bearer "+a.token.Reveal())
 	}
 	return receive(a.http.Do(req)) //nolint:bodyclose // receive closes it

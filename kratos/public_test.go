@@ -129,3 +129,47 @@ func TestRedirectsEnd(t *testing.T) {
 		t.Errorf("%d requests, %v", asked, err)
 	}
 }
+
+// TestRedirectsElsewhere: only the admin API leads to another host, and the token goes to the
+// admin API alone, by its own protocol.
+func TestRedirectsElsewhere(t *testing.T) {
+	const admin = "https://kratos.test"
+	for name, c := range map[string]struct {
+		public string            // the configured public URL
+		leads  map[string]string // from a URL to another
+		asked  string            // the requests; one with the token has a star
+	}{
+		"to the base URL":             {"", map[string]string{admin: "https://id.test"}, "https://kratos.test* https://id.test"},
+		"from the base URL elsewhere": {"", map[string]string{admin: "https://id.test", "https://id.test": "http://10.0.0.1"}, "https://kratos.test* https://id.test"},
+		"from the base URL back":      {"", map[string]string{admin: "https://id.test", "https://id.test": admin}, "https://kratos.test* https://id.test"},
+		"to its own plain HTTP":       {"", map[string]string{admin: "http://kratos.test"}, "https://kratos.test* http://kratos.test"},
+		"to another port":             {"", map[string]string{admin: "https://kratos.test:4433"}, "https://kratos.test* https://kratos.test:4433"},
+		"with a password":             {"", map[string]string{admin: "https://u:p@id.test"}, "https://kratos.test*"},
+		"public, elsewhere":           {"http://id.test", map[string]string{"http://id.test": "http://169.254.169.254"}, "http://id.test"},
+		"public, to another port":     {"http://id.test", map[string]string{"http://id.test": "http://id.test:81"}, "http://id.test"},
+		"public, to the admin API":    {"http://id.test", map[string]string{"http://id.test": admin}, "http://id.test"},
+		"public, to its https":        {"http://id.test", map[string]string{"http://id.test": "https://id.test"}, "http://id.test https://id.test"},
+		"public, to plain HTTP":       {"https://id.test", map[string]string{"https://id.test": "http://id.test"}, "https://id.test"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var asked []string
+			network := roundTrip(func(r *http.Request) (*http.Response, error) {
+				base := r.URL.Scheme + "://" + r.URL.Host
+				answer := &http.Response{StatusCode: http.StatusNotFound, Header: http.Header{}, Body: http.NoBody, Request: r}
+				if to := c.leads[base]; to != "" {
+					answer.StatusCode = http.StatusFound
+					answer.Header.Set("Location", to+r.URL.Path)
+				}
+				if r.Header.Get("Authorization") == "Bearer token-1" {
+					base += "*"
+				}
+				asked = append(asked, base)
+				return answer, nil
+			})
+			_, err := readSchema(t, kratos.Options{AdminURL: admin, PublicURL: c.public, Token: secret.New("token-1"), Timeout: 5 * time.Second, Transport: network}, "person")
+			if got := strings.Join(asked, " "); got != c.asked || err == nil {
+				t.Errorf("asked %s, want %s; %v", got, c.asked, err)
+			}
+		})
+	}
+}

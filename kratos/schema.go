@@ -126,7 +126,8 @@ const maxRedirects = 3
 
 // follow reads the document at a URL, following redirects, and returns the last URL that it
 // requested. If the admin API redirects to another host, the same path on the admin's own
-// host is tried first: a gateway in front of both APIs has it.
+// host is tried first: a gateway in front of both APIs has it. Only the admin API may lead to
+// another host: whoever answers there does not decide where ferry sends requests.
 func (c *Client) follow(ctx context.Context, from *url.URL, into any) (at *url.URL, err error) {
 	ctx, cancel := c.one.bound(ctx)
 	defer cancel()
@@ -142,7 +143,10 @@ func (c *Client) follow(ctx context.Context, from *url.URL, into any) (at *url.U
 			break
 		}
 		var malformed error
-		if next, malformed = at.Parse(location); malformed != nil {
+		if next, malformed = at.Parse(location); malformed != nil || next.User != nil {
+			break
+		}
+		if at.Host != c.admin.Host && !staysThere(at, next) {
 			break
 		}
 		if same := c.onAdminHost(next); at.Host == c.admin.Host && next.Host != c.admin.Host && !asked[same.String()] {
@@ -156,6 +160,14 @@ func (c *Client) follow(ctx context.Context, from *url.URL, into any) (at *url.U
 	}
 	return at, got.decode(into)
 }
+
+// staysThere reports whether a redirect leads to the same host, or to its https.
+func staysThere(at, next *url.URL) bool {
+	return sameOrigin(at, next) || at.Scheme == "http" && next.Scheme == "https" && strings.EqualFold(at.Hostname(), next.Hostname())
+}
+
+// sameOrigin reports whether two URLs lead to the same server, in the same protocol.
+func sameOrigin(a, b *url.URL) bool { return a.Scheme == b.Scheme && a.Host == b.Host }
 
 // onAdminHost returns the same URL on the host of the admin API.
 func (c *Client) onAdminHost(u *url.URL) *url.URL {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"strings"
@@ -119,8 +120,9 @@ func (d *Download) broken(err error) *ManagementError {
 	return fault
 }
 
-// link returns the URL of a location, which Auth0 sends without a scheme (contract, 4.3).
-// It is https, or http if both the file and Auth0 itself are on loopback.
+// link returns the URL of a location, which Auth0 sends without a scheme (contract, 4.3). It
+// is https, and leads to no address of an internal network; only where Auth0 itself is on
+// loopback without TLS, the file may be on the same host and port.
 func (m *Management) link(location string) (link string, ok bool) {
 	scheme := strings.ToLower(schemePattern.FindString(location))
 	target, err := url.Parse("https://" + strings.TrimPrefix(location[len(scheme):], "//"))
@@ -128,14 +130,24 @@ func (m *Management) link(location string) (link string, ok bool) {
 		return "", false
 	}
 	base, err := url.Parse(m.base)
-	plain := err == nil && base.Scheme == "http" && transport.IsLoopback(base.Hostname()) && transport.IsLoopback(target.Hostname())
+	plain := err == nil && base.Scheme == "http" && transport.IsLoopback(base.Hostname()) && target.Host == base.Host
 	switch {
-	case scheme == "https://", scheme == "" && !plain:
 	case plain && (scheme == "http://" || scheme == ""):
 		target.Scheme = "http"
-	default:
+	case scheme != "https://" && scheme != "" || isInternal(target.Hostname()):
 		return "", false
 	}
 	target.Fragment = ""
 	return target.String(), true
+}
+
+// isInternal reports whether a host is an address that only a machine in the same network
+// reaches. A name may have such an address, but a server there has no certificate for it.
+func isInternal(host string) bool {
+	if transport.IsLoopback(host) {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	ip = ip.Unmap()
+	return err == nil && (!ip.IsGlobalUnicast() || ip.IsPrivate())
 }
