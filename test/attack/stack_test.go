@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -56,6 +57,14 @@ type stack struct {
 // value removes one.
 func start(t *testing.T, settings ...string) *stack {
 	t.Helper()
+	s := prepare(t)
+	s.run(t, settings...)
+	return s
+}
+
+// prepare starts the stack without ferry.
+func prepare(t *testing.T) *stack {
+	t.Helper()
 	limits := auth0sim.RelaxedSettings()
 	s := &stack{kratos: bulktest.NewKratos(t)}
 	s.sim = auth0sim.Run(t, auth0sim.Config{Settings: &limits, Tenant: &auth0sim.Tenant{
@@ -81,13 +90,11 @@ func start(t *testing.T, settings ...string) *stack {
 		s.kratos.ServeHTTP(w, r)
 	}))
 	s.public = tapped(t, http.HandlerFunc(publicAPI))
-	s.run(t, settings...)
 	return s
 }
 
-// run starts ferry.
-func (s *stack) run(t *testing.T, settings ...string) {
-	t.Helper()
+// env returns the usual settings with those that override them. An empty one is left out.
+func (s *stack) env(settings ...string) []string {
 	values := map[string]string{}
 	for _, setting := range append(s.settings(), settings...) {
 		name, value, _ := strings.Cut(setting, "=")
@@ -99,6 +106,13 @@ func (s *stack) run(t *testing.T, settings ...string) {
 			env = append(env, name+"="+value)
 		}
 	}
+	return env
+}
+
+// run starts ferry.
+func (s *stack) run(t *testing.T, settings ...string) {
+	t.Helper()
+	env := s.env(settings...)
 	ferry, err := ferrytest.Start(t.Context(), ferrytest.Options{Binary: built.Ferry(t), Env: env})
 	if err != nil {
 		t.Fatal(err)
@@ -113,7 +127,7 @@ func (s *stack) run(t *testing.T, settings ...string) {
 		}
 	})
 	s.ferry = ferry
-	if values["FERRY_GATEWAY_LISTEN"] != "" {
+	if slices.ContainsFunc(env, func(setting string) bool { return strings.HasPrefix(setting, "FERRY_GATEWAY_LISTEN=") }) {
 		s.await(t, "the users register", func() bool { return strings.Contains(ferry.Logs(), "the users register is complete") })
 	}
 }
