@@ -3,18 +3,25 @@ package attack
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/redis/go-redis/v9"
+
 	"ferry/test/auth0sim"
+	"ferry/test/bulktest"
+	"ferry/test/ferrytest/built"
+	"ferry/test/redistest"
 )
 
 // forms are the forms in which a text may be found: plain, in JSON, in a URL, in hex, and in
@@ -31,12 +38,26 @@ func forms(text string) []string {
 	return found
 }
 
-// TestCanaries: no password, key, client secret, token or identifier is found, in any form, in
-// the log, the answers, the metrics, the recordings, or in the stacks that ferry prints when it
-// is killed with SIGQUIT while logins are in progress.
+// TestCanaries: no password, key, client secret, token, identifier or client address is found, in
+// any form, in the log, the answers, the metrics, the recordings, in Redis or FERRY_DATA_DIR, or
+// in the stacks that ferry prints when it is killed with SIGQUIT while logins are in progress.
 func TestCanaries(t *testing.T) {
+	t.Run("Redis, sealed recordings", func(t *testing.T) {
+		t.Parallel()
+		redis := redistest.Run(t, redistest.Options{User: "ferry", Password: "canary-redis-password"})
+		testCanaries(t, "FERRY_STATE_URL="+redis.URL(), "FERRY_STATE_KEY="+stateKey, "FERRY_RECORD_KEY="+recordKey(t))
+	})
+	t.Run("files", func(t *testing.T) {
+		t.Parallel()
+		testCanaries(t, "FERRY_DATA_DIR="+t.TempDir())
+	})
+}
+
+func testCanaries(t *testing.T, settings ...string) {
+	t.Helper()
 	dir := t.TempDir()
-	s := start(t, "FERRY_RECORD_DIR="+filepath.Join(dir, "recordings"), "FERRY_ENSURE=true", "FERRY_SIGN_UP=true", "GOTRACEBACK=all")
+	s := start(t, append(settings, "FERRY_RECORD_DIR="+filepath.Join(dir, "recordings"), "FERRY_ENSURE=true", "FERRY_SIGN_UP=true", "GOTRACEBACK=all",
+		"FERRY_LOG_HASH_KEY="+logHashKey, "FERRY_AUTH0_SUSPICIOUS_IP_ATTEMPTS=100", "FERRY_AUTH0_BRUTE_FORCE_ATTEMPTS=10", "FERRY_ATTEMPTS_PER_USER=50")...)
 	var answers strings.Builder
 	keep := func(got answer) {
 		fmt.Fprintf(&answers, "%s\n", got)
@@ -46,6 +67,7 @@ func TestCanaries(t *testing.T) {
 	for _, typed := range []string{password, wrong, strings.Repeat(wrong, 5)} {
 		keep(post(t, hooks+"password-migration", login(kim, typed)))
 		keep(post(t, hooks+"password-migration", login("canary.nobody@example.org", typed)))
+		keep(post(t, hooks+"password-migration", strings.TrimSuffix(login(kim, typed+"?"), "}")+`,"client":{"ip":"`+lastIP+`","user_agent":"canary-agent"}}`))
 		keep(post(t, hooks+"password-migration", login(kim, typed), func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+otherKey[1:]) }))
 		keep(post(t, hooks+"password-migration", login(kim, typed)+"}"))
 		keep(post(t, s.ferry.GatewayURL()+"/self-service/login?flow=3f6b8f5e-6a0e-4f39-9d3e-1c2d3e4f5a6b", `{"method":"password","identifier":"canary.nobody@example.org","password":`+quoted(typed)+`}`))
@@ -61,18 +83,79 @@ func TestCanaries(t *testing.T) {
 		}))
 		s.sim.ClearFaults()
 	}
-	pages := s.pages(t)
+	places := map[string]string{"the answers": answers.String(), "the pages": s.pages(t), "the state": s.stored(t, settings)}
 	s.dump(t)
-	places := map[string]string{"the log and the stacks": s.ferry.Logs(), "the answers": answers.String(), "the pages": pages, "the recordings": recordings(t, dir)}
-	for _, secret := range []string{hookKey, otherKey, otherKey[1:], clientSecret, mgmtSecret, kim, "canary.nobody@example.org", password, wrong, subject, "eyJhbGciOi"} {
-		for _, form := range forms(secret) {
-			for place, text := range places {
-				if at := strings.Index(text, form); at >= 0 {
-					t.Errorf("%q, as %q, is in %s: %.200q", secret, form, place, text[max(0, at-100):])
-				}
+	places["the log and the stacks"], places["the recordings"] = s.ferry.Logs(), recordings(t, dir)
+	for place, text := range places {
+		search(t, place, text, hookKey, otherKey, otherKey[1:], clientSecret, mgmtSecret, stateKey, logHashKey, "canary-redis-password",
+			kim, "canary.nobody@example.org", password, wrong, subject, lastIP, "canary-agent", "eyJhbGciOi")
+	}
+}
+
+// recordKey makes a key pair for sealed recordings and returns the public key.
+func recordKey(t *testing.T) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), built.Ferry(t), "record", "keygen", filepath.Join(t.TempDir(), "private.key")).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// stored returns what ferry keeps outside of its memory: all keys and values of Redis, or the
+// files in FERRY_DATA_DIR. There must be something.
+func (s *stack) stored(t *testing.T, settings []string) string {
+	t.Helper()
+	var all strings.Builder
+	for _, setting := range settings {
+		if dir, ok := strings.CutPrefix(setting, "FERRY_DATA_DIR="); ok {
+			s.await(t, "the count of failed logins in a file", func() bool { return len(bulktest.Files(t, dir)) > 1 })
+			for _, name := range bulktest.Files(t, dir) {
+				all.WriteString(bulktest.ReadFile(t, filepath.Join(dir, name)))
 			}
 		}
+		if url, ok := strings.CutPrefix(setting, "FERRY_STATE_URL="); ok {
+			all.WriteString(dumpRedis(t, url))
+		}
 	}
+	if all.Len() < 50 {
+		t.Errorf("ferry has stored %q", all.String())
+	}
+	return all.String()
+}
+
+// dumpRedis returns all keys and values of a Redis.
+func dumpRedis(t *testing.T, url string) string {
+	t.Helper()
+	opts, err := redis.ParseURL(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := redis.NewClient(opts)
+	defer func() { _ = client.Close() }()
+	if err := client.ConfigSet(t.Context(), "rdbcompression", "no").Err(); err != nil {
+		t.Fatal(err)
+	}
+	keys, err := client.Keys(t.Context(), "*").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := map[string]bool{}
+	var all strings.Builder
+	for _, key := range keys {
+		value, err := client.Dump(t.Context(), key).Result()
+		if err != nil && !errors.Is(err, redis.Nil) { // it may expire
+			t.Fatal(err)
+		}
+		all.WriteString(key + "\n" + value + "\n")
+		kinds[strings.Split(key, ":")[2]] = true
+	}
+	for _, kind := range []string{"claim", "answer", "kept", "limit", "users"} {
+		if !kinds[kind] {
+			t.Errorf("Redis has no %s: %v", kind, keys)
+		}
+	}
+	return all.String()
 }
 
 // pages reads the admin listener.

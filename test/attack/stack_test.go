@@ -6,6 +6,7 @@ package attack
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -48,6 +49,7 @@ type stack struct {
 	admin  *tappedServer // the fake's admin API
 	public *tappedServer // a public API that answers every submit as Kratos does a wrong password
 	ferry  *ferrytest.Ferry
+	binary string // of ferry; empty: as built from the sources
 	kim    string // the identity of a pending user
 
 	hostile atomic.Pointer[http.HandlerFunc] // answers instead of the fake; nil: none
@@ -122,7 +124,7 @@ func (s *stack) env(settings ...string) []string {
 func (s *stack) run(t *testing.T, settings ...string) {
 	t.Helper()
 	env := s.env(settings...)
-	ferry, err := ferrytest.Start(t.Context(), ferrytest.Options{Binary: built.Ferry(t), Env: env})
+	ferry, err := ferrytest.Start(t.Context(), ferrytest.Options{Binary: cmp.Or(s.binary, built.Ferry(t)), Env: env})
 	if err != nil {
 		t.Fatal(err)
 	}
