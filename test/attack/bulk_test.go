@@ -78,9 +78,13 @@ func TestBulkCanaries(t *testing.T) {
 		append([]string{"reconcile", "--findings", file("findings"), "--json", "--fix", "--hook-off"}, input...),
 		{"finish", "--hook-off", "--wait", "0s", "--yes", "--json", "--results", file("finish")},
 		{"finish", "--hook-off", "--undo", "--yes", "--results", file("unfinish")},
-		{"runs", "--json"}, {"undo", "--run", "RUN", "--yes", "--json", "--results", file("undo")},
+		{"runs", "--json"},
+		{"undo", "--run", "RUN", "--yes", "--json", "--results", file("undo")},
 		{"rebind", s.kim, "--to", "auth0|canary12", "--reason", "ticket 7"},
-		{"config"}, {"doctor", "--no-grant"}, {"doctor", "why", "--no-grant", "canary.1@example.org"}, {"map", "--users", users},
+		{"config"},
+		{"doctor", "--no-grant"},
+		{"doctor", "why", "--no-grant", "canary.1@example.org"},
+		{"map", "--users", users},
 	} {
 		for i, arg := range args {
 			if arg == "RUN" {
@@ -151,7 +155,7 @@ func search(t *testing.T, place, text string, words ...string) {
 
 // killedImport returns what an import prints that is killed with SIGQUIT while it waits for
 // Kratos.
-func (s *stack) killedImport(t *testing.T, settings []string, args []string) string {
+func (s *stack) killedImport(t *testing.T, settings, args []string) string {
 	t.Helper()
 	var waits atomic.Int64
 	release := make(chan struct{})
