@@ -47,6 +47,9 @@ func everything(t *testing.T, s *state.Redis) map[string]func() error {
 			_, err := s.Register().Has(ctx, []string{subject})
 			return err
 		},
+		"add to the history":   func() error { return s.History().Add(ctx, "x", map[string]int{"match": 1}, time.Hour) },
+		"put into the history": func() error { return s.History().Put(ctx, "y", []byte("{}"), time.Hour) },
+		"read the history":     func() error { _, err := s.History().Read(ctx, []string{"x", "y", "z"}); return err },
 	}
 }
 
