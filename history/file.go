@@ -19,7 +19,7 @@ const FileName = "history.db"
 const (
 	// lockWait is how long Open waits for another process to close the file.
 	lockWait = time.Second
-	// maxFileBytes is far above what the values of KeepHours and KeepDays need.
+	// maxFileBytes is far above what the values of KeepHourly and KeepDaily need.
 	maxFileBytes = 64 << 20
 )
 

@@ -2,8 +2,8 @@
 // were, and how many logins had which outcome in each hour. It has numbers, names of outcomes
 // and names of connections, and nothing about a user.
 //
-//	counts    the last one of each hour for [KeepHours], of each day for [KeepDays]
-//	outcomes  of each hour, for [KeepHours]
+//	counts    the last one of each hour for [KeepHourly], of each day for [KeepDaily]
+//	outcomes  of each hour, for [KeepHourly]
 //
 // A [History] is kept in a Redis that replicas share, else in a file, else in memory. A Redis
 // that does not answer, and a file that is locked or damaged, keep nobody from starting or
@@ -27,10 +27,10 @@ import (
 )
 
 const (
-	// KeepHours is how long the values of each hour are kept.
-	KeepHours = 14 * 24 * time.Hour
-	// KeepDays is how long the counts of each day are kept.
-	KeepDays = 1000 * 24 * time.Hour
+	// KeepHourly is how long the values of each hour are kept.
+	KeepHourly = 14 * 24 * time.Hour
+	// KeepDaily is how long the counts of each day are kept.
+	KeepDaily = 1000 * 24 * time.Hour
 	// MaxConnections is how many connections a Count has at most: the largest ones.
 	MaxConnections = 20
 
@@ -171,7 +171,7 @@ func (h *History) Add(ctx context.Context, at time.Time, outcomes map[string]int
 func (h *History) send(ctx context.Context) {
 	for _, key := range slices.Sorted(maps.Keys(h.unsent)) {
 		if numbers, ok := h.values.outcomes[key]; ok {
-			if err := h.opts.Shared.Add(ctx, name(outcomesOf, key), numbers, KeepHours); err != nil {
+			if err := h.opts.Shared.Add(ctx, name(outcomesOf, key), numbers, KeepHourly); err != nil {
 				h.shared(err)
 				return
 			}
@@ -218,8 +218,8 @@ func (h *History) putShared(ctx context.Context, inHour, inDay int64, c Count) e
 		return err
 	}
 	return errors.Join(
-		h.opts.Shared.Put(ctx, name(countOfHour, inHour), value, KeepHours),
-		h.opts.Shared.Put(ctx, name(countOfDay, inDay), value, KeepDays),
+		h.opts.Shared.Put(ctx, name(countOfHour, inHour), value, KeepHourly),
+		h.opts.Shared.Put(ctx, name(countOfDay, inDay), value, KeepDaily),
 	)
 }
 

@@ -179,7 +179,7 @@ func TestBounds(t *testing.T) {
 	if len(got.Hours) != 14 || len(got.Counts) != 40 {
 		t.Errorf("%d hours, %d counts", len(got.Hours), len(got.Counts))
 	}
-	now = now.Add(history.KeepDays)
+	now = now.Add(history.KeepDaily)
 	many := count(now, 1, 1)
 	for i := range 100 {
 		many.Connections[fmt.Sprint("c", i)] = history.Connection{Waiting: 1 + i}
@@ -314,7 +314,7 @@ func writeUntilKilled(file string) {
 	for i := range 100_000 {
 		h.Add(context.Background(), start, map[string]int{"match": 1})
 		h.Put(context.Background(), count(start, i, i))
-		if _, err := fmt.Println("written"); err != nil {
+		if _, err := fmt.Fprintln(os.Stdout, "written"); err != nil {
 			return
 		}
 	}

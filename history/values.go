@@ -50,9 +50,9 @@ func (v values) trim(now time.Time) {
 // first is the number of the first hour, or day, that is kept.
 func first(kind string, now time.Time) int64 {
 	if kind == countOfDay {
-		return now.Add(-KeepDays).Unix()/int64(day/time.Second) + 1
+		return now.Add(-KeepDaily).Unix()/int64(day/time.Second) + 1
 	}
-	return now.Add(-KeepHours).Unix()/int64(hour/time.Second) + 1
+	return now.Add(-KeepHourly).Unix()/int64(hour/time.Second) + 1
 }
 
 // expired reports whether the value with this name is too old.
