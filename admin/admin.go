@@ -1,5 +1,5 @@
 // Package admin serves the admin listener: health, version and metrics, under Ory's
-// names. Its answers contain no user data and no secrets.
+// names, and the page. Its answers contain no user data and no secrets.
 // With a key, an operator changes the mode there.
 package admin
 
@@ -29,6 +29,8 @@ type Options struct {
 	// such routes.
 	Modes   modes
 	ModeKey secret.String
+	// Page is the page for the operator; nil: there is none.
+	Page http.Handler
 }
 
 // Upstream is where ferry sends the passwords of its callers. `ferry replay` asks for it
@@ -63,6 +65,7 @@ type Auth0 struct {
 //	GET /metrics/prometheus
 //	GET /mode                the mode; only with a key
 //	PUT /mode                changes the mode
+//	GET /, /page/…           the page: see package page
 func Echo(opts Options) (*echo.Echo, error) {
 	if opts.Version == "" || opts.Ready == nil || opts.Metrics == nil || opts.Upstream == nil || opts.Modes == nil {
 		return nil, errors.New("admin: version, readiness, metrics, upstream and modes are required")
@@ -84,6 +87,10 @@ func Echo(opts Options) (*echo.Echo, error) {
 	e.GET("/metrics/prometheus", echo.WrapHandler(promhttp.HandlerFor(opts.Metrics, promhttp.HandlerOpts{})))
 	if !opts.ModeKey.Empty() {
 		modeRoutes(e, opts.Modes, opts.ModeKey)
+	}
+	if opts.Page != nil {
+		e.Any("/", echo.WrapHandler(opts.Page))
+		e.Any("/page/*", echo.WrapHandler(opts.Page))
 	}
 	return e, nil
 }

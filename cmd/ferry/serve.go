@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/signal"
@@ -128,7 +129,7 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 	if err := s.addHooks(opts, identities, store); err != nil {
 		return nil, err
 	}
-	return s, s.addAdmin(registry)
+	return s, s.addAdmin(store, registry)
 }
 
 // addRecorder adds the recorder of hook calls, if there is one.
@@ -169,8 +170,9 @@ func (s *server) addHooks(opts hook.Options, identities *kratos.Client, store st
 	return nil
 }
 
-// addAdmin adds the admin listener, and the count of the identities that it shows.
-func (s *server) addAdmin(metrics *prometheus.Registry) error {
+// addAdmin adds the admin listener, and the count of the identities and the history that it
+// shows.
+func (s *server) addAdmin(store store, metrics *prometheus.Registry) error {
 	counts, err := newCensus(s.cfg, s.log, metrics)
 	if err != nil {
 		return err
@@ -178,12 +180,27 @@ func (s *server) addAdmin(metrics *prometheus.Registry) error {
 	if counts != nil {
 		s.background = append(s.background, counts.Run)
 	}
+	kept, err := newHistory(s.cfg, store, s.log)
+	if err != nil {
+		return err
+	}
+	s.close = func() error { return errors.Join(kept.Close(), store.Close()) }
+	facts, err := newPageFacts(s.cfg, store, s.guard, counts, kept, s.log, metrics)
+	if err != nil {
+		return err
+	}
+	s.background = append(s.background, facts.recorder.Run)
+	shown, err := s.newPage(facts)
+	if err != nil {
+		return err
+	}
 	operator, err := admin.Echo(admin.Options{
-		Version: buildVersion(), Ready: s.ready.Load, Metrics: metrics, Upstream: s.upstream, Modes: s.modes, ModeKey: s.cfg.AdminKey,
+		Version: buildVersion(), Ready: s.ready.Load, Metrics: metrics, Upstream: s.upstream, Modes: s.modes, ModeKey: s.cfg.AdminKey, Page: shown,
 	})
 	if err != nil {
 		return err
 	}
 	s.admin = s.httpServer(operator)
+	s.admin.RegisterOnShutdown(shown.Close)
 	return nil
 }
