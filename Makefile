@@ -90,8 +90,9 @@ REQUESTS ?= 300000
 requests: ## REQUESTS (300000) generated submissions: ferry sees nothing that Kratos does not
 	REQUESTS=$(REQUESTS) $(GO) test -count=1 -timeout=120m -v -run='^TestGeneratedRequests$$' ./gateway/submit
 
-browser: ## a journey in Chromium through the gateway; FERRY_SCREENSHOTS=DIR takes pictures
+browser: ## Chromium through the gateway, and on the page; FERRY_SCREENSHOTS=DIR takes pictures
 	@sh scripts/prereqs.sh browser
+	cd test/browser && npm ci
 	$(GO) test -tags browser -count=1 -timeout=15m ./test/browser
 
 openid: ## the bridge through an OpenID provider by others (needs Node and npm)

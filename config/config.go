@@ -40,7 +40,7 @@ const (
 // it, so flags, numbers and durations have the tag ignored and are parsed by parse.
 type Config struct {
 	Listen         string `envconfig:"FERRY_LISTEN" default:"127.0.0.1:4480" desc:"Address of the hooks listener, host:port. An address that is not loopback needs TLS or FERRY_INSECURE_LISTEN."`
-	AdminListen    string `envconfig:"FERRY_ADMIN_LISTEN" default:"127.0.0.1:4481" desc:"Address of the admin listener (health, version, metrics), host:port. The same rule as for FERRY_LISTEN."`
+	AdminListen    string `envconfig:"FERRY_ADMIN_LISTEN" default:"127.0.0.1:4481" desc:"Address of the admin listener (health, version, metrics, the page), host:port. The same rule as for FERRY_LISTEN."`
 	TLSCertFile    string `envconfig:"FERRY_TLS_CERT_FILE" desc:"Certificate chain (PEM) for both listeners. Needs FERRY_TLS_KEY_FILE."`
 	TLSKeyFile     string `envconfig:"FERRY_TLS_KEY_FILE" desc:"Private key (PEM) for both listeners. Needs FERRY_TLS_CERT_FILE."`
 	InsecureListen bool   `ignored:"true" envconfig:"FERRY_INSECURE_LISTEN" default:"false" desc:"Allows plain HTTP on addresses that are not loopback. The traffic contains passwords: set it only where something else encrypts it."`
@@ -54,7 +54,7 @@ type Config struct {
 	ModeFile   string        `envconfig:"FERRY_MODE_FILE" desc:"File with the mode, instead of FERRY_MODE. ferry reads it at the start, when it changes, and on SIGHUP."`
 	Cohort     string        `envconfig:"FERRY_COHORT" default:"all" desc:"Users whose logins ferry decides: all, or terms separated by commas, such as 25%, @example.com or traits.plan=beta. For the others, every login of a pending user is an outage. A percentage needs FERRY_STATE_KEY, also without Redis."`
 	CohortFile string        `envconfig:"FERRY_COHORT_FILE" desc:"File with the cohort, instead of FERRY_COHORT. Read as FERRY_MODE_FILE is."`
-	AdminKey   secret.String `envconfig:"FERRY_ADMIN_KEY" desc:"Key for /mode of the admin listener, 32 characters or more, by which an operator changes the mode. Unset: there is no such path."`
+	AdminKey   secret.String `envconfig:"FERRY_ADMIN_KEY" desc:"Key for the admin listener, 32 characters or more, by which an operator changes the mode (/mode, and the form of the page) and sees the page from other machines. Unset: the mode cannot be changed there, and the page is shown on this machine only. See docs/admin-page.md."`
 
 	LoginsInFlight int `ignored:"true" envconfig:"FERRY_LOGINS_IN_FLIGHT" default:"800" desc:"How many logins this ferry decides at the same time. 800 are 100 logins a second, the limit of Auth0's largest public plan, while Auth0 takes the 8s of FERRY_AUTH0_TIMEOUT."`
 	LoginsQueued   int `ignored:"true" envconfig:"FERRY_LOGINS_QUEUED" default:"200" desc:"How many more logins wait for their turn, for 2s at most. Beyond that a login ends at once with an error, and the password is not sent."`
@@ -102,7 +102,7 @@ type Config struct {
 	SchemaID                string   `envconfig:"FERRY_SCHEMA_ID" desc:"Identity schema of the identities that the gateway creates. Default: the only one that Kratos has."`
 	Providers               []string `envconfig:"FERRY_PROVIDERS" desc:"AUTH0=KRATOS pairs, separated by commas: accounts at these providers or connections of Auth0 become credentials of Kratos' providers, as with ferry import --provider. For the identities that the gateway creates."`
 	Bridge                  string   `envconfig:"FERRY_BRIDGE" desc:"Id of Kratos' OIDC provider that is the tenant itself, as with ferry import --bridge. For the identities that the gateway creates."`
-	DataDir                 string   `envconfig:"FERRY_DATA_DIR" desc:"Directory in which ferry remembers over a restart how many failed logins Auth0 counts against its address, and the gateway which Auth0 users Kratos has or had, so that nobody is created twice, or again after a deletion, and where its commands record what they verified, for ferry plan. One for each ferry; commands take that of any ferry. Not used with Redis, which remembers it for all replicas. Unset: in memory; at every start the gateway reads Kratos first."`
+	DataDir                 string   `envconfig:"FERRY_DATA_DIR" desc:"Directory in which ferry remembers over a restart how many failed logins Auth0 counts against its address, and the gateway which Auth0 users Kratos has or had, so that nobody is created twice, or again after a deletion, and where its commands record what they verified, for ferry plan, and the history that the page shows. One for each ferry; commands take that of any ferry. Not used with Redis, which remembers it for all replicas. Unset: in memory; at every start the gateway reads Kratos first."`
 
 	PlanReconcileAge time.Duration `ignored:"true" envconfig:"FERRY_PLAN_RECONCILE_AGE" default:"72h" desc:"How old a ferry reconcile, and the export that it read, may be until ferry plan calls it stale and asks for another."`
 	PlanQuiet        time.Duration `ignored:"true" envconfig:"FERRY_PLAN_QUIET" default:"336h" desc:"How long no user has migrated until ferry plan proposes to close the migration."`

@@ -23,6 +23,8 @@ prometheus      promtool
 "
 [ "${1:-}" != browser ] || packages="$packages
 chromium        chromium
+nodejs          node
+npm             npm
 "
 [ "${1:-}" != openid ] || packages="$packages
 nodejs          node

@@ -109,7 +109,10 @@ type pageFacts struct {
 // newPageFacts makes pageFacts, and the recorder that has to run.
 func newPageFacts(cfg *config.Config, store store, guard *upstream.Guard, counts *census.Census, kept *history.History, log *zap.Logger, metrics prometheus.Gatherer) (*pageFacts, error) {
 	f := &pageFacts{cfg: cfg, counts: counts, guard: guard}
-	var err error
+	_, err := planRules(cfg)
+	if err != nil {
+		return nil, err
+	}
 	f.recorder, err = history.NewRecorder(history.RecorderOptions{History: kept, Metrics: metrics, Log: log, Now: time.Now, Count: func() (history.Count, bool) {
 		last, counted := f.last()
 		return historyCount(last), counted
@@ -175,8 +178,10 @@ func (f *pageFacts) facts(ctx context.Context) page.Facts {
 		History: f.history.get(ctx), Kratos: f.kratos.get(ctx),
 	}
 	if last, counted := f.last(); counted {
-		plan := f.plan(last, read.records)
-		all.Count, all.Plan = &last, &plan
+		all.Count = &last
+		if plan, err := f.plan(last, read.records); err == nil { // newPageFacts has tried it
+			all.Plan = &plan
+		}
 	}
 	if hour, err := f.recorder.Recent(time.Hour); err == nil {
 		all.LastHour = hour
@@ -195,8 +200,17 @@ func (f *pageFacts) facts(ctx context.Context) page.Facts {
 
 // plan is the plan by what this ferry knows. It has no kratos.yml and no export: of them it
 // knows what the records say.
-func (f *pageFacts) plan(last status.Status, records verification.Records) migration.Plan {
-	return migration.Decide(migration.Facts{Now: time.Now(), Status: last, Records: records, RecordsKept: f.kept, Closed: f.cfg.MigrationClosed})
+func (f *pageFacts) plan(last status.Status, records verification.Records) (migration.Plan, error) {
+	facts, err := planFacts(f.cfg, last, records, f.kept)
+	if err != nil {
+		return migration.Plan{}, err
+	}
+	for _, record := range records {
+		if at := record.InputAt; at != nil && (facts.UsersAt == nil || at.After(*facts.UsersAt)) {
+			facts.UsersAt = at
+		}
+	}
+	return migration.Decide(facts), nil
 }
 
 // newPage makes the page.

@@ -185,6 +185,9 @@ func records(users int, blockers map[migration.BlockerKind]int) verification.Rec
 	all[verification.Reconcile].Counts[migration.CountLoseActive] = users / 5
 	for kind, n := range blockers {
 		all[verification.Reconcile].Counts[string(kind)] = n
+		if kind != migration.Hindered {
+			all[verification.Reconcile].Counts[migration.CountNoIdentity] += n
+		}
 	}
 	return all
 }
