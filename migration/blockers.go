@@ -96,7 +96,7 @@ func rules() map[BlockerKind]rule {
 			fromReconcile, false, func(f Facts) []string { return append(reconcileCommand(f), "--fix", "--rearm") },
 			"their identity has another address or an older password than Auth0, or lacks a verified address; --fix --rearm repairs what is safe",
 		},
-		TooLong: {fromMetrics, false, noCommand, "passwords longer than Kratos takes: known only for users who have tried, from a ferry in mode observe (--metrics URL); they recover the account"},
+		TooLong: {fromMetrics, false, noCommand, "passwords longer than Kratos takes: only a ferry in mode observe tells, and only of users who have tried (--metrics); they recover the account"},
 	}
 }
 
@@ -125,7 +125,7 @@ func blockers(f Facts) []Blocker {
 		case !b.Known && r.from == fromReconcile:
 			b.Command, b.Explanation = reconcileCommand(f), "not known: no reconciliation is recorded"
 		case !b.Known:
-			b.Explanation = "not known: " + r.explanation
+			b.Command, b.Explanation = []string{"ferry", "plan", "--metrics", "http://127.0.0.1:4481"}, "not known: "+r.explanation
 		}
 		all = append(all, b)
 	}

@@ -253,3 +253,22 @@ func TestIfOff(t *testing.T) {
 		t.Errorf("%+v", off)
 	}
 }
+
+// TestFilesUnseen: where the files are not at hand, the records say how old the export is.
+func TestFilesUnseen(t *testing.T) {
+	t.Parallel()
+	f := verified(counted(map[kind.Kind]int{kind.Pending: 5}))
+	f.UsersAt, f.FilesUnseen = nil, true
+	f = change(f, verification.Reconcile, func(r *verification.Record) { r.Ended = now.Add(-4 * day) })
+	if got := first(migration.Decide(f)); got != "ferry reconcile --users users.ndjson.gz" {
+		t.Error(got)
+	}
+	f.Now = now.Add(10 * day)
+	if got := first(migration.Decide(f)); got != "ferry export --out users.ndjson.gz --force" {
+		t.Error(got)
+	}
+	delete(f.Records, verification.Reconcile)
+	if got := first(migration.Decide(f)); got != "ferry export --out users.ndjson.gz" {
+		t.Error(got)
+	}
+}

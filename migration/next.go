@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"ferry/verification"
 )
@@ -22,10 +23,24 @@ const closedSetting = "FERRY_MIGRATION_CLOSED=true"
 
 func stragglersCommand(f Facts) []string {
 	command := []string{"ferry", "status", "--stragglers", mailFile}
-	if f.UsersAt != nil {
+	if f.usersAt() != nil {
 		command = append(command, "--users", f.Files.Users)
 	}
 	return command
+}
+
+// usersAt returns when the users file was written, as far as it is known.
+func (f Facts) usersAt() *time.Time {
+	at := f.UsersAt
+	if !f.FilesUnseen {
+		return at
+	}
+	for _, record := range f.Records {
+		if record.InputAt != nil && (at == nil || record.InputAt.After(*at)) {
+			at = record.InputAt
+		}
+	}
+	return at
 }
 
 // importCommand repeats the flags of the last import, or of the last dry run.
@@ -107,13 +122,15 @@ func (d *decider) runDoctor(why string) Action {
 
 // export returns the step that makes a new users file, if there is none or it is too old.
 func (d *decider) export() (Action, bool) {
-	export := []string{"ferry", "export", "--out", d.Files.Users}
+	export, at := []string{"ferry", "export", "--out", d.Files.Users}, d.usersAt()
 	switch {
-	case d.UsersAt == nil:
+	case at == nil && d.FilesUnseen:
+		return run("no export is recorded", export...), true
+	case at == nil:
 		return run("there is no export "+d.Files.Users, export...), true
-	case d.Now.Sub(*d.UsersAt) > d.Rules.ReconcileMaxAge:
+	case d.Now.Sub(*at) > d.Rules.ReconcileMaxAge:
 		export = append(export, "--force")
-		return run(fmt.Sprintf("the export %s is %s old", d.Files.Users, age(d.Now.Sub(*d.UsersAt))), export...), true
+		return run(fmt.Sprintf("the export %s is %s old", d.Files.Users, age(d.Now.Sub(*at))), export...), true
 	}
 	return Action{}, false
 }
@@ -127,7 +144,7 @@ func (d *decider) afterWired() []Action {
 	}
 	create := run("creates the identities", append(importCommand(d.Facts), "--results", resultsFile)...)
 	rehearsal, rehearsed := d.Records[verification.ImportDryRun]
-	if !rehearsed || rehearsal.InputAt == nil || !rehearsal.InputAt.Equal(*d.UsersAt) {
+	if !rehearsed || rehearsal.InputAt == nil || !rehearsal.InputAt.Equal(*d.usersAt()) {
 		return []Action{run("rehearses the import and writes nothing to Kratos", append(importCommand(d.Facts), "--dry-run", "--results", planFile)...), create}
 	}
 	if n := rehearsal.Counts["failed"]; n > 0 {

@@ -171,8 +171,11 @@ type Facts struct {
 	// UsersAt is when the users file was written; nil: there is none. Its users were counted if
 	// Status.Export is not nil; otherwise the record of the last reconciliation tells.
 	UsersAt *time.Time
-	Files   Files
-	Rules   Rules
+	// FilesUnseen is true if the commands run on a machine whose files were not looked at. The
+	// records then say how old the export is.
+	FilesUnseen bool
+	Files       Files
+	Rules       Rules
 }
 
 // Files are the files named in the commands of a plan.

@@ -127,17 +127,8 @@ func (p Plan) printSteps(tab *tabwriter.Writer) error {
 // printBlockers prints those that are not 0, and in one line those that are not known.
 func (p Plan) printBlockers(w io.Writer, tab *tabwriter.Writer, quote func([]string) string) error {
 	var text strings.Builder
-	var unknown []string
-	find := ""
 	for _, b := range p.Blockers {
-		switch {
-		case !b.Known:
-			unknown = append(unknown, string(b.Kind))
-			if find == "" && len(b.Command) > 0 {
-				find = ": run " + quote(b.Command)
-			}
-			continue
-		case b.Count == 0:
+		if b.Count == 0 {
 			continue
 		}
 		effect := ""
@@ -161,10 +152,28 @@ func (p Plan) printBlockers(w io.Writer, tab *tabwriter.Writer, quote func([]str
 	if err := tab.Flush(); err != nil {
 		return err
 	}
-	if len(unknown) == 0 {
-		return nil
+	return p.printUnknown(w, quote)
+}
+
+// printUnknown prints the blockers that are not known, a line for each command that finds out.
+func (p Plan) printUnknown(w io.Writer, quote func([]string) string) error {
+	var commands []string
+	kinds := map[string][]string{}
+	for _, b := range p.Blockers {
+		if b.Known {
+			continue
+		}
+		command := quote(b.Command)
+		if kinds[command] == nil {
+			commands = append(commands, command)
+		}
+		kinds[command] = append(kinds[command], string(b.Kind))
 	}
-	_, err := fmt.Fprintf(w, "\nnot known: %s%s\n", strings.Join(unknown, ", "), find)
+	var text strings.Builder
+	for _, command := range commands {
+		fmt.Fprintf(&text, "\nnot known: %s\n  run %s\n", strings.Join(kinds[command], ", "), command)
+	}
+	_, err := io.WriteString(w, text.String())
 	return err
 }
 

@@ -61,7 +61,8 @@ x imported             stale     ferry reconcile, 2026-11-17 12:00  the last fer
 12   bridge_only  blocks  main 12
                           they log in only at Auth0, over the bridge: ask them to set a password or a passkey in Kratos' settings (docs/bridge.md)
 
-not known: over_72_bytes`
+not known: over_72_bytes
+  run ferry plan --metrics http://127.0.0.1:4481`
 	if got := printed(t, migration.Decide(f)); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
@@ -77,7 +78,7 @@ func TestPrintWithoutRecords(t *testing.T) {
 	for _, want := range []string{
 		"next   set for every ferry, and restart ferry serve: FERRY_DATA_DIR=DIRECTORY",
 		"not known how many of them logged in during the last 90 days", "users without an identity are not counted: run ferry reconcile",
-		"not known: missing, second_factor, social_without_provider, not_importable, hindered, over_72_bytes: run ferry reconcile --users users.ndjson.gz",
+		"not known: missing, second_factor, social_without_provider, not_importable, hindered\n  run ferry reconcile --users users.ndjson.gz\n\nnot known: over_72_bytes\n  run ferry plan --metrics ",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("it lacks %q:\n%s", want, got)

@@ -94,7 +94,7 @@ func (f *planFlags) run(ctx context.Context, columns userfile.Columns, stdout, s
 // addFiles adds what the files say. Only a file that a flag names has to exist.
 func (f *planFlags) addFiles(facts *migration.Facts) error {
 	facts.Files = migration.Files{KratosConfig: f.kratosConfig, Users: f.users}
-	facts.UsersAt = writtenAt(f.users)
+	facts.UsersAt, facts.FilesUnseen = writtenAt(f.users), false
 	text, err := readFile(f.kratosConfig)
 	if errors.Is(err, fs.ErrNotExist) && !f.kratosConfigGiven {
 		return nil

@@ -203,7 +203,7 @@ func TestPlanNamesCommandsThatExist(t *testing.T) {
 func parses(line string) error {
 	root := &cobra.Command{Use: "ferry"}
 	root.AddCommand(doctorCommand(nil, io.Discard, io.Discard), exportCommand(io.Discard, io.Discard), importCommand(nil, io.Discard, io.Discard),
-		reconcileCommand(nil, io.Discard, io.Discard), statusCommand(io.Discard, io.Discard), finishCommand(io.Discard, io.Discard),
+		reconcileCommand(nil, io.Discard, io.Discard), statusCommand(io.Discard, io.Discard), planCommand(io.Discard, io.Discard), finishCommand(io.Discard, io.Discard),
 		kratosConfigCommand(io.Discard, io.Discard), rebindCommand(io.Discard, io.Discard))
 	words := strings.Fields(line)
 	cmd, args, err := root.Find(words[1:])

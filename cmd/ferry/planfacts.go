@@ -31,12 +31,12 @@ func planRules(cfg *config.Config) (migration.Rules, error) {
 }
 
 // planFacts returns what a plan is decided by, as far as settings, counts and records tell.
-// There is no kratos.yml and no users file.
+// No file was looked at.
 func planFacts(cfg *config.Config, current status.Status, records verification.Records, kept bool) (migration.Facts, error) {
 	rules, err := planRules(cfg)
 	return migration.Facts{
 		Now: time.Now(), Status: current, Closed: cfg.MigrationClosed, Settings: cfg.Digest(),
-		Records: records, RecordsKept: kept, Rules: rules,
+		Records: records, RecordsKept: kept, Rules: rules, FilesUnseen: true,
 		Files: migration.Files{KratosConfig: kratosConfigName, Users: usersName},
 	}, err
 }
