@@ -379,12 +379,12 @@ func TestDownload(t *testing.T) {
 // caller gives up.
 func TestDownloadTakesItsTime(t *testing.T) {
 	t.Parallel()
-	const pieces = 8
+	const pieces, patience = 30, 2 * time.Second
 	next := make(chan struct{})
 	m, host := exporter(t, file(t, func(w http.ResponseWriter, r *http.Request) {
 		for range pieces {
 			select {
-			case <-time.After(50 * time.Millisecond):
+			case <-time.After(patience / 20):
 			case <-r.Context().Done():
 			}
 			_, _ = io.WriteString(w, "x")
@@ -394,7 +394,7 @@ func TestDownloadTakesItsTime(t *testing.T) {
 		case <-next:
 		case <-r.Context().Done():
 		}
-	}), func(o *upstream.ManagementOptions) { o.Timeout = 300 * time.Millisecond })
+	}), func(o *upstream.ManagementOptions) { o.Timeout = patience })
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	d, err := m.Download(ctx, secret.New(host+filePath))
