@@ -266,7 +266,7 @@ func toldApart(t *testing.T, took map[string][]float64, of []string, samples int
 type answersSlowly struct{}
 
 func (answersSlowly) Verify(context.Context, upstream.Credentials) (upstream.Profile, error) {
-	time.Sleep(auth0Takes())
+	<-time.After(auth0Takes())
 	return upstream.Profile{}, &upstream.LoginError{Outcome: outcome.Mismatch}
 }
 
