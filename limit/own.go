@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -105,7 +106,12 @@ type fileContent struct {
 // read returns the zero time if there is no file, or if it was damaged. The time has the monotonic
 // reading of now: it stays right if the clock is set while ferry runs.
 func (f *file) read(now time.Time, log *zap.Logger) (time.Time, error) {
-	if err := os.MkdirAll(filepath.Dir(f.path), 0o700); err != nil {
+	err := os.MkdirAll(filepath.Dir(f.path), 0o700)
+	switch {
+	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT): // no reason not to start
+		log.Warn("failed logins not stored: a restart forgets them", zap.Error(err))
+		return time.Time{}, nil
+	case err != nil:
 		return time.Time{}, fmt.Errorf("limit: create the directory: %w", err)
 	}
 	text, err := os.ReadFile(f.path)
@@ -135,6 +141,9 @@ func (f *file) write(until, now time.Time) error {
 		return err
 	}
 	temporary := f.path + ".new"
+	if err := os.MkdirAll(filepath.Dir(f.path), 0o700); err != nil { // the disk may have been full at the start
+		return fmt.Errorf("limit: create the directory: %w", err)
+	}
 	if err := writeSynced(temporary, append(text, '\n')); err != nil {
 		return fmt.Errorf("limit: write the failed logins: %w", err)
 	}

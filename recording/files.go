@@ -73,10 +73,10 @@ func prepare(dir string) error {
 	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }
 
-// isFull reports whether the disk is full. That must not prevent logins, so serve starts
-// anyway.
+// isFull reports whether the disk is full, or the file as large as it may be. That must not
+// prevent logins, so serve starts anyway.
 func isFull(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }
 
 // sweepEvery is the interval of sweep.

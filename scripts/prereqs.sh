@@ -17,6 +17,7 @@ ca-certificates check_certificates
 '
 [ "${1:-}" = demo ] || packages="$packages
 redis-server    redis-server
+util-linux      prlimit
 nginx-light     check_nginx
 postgresql      check_postgres
 prometheus      promtool

@@ -60,6 +60,7 @@ func TestEnvironment(t *testing.T) {
 			})
 		})
 	}
+	t.Run("the disk is full", func(t *testing.T) { testFullDisk(t, s) })
 	t.Run("killed during a login", func(t *testing.T) { testKilledInFlight(t, s) })
 }
 

@@ -55,6 +55,9 @@ type stack struct {
 	watch    *witness // between toFerry and ferry; may be nil
 	perLogin int      // how often Auth0 may be asked in one login
 
+	under   func() []string // a command that runs ferry; may be nil
+	logFile string          // where it sends ferry's log; may be empty
+
 	people atomic.Int64
 	wrong  atomic.Int64
 }
@@ -95,7 +98,7 @@ func (s *stack) hops() []*hop { return []*hop{s.toFerry, s.toAuth0, s.toKratos, 
 
 // startFerry starts ferry, and leads Kratos' hooks to it.
 func (s *stack) startFerry(ctx context.Context, settings ...string) error {
-	ferry, err := ferrytest.Start(ctx, ferrytest.Options{Binary: built.Ferry(s.t), Env: append([]string{
+	opts := ferrytest.Options{Binary: built.Ferry(s.t), LogFile: s.logFile, Env: append([]string{
 		"FERRY_LISTEN=127.0.0.1:0", "FERRY_ADMIN_LISTEN=127.0.0.1:0",
 		"FERRY_HOOK_KEYS=" + hookKey,
 		"FERRY_AUTH0_DOMAIN=" + s.sim.Domain(), "FERRY_AUTH0_BASE_URL=http://" + s.toAuth0.address,
@@ -104,7 +107,11 @@ func (s *stack) startFerry(ctx context.Context, settings ...string) error {
 		"FERRY_AUTH0_SUSPICIOUS_IP_ATTEMPTS=0", // all users come from one address
 		"FERRY_KRATOS_ADMIN_URL=http://" + s.toKratos.address,
 		"FERRY_STATE_URL=redis://" + s.toRedis.address, "FERRY_STATE_KEY=" + stateKey,
-	}, settings...)})
+	}, settings...)}
+	if s.under != nil {
+		opts.Under = s.under()
+	}
+	ferry, err := ferrytest.Start(ctx, opts)
 	if err != nil {
 		return err
 	}

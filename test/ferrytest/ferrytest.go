@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +28,11 @@ type Options struct {
 	Binary string
 	// Env are its settings, "FERRY_…=value". ferry inherits no other variables.
 	Env []string
+	// Under is a command with its arguments that runs the program, in the same process; empty:
+	// none.
+	Under []string
+	// LogFile is where that command sends what ferry prints; empty: nowhere else.
+	LogFile string
 	// Output receives a copy of what ferry prints, in addition to Logs.
 	Output io.Writer
 }
@@ -34,6 +41,7 @@ type Options struct {
 type Ferry struct {
 	process *process.Process
 	log     *process.Log
+	logFile string
 	hooks   string
 	admin   string
 	gateway string // empty: none
@@ -43,9 +51,10 @@ type Ferry struct {
 // Start returns when ferry listens. ctx bounds the start only; ferry runs until Stop.
 // The error of a failed start ends with ferry's output.
 func Start(ctx context.Context, opts Options) (*Ferry, error) {
-	f := &Ferry{log: &process.Log{Tee: opts.Output}}
+	f := &Ferry{log: &process.Log{Tee: opts.Output}, logFile: opts.LogFile}
 	var err error
-	f.process, err = process.Command{Path: opts.Binary, Args: []string{"serve"}, Env: opts.Env, Output: f.log}.Start(ctx)
+	command := append(slices.Clone(opts.Under), opts.Binary, "serve")
+	f.process, err = process.Command{Path: command[0], Args: command[1:], Env: opts.Env, Output: f.log}.Start(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +76,7 @@ func Start(ctx context.Context, opts Options) (*Ferry, error) {
 
 // listens looks for the log line with the addresses.
 func (f *Ferry) listens() bool {
-	for line := range strings.Lines(f.log.String()) {
+	for line := range strings.Lines(f.Logs()) {
 		var said struct {
 			Msg, Hooks, Admin, Gateway string
 			ForwardAuth                string `json:"forward_auth"`
@@ -104,7 +113,13 @@ func (f *Ferry) GatewayURL() string { return f.gateway }
 func (f *Ferry) ForwardAuthURL() string { return f.checks }
 
 // Logs returns everything that ferry has printed so far.
-func (f *Ferry) Logs() string { return f.log.String() }
+func (f *Ferry) Logs() string {
+	text, err := os.ReadFile(f.logFile)
+	if err != nil {
+		text = nil // there is no file, or none yet
+	}
+	return f.log.String() + string(text)
+}
 
 // Pid is ferry's process id.
 func (f *Ferry) Pid() int { return f.process.Pid() }
