@@ -82,7 +82,7 @@ func (x *tenant) exported(t *testing.T, disk *fulldisk.Disk) {
 // that says so. With room again the same commands go on, and nothing is missing.
 func TestFileSystemFull(t *testing.T) {
 	t.Parallel()
-	x, disk := newTenant(t, 400, 8), fulldisk.New(t)
+	x, disk := newTenant(t, 200, 8), fulldisk.New(t)
 	x.exported(t, disk)
 
 	k := newKratos(t, kratostest.Options{})
@@ -97,7 +97,7 @@ func TestFileSystemFull(t *testing.T) {
 		t.Errorf("%d identities were created before the run could be resumed", n)
 	}
 	must(t, disk.Free())
-	must(t, disk.FillBut(24<<10))
+	must(t, disk.FillBut(16<<10))
 	if a := run().noSpace(t); !strings.Contains(a.stderr, "run the same command again") {
 		t.Errorf("it does not say how to go on, but\n%s", a.stderr)
 	}
