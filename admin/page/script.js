@@ -43,7 +43,7 @@
 		}
 		const open = Array.from(old.querySelectorAll("details[open]"), function (one) { return one.id; });
 		const focused = old.contains(document.activeElement) && document.activeElement;
-		const place = focused ? Array.from(old.querySelectorAll("*")).indexOf(focused) : -1;
+		const place = focused ? Array.from(old.querySelectorAll(focused.tagName)).indexOf(focused) : -1;
 		const adopted = document.importNode(fresh, true);
 		open.forEach(function (id) {
 			const one = adopted.querySelector("details[id='" + id + "']");
@@ -52,11 +52,9 @@
 			}
 		});
 		old.replaceWith(adopted);
-		if (place >= 0) {
-			const again = adopted.querySelectorAll("*")[place];
-			if (again && again.tagName === focused.tagName) {
-				again.focus({ preventScroll: true });
-			}
+		const again = place >= 0 && adopted.querySelectorAll(focused.tagName)[place];
+		if (again) {
+			again.focus({ preventScroll: true });
 		}
 	}
 

@@ -80,6 +80,13 @@ func startOperator(t *testing.T, s pagetest.Situation) *operator {
 	return o
 }
 
+// become changes the situation, a moment later.
+func (o *operator) become(s pagetest.Situation) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.situation, o.now = s, o.now.Add(2*time.Second)
+}
+
 // appearance is how a browser shows the page.
 type appearance struct {
 	name   string
