@@ -53,9 +53,12 @@ type scale struct{ top int }
 // newScale ends at a round number that is not below most, and adds its lines to the chart.
 func (c *chart) newScale(most int) scale {
 	s := scale{top: round(max(most, 1))}
-	steps := 4
-	for s.top%steps != 0 {
-		steps--
+	steps := 1
+	for _, n := range []int{4, 5, 3, 2} {
+		if value := s.top / n; s.top%n == 0 && round(value) == value {
+			steps = n
+			break
+		}
 	}
 	for i := range steps + 1 {
 		value := s.top / steps * i

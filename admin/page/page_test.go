@@ -141,7 +141,7 @@ func TestSituations(t *testing.T) {
 					t.Errorf("%q is not on the page", one)
 				}
 			}
-			for _, never := range []string{" style=", "<style", "<script>", " onclick", " onload", "%!", "ZgotmplZ", "http://", "https://"} {
+			for _, never := range []string{" style=", "<style", "<script>", " onclick", " onload", "%!", "ZgotmplZ", "=\"http", "=\"//"} {
 				if strings.Contains(text, never) {
 					t.Errorf("%q is on the page", never)
 				}
