@@ -51,7 +51,7 @@ type files struct {
 }
 
 func create(path string) (sink, error) {
-	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode) //nolint:gosec // G304: in FERRY_RECORD_DIR, by a name of its own
 }
 
 // prepare creates the directory, or checks that it may be used.

@@ -23,7 +23,7 @@ const (
 	// ReasonPanic: the program failed.
 	ReasonPanic = "panic"
 	// ReasonIDTokenUntrusted: an ID token that the tenant's keys did not sign.
-	ReasonIDTokenUntrusted = "id_token_untrusted"
+	ReasonIDTokenUntrusted = "id_token_untrusted" //nolint:gosec // G101: a word for logs
 
 	// The Management API has no connection of that name, or answered about another job.
 	ReasonAnotherJob       = "another_job"

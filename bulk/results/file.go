@@ -26,7 +26,7 @@ type File struct{ *os.File }
 
 // Open opens or creates a results file and locks it.
 func Open(path string) (*File, error) {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // G304: the file that the operator names
 	if err != nil {
 		return nil, fmt.Errorf("open results: %w", err)
 	}

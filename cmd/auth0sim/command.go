@@ -133,7 +133,7 @@ func config(o options, log io.Writer) (auth0sim.Config, error) {
 }
 
 func readSeed(path string) (auth0sim.Seed, error) {
-	file, err := os.Open(path)
+	file, err := os.Open(path) //nolint:gosec // G304: the file of the command line
 	if err != nil {
 		return auth0sim.Seed{}, fmt.Errorf("open seed: %w", err)
 	}

@@ -20,7 +20,7 @@ import (
 // The application with which ferry reads users.
 const (
 	managementID     = "ferry-demo-management"
-	managementSecret = "ferry-demo-management-secret-that-opens-nothing"
+	managementSecret = "ferry-demo-management-secret-that-opens-nothing" //nolint:gosec // G101: of the simulator, which the demo starts
 )
 
 // Users whom nobody imports.
@@ -35,7 +35,7 @@ const bridge = "auth0"
 // The application with which Kratos sends users to the tenant.
 const (
 	bridgeID     = "ferry-demo-kratos"
-	bridgeSecret = "ferry-demo-kratos-secret-that-opens-nothing"
+	bridgeSecret = "ferry-demo-kratos-secret-that-opens-nothing" //nolint:gosec // G101: of the simulator, which the demo starts
 )
 
 // gatewayTenant is the demo tenant with the applications and the users of the second act.

@@ -146,7 +146,7 @@ func (f *statusFlags) read(read func(io.Writer) (status.Status, error)) (current
 		err = tempfile.Replace(path, write)
 		return current, err
 	}
-	pipe, err := os.OpenFile(path, os.O_WRONLY, 0)
+	pipe, err := os.OpenFile(path, os.O_WRONLY, 0) //nolint:gosec // G304: the file that the operator names
 	if err != nil {
 		return current, err
 	}
