@@ -1,7 +1,7 @@
 # The main targets: `make demo` shows ferry at work, `make test` runs all checks.
 
 .DEFAULT_GOAL := help
-.PHONY: help build kratos demo test prereqs prereqs-demo vet lint unit manifests fuzz hostile requests browser openid gateway faults changes bench load soak readme mixin clean
+.PHONY: help build kratos demo test prereqs prereqs-demo vet platforms lint unit manifests fuzz hostile requests browser openid gateway faults changes bench load soak readme mixin clean
 
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -30,6 +30,8 @@ test: ## all checks: build, linters, all tests, fuzzing
 	@$(MAKE) --no-print-directory prereqs
 	$(HEADING) 'build'
 	@$(MAKE) --no-print-directory build
+	$(HEADING) 'other systems (the first run compiles everything: minutes)'
+	@$(MAKE) --no-print-directory platforms
 	$(HEADING) 'lint and format (the first run builds the linter: minutes)'
 	@$(MAKE) --no-print-directory lint
 	$(HEADING) 'Kratos (the first run builds it: minutes)'
@@ -47,13 +49,18 @@ vet: ## go vet; `make lint` contains it
 	$(GO) vet -tags browser,openid ./...
 	cd test/deploy && $(GO) vet ./...
 
+platforms: ## compile ferry for other systems, without linking (the first run compiles everything: minutes)
+	for platform in windows/amd64 darwin/arm64 linux/arm64; do \
+		CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/} $(GO) build ./cmd/ferry ./config || exit 1; \
+	done
+
 lint: ## the linters and gofumpt; `make lint FIX=1` fixes what can be fixed
 	$(LINT) run $(if $(FIX),--fix) ./...
 	cd test/deploy && $(GO) tool -modfile=../../tools/go.mod golangci-lint run $(if $(FIX),--fix) ./...
 
 # These tests drive ferry, Kratos and others as programs, in which the race detector of the
 # test would see nothing. The longest come first. They wait more than they compute.
-PROGRAMS = bulk e2e faults readme load attack demo finish cases
+PROGRAMS = bulk e2e faults readme load attack demo finish compose cases
 WAITING  = $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 
 programs: ## the tests that drive programs
@@ -72,6 +79,7 @@ generated: unit
 	@$(MAKE) --no-print-directory requests
 	$(HEADING) 'fuzz'
 	@$(MAKE) --no-print-directory fuzz
+	$(HEADING) 'deploy/ (the first run builds the libraries of Helm and Kubernetes: minutes)'
 	@$(MAKE) --no-print-directory manifests
 
 manifests: ## check deploy/ with the libraries of Helm, Kubernetes and Docker Compose (the first run builds them: minutes)

@@ -20,6 +20,8 @@ redis-server    redis-server
 util-linux      prlimit
 nginx-light     check_nginx
 postgresql      check_postgres
+groff-base      groff
+systemd         systemd-analyze
 prometheus      promtool
 "
 [ "${1:-}" != browser ] || packages="$packages

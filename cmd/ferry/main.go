@@ -54,6 +54,26 @@ func asFailed(err error) error {
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	log.SetOutput(io.Discard) // net/http quotes surplus bytes of answers there
+	root := rootCommand(stdout, stderr)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	_, _ = fmt.Fprintln(stderr, "ferry:", message(ctx, err))
+	var resumable resumableError
+	if errors.As(err, &resumable) {
+		_, _ = fmt.Fprintf(stderr, "hint: %s: %s\n", resumable.hint, commandLine(args))
+	}
+	var failed failedError
+	if errors.As(err, &failed) {
+		return exitFailed
+	}
+	return exitUsage
+}
+
+// rootCommand returns ferry with all its commands.
+func rootCommand(stdout, stderr io.Writer) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "ferry",
 		Short:         "Moves users from Auth0 to Ory Kratos, one login at a time.",
@@ -71,27 +91,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		runsCommand(stdout, stderr), undoCommand(stdout, stderr), finishCommand(stdout, stderr),
 		kratosConfigCommand(stdout, stderr), doctorCommand(os.Stdin, stdout, stderr),
 		recordCommand(stdout, stderr), replayCommand(stdout, stderr),
-		mapCommand(os.Stdin, stdout, stderr), configCommand(stdout), healthCommand(), versionCommand(stdout),
+		mapCommand(os.Stdin, stdout, stderr), configCommand(stdout), healthCommand(), manCommand(), versionCommand(stdout),
 	)
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	completeValues(root)
-	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
-	if err == nil {
-		return exitOK
-	}
-	_, _ = fmt.Fprintln(stderr, "ferry:", message(ctx, err))
-	var resumable resumableError
-	if errors.As(err, &resumable) {
-		_, _ = fmt.Fprintf(stderr, "hint: %s: %s\n", resumable.hint, commandLine(args))
-	}
-	var failed failedError
-	if errors.As(err, &failed) {
-		return exitFailed
-	}
-	return exitUsage
+	return root
 }
 
 func configCommand(stdout io.Writer) *cobra.Command {

@@ -213,6 +213,14 @@ func TestAllOn(t *testing.T) {
 	if !slices.Equal(scraped, []string{endpoint.Port}) || endpoint.Path != "/metrics/prometheus" || endpoint.Scheme == nil || *endpoint.Scheme != "https" || monitor.Spec.JobLabel != "app.kubernetes.io/name" || len(monitor.Spec.TargetLabels) != 1 {
 		t.Errorf("scraped are the ports %q, by %+v", scraped, monitor.Spec)
 	}
+	for _, rule := range all[*monitoring.PrometheusRule](objects) {
+		if len(rule.Spec.Groups) == 0 || len(rule.Spec.Groups[0].Rules) == 0 {
+			t.Errorf("%s has no rules", rule.Name)
+		}
+	}
+	if rules := all[*monitoring.PrometheusRule](objects); len(rules) != 2 || !strings.Contains(configMap(objects, "ferry-dashboard").Data["ferry.json"], `"panels"`) {
+		t.Errorf("%d PrometheusRules, want alerts and rules, and a dashboard", len(rules))
+	}
 	if p := one[*networking.NetworkPolicy](t, objects); len(p.Spec.Ingress) != 3 || len(p.Spec.Egress) != 4 || len(p.Spec.PolicyTypes) != 2 {
 		t.Errorf("the NetworkPolicy has %+v", p.Spec)
 	}
