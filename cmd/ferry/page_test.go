@@ -15,6 +15,7 @@ import (
 	"ferry/config"
 	"ferry/test/await"
 	"ferry/test/bulktest"
+	"ferry/test/redistest"
 )
 
 // served is a running serve.
@@ -120,5 +121,26 @@ func TestServePage(t *testing.T) {
 	defer second.Stop(t.Context())
 	if text := second.read(t); !strings.Contains(text, migrated) || !strings.Contains(text, waiting) || !strings.Contains(text, "from the history") || !strings.Contains(text, "does not answer") {
 		t.Errorf("after a restart:\n%s", text)
+	}
+}
+
+// TestServePageRedis: with Redis the history and the records of commands are there, and the page
+// says whether it answers.
+func TestServePageRedis(t *testing.T) {
+	redis := redistest.Run(t, redistest.Options{})
+	usable(t)
+	t.Setenv("FERRY_ADMIN_LISTEN", "127.0.0.1:0")
+	t.Setenv("FERRY_STATE_URL", redis.URL())
+	t.Setenv("FERRY_STATE_KEY", strings.Repeat("s", 32))
+	s := startServing(t)
+	defer s.Stop(t.Context())
+	text := s.read(t)
+	for _, want := range []string{"The history is kept in Redis, for all ferries.", `<dt>Redis</dt><dd><span class="mark good">answers</span>`, "This ferry does not count the users."} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not on the page:\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "ferry keeps no record") {
+		t.Error("the page does not know of the records in Redis")
 	}
 }

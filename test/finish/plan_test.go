@@ -2,6 +2,8 @@ package finish
 
 import (
 	"encoding/json"
+	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -12,6 +14,8 @@ import (
 
 	"ferry/migration"
 	"ferry/test/auth0sim"
+	"ferry/test/ferrytest"
+	"ferry/test/ferrytest/built"
 	"ferry/test/kratostest"
 	"ferry/verification"
 )
@@ -71,6 +75,60 @@ func TestPlanDrivesAMigration(t *testing.T) {
 	p := o.plan(t)
 	if p.State != migration.SwitchedOff || p.IfOff.LoseAccess != 0 || p.Progress.Migrated != 4 || p.Progress.Identities != 6 {
 		t.Errorf("at the end: %+v", p)
+	}
+	o.showsTheSame(t, p)
+}
+
+// body returns what is at an address.
+func body(t *testing.T, address string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := (&http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s, %v", address, resp.Status, err)
+	}
+	return string(text)
+}
+
+// showsTheSame starts a ferry that counts, with the records of the migration, and compares its
+// page and its metrics with the plan; once more after a kill -9.
+func (o *operator) showsTheSame(t *testing.T, p migration.Plan) {
+	t.Helper()
+	for range 2 {
+		ferry, err := ferrytest.Start(t.Context(), ferrytest.Options{
+			Binary: built.Ferry(t), Env: o.env(append(slices.Clone(o.settings), "FERRY_LISTEN=127.0.0.1:0", "FERRY_COUNT_EVERY=1m")...),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = ferry.Kill() })
+		read := func(path string) string { return body(t, ferry.AdminURL()+path) }
+		wanted := []string{
+			fmt.Sprintf(`<dt>Migrated</dt><dd class="value">%d</dd>`, p.Progress.Migrated),
+			fmt.Sprintf(`<dt>Waiting</dt><dd class="value">%d</dd>`, p.Progress.Pending),
+			"The migration is complete.", fmt.Sprintf("No one of %d people", p.IfOff.Total),
+		}
+		awaitTrue(t, "the count on the page", func() bool { return strings.Contains(read("/"), wanted[2]) })
+		page, metrics := read("/"), read("/metrics/prometheus")
+		for _, want := range wanted {
+			if !strings.Contains(page, want) {
+				t.Errorf("%q is not on the page:\n%s", want, page)
+			}
+		}
+		if want := fmt.Sprintf("kind=\"migrated\"} %d\n", p.Progress.Migrated); !strings.Contains(metrics, want) {
+			t.Errorf("%q is not in the metrics", want)
+		}
+		if err := ferry.Kill(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
