@@ -11,10 +11,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"ferry/audit"
 	"ferry/secret"
 )
 
-// Options configure the listener. ModeKey may be empty, everything else is required.
+// Options configure the listener. ModeKey and Audit may be empty, everything else is required.
 type Options struct {
 	// Version is ferry's version.
 	Version string
@@ -29,6 +30,9 @@ type Options struct {
 	// such routes.
 	Modes   modes
 	ModeKey secret.String
+	// Audit takes an audit record of each call without a valid key; nil: there are none. It must
+	// not block.
+	Audit func(audit.Record)
 	// Page is the page for the operator; nil: there is none.
 	Page http.Handler
 }
@@ -86,7 +90,7 @@ func Echo(opts Options) (*echo.Echo, error) {
 	e.GET("/upstream", func(c echo.Context) error { return c.JSON(http.StatusOK, opts.Upstream()) })
 	e.GET("/metrics/prometheus", echo.WrapHandler(promhttp.HandlerFor(opts.Metrics, promhttp.HandlerOpts{})))
 	if !opts.ModeKey.Empty() {
-		modeRoutes(e, opts.Modes, opts.ModeKey)
+		modeRoutes(e, opts.Modes, opts.ModeKey, opts.Audit)
 	}
 	if opts.Page != nil {
 		e.Any("/", echo.WrapHandler(opts.Page))

@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/labstack/echo/v4"
 
+	"ferry/audit"
 	"ferry/mode"
 	"ferry/secret"
 )
@@ -37,11 +38,12 @@ type change struct {
 }
 
 // modeRoutes adds the routes of the mode, for callers with the key.
-func modeRoutes(e *echo.Echo, modes modes, key secret.String) {
+func modeRoutes(e *echo.Echo, modes modes, key secret.String, record func(audit.Record)) {
 	withKey := func(handle func(echo.Context) error) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
 			if !secret.Presented(c.Request(), key) {
+				auditFailure(c, record)
 				c.Response().Header().Set(echo.HeaderWWWAuthenticate, secret.Challenge)
 				return problem(c, http.StatusUnauthorized, "the key is missing or wrong")
 			}
@@ -50,6 +52,18 @@ func modeRoutes(e *echo.Echo, modes modes, key secret.String) {
 	}
 	e.GET(ModePath, withKey(func(c echo.Context) error { return c.JSON(http.StatusOK, modes.Status()) }))
 	e.PUT(ModePath, withKey(func(c echo.Context) error { return putMode(c, modes) }))
+}
+
+// auditFailure writes the audit record of a call without a valid key.
+func auditFailure(c echo.Context, record func(audit.Record)) {
+	if record == nil {
+		return
+	}
+	r := audit.Record{
+		Action: audit.AuthenticationFailure, Actor: audit.Actor{Kind: audit.Unknown, From: c.Request().RemoteAddr},
+		Outcome: "refused", Route: ModePath, Status: http.StatusUnauthorized,
+	}
+	record(r)
 }
 
 // putMode changes the mode.

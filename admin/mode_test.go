@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"ferry/admin"
+	"ferry/audit"
 	"ferry/mode"
 	"ferry/secret"
 )
@@ -127,5 +128,31 @@ func TestModeRefuses(t *testing.T) {
 	without, modes, _ := start(t, "")
 	if resp, _ := send(t, without, http.MethodPut, `{"mode":"off"}`, "Authorization", "Bearer "); resp.StatusCode != http.StatusNotFound || modes.Mode() != mode.On {
 		t.Errorf("without a key: %s", resp.Status)
+	}
+}
+
+// TestAuditOfCallsWithoutKey: a call without the key is an audit record.
+func TestAuditOfCallsWithoutKey(t *testing.T) {
+	t.Parallel()
+	var records []audit.Record
+	registry := prometheus.NewRegistry()
+	modes, err := mode.New(mode.Options{Mode: "on", Cohort: "all", Log: zap.NewNop(), Metrics: registry, Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler, err := admin.Echo(admin.Options{
+		Version: "v1", Ready: func() bool { return true }, Metrics: registry, Upstream: func() admin.Upstream { return admin.Upstream{} },
+		Modes: modes, ModeKey: secret.New(key), Audit: func(r audit.Record) { records = append(records, r) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, presented := range []string{"wrong", key} {
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, admin.ModePath, nil)
+		req.Header.Set("Authorization", "Bearer "+presented)
+		handler.ServeHTTP(httptest.NewRecorder(), req)
+	}
+	if len(records) != 1 || records[0].Action != audit.AuthenticationFailure || records[0].Actor.From != "192.0.2.1:1234" || records[0].Route != admin.ModePath || records[0].Status != http.StatusUnauthorized {
+		t.Errorf("%+v", records)
 	}
 }

@@ -119,6 +119,8 @@ type Config struct {
 	RecordMaxBytes int           `ignored:"true" envconfig:"FERRY_RECORD_MAX_BYTES" default:"67108864" desc:"Largest size of one recording file. All files together take at most 16 times as much; the oldest are deleted first."`
 	RecordKeep     time.Duration `ignored:"true" envconfig:"FERRY_RECORD_KEEP" default:"168h" desc:"How long a recorded call is kept at most."`
 
+	AuditLog string `envconfig:"FERRY_AUDIT_LOG" desc:"File to which ferry appends an audit record for each decision, or - for standard output. Created with mode 0600, opened anew on SIGHUP. Unset: none. Commands that change identities write to it too, unless it is -. See docs/audit.md."`
+
 	LogLevel   string        `envconfig:"FERRY_LOG_LEVEL" default:"info" desc:"debug, info, warn or error."`
 	LogFormat  string        `envconfig:"FERRY_LOG_FORMAT" default:"json" desc:"json or console."`
 	LogHashKey secret.String `envconfig:"FERRY_LOG_HASH_KEY" desc:"Key for the hashes of identifiers and Auth0 user ids in logs, 32 characters or more. Unset: a new key at every start; hashes from different runs or replicas then cannot be compared."`

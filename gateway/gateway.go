@@ -30,6 +30,7 @@ import (
 	"go.uber.org/zap"
 
 	"ferry/attempt"
+	"ferry/audit"
 	"ferry/gateway/submit"
 	"ferry/outcome"
 	"ferry/provision"
@@ -127,7 +128,9 @@ type Options struct {
 	// other outcome except a match is an outage.
 	UsersFault  func(outcome.Outcome) bool
 	Provisioner provisioner
-	Log         *zap.Logger
+	// Audit takes an audit record of each decision; nil: there are none. It must not block.
+	Audit func(audit.Record)
+	Log   *zap.Logger
 	// Hash stands for an identifier in the log.
 	Hash    func(string) string
 	Metrics prometheus.Registerer
@@ -308,11 +311,27 @@ func (g *Gateway) logAct(ctx context.Context, s submit.Submit, v verdict, took t
 		fields = append(fields, zap.String("trace_id", traceID), zap.String("span_id", spanID))
 	}
 	g.opts.Log.Info("gateway", fields...)
+	g.auditAct(ctx, s, v, hash)
 	tracing.Ended(span, v.reason, "")
 	tracing.User(span, hash)
 	if v.is == outage || v.is == passUnsure {
 		tracing.Failed(span, errOutage)
 	}
+}
+
+// auditAct writes the audit record of what became of a request.
+func (g *Gateway) auditAct(ctx context.Context, s submit.Submit, v verdict, hash string) {
+	if g.opts.Audit == nil {
+		return
+	}
+	r := audit.Record{
+		Action: audit.GatewaySubmit, Actor: audit.Actor{Kind: audit.User}, Outcome: v.reason, Route: s.Route.String(), IdentifierHash: hash, FlowID: s.Flow,
+	}
+	if g.opts.Modes != nil {
+		r.Mode = g.opts.Modes.Mode().String()
+	}
+	r.TraceID, r.SpanID = tracing.IDs(ctx)
+	g.opts.Audit(r)
 }
 
 var errOutage = errors.New("outage")

@@ -60,7 +60,8 @@ func (h *Handler) afterLoginRoute() route[afterLoginResult] {
 		handle:   h.afterLogin,
 		panicked: func(*call) afterLoginResult { return afterLoginResult{word: "panic"} },
 		answer: func(r afterLoginResult) ending {
-			end := ending{outcome: r.word, omitStatus: true, omitLine: r.word == "nothing_kept"}
+			nothing := r.word == "nothing_kept"
+			end := ending{outcome: r.word, omitStatus: true, omitLine: nothing, omitAudit: nothing}
 			end.status = http.StatusNoContent
 			if r.body != "" {
 				end.status, end.body, end.media = http.StatusOK, r.body, echo.MIMEApplicationJSON
@@ -92,6 +93,10 @@ func (h *Handler) afterLogin(c echo.Context, e *call) (afterLoginResult, error) 
 		return afterLoginResult{word: "state_unavailable"}, nil
 	case !found:
 		return afterLoginResult{word: "nothing_kept"}, nil
+	}
+	e.realm = lease.Handoff.Connection
+	if h.opts.Audit != nil {
+		e.subjectHash = h.hash(lease.Handoff.Subject)
 	}
 	// The profile is written even if Kratos stops waiting.
 	record, word := h.syncer.sync(context.WithoutCancel(c.Request().Context()), lease)

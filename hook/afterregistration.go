@@ -103,6 +103,9 @@ func (h *Handler) afterRegistration(c echo.Context, e *call) (afterRegistrationR
 		defer cancel()
 		answer = h.signUp(ctx, up)
 	}
+	if h.opts.Audit != nil && answer.UserID != "" {
+		e.subjectHash = h.hash(answer.UserID)
+	}
 	if answer.Identity == nil && !passed {
 		return afterRegistrationResult{word: answer.Reason}, nil
 	}

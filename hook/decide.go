@@ -47,6 +47,7 @@ func (h *Handler) decide(ctx context.Context, req migrationRequest, delivery str
 		e.Reason = "realm_not_listed"
 		return outcome.Misconfigured
 	}
+	e.realm = realm
 	if !h.inCohort(identity, identifier) {
 		e.Reason = reasonOutside
 		return outcome.Paused
@@ -66,6 +67,9 @@ func (h *Handler) decide(ctx context.Context, req migrationRequest, delivery str
 	e.passwordConfirmed = true
 	ctx, deciding := tracing.Start(ctx, "decide")
 	defer deciding.End()
+	if h.opts.Audit != nil {
+		e.subjectHash = h.hash(answer.Profile.Subject)
+	}
 	o := h.judge(identity, answer.Profile, identifier)
 	if o == outcome.Match {
 		o = h.given(e)

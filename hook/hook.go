@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap"
 
 	"ferry/attempt"
+	"ferry/audit"
 	"ferry/kratos"
 	"ferry/secret"
 	"ferry/state"
@@ -91,6 +92,8 @@ type Options struct {
 	SignUps signUps
 	// Recorder records every call; nil records nothing.
 	Recorder Recorder
+	// Audit takes an audit record of each decision; nil: there are none. It must not block.
+	Audit func(audit.Record)
 
 	// InFlight is how many logins are decided at the same time, and Queued how many more may
 	// wait for their turn. If InFlight is 0, there is no bound.
@@ -114,6 +117,7 @@ type Handler struct {
 	bulkhead *bulkhead
 	pace     *pace
 	syncer   *profileSyncer
+	keyIDs   []string // of Options.Keys, for audit records
 }
 
 // New makes a Handler; the error names what is missing.
@@ -146,12 +150,13 @@ func New(opts Options) (*Handler, error) {
 	})
 	hash := func(text string) string { return Hash(opts.LogHashKey, text) }
 	syncer := newProfileSyncer(opts.Sync, opts.Log, hash, m, opts.Now)
+	syncer.audit = opts.Audit
 	if err := m.queues(opts.Metrics, syncer); err != nil {
 		return nil, err
 	}
 	return &Handler{
 		opts: opts, hash: hash, callers: sampled(opts.Log), metrics: m,
-		attempts: attempts, pace: newPace(), bulkhead: turns, syncer: syncer,
+		attempts: attempts, pace: newPace(), bulkhead: turns, syncer: syncer, keyIDs: KeyIDs(opts.LogHashKey, opts.Keys),
 	}, nil
 }
 

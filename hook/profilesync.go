@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"ferry/audit"
 	"ferry/edit"
 	"ferry/jsonpatch"
 	"ferry/kratos"
@@ -78,6 +79,7 @@ type profileSyncer struct {
 	hash    func(string) string // of an Auth0 user id, for the log
 	metrics *metrics
 	now     func() time.Time
+	audit   func(audit.Record) // nil: there are no audit records
 
 	queue      chan struct{} // a slot for each profile that waits for a retry
 	writeBacks chan struct{} // a slot for each write-back in flight
@@ -166,6 +168,7 @@ func (s *profileSyncer) retry(ctx context.Context, lease state.Lease, err error)
 		}
 		if err = s.writeLater(ctx, lease.Handoff); err == nil {
 			s.metrics.afterLogin(resultWrittenLater, 0)
+			s.auditProfile(ctx, audit.ProfileWrite, resultWrittenLater, "", lease.Handoff)
 			s.done(context.WithoutCancel(ctx), lease)
 			return
 		}
@@ -174,6 +177,7 @@ func (s *profileSyncer) retry(ctx context.Context, lease state.Lease, err error)
 		}
 	}
 	s.metrics.afterLogin(resultLost, 0)
+	s.auditProfile(ctx, audit.ProfileWrite, resultLost, reasonOf(err), lease.Handoff)
 	s.logLost(lease, err)
 	s.done(context.WithoutCancel(ctx), lease)
 }
@@ -314,6 +318,7 @@ func (s *profileSyncer) reportMigrated(ctx context.Context, before, after kratos
 			zap.String("identity_id", handoff.IdentityID), zap.Bool("pending_again", after.Pending))
 	}
 	s.metrics.migration()
+	s.auditProfile(ctx, audit.Migrated, "migrated", "", handoff)
 	s.log.Info("migrated", zap.String("identity_id", handoff.IdentityID), zap.String("subject_hash", s.hash(handoff.Subject)), zap.Time("matched_at", handoff.MatchedAt))
 	if s.Migrated != nil {
 		if err := s.Migrated(ctx, append([]string{handoff.Subject}, before.Binding.Subjects...)); err != nil {

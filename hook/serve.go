@@ -36,6 +36,8 @@ type call struct {
 	passwordConfirmed bool             // Auth0 answered 200 with a verified subject
 	waited            time.Duration    // before a refusal: see pace
 	reading           trace.Span       // ends when the request is read and decoded
+	realm             string           // that Auth0 is asked about; for the audit record
+	subjectHash       string           // for the audit record
 }
 
 // route is one hook. R is the result of a call with a valid key.
@@ -61,8 +63,8 @@ type ending struct {
 	outcome string
 	// The log leaves these out.
 	omitStatus, omitTook, omitLine bool
-	// omitRecord leaves the call out of recordings.
-	omitRecord bool
+	// omitRecord leaves the call out of recordings, and omitAudit out of the audit log.
+	omitRecord, omitAudit bool
 }
 
 // outcomeCaller is the outcome of a call with an error of the caller.
@@ -95,6 +97,9 @@ func serve[R any](h *Handler, r route[R]) echo.HandlerFunc {
 		}
 		if !end.omitRecord {
 			h.record(c, e)
+		}
+		if !end.omitAudit {
+			h.auditCall(c, e)
 		}
 		traceCall(trace.SpanFromContext(c.Request().Context()), e)
 		return nil

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"ferry/audit"
 	"ferry/outcome"
 	"ferry/secret"
 )
@@ -23,7 +24,9 @@ type Options struct {
 	ModeFile, CohortFile string
 	// Key decides with the identifier who is in a percentage. All replicas share it. It may
 	// be empty if no percentage is used.
-	Key     secret.String
+	Key secret.String
+	// Audit takes an audit record of each change; nil: there are none. It must not block.
+	Audit   func(audit.Record)
 	Log     *zap.Logger
 	Metrics prometheus.Registerer
 	// Now is the clock.
@@ -179,29 +182,39 @@ func (s *Switch) Set(c Change) (Status, error) {
 			return Status{}, err
 		}
 	}
-	s.change(next, ByAdmin, c.Who, zap.String("from", c.From))
+	s.change(next, ByAdmin, c.Who, c.From)
 	return s.status(), nil
 }
 
 // change makes next the values. The caller holds mu.
-func (s *Switch) change(next values, by By, who string, fields ...zap.Field) {
+func (s *Switch) change(next values, by By, who, from string) {
 	was := *s.now.Load()
 	next.by, next.who, next.since = by, who, s.opts.Now()
-	message, level := "mode changed", zap.WarnLevel
+	message, level, result := "mode changed", zap.WarnLevel, "changed"
 	if next.mode == was.mode && next.cohort.text == was.cohort.text {
-		message, level = "mode not changed: it is as asked for", zap.InfoLevel
+		message, level, result = "mode not changed: it is as asked for", zap.InfoLevel, "unchanged"
 	} else {
 		s.now.Store(&next)
 		s.metrics.show(next)
 		s.metrics.changes.WithLabelValues(string(by)).Inc()
 	}
-	fields = append(fields,
+	fields := []zap.Field{
 		zap.Stringer("mode", next.mode), zap.Stringer("was", was.mode),
-		zap.Stringer("cohort", next.cohort), zap.Stringer("cohort_was", was.cohort), zap.String("by", string(by)))
+		zap.Stringer("cohort", next.cohort), zap.Stringer("cohort_was", was.cohort), zap.String("by", string(by)),
+	}
+	if from != "" {
+		fields = append(fields, zap.String("from", from))
+	}
 	if who != "" {
 		fields = append(fields, zap.String("who", who))
 	}
 	s.opts.Log.Log(level, message, fields...)
+	if s.opts.Audit != nil {
+		s.opts.Audit(audit.Record{
+			Action: audit.ModeChange, Actor: audit.Actor{Kind: audit.Operator, Name: who, From: from}, Outcome: result, Reason: string(by),
+			Mode: next.mode.String(), ModeWas: was.mode.String(), Cohort: next.cohort.String(), CohortWas: was.cohort.String(),
+		})
+	}
 }
 
 // Status says what ferry does with logins.
@@ -246,7 +259,7 @@ func (s *Switch) Reload() {
 		f.seen = f.read()
 		s.take(f, &next)
 	}
-	s.change(next, BySignal, "")
+	s.change(next, BySignal, "", "")
 }
 
 // Run looks for changes of the files until ctx is done.
@@ -277,7 +290,7 @@ func (s *Switch) look() {
 		}
 	}
 	if taken {
-		s.change(next, ByFile, "")
+		s.change(next, ByFile, "", "")
 	}
 }
 

@@ -20,10 +20,12 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/singleflight"
 
+	"ferry/audit"
 	"ferry/bulk/plan"
 	"ferry/kratos"
 	"ferry/mapping"
 	"ferry/mode"
+	"ferry/tracing"
 )
 
 // identities creates identities and finds out whether they exist.
@@ -80,7 +82,9 @@ type Options struct {
 	Mode func() mode.Mode
 	// ReadyWait is how long Ready waits for the first walk.
 	ReadyWait time.Duration
-	Log       *zap.Logger
+	// Audit takes an audit record of each identity; nil: there are none. It must not block.
+	Audit func(audit.Record)
+	Log   *zap.Logger
 	// Hash stands for a user id in the log.
 	Hash func(string) string
 	// Now is the clock.
@@ -252,6 +256,14 @@ func (p *Provisioner) remember(ctx context.Context, door Door, user []byte, made
 	}
 	p.opts.Log.Info("identity created", zap.String("identity_id", made.IdentityID),
 		zap.String("subject_hash", p.opts.Hash(made.UserID)), zap.String("by", string(door)))
+	if p.opts.Audit != nil {
+		r := audit.Record{
+			Action: audit.IdentityCreated, Actor: audit.Actor{Kind: audit.Ferry}, Outcome: EnsuredNow, Reason: string(door), Mode: p.mode().String(),
+			IdentityID: made.IdentityID, SubjectHash: p.opts.Hash(made.UserID),
+		}
+		r.TraceID, r.SpanID = tracing.IDs(ctx)
+		p.opts.Audit(r)
+	}
 	if p.opts.Mark == nil || door == DoorLogin {
 		return // the after-login hook notes the migration
 	}

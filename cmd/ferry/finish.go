@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ferry/audit"
 	"ferry/bulk/finish"
 	"ferry/bulk/progress"
 	"ferry/config"
@@ -97,6 +98,13 @@ func (f *finishFlags) run(ctx context.Context, hook *url.URL, stdout, stderr io.
 	summary, err := finish.Run(ctx, opts)
 	if err == nil && f.yes {
 		keepRecord(ctx, cfg, finishRecord(summary, started), stderr)
+	}
+	if f.yes {
+		command := "finish"
+		if f.undo {
+			command = "finish --undo"
+		}
+		auditCommand(cfg, audit.Record{Command: command, Counts: countsOf(summary.Outcomes)}, err, stderr)
 	}
 	err = errors.Join(walked(ctx, err), opts.Results.Close())
 	return f.conclude(summary, err, stdout, stderr)

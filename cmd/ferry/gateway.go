@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"ferry/audit"
 	"ferry/bulk/plan"
 	"ferry/config"
 	"ferry/gateway"
@@ -34,7 +35,7 @@ type doors struct {
 
 // addDoors makes what creates identities one by one, and adds it to the options of the hooks.
 func addDoors(opts *hook.Options, cfg *config.Config, identities *kratos.Client, store store, modes *mode.Switch, hashKey secret.String, traces *otlp.Traces) (*doors, error) {
-	d, err := newDoors(cfg, identities, store, modes, hashKey, traces, opts.Log)
+	d, err := newDoors(cfg, identities, store, modes, hashKey, traces, opts.Audit, opts.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -42,8 +43,8 @@ func addDoors(opts *hook.Options, cfg *config.Config, identities *kratos.Client,
 }
 
 // newDoors returns what creates identities one by one.
-func newDoors(cfg *config.Config, identities *kratos.Client, store store, modes *mode.Switch, hashKey secret.String, traces *otlp.Traces, log *zap.Logger) (*doors, error) {
-	provisioner, err := newProvisioner(cfg, identities, store, modes, func(text string) string { return hook.Hash(hashKey, text) }, traces, log)
+func newDoors(cfg *config.Config, identities *kratos.Client, store store, modes *mode.Switch, hashKey secret.String, traces *otlp.Traces, record func(audit.Record), log *zap.Logger) (*doors, error) {
+	provisioner, err := newProvisioner(cfg, identities, store, modes, func(text string) string { return hook.Hash(hashKey, text) }, traces, record, log)
 	if err != nil {
 		return nil, err
 	}
@@ -72,14 +73,14 @@ func (d *doors) addTo(opts *hook.Options, cfg *config.Config) error {
 }
 
 // newGateway returns the gateway; without FERRY_GATEWAY_LISTEN only its Checks are of use.
-func newGateway(cfg *config.Config, hooks *hook.Handler, identities *kratos.Client, behind *doors, modes *mode.Switch, hashKey secret.String, traces *otlp.Traces, log *zap.Logger, metrics prometheus.Registerer) (*gateway.Gateway, error) {
+func newGateway(cfg *config.Config, hooks *hook.Handler, identities *kratos.Client, behind *doors, modes *mode.Switch, hashKey secret.String, traces *otlp.Traces, record func(audit.Record), log *zap.Logger, metrics prometheus.Registerer) (*gateway.Gateway, error) {
 	opts := gateway.Options{
 		Realms: gatewayRealms(cfg), CustomRealms: cfg.Auth0CustomRealms,
 		TrustedProxies: cfg.GatewayTrustedProxies, ForwardClientIP: cfg.Auth0ForwardClientIP,
 		MaxPasswordBytes: cfg.MaxPasswordBytes, ErrorURL: cfg.GatewayErrorURL, Closed: cfg.MigrationClosed, Modes: modes,
 		PerMinute: cfg.GatewayPerMinute, Budget: behind.budget,
 		Traits: behind.provisioner.Traits, Identities: identities, Attempts: hooks.Attempts(), Enter: hooks.Enter, Keep: hooks.Keep, UsersFault: usersFault,
-		Provisioner: behind.provisioner, Log: log, Hash: func(text string) string { return hook.Hash(hashKey, text) },
+		Provisioner: behind.provisioner, Audit: record, Log: log, Hash: func(text string) string { return hook.Hash(hashKey, text) },
 		Metrics: metrics, Now: time.Now,
 	}
 	if cfg.GatewayListen != "" {
@@ -107,7 +108,7 @@ func gatewayRealms(cfg *config.Config) []string {
 }
 
 // newProvisioner returns what creates identities one by one.
-func newProvisioner(cfg *config.Config, identities *kratos.Client, store store, modes *mode.Switch, hash func(string) string, traces *otlp.Traces, log *zap.Logger) (*provision.Provisioner, error) {
+func newProvisioner(cfg *config.Config, identities *kratos.Client, store store, modes *mode.Switch, hash func(string) string, traces *otlp.Traces, record func(audit.Record), log *zap.Logger) (*provision.Provisioner, error) {
 	providers, warnings, err := plan.ParseProviders(cfg.Providers)
 	if err != nil {
 		return nil, config.Faults{{Name: config.Prefix + "PROVIDERS", Problem: err.Error()}}
@@ -125,7 +126,7 @@ func newProvisioner(cfg *config.Config, identities *kratos.Client, store store, 
 	opts := provision.Options{
 		Identities: identities, AskUnverified: len(cfg.Auth0Realms) < 2, Register: register,
 		Load:    func(ctx context.Context) (plan.Options, error) { return provisionPlan(ctx, cfg, identities, providers) },
-		Version: buildVersion(), Log: log, Hash: hash, Now: time.Now, ReadyWait: readyWait, Mode: modes.Mode,
+		Version: buildVersion(), Log: log, Hash: hash, Now: time.Now, ReadyWait: readyWait, Mode: modes.Mode, Audit: record,
 	}
 	if cfg.Auth0MgmtClientID != "" {
 		management, err := gatewayManagement(cfg, traces)

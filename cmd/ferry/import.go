@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ferry/audit"
 	"ferry/bulk/factorfile"
 	"ferry/bulk/hashfile"
 	"ferry/bulk/importer"
@@ -236,6 +237,9 @@ func (f *importFlags) run(ctx context.Context, opts importer.Options, stdin io.R
 		record := importRecord(summary, started)
 		record.InputAt, record.Flags = written, f.lasting
 		keepRecord(ctx, cfg, record, stderr)
+	}
+	if !f.dryRun {
+		auditCommand(cfg, audit.Record{Command: "import", Counts: countsOf(summary.Outcomes)}, err, stderr)
 	}
 	return f.conclude(summary, errors.Join(advised(err, cfg), opts.Journal.Close()), stdout, stderr)
 }

@@ -14,9 +14,11 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"ferry/audit"
 	"ferry/bulk/progress"
 	"ferry/bulk/rebind"
 	"ferry/config"
+	"ferry/hook"
 	"ferry/upstream"
 )
 
@@ -74,6 +76,12 @@ func runRebind(ctx context.Context, request rebind.Request, stdout, stderr io.Wr
 	done, err := rebind.Run(ctx, identities, request, progress.NewTerminal(stderr), time.Now())
 	if err != nil {
 		return walked(ctx, err)
+	}
+	if done.Changed {
+		auditCommand(cfg, audit.Record{
+			Command: "rebind", Actor: audit.Actor{Name: done.By}, IdentityID: done.IdentityID,
+			SubjectHash: hook.Hash(logHashKey(cfg), done.To), Realm: done.Connection,
+		}, nil, stderr)
 	}
 	if done.PasswordChanged {
 		warner(stderr)("the password changed while the identity was written: ask the user to try the new one")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ferry/audit"
 	"ferry/bulk/plan"
 	"ferry/bulk/progress"
 	"ferry/bulk/reconcile"
@@ -141,6 +142,9 @@ func (f *reconcileFlags) run(ctx context.Context, providers plan.Providers, stdi
 		record := reconcileRecord(result, started)
 		record.InputAt, record.Flags = written, f.lasting
 		keepRecord(ctx, cfg, record, stderr)
+	}
+	if f.fix {
+		auditCommand(cfg, audit.Record{Command: "reconcile", Counts: countsOf(result.Fixed)}, err, stderr)
 	}
 	return f.conclude(result, err, cfg, stdout, stderr)
 }

@@ -26,7 +26,7 @@ const serveName = "serve"
 func serveCommand(stderr io.Writer) *cobra.Command {
 	return &cobra.Command{
 		Use:   serveName,
-		Short: "Answer Kratos' hooks until SIGTERM or SIGINT; SIGHUP reads the mode file again.",
+		Short: "Answer Kratos' hooks until SIGTERM or SIGINT; SIGHUP reads the mode file again and opens the audit log anew.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			hangups := make(chan os.Signal, 1)
@@ -66,7 +66,7 @@ func (s *server) wait(ctx context.Context, hangups <-chan os.Signal) error {
 	for {
 		select {
 		case <-hangups:
-			s.modes.Reload()
+			s.hangUp()
 		case <-ctx.Done():
 			return nil
 		case err := <-s.failed:
@@ -87,7 +87,11 @@ func newRegistry() *prometheus.Registry {
 
 func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 	registry := newRegistry()
-	modes, err := newModes(cfg, log, registry)
+	trail, err := newAudit(cfg, log, registry)
+	if err != nil {
+		return nil, err
+	}
+	modes, err := newModes(cfg, recordTo(trail), log, registry)
 	if err != nil {
 		return nil, err
 	}
@@ -116,12 +120,16 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 		return nil, err
 	}
 	opts.Store, opts.Log, opts.Metrics, opts.Modes, opts.DelayRefusals = store, log, registry, modes, true
+	opts.Audit = recordTo(trail)
 	s := &server{
-		cfg: cfg, log: log, failed: make(chan error, 4), modes: modes, guard: guard, traces: traces, hashKey: hashKey, metrics: registry,
+		cfg: cfg, log: log, failed: make(chan error, 4), modes: modes, guard: guard, traces: traces, audit: trail, hashKey: hashKey, metrics: registry,
 		background: []func(context.Context){auth0.Run, store.Run, modes.Run}, close: store.Close,
 	}
 	if traces != nil {
 		s.background = append(s.background, traces.Run)
+	}
+	if trail != nil {
+		s.background = append(s.background, trail.Run)
 	}
 	if err := s.addRecorder(&opts); err != nil {
 		return nil, err
@@ -159,7 +167,7 @@ func (s *server) addHooks(opts hook.Options, identities *kratos.Client, store st
 	}
 	s.drain = hooks.Drain
 	if s.cfg.GatewayListen != "" || s.cfg.ForwardAuthListen != "" {
-		front, err := newGateway(s.cfg, hooks, identities, behind, s.modes, s.hashKey, s.traces, s.log, s.metrics)
+		front, err := newGateway(s.cfg, hooks, identities, behind, s.modes, s.hashKey, s.traces, recordTo(s.audit), s.log, s.metrics)
 		if err != nil {
 			return err
 		}
@@ -195,7 +203,7 @@ func (s *server) addAdmin(store store, metrics *prometheus.Registry) error {
 		return err
 	}
 	operator, err := admin.Echo(admin.Options{
-		Version: buildVersion(), Ready: s.ready.Load, Metrics: metrics, Upstream: s.upstream, Modes: s.modes, ModeKey: s.cfg.AdminKey, Page: shown,
+		Version: buildVersion(), Ready: s.ready.Load, Metrics: metrics, Upstream: s.upstream, Modes: s.modes, ModeKey: s.cfg.AdminKey, Page: shown, Audit: recordTo(s.audit),
 	})
 	if err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"ferry/audit"
 	"ferry/config"
 	"ferry/gateway"
 	"ferry/mode"
@@ -52,7 +53,8 @@ type server struct {
 	drain      func(context.Context) // writes the queued profiles
 	close      func() error
 	guard      *upstream.Guard
-	traces     *otlp.Traces // nil: there are none
+	traces     *otlp.Traces  // nil: there are none
+	audit      *audit.Writer // nil: there is no audit log
 	hashKey    secret.String
 	metrics    *prometheus.Registry
 
@@ -153,6 +155,7 @@ func (s *server) Start(ctx context.Context) error {
 		fields = append(fields, zap.Stringer(l.name, l.Addr()))
 	}
 	s.ready.Store(true)
+	s.auditServe(audit.Start)
 	s.log.Info("listening", append(fields, zap.Bool("tls", s.cfg.TLS()), zap.String("version", buildVersion()))...)
 	return nil
 }
@@ -183,6 +186,7 @@ func (s *server) Stop(ctx context.Context) {
 		}
 	}
 	s.drain(ctx)
+	s.auditServe(audit.Stop)
 	s.stop()
 	ended := make(chan struct{})
 	go func() {

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"ferry/audit"
 	"ferry/bulk/progress"
 	"ferry/bulk/undo"
 	"ferry/config"
@@ -63,6 +64,9 @@ func (f *undoFlags) do(ctx context.Context, stdout, stderr io.Writer) (err error
 	summary, err := undo.Undo(ctx, opts)
 	if err == nil && f.yes {
 		keepRecord(ctx, cfg, undoRecord(summary, started), stderr)
+	}
+	if f.yes {
+		auditCommand(cfg, audit.Record{Command: "undo", Counts: countsOf(summary.Outcomes)}, err, stderr)
 	}
 	err = errors.Join(walked(ctx, err), opts.Results.Close())
 	return f.conclude(summary, earlier, err, stdout, stderr)

@@ -1,12 +1,18 @@
 package e2e
 
 import (
+	"encoding/json"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
+	"ferry/audit"
 	"ferry/test/auth0sim"
+	"ferry/test/bulktest"
 	"ferry/test/kratostest"
 	"ferry/test/otlptest"
 	"ferry/test/redistest"
@@ -25,11 +31,13 @@ func tracedKratos(collector *otlptest.Collector) func(*kratostest.Options) {
 }
 
 // TestTraces: a login is one trace, from Kratos to ferry's steps and back to Kratos' admin API.
-// Auth0 does not get its id. No span of ferry's has user data.
+// Auth0 does not get its id. No span of ferry's has user data. The audit log has the decisions,
+// by its schema, with the ids of their traces.
 func TestTraces(t *testing.T) {
 	t.Parallel()
 	collector, redis := otlptest.Run(t), redistest.Run(t, redistest.Options{})
-	s := startOn(t, tracedKratos(collector),
+	trail := filepath.Join(t.TempDir(), "audit.log")
+	s := startOn(t, tracedKratos(collector), "FERRY_AUDIT_LOG="+trail,
 		"OTEL_EXPORTER_OTLP_ENDPOINT="+collector.URL(), "OTEL_BSP_SCHEDULE_DELAY=100", "OTEL_SERVICE_NAME=ferry-blue",
 		"FERRY_STATE_URL="+redis.URL(), "FERRY_STATE_KEY="+stateKey, "FERRY_TRUSTED_PROXIES=1")
 	p := s.profiled(t, nil)
@@ -53,12 +61,14 @@ func TestTraces(t *testing.T) {
 		patch = spans[i]
 		return len(named(spans, "GET kratos")) > 0 && len(of(spans, "kratos")) > 0 && len(named(spans, "POST /hooks/after-login")) > 1
 	})
+	s.rotate(t, trail)
 	if err := s.ferry.Stop(); err != nil { // it sends the rest
 		t.Fatal(err)
 	}
 	spans := collector.Spans()
 	checkOneTrace(t, spans, patch)
 	checkSpansAreSilent(t, collector)
+	checkAudit(t, trail, p, patch.Trace)
 	for _, request := range s.sim.Requests() {
 		if request.Header.Get("Traceparent") != "" {
 			t.Error("Auth0 got a traceparent")
@@ -117,6 +127,62 @@ func checkSpansAreSilent(t *testing.T, collector *otlptest.Collector) {
 		if s.Events > 0 || s.Kind == "SPAN_KIND_SERVER" && s.Attributes["server.address"] != "" {
 			t.Errorf("%+v", s)
 		}
+	}
+}
+
+// rotate renames the audit log and has ferry open a new one.
+func (s *stack) rotate(t *testing.T, path string) {
+	t.Helper()
+	if err := os.Rename(path, path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(s.ferry.Pid(), syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	s.await(t, "the new audit log", func() bool { return strings.Contains(s.ferry.Logs(), `"msg":"audit log opened anew"`) })
+}
+
+// checkAudit checks the audit log of the logins above.
+func checkAudit(t *testing.T, path string, p *person, trace string) {
+	t.Helper()
+	rotated, err := os.ReadFile(path + ".1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil || !strings.Contains(string(text), `"action":"stop"`) {
+		t.Fatalf("%v: %s", err, text)
+	}
+	text = append(rotated, text...)
+	seen := map[string]audit.Record{}
+	var numbers []uint64
+	for line := range strings.Lines(string(text)) {
+		bulktest.Documented(t, "../../docs/audit.schema.json", line)
+		var r audit.Record
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			t.Errorf("%v: %s", err, line)
+		}
+		numbers = append(numbers, r.Seq)
+		seen[strings.TrimSpace(string(r.Action)+" "+r.Outcome)] = r
+		for _, word := range []string{"canary", "eyJ", "203.0.113.77", "auth0|", hookKey, clientSecret} {
+			if strings.Contains(line, word) {
+				t.Errorf("%q in the audit log: %s", word, line)
+			}
+		}
+	}
+	slices.Sort(numbers)
+	if numbers[len(numbers)-1] != uint64(len(numbers)) {
+		t.Errorf("records are missing: %v", numbers)
+	}
+	for _, what := range []string{"start done", "login match", "login mismatch", "login garbled", "migrated migrated", "profile_write written", "profile_write bad_request", "stop done"} {
+		if seen[what].Action == "" {
+			t.Errorf("no record %q:\n%s", what, text)
+		}
+	}
+	match, written := seen["login match"], seen["profile_write written"]
+	if match.IdentityID != p.identity || match.Realm != users || match.SubjectHash == "" || match.SubjectHash != written.SubjectHash || match.TraceID != trace ||
+		written.IdentityID != p.identity || written.TraceID != trace || match.Actor.KeyID != seen["start done"].Keys[0] {
+		t.Errorf("match %+v\nwritten %+v", match, written)
 	}
 }
 
