@@ -191,6 +191,15 @@
           increase('ferry_password_changed_meanwhile_total{%s}' % s, '1d') + ' > 0',
         ),
         alert(
+          'AuditLog',
+          'audit-log',
+          today,
+          'The audit log is not written.',
+          '{{ $labels.instance }} cannot write its audit log, or has lost records. Logins go on.',
+          'max by (job, instance) (ferry_audit_stopped{%s}) == 1 or sum by (job, instance) (increase(ferry_audit_dropped_total{%s, reason!="unauthenticated"}[15m])) > 0' % [s, s],
+          '1m',
+        ),
+        alert(
           'Recordings',
           'recordings',
           thisWeek,
