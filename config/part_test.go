@@ -34,8 +34,8 @@ func TestLoadFor(t *testing.T) {
 			map[string]string{"KRATOS_ADMIN_URL": "kratos", "AUTH0_DOMAIN": "https://t", "HOOK_KEYS": "short", "AUTH0_CLIENT_AUTH": "none", "TURBO": "1"},
 			"[FERRY_HOOK_KEYS FERRY_AUTH0_DOMAIN FERRY_AUTH0_CLIENT_AUTH FERRY_KRATOS_ADMIN_URL FERRY_TURBO]",
 		},
-		"only serving listens":   {[]config.Part{config.Kratos}, map[string]string{"KRATOS_ADMIN_URL": "http://kratos:4434", "LISTEN": "0.0.0.0:4480", "ADMIN_LISTEN": "0.0.0.0"}, "[FERRY_ADMIN_LISTEN]"},
-		"empty is a fault": {[]config.Part{config.Kratos}, map[string]string{"KRATOS_ADMIN_URL": "", "AUTH0_DOMAIN": ""}, "[FERRY_AUTH0_DOMAIN FERRY_KRATOS_ADMIN_URL]"},
+		"only serving listens": {[]config.Part{config.Kratos}, map[string]string{"KRATOS_ADMIN_URL": "http://kratos:4434", "LISTEN": "0.0.0.0:4480", "ADMIN_LISTEN": "0.0.0.0"}, "[FERRY_ADMIN_LISTEN]"},
+		"empty is a fault":     {[]config.Part{config.Kratos}, map[string]string{"KRATOS_ADMIN_URL": "", "AUTH0_DOMAIN": ""}, "[FERRY_AUTH0_DOMAIN FERRY_KRATOS_ADMIN_URL]"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for setting, value := range c.set {

@@ -40,10 +40,7 @@ func TestTraces(t *testing.T) {
 			if !slices.Equal(names, c.spans) {
 				t.Errorf("spans %q", names)
 			}
-			attributes := map[string]string{}
-			for _, a := range whole.Attributes() {
-				attributes[string(a.Key)] = a.Value.AsString()
-			}
+			attributes := attributesOf(whole)
 			if attributes["ferry.outcome"] != c.result || (whole.Status().Code == codes.Error) != c.failed {
 				t.Errorf("%v, %v", attributes, whole.Status())
 			}
@@ -56,6 +53,14 @@ func TestTraces(t *testing.T) {
 			}
 		})
 	}
+}
+
+func attributesOf(span trace.ReadOnlySpan) map[string]string {
+	attributes := map[string]string{}
+	for _, a := range span.Attributes() {
+		attributes[string(a.Key)] = a.Value.AsString()
+	}
+	return attributes
 }
 
 // traced submits a form. It returns the names of the steps, and the span of the request.

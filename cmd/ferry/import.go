@@ -238,10 +238,15 @@ func (f *importFlags) run(ctx context.Context, opts importer.Options, stdin io.R
 		record.InputAt, record.Flags = written, f.lasting
 		keepRecord(ctx, cfg, record, stderr)
 	}
+	f.audit(cfg, summary, err, stderr)
+	return f.conclude(summary, errors.Join(advised(err, cfg), opts.Journal.Close()), stdout, stderr)
+}
+
+// audit writes the audit record of an import that wrote.
+func (f *importFlags) audit(cfg *config.Config, summary importer.Summary, err error, stderr io.Writer) {
 	if !f.dryRun {
 		auditCommand(cfg, audit.Record{Command: "import", Counts: countsOf(summary.Outcomes)}, err, stderr)
 	}
-	return f.conclude(summary, errors.Join(advised(err, cfg), opts.Journal.Close()), stdout, stderr)
 }
 
 // openFiles opens the files to import from.
