@@ -43,7 +43,9 @@ func modeRoutes(e *echo.Echo, modes modes, key secret.String, record func(audit.
 		return func(c echo.Context) error {
 			c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
 			if !secret.Presented(c.Request(), key) {
-				auditFailure(c, record)
+				if record != nil {
+					record(audit.Refused(ModePath, c.Request().RemoteAddr))
+				}
 				c.Response().Header().Set(echo.HeaderWWWAuthenticate, secret.Challenge)
 				return problem(c, http.StatusUnauthorized, "the key is missing or wrong")
 			}
@@ -52,18 +54,6 @@ func modeRoutes(e *echo.Echo, modes modes, key secret.String, record func(audit.
 	}
 	e.GET(ModePath, withKey(func(c echo.Context) error { return c.JSON(http.StatusOK, modes.Status()) }))
 	e.PUT(ModePath, withKey(func(c echo.Context) error { return putMode(c, modes) }))
-}
-
-// auditFailure writes the audit record of a call without a valid key.
-func auditFailure(c echo.Context, record func(audit.Record)) {
-	if record == nil {
-		return
-	}
-	r := audit.Record{
-		Action: audit.AuthenticationFailure, Actor: audit.Actor{Kind: audit.Unknown, From: c.Request().RemoteAddr},
-		Outcome: "refused", Route: ModePath, Status: http.StatusUnauthorized,
-	}
-	record(r)
 }
 
 // putMode changes the mode.

@@ -12,7 +12,10 @@
 // by a log level.
 package audit
 
-import "time"
+import (
+	"net/http"
+	"time"
+)
 
 // Version is the version of the record format.
 const Version = 1
@@ -131,4 +134,11 @@ type Record struct {
 	// result.
 	Command string         `json:"command,omitempty"`
 	Counts  map[string]int `json:"counts,omitempty"`
+}
+
+// Refused is the record of a call of the admin listener without a valid key, from an address.
+func Refused(route, from string) Record {
+	return Record{
+		Action: AuthenticationFailure, Actor: Actor{Kind: Unknown, From: from}, Outcome: "refused", Route: route, Status: http.StatusUnauthorized,
+	}
 }

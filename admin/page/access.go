@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"ferry/audit"
 	"ferry/secret"
 )
 
@@ -25,7 +26,7 @@ func (p *Page) reading(next http.HandlerFunc) http.HandlerFunc {
 					"ssh -L 4481:127.0.0.1:4481 HOST, then http://127.0.0.1:4481/.",
 			}})
 		default:
-			p.ask(w)
+			p.ask(w, r)
 		}
 	}
 }
@@ -36,8 +37,12 @@ type refusal struct {
 	Lines []string
 }
 
-// ask asks for the key.
-func (p *Page) ask(w http.ResponseWriter) {
+// ask asks for the key. A browser presents none at first: only a wrong one is worth an audit
+// record.
+func (p *Page) ask(w http.ResponseWriter, r *http.Request) {
+	if p.opts.Audit != nil && r.Header.Get("Authorization") != "" {
+		p.opts.Audit(audit.Refused("/page", r.RemoteAddr))
+	}
 	w.Header().Set("WWW-Authenticate", challenge)
 	p.write(w, http.StatusUnauthorized, "refused", refusal{"The admin key is missing or wrong", []string{
 		"Your browser asks for it: any name, which the log shows when you change the mode, and the value of FERRY_ADMIN_KEY as the password.",

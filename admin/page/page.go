@@ -30,6 +30,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"ferry/audit"
 	"ferry/mode"
 	"ferry/secret"
 )
@@ -52,6 +53,9 @@ type Options struct {
 	Modes modes
 	// Facts returns what the page shows.
 	Facts func(ctx context.Context) Facts
+	// Audit takes an audit record of each request with a wrong key; nil: there are none. It must
+	// not block.
+	Audit func(audit.Record)
 	Log   *zap.Logger
 	Now   func() time.Time
 }

@@ -27,7 +27,7 @@ func (p *Page) changeMode(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !p.hasKey(r) {
-		p.ask(w)
+		p.ask(w, r)
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxFormBytes)

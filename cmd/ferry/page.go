@@ -218,6 +218,6 @@ func (s *server) newPage(facts *pageFacts) (*page.Page, error) {
 	host, _, _ := net.SplitHostPort(s.cfg.AdminListen) // config has checked it
 	return page.New(page.Options{
 		Version: buildVersion(), Loopback: transport.IsLoopback(host), Key: s.cfg.AdminKey, Modes: s.modes,
-		Facts: facts.facts, Log: s.log, Now: time.Now,
+		Facts: facts.facts, Audit: recordTo(s.audit), Log: s.log, Now: time.Now,
 	})
 }
