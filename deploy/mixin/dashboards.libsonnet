@@ -26,7 +26,7 @@
         8,
         unit,
         { custom: { fillOpacity: if stack then 40 else 0, stacking: { mode: if stack then 'normal' else 'none' }, showPoints: 'never' } },
-        { legend: { displayMode: 'table', placement: 'bottom', calcs: ['lastNotNull', 'max'] }, tooltip: { mode: 'multi', sort: 'desc' } },
+        { legend: { showLegend: true, displayMode: 'table', placement: 'bottom', calcs: ['lastNotNull', 'max'] }, tooltip: { mode: 'multi', sort: 'desc' } },
       ),
       local stat(title, description, expr, unit='short', w=4, steps=[{ color: 'text', value: null }], mappings=[], legend='') = panel(
         title,
@@ -37,7 +37,17 @@
         4,
         unit,
         { mappings: mappings, thresholds: { mode: 'absolute', steps: steps } },
-        { reduceOptions: { calcs: ['lastNotNull'] }, colorMode: 'value', textMode: 'auto' },
+        {
+          reduceOptions: { calcs: ['lastNotNull'], values: false },
+          colorMode: 'value',
+          graphMode: 'none',
+          justifyMode: 'auto',
+          orientation: 'auto',
+          percentChangeColorMode: 'standard',
+          showPercentChange: false,
+          textMode: 'auto',
+          wideLayout: true,
+        },
       ),
       local row(title, panels) = { title: title, panels: panels },
 
@@ -174,7 +184,19 @@
       refresh: c.dashboardRefresh,
       time: { from: c.dashboardFrom, to: 'now' },
       timezone: 'browser',
-      links: [{ title: 'Runbook', type: 'link', url: c.runbookURL % 'alerts', targetBlank: true }],
+      annotations: { list: [] },
+      links: [{
+        title: 'Runbook',
+        type: 'link',
+        url: c.runbookURL % 'alerts',
+        icon: 'doc',
+        tooltip: 'What to do at each alert',
+        tags: [],
+        asDropdown: false,
+        includeVars: false,
+        keepTime: false,
+        targetBlank: true,
+      }],
       templating: {
         list: [
           { name: 'datasource', label: 'Data source', type: 'datasource', query: 'prometheus', hide: 0 },
