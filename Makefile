@@ -1,7 +1,7 @@
 # The main targets: `make demo` shows ferry at work, `make test` runs all checks.
 
 .DEFAULT_GOAL := help
-.PHONY: help build kratos demo test prereqs prereqs-demo vet platforms lint unit manifests fuzz hostile requests browser openid gateway faults changes bench load soak readme mixin clean
+.PHONY: help build kratos demo test prereqs prereqs-demo vet platforms lint unit manifests fuzz hostile requests browser openid gateway faults changes bench load soak readme mixin numbers clean
 
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -124,6 +124,9 @@ soak: ## logins at a constant rate for SOAK (1h): memory, descriptors and gorout
 
 changes: ## 500 changes at Auth0 and an undo with all users; `make test` has fewer
 	FERRY_ALL_USERS=1 $(GO) test -count=1 -timeout=30m -run='^(TestChangesAtAuth0|TestUndo)$$' ./test/bulk
+
+numbers: ## 1,000 users cross: metrics, plan and page have Kratos' numbers; `make test` has 150
+	FERRY_CROSSINGS=1000 $(GO) test -count=1 -timeout=30m -v -run='^TestNumbers$$' ./test/e2e
 
 bench: ## all benchmarks
 	$(GO) test -run='^$$' -bench=. -benchmem ./...
