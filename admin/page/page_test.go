@@ -124,7 +124,7 @@ func TestSituations(t *testing.T) {
 		"ten-million": {"4,228,838 users are still waiting", "5 Nov 2028", "42 smaller connections", "in Redis, for all ferries", "15 M", "5,480,311"},
 		"broken": {
 			"problems need attention now", "ferry is off", "Untrusted ID tokens", "refuses ferry", "(invalid_client)", "44 of 82 logins in the last 15 minutes (timeout, kratos_unreachable, id_token_untrusted)",
-			"Auth0 is not asked about Username-Password-Authentication", "rate limit is used up", "connection refused", "Redis does not answer", "unbound", "The count is old", "The history is not kept", "unexpected end of JSON", "breaker-open", "A restart begins with mode on",
+			"Auth0 is not asked about Username-Password-Authentication", "rate limit is used up", "connection refused", "Redis does not answer", "unbound", "The count is old", "The history is not kept", "unexpected end of JSON", "auth0-outage", "A restart begins with mode on",
 		},
 		"done": {"Auth0 can be switched off: no user is waiting.", "ferry kratos-config --remove kratos.yml", "No one of 12,273 people loses access"},
 	}

@@ -80,7 +80,7 @@ func loginProblems(f Facts) []problem {
 		all = append(all, problem{true, "Auth0 or Kratos refuses ferry", count(n, "login", "logins") + " in the last 15 minutes failed for it" + mostReasons(w, outcome.Misconfigured) + ".", "Run ferry doctor: it says what to change.", "misconfigured"})
 	}
 	if n, of := w.Sum(outcome.Unavailable.String(), outcome.InvalidResponse.String()), w.Sum(); n >= minUnchecked && float64(n) > unchecked*float64(of) {
-		all = append(all, problem{true, "Logins cannot be checked", fmt.Sprintf("%s of %s in the last 15 minutes%s. Their users saw an outage.", number(n), count(of, "login", "logins"), mostReasons(w, outcome.Unavailable, outcome.InvalidResponse)), "Look at Auth0's status, and at the network between ferry, Auth0 and Kratos.", "outage"})
+		all = append(all, problem{true, "Logins cannot be checked", fmt.Sprintf("%s of %s in the last 15 minutes%s. Their users saw an outage.", number(n), count(of, "login", "logins"), mostReasons(w, outcome.Unavailable, outcome.InvalidResponse)), "Look at Auth0's status, and at the network between ferry, Auth0 and Kratos.", outageSection(w)})
 	}
 	if n := w.Sum(outcome.Limited.String(), outcome.Suspicious.String()); n > 0 {
 		all = append(all, problem{true, "Auth0 limits ferry", count(n, "login", "logins") + " in the last 15 minutes could not be checked for it.", "Spread the requests, or put ferry's address on the allow-list.", "limited-by-auth0"})
@@ -89,6 +89,24 @@ func loginProblems(f Facts) []problem {
 		all = append(all, problem{false, "Users who cannot log in until you act", count(n, "login", "logins") + " in the last hour had the right password for an identity that does not record this Auth0 user.", "Find them in the log by the outcomes unbound and subject_mismatch, and run ferry rebind.", ""})
 	}
 	return all
+}
+
+// outageSection is the section about the outage behind most logins that could not be checked.
+func outageSection(w history.Window) string {
+	all, kratos := 0, 0
+	for one, n := range w.Reasons {
+		if one.Outcome != outcome.Unavailable.String() && one.Outcome != outcome.InvalidResponse.String() {
+			continue
+		}
+		all += n
+		if strings.HasPrefix(one.Reason, "kratos_") {
+			kratos += n
+		}
+	}
+	if 2*kratos > all {
+		return "kratos-outage"
+	}
+	return "auth0-outage"
 }
 
 // reasons counts logins by their reason.
@@ -127,16 +145,16 @@ func serviceProblems(f Facts, now time.Time) []problem {
 	for _, name := range slices.Sorted(maps.Keys(f.Auth0.Breakers)) {
 		switch f.Auth0.Breakers[name] {
 		case "open":
-			all = append(all, problem{true, "Auth0 is not asked about " + name, "Logins of several users in a row got no answer, so the circuit breaker is open.", "It closes by itself once Auth0 answers. Look at Auth0's status and the network.", "breaker-open"})
+			all = append(all, problem{true, "Auth0 is not asked about " + name, "Logins of several users in a row got no answer, so the circuit breaker is open.", "It closes by itself once Auth0 answers. Look at Auth0's status and the network.", "auth0-outage"})
 		case "half-open":
-			all = append(all, problem{true, "Auth0 is asked about " + name + " one login at a time", "The circuit breaker is half-open: it closes with the next answer.", "Wait a moment.", "breaker-open"})
+			all = append(all, problem{true, "Auth0 is asked about " + name + " one login at a time", "The circuit breaker is half-open: it closes with the next answer.", "Wait a moment.", "auth0-outage"})
 		}
 	}
 	if until := f.Auth0.WaitsUntil; until.After(now) {
 		all = append(all, problem{true, "Auth0's rate limit is used up", "ferry does not ask Auth0 until " + moment(until) + "; logins until then see an outage.", "Lower FERRY_AUTH0_REQUESTS_PER_SECOND, or ask Auth0 for a higher limit.", "limited-by-auth0"})
 	}
 	if f.Kratos.Fault != "" {
-		all = append(all, problem{true, "Kratos' admin API does not answer", sentence(f.Kratos.Fault), "Start Kratos, or repair the network between it and ferry.", "outage"})
+		all = append(all, problem{true, "Kratos' admin API does not answer", sentence(f.Kratos.Fault), "Start Kratos, or repair the network between it and ferry.", "kratos-outage"})
 	}
 	if f.Redis != nil && f.Redis.Fault != "" {
 		all = append(all, problem{false, "Redis does not answer", "Logins go on. Profiles of logins in this time are lost, and a repeated login may ask Auth0 twice.", "Start Redis; run ferry reconcile --fix afterwards.", "redis"})

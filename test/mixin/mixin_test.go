@@ -175,6 +175,21 @@ func TestDocumentedJsonnet(t *testing.T) {
 	}
 }
 
+// TestPageSections: the sections of the runbook that the page names are there.
+func TestPageSections(t *testing.T) {
+	t.Parallel()
+	there := sections(read(t, runbook))
+	named := regexp.MustCompile(`(?m)(?:, |return )"([a-z0-9-]+)"(?:\}|$)`).FindAllStringSubmatch(read(t, root+"admin/page/problems.go"), -1)
+	if len(named) < 10 {
+		t.Errorf("only %d sections are found", len(named))
+	}
+	for _, one := range named {
+		if !there[one[1]] {
+			t.Errorf("admin/page/problems.go: docs/operations.md has no section %s", one[1])
+		}
+	}
+}
+
 // sections returns the anchors of the headings of a page.
 func sections(page string) map[string]bool {
 	all := map[string]bool{}
