@@ -21,13 +21,14 @@ import (
 	"ferry/test/ferrytest"
 	"ferry/test/ferrytest/built"
 	"ferry/test/kratostest"
+	"ferry/test/postgrestest"
 )
 
 const (
 	// numbersCrossings is how many users cross; FERRY_CROSSINGS overrides it.
 	numbersCrossings = 150
 	numbersOthers    = 6 // users of each other kind
-	sqliteLogins     = 4 // at once: SQLite takes no more
+	numbersAtOnce    = 4 // logins
 	notFromAuth0     = "not_from_auth0"
 )
 
@@ -43,8 +44,8 @@ func (n numbers) of(kind string) (all int) {
 	return all
 }
 
-// TestNumbers: after many crossings, and after a restart, ferry's metrics and `ferry plan` have
-// the numbers that Kratos itself has.
+// TestNumbers: after many crossings, and after a restart, ferry's metrics, `ferry plan` and the
+// page have the numbers that Kratos itself has.
 func TestNumbers(t *testing.T) {
 	crossings := numbersCrossings
 	if text := os.Getenv("FERRY_CROSSINGS"); text != "" {
@@ -53,7 +54,8 @@ func TestNumbers(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s := start(t)
+	database := postgrestest.Run(t, postgrestest.Options{}).DSN()
+	s := startOn(t, func(k *kratostest.Options) { k.DSN = database })
 	s.crossAll(t, crossings)
 	s.await(t, "the last migration", func() bool { return s.metric(t, "ferry_migrated_total") == float64(crossings) })
 	for sample, want := range map[string]int{
@@ -120,7 +122,7 @@ func (s *stack) crossAll(t *testing.T, crossings int) {
 		}
 	}
 	logIns, ctx := errgroup.WithContext(t.Context())
-	logIns.SetLimit(sqliteLogins)
+	logIns.SetLimit(numbersAtOnce)
 	var once sync.Once
 	for i, one := range append(cross, others...) {
 		password, want := one.password, kratostest.SeesSession
@@ -151,8 +153,8 @@ func from(connection string) func(*auth0sim.User, *kratostest.IdentitySpec) {
 	}
 }
 
-// compareNumbers starts a ferry that counts, and compares its metrics and the plan with what
-// Kratos has. The directory is that of the ferry before.
+// compareNumbers starts a ferry that counts, and compares its metrics, its page and the plan with
+// what Kratos has. The directory is that of the ferry before.
 func (s *stack) compareNumbers(t *testing.T, dir string, want numbers) {
 	t.Helper()
 	env := s.settings([]string{"FERRY_COUNT_EVERY=1h", "FERRY_DATA_DIR=" + dir})
@@ -170,11 +172,33 @@ func (s *stack) compareNumbers(t *testing.T, dir string, want numbers) {
 	if !maps.Equal(got, want) {
 		t.Errorf("the metrics have %v, Kratos has %v", got, want)
 	}
+	comparePage(t, fetchText(t, counting.AdminURL()+"/"), want)
 	if err := counting.Stop(); err != nil {
 		t.Error(err)
 	}
 	comparePlan(t, env, want)
 }
+
+// comparePage compares the page's large numbers, and its table of the connections.
+func comparePage(t *testing.T, page string, want numbers) {
+	t.Helper()
+	for tile, number := range map[string]int{"migrated": want.of("migrated"), "waiting": want.of("pending")} {
+		found := regexp.MustCompile(`id="tile-` + tile + `"><dt>[^<]*</dt><dd class="value">([^<]*)<`).FindStringSubmatch(page)
+		if found == nil || digits(found[1]) != strconv.Itoa(number) {
+			t.Errorf("the page has %v for %s, want %d", found, tile, number)
+		}
+	}
+	for _, connection := range []string{users, legacy} {
+		found := regexp.MustCompile(`(?s)<span class="name">` + connection + `</span>.*?<td class="number">([^<]*)</td><td class="number">([^<]*)</td>`).FindStringSubmatch(page)
+		migrated, pending := want[[2]string{connection, "migrated"}], want[[2]string{connection, "pending"}]
+		if found == nil || digits(found[1]) != strconv.Itoa(migrated) || digits(found[2]) != strconv.Itoa(pending) {
+			t.Errorf("the page has %v for %s, want %d migrated and %d waiting", found, connection, migrated, pending)
+		}
+	}
+}
+
+// digits leaves out what separates thousands.
+func digits(text string) string { return regexp.MustCompile(`\D`).ReplaceAllString(text, "") }
 
 // comparePlan compares what `ferry plan` says.
 func comparePlan(t *testing.T, env []string, want numbers) {
