@@ -109,18 +109,7 @@ func (s *stack) crossAll(t *testing.T, crossings int) {
 			others = append(others, one)
 		}
 	}
-	for i := range numbersOthers {
-		inactive := kratostest.IdentitySpec{
-			Traits: map[string]any{"email": fmt.Sprintf("inactive%d@example.org", i)}, State: "inactive", Pending: true,
-			MetadataAdmin: map[string]any{"auth0": map[string]any{"user_id": fmt.Sprint("auth0|inactive", i), "connection": users}},
-		}
-		own := kratostest.IdentitySpec{Traits: map[string]any{"email": fmt.Sprintf("own%d@example.org", i)}, Password: "an-own-Passw0rd"}
-		for _, spec := range []kratostest.IdentitySpec{inactive, own} {
-			if _, err := s.kratos.CreateIdentity(t.Context(), spec); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
+	s.neverPending(t)
 	logIns, ctx := errgroup.WithContext(t.Context())
 	logIns.SetLimit(numbersAtOnce)
 	var once sync.Once
@@ -142,6 +131,23 @@ func (s *stack) crossAll(t *testing.T, crossings int) {
 	}
 	if err := logIns.Wait(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// neverPending creates identities that no login migrates.
+func (s *stack) neverPending(t *testing.T) {
+	t.Helper()
+	for i := range numbersOthers {
+		inactive := kratostest.IdentitySpec{
+			Traits: map[string]any{"email": fmt.Sprintf("inactive%d@example.org", i)}, State: "inactive", Pending: true,
+			MetadataAdmin: map[string]any{"auth0": map[string]any{"user_id": fmt.Sprint("auth0|inactive", i), "connection": users}},
+		}
+		own := kratostest.IdentitySpec{Traits: map[string]any{"email": fmt.Sprintf("own%d@example.org", i)}, Password: "an-own-Passw0rd"}
+		for _, spec := range []kratostest.IdentitySpec{inactive, own} {
+			if _, err := s.kratos.CreateIdentity(t.Context(), spec); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }
 
