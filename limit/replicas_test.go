@@ -74,6 +74,32 @@ func TestReplicas(t *testing.T) {
 	b.refused(t, dan, outcome.Locked, limit.ReasonUserAddress)
 }
 
+// TestRedisClock: after Redis' clock was put forward, its counts are gone, and each process still
+// has its own: never none. After it was put back, nothing is forgotten.
+func TestRedisClock(t *testing.T) {
+	server := redistest.Run(t, redistest.Options{Clock: true})
+	a, b := share(t, server), share(t, server)
+	ada, bob := loginOf("ada", home), loginOf("bob", home)
+	a.times(t, 5, ada, outcome.Mismatch)
+	b.times(t, 4, ada, outcome.Mismatch)
+	a.times(t, 9, bob, outcome.Mismatch)
+	for _, wrongBy := range []time.Duration{-400 * 24 * time.Hour, 400 * 24 * time.Hour} {
+		if err := server.SetClock(wrongBy); err != nil {
+			t.Fatal(err)
+		}
+		if wrongBy < 0 {
+			b.refused(t, ada, outcome.Locked, limit.ReasonUserAddress)
+			b.refused(t, bob, outcome.Locked, limit.ReasonUserAddress)
+		}
+	}
+	a.refused(t, bob, outcome.Locked, limit.ReasonUserAddress)
+	a.times(t, 4, ada, outcome.Mismatch)
+	b.times(t, 5, ada, outcome.Mismatch)
+	for _, r := range []*replica{a, b, share(t, server)} {
+		r.refused(t, ada, outcome.Locked, limit.ReasonUserAddress)
+	}
+}
+
 // lossy is a Shared whose next Take can fail.
 type lossy struct {
 	limit.Shared
