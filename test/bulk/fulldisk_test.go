@@ -98,14 +98,15 @@ func TestFileSystemFull(t *testing.T) {
 	}
 	must(t, disk.Free())
 	must(t, disk.FillBut(16<<10))
-	if a := run().noSpace(t); !strings.Contains(a.stderr, "run the same command again") {
-		t.Errorf("it does not say how to go on, but\n%s", a.stderr)
-	}
-	if n := len(everybody(t, k)); n == 0 {
-		t.Error("nothing was created before the disk was full")
+	says := []string{"rows failed"}
+	if a := run().noSpace(t); !disk.IsLimit() { // which ends the temporary file before the results
+		says = append(says, "continuing the run")
+		if n := len(everybody(t, k)); n == 0 || !strings.Contains(a.stderr, "run the same command again") {
+			t.Errorf("%d identities were created, and it says\n%s", n, a.stderr)
+		}
 	}
 	must(t, disk.Free())
-	run().want(t, 1, "continuing the run", "rows failed")
+	run().want(t, 1, says...)
 	got := readLines[result](t, disk.Path("results"))
 	x.compare(t, got)
 	x.thereAndBound(t, k, got)

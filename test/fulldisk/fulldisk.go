@@ -96,6 +96,9 @@ func mounted(t *testing.T, namespaces []string) (*Disk, error) {
 	return d, nil
 }
 
+// IsLimit reports whether the disk is a limit on the size of each file.
+func (d *Disk) IsLimit() bool { return d.holder == nil }
+
 // Dir is where programs see the disk that run under Under.
 func (d *Disk) Dir() string { return d.dir }
 
