@@ -162,7 +162,7 @@ func dumpRedis(t *testing.T, url string) string {
 func (s *stack) pages(t *testing.T) string {
 	t.Helper()
 	var all strings.Builder
-	for _, path := range []string{"/metrics/prometheus", "/version", "/health/ready", "/upstream", "/mode"} {
+	for _, path := range []string{"/metrics/prometheus", "/version", "/health/ready", "/upstream", "/mode", "/"} {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.ferry.AdminURL()+path, nil)
 		if err != nil {
 			t.Fatal(err)
