@@ -40,7 +40,7 @@ func newMetrics(registerer prometheus.Registerer) (*metrics, error) {
 			Name: "ferry_hook_outcomes_total", Help: "Hook calls by route and outcome.",
 		}, []string{"route", "outcome"}),
 		reasons: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "ferry_hook_reasons_total", Help: "Hook calls by outcome and the reason in the log; alert on id_token_untrusted.",
+			Name: "ferry_hook_reasons_total", Help: "Hook calls by outcome and the reason in the log.",
 		}, []string{"outcome", "reason"}),
 		callers: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ferry_hook_caller_faults_total", Help: "Hook calls refused for the caller's fault, by route and HTTP status.",

@@ -19,7 +19,7 @@ func newMetrics(registerer prometheus.Registerer, l *Limits) (*metrics, error) {
 			Name: "ferry_limit_refusals_total", Help: "Logins refused without asking Auth0, by the limit that was reached, as in the log's reason.",
 		}, []string{"reason"}),
 		together: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "ferry_throttled_together_total", Help: "Logins that Auth0 throttled together with those of other users: it limits ferry's address or the tenant. Alert on any.",
+			Name: "ferry_throttled_together_total", Help: "Logins that Auth0 throttled together with those of other users: it limits ferry's address or the tenant.",
 		}),
 		faults: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ferry_limit_faults_total", Help: "Failed operations on the counts in Redis, by operation: this process then limits by its own counts.",
@@ -28,7 +28,7 @@ func newMetrics(registerer prometheus.Registerer, l *Limits) (*metrics, error) {
 	collectors := []prometheus.Collector{
 		m.refused, m.together, m.faults,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "ferry_own_address_failed_logins", Help: "Failed logins that Auth0 counts against ferry's own address, where it is not told the user's. Alert at 80 % of ferry_own_address_failed_logins_max.",
+			Name: "ferry_own_address_failed_logins", Help: "Failed logins that Auth0 counts against ferry's own address, where it is not told the user's.",
 		}, l.ownFailures),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "ferry_own_address_failed_logins_max", Help: "Failed logins a day after which Auth0 blocks ferry's own address; ferry stops at 95 % of them. 0: no limit is set.",
