@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -57,7 +58,7 @@ func start(t *testing.T) *stack {
 		"FERRY_AUTH0_CLIENT_ID=ferry", "FERRY_AUTH0_CLIENT_SECRET=secret", "FERRY_AUTH0_TIMEOUT=2s",
 		"FERRY_KRATOS_ADMIN_URL=" + s.admin.URL, "FERRY_KRATOS_PUBLIC_URL=http://127.0.0.1:1",
 		"FERRY_STATE_URL=" + s.redis.URL(), "FERRY_STATE_KEY=" + strings.Repeat("k", 32), "FERRY_COUNT_EVERY=1m",
-		"FERRY_RECORD_DIR=" + t.TempDir(),
+		"FERRY_RECORD_DIR=" + t.TempDir(), "FERRY_AUDIT_LOG=" + filepath.Join(t.TempDir(), "audit.jsonl"),
 	}})
 	if err != nil {
 		t.Fatal(err)
