@@ -51,8 +51,8 @@ func bulkInputs(t *testing.T, dir string) (users, hashes string) {
 }
 
 // bulkSettings are settings with secrets for commands.
-func bulkSettings(temp string) []string {
-	return []string{"FERRY_KRATOS_ADMIN_TOKEN=" + adminToken, "FERRY_LOG_HASH_KEY=" + logHashKey, "FERRY_STATE_KEY=" + stateKey, "TMPDIR=" + temp}
+func bulkSettings(temp, data string) []string {
+	return []string{"FERRY_DATA_DIR=" + data, "FERRY_KRATOS_ADMIN_TOKEN=" + adminToken, "FERRY_LOG_HASH_KEY=" + logHashKey, "FERRY_STATE_KEY=" + stateKey, "TMPDIR=" + temp}
 }
 
 // allDeciding accepts a users file without the fields that its rows do not need.
@@ -64,7 +64,7 @@ const allDeciding = "blocked,multifactor,last_password_reset,identities,connecti
 func TestBulkCanaries(t *testing.T) {
 	t.Parallel()
 	s := prepare(t)
-	in, out, temp := t.TempDir(), t.TempDir(), t.TempDir()
+	in, out, temp, data := t.TempDir(), t.TempDir(), t.TempDir(), t.TempDir()
 	users, hashes := bulkInputs(t, in)
 	file := func(name string) string { return filepath.Join(out, name) }
 	input := []string{"--users", users, "--accept-missing", allDeciding}
@@ -78,6 +78,7 @@ func TestBulkCanaries(t *testing.T) {
 		append([]string{"reconcile", "--findings", file("findings"), "--json", "--fix", "--hook-off"}, input...),
 		{"finish", "--hook-off", "--wait", "0s", "--yes", "--json", "--results", file("finish")},
 		{"finish", "--hook-off", "--undo", "--yes", "--results", file("unfinish")},
+		{"plan", "--json"},
 		{"runs", "--json"},
 		{"undo", "--run", "RUN", "--yes", "--json", "--results", file("undo")},
 		{"rebind", s.kim, "--to", "auth0|canary12", "--reason", "ticket 7"},
@@ -91,7 +92,7 @@ func TestBulkCanaries(t *testing.T) {
 				args[i] = run
 			}
 		}
-		said, _ := s.command(t, bulkSettings(temp), args...)
+		said, _ := s.command(t, bulkSettings(temp, data), args...)
 		if args[0] == "runs" {
 			_, rest, _ := strings.Cut(said, `"run": "`)
 			run, _, _ = strings.Cut(rest, `"`)
@@ -101,12 +102,19 @@ func TestBulkCanaries(t *testing.T) {
 		}
 		search(t, "the output of "+strings.Join(args[:1], " "), said, hookKey, otherKey, clientSecret, mgmtSecret, adminToken, stateKey, logHashKey, passwordHash, "canary-odd-hash")
 	}
-	printed.WriteString(s.killedImport(t, bulkSettings(temp), append(slices.Clone(imported), "--results", file("killed"))))
+	printed.WriteString(s.killedImport(t, bulkSettings(temp, data), append(slices.Clone(imported), "--results", file("killed"))))
 	search(t, "the output", printed.String(), "canary", "Canary", lastIP)
 	if got := bulktest.Files(t, temp); len(got) > 0 {
 		t.Errorf("left in the directory for temporary files: %v", got)
 	}
 	checkBulkFiles(t, out)
+	records := bulktest.Files(t, data) // of what was verified
+	for _, name := range records {
+		search(t, name, bulktest.ReadFile(t, filepath.Join(data, name)), "canary", "Canary", lastIP)
+	}
+	if len(records) == 0 {
+		t.Error("the commands recorded nothing in FERRY_DATA_DIR")
+	}
 }
 
 // checkBulkFiles searches the files that the commands have written: each names users only by

@@ -24,6 +24,8 @@ import (
 	"ferry/test/redistest"
 )
 
+const adminKey = "canary-admin-key-17cd-0123456789abcdef0123"
+
 // forms are the forms in which a text may be found: plain, in JSON, in a URL, in hex, and in
 // base64 at each of the three offsets.
 func forms(text string) []string {
@@ -57,7 +59,7 @@ func testCanaries(t *testing.T, settings ...string) {
 	t.Helper()
 	dir := t.TempDir()
 	s := start(t, append(settings, "FERRY_RECORD_DIR="+filepath.Join(dir, "recordings"), "FERRY_ENSURE=true", "FERRY_SIGN_UP=true", "GOTRACEBACK=all",
-		"FERRY_LOG_HASH_KEY="+logHashKey, "FERRY_AUTH0_SUSPICIOUS_IP_ATTEMPTS=100", "FERRY_AUTH0_BRUTE_FORCE_ATTEMPTS=10", "FERRY_ATTEMPTS_PER_USER=50")...)
+		"FERRY_LOG_HASH_KEY="+logHashKey, "FERRY_ADMIN_KEY="+adminKey, "FERRY_COUNT_EVERY=1m", "FERRY_AUTH0_SUSPICIOUS_IP_ATTEMPTS=100", "FERRY_AUTH0_BRUTE_FORCE_ATTEMPTS=10", "FERRY_ATTEMPTS_PER_USER=50")...)
 	var answers strings.Builder
 	keep := func(got answer) {
 		fmt.Fprintf(&answers, "%s\n", got)
@@ -87,7 +89,7 @@ func testCanaries(t *testing.T, settings ...string) {
 	s.dump(t)
 	places["the log and the stacks"], places["the recordings"] = s.ferry.Logs(), recordings(t, dir)
 	for place, text := range places {
-		search(t, place, text, hookKey, otherKey, otherKey[1:], clientSecret, mgmtSecret, stateKey, logHashKey, "canary-redis-password",
+		search(t, place, text, hookKey, otherKey, otherKey[1:], clientSecret, mgmtSecret, stateKey, logHashKey, adminKey, "canary-redis-password",
 			kim, "canary.nobody@example.org", password, wrong, subject, lastIP, "canary-agent", "eyJhbGciOi")
 	}
 }
@@ -167,11 +169,15 @@ func (s *stack) pages(t *testing.T) string {
 		if err != nil {
 			t.Fatal(err)
 		}
+		req.SetBasicAuth("operator", adminKey)
 		client := client()
 		defer client.CloseIdleConnections()
 		resp, err := client.Do(req)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if resp.StatusCode != http.StatusOK {
+			t.Errorf("%s: %s", path, resp.Status)
 		}
 		if _, err := io.Copy(&all, resp.Body); err != nil {
 			t.Fatal(err)
