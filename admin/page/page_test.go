@@ -8,6 +8,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -346,5 +349,31 @@ func TestNamesAreText(t *testing.T) {
 	_, text := o.send(t, http.MethodGet, "/", "")
 	if strings.Contains(text, "<script>alert") || strings.Count(text, url.QueryEscape("<")) > 0 || strings.Count(text, "&lt;script&gt;alert(1)") < 4 {
 		t.Error("a name became a part of the page")
+	}
+}
+
+// TestSections: the sections of docs/operations.md that the page names are there.
+func TestSections(t *testing.T) {
+	t.Parallel()
+	operations, err := os.ReadFile(filepath.Join("..", "..", "docs", "operations.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	anchors := map[string]bool{}
+	for line := range strings.Lines(string(operations)) {
+		if title, isHeading := strings.CutPrefix(strings.TrimLeft(line, "#"), " "); isHeading && strings.HasPrefix(line, "#") {
+			anchors[strings.ReplaceAll(strings.ToLower(strings.TrimSpace(title)), " ", "-")] = true
+		}
+	}
+	o := start(t, pagetest.Broken(), fixed)
+	_, text := o.send(t, http.MethodGet, "/", "")
+	named := regexp.MustCompile(`section <code>([^<]+)</code>`).FindAllStringSubmatch(text, -1)
+	for _, one := range named {
+		if !anchors[one[1]] {
+			t.Errorf("docs/operations.md has no section %s", one[1])
+		}
+	}
+	if len(named) < 8 {
+		t.Errorf("the page names %d sections", len(named))
 	}
 }

@@ -186,7 +186,7 @@ func keepingProblems(f Facts, now time.Time) []problem {
 	switch late := 2*f.CountEvery + hour; {
 	case f.CountEvery == 0 || f.Count == nil:
 	case now.Sub(f.Count.At) > late:
-		all = append(all, problem{false, "The count is old", "The users were last counted " + ago(f.Count.At, now) + ", although ferry counts every " + span(f.CountEvery) + ".", "Look in the log for \"identities not counted\".", ""})
+		all = append(all, problem{false, "The count is old", "The users were last counted " + ago(f.Count.At, now) + ", although ferry counts every " + span(f.CountEvery) + ".", "Look in the log for \"identities not counted\".", "count-fails"})
 	}
 	if f.History.Fault != "" {
 		remedy := "Move history.db in FERRY_DATA_DIR away, or give each ferry a directory of its own, and restart ferry."
