@@ -61,7 +61,7 @@ func namesTests(t *testing.T, page string) {
 	}
 	for _, name := range names {
 		var text strings.Builder
-		for _, dir := range []string{name[1], "admin/" + name[1], "bulk/" + name[1], "gateway/" + name[1], "test/" + name[1]} {
+		for _, dir := range []string{name[1], "admin/" + name[1], "bulk/" + name[1], "gateway/" + name[1], "tracing/" + name[1], "test/" + name[1]} {
 			files, err := filepath.Glob(filepath.Join(root, dir, "*_test.go"))
 			if err != nil {
 				t.Fatal(err)
