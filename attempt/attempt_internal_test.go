@@ -62,11 +62,11 @@ func TestSharing(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			var running sync.WaitGroup
 			join := func(l Login) *attempt {
-				d := a.deliveries.of(l)
-				at, is := a.join(l, d)
+				d := a.deliveries.of(&l)
+				at, is := a.join(&l, d)
 				switch is {
 				case first:
-					running.Go(func() { a.run(context.WithoutCancel(ctx), at, d, l) })
+					running.Go(func() { a.run(context.WithoutCancel(ctx), at, d, &l) })
 				case joined:
 					close(d.claimed)
 				case again:
@@ -139,18 +139,18 @@ func TestStorePanics(t *testing.T) {
 	d := a.deliveries
 	d.Store = broken{d.Store}
 	l := Login{IdentityID: "id-1", Delivery: "t-1", Arrived: time.Now()}
-	delivery := d.of(l)
-	at, _ := a.join(l, delivery)
+	delivery := d.of(&l)
+	at, _ := a.join(&l, delivery)
 	func() {
 		defer func() {
 			if recover() == nil {
 				t.Error("the store did not panic")
 			}
 		}()
-		a.run(t.Context(), at, delivery, l)
+		a.run(t.Context(), at, delivery, &l)
 	}()
 	<-at.done
-	if _, is := a.join(l, d.of(l)); is != first {
+	if _, is := a.join(&l, d.of(&l)); is != first {
 		t.Errorf("the next login is %v", is)
 	}
 }

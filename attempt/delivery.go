@@ -98,7 +98,7 @@ func (v verification) settled() bool {
 }
 
 // of returns the delivery that the login came with.
-func (s *deliveries) of(l Login) *delivery {
+func (s *deliveries) of(l *Login) *delivery {
 	hashKey := s.Store.HashKey()
 	d := &delivery{key: l.hash(hashKey[:]), named: l.Delivery != "", arrived: l.Arrived}
 	if d.named {
@@ -123,7 +123,7 @@ func (s *deliveries) recall(ctx context.Context, d *delivery) (v verification, o
 
 // verify verifies the credentials, unless another replica has done so or is doing so. If
 // the store does not answer, the login goes on without it.
-func (s *deliveries) verify(ctx context.Context, d *delivery, l Login) verification {
+func (s *deliveries) verify(ctx context.Context, d *delivery, l *Login) verification {
 	var expired <-chan time.Time // while another replica verifies
 	for {
 		// The answer outlives the claim, so it is looked up first.
@@ -155,7 +155,7 @@ func (s *deliveries) verify(ctx context.Context, d *delivery, l Login) verificat
 }
 
 // ask asks Auth0, within the limits.
-func (s *deliveries) ask(ctx context.Context, d *delivery, l Login) verification {
+func (s *deliveries) ask(ctx context.Context, d *delivery, l *Login) verification {
 	profile, asked, err := s.limited(ctx, l)
 	v := verification{Arrived: d.arrived, Profile: &profile}
 	if err != nil {
@@ -165,14 +165,13 @@ func (s *deliveries) ask(ctx context.Context, d *delivery, l Login) verification
 	return v
 }
 
-func (s *deliveries) limited(ctx context.Context, l Login) (profile upstream.Profile, asked bool, err error) {
-	l.Credentials.From = l.IP
+func (s *deliveries) limited(ctx context.Context, l *Login) (profile upstream.Profile, asked bool, err error) {
 	if s.Limits == nil {
 		profile, err = s.Verifier.Verify(ctx, l.Credentials)
 		return profile, true, err
 	}
 	limiting, span := tracing.Start(ctx, "check limits")
-	settle, refusal := s.Limits.Admit(limiting, l)
+	settle, refusal := s.Limits.Admit(limiting, *l)
 	if refusal != nil {
 		tracing.Ended(span, refusal.Outcome.String(), refusal.Reason)
 	}

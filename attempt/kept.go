@@ -22,7 +22,7 @@ func (a *Attempts) Keep(ctx context.Context, l Login, profile upstream.Profile) 
 	if err != nil {
 		return err
 	}
-	key := a.deliveries.keptKey(l)
+	key := a.deliveries.keptKey(&l)
 	if err := a.deliveries.Store.Remember(ctx, key, text, KeptFor); err != nil {
 		return err
 	}
@@ -30,7 +30,7 @@ func (a *Attempts) Keep(ctx context.Context, l Login, profile upstream.Profile) 
 }
 
 // kept returns the kept profile of the login, to the first who asks.
-func (s *deliveries) kept(ctx context.Context, l Login) (upstream.Profile, bool) {
+func (s *deliveries) kept(ctx context.Context, l *Login) (upstream.Profile, bool) {
 	if l.IdentityID == "" {
 		return upstream.Profile{}, false
 	}
@@ -49,7 +49,7 @@ func (s *deliveries) kept(ctx context.Context, l Login) (upstream.Profile, bool)
 	return *v.Profile, true
 }
 
-func (s *deliveries) keptKey(l Login) attemptKey {
+func (s *deliveries) keptKey(l *Login) attemptKey {
 	hashKey := s.Store.HashKey()
 	return keyedHash(hashKey[:], "kept", l.IdentityID, l.Credentials.Realm, l.Credentials.Username, l.Credentials.Password.Reveal())
 }

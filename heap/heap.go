@@ -29,9 +29,9 @@ type Policy struct {
 	Percent int
 }
 
-// growth is by how much the limit grows with what is in use beyond it: half of that is for
+// growth is by how much the limit grows with what is in use beyond it: a fifth of that is for
 // garbage.
-const growth = 1.5
+const growth = 1.25
 
 // limit returns the limit for the memory that is in use and not garbage.
 func (p Policy) limit(used uint64) int64 {

@@ -28,7 +28,7 @@ const (
 	// numbersCrossings is how many users cross; FERRY_CROSSINGS overrides it.
 	numbersCrossings = 150
 	numbersOthers    = 6 // users of each other kind
-	numbersAtOnce    = 4 // logins
+	numbersAtOnce    = 2 // logins
 	notFromAuth0     = "not_from_auth0"
 )
 
