@@ -15,7 +15,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
-	"sync/atomic"
+	"sync"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 )
@@ -49,21 +49,29 @@ func Govern(p Policy) (stop func()) {
 	debug.SetGCPercent(p.Percent)
 	g.adjust()
 	g.arm()
-	return func() { g.stopped.Store(true) }
+	return func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.stopped = true
+	}
 }
 
 // governor adjusts the limit.
 type governor struct {
-	policy  Policy
-	most    int64
-	stopped atomic.Bool
+	policy Policy
+	most   int64
+
+	mu      sync.Mutex // held while the limit is set
+	stopped bool
 }
 
 // arm makes the next collection call adjust: it collects an object that nothing refers to.
 func (g *governor) arm() {
 	sentinel := new([16]byte) // of a size that shares no memory with other objects
 	runtime.AddCleanup(sentinel, func(g *governor) {
-		if !g.stopped.Load() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if !g.stopped {
 			g.adjust()
 			g.arm()
 		}
