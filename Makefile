@@ -36,8 +36,12 @@ test: ## all checks: build, linters, all tests, fuzzing
 	@$(MAKE) --no-print-directory lint
 	$(HEADING) 'Kratos (the first run builds it: minutes)'
 	@$(MAKE) --no-print-directory kratos
-	$(HEADING) 'tests with the programs, and beside them: all other tests, hostile answers, submissions, fuzzing'
-	@$(MAKE) --no-print-directory -j2 programs generated
+	$(HEADING) 'tests with the programs'
+	@$(MAKE) --no-print-directory programs
+	$(HEADING) 'all other tests, with the race detector'
+	@$(MAKE) --no-print-directory unit
+	$(HEADING) 'hostile answers, generated submissions, fuzzing'
+	@$(MAKE) --no-print-directory -j2 hostile generated
 
 prereqs-demo:
 	@sh scripts/prereqs.sh demo
@@ -72,12 +76,8 @@ races: ## the same tests with the race detector, in ferry as well: longer than `
 unit: ## all other tests, with the race detector
 	$(GO) test -race -shuffle=on -timeout=40m $$($(GO) list ./... | grep -vxF "$$(printf 'ferry/test/%s\n' $(PROGRAMS))")
 
-generated: unit
-	$(HEADING) 'hostile answers'
-	@$(MAKE) --no-print-directory hostile
-	$(HEADING) 'generated submissions'
+generated:
 	@$(MAKE) --no-print-directory requests
-	$(HEADING) 'fuzz'
 	@$(MAKE) --no-print-directory fuzz
 	$(HEADING) 'deploy/ (the first run builds the libraries of Helm and Kubernetes: minutes)'
 	@$(MAKE) --no-print-directory manifests

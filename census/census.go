@@ -133,13 +133,18 @@ func (c *Census) count(ctx context.Context) error {
 	c.failed = false
 	c.metrics.runs.WithLabelValues(resultOK).Inc()
 	c.metrics.took.Set(took.Seconds())
+	c.publish(current)
 	c.opts.Log.Info("identities counted", zap.Int("identities", current.Total), zap.Duration("took", took))
+	return nil
+}
+
+// publish makes a count the last one.
+func (c *Census) publish(current status.Status) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.last, c.counted = current, true
 	close(c.changed)
 	c.changed = make(chan struct{})
-	return nil
 }
 
 // silent reports no progress.

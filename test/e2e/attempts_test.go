@@ -235,6 +235,7 @@ func testForwardedLimits(t *testing.T, s *stack, from func(p *person, password, 
 	if n := s.attempts() - before; n != 9 {
 		t.Errorf("Auth0 saw %d passwords, want 9", n)
 	}
+	s.await(t, "the log of the last login", func() bool { return s.locked() >= 3 })
 	if n := s.locked(); n != 3 || strings.Contains(s.ferry.Logs(), `"outcome":"throttled"`) {
 		t.Errorf("%d logins locked", n)
 	}

@@ -71,6 +71,7 @@ func TestAttemptLimits(t *testing.T) {
 		if n := s.attempts() - before; n != 9 {
 			t.Errorf("Auth0 saw %d passwords, want 9", n)
 		}
+		s.await(t, "the log of the last login", func() bool { return s.locked() >= 2 })
 		if n := s.locked(); n != 2 || !strings.Contains(s.ferry.Logs(), "attempt limit reached") {
 			t.Errorf("%d logins locked; ferry: %s", n, s.ferry.Logs())
 		}
