@@ -88,23 +88,25 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-// TestWaiting: 1,000 logins that wait for Auth0 at once stay below the memory that
-// docs/performance.md promises.
+// beside is how much more memory ferry may take in TestWaiting than its goal, which `make load`
+// measures on a quiet machine: other tests run beside this one and delay the collector.
+const beside = 1.05
+
+// TestWaiting: 1,000 logins that wait for Auth0 at once take no more memory than
+// docs/performance.md promises, within what other tests add.
 func TestWaiting(t *testing.T) {
 	t.Parallel()
 	r := startRig(t, func(o *options) { o.People, o.logins, o.wait = defaults().People, defaults().logins, defaults().wait })
-	var missed error
-	for range 3 { // where other tests take the collector's time, one burst can need more
-		var all results
-		if err := r.waiting(t.Context(), &all, func(string) {}); err != nil {
-			t.Fatal(err)
-		}
-		if missed = all.fault(true); missed == nil {
-			return
-		}
-		t.Log(missed)
+	var all results
+	if err := r.waiting(t.Context(), &all, func(string) {}); err != nil {
+		t.Fatal(err)
 	}
-	t.Error(missed)
+	if err := all.fault(false); err != nil {
+		t.Error(err)
+	}
+	if got := all.Waiting[0].Most.ResidentMiB; got <= 0 || got > beside*goalWaiting {
+		t.Errorf("%.1f MiB resident, at most %.1f", got, beside*goalWaiting)
+	}
 }
 
 // TestNothingLeaks: after logins with right and wrong passwords, ferry has the goroutines
