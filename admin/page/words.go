@@ -42,7 +42,7 @@ func stateMeaning(s migration.State) string {
 	case migration.Draining:
 		return "Few users are left, or something is in the way of the last step."
 	case migration.ReadyToSwitchOff:
-		return "Nobody needs Auth0, and that is verified."
+		return "No one needs Auth0, and that is verified."
 	case migration.SwitchedOff:
 		return "Kratos no longer calls ferry."
 	}

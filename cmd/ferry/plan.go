@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"time"
@@ -43,12 +42,8 @@ func planCommand(stdout, stderr io.Writer) *cobra.Command {
 			if flags.users == "-" {
 				return errors.New("--users must be a file: the commands of the plan name it")
 			}
-			for i, base := range flags.metrics {
-				at, err := status.MetricsURL(base)
-				if err != nil {
-					return fmt.Errorf("--metrics %w", err)
-				}
-				flags.metrics[i] = at
+			if err := metricsURLs(flags.metrics); err != nil {
+				return err
 			}
 			columns, _, err := flags.content.parse()
 			if err != nil {

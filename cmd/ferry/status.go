@@ -55,12 +55,8 @@ func statusCommand(stdout, stderr io.Writer) *cobra.Command {
 			case samePlace(flags.users, flags.stragglers):
 				return errors.New("--stragglers would overwrite the users file: name another file")
 			}
-			for i, base := range flags.metrics {
-				at, err := status.MetricsURL(base)
-				if err != nil {
-					return fmt.Errorf("--metrics %w", err)
-				}
-				flags.metrics[i] = at
+			if err := metricsURLs(flags.metrics); err != nil {
+				return err
 			}
 			columns, _, err := flags.content.parse()
 			if err != nil {
@@ -159,6 +155,18 @@ func (f *statusFlags) print(w io.Writer, s status.Status) error {
 		return json.NewEncoder(w).Encode(s)
 	}
 	return s.Print(w)
+}
+
+// metricsURLs replaces the values of --metrics by the URLs of the metrics.
+func metricsURLs(bases []string) error {
+	for i, base := range bases {
+		at, err := status.MetricsURL(base)
+		if err != nil {
+			return fmt.Errorf("--metrics %w", err)
+		}
+		bases[i] = at
+	}
+	return nil
 }
 
 // metricsTimeout limits the reading of the metrics of one ferry.
