@@ -57,6 +57,7 @@ func (c *Config) check(unread map[string]bool, parts []Part) Faults {
 	c.checkClientAuth(k, slices.Contains(parts, Serve))
 	c.checkLimits(k)
 	c.checkKratos(k)
+	c.checkHydra(k)
 	c.checkGateway(k)
 	c.checkState(k)
 	c.checkWriteBack(k)
@@ -232,6 +233,17 @@ func isPublicKey(text string) bool {
 	}
 	_, err = private.ECDH(public)
 	return err == nil
+}
+
+// checkHydra checks the addresses of Hydra.
+func (c *Config) checkHydra(k *checker) {
+	for _, setting := range []struct{ name, address string }{{"HYDRA_ADMIN_URL", c.HydraAdminURL}, {"HYDRA_PUBLIC_URL", c.HydraPublicURL}} {
+		if setting.address != "" {
+			_, problem := parseURL(setting.address)
+			k.require(problem == "", setting.name, problem)
+		}
+	}
+	k.require(c.HydraAdminURL == "" || c.HydraPublicURL != "", "HYDRA_PUBLIC_URL", "is not set, but FERRY_HYDRA_ADMIN_URL is; set both or neither")
 }
 
 func (c *Config) checkKratos(k *checker) {

@@ -30,6 +30,8 @@ const (
 	Kratos Part = "kratos"
 	// Management is Auth0's Management API.
 	Management Part = "management"
+	// Hydra is Ory Hydra.
+	Hydra Part = "hydra"
 )
 
 // Config holds every setting, one field each, in the order of the table in
@@ -89,6 +91,9 @@ type Config struct {
 	KratosPublicURL  string        `envconfig:"FERRY_KRATOS_PUBLIC_URL" desc:"Kratos' public API as ferry reaches it: http://127.0.0.1:4433. Used for identity schemas, and by the gateway. Default, without a gateway: the address that the admin API redirects to, which is serve.public.base_url in kratos.yml. Set it if ferry cannot reach that address."`
 	KratosAdminToken secret.String `envconfig:"FERRY_KRATOS_ADMIN_TOKEN" desc:"Bearer token for the admin API, if a proxy in front of it requires one."`
 	CountEvery       time.Duration `ignored:"true" envconfig:"FERRY_COUNT_EVERY" default:"0s" desc:"Time between two counts of the identities in Kratos, which ferry shows in its metrics. A count reads all identities, slowly. 0s: no counts; otherwise between 1m and 168h. With several replicas, set it on one of them. See docs/monitoring.md."`
+
+	HydraAdminURL  string `envconfig:"FERRY_HYDRA_ADMIN_URL" required:"hydra" desc:"Ory Hydra's admin API: http://127.0.0.1:4445. Used by ferry clients import. Needs FERRY_HYDRA_PUBLIC_URL."`
+	HydraPublicURL string `envconfig:"FERRY_HYDRA_PUBLIC_URL" required:"hydra" desc:"Hydra's public API as ferry reaches it: http://127.0.0.1:4444. The credentials of clients are sent there."`
 
 	GatewayListen           string   `envconfig:"FERRY_GATEWAY_LISTEN" desc:"Address of the gateway in front of Kratos' public API, host:port. The same rule as for FERRY_LISTEN. Needs FERRY_KRATOS_PUBLIC_URL. Unset: no gateway."`
 	ForwardAuthListen       string   `envconfig:"FERRY_FORWARD_AUTH_LISTEN" desc:"Address, host:port, at which Traefik (forwardAuth) or Envoy (ext_authz) asks about the requests that they pass on to Kratos. Only they may reach it. The same rule as for FERRY_LISTEN. Unset: none."`

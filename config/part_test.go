@@ -24,6 +24,10 @@ func TestLoadFor(t *testing.T) {
 		"management, not all":    {[]config.Part{config.Management}, map[string]string{"AUTH0_DOMAIN": "t.auth0.com", "AUTH0_MGMT_CLIENT_ID": "i"}, "[FERRY_AUTH0_MGMT_CLIENT_SECRET]"},
 		"write-back as well":     {[]config.Part{config.Management}, map[string]string{"AUTH0_DOMAIN": "t.auth0.com", "AUTH0_MGMT_CLIENT_ID": "i", "WRITE_BACK": "true"}, "[FERRY_AUTH0_MGMT_CLIENT_SECRET]"},
 		"write-back, incomplete": {[]config.Part{config.Kratos}, map[string]string{"KRATOS_ADMIN_URL": "http://kratos:4434", "WRITE_BACK": "true", "AUTH0_MGMT_CLIENT_ID": "i"}, "[FERRY_AUTH0_MGMT_CLIENT_SECRET]"},
+		"hydra":                  {[]config.Part{config.Hydra}, nil, "[FERRY_HYDRA_ADMIN_URL FERRY_HYDRA_PUBLIC_URL]"},
+		"hydra, there":           {[]config.Part{config.Hydra}, map[string]string{"HYDRA_ADMIN_URL": "http://hydra:4445", "HYDRA_PUBLIC_URL": "http://hydra:4444"}, "[]"},
+		"hydra, not all":         {nil, map[string]string{"HYDRA_ADMIN_URL": "http://hydra:4445"}, "[FERRY_HYDRA_PUBLIC_URL]"},
+		"hydra, no URLs":         {nil, map[string]string{"HYDRA_ADMIN_URL": "hydra", "HYDRA_PUBLIC_URL": "ftp://hydra"}, "[FERRY_HYDRA_ADMIN_URL FERRY_HYDRA_PUBLIC_URL]"},
 		"two parts": {
 			[]config.Part{config.Kratos, config.Management},
 			nil,
