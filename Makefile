@@ -1,7 +1,7 @@
 # The main targets: `make demo` shows ferry at work, `make test` runs all checks.
 
 .DEFAULT_GOAL := help
-.PHONY: help build kratos demo test prereqs prereqs-demo vet platforms lint unit manifests fuzz hostile requests browser openid gateway faults changes bench load soak readme mixin numbers clean
+.PHONY: help build kratos hydra demo test prereqs prereqs-demo vet platforms lint unit manifests fuzz hostile requests browser openid gateway faults changes bench load soak readme mixin numbers clean
 
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -20,7 +20,10 @@ build: ## ferry, auth0sim and demo, into build/
 	$(GO) build -ldflags '-X main.version=$(VERSION)' -o build/ ./cmd/...
 
 kratos: ## build Kratos from its module (two minutes, once)
-	$(GO) run ./test/kratostest/build
+	$(GO) run ./test/program/build kratos
+
+hydra: ## build Hydra from its module (some minutes, once)
+	$(GO) run ./test/program/build hydra
 
 demo: prereqs-demo build kratos ## migrate some users, narrated; KEEP=1 leaves everything running
 	@exec build/demo
@@ -34,8 +37,8 @@ test: ## all checks: build, linters, all tests, fuzzing
 	@$(MAKE) --no-print-directory platforms
 	$(HEADING) 'lint and format (the first run builds the linter: minutes)'
 	@$(MAKE) --no-print-directory lint
-	$(HEADING) 'Kratos (the first run builds it: minutes)'
-	@$(MAKE) --no-print-directory kratos
+	$(HEADING) 'Kratos and Hydra (the first run builds them: minutes)'
+	@$(MAKE) --no-print-directory kratos hydra
 	$(HEADING) 'tests with the programs'
 	@$(MAKE) --no-print-directory programs
 	$(HEADING) 'all other tests, with the race detector'

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/goccy/go-yaml"
+
+	"ferry/test/program"
 )
 
 func testPlaces() places {
@@ -26,7 +28,7 @@ func testPlaces() places {
 
 func shipped(t *testing.T, name string) []byte {
 	t.Helper()
-	root, err := repoRoot()
+	root, err := program.Root()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ import (
 	client "github.com/ory/kratos-client-go"
 
 	"ferry/test/process"
+	"ferry/test/program"
 )
 
 const (
@@ -87,6 +88,11 @@ type Kratos struct {
 	stopErr  error
 }
 
+// Binary returns the path of a Kratos to run: KRATOS_BIN, or the one that it builds.
+func Binary(ctx context.Context, progress io.Writer) (string, error) {
+	return program.Kratos().Binary(ctx, progress)
+}
+
 // Start starts Kratos and returns when it answers on both its ports. ctx bounds the start
 // only: afterwards Kratos runs until Stop. The error of a failed start ends with Kratos'
 // last output.
@@ -147,18 +153,11 @@ func (k *Kratos) Stop() error {
 		k.http.CloseIdleConnections()
 		var crashed error
 		if k.proc.Exited() {
-			crashed = fmt.Errorf("kratos ended by itself: %w\n%s", endOf(k.proc), k.logs.Tail(12))
+			crashed = fmt.Errorf("kratos ended by itself: %w\n%s", k.proc.Ending(), k.logs.Tail(12))
 		}
 		k.stopErr = errors.Join(crashed, k.proc.Stop(stopGrace), removeFolder(k.tempDir))
 	})
 	return k.stopErr
-}
-
-func endOf(p *process.Process) error {
-	if err := p.Err(); err != nil {
-		return err
-	}
-	return errors.New("exit status 0")
 }
 
 func removeFolder(dir string) error {
@@ -186,7 +185,7 @@ func (b *boot) cleanUp() error { return removeFolder(b.tempDir) }
 
 // prepare finds the program and the shipped files, and makes the folder.
 func (b *boot) prepare(ctx context.Context) error {
-	root, err := repoRoot()
+	root, err := program.Root()
 	if err != nil {
 		return err
 	}

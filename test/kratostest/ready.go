@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"ferry/test/process"
 )
 
 // maxAnswer bounds how much of an answer is read.
@@ -24,21 +26,12 @@ func baseURL(port int) string {
 	return "http://" + net.JoinHostPort(loopback, strconv.Itoa(port))
 }
 
-// freePorts chooses two ports by opening and closing them. Another process may take one
-// before Kratos does: see awaitReady.
+// freePorts chooses two ports. Another process may take one before Kratos does: see
+// awaitReady.
 func freePorts(ctx context.Context) (ports, error) {
-	var chosen [2]int
-	for i := range chosen {
-		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(loopback, "0"))
-		if err != nil {
-			return ports{}, fmt.Errorf("choose a port: %w", err)
-		}
-		defer func() { _ = listener.Close() }() // both stay open until both are chosen
-		address, ok := listener.Addr().(*net.TCPAddr)
-		if !ok {
-			return ports{}, fmt.Errorf("choose a port: unexpected address %s", listener.Addr())
-		}
-		chosen[i] = address.Port
+	chosen, err := process.FreePorts(ctx, 2)
+	if err != nil {
+		return ports{}, err
 	}
 	return ports{public: chosen[0], admin: chosen[1]}, nil
 }
@@ -54,7 +47,7 @@ func (k *Kratos) awaitReady(ctx context.Context) error {
 			if k.logs.Contains("address already in use") {
 				return errPortTaken
 			}
-			return fmt.Errorf("kratos ended while it started: %w", endOf(k.proc))
+			return fmt.Errorf("kratos ended while it started: %w", k.proc.Ending())
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-ticker.C:

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -92,9 +91,11 @@ func (s *Server) start(ctx context.Context, opts Options) error {
 	}
 	var faults error
 	for range ports {
-		if s.port, err = freePort(ctx); err != nil {
+		free, err := process.FreePorts(ctx, 1)
+		if err != nil {
 			return err
 		}
+		s.port = free[0]
 		log = &process.Log{Tee: opts.Output}
 		err = s.serve(ctx, command("postgres", s.settings()...), log)
 		if err == nil || !errors.Is(err, errPortTaken) {
@@ -199,17 +200,4 @@ func ownerOf(dir string) (*syscall.Credential, error) {
 		return nil, fmt.Errorf("give the data to the user %s: %w", account, err)
 	}
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
-}
-
-// freePort finds a free port, because postgres cannot choose one.
-func freePort(ctx context.Context) (int, error) {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("find a port: %w", err)
-	}
-	addr, ok := listener.Addr().(*net.TCPAddr)
-	if err := listener.Close(); err != nil || !ok {
-		return 0, fmt.Errorf("find a port: %w", err)
-	}
-	return addr.Port, nil
 }

@@ -103,6 +103,14 @@ func (p *Process) Err() error {
 	return p.err
 }
 
+// Ending returns how a process ended that should not have: it is never nil.
+func (p *Process) Ending() error {
+	if err := p.Err(); err != nil {
+		return err
+	}
+	return errors.New("exit status 0")
+}
+
 // Exited reports whether the process has ended.
 func (p *Process) Exited() bool {
 	select {

@@ -88,10 +88,11 @@ func Start(ctx context.Context, dir string, opts Options) (*Server, error) {
 	}
 	var faults error
 	for range ports {
-		var err error
-		if s.port, err = freePort(ctx); err != nil {
-			return nil, err
+		free, err := process.FreePorts(ctx, 1)
+		if err != nil {
+			return nil, fmt.Errorf("redistest: %w", err)
 		}
+		s.port = free[0]
 		if err = s.Restart(ctx); err == nil {
 			return s, nil
 		}
@@ -201,17 +202,4 @@ func (s *Server) Stop() error {
 		return fmt.Errorf("redistest: %w", err)
 	}
 	return nil
-}
-
-// freePort finds a free port, because redis-server cannot choose one.
-func freePort(ctx context.Context) (int, error) {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("redistest: find a port: %w", err)
-	}
-	addr, ok := listener.Addr().(*net.TCPAddr)
-	if err := listener.Close(); err != nil || !ok {
-		return 0, fmt.Errorf("redistest: find a port: %w", err)
-	}
-	return addr.Port, nil
 }

@@ -1,4 +1,4 @@
-package kratostest
+package program
 
 import (
 	"errors"
@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// moduleName is the module that ships kratos.yml.example, as its go.mod has it.
+// moduleName is the name of the module at the root.
 const moduleName = "ferry"
 
-// repoRoot finds the folder of ferry's go.mod, upwards from the working directory.
-func repoRoot() (string, error) {
+// Root finds the repository's root, the folder of ferry's go.mod, upwards from the working directory.
+func Root() (string, error) {
 	start, err := os.Getwd()
 	if err != nil {
 		return "", fmt.Errorf("working directory: %w", err)

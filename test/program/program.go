@@ -1,4 +1,6 @@
-package kratostest
+// Package program builds the programs of nested modules that the tests and the demo run, such
+// as Kratos: each once, into build/ at the repository's root.
+package program
 
 import (
 	"context"
@@ -20,64 +22,74 @@ import (
 )
 
 const (
-	// BinaryVariable names the environment variable that chooses another Kratos.
-	BinaryVariable = "KRATOS_BIN"
-
-	// builtVersion is the Kratos that test/kratos/go.mod requires.
-	builtVersion = "v1.3.1"
-
-	buildLimit   = 20 * time.Minute
+	buildLimit   = 20 * time.Minute // includes waiting for the builds of other processes
 	progressTick = 10 * time.Second
 	lockTick     = 250 * time.Millisecond
 	stampVersion = "1" // increase it when the build command changes
 )
 
-// Binary returns the path of a Kratos to run: KRATOS_BIN if set, else v1.3.1, built from the
-// nested module test/kratos into build/ at the repository's root. It is rebuilt when
-// test/kratos/go.mod or go.sum change; concurrent processes wait for one another. The build
-// needs go and a C compiler, and takes some minutes on a fresh machine; progress, if not
-// nil, receives messages.
-func Binary(ctx context.Context, progress io.Writer) (string, error) {
+// Program is a program of a nested module.
+type Program struct {
+	// Name is that of the program, and of its module's folder below test.
+	Name string
+	// Version is the version that the module requires.
+	Version string
+	// Package is the path of the program's main package.
+	Package string
+	// VersionVariable is the Go variable that the program prints as its version.
+	VersionVariable string
+	// BinaryVariable is the environment variable that chooses another program.
+	BinaryVariable string
+}
+
+// Binary returns the path of the program to run: that of BinaryVariable if set, else it is
+// built from the nested module into build/ at the repository's root. It is rebuilt when go.mod
+// or go.sum of the module change. Processes that build wait for one another, whatever they
+// build. The build needs go and a C compiler, and takes some minutes on a fresh machine;
+// progress, if not nil, receives messages.
+func (p Program) Binary(ctx context.Context, progress io.Writer) (string, error) {
 	if progress == nil {
 		progress = io.Discard
 	}
-	if path := os.Getenv(BinaryVariable); path != "" {
-		return givenBinary(path)
+	if path := os.Getenv(p.BinaryVariable); path != "" {
+		return p.given(path)
 	}
-	root, err := repoRoot()
+	root, err := Root()
 	if err != nil {
 		return "", err
 	}
 	b := builder{
-		module:   filepath.Join(root, "test", "kratos"),
-		target:   filepath.Join(root, "build", "kratos-"+builtVersion),
+		program:  p,
+		module:   filepath.Join(root, "test", p.Name),
+		target:   filepath.Join(root, "build", p.Name+"-"+p.Version),
 		progress: progress,
-		compile:  compileKratos,
+		compile:  p.compile,
 	}
 	ctx, cancel := context.WithTimeout(ctx, buildLimit)
 	defer cancel()
 	return b.binary(ctx)
 }
 
-func givenBinary(path string) (string, error) {
+func (p Program) given(path string) (string, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", BinaryVariable, err)
+		return "", fmt.Errorf("%s: %w", p.BinaryVariable, err)
 	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", BinaryVariable, err)
+		return "", fmt.Errorf("%s: %w", p.BinaryVariable, err)
 	}
 	if !info.Mode().IsRegular() || info.Mode().Perm()&0o111 == 0 {
-		return "", fmt.Errorf("%s: %s is not an executable file", BinaryVariable, path)
+		return "", fmt.Errorf("%s: %s is not an executable file", p.BinaryVariable, path)
 	}
 	return path, nil
 }
 
 // builder builds a program and rebuilds it when its module changes.
 type builder struct {
+	program  Program
 	module   string // folder of the nested module
-	target   string // the program; target.lock and target.stamp lie beside it
+	target   string // the program; target.stamp lies beside it
 	progress io.Writer
 	compile  func(ctx context.Context, module, output string, progress io.Writer) error
 }
@@ -107,11 +119,13 @@ func (b builder) binary(ctx context.Context) (string, error) {
 	return b.target, nil
 }
 
+// lock is one for all programs: two compilers would only compete, and the second program finds
+// in the build cache what both compile.
 func (b builder) lock(ctx context.Context) (unlock func(), err error) {
-	lock := flock.New(b.target + ".lock")
+	lock := flock.New(filepath.Join(filepath.Dir(b.target), "programs.lock"))
 	locked, err := lock.TryLock()
 	if err == nil && !locked {
-		fmt.Fprintf(b.progress, "kratos: another process is building it, waiting\n")
+		fmt.Fprintf(b.progress, "%s: another process is building, waiting\n", b.program.Name)
 		locked, err = lock.TryLockContext(ctx, lockTick)
 	}
 	if err != nil {
@@ -123,7 +137,7 @@ func (b builder) lock(ctx context.Context) (unlock func(), err error) {
 	return func() { _ = lock.Close() }, nil
 }
 
-// build compiles to another file and renames it, so that a running Kratos keeps its file.
+// build compiles to another file and renames it, so that a running program keeps its file.
 func (b builder) build(ctx context.Context, stamp string) error {
 	if err := os.Remove(b.stampPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove the old stamp: %w", err)
@@ -134,10 +148,10 @@ func (b builder) build(ctx context.Context, stamp string) error {
 		return err
 	}
 	if err := os.Rename(fresh, b.target); err != nil {
-		return fmt.Errorf("install the built kratos: %w", err)
+		return fmt.Errorf("install the built %s: %w", b.program.Name, err)
 	}
 	if err := os.WriteFile(b.stampPath(), []byte(stamp), 0o600); err != nil {
-		return fmt.Errorf("stamp the built kratos: %w", err)
+		return fmt.Errorf("stamp the built %s: %w", b.program.Name, err)
 	}
 	return nil
 }
@@ -159,49 +173,49 @@ func (b builder) stamp() (string, error) {
 	for _, name := range []string{"go.mod", "go.sum"} {
 		text, err := os.ReadFile(filepath.Join(b.module, name))
 		if err != nil {
-			return "", fmt.Errorf("the module kratos is built from: %w", err)
+			return "", fmt.Errorf("the module %s is built from: %w", b.program.Name, err)
 		}
 		fmt.Fprintf(hash, "%s %d\n%s", name, len(text), text)
 	}
 	return hex.EncodeToString(hash.Sum(nil)), nil
 }
 
-// compileKratos runs the go command. It sets every flag it depends on and clears the
+// compile runs the go command. It sets every flag it depends on and clears the
 // caller's settings.
-func compileKratos(ctx context.Context, module, output string, progress io.Writer) error {
+func (p Program) compile(ctx context.Context, module, output string, progress io.Writer) error {
 	env := append(os.Environ(), "GOFLAGS=", "GOWORK=off", "CGO_ENABLED=1", "GOOS=", "GOARCH=")
 	goTool, err := exec.LookPath("go")
 	if err != nil {
-		return fmt.Errorf("building kratos %s needs go, which is not in the PATH: install it, or set %s to the path of a kratos: %w",
-			builtVersion, BinaryVariable, err)
+		return fmt.Errorf("building %s %s needs go, which is not in the PATH: install it, or set %s to the path of a %[1]s: %[4]w",
+			p.Name, p.Version, p.BinaryVariable, err)
 	}
-	if err := findCompiler(ctx, goTool, module, env); err != nil {
+	if err := p.findCompiler(ctx, goTool, module, env); err != nil {
 		return err
 	}
-	fmt.Fprintf(progress, "kratos: building %s into %s (some minutes the first time)\n", builtVersion, output)
+	fmt.Fprintf(progress, "%s: building %s into %s (some minutes the first time)\n", p.Name, p.Version, output)
 	started := time.Now()
-	stop := tick(progress, started)
+	stop := p.tick(progress, started)
 	var log process.Log
 	err = process.Command{
 		Path: goTool,
 		Args: []string{
 			"build", "-C", module, "-mod=readonly", "-buildvcs=false", "-tags", "sqlite",
-			"-ldflags", "-X github.com/ory/kratos/driver/config.Version=" + builtVersion,
-			"-o", output, "github.com/ory/kratos",
+			"-ldflags", "-X " + p.VersionVariable + "=" + p.Version,
+			"-o", output, p.Package,
 		},
 		Env:    env,
 		Output: &log,
 	}.Run(ctx)
 	stop()
 	if err != nil {
-		return fmt.Errorf("build kratos %s: %w\n%s", builtVersion, err, log.Tail(20))
+		return fmt.Errorf("build %s %s: %w\n%s", p.Name, p.Version, err, log.Tail(20))
 	}
-	fmt.Fprintf(progress, "kratos: built in %s\n", time.Since(started).Round(time.Second))
+	fmt.Fprintf(progress, "%s: built in %s\n", p.Name, time.Since(started).Round(time.Second))
 	return nil
 }
 
 // findCompiler reports a missing C compiler, which SQLite needs, before the build starts.
-func findCompiler(ctx context.Context, goTool, module string, env []string) error {
+func (p Program) findCompiler(ctx context.Context, goTool, module string, env []string) error {
 	var out process.Log
 	if err := (process.Command{Path: goTool, Args: []string{"env", "-C", module, "CC"}, Env: env, Output: &out}).Run(ctx); err != nil {
 		return fmt.Errorf("ask go for the C compiler: %w: %s", err, out.Tail(1))
@@ -211,14 +225,14 @@ func findCompiler(ctx context.Context, goTool, module string, env []string) erro
 		fields = []string{"gcc"}
 	}
 	if _, err := exec.LookPath(fields[0]); err != nil {
-		return fmt.Errorf("building kratos %s needs a C compiler for SQLite, and %s is not in the PATH: install gcc, or set %s to the path of a kratos: %w",
-			builtVersion, fields[0], BinaryVariable, err)
+		return fmt.Errorf("building %s %s needs a C compiler for SQLite, and %s is not in the PATH: install gcc, or set %s to the path of a %[1]s: %[5]w",
+			p.Name, p.Version, fields[0], p.BinaryVariable, err)
 	}
 	return nil
 }
 
 // tick prints the elapsed time until the returned function is called.
-func tick(progress io.Writer, started time.Time) (stop func()) {
+func (p Program) tick(progress io.Writer, started time.Time) (stop func()) {
 	quit, done := make(chan struct{}), make(chan struct{})
 	ticker := time.NewTicker(progressTick)
 	go func() {
@@ -229,7 +243,7 @@ func tick(progress io.Writer, started time.Time) (stop func()) {
 			case <-quit:
 				return
 			case <-ticker.C:
-				fmt.Fprintf(progress, "kratos: still building, %s\n", time.Since(started).Round(time.Second))
+				fmt.Fprintf(progress, "%s: still building, %s\n", p.Name, time.Since(started).Round(time.Second))
 			}
 		}
 	}()

@@ -1,4 +1,4 @@
-package kratostest
+package program
 
 import (
 	"context"
@@ -25,6 +25,7 @@ func newBuilder(t *testing.T) (builder, *atomic.Int32) {
 	}
 	var calls atomic.Int32
 	return builder{
+		program:  Kratos(),
 		module:   dir,
 		target:   filepath.Join(dir, "build", "kratos"),
 		progress: io.Discard,
@@ -106,14 +107,14 @@ func TestFailedBuildIsForgotten(t *testing.T) {
 }
 
 func TestBuildSaysWhatIsMissing(t *testing.T) {
-	root, err := repoRoot()
+	root, err := Root()
 	if err != nil {
 		t.Fatal(err)
 	}
 	module := filepath.Join(root, "test", "kratos")
 	refuses := func(t *testing.T, want string) {
 		t.Helper()
-		err := compileKratos(t.Context(), module, filepath.Join(t.TempDir(), "kratos"), io.Discard)
+		err := Kratos().compile(t.Context(), module, filepath.Join(t.TempDir(), "kratos"), io.Discard)
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
@@ -143,8 +144,8 @@ func TestGivenBinary(t *testing.T) {
 		"a folder":   {dir, "is not an executable file"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Setenv(BinaryVariable, c.given)
-			path, err := Binary(t.Context(), nil)
+			t.Setenv(Kratos().BinaryVariable, c.given)
+			path, err := Kratos().Binary(t.Context(), nil)
 			switch {
 			case c.want == "" && (err != nil || path != c.given):
 				t.Errorf("got %q, %v", path, err)
@@ -157,8 +158,40 @@ func TestGivenBinary(t *testing.T) {
 
 func TestBuiltVersionIsTheModules(t *testing.T) {
 	t.Parallel()
-	if gomod := string(shipped(t, "test/kratos/go.mod")); !strings.Contains(gomod, "\tgithub.com/ory/kratos "+builtVersion+" ") {
-		t.Errorf("test/kratos/go.mod does not require kratos %s", builtVersion)
+	root, err := Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"kratos", "hydra"} {
+		p, ok := Find(name)
+		if !ok {
+			t.Fatalf("there is no program %s", name)
+		}
+		gomod, err := os.ReadFile(filepath.Join(root, "test", name, "go.mod"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(gomod), "\t"+p.Package+" "+p.Version+" ") {
+			t.Errorf("test/%s/go.mod does not require %s %s", name, p.Package, p.Version)
+		}
+	}
+}
+
+// TestSQLiteIsBuiltOnce: both modules have the same SQLite, the longest step of the build.
+func TestSQLiteIsBuiltOnce(t *testing.T) {
+	t.Parallel()
+	root, err := Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"kratos", "hydra"} {
+		gomod, err := os.ReadFile(filepath.Join(root, "test", name, "go.mod"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(gomod), "github.com/mattn/go-sqlite3 v1.14.22") {
+			t.Errorf("test/%s/go.mod has another SQLite", name)
+		}
 	}
 }
 
@@ -167,7 +200,7 @@ func TestTick(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var log process.Log
-		stop := tick(&log, time.Now())
+		stop := Kratos().tick(&log, time.Now())
 		<-time.After(2*progressTick + time.Second)
 		stop()
 		<-time.After(progressTick)
