@@ -45,6 +45,29 @@ func SecretBasic(clientID string, clientSecret secret.String) ClientAuth {
 	}}
 }
 
+// NoSecret is how a public client, such as a single-page or native application, names itself.
+func NoSecret(clientID string) ClientAuth {
+	return ClientAuth{func(form url.Values, _ http.Header) error {
+		form.Set("client_id", clientID)
+		return nil
+	}}
+}
+
+// ForwardedAssertion sends an assertion that the application has signed (private_key_jwt).
+func ForwardedAssertion(clientID string, assertion secret.String) ClientAuth {
+	return ClientAuth{func(form url.Values, _ http.Header) error {
+		setAssertion(form, clientID, assertion.Reveal())
+		return nil
+	}}
+}
+
+// setAssertion sets the parameters of RFC 7523, 2.2.
+func setAssertion(form url.Values, clientID, assertion string) {
+	form.Set("client_id", clientID)
+	form.Set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
+	form.Set("client_assertion", assertion)
+}
+
 // PrivateKeyJWT signs a short-lived assertion for every request (private_key_jwt;
 // RFC 7523). The audience is the tenant's issuer, https://DOMAIN/.
 func PrivateKeyJWT(clientID, issuer string, key *rsa.PrivateKey, now func() time.Time) (ClientAuth, error) {
@@ -64,9 +87,7 @@ func PrivateKeyJWT(clientID, issuer string, key *rsa.PrivateKey, now func() time
 		if err != nil {
 			return fmt.Errorf("sign client assertion: %w", err)
 		}
-		form.Set("client_id", clientID)
-		form.Set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
-		form.Set("client_assertion", assertion)
+		setAssertion(form, clientID, assertion)
 		return nil
 	}}, nil
 }

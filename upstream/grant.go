@@ -75,13 +75,18 @@ func (c *Client) grant(ctx context.Context, credentials Credentials) (tokenRespo
 	return tokens, nil
 }
 
-// send posts the grant. It retries only as long as there was no connection to Auth0, so
-// nothing of the request can have been sent.
+// send posts the grant.
 func (c *Client) send(ctx context.Context, credentials Credentials) (reply, *LoginError) {
 	form, header, err := c.request(credentials)
 	if err != nil {
 		return reply{}, &LoginError{Outcome: outcome.Misconfigured, Reason: ReasonClientAssertion}
 	}
+	return c.post(ctx, form, header)
+}
+
+// post posts a form to the token endpoint. It retries only as long as there was no connection
+// to Auth0, so nothing of the request can have been sent.
+func (c *Client) post(ctx context.Context, form string, header http.Header) (reply, *LoginError) {
 	for try := 1; ; try++ {
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.opts.BaseURL+"/oauth/token", strings.NewReader(form))
 		if err != nil {

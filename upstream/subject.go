@@ -33,7 +33,7 @@ func (*unverifiableError) Error() string { return "unverifiable" }
 type idTokens struct {
 	issuer   string
 	clientID string
-	alg      jose.SignatureAlgorithm
+	algs     []jose.SignatureAlgorithm
 	now      func() time.Time
 	keys     *keySet
 }
@@ -80,7 +80,7 @@ func (c claims) profile(text []byte) Profile {
 // verify returns the profile of a valid token. The error is an *unverifiableError if only
 // the signature could not be checked.
 func (v *idTokens) verify(ctx context.Context, raw string) (Profile, error) {
-	jws, err := jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{v.alg, jose.HS256})
+	jws, err := jose.ParseSignedCompact(raw, append([]jose.SignatureAlgorithm{jose.HS256}, v.algs...))
 	if err != nil {
 		return Profile{}, errMalformed
 	}

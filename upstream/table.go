@@ -168,12 +168,15 @@ type errorResponse struct {
 
 // classify reads an answer that is not 200 by the contract. An answer of another media
 // type, with malformed or ambiguous JSON, or without a textual error has no code.
-func classify(answer reply) *LoginError {
+func classify(answer reply) *LoginError { return classifyBy(Contract(), answer) }
+
+// classifyBy is classify by the rows of a grant.
+func classifyBy(rows []Row, answer reply) *LoginError {
 	var said errorResponse
 	if !answer.isJSON || strictjson.Unmarshal(answer.body, &said) != nil || said.Error == "" {
 		said = errorResponse{}
 	}
-	for _, row := range Contract() {
+	for _, row := range rows {
 		if row.fits(answer.status, said.Error, said.Description) {
 			r := &LoginError{Outcome: row.Outcome, Status: answer.status, Reason: row.Reason}
 			if slices.Contains(row.Codes, said.Error) {

@@ -125,7 +125,7 @@ func New(opts Options) (*Client, error) {
 	c.tokens = &idTokens{
 		issuer:   opts.Issuer,
 		clientID: opts.ClientID,
-		alg:      alg,
+		algs:     []jose.SignatureAlgorithm{alg},
 		now:      opts.Now,
 		keys: &keySet{
 			url:   opts.BaseURL + "/.well-known/jwks.json",
@@ -166,7 +166,7 @@ func (c *Client) verify(ctx context.Context, credentials Credentials) (Profile, 
 	span.End()
 	checking, span := tracing.Start(ctx, "check token")
 	defer span.End()
-	profile, err := c.subject(checking, tokens)
+	profile, err := c.subject(checking, c.tokens, tokens)
 	if err != nil {
 		tracing.Failed(span, err)
 		return Profile{}, err
@@ -182,11 +182,11 @@ func (c *Client) further(req *http.Request) (reply, error) {
 
 // subject returns the profile from the ID token, or from /userinfo if the ID token cannot
 // be verified. If both name a subject they must agree (OpenID Connect Core, 5.3.2).
-func (c *Client) subject(ctx context.Context, tokens tokenResponse) (Profile, error) {
+func (c *Client) subject(ctx context.Context, by *idTokens, tokens tokenResponse) (Profile, error) {
 	if tokens.IDToken == "" {
 		return c.userinfo(ctx, tokens.AccessToken)
 	}
-	profile, err := c.tokens.verify(ctx, tokens.IDToken)
+	profile, err := by.verify(ctx, tokens.IDToken)
 	if err == nil {
 		return profile, nil
 	}
