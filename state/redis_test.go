@@ -47,6 +47,14 @@ func everything(t *testing.T, s *state.Redis) map[string]func() error {
 			_, err := s.Register().Has(ctx, []string{subject})
 			return err
 		},
+		"write remint":  func() error { return s.Remints().Put(ctx, key, []byte("x"), time.Minute) },
+		"read remint":   func() error { _, _, err := s.Remints().Get(ctx, key); return err },
+		"delete remint": func() error { return s.Remints().Delete(ctx, key) },
+		"count remint":  func() error { return s.Remints().CountUse(ctx, "app", time.Now()) },
+		"read remint counts": func() error {
+			_, err := s.Remints().Uses(ctx, []string{"app"})
+			return err
+		},
 		"add to the history":   func() error { return s.History().Add(ctx, "x", map[string]int{"match": 1}, time.Hour) },
 		"put into the history": func() error { return s.History().Put(ctx, "y", []byte("{}"), time.Hour) },
 		"read the history":     func() error { _, err := s.History().Read(ctx, []string{"x", "y", "z"}); return err },

@@ -107,7 +107,7 @@ return 1
 )
 
 type scripts struct {
-	put, lease, done, release, sweep, begin, complete, claim, take, settle, add, read *redis.Script
+	put, lease, done, release, sweep, begin, complete, claim, take, settle, add, read, use *redis.Script
 }
 
 func newScripts() scripts {
@@ -116,6 +116,6 @@ func newScripts() scripts {
 		release: redis.NewScript(releaseScript), sweep: redis.NewScript(sweepScript),
 		begin: redis.NewScript(beginScript), complete: redis.NewScript(completeScript), claim: redis.NewScript(claimScript),
 		take: redis.NewScript(takeScript), settle: redis.NewScript(settleScript),
-		add: redis.NewScript(addScript), read: redis.NewScript(readScript),
+		add: redis.NewScript(addScript), read: redis.NewScript(readScript), use: redis.NewScript(useScript),
 	}
 }
