@@ -35,6 +35,8 @@ const (
 	// SignUp and Ensure are decisions of those hooks.
 	SignUp Action = "sign_up"
 	Ensure Action = "ensure"
+	// Remint is a decision about a refresh token of Auth0.
+	Remint Action = "remint"
 	// IdentityCreated is an identity that ferry created for a user who was at the door.
 	IdentityCreated Action = "identity_created"
 	// Migrated is a user for whom Kratos has stored the password.
@@ -52,7 +54,7 @@ const (
 // Actions returns every action.
 func Actions() []Action {
 	return []Action{
-		Start, Stop, Login, GatewaySubmit, SignUp, Ensure, IdentityCreated, Migrated, ProfileWrite, ModeChange, AuthenticationFailure, Command,
+		Start, Stop, Login, GatewaySubmit, SignUp, Ensure, Remint, IdentityCreated, Migrated, ProfileWrite, ModeChange, AuthenticationFailure, Command,
 	}
 }
 
@@ -65,6 +67,8 @@ const (
 	Caller ActorKind = "caller"
 	// User submitted a form to the gateway.
 	User ActorKind = "user"
+	// Client is an OAuth 2.0 client of the token front. It need not have shown its credentials.
+	Client ActorKind = "client"
 	// Operator used the admin listener, a file, a signal or a command.
 	Operator ActorKind = "operator"
 	// Ferry acted by itself.
@@ -74,7 +78,7 @@ const (
 )
 
 // ActorKinds returns every kind.
-func ActorKinds() []ActorKind { return []ActorKind{Caller, User, Operator, Ferry, Unknown} }
+func ActorKinds() []ActorKind { return []ActorKind{Caller, User, Client, Operator, Ferry, Unknown} }
 
 // Actor is who brought an action about.
 type Actor struct {
@@ -121,6 +125,9 @@ type Record struct {
 	Realm string `json:"realm,omitempty"`
 	// Auth0Asked is true if Auth0 was asked for this call.
 	Auth0Asked bool `json:"auth0_asked,omitempty"`
+
+	// ClientID is that of the application, for Remint.
+	ClientID string `json:"client_id,omitempty"`
 
 	FlowID    string `json:"flow_id,omitempty"`
 	RequestID string `json:"request_id,omitempty"`

@@ -54,6 +54,8 @@ const (
 	DoorRecovery Door = "recovery"
 	// DoorRegistration is a sign-up at Kratos.
 	DoorRegistration Door = "registration"
+	// DoorRemint is a refresh token that Auth0 redeemed.
+	DoorRemint Door = "remint"
 	// DoorIdentifier is anything else that only names the user.
 	DoorIdentifier Door = "identifier"
 )
@@ -136,6 +138,8 @@ type Result struct {
 	Exists bool
 	// IdentityID is that of the created identity.
 	IdentityID string
+	// Identifiers are those that the identity has, or would have.
+	Identifiers []string
 	// UserID is the Auth0 user id; empty if no user was found.
 	UserID string
 	Reason string
@@ -172,7 +176,7 @@ func (p *Provisioner) mode() mode.Mode {
 }
 
 // create creates the identity of a user object, unless the user is in the register.
-// identifier is normalized, and the identity must have it.
+// identifier is normalized, and the identity must have it; empty: any will do.
 func (p *Provisioner) create(ctx context.Context, door Door, user []byte, identifier string) (Result, error) {
 	opts, err := p.planned(ctx, door)
 	if err != nil {
@@ -182,12 +186,15 @@ func (p *Provisioner) create(ctx context.Context, door Door, user []byte, identi
 	if err != nil {
 		return Result{}, err
 	}
-	result := Result{UserID: row.UserID}
+	result := Result{UserID: row.UserID, Identifiers: row.Identifiers}
+	if identifier == "" && len(row.Identifiers) > 0 {
+		identifier = row.Identifiers[0]
+	}
 	switch {
 	case !row.Creates():
 		result.Reason = reasonOf(row)
 		return result, nil
-	case !slices.Contains(row.Identifiers, identifier):
+	case identifier != "" && !slices.Contains(row.Identifiers, identifier):
 		result.Reason = ReasonNotByIdentifier
 		return result, nil
 	}

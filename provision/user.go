@@ -62,6 +62,21 @@ func (p *Provisioner) ByIdentifier(ctx context.Context, door Door, normalized st
 	})
 }
 
+// BySubject creates the identity of the Auth0 user, whatever identifiers it has. The result has
+// those that it has, or would have. Without a Directory it creates none.
+func (p *Provisioner) BySubject(ctx context.Context, subject string) (Result, error) {
+	if p.opts.Directory == nil {
+		return Result{UserID: subject, Reason: EnsuredNothing}, nil
+	}
+	return p.once(ctx, "r "+subject, func(ctx context.Context) (Result, error) {
+		user, refused, err := p.lookedUp(ctx, subject)
+		if err != nil || refused != "" {
+			return Result{UserID: subject, Reason: refused}, err
+		}
+		return p.create(ctx, DoorRemint, user, "")
+	})
+}
+
 // actTime bounds one act. It ends before the gateway's answer is due, so that nobody waits
 // for the rate limit of the Management API behind acts whose users have gone away.
 const actTime = 20 * time.Second
@@ -103,7 +118,13 @@ func (p *Provisioner) loggedIn(ctx context.Context, login Login) (user []byte, r
 		user, err = userOf(login)
 		return user, "", err
 	}
-	user, err = p.opts.Directory.LookUpUser(ctx, login.Profile.Subject)
+	return p.lookedUp(ctx, login.Profile.Subject)
+}
+
+// lookedUp returns the user object from the Management API, or why the user may not have an
+// identity.
+func (p *Provisioner) lookedUp(ctx context.Context, subject string) (user []byte, refused string, err error) {
+	user, err = p.opts.Directory.LookUpUser(ctx, subject)
 	var fault *upstream.ManagementError
 	switch {
 	case errors.As(err, &fault) && fault.Status == http.StatusNotFound:
