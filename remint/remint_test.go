@@ -1,0 +1,464 @@
+package remint_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"ferry/hydra"
+	"ferry/kratos"
+	"ferry/mode"
+	"ferry/provenance"
+	"ferry/provision"
+	"ferry/remint"
+	"ferry/secret"
+)
+
+// TestAnswer: the application gets tokens in Auth0's form, with what Auth0 had granted as far as
+// the client may have it at Hydra, and no claim that Auth0 did not make.
+func TestAnswer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.auth0.set(func(a *fakeAuth0) { a.claims = map[string]any{"amr": []string{"mfa"}, "acr": "high"} })
+	p := w.start(0, false)
+	a := p.refresh("old")
+	var said map[string]any
+	if err := json.Unmarshal(a.Body, &said); err != nil || a.Status != 200 {
+		t.Fatalf("%d %s %v %v", a.Status, a.Body, err, p.reasons())
+	}
+	for _, name := range []string{"access_token", "refresh_token", "id_token"} {
+		if text, _ := said[name].(string); text == "" {
+			t.Errorf("no %s", name)
+		}
+		delete(said, name)
+	}
+	if want := map[string]any{"expires_in": 3599.0, "scope": "openid offline_access", "token_type": "Bearer"}; !reflect.DeepEqual(said, want) {
+		t.Errorf("%v", said)
+	}
+	if a.Header.Get("Cache-Control") != "no-store" || a.Header.Get("Content-Type") != "application/json" {
+		t.Errorf("%v", a.Header)
+	}
+	want := map[string]any{
+		"subject": identity, "amr": []any{"mfa"}, "grant_scope": []any{"openid", "profile", "email", "offline_access"},
+		"grant_access_token_audience": []any{"https://api.example.com"},
+		"session": map[string]any{"id_token": map[string]any{
+			"email": "alice@example.com", "email_verified": true, "https://example.com/plan": "pro",
+		}},
+	}
+	if !reflect.DeepEqual(w.hydra.granted, want) {
+		t.Errorf("granted %v", w.hydra.granted)
+	}
+	if got := p.reasons(); !slices.Equal(got, []string{"reminted"}) || w.store.uses[clientID] != 1 || p.audit[0].ClientID != clientID || p.audit[0].SubjectHash != "hash" {
+		t.Errorf("%v, %v, %+v", got, w.store.uses, p.audit)
+	}
+}
+
+// TestAtOnce: of those who bring the same token at the same time one asks Auth0, and all get the
+// same tokens.
+func TestAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.auth0.set(func(a *fakeAuth0) { a.rotates = true })
+	p := w.start(0, false)
+	answers := make([]remint.Answer, 20)
+	var all sync.WaitGroup
+	for i := range answers {
+		all.Go(func() { answers[i] = p.refresh("old") })
+	}
+	all.Wait()
+	for _, a := range answers {
+		if a.Status != 200 || string(a.Body) != string(answers[0].Body) {
+			t.Errorf("%d %s", a.Status, a.Body)
+		}
+	}
+	if n := w.auth0.times("old"); n != 1 {
+		t.Errorf("Auth0 saw the token %d times", n)
+	}
+}
+
+// TestLater: what a token gets after the first answer.
+func TestLater(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		rotates, used bool
+		after         time.Duration
+		want          string
+		same          bool // the same tokens
+		redeemed      int  // how often Auth0 has seen the old token
+	}{
+		"a moment later":                      {true, false, time.Second, "200", true, 1},
+		"after the grace, tokens not used":    {true, false, 2 * remint.Grace, "200", false, 1},
+		"much later, tokens not used":         {true, false, time.Hour, "200", false, 1}, // the successor is redeemed
+		"a moment later, tokens used":         {true, true, time.Second, "200", false, 1},
+		"after the grace, tokens used":        {true, true, 2 * remint.Grace, "403 invalid_grant", false, 2},
+		"after the grace, used, not rotating": {false, true, 2 * remint.Grace, "200", false, 2},
+		"much later, not rotating":            {false, false, time.Hour, "200", false, 2},
+		"after a month":                       {true, false, 31 * 24 * time.Hour, "403 invalid_grant", false, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.auth0.set(func(a *fakeAuth0) { a.rotates = c.rotates })
+			p := w.start(0, false)
+			first := p.refresh("old")
+			if c.used && w.use(p, first) != identity {
+				t.Fatalf("%s", first.Body)
+			}
+			w.later(c.after)
+			again := p.refresh("old")
+			if got := errorOf(again); got != c.want || (string(first.Body) == string(again.Body)) != c.same {
+				t.Errorf("%s, %v", got, p.reasons())
+			}
+			if n := w.auth0.times("old"); n != c.redeemed {
+				t.Errorf("Auth0 saw the token %d times", n)
+			}
+			if again.Status == 200 && w.use(p, again) != identity {
+				t.Error("the chain does not work")
+			}
+		})
+	}
+}
+
+// TestNothingIsLeft: once the client has used its new token, nothing is kept.
+func TestNothingIsLeft(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p := w.start(0, false)
+	if w.use(p, p.refresh("old")) != identity || w.store.left() != 1 {
+		t.Errorf("%d values", w.store.left())
+	}
+	if w.later(remint.Grace); w.store.left() != 0 {
+		t.Errorf("%d values", w.store.left())
+	}
+	// Any other token of Hydra has no record.
+	p.Used(t.Context(), secret.New("ory_rt_other"))
+	if len(p.logs.FilterMessageSnippet("not noted").All()) > 0 {
+		t.Errorf("%v", p.logs.All())
+	}
+}
+
+// TestBlockedMeanwhile: an old answer of Auth0 does not outlive the user's right to it.
+func TestBlockedMeanwhile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.auth0.set(func(a *fakeAuth0) { a.rotates = true })
+	w.hydra.set(func(h *fakeHydra) { h.fault = onPath("accept", 503) })
+	p := w.start(0, false)
+	if got := errorOf(p.refresh("old")); got != "503 temporarily_unavailable" {
+		t.Fatal(got)
+	}
+	w.hydra.set(func(h *fakeHydra) { h.fault = nil })
+	w.auth0.set(func(a *fakeAuth0) {
+		a.answer = func(w http.ResponseWriter, _ *http.Request) {
+			sendJSON(w, 403, map[string]string{"error": "invalid_grant", "error_description": "user is blocked"})
+		}
+	})
+	w.later(time.Hour)
+	if got := errorOf(p.refresh("old")); got != "403 invalid_grant" || p.reasons()[1] != "rejected user_blocked" || w.store.left() != 0 {
+		t.Errorf("%s, %v", got, p.reasons())
+	}
+}
+
+// onPath makes Hydra answer with a status where the path ends so.
+func onPath(suffix string, status int) func(http.ResponseWriter, *http.Request) bool {
+	return func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasSuffix(r.URL.Path, suffix) {
+			return false
+		}
+		sendJSON(w, status, map[string]string{"error": "error"})
+		return true
+	}
+}
+
+// TestHydraFails: nothing is spent if it fails before, and nothing is lost if it fails after.
+func TestHydraFails(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		fault    func(http.ResponseWriter, *http.Request) bool
+		redeemed int
+	}{
+		"client": {onPath("/admin/clients/app", 500), 0},
+		"probe":  {onPath("/oauth2/token", 500), 0},
+		"step 1": {onPath("/oauth2/auth", 500), 0},
+		"step 2": {onPath("login/accept", 500), 1},
+		"step 4": {onPath("consent/accept", 500), 1},
+		"step 6": {func(w http.ResponseWriter, r *http.Request) bool {
+			return r.PostFormValue("code") != "" && onPath("/oauth2/token", 500)(w, r)
+		}, 1},
+		"no code": {func(w http.ResponseWriter, r *http.Request) bool {
+			if r.URL.Query().Get("consent_verifier") == "" {
+				return false
+			}
+			http.Redirect(w, r, "https://app.example.com/cb?error=error", http.StatusSeeOther)
+			return true
+		}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.auth0.set(func(a *fakeAuth0) { a.rotates = true })
+			w.hydra.set(func(h *fakeHydra) { h.fault = c.fault })
+			p := w.start(0, false)
+			a := p.refresh("old")
+			if got := errorOf(a); got != "503 temporarily_unavailable" || a.Header.Get("Retry-After") == "" || w.auth0.times("old") != c.redeemed {
+				t.Fatalf("%s, %v, redeemed %d times, %v", got, a.Header, w.auth0.times("old"), p.reasons())
+			}
+			w.hydra.set(func(h *fakeHydra) { h.fault = nil })
+			if again := p.refresh("old"); w.use(p, again) != identity || w.auth0.times("old") != 1 {
+				t.Errorf("%s, redeemed %d times", errorOf(again), w.auth0.times("old"))
+			}
+		})
+	}
+}
+
+// TestAuth0Answers: only a refusal logs the user out.
+func TestAuth0Answers(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`403 {"error":"invalid_grant","error_description":"Unknown or invalid refresh token."}`:                                     "403 rejected refresh_token_invalid",
+		`403 {"error":"invalid_grant","error_description":"The refresh_token was generated for a user who doesn't exist anymore."}`: "403 rejected refresh_token_invalid",
+		`400 {"error":"invalid_grant"}`: "403 rejected refresh_token_invalid",
+		`401 {"error":"access_denied","error_description":"Unknown or invalid refresh token."}`:                  "403 rejected refresh_token_invalid",
+		`403 {"error":"invalid_grant","error_description":"user is blocked"}`:                                    "403 rejected user_blocked",
+		`401 {"error":"unauthorized","error_description":"user is blocked"}`:                                     "403 rejected user_blocked",
+		`403 {"error":"access_denied","error_description":"not today"}`:                                          "403 rejected action",
+		`403 {"error":"mfa_required","error_description":"Multifactor authentication required","mfa_token":"x"}`: "403 rejected mfa",
+		`401 {"error":"access_denied","error_description":"Unauthorized"}`:                                       "503 misconfigured client_refused",
+		`403 {"error":"access_denied","error_description":"Service not found: x"}`:                               "503 misconfigured audience",
+		`403 {"error":"unauthorized_client"}`:                                                                    "503 misconfigured client_not_allowed",
+		`401 {"error":"invalid_client"}`:                                                                         "503 misconfigured client_refused",
+		`429 {"error":"too_many_requests"}`:                                                                      "503 unavailable request_rate",
+		`429 {"error":"invalid_grant"}`:                                                                          "503 unavailable request_rate",
+		`500 {"error":"access_denied","error_description":"Global limit has been reached"}`:                      "503 unavailable tenant_limit",
+		`503 {"error":"invalid_grant"}`:                                                                          "503 unavailable server_fault",
+		`403 {"error":"invalid_grant","Error":"x"}`:                                                              "503 unavailable unknown_answer",
+		`403 hello`: "503 unavailable unknown_answer",
+		`404 {}`:    "503 unavailable unknown_answer",
+		`302 {}`:    "503 unavailable redirect",
+		`200 hello`: "503 unavailable malformed",
+		`200 {}`:    "503 unavailable no_access_token",
+		`200 {"access_token":"x","error":"invalid_grant"}`:             "503 unavailable malformed",
+		`200 {"access_token":"x","scope":"offline_access"}`:            "403 rejected no_openid",
+		`200 {"access_token":"x","id_token":"a.b.c","scope":"openid"}`: "503 unavailable id_token_malformed",
+		`200 {"refresh_token":"next","scope":"openid"}`:                "503 unavailable no_access_token",
+		`200 {"access_token":"x","scope":"openid email"}`:              "200 reminted", // by /userinfo
+	} {
+		t.Run(text, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			status, body, _ := strings.Cut(text, " ")
+			w.auth0.set(func(a *fakeAuth0) {
+				a.answer = func(w http.ResponseWriter, _ *http.Request) {
+					w.Header().Set("Content-Type", "application/json")
+					var code int
+					_, _ = fmt.Sscan(status, &code)
+					w.WriteHeader(code)
+					_, _ = w.Write([]byte(body))
+				}
+			})
+			p := w.start(0, false)
+			a := p.refresh("old")
+			if got := fmt.Sprint(a.Status, " ", strings.Join(p.reasons(), ", ")); got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// TestIDToken: an ID token that is not Auth0's, for this application and now, makes nobody.
+func TestIDToken(t *testing.T) {
+	t.Parallel()
+	for name, claims := range map[string]map[string]any{
+		"another application": {"aud": "web"}, "another issuer": {"iss": "https://evil.example.com/"}, "expired": {"exp": 1}, "no subject": {"sub": ""},
+		"another party": {"aud": []string{"app", "web"}, "azp": "web"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.auth0.set(func(a *fakeAuth0) { a.claims = claims })
+			p := w.start(0, false)
+			if a := p.refresh("old"); a.Status != 503 || w.hydra.granted != nil {
+				t.Errorf("%s %v", errorOf(a), p.reasons())
+			}
+		})
+	}
+}
+
+// TestIdentity: tokens are for the one active identity that is bound to the user.
+func TestIdentity(t *testing.T) {
+	t.Parallel()
+	one := func(id, user string, active bool) kratos.Record {
+		return kratos.Record{Identity: kratos.Identity{ID: id, Active: active, Binding: provenance.Binding{Subjects: []string{user}}}}
+	}
+	created := func(string) (provision.Result, error) {
+		return provision.Result{Created: true, Exists: true, IdentityID: "new"}, nil
+	}
+	for name, c := range map[string]struct {
+		records []kratos.Record
+		users   func(string) (provision.Result, error)
+		want    string
+	}{
+		"one":               {[]kratos.Record{one(identity, subject, true)}, nil, "200 reminted"},
+		"the same twice":    {[]kratos.Record{one(identity, subject, true), one(identity, subject, true)}, nil, "200 reminted"},
+		"beside another":    {[]kratos.Record{one("other", "auth0|bob", true), one(identity, subject, true)}, nil, "200 reminted"},
+		"inactive":          {[]kratos.Record{one(identity, subject, false)}, created, "403 refused inactive"},
+		"two":               {[]kratos.Record{one(identity, subject, true), one("other", subject, true)}, created, "403 refused several_identities"},
+		"of another user":   {[]kratos.Record{one("other", "auth0|bob", true)}, nil, "403 refused no_identity"},
+		"none":              {nil, nil, "403 refused no_identity"},
+		"created":           {nil, created, "200 reminted"},
+		"not to be created": {nil, func(string) (provision.Result, error) { return provision.Result{Reason: "second_factor"}, nil }, "403 refused second_factor"},
+		"by another name": {nil, func(string) (provision.Result, error) {
+			return provision.Result{Reason: "known", Identifiers: []string{"alice@example.com"}}, nil
+		}, "403 refused known"},
+		"only observed": {nil, func(string) (provision.Result, error) { return provision.Result{Reason: provision.ReasonObserved}, nil }, "503 paused"},
+		"Auth0 is down": {nil, func(string) (provision.Result, error) { return provision.Result{}, errors.New("down") }, "503 unavailable lookup_failed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.records, w.users = c.records, c.users
+			p := w.start(0, false)
+			a := p.refresh("old")
+			if got := fmt.Sprint(a.Status, " ", strings.Join(p.reasons(), ", ")); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+			if want := map[bool]string{true: "new", false: identity}[name == "created"]; a.Status == 200 && w.hydra.granted["subject"] != want {
+				t.Errorf("tokens for %v", w.hydra.granted["subject"])
+			}
+		})
+	}
+}
+
+// TestClient: a client that is not who it says, or cannot have refresh tokens at Hydra, spends
+// nothing.
+func TestClient(t *testing.T) {
+	t.Parallel()
+	basic := func(text string) hydra.Credentials {
+		return hydra.Credentials{ClientID: "web", Secret: secret.New(text), Method: hydra.SecretPost}
+	}
+	public := hydra.Credentials{ClientID: clientID, Method: hydra.None}
+	for name, c := range map[string]struct {
+		credentials hydra.Credentials
+		change      map[string]any // of app at Hydra
+		want        string
+	}{
+		"another method than at Hydra": {basic("s3cret"), nil, "200 reminted"},
+		"wrong secret":                 {basic("wrong"), nil, "401 invalid_client hydra_invalid_client"},
+		"no secret":                    {basic(""), nil, "401 invalid_client no_secret"},
+		"not enabled":                  {hydra.Credentials{ClientID: "other"}, nil, "403"},
+		"not imported":                 {public, map[string]any{"client_id": "none"}, "503 misconfigured hydra_unknown_client"},
+		"no grant":                     {public, map[string]any{"grant_types": []string{"authorization_code"}}, "503 misconfigured hydra_client_lacks_grant_refresh_token"},
+		"no response type":             {public, map[string]any{"response_types": []string{}}, "503 misconfigured hydra_client_lacks_response_type_code"},
+		"no offline_access":            {public, map[string]any{"scope": "openid"}, "503 misconfigured hydra_client_lacks_scope_offline_access"},
+		"no redirect URI":              {public, map[string]any{"redirect_uris": []string{"https://*.example.com"}}, "503 misconfigured hydra_client_lacks_redirect_uri"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			for key, value := range c.change {
+				w.hydra.clients[clientID][key] = value
+			}
+			p := w.start(0, false)
+			a := p.Refresh(t.Context(), remint.Request{Credentials: c.credentials, RefreshToken: secret.New("old")})
+			if got := strings.TrimSpace(fmt.Sprint(a.Status, " ", strings.Join(p.reasons(), ", "))); got != c.want || a.Status != 200 && (w.auth0.times("old") > 0 || w.store.left() > 0) {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// TestAssertion: an assertion must be for Hydra too. Every answer is for who has just shown one.
+func TestAssertion(t *testing.T) {
+	t.Parallel()
+	for audience, want := range map[string]int{`"https://issuer.example.com/oauth2/token"`: 200, `["x","https://issuer.example.com/oauth2/token"]`: 200, `"https://issuer.example.com/"`: 401, `7`: 401} {
+		w := newWorld(t)
+		w.hydra.clients[clientID]["token_endpoint_auth_method"] = "private_key_jwt"
+		used := map[string]int{}
+		w.hydra.set(func(h *fakeHydra) {
+			h.fault = func(w http.ResponseWriter, r *http.Request) bool {
+				if assertion := r.PostFormValue("client_assertion"); assertion != "" {
+					used[assertion]++
+				}
+				if !strings.HasSuffix(r.URL.Path, "openid-configuration") {
+					return false
+				}
+				sendJSON(w, 200, map[string]string{"issuer": "https://issuer.example.com/", "token_endpoint": "https://issuer.example.com/oauth2/token"})
+				return true
+			}
+		})
+		p := w.start(0, false)
+		var bodies []string
+		for i := range 2 {
+			jwt := "e30." + base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, `{"aud":%s,"jti":"%d"}`, audience, i)) + ".sig"
+			a := p.Refresh(t.Context(), remint.Request{
+				Credentials: hydra.Credentials{ClientID: clientID, Method: hydra.PrivateKeyJWT, Assertion: secret.New(jwt)}, RefreshToken: secret.New("old"),
+			})
+			if a.Status != want || used[jwt] > 1 {
+				t.Errorf("%s: %s, used %d times, %v", audience, errorOf(a), used[jwt], p.reasons())
+			}
+			bodies = append(bodies, string(a.Body))
+		}
+		if want == 200 && (bodies[0] == bodies[1] || w.auth0.times("old") != 1) {
+			t.Errorf("%s: %v", audience, bodies)
+		}
+	}
+}
+
+// TestOff: in another mode than on nothing is asked, and nothing is refused for good; once the
+// migration has ended, everything is.
+func TestOff(t *testing.T) {
+	t.Parallel()
+	for want, change := range map[string]func(*remint.Options){
+		"503 paused": func(o *remint.Options) { o.Mode = func() mode.Mode { return mode.Observe } },
+		"403 closed": func(o *remint.Options) { o.Closed = true },
+	} {
+		w := newWorld(t)
+		w.options = change
+		p := w.start(0, false)
+		a := p.refresh("old")
+		if got := fmt.Sprint(a.Status, " ", strings.Join(p.reasons(), ", ")); got != want || p.steps > 0 {
+			t.Errorf("got %q, want %q, %d steps", got, want, p.steps)
+		}
+	}
+}
+
+// TestStoreFails: without the store nothing is spent.
+func TestStoreFails(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.store.fault = errors.New("down")
+	p := w.start(0, false)
+	if a := p.refresh("old"); a.Status != 503 || w.auth0.times("old") != 0 {
+		t.Errorf("%s, %v", errorOf(a), p.reasons())
+	}
+}
+
+// TestNoTokenInLogs: neither the log nor an audit record has a token or a claim.
+func TestNoTokenInLogs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.auth0.set(func(a *fakeAuth0) { a.family["canary"], a.rotates = "f", true })
+	p := w.start(0, false)
+	first := p.refresh("canary")
+	p.refresh("unknown-canary")
+	w.hydra.set(func(h *fakeHydra) { h.fault = onPath("accept", 500) })
+	w.later(time.Hour)
+	p.refresh("canary")
+	text := fmt.Sprintf("%+v %+v", p.logs.All(), p.audit)
+	for _, one := range []string{"canary", "alice@example.com", subject, tokenOf(t, first), "ory_"} {
+		if strings.Contains(text, one) {
+			t.Errorf("%q is in %s", one, text)
+		}
+	}
+	if len(p.audit) != 3 || p.logs.Len() < 3 {
+		t.Errorf("%s", text)
+	}
+}
