@@ -51,12 +51,12 @@ func answerTo(is result, tokens hydra.Tokens) Answer {
 	switch is {
 	case resultReminted, resultRepeated:
 		return tokenAnswer(tokens)
-	case resultRejected, resultRefused, resultNotEnabled, resultClosed:
+	case resultRejected, resultRefused, resultClosed:
 		// The status and the text are Auth0's (contract, 4.5): its SDKs look at both.
 		return errorAnswer(http.StatusForbidden, "invalid_grant", "Unknown or invalid refresh token.")
 	case resultInvalidClient:
 		return errorAnswer(http.StatusUnauthorized, "invalid_client", "Client authentication failed.")
-	case resultPaused, resultMisconfigured, resultUnavailable:
+	case resultNotEnabled, resultPaused, resultMisconfigured, resultUnavailable:
 	}
 	a := errorAnswer(http.StatusServiceUnavailable, "temporarily_unavailable", "The refresh token could not be exchanged now. Try again with the same token.")
 	a.Header.Set("Retry-After", strconv.Itoa(int(retryAfter/time.Second)))

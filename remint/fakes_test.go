@@ -30,6 +30,7 @@ import (
 	"ferry/provision"
 	"ferry/remint"
 	"ferry/secret"
+	"ferry/state"
 	"ferry/transport"
 	"ferry/upstream"
 )
@@ -148,6 +149,16 @@ func (m *memory) CountUse(_ context.Context, id string, _ time.Time) error {
 	return m.fault
 }
 
+func (m *memory) Uses(context.Context) (map[string]state.RemintUse, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	uses := map[string]state.RemintUse{}
+	for id, n := range m.uses {
+		uses[id] = state.RemintUse{Count: int64(n), Last: m.now()}
+	}
+	return uses, m.fault
+}
+
 // left returns how many values there are.
 func (m *memory) left() (n int) {
 	m.mu.Lock()
@@ -173,6 +184,8 @@ type process struct {
 	after bool
 	audit []audit.Record
 	logs  *observer.ObservedLogs
+	// metrics are those of the process.
+	metrics *prometheus.Registry
 
 	mu     sync.Mutex
 	steps  int
@@ -200,10 +213,10 @@ func (w *world) start(kill int, after bool) *process {
 		w.t.Fatal(err)
 	}
 	core, logs := observer.New(zap.DebugLevel)
-	p.logs = logs
+	p.logs, p.metrics = logs, prometheus.NewRegistry()
 	opts := remint.Options{
 		Clients: []string{clientID, "web"}, Auth0: auth0, Hydra: at, Identities: w, Store: p, Log: zap.New(core), Hash: func(string) string { return "hash" },
-		Metrics: prometheus.NewRegistry(), Now: w.time, Timeout: 10 * time.Second, Audit: func(r audit.Record) {
+		Metrics: p.metrics, Now: w.time, Timeout: 10 * time.Second, Audit: func(r audit.Record) {
 			p.mu.Lock()
 			defer p.mu.Unlock()
 			p.audit = append(p.audit, r)
@@ -301,6 +314,10 @@ func (p *process) Unclaim(_ context.Context, key [32]byte) error {
 	defer p.mu.Unlock()
 	delete(p.claims, key)
 	return nil
+}
+
+func (p *process) Uses(ctx context.Context) (map[string]state.RemintUse, error) {
+	return p.w.store.Uses(ctx)
 }
 
 func (p *process) CountUse(ctx context.Context, id string, at time.Time) error {

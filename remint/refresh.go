@@ -36,6 +36,7 @@ type end struct {
 	// identity and subject are those of the user, as far as they are known.
 	identity, subject string
 	asked             bool // Auth0 was asked
+	known             bool // Hydra has the client
 	fault             error
 }
 
@@ -55,7 +56,7 @@ func (r *Reminter) Refresh(ctx context.Context, req Request) Answer {
 // decide returns the end of a request. Whoever is not enabled costs nothing.
 func (r *Reminter) decide(ctx context.Context, req Request) end {
 	switch {
-	case !slices.Contains(r.opts.Clients, req.Credentials.ClientID):
+	case !slices.Contains(r.opts.Clients, req.Credentials.ClientID) && r.opts.Clients[0] != AllClients:
 		return end{is: resultNotEnabled}
 	case r.opts.Closed:
 		return end{is: resultClosed}
@@ -90,12 +91,20 @@ func (r *Reminter) guarded(ctx context.Context, req Request) (e end) {
 	return r.work(ctx, req)
 }
 
-// work checks the client, waits for its turn, and goes on from the record.
+// work checks the client, and then works on its token.
 func (r *Reminter) work(ctx context.Context, req Request) end {
 	j := &job{Reminter: r, req: req, key: keyOf(req.Credentials.ClientID, req.RefreshToken)}
-	if e := j.checkClient(ctx); e.is != "" {
-		return e
+	e := j.checkClient(ctx)
+	if e.is == "" {
+		e = j.inTurn(ctx)
 	}
+	e.asked, e.known = j.asked, j.client.ID != ""
+	return e
+}
+
+// inTurn waits until no other request works on the token, and goes on from the record.
+func (j *job) inTurn(ctx context.Context) end {
+	r := j.Reminter
 	release, err := r.claim(ctx, j.key)
 	if err != nil {
 		return end{is: resultUnavailable, reason: "claim", fault: err}
@@ -104,9 +113,7 @@ func (r *Reminter) work(ctx context.Context, req Request) end {
 	if err := j.load(ctx); err != nil {
 		return end{is: resultUnavailable, reason: "store", fault: err}
 	}
-	e := j.run(ctx)
-	e.asked = j.asked
-	return e
+	return j.run(ctx)
 }
 
 // claim waits until no other request works on the token.
@@ -207,7 +214,7 @@ func hydraEnd(err error) end {
 // note writes what became of a request into the log, the audit log and the metrics.
 func (r *Reminter) note(ctx context.Context, req Request, e end, status int, took time.Duration) {
 	clientID := req.Credentials.ClientID
-	r.metrics.count(clientID, e.is)
+	r.metrics.count(clientID, e)
 	if e.is == resultNotEnabled {
 		return // anyone can ask for any client: it is counted, and fills no log
 	}

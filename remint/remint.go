@@ -40,7 +40,7 @@
 // private_key_jwt shows its assertion to Auth0 or Hydra in the work itself, so it never gets an
 // answer that was made for another request.
 //
-// An outage, or anything that ferry does not understand, answers 503: applications log their
+// An outage, a setting that is missing, or anything that ferry does not understand answers 503: applications log their
 // users out on invalid_grant. That is the answer where Auth0 refuses the token, and where the
 // user has no active identity.
 package remint
@@ -61,6 +61,7 @@ import (
 	"ferry/mode"
 	"ferry/provision"
 	"ferry/secret"
+	"ferry/state"
 	"ferry/upstream"
 )
 
@@ -85,8 +86,10 @@ type Store interface {
 	// Claim is won by one caller, over all replicas, until Unclaim or for ttl.
 	Claim(ctx context.Context, key [32]byte, ttl time.Duration) (won bool, err error)
 	Unclaim(ctx context.Context, key [32]byte) error
-	// CountUse counts that a client came with a token of Auth0 that was good.
+	// CountUse counts that a client came with a token of Auth0 that was good. Uses returns the
+	// counts.
 	CountUse(ctx context.Context, clientID string, at time.Time) error
+	Uses(ctx context.Context) (map[string]state.RemintUse, error)
 }
 
 // auth0 redeems refresh tokens.
@@ -116,10 +119,13 @@ type users interface {
 	BySubject(ctx context.Context, subject string) (provision.Result, error)
 }
 
+// AllClients in Options.Clients stands for every client of Hydra.
+const AllClients = "*"
+
 // Options configure a Reminter. Users, Logins, Mode, Closed, Audit and the durations are optional, the rest
 // is required.
 type Options struct {
-	// Clients are the ids of the applications whose tokens are re-minted.
+	// Clients are the ids of the applications whose tokens are re-minted, or AllClients alone.
 	Clients    []string
 	Auth0      auth0
 	Hydra      issuer
@@ -151,7 +157,7 @@ type Options struct {
 // Reminter re-mints refresh tokens. It is safe for concurrent use.
 type Reminter struct {
 	opts    Options
-	metrics metrics
+	metrics *metrics
 }
 
 // New makes a Reminter. It sends nothing.
@@ -179,7 +185,7 @@ func New(opts Options) (*Reminter, error) {
 	if opts.Logins == nil {
 		opts.Logins = func(string) []string { return nil }
 	}
-	m, err := newMetrics(opts.Metrics, opts.Clients)
+	m, err := newMetrics(opts)
 	if err != nil {
 		return nil, err
 	}

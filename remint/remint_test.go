@@ -353,7 +353,7 @@ func TestClient(t *testing.T) {
 		"another method than at Hydra": {basic("s3cret"), nil, "200 reminted"},
 		"wrong secret":                 {basic("wrong"), nil, "401 invalid_client hydra_invalid_client"},
 		"no secret":                    {basic(""), nil, "401 invalid_client no_secret"},
-		"not enabled":                  {hydra.Credentials{ClientID: "other"}, nil, "403"},
+		"not enabled":                  {hydra.Credentials{ClientID: "other"}, nil, "503"},
 		"not imported":                 {public, map[string]any{"client_id": "none"}, "503 misconfigured hydra_unknown_client"},
 		"no grant":                     {public, map[string]any{"grant_types": []string{"authorization_code"}}, "503 misconfigured hydra_client_lacks_grant_refresh_token"},
 		"no response type":             {public, map[string]any{"response_types": []string{}}, "503 misconfigured hydra_client_lacks_response_type_code"},
@@ -461,4 +461,52 @@ func TestNoTokenInLogs(t *testing.T) {
 	if len(p.audit) != 3 || p.logs.Len() < 3 {
 		t.Errorf("%s", text)
 	}
+}
+
+// TestMetrics: the names of clients in the metrics are those of the settings, or of Hydra.
+func TestMetrics(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		clients []string
+		want    string
+	}{
+		"named": {[]string{clientID}, "app/reminted other/not_enabled other/not_enabled "},
+		"all":   {[]string{remint.AllClients}, "app/reminted other/misconfigured web/invalid_client "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.options = func(o *remint.Options) { o.Clients = c.clients }
+			p := w.start(0, false)
+			p.refresh("old")
+			for _, id := range []string{"web", "unknown"} {
+				p.Refresh(t.Context(), remint.Request{Credentials: hydra.Credentials{ClientID: id, Method: hydra.None}, RefreshToken: secret.New("old")})
+			}
+			got, uses := p.gathered()
+			if want := fmt.Sprintf("ferry_remint_last_use_timestamp_seconds app %d ferry_remint_uses app 1 ", w.time().Unix()); got != c.want || uses != want {
+				t.Errorf("%q, %q", got, uses)
+			}
+		})
+	}
+}
+
+// gathered returns the counters and the gauges of the metrics.
+func (p *process) gathered() (counted, gauges string) {
+	p.w.t.Helper()
+	families, err := p.metrics.Gather()
+	if err != nil {
+		p.w.t.Fatal(err)
+	}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			if m.GetCounter() == nil {
+				gauges += fmt.Sprintf("%s %s %.0f ", family.GetName(), m.GetLabel()[0].GetValue(), m.GetGauge().GetValue())
+				continue
+			}
+			for range int(m.GetCounter().GetValue()) {
+				counted += m.GetLabel()[0].GetValue() + "/" + m.GetLabel()[1].GetValue() + " "
+			}
+		}
+	}
+	return counted, gauges
 }

@@ -52,7 +52,7 @@ func everything(t *testing.T, s *state.Redis) map[string]func() error {
 		"delete remint": func() error { return s.Remints().Delete(ctx, key) },
 		"count remint":  func() error { return s.Remints().CountUse(ctx, "app", time.Now()) },
 		"read remint counts": func() error {
-			_, err := s.Remints().Uses(ctx, []string{"app"})
+			_, err := s.Remints().Uses(ctx)
 			return err
 		},
 		"add to the history":   func() error { return s.History().Add(ctx, "x", map[string]int{"match": 1}, time.Hour) },

@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -163,34 +163,31 @@ func (r *RemintFile) Unclaim(_ context.Context, key [32]byte) error {
 func (r *RemintFile) CountUse(_ context.Context, clientID string, at time.Time) error {
 	return r.update("count remint", func(tx *bbolt.Tx) error {
 		bucket := tx.Bucket(bucketUses())
-		use, err := readUse(bucket.Get([]byte(clientID)))
+		var use useJSON
+		if text := bucket.Get([]byte(clientID)); text != nil && json.Unmarshal(text, &use) != nil {
+			use = useJSON{} // it begins anew
+		}
+		use.Count, use.Last = use.Count+1, max(use.Last, at.Unix())
+		text, err := json.Marshal(use)
 		if err != nil {
 			return err
 		}
-		use.Count++
-		if at.After(use.Last) {
-			use.Last = at
-		}
-		return bucket.Put([]byte(clientID), fmt.Appendf(nil, "%d %d", use.Count, use.Last.Unix()))
+		return bucket.Put([]byte(clientID), text)
 	})
 }
 
-func readUse(text []byte) (RemintUse, error) {
-	count, last, _ := strings.Cut(string(text), " ")
-	return useOf(count, last)
-}
-
-// Uses returns the uses of clients, in their order.
-func (r *RemintFile) Uses(_ context.Context, clientIDs []string) ([]RemintUse, error) {
-	uses := make([]RemintUse, len(clientIDs))
+// Uses returns the uses of all clients, by their ids.
+func (r *RemintFile) Uses(context.Context) (map[string]RemintUse, error) {
+	uses := map[string]RemintUse{}
 	err := r.file.View(func(tx *bbolt.Tx) error {
-		for i, id := range clientIDs {
-			var err error
-			if uses[i], err = readUse(tx.Bucket(bucketUses()).Get([]byte(id))); err != nil {
-				return err
+		return tx.Bucket(bucketUses()).ForEach(func(id, text []byte) error {
+			var use useJSON
+			if json.Unmarshal(text, &use) != nil {
+				return ErrUnreadable
 			}
-		}
-		return nil
+			uses[string(id)] = use.use()
+			return nil
+		})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("state: read remint counts: %w", err)

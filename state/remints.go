@@ -2,12 +2,10 @@ package state
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // kindRemint is the kind of a sealed value of package remint.
@@ -79,64 +77,46 @@ func (r *Remints) Unclaim(ctx context.Context, key [32]byte) error { return r.re
 // CountUse counts that a client came with a refresh token of Auth0.
 func (r *Remints) CountUse(ctx context.Context, clientID string, at time.Time) error {
 	return r.redis.do(ctx, "count remint", func(ctx context.Context) error {
-		return r.redis.scripts.use.Run(ctx, r.redis.client, []string{r.useName(clientID)}, at.Unix()).Err()
+		return r.redis.scripts.use.Run(ctx, r.redis.client, []string{r.usesName()}, clientID, at.Unix()).Err()
 	})
 }
 
-// Uses returns the uses of clients, in their order.
-func (r *Remints) Uses(ctx context.Context, clientIDs []string) ([]RemintUse, error) {
-	uses := make([]RemintUse, len(clientIDs))
-	if len(clientIDs) == 0 {
-		return uses, nil
+// Uses returns the uses of all clients, by their ids.
+func (r *Remints) Uses(ctx context.Context) (map[string]RemintUse, error) {
+	text, err := r.redis.get(ctx, "read remint counts", r.usesName())
+	if text == nil || err != nil {
+		return map[string]RemintUse{}, err
 	}
-	err := r.redis.do(ctx, "read remint counts", func(ctx context.Context) error {
-		counts, lasts := make([]*redis.StringCmd, len(clientIDs)), make([]*redis.StringCmd, len(clientIDs))
-		_, err := r.redis.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-			for i, id := range clientIDs {
-				counts[i], lasts[i] = pipe.HGet(ctx, r.useName(id), "count"), pipe.HGet(ctx, r.useName(id), "last")
-			}
-			return nil
-		})
-		if err != nil && !errors.Is(err, redis.Nil) {
-			return err
-		}
-		for i := range clientIDs {
-			if uses[i], err = useOf(counts[i].Val(), lasts[i].Val()); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	return uses, err
+	var all map[string]useJSON
+	if json.Unmarshal(text, &all) != nil {
+		return nil, fmt.Errorf("state: read remint counts: %w", ErrUnreadable)
+	}
+	uses := make(map[string]RemintUse, len(all))
+	for id, one := range all {
+		uses[id] = one.use()
+	}
+	return uses, nil
 }
 
-// useOf reads a count and a time; empty texts: there is none.
-func useOf(count, last string) (RemintUse, error) {
-	if count == "" {
-		return RemintUse{}, nil
-	}
-	n, err := strconv.ParseInt(count, 10, 64)
-	if err != nil {
-		return RemintUse{}, ErrUnreadable
-	}
-	at, err := strconv.ParseInt(last, 10, 64)
-	if err != nil {
-		return RemintUse{}, ErrUnreadable
-	}
-	return RemintUse{Count: n, Last: time.Unix(at, 0).UTC()}, nil
+// useJSON is a RemintUse as it is stored.
+type useJSON struct {
+	Count int64 `json:"n"`
+	Last  int64 `json:"last"`
 }
+
+func (u useJSON) use() RemintUse { return RemintUse{Count: u.Count, Last: time.Unix(u.Last, 0).UTC()} }
 
 func (r *Remints) name(place string) string { return r.redis.prefix + "remint:" + place }
 
-func (r *Remints) useName(clientID string) string {
-	return r.redis.prefix + "remint-use:" + r.redis.keys.place("client", []byte(clientID))
-}
+func (r *Remints) usesName() string { return r.redis.prefix + "remint-uses" }
 
-// KEYS the use; ARGV the time.
+// KEYS the uses; ARGV client, time. What is no JSON begins anew.
 const useScript = `
-local n = tonumber(redis.call('HGET', KEYS[1], 'count') or '0') + 1
-local last = tonumber(redis.call('HGET', KEYS[1], 'last') or '0')
-redis.call('HSET', KEYS[1], 'count', string.format('%.0f', n))
-if tonumber(ARGV[1]) > last then redis.call('HSET', KEYS[1], 'last', ARGV[1]) end
-return 1
+local ok, all = pcall(cjson.decode, redis.call('GET', KEYS[1]) or '{}')
+if not ok or type(all) ~= 'table' then all = {} end
+local one = all[ARGV[1]] or {n = 0, last = 0}
+one.n = one.n + 1
+if tonumber(ARGV[2]) > one.last then one.last = tonumber(ARGV[2]) end
+all[ARGV[1]] = one
+return redis.call('SET', KEYS[1], cjson.encode(all))
 `
