@@ -87,6 +87,7 @@ type Settings struct {
 	OryNetwork           bool // FERRY_KRATOS_ADMIN_URL is an Ory Network project
 	StateInMemory        bool // FERRY_STATE_URL is memory:
 	Gateway              *GatewaySettings
+	Hydra                *HydraSettings    // nil: no setting of Hydra is set
 	SignUp               bool              // FERRY_SIGN_UP
 	Providers            map[string]string // FERRY_PROVIDERS, from Auth0's name to Kratos'
 	HookURL              string            // URL of ferry for a Kratos on this machine; empty: unknown
@@ -122,10 +123,12 @@ type Options struct {
 	KratosConfig []byte
 	// KratosConfigMode are the permissions of its file; 0: unknown.
 	KratosConfigMode fs.FileMode
+	// HydraConfig is hydra.yml; nil: not given.
+	HydraConfig []byte
 	// ReadTemplate reads a template file by its name in kratos.yml; nil: template files are
 	// not checked.
 	ReadTemplate func(name string) ([]byte, error)
-	// Hooks sends calls to ferry's hooks. It must not follow redirects.
+	// Hooks sends calls to ferry's hooks, and requests to Hydra and the token front. It must not follow redirects.
 	Hooks http.RoundTripper
 	// Egress are the public addresses of ferry, if the operator knows them.
 	Egress []netip.Addr
@@ -158,7 +161,7 @@ type doctor struct {
 func Examine(ctx context.Context, o Options) Report {
 	e := newDoctor(o)
 	parts := []func(context.Context) []Check{
-		e.settings, e.state, e.limits, e.auth0, e.management, e.kratos, e.kratosConfig, e.gateway, e.roundTrips,
+		e.settings, e.state, e.limits, e.auth0, e.management, e.kratos, e.kratosConfig, e.gateway, e.hydra, e.roundTrips,
 	}
 	found := make([][]Check, len(parts))
 	var all sync.WaitGroup

@@ -30,9 +30,18 @@ var tomlPattern = regexp.MustCompile(`(?m)^\s*(\[[\w."-]+\]|[\w.-]+\s*=\s*["'\[{
 // kratosConfig is a kratos.yml, or the same as JSON. A nil kratosConfig is empty.
 type kratosConfig struct{ values map[string]any }
 
-// parseKratosConfig reads a kratos.yml. Its errors never quote the file, which contains
-// secrets.
+// parseKratosConfig reads a kratos.yml.
 func parseKratosConfig(text []byte) (*kratosConfig, error) {
+	values, err := parseYAML(text)
+	if err != nil {
+		return nil, err
+	}
+	return &kratosConfig{values}, nil
+}
+
+// parseYAML reads a configuration file. Its errors never quote the file, which contains
+// secrets.
+func parseYAML(text []byte) (map[string]any, error) {
 	var values map[string]any
 	err := yaml.Unmarshal(bytes.TrimPrefix(text, []byte(byteOrderMark)), &values)
 	var syntax yaml.Error
@@ -46,7 +55,7 @@ func parseKratosConfig(text []byte) (*kratosConfig, error) {
 	case len(values) == 0:
 		return nil, errors.New("it is empty")
 	}
-	return &kratosConfig{values}, nil
+	return values, nil
 }
 
 // lookup returns the value at a path, or nil.

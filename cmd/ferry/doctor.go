@@ -29,6 +29,7 @@ import (
 type doctorFlags struct {
 	json, noGrant           bool
 	kratosConfig, probeUser string
+	hydraConfig, appDomain  string
 	egress                  []string
 }
 
@@ -42,7 +43,8 @@ func doctorCommand(stdin *os.File, stdout, stderr io.Writer) *cobra.Command {
 			"FERRY_DATA_DIR or Redis it records the result for `ferry plan`.\n\n" +
 			"doctor sends one failed login to Auth0, for a user that cannot exist (not with --no-grant), and one call to each\n" +
 			"of ferry's hooks that never reaches Auth0. With credentials for the Management API it also checks the tenant,\n" +
-			"with --kratos-config also kratos.yml. Use `ferry doctor why IDENTIFIER` to check one user.\n\n" +
+			"with --kratos-config also kratos.yml. With the settings of Hydra it checks Hydra, with --hydra-config also\n" +
+			"hydra.yml. Use `ferry doctor why IDENTIFIER` to check one user.\n\n" +
 			"Exit status: 0: no check failed. 1: a check failed. 2: wrong usage, or invalid settings; the checks that do not\n" +
 			"need them run anyway.",
 		Args: cobra.NoArgs,
@@ -61,6 +63,8 @@ func doctorCommand(stdin *os.File, stdout, stderr io.Writer) *cobra.Command {
 	cmd.Flags().BoolVar(&flags.noGrant, "no-grant", false, "do not send the failed login; --probe-user still sends its login")
 	cmd.Flags().StringSliceVar(&flags.egress, "egress", nil, "public `ADDRESS` of ferry as Auth0 sees it, to find on Auth0's allow lists; separate several with commas")
 	cmd.Flags().StringVar(&flags.probeUser, "probe-user", "", "try one real login of this `IDENTIFIER` up to Auth0's answer, and print how long each step took; the password is read from the terminal or from standard input")
+	cmd.Flags().StringVar(&flags.hydraConfig, "hydra-config", "", "hydra.yml of the running Hydra, a `FILE`")
+	cmd.Flags().StringVar(&flags.appDomain, "app-domain", "", "`DOMAIN` that is built into the applications, to compare with Hydra's issuer")
 	cmd.AddCommand(doctorWhyCommand(stdout))
 	return cmd
 }
@@ -94,6 +98,13 @@ func (f *doctorFlags) options() (doctor.Options, error) {
 		}
 		opts.KratosConfig = append([]byte{}, text...) // not nil: the file may be empty
 		opts.ReadTemplate = func(name string) ([]byte, error) { return readTemplate(f.kratosConfig, name) }
+	}
+	if f.hydraConfig != "" {
+		text, err := readFile(f.hydraConfig)
+		if err != nil {
+			return doctor.Options{}, err
+		}
+		opts.HydraConfig = append([]byte{}, text...) // not nil: the file may be empty
 	}
 	return opts, nil
 }
@@ -158,6 +169,7 @@ func addSettings(opts *doctor.Options, cfg *config.Config, faults config.Faults)
 			return checkLocked(ctx, cfg, identityID, identifier)
 		}
 	}
+	opts.Settings.Hydra = hydraSettings(cfg, faults)
 	if cfg.CreatesIdentities() {
 		opts.Settings.Gateway = &doctor.GatewaySettings{
 			Listen: cfg.GatewayListen != "", Asked: cfg.ForwardAuthListen != "", PublicURL: cfg.KratosPublicURL,
@@ -230,6 +242,9 @@ func (f *doctorFlags) examine(ctx context.Context, opts doctor.Options, stdin *o
 	var faults config.Faults
 	errors.As(err, &faults)
 	addSettings(&opts, cfg, faults)
+	if opts.Settings.Hydra != nil {
+		opts.Settings.Hydra.AppDomain = f.appDomain
+	}
 	var probe *doctor.Check
 	if f.probeUser != "" {
 		check := f.probe(ctx, cfg, len(faults) == 0, stdin, stderr)
