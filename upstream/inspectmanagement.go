@@ -267,7 +267,7 @@ func (m *Management) look(ctx context.Context, path string, query url.Values, in
 	if err != nil {
 		return err
 	}
-	opaque := append(opaqueClaims(), "identities", "options", "metadata", "profileData")
+	opaque := append(opaqueClaims(), "identities", "options", "metadata", "profileData", "client_metadata", "addons", "mobile", "external_metadata")
 	if !answer.isJSON || strictjson.Unmarshal(answer.body, into, opaque...) != nil {
 		return &ManagementError{Status: answer.status, Reason: "malformed"}
 	}
