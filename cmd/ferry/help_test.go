@@ -16,7 +16,7 @@ const helpWidth = 120
 func TestHelp(t *testing.T) {
 	glued := regexp.MustCompile(`\b[A-Z]{3,}s\b`)
 	for _, name := range []string{
-		"serve", "export", "import", "reconcile", "rebind", "plan", "status", "runs", "undo", "finish", "kratos-config", "hydra-config", "doctor", "doctor why",
+		"serve", "export", "import", "reconcile", "rebind", "plan", "status", "runs", "undo", "finish", "clients", "clients export", "clients import", "kratos-config", "hydra-config", "doctor", "doctor why",
 		"record", "record keygen", "replay", "map", "config", "health", "version",
 	} {
 		var stdout bytes.Buffer

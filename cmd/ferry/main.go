@@ -89,6 +89,7 @@ func rootCommand(stdout, stderr io.Writer) *cobra.Command {
 		exportCommand(stdout, stderr), importCommand(os.Stdin, stdout, stderr), reconcileCommand(os.Stdin, stdout, stderr),
 		rebindCommand(stdout, stderr), planCommand(stdout, stderr), statusCommand(stdout, stderr),
 		runsCommand(stdout, stderr), undoCommand(stdout, stderr), finishCommand(stdout, stderr),
+		clientsCommand(stdout, stderr),
 		kratosConfigCommand(stdout, stderr), hydraConfigCommand(stdout), doctorCommand(os.Stdin, stdout, stderr),
 		recordCommand(stdout, stderr), replayCommand(stdout, stderr),
 		mapCommand(os.Stdin, stdout, stderr), configCommand(stdout), healthCommand(), manCommand(), versionCommand(stdout),
