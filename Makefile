@@ -67,7 +67,7 @@ lint: ## the linters and gofumpt; `make lint FIX=1` fixes what can be fixed
 
 # These tests drive ferry, Kratos and others as programs, in which the race detector of the
 # test would see nothing. The longest come first. They wait more than they compute.
-PROGRAMS = bulk e2e faults readme load attack demo finish compose cases
+PROGRAMS = bulk e2e faults readme load attack demo finish clients compose cases
 WAITING  = $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 
 programs: ## the tests that drive programs
