@@ -203,6 +203,9 @@ func patternOf(pattern string) (*regexp.Regexp, error) {
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
 		host, path = rest[:i], rest[i:]
 	}
+	if strings.Count(pattern, "{") != strings.Count(pattern, "}") {
+		return nil, errors.New("its braces do not match")
+	}
 	return regexp.Compile("^" + regexp.QuoteMeta(scheme+"://") + open(host, "[A-Za-z0-9._-]+") + open(path, "[^?#]*") + "$")
 }
 

@@ -1,6 +1,8 @@
 package clients_test
 
 import (
+	"encoding/json"
+
 	"ferry/clients"
 )
 
@@ -144,13 +146,17 @@ func otherRows() map[string]mapped {
 			app:  map[string]any{"client_metadata": map[string]any{"team": "a", "Team": "b"}, "description": "A shop"},
 			want: map[string]string{"metadata": `{"auth0":{"app_type":"regular_web","client_metadata":{"Team":"b","team":"a"},"description":"A shop","tenant":"acme.eu.auth0.com"}}`},
 		},
-		"a logo":             {app: map[string]any{"logo_uri": "https://app.example.com/logo.png"}, want: map[string]string{"logo_uri": `"https://app.example.com/logo.png"`}},
-		"a logo, relative":   {app: map[string]any{"logo_uri": "/logo.png"}, want: map[string]string{"logo_uri": ""}, lost: []string{"logo_uri /logo.png: invalid_url"}},
-		"third party":        {app: map[string]any{"is_first_party": false}, want: map[string]string{"skip_consent": "false", "skip_logout_consent": "false"}},
-		"pushed requests":    {app: map[string]any{"require_pushed_authorization_requests": true}, refused: "require_pushed_authorization_requests: pushed_requests"},
-		"DPoP":               {app: map[string]any{"require_proof_of_possession": true}, refused: "require_proof_of_possession: proof_of_possession"},
-		"FAPI":               {app: map[string]any{"compliance_level": "fapi1_adv_pkj_par"}, lost: []string{"compliance_level fapi1_adv_pkj_par: no_counterpart"}},
-		"no FAPI":            {app: map[string]any{"compliance_level": "none"}},
+		"a logo":           {app: map[string]any{"logo_uri": "https://app.example.com/logo.png"}, want: map[string]string{"logo_uri": `"https://app.example.com/logo.png"`}},
+		"a logo, relative": {app: map[string]any{"logo_uri": "/logo.png"}, want: map[string]string{"logo_uri": ""}, lost: []string{"logo_uri /logo.png: invalid_url"}},
+		"third party":      {app: map[string]any{"is_first_party": false}, want: map[string]string{"skip_consent": "false", "skip_logout_consent": "false"}},
+		"pushed requests":  {app: map[string]any{"require_pushed_authorization_requests": true}, refused: "require_pushed_authorization_requests: pushed_requests"},
+		"DPoP":             {app: map[string]any{"require_proof_of_possession": true}, refused: "require_proof_of_possession: proof_of_possession"},
+		"FAPI":             {app: map[string]any{"compliance_level": "fapi1_adv_pkj_par"}, lost: []string{"compliance_level fapi1_adv_pkj_par: no_counterpart"}},
+		"no FAPI":          {app: map[string]any{"compliance_level": "none"}},
+		"everything null": {
+			app:  map[string]any{"client_secret": json.RawMessage("null"), "oidc_logout": json.RawMessage("null"), "jwt_configuration": json.RawMessage("null"), "refresh_token": json.RawMessage("null"), "is_first_party": json.RawMessage("null"), "client_authentication_methods": json.RawMessage("null"), "addons": json.RawMessage("null"), "allowed_logout_urls": json.RawMessage("null")},
+			want: map[string]string{"skip_consent": "true"},
+		},
 		"the secret missing": {app: map[string]any{"client_secret": nil}},
 	}
 }

@@ -97,7 +97,7 @@ func (j *job) update(ctx context.Context, want, got fields) (Result, error) {
 	if len(m.conflicts) > 0 {
 		return j.ended(Refused, ReasonChanged, "changed at Auth0 and at Hydra: "+strings.Join(m.conflicts, ", "))
 	}
-	other, refusal, err := j.otherSecret(ctx, m.result, got)
+	other, refusal, err := j.otherSecret(ctx, m, got)
 	switch {
 	case err != nil:
 		return j.stopped(err)
@@ -148,18 +148,18 @@ func (j *job) putBack(ctx context.Context, got fields) error {
 // otherSecret reports whether the client needs the application's secret, because it has another
 // one or none. It is refused if it has another one and must not be overwritten, or if the file
 // does not have the secret that the client needs.
-func (j *job) otherSecret(ctx context.Context, want, got fields) (other bool, refusal clients.Reason, err error) {
-	method, had := want.text("token_endpoint_auth_method"), got.text("token_endpoint_auth_method")
+func (j *job) otherSecret(ctx context.Context, m merged, got fields) (other bool, refusal clients.Reason, err error) {
+	method, had := m.result.text("token_endpoint_auth_method"), got.text("token_endpoint_auth_method")
 	switch {
 	case !clients.HasSecret(method, ""):
 		j.result.Verified, err = j.probe(ctx, method)
 		return false, "", err
-	case !clients.HasSecret(had, "") && j.plan.NoSecret:
-		return false, clients.ReasonNoSecret, nil
+	case j.plan.NoSecret && (!m.ours || !clients.HasSecret(had, "")):
+		return false, clients.ReasonNoSecret, nil // the client has none, or one that is not known to be the application's
 	case !clients.HasSecret(had, ""):
 		return true, "", nil
 	case j.plan.NoSecret:
-		return false, "", nil // the one at Hydra stays
+		return false, "", nil // ferry wrote the one at Hydra
 	}
 	j.result.Verified, err = j.probe(ctx, had)
 	switch {

@@ -218,7 +218,7 @@ func (x *tenant) lossy() {
 	}}, useCode).losing(clients.ReasonWildcard, clients.ReasonPlaceholder, clients.ReasonPlainHTTP, clients.ReasonFragment)
 	x.add("expanded", "regular_web", importer.Created, map[string]any{"callbacks": []string{"https://*.wild.example.com/cb"}}, useCode)
 	x.add("logout elsewhere", "regular_web", importer.Created, map[string]any{"allowed_logout_urls": []string{"https://www.example.com/bye"}}, useCode).losing(clients.ReasonOtherOrigin)
-	x.add("odd origins", "spa", importer.Created, map[string]any{"web_origins": []string{"capacitor://localhost", "*", "https://app.example.com/path"}}, usePKCE).losing(clients.ReasonOrigin)
+	x.add("odd origins", "spa", importer.Created, map[string]any{"web_origins": []string{"capacitor://localhost", "*", "https://app.example.com/path", "https://*.example.com", "https://bücher.example/"}}, usePKCE).losing(clients.ReasonOrigin)
 	x.add("saml too", "regular_web", importer.Created, map[string]any{"addons": map[string]any{"samlp": map[string]any{}}}, useCode).losing(clients.ReasonNoCounterpart)
 	x.add("organizations", "regular_web", importer.Created, map[string]any{"organization_usage": "require", "initiate_login_uri": "https://app.example.com/login"}, useCode).losing(clients.ReasonNoCounterpart)
 	x.add("password too", "native", importer.Created, map[string]any{"grant_types": []string{"authorization_code", "refresh_token", "password", "http://auth0.com/oauth/grant-type/password-realm", "http://auth0.com/oauth/grant-type/mfa-otp"}}, usePKCE).losing(clients.ReasonGrant)

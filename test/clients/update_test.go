@@ -153,6 +153,12 @@ func TestUpdate(t *testing.T) {
 		if line.Result != importer.Refused || line.Reason != importer.ReasonExists || !strings.Contains(line.Detail, "redirect_uris") || !same(before, p.client(t)) {
 			t.Errorf("%+v", line)
 		}
+		secret := p.web.app["client_secret"]
+		delete(p.web.app, "client_secret") // then it is unknown whether the client has the application's secret
+		if line = p.run(t, 1, "--overwrite"); line.Result != importer.Refused || line.Reason != clients.ReasonNoSecret {
+			t.Errorf("%+v", line)
+		}
+		p.web.app["client_secret"] = secret
 		line = p.run(t, 0, "--overwrite")
 		if line.Result != importer.Updated || !slices.Contains(line.Changed, "client_secret") || !slices.Equal(line.Kept, []string{"owner"}) {
 			t.Errorf("%+v", line)
