@@ -239,7 +239,7 @@ func (f *clientsImportFlags) conclude(s importer.Summary, cut error, stdout, std
 	case cut != nil:
 		return resumableError{cut, "every client so far is whole; to continue, run the same command again"}
 	case s.Failures() > 0:
-		return fmt.Errorf("%d of %d applications have no client as they should; the results say why", s.Failures(), s.Applications)
+		return fmt.Errorf("%d of %d applications were refused or failed; the results say why", s.Failures(), s.Applications)
 	}
 	return nil
 }
