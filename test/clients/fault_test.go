@@ -68,99 +68,124 @@ func without(field string) func(*http.Request) bool {
 // TestFaults: whatever goes wrong, there is a whole client or none.
 func TestFaults(t *testing.T) {
 	t.Parallel()
-	hydra := hydratest.Run(t, hydratest.Options{})
-	t.Run("Hydra ignores a field", func(t *testing.T) {
-		p := newPair(t, hydra, "ignored")
-		right, broken := p.env, hydraEnv(adminProxy(t, hydra, without("skip_consent"), nil), hydra.PublicURL())
-		p.env = broken
-		line := p.run(t, 1)
-		if line.Result != importer.Failed || line.Reason != importer.ReasonNotAsSent || !strings.Contains(line.Detail, "skip_consent") || stored(t, hydra)[p.web.id()] != nil {
-			t.Errorf("%+v", line)
+	hydra := hydratest.Run(t, hydratest.Options{}) // in memory: one request at a time
+	for name, run := range map[string]func(*testing.T, *hydratest.Hydra){
+		"Hydra ignores a field":      faultHydraIgnoresAField,
+		"Hydra ignores the secret":   faultHydraIgnoresTheSecret,
+		"the answer is lost":         faultTheAnswerIsLost,
+		"the request is lost":        faultTheRequestIsLost,
+		"the token endpoint is away": faultTheTokenEndpointIsAway,
+		"Hydra refuses the client":   faultHydraRefusesTheClient,
+		"not Hydra":                  faultNotHydra,
+	} {
+		t.Run(name, func(t *testing.T) { run(t, hydra) })
+	}
+}
+
+func faultHydraIgnoresAField(t *testing.T, hydra *hydratest.Hydra) {
+	t.Helper()
+	p := newPair(t, hydra, "ignored")
+	right, broken := p.env, hydraEnv(adminProxy(t, hydra, without("skip_consent"), nil), hydra.PublicURL())
+	p.env = broken
+	line := p.run(t, 1)
+	if line.Result != importer.Failed || line.Reason != importer.ReasonNotAsSent || !strings.Contains(line.Detail, "skip_consent") || stored(t, hydra)[p.web.id()] != nil {
+		t.Errorf("%+v", line)
+	}
+	p.env = right
+	want(t, p.run(t, 0), importer.Created, "", "", "")
+	before := p.client(t)
+	p.env, p.web.app["name"] = broken, "renamed"
+	line, after := p.run(t, 1), p.client(t)
+	for _, client := range []map[string]any{before, after} {
+		delete(client, "updated_at")
+		delete(client, "skip_consent") // it is put back through the same proxy
+	}
+	if line.Result != importer.Failed || line.Reason != importer.ReasonNotAsSent || !same(before, after) {
+		t.Errorf("%+v\n%v\n%v", line, before, after)
+	}
+	p.works(t)
+}
+
+func faultHydraIgnoresTheSecret(t *testing.T, hydra *hydratest.Hydra) {
+	t.Helper()
+	p := newPair(t, hydra, "no secret")
+	p.env = hydraEnv(adminProxy(t, hydra, without("client_secret"), nil), hydra.PublicURL())
+	line := p.run(t, 1)
+	if line.Result != importer.Failed || line.Reason != importer.ReasonCredentials || stored(t, hydra)[p.web.id()] != nil {
+		t.Errorf("%+v", line)
+	}
+}
+
+func faultTheAnswerIsLost(t *testing.T, hydra *hydratest.Hydra) {
+	t.Helper()
+	p := newPair(t, hydra, "lost")
+	p.env = hydraEnv(adminProxy(t, hydra, nil, func(resp *http.Response) bool { return resp.Request.Method == http.MethodGet }), hydra.PublicURL())
+	line := p.run(t, 0)
+	if want(t, line, importer.Created, "", "", ""); !line.Verified {
+		t.Error("not verified")
+	}
+	p.web.app["name"] = "renamed"
+	want(t, p.run(t, 0), importer.Updated, "", "client_name", "")
+	p.works(t)
+}
+
+func faultTheRequestIsLost(t *testing.T, hydra *hydratest.Hydra) {
+	t.Helper()
+	p := newPair(t, hydra, "request")
+	p.env = hydraEnv(adminProxy(t, hydra, func(r *http.Request) bool { return r.Method == http.MethodGet }, nil), hydra.PublicURL())
+	line := p.run(t, 1)
+	if line.Result != importer.Failed || line.Reason != importer.ReasonUnavailable || stored(t, hydra)[p.web.id()] != nil {
+		t.Errorf("%+v", line)
+	}
+}
+
+func faultTheTokenEndpointIsAway(t *testing.T, hydra *hydratest.Hydra) {
+	t.Helper()
+	p := newPair(t, hydra, "public")
+	right := p.env
+	p.env = hydraEnv(hydra.AdminURL(), "http://127.0.0.1:1")
+	line := p.run(t, 1)
+	if line.Result != importer.Created || line.Verified || !strings.Contains(line.Detail, "not verified yet") {
+		t.Errorf("%+v", line)
+	}
+	p.env = right
+	if line = p.run(t, 0); line.Result != importer.Unchanged || !line.Verified {
+		t.Errorf("%+v", line)
+	}
+}
+
+func faultHydraRefusesTheClient(t *testing.T, hydra *hydratest.Hydra) {
+	t.Helper()
+	p := newPair(t, hydra, "refuses")
+	p.web.app["oidc_logout"] = map[string]any{"backchannel_logout_urls": []string{"https://app.example.com/bc"}}
+	p.env = hydraEnv(adminProxy(t, hydra, func(r *http.Request) bool {
+		if r.Method == http.MethodPost {
+			text, err := io.ReadAll(r.Body)
+			text = bytes.ReplaceAll(text, []byte(`"public"`), nil)
+			text = bytes.Replace(text, []byte(`{`), []byte(`{"subject_type":"nonsense",`), 1)
+			r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(text)), int64(len(text))
+			return err == nil
 		}
-		p.env = right
-		want(t, p.run(t, 0), importer.Created, "", "", "")
-		before := p.client(t)
-		p.env, p.web.app["name"] = broken, "renamed"
-		line, after := p.run(t, 1), p.client(t)
-		for _, client := range []map[string]any{before, after} {
-			delete(client, "updated_at")
-			delete(client, "skip_consent") // it is put back through the same proxy
+		return true
+	}, nil), hydra.PublicURL())
+	line := p.run(t, 1)
+	if line.Result != importer.Failed || line.Reason != importer.ReasonHydra || !strings.Contains(line.Detail, "nonsense") || stored(t, hydra)[p.web.id()] != nil {
+		t.Errorf("%+v", line)
+	}
+}
+
+func faultNotHydra(t *testing.T, hydra *hydratest.Hydra) {
+	t.Helper()
+	p := newPair(t, hydra, "other")
+	srv := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(srv.Close)
+	file := p.write(t, "applications.json")
+	for _, address := range []string{srv.URL, "http://127.0.0.1:1"} {
+		said := ferry(t, hydraEnv(address, hydra.PublicURL()), "clients", "import", "--applications", file).want(t, 1, "FERRY_HYDRA_ADMIN_URL")
+		if said.stdout != "" {
+			t.Error(said.stdout)
 		}
-		if line.Result != importer.Failed || line.Reason != importer.ReasonNotAsSent || !same(before, after) {
-			t.Errorf("%+v\n%v\n%v", line, before, after)
-		}
-		p.works(t)
-	})
-	t.Run("Hydra ignores the secret", func(t *testing.T) {
-		p := newPair(t, hydra, "no secret")
-		p.env = hydraEnv(adminProxy(t, hydra, without("client_secret"), nil), hydra.PublicURL())
-		line := p.run(t, 1)
-		if line.Result != importer.Failed || line.Reason != importer.ReasonCredentials || stored(t, hydra)[p.web.id()] != nil {
-			t.Errorf("%+v", line)
-		}
-	})
-	t.Run("the answer is lost", func(t *testing.T) {
-		p := newPair(t, hydra, "lost")
-		p.env = hydraEnv(adminProxy(t, hydra, nil, func(resp *http.Response) bool { return resp.Request.Method == http.MethodGet }), hydra.PublicURL())
-		line := p.run(t, 0)
-		if want(t, line, importer.Created, "", "", ""); !line.Verified {
-			t.Error("not verified")
-		}
-		p.web.app["name"] = "renamed"
-		want(t, p.run(t, 0), importer.Updated, "", "client_name", "")
-		p.works(t)
-	})
-	t.Run("the request is lost", func(t *testing.T) {
-		p := newPair(t, hydra, "request")
-		p.env = hydraEnv(adminProxy(t, hydra, func(r *http.Request) bool { return r.Method == http.MethodGet }, nil), hydra.PublicURL())
-		line := p.run(t, 1)
-		if line.Result != importer.Failed || line.Reason != importer.ReasonUnavailable || stored(t, hydra)[p.web.id()] != nil {
-			t.Errorf("%+v", line)
-		}
-	})
-	t.Run("the token endpoint is away", func(t *testing.T) {
-		p := newPair(t, hydra, "public")
-		right := p.env
-		p.env = hydraEnv(hydra.AdminURL(), "http://127.0.0.1:1")
-		line := p.run(t, 1)
-		if line.Result != importer.Created || line.Verified || !strings.Contains(line.Detail, "not verified yet") {
-			t.Errorf("%+v", line)
-		}
-		p.env = right
-		if line = p.run(t, 0); line.Result != importer.Unchanged || !line.Verified {
-			t.Errorf("%+v", line)
-		}
-	})
-	t.Run("Hydra refuses the client", func(t *testing.T) {
-		p := newPair(t, hydra, "refuses")
-		p.web.app["oidc_logout"] = map[string]any{"backchannel_logout_urls": []string{"https://app.example.com/bc"}}
-		p.env = hydraEnv(adminProxy(t, hydra, func(r *http.Request) bool {
-			if r.Method == http.MethodPost {
-				text, err := io.ReadAll(r.Body)
-				text = bytes.ReplaceAll(text, []byte(`"public"`), nil)
-				text = bytes.Replace(text, []byte(`{`), []byte(`{"subject_type":"nonsense",`), 1)
-				r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(text)), int64(len(text))
-				return err == nil
-			}
-			return true
-		}, nil), hydra.PublicURL())
-		line := p.run(t, 1)
-		if line.Result != importer.Failed || line.Reason != importer.ReasonHydra || !strings.Contains(line.Detail, "nonsense") || stored(t, hydra)[p.web.id()] != nil {
-			t.Errorf("%+v", line)
-		}
-	})
-	t.Run("not Hydra", func(t *testing.T) {
-		p := newPair(t, hydra, "other")
-		srv := httptest.NewServer(http.NotFoundHandler())
-		t.Cleanup(srv.Close)
-		file := p.write(t, "applications.json")
-		for _, address := range []string{srv.URL, "http://127.0.0.1:1"} {
-			said := ferry(t, hydraEnv(address, hydra.PublicURL()), "clients", "import", "--applications", file).want(t, 1, "FERRY_HYDRA_ADMIN_URL")
-			if said.stdout != "" {
-				t.Error(said.stdout)
-			}
-		}
-	})
+	}
 }
 
 // TestInterrupted: SIGTERM in the middle of a write ends the run after the client. The next run

@@ -230,7 +230,7 @@ func (e *expected) machineFlow(ctx context.Context, hydra *hydratest.Hydra, meth
 	}
 	for _, scope := range []string{"read:orders", "write:orders", "read:users"} {
 		if _, err := request(orders, scope); (err == nil) != slices.Contains(e.scopes, scope) {
-			return fmt.Errorf("scope %s: %v", scope, err)
+			return fmt.Errorf("scope %s: it is granted, or not, against the client grant: %w", scope, err)
 		}
 	}
 	if _, err := request(stock); err == nil {
