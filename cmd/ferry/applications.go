@@ -48,9 +48,9 @@ func clientsExportCommand(stdout, stderr io.Writer) *cobra.Command {
 	var flags clientsExportFlags
 	cmd := &cobra.Command{
 		Use:   "export --out FILE",
-		Short: "Write Auth0's applications, APIs and client grants to a file.",
-		Long: "Reads the tenant's applications, APIs and client grants through the Management API and writes them to a\n" +
-			"file, which appears only when it is complete. The Management API application needs the scopes read:clients,\n" +
+		Short: "Write Auth0's applications, resource servers and client grants to a file.",
+		Long: "Reads the tenant's applications, resource servers and client grants through the Management API and writes\n" +
+			"them to a file, which appears only when it is complete. The Management API application needs the scopes read:clients,\n" +
 			"read:resource_servers and read:client_grants; for the client secrets also read:client_keys, and for\n" +
 			"applications with private_key_jwt read:client_credentials. The file contains these secrets: keep it safe, and\n" +
 			"delete it after the import.\n" +
@@ -136,7 +136,7 @@ func clientsImportCommand(stdout, stderr io.Writer) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&flags.applications, "applications", "", "`FILE` of `ferry clients export`")
 	cmd.Flags().StringArrayVar(&flags.ids, "client", nil, "`ID` of an application to import; may be repeated (default: all)")
-	cmd.Flags().StringArrayVar(&flags.expand, "expand-callback", nil, "`PATTERN=URL,...`: the URLs that a callback or logout URL with * or {organization_name} stands for; may be repeated")
+	cmd.Flags().StringArrayVar(&flags.expand, "expand-callback", nil, "`PATTERN=URL,...`: what a callback or logout URL with * or {organization_name} stands for; may be repeated")
 	cmd.Flags().StringArrayVar(&flags.keys, "keys", nil, "`ID=FILE`: public keys of an application with private_key_jwt, as PEM or as a JSON Web Key Set; may be repeated")
 	cmd.Flags().BoolVar(&flags.overwrite, "overwrite", false, "replace clients that ferry did not make, fields that someone changed at Hydra, and other secrets")
 	cmd.Flags().BoolVar(&flags.dryRun, "dry-run", false, "do everything but write; without FERRY_HYDRA_ADMIN_URL no request is made")
