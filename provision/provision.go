@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"golang.org/x/sync/singleflight"
 
@@ -84,6 +85,8 @@ type Options struct {
 	Mode func() mode.Mode
 	// ReadyWait is how long Ready waits for the first walk.
 	ReadyWait time.Duration
+	// Metrics is where the metrics of the register are; nil: none.
+	Metrics prometheus.Registerer
 	// Audit takes an audit record of each identity; nil: there are none. It must not block.
 	Audit func(audit.Record)
 	Log   *zap.Logger
@@ -100,6 +103,7 @@ type Provisioner struct {
 	mu    sync.Mutex
 	plans *plan.Options // nil until Load succeeds
 
+	metrics *metrics
 	flights singleflight.Group
 	loads   singleflight.Group
 	marks   chan marking
@@ -123,7 +127,11 @@ func New(opts Options) (*Provisioner, error) {
 	case opts.Log == nil || opts.Hash == nil || opts.Now == nil:
 		return nil, errors.New("provision: log, hash and clock are required")
 	}
-	return &Provisioner{opts: opts, marks: make(chan marking, maxMarks)}, nil
+	m, err := newMetrics(opts.Metrics)
+	if err != nil {
+		return nil, err
+	}
+	return &Provisioner{opts: opts, metrics: m, marks: make(chan marking, maxMarks)}, nil
 }
 
 // CanLookUp reports whether users can be found without their password.

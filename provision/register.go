@@ -51,11 +51,15 @@ func (p *Provisioner) Run(ctx context.Context) {
 	}
 	for {
 		started := p.opts.Now()
+		_, _ = p.look(ctx)
 		_, err := p.loaded(ctx)
 		if err == nil {
 			err = p.walk(ctx)
 		}
 		pause := max(walkEvery, walkRest*p.opts.Now().Sub(started))
+		if ctx.Err() == nil {
+			p.metrics.walked(started, err)
+		}
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -82,13 +86,22 @@ func (p *Provisioner) rest(ctx context.Context, pause time.Duration) bool {
 		case <-over.C:
 			return true
 		case <-look.C:
-			if complete, err := p.opts.Register.Complete(ctx); err == nil && !complete {
+			if complete, err := p.look(ctx); err == nil && !complete {
 				return true
 			}
 		case <-ctx.Done():
 			return false
 		}
 	}
+}
+
+// look reports whether the register is complete, and shows it in the metrics.
+func (p *Provisioner) look(ctx context.Context) (bool, error) {
+	complete, err := p.opts.Register.Complete(ctx)
+	if ctx.Err() == nil {
+		p.metrics.found(complete && err == nil)
+	}
+	return complete, err
 }
 
 // walk adds the users of every identity.

@@ -3,12 +3,15 @@ package provision_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"ferry/bulk/plan"
@@ -106,6 +109,64 @@ func TestRun(t *testing.T) {
 			t.Errorf("the user of the identity: %v, %v", has, err)
 		}
 	})
+}
+
+// TestRegisterMetrics: the metrics say whether the register is complete, and how readings ended.
+func TestRegisterMetrics(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		people, metrics := &walked{}, prometheus.NewRegistry()
+		var users *forgetful
+		d := newDesk(t, func(o *provision.Options) {
+			users = &forgetful{FileRegister: o.Register.(*provision.FileRegister)}
+			o.Identities, o.Register, o.Metrics = people, users, metrics
+		})
+		people.fails.Store(true)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go d.Run(ctx)
+		for _, step := range []struct {
+			fails, lost bool
+			after       time.Duration
+			want        string
+		}{
+			{true, false, time.Second, "complete 0, failed 1, ok 0"},
+			{false, false, 5 * time.Second, "complete 1, failed 1, ok 1"},
+			{true, true, 6 * time.Second, "complete 0, failed 2, ok 1"},
+			{false, false, 5 * time.Second, "complete 1, failed 2, ok 2"},
+		} {
+			people.fails.Store(step.fails)
+			if step.lost {
+				users.lost.Store(true)
+			}
+			<-time.After(step.after) // of the fake clock
+			synctest.Wait()
+			if shown := registerMetrics(t, metrics); shown != step.want {
+				t.Errorf("%s, want %s", shown, step.want)
+			}
+		}
+	})
+}
+
+// registerMetrics returns what the metrics say about the register.
+func registerMetrics(t *testing.T, metrics *prometheus.Registry) string {
+	t.Helper()
+	families, err := metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var parts []string
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			switch family.GetName() {
+			case "ferry_users_register_complete":
+				parts = append(parts, fmt.Sprintf("complete %v", m.GetGauge().GetValue()))
+			case "ferry_users_register_readings_total":
+				parts = append(parts, fmt.Sprintf("%s %v", m.GetLabel()[0].GetValue(), m.GetCounter().GetValue()))
+			}
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // TestReadyWaits: a login at the start waits for the first walk, and no longer than it may.

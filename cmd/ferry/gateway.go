@@ -35,7 +35,7 @@ type doors struct {
 
 // addDoors makes what creates identities one by one, and adds it to the options of the hooks.
 func addDoors(opts *hook.Options, cfg *config.Config, identities *kratos.Client, store store, modes *mode.Switch, hashKey secret.String, traces *otlp.Traces) (*doors, error) {
-	d, err := newDoors(cfg, identities, store, modes, hashKey, traces, opts.Audit, opts.Log)
+	d, err := newDoors(cfg, identities, store, modes, hashKey, traces, opts.Audit, opts.Metrics, opts.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -43,8 +43,8 @@ func addDoors(opts *hook.Options, cfg *config.Config, identities *kratos.Client,
 }
 
 // newDoors returns what creates identities one by one.
-func newDoors(cfg *config.Config, identities *kratos.Client, store store, modes *mode.Switch, hashKey secret.String, traces *otlp.Traces, record func(audit.Record), log *zap.Logger) (*doors, error) {
-	provisioner, err := newProvisioner(cfg, identities, store, modes, func(text string) string { return hook.Hash(hashKey, text) }, traces, record, log)
+func newDoors(cfg *config.Config, identities *kratos.Client, store store, modes *mode.Switch, hashKey secret.String, traces *otlp.Traces, record func(audit.Record), metrics prometheus.Registerer, log *zap.Logger) (*doors, error) {
+	provisioner, err := newProvisioner(cfg, identities, store, modes, func(text string) string { return hook.Hash(hashKey, text) }, traces, record, metrics, log)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +108,7 @@ func gatewayRealms(cfg *config.Config) []string {
 }
 
 // newProvisioner returns what creates identities one by one.
-func newProvisioner(cfg *config.Config, identities *kratos.Client, store store, modes *mode.Switch, hash func(string) string, traces *otlp.Traces, record func(audit.Record), log *zap.Logger) (*provision.Provisioner, error) {
+func newProvisioner(cfg *config.Config, identities *kratos.Client, store store, modes *mode.Switch, hash func(string) string, traces *otlp.Traces, record func(audit.Record), metrics prometheus.Registerer, log *zap.Logger) (*provision.Provisioner, error) {
 	providers, warnings, err := plan.ParseProviders(cfg.Providers)
 	if err != nil {
 		return nil, config.Faults{{Name: config.Prefix + "PROVIDERS", Problem: err.Error()}}
@@ -126,7 +126,7 @@ func newProvisioner(cfg *config.Config, identities *kratos.Client, store store, 
 	opts := provision.Options{
 		Identities: identities, AskUnverified: len(cfg.Auth0Realms) < 2, Register: register,
 		Load:    func(ctx context.Context) (plan.Options, error) { return provisionPlan(ctx, cfg, identities, providers) },
-		Version: buildVersion(), Log: log, Hash: hash, Now: time.Now, ReadyWait: readyWait, Mode: modes.Mode, Audit: record,
+		Version: buildVersion(), Log: log, Hash: hash, Now: time.Now, ReadyWait: readyWait, Mode: modes.Mode, Audit: record, Metrics: metrics,
 	}
 	if cfg.Auth0MgmtClientID != "" {
 		management, err := gatewayManagement(cfg, traces)
