@@ -3,8 +3,9 @@
     // ferrySelector selects the metrics of all ferries.
     ferrySelector: 'job="ferry"',
 
-    // runbookURL is where your team reads docs/operations.md; %s is the section.
-    runbookURL: 'https://ferry.example/docs/operations.md#%s',
+    // runbookURL is where your team reads docs/operations.md; %s is the section. Set it: the
+    // default does not exist. The Helm chart replaces it by prometheusRule.runbookURL.
+    runbookURL: 'https://set-runbook-url.example/operations.md#%s',
 
     // An outage: this share of the logins of pending users failed, and at least so many in
     // five minutes.

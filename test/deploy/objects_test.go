@@ -217,6 +217,11 @@ func TestAllOn(t *testing.T) {
 		if len(rule.Spec.Groups) == 0 || len(rule.Spec.Groups[0].Rules) == 0 {
 			t.Errorf("%s has no rules", rule.Name)
 		}
+		for _, one := range rule.Spec.Groups[0].Rules {
+			if at := one.Annotations["runbook_url"]; one.Alert != "" && !strings.HasPrefix(at, "https://wiki.example.org/ferry/operations#") {
+				t.Errorf("the runbook of %s is at %s", one.Alert, at)
+			}
+		}
 	}
 	if rules := all[*monitoring.PrometheusRule](objects); len(rules) != 2 || !strings.Contains(configMap(objects, "ferry-dashboard").Data["ferry.json"], `"panels"`) {
 		t.Errorf("%d PrometheusRules, want alerts and rules, and a dashboard", len(rules))
