@@ -22,7 +22,7 @@ nginx-light     check_nginx
 postgresql      check_postgres
 groff-base      groff
 systemd         systemd-analyze
-prometheus      promtool
+prometheus      check_prometheus
 "
 [ "${1:-}" != browser ] || packages="$packages
 chromium        chromium
@@ -63,6 +63,10 @@ check_nginx() {
 	command -v nginx >/dev/null 2>&1 || [ -x /usr/sbin/nginx ]
 }
 
+check_prometheus() {
+	command -v prometheus >/dev/null 2>&1 && command -v promtool >/dev/null 2>&1
+}
+
 present() {
 	case $1 in
 	check_*) "$1" ;;
@@ -71,11 +75,11 @@ present() {
 	esac
 }
 
-# Unpacks promtool from the package prometheus, without installing it.
-install_promtool() {
+# Unpacks the programs of the package prometheus, without installing it.
+install_prometheus() {
 	unpacked=$(mktemp -d)
 	(cd "$unpacked" && apt-get download -qq prometheus && dpkg-deb --extract prometheus_*.deb .)
-	install -m 755 "$unpacked/usr/bin/promtool" /usr/local/bin/promtool
+	install -m 755 "$unpacked/usr/bin/prometheus" "$unpacked/usr/bin/promtool" /usr/local/bin/
 	rm -rf "$unpacked"
 }
 
@@ -103,24 +107,24 @@ check_packages() {
 		printf 'packages: complete\n'
 		return
 	fi
-	# Of the package prometheus only promtool is needed. Installed, it would start a server that
-	# listens at port 9090 of every address.
-	promtool=
+	# Of the package prometheus only the programs are needed. Installed, it would start a server
+	# that listens at port 9090 of every address.
+	prometheus=
 	case "$lacking " in
 	*' prometheus '*)
 		lacking=$(printf '%s' "$lacking" | sed 's/ prometheus$//; s/ prometheus / /')
-		promtool=' prometheus (only promtool, in /usr/local/bin)'
+		prometheus=' prometheus (only the programs, in /usr/local/bin)'
 		;;
 	esac
 	install="apt-get install -qq -y --no-install-recommends$lacking"
 	if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
 		[ -n "$lacking" ] || install='apt-get download prometheus'
-		fail "missing:$lacking$promtool. On Debian, run: sudo apt-get update && sudo $install (elsewhere, install the equivalent)"
+		fail "missing:$lacking$prometheus. On Debian, run: sudo apt-get update && sudo $install (elsewhere, install the equivalent)"
 	fi
-	printf 'packages: missing:%s%s; installing\n' "$lacking" "$promtool"
+	printf 'packages: missing:%s%s; installing\n' "$lacking" "$prometheus"
 	apt-get update -qq
 	[ -z "$lacking" ] || DEBIAN_FRONTEND=noninteractive $install
-	[ -z "$promtool" ] || install_promtool
+	[ -z "$prometheus" ] || install_prometheus
 	lacking=$(missing)
 	[ -z "$lacking" ] || fail "still missing after installing:$lacking"
 }

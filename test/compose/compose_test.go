@@ -1,6 +1,7 @@
 // Package compose runs what deploy/compose/compose.yaml runs, as plain processes: the real
 // Kratos with its environment and the secrets of setup.sh, two ferries behind one name, Redis
-// with its file, and PostgreSQL. Only addresses differ, and Auth0 is the simulator.
+// with its file, PostgreSQL, and Prometheus with its rules. Only addresses differ, and Auth0 is
+// the simulator. Grafana is not run.
 // test/deploy checks the file itself.
 package compose
 
@@ -178,6 +179,8 @@ func TestStack(t *testing.T) {
 		ferries = append(ferries, i.startFerry(t, sim, kratos))
 	}
 	name.set(ferries)
+	monitor := i.startPrometheus(t, ferries)
+	monitor.checkScraped(t)
 
 	for n := range 3 {
 		i.migrate(t, sim, kratos, n)
@@ -189,6 +192,7 @@ func TestStack(t *testing.T) {
 		i.checkHealth(t, "ferry", 0, built.Ferry(t), "FERRY_ADMIN_LISTEN="+strings.TrimPrefix(ferry.AdminURL(), "http://"))
 	}
 	i.checkOtherHealth(t, kratos, redis)
+	monitor.checkRules(t)
 
 	// One of the two is replaced.
 	if err := ferries[0].Stop(); err != nil {
@@ -196,6 +200,7 @@ func TestStack(t *testing.T) {
 	}
 	i.checkHealth(t, "ferry", 1, built.Ferry(t), "FERRY_ADMIN_LISTEN="+strings.TrimPrefix(ferries[0].AdminURL(), "http://"))
 	i.migrate(t, sim, kratos, 4)
+	monitor.checkDown(t)
 }
 
 // startKratos starts Kratos with the environment of its container and the file of setup.sh.
