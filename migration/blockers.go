@@ -96,9 +96,12 @@ func rules() map[BlockerKind]rule {
 			fromReconcile, false, func(f Facts) []string { return append(reconcileCommand(f), "--fix", "--rearm") },
 			"their identity has another address or an older password than Auth0, or lacks a verified address; --fix --rearm repairs what is safe",
 		},
-		TooLong: {fromMetrics, false, noCommand, "passwords longer than Kratos takes: only a ferry in mode observe tells, and only of users who have tried (--metrics); they recover the account"},
+		TooLong: {fromMetrics, false, noCommand, "logins since ferry started with a password longer than Kratos takes (FERRY_MAX_PASSWORD_BYTES): these users must recover the account"},
 	}
 }
+
+// unknown begins the explanation of a blocker that is not known.
+const unknown = "not known: "
 
 // blockers returns all blockers.
 func blockers(f Facts) []Blocker {
@@ -114,7 +117,7 @@ func blockers(f Facts) []Blocker {
 			b.read(kind, f.Records)
 		case fromMetrics:
 			if b.Known = f.Status.Observed != nil; b.Known {
-				b.Count, b.From = f.Status.Observed.TooLong, "metrics"
+				b.Count, b.From = f.Status.Observed.LongPasswords, "metrics"
 			}
 		}
 		switch {
@@ -123,9 +126,9 @@ func blockers(f Facts) []Blocker {
 			b.Blocks = r.blocks && !b.Accepted
 			b.Command = r.command(f)
 		case !b.Known && r.from == fromReconcile:
-			b.Command, b.Explanation = reconcileCommand(f), "not known: no reconciliation is recorded"
+			b.Command, b.Explanation = reconcileCommand(f), unknown+"no reconciliation is recorded"
 		case !b.Known:
-			b.Command, b.Explanation = []string{"ferry", "plan", "--metrics", "http://127.0.0.1:4481"}, "not known: "+r.explanation
+			b.Command, b.Explanation = []string{"ferry", "plan", "--metrics", "http://127.0.0.1:4481"}, unknown+"only a running ferry tells which logins had a password of more than FERRY_MAX_PASSWORD_BYTES; --metrics names its admin listener, once for each ferry"
 		}
 		all = append(all, b)
 	}

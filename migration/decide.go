@@ -35,7 +35,7 @@ func Decide(f Facts) Plan {
 	d.migrated = f.Status.Kinds[kind.Migrated] + f.Status.Kinds[kind.Unnoted]
 	d.pending = f.Status.Kinds[kind.Pending] + f.Status.InactivePending
 	d.doctor, d.reconcile = f.checkDoctor(), f.checkReconcile()
-	p := Plan{At: f.Now.UTC(), Blockers: d.blockers, IfOff: ifOff(f), Progress: d.progress()}
+	p := Plan{At: f.Now.UTC(), GatewayOnly: d.gatewayOnly(), Blockers: d.blockers, IfOff: ifOff(f), Progress: d.progress()}
 	p.State, p.Why = d.state()
 	p.Steps = d.steps(p.State)
 	p.Next = d.next(p.State)
@@ -64,6 +64,18 @@ func (d *decider) ended() bool {
 	return d.Closed || found && finish.Counts[CountUndo] == 0
 }
 
+// gatewayOnly reports whether users get their identities at a login, and were not imported, as
+// far as records tell.
+func (d *decider) gatewayOnly() bool {
+	_, imported := d.Records[verification.Import]
+	return d.Gateway && d.RecordsKept && !imported
+}
+
+// allCame reports whether a reconciliation found that no user of the export is left.
+func (d *decider) allCame() bool {
+	return d.pending == 0 && d.reconcile.is == Verified && d.Records[verification.Reconcile].Counts[CountNoIdentity] == 0
+}
+
 // quiet reports whether no user has migrated for a while.
 func (d *decider) quiet() bool {
 	return d.pace != nil && d.Now.Sub(*d.pace) >= d.Rules.Quiet
@@ -82,6 +94,8 @@ func (d *decider) state() (State, string) {
 		return NotWired, "not known whether Kratos calls ferry: no kratos.yml was read, and none is recorded"
 	case d.imported == 0:
 		return Wired, "Kratos calls ferry, and no identity is of an Auth0 user"
+	case d.gatewayOnly() && !d.Closed && d.migrated > 0 && d.pace != nil && !d.quiet() && !d.allCame():
+		return Crossing, fmt.Sprintf("%d users have migrated through the gateway, %d of the identities are pending; users who have not logged in have no identity", d.migrated, d.pending)
 	case d.pending == 0:
 		return d.settled()
 	case d.Closed:

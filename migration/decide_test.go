@@ -51,6 +51,14 @@ func verified(s status.Status) migration.Facts {
 	}
 }
 
+// gateway returns the same facts with a ferry serve that creates identities at logins.
+func gateway(s status.Status) migration.Facts {
+	f := verified(s)
+	f.Gateway = true
+	delete(f.Records, verification.Reconcile)
+	return f
+}
+
 // change changes one record.
 func change(f migration.Facts, command verification.Command, edit func(*verification.Record)) migration.Facts {
 	record := f.Records[command]
@@ -138,6 +146,30 @@ func TestStates(t *testing.T) {
 			f.HookOn = &off
 			return f
 		}, migration.SwitchedOff, ""},
+		"only the gateway":            {func() migration.Facts { return gateway(pending(0, 0)) }, migration.Wired, "wait"},
+		"only the gateway, migrating": {func() migration.Facts { return gateway(migratedAgo(pending(0, 2), day)) }, migration.Crossing, "wait"},
+		"only the gateway, doctor has not run": {func() migration.Facts {
+			f := gateway(migratedAgo(pending(0, 2), day))
+			delete(f.Records, verification.Doctor)
+			return f
+		}, migration.Crossing, "ferry doctor --kratos-config kratos.yml"},
+		"only the gateway, no one comes any more": {func() migration.Facts {
+			f := verified(migratedAgo(pending(0, 2), 15*day))
+			f.Gateway = true
+			return change(f, verification.Reconcile, func(r *verification.Record) { r.Counts = map[string]int{"missing": 4} })
+		}, migration.Draining, "ferry import --users users.ndjson.gz"},
+		"only the gateway, and everyone came": {func() migration.Facts {
+			f := verified(migratedAgo(pending(0, 2), day))
+			f.Gateway = true
+			return f
+		}, migration.ReadyToSwitchOff, "ferry kratos-config --remove kratos.yml"},
+		"the gateway with a rehearsed import": {func() migration.Facts {
+			f := gateway(pending(0, 0))
+			return change(f, verification.ImportDryRun, func(r *verification.Record) { r.InputAt = f.UsersAt })
+		}, migration.Wired, "ferry import --users users.ndjson.gz --results results.ndjson"},
+		"the gateway after an import": {func() migration.Facts {
+			return change(gateway(migratedAgo(pending(0, 2), day)), verification.Import, func(*verification.Record) {})
+		}, migration.Draining, "ferry reconcile --users users.ndjson.gz"},
 		"no record is kept": {func() migration.Facts {
 			f := verified(pending(3, 0))
 			f.Records, f.RecordsKept = nil, false

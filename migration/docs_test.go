@@ -2,6 +2,7 @@ package migration_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -50,6 +51,11 @@ func TestDocumented(t *testing.T) {
 	for _, name := range slices.Concat(states, kinds, []string{"unverified", "verified", "stale"}) {
 		if !strings.Contains(string(page), "`"+name+"`") {
 			t.Errorf("docs/plan.md does not explain %s", name)
+		}
+	}
+	for _, state := range migration.States() {
+		if row := fmt.Sprintf("\n| %s | `%s` | ", state.Name(), state); !strings.Contains(string(page), row) {
+			t.Errorf("docs/plan.md lacks the row %q", row)
 		}
 	}
 }

@@ -94,9 +94,13 @@ func (d *decider) follow(state State) []Action {
 		return d.wire()
 	case Wired:
 		return d.afterWired()
-	case Imported:
-		return d.verified(Action{Wait: true, Why: "switch your applications to Kratos: users migrate when they log in"})
-	case Crossing:
+	case Imported, Crossing:
+		if d.gatewayOnly() {
+			return d.throughGateway()
+		}
+		if state == Imported {
+			return d.verified(Action{Wait: true, Why: "switch your applications to Kratos: users migrate when they log in"})
+		}
 		return append(d.verified(Action{Wait: true, Why: "users migrate when they log in; ask again later"}),
 			run(fmt.Sprintf("lists the %d users who are left, for a mail", d.pending), stragglersCommand(d.Facts)...))
 	case Draining:
@@ -106,6 +110,23 @@ func (d *decider) follow(state State) []Action {
 	case SwitchedOff:
 	}
 	return []Action{}
+}
+
+// throughGateway returns the steps of a migration without an import. Who is left is known from
+// an export alone, and matters at the end only.
+func (d *decider) throughGateway() []Action {
+	steps := []Action{{Wait: true, Why: "send your applications' logins through the gateway: ferry creates the identity of each user at the first login, who then migrates"}}
+	if d.migrated > 0 {
+		steps[0].Why = "users migrate at their first login through the gateway; ask again later"
+	}
+	if d.doctor.is != Verified {
+		steps = append([]Action{d.runDoctor(d.doctor.why)}, steps...)
+	}
+	why := "to know who is left, or to import them: users without an identity are in an export only"
+	if export, needed := d.export(); needed {
+		return append(steps, Action{Command: export.Command, Why: why})
+	}
+	return append(steps, run(why, reconcileCommand(d.Facts)...))
 }
 
 func (d *decider) wire() []Action {
@@ -139,6 +160,9 @@ func (d *decider) afterWired() []Action {
 	if d.doctor.is != Verified {
 		return []Action{d.runDoctor(d.doctor.why)}
 	}
+	if d.gatewayOnly() && !d.rehearsed() {
+		return d.throughGateway()
+	}
 	if export, needed := d.export(); needed {
 		return []Action{export}
 	}
@@ -151,6 +175,12 @@ func (d *decider) afterWired() []Action {
 		create.Why += fmt.Sprintf("; %d users would fail: the last dry run says why in %s", n, planFile)
 	}
 	return []Action{create}
+}
+
+// rehearsed reports whether an import was rehearsed: then one is intended.
+func (d *decider) rehearsed() bool {
+	_, found := d.Records[verification.ImportDryRun]
+	return found
 }
 
 // verified returns the steps that verify the state, or else then.

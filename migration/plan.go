@@ -10,6 +10,7 @@
 package migration
 
 import (
+	"strings"
 	"time"
 
 	"ferry/bulk/status"
@@ -27,7 +28,7 @@ const (
 	Wired State = "wired"
 	// Imported: users have been imported, and none has migrated.
 	Imported State = "imported"
-	// Crossing: users migrate when they log in.
+	// Crossing: users migrate when they log in. Name calls it "migrating".
 	Crossing State = "crossing"
 	// Draining: some users are left, and they have stopped to migrate, or the migration is
 	// closed, or something keeps it from the next state.
@@ -41,6 +42,15 @@ const (
 // States returns all states in their order.
 func States() []State {
 	return []State{NotWired, Wired, Imported, Crossing, Draining, ReadyToSwitchOff, SwitchedOff}
+}
+
+// Name is the name of a state for people: on the page, in the output of ferry plan and in the
+// documentation.
+func (s State) Name() string {
+	if s == Crossing {
+		return "migrating"
+	}
+	return strings.ReplaceAll(string(s), "_", " ")
 }
 
 // Verification says whether something is verified.
@@ -60,6 +70,9 @@ type Plan struct {
 	State State     `json:"state"`
 	// Why says in a sentence why this is the state.
 	Why string `json:"why"`
+	// GatewayOnly is true if no import is recorded and the gateway creates the identities. The
+	// users who have not logged in have none then, and Progress does not count them.
+	GatewayOnly bool `json:"gateway_only,omitempty"`
 	// NotMoving says why no user migrates although some are pending; empty: they do, or it is
 	// too early to say.
 	NotMoving string `json:"not_moving,omitempty"`
@@ -161,8 +174,9 @@ type Facts struct {
 	// KratosConfig is the digest of that; nil and empty: none was read. Then the records tell.
 	HookOn       *bool
 	KratosConfig string
-	// Closed is FERRY_MIGRATION_CLOSED.
-	Closed bool
+	// Closed is FERRY_MIGRATION_CLOSED, and Gateway is true if ferry serve creates identities at
+	// a login: FERRY_GATEWAY_LISTEN, FERRY_FORWARD_AUTH_LISTEN or FERRY_ENSURE.
+	Closed, Gateway bool
 	// Settings is the digest of the settings.
 	Settings string
 	// Records are what commands verified. RecordsKept is false if nothing keeps them.

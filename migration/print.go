@@ -15,7 +15,7 @@ func (p Plan) Print(w io.Writer, quote func(command []string) string) error {
 	tab := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	var text strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&text, format+"\n", args...) }
-	line("state\t%s: %s", p.State, p.Why)
+	line("state\t%s: %s", p.State.Name(), p.Why)
 	line("left\t%s", p.left())
 	for i, action := range p.Next {
 		label := "next"
@@ -63,6 +63,9 @@ func (a Action) what(quote func([]string) string) (what, why string) {
 // left says how many users are left, and when they would have migrated.
 func (p Plan) left() string {
 	q := p.Progress
+	if p.GatewayOnly {
+		return fmt.Sprintf("%d migrated through the gateway, %d pending; who has not logged in through it has no identity, and is not counted here", q.Migrated, q.Pending)
+	}
 	text := fmt.Sprintf("%d pending of %d people, %d migrated (%.1f %% no longer need Auth0)", q.Pending, q.FromAuth0, q.Migrated, 100*q.Share)
 	switch {
 	case q.Pending == 0:
@@ -116,7 +119,7 @@ func (p Plan) printSteps(tab *tabwriter.Writer) error {
 		if step.VerifiedAt != nil {
 			by = step.VerifiedBy + step.VerifiedAt.UTC().Format(", 2006-01-02 15:04")
 		}
-		fmt.Fprintf(&text, "%s %s\t%s\t%s\t%s\n", mark, step.State, verified, by, step.Why)
+		fmt.Fprintf(&text, "%s %s\t%s\t%s\t%s\n", mark, step.State.Name(), verified, by, step.Why)
 	}
 	if _, err := io.WriteString(tab, text.String()); err != nil {
 		return err
@@ -158,7 +161,7 @@ func (p Plan) printBlockers(w io.Writer, tab *tabwriter.Writer, quote func([]str
 // printUnknown prints the blockers that are not known, a line for each command that finds out.
 func (p Plan) printUnknown(w io.Writer, quote func([]string) string) error {
 	var commands []string
-	kinds := map[string][]string{}
+	kinds, why := map[string][]string{}, map[string]string{}
 	for _, b := range p.Blockers {
 		if b.Known {
 			continue
@@ -166,12 +169,13 @@ func (p Plan) printUnknown(w io.Writer, quote func([]string) string) error {
 		command := quote(b.Command)
 		if kinds[command] == nil {
 			commands = append(commands, command)
+			why[command] = strings.TrimPrefix(b.Explanation, unknown)
 		}
 		kinds[command] = append(kinds[command], string(b.Kind))
 	}
 	var text strings.Builder
 	for _, command := range commands {
-		fmt.Fprintf(&text, "\nnot known: %s\n  run %s\n", strings.Join(kinds[command], ", "), command)
+		fmt.Fprintf(&text, "\n%s%s\n  run %s\n  %s\n", unknown, strings.Join(kinds[command], ", "), command, why[command])
 	}
 	_, err := io.WriteString(w, text.String())
 	return err

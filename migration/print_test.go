@@ -35,7 +35,7 @@ func TestPrint(t *testing.T) {
 		r.Counts = map[string]int{"users": 1003, "missing": 3, migration.CountNoIdentity: 3, migration.CountLoseActive: 120}
 		r.Connections = map[string]map[string]int{"main": {"missing": 2}, "names": {"missing": 1}}
 	})
-	const want = `state  crossing: 600 users have migrated, 388 are pending
+	const want = `state  migrating: 600 users have migrated, 388 are pending
 left   388 pending of 1000 people, 600 migrated (60.7 % no longer need Auth0); 19.0 a day, the last on 2026-12-12 at that rate
 next   ferry reconcile --users users.ndjson.gz
          the last ferry reconcile was 5 days ago, more than 3 days
@@ -44,13 +44,13 @@ then   ferry status --stragglers mail.csv --users users.ndjson.gz
          lists the 388 users who are left, for a mail
 Auth0  if it went off now, 403 of 1003 people lose access, of whom 120 logged in during the last 90 days (reconcile of 2026-11-17 12:00 UTC)
 
-x not_wired            verified  ferry plan, 2026-11-22 12:00       nothing to verify
+x not wired            verified  ferry plan, 2026-11-22 12:00       nothing to verify
 x wired                verified  ferry doctor, 2026-11-22 11:00     ferry doctor found no failure
 x imported             stale     ferry reconcile, 2026-11-17 12:00  the last ferry reconcile was 5 days ago, more than 3 days
-> crossing             verified  ferry plan, 2026-11-22 12:00       600 users have migrated
+> migrating            verified  ferry plan, 2026-11-22 12:00       600 users have migrated
   draining             stale     ferry reconcile, 2026-11-17 12:00  the last ferry reconcile was 5 days ago, more than 3 days
-  ready_to_switch_off  stale     ferry reconcile, 2026-11-17 12:00  the last ferry reconcile was 5 days ago, more than 3 days
-  switched_off                                                      not reached
+  ready to switch off  stale     ferry reconcile, 2026-11-17 12:00  the last ferry reconcile was 5 days ago, more than 3 days
+  switched off                                                      not reached
 
 388  pending              main 388
                           they migrate at their next login; write to them
@@ -62,8 +62,24 @@ x imported             stale     ferry reconcile, 2026-11-17 12:00  the last fer
                           they log in only at Auth0, over the bridge: ask them to set a password or a passkey in Kratos' settings (docs/bridge.md)
 
 not known: over_72_bytes
-  run ferry plan --metrics http://127.0.0.1:4481`
+  run ferry plan --metrics http://127.0.0.1:4481
+  only a running ferry tells which logins had a password of more than FERRY_MAX_PASSWORD_BYTES; --metrics names its admin listener, once for each ferry`
 	if got := printed(t, migration.Decide(f)); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestPrintGatewayOnly: without an import, the numbers do not look as if no one was left.
+func TestPrintGatewayOnly(t *testing.T) {
+	t.Parallel()
+	f := gateway(migratedAgo(counted(map[kind.Kind]int{kind.Migrated: 600, kind.Pending: 2}), time.Hour))
+	const want = `state  migrating: 600 users have migrated through the gateway, 2 of the identities are pending; users who have not logged in have no identity
+left   600 migrated through the gateway, 2 pending; who has not logged in through it has no identity, and is not counted here
+next   wait: users migrate at their first login through the gateway; ask again later
+then   ferry reconcile --users users.ndjson.gz
+         to know who is left, or to import them: users without an identity are in an export only
+`
+	if got := printed(t, migration.Decide(f)); !strings.HasPrefix(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
@@ -78,7 +94,7 @@ func TestPrintWithoutRecords(t *testing.T) {
 	for _, want := range []string{
 		"next   set for every ferry, and restart ferry serve: FERRY_DATA_DIR=DIRECTORY",
 		"not known how many of them logged in during the last 90 days", "users without an identity are not counted: run ferry reconcile",
-		"not known: missing, second_factor, social_without_provider, not_importable, hindered\n  run ferry reconcile --users users.ndjson.gz\n\nnot known: over_72_bytes\n  run ferry plan --metrics ",
+		"not known: missing, second_factor, social_without_provider, not_importable, hindered\n  run ferry reconcile --users users.ndjson.gz\n  no reconciliation is recorded\n\nnot known: over_72_bytes\n  run ferry plan --metrics ",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("it lacks %q:\n%s", want, got)

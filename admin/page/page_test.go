@@ -352,6 +352,28 @@ func TestNamesAreText(t *testing.T) {
 	}
 }
 
+// TestGatewayOnly: without an import, the page does not say that no one is left.
+func TestGatewayOnly(t *testing.T) {
+	t.Parallel()
+	s := pagetest.Middle()
+	s.Facts.Plan.GatewayOnly, s.Facts.Plan.Progress.Pending, s.Facts.Plan.IfOff.MissingKnown = true, 0, false
+	_, text := start(t, s, fixed).send(t, http.MethodGet, "/", "")
+	for _, want := range []string{
+		"<h1>Users are migrating through the gateway: 6,402 have so far.</h1>",
+		"Users who have not come through the gateway are not counted: run ferry reconcile",
+		"Without an import, Kratos does not know who is left",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	for _, wrong := range []string{"of the users with a password have migrated", "No user is waiting", "No one needs Auth0 for a login"} {
+		if strings.Contains(text, wrong) {
+			t.Errorf("the page says %q", wrong)
+		}
+	}
+}
+
 // TestSections: the sections of docs/operations.md that the page names are there.
 func TestSections(t *testing.T) {
 	t.Parallel()

@@ -158,10 +158,16 @@ func headline(p migration.Plan) string {
 	case migration.NotWired:
 		return "The migration has not begun: Kratos does not call ferry."
 	case migration.Wired:
+		if p.GatewayOnly {
+			return "Kratos calls ferry. Users migrate at their first login through the gateway."
+		}
 		return "Kratos calls ferry. Next, import the users."
 	case migration.Imported:
 		return "The users are imported, and no one has migrated yet: " + left + "."
 	case migration.Crossing:
+		if p.GatewayOnly {
+			return "Users are migrating through the gateway: " + number(p.Progress.Migrated) + " have so far."
+		}
 		return "Users are migrating: " + left + "."
 	case migration.Draining:
 		if p.Progress.Pending == 0 {
@@ -201,18 +207,25 @@ func (v *view) progress(f Facts, now time.Time) {
 		return
 	}
 	p := f.Plan.Progress
-	v.Share = shareOf(p.Migrated, p.Migrated+p.Pending)
+	if !f.Plan.GatewayOnly {
+		v.Share = shareOf(p.Migrated, p.Migrated+p.Pending)
+	}
 	migrated := fmt.Sprintf("%s in the last day, %s in the last 7 days", number(p.LastDay), number(p.LastWeek))
 	v.Tiles = []tile{
 		{"migrated", "Migrated", number(p.Migrated), migrated},
-		{"waiting", "Waiting", number(p.Pending), waitingNote(p)},
-		forecastTile(p, now), ifOffTile(f.Plan.IfOff),
+		{"waiting", "Waiting", number(p.Pending), waitingNote(*f.Plan)},
+		forecastTile(*f.Plan, now), ifOffTile(f.Plan.IfOff),
 	}
 	v.Connections, v.More = connections(f)
 }
 
-func waitingNote(p migration.Progress) string {
-	if p.Pending == 0 {
+func waitingNote(p migration.Plan) string {
+	switch {
+	case p.GatewayOnly && !p.IfOff.MissingKnown:
+		return "Users who have not come through the gateway are not counted: run ferry reconcile"
+	case p.Progress.Pending == 0 && p.IfOff.LoseAccess > 0:
+		return "Others have no identity yet, or log in at Auth0 itself"
+	case p.Progress.Pending == 0:
 		return "No one needs Auth0 for a login"
 	}
 	return "Need Auth0 for their next login"
@@ -227,9 +240,11 @@ func shareOf(part, whole int) *share {
 }
 
 // forecastTile says when the last user would migrate.
-func forecastTile(p migration.Progress, now time.Time) tile {
-	t := tile{ID: "forecast", Label: "Last one migrates about"}
+func forecastTile(plan migration.Plan, now time.Time) tile {
+	t, p := tile{ID: "forecast", Label: "Last one migrates about"}, plan.Progress
 	switch {
+	case plan.GatewayOnly && plan.State == migration.Crossing:
+		t.Value, t.Note = "Not known", "Without an import, Kratos does not know who is left"
 	case p.Pending == 0 && p.Migrated == 0:
 		t.Value, t.Note = "–", "No user has been imported yet"
 	case p.Pending == 0:

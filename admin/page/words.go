@@ -1,32 +1,16 @@
 package page
 
 import (
+	"strings"
+
 	"ferry/bulk/kind"
 	"ferry/migration"
 	"ferry/mode"
 	"ferry/outcome"
 )
 
-// stateName is the name of a state on the page.
-func stateName(s migration.State) string {
-	switch s {
-	case migration.NotWired:
-		return "Not wired"
-	case migration.Wired:
-		return "Wired"
-	case migration.Imported:
-		return "Imported"
-	case migration.Crossing:
-		return "Migrating"
-	case migration.Draining:
-		return "Draining"
-	case migration.ReadyToSwitchOff:
-		return "Ready to switch off"
-	case migration.SwitchedOff:
-		return "Switched off"
-	}
-	return string(s)
-}
+// stateName is the name of a state as ferry plan prints it, with a capital letter.
+func stateName(s migration.State) string { return strings.TrimSuffix(sentence(s.Name()), ".") }
 
 // stateMeaning says what a state means.
 func stateMeaning(s migration.State) string {

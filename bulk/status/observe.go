@@ -32,6 +32,9 @@ type Observed struct {
 	SecondFactors int `json:"second_factors"`
 	TooLong       int `json:"too_long_passwords"`
 	Unbound       int `json:"unbound"`
+	// LongPasswords is the number of logins, in any mode since the ferries started, with a
+	// password longer than FERRY_MAX_PASSWORD_BYTES.
+	LongPasswords int `json:"long_password_logins"`
 	// P50 and P99 are about how many seconds the logins took; nil: not known, because there
 	// are none or they took longer than the metrics can tell.
 	P50 *float64 `json:"p50_seconds,omitempty"`
@@ -48,13 +51,18 @@ type RateLimit struct {
 	Limit int `json:"limit,omitempty"`
 }
 
-// The metrics that are read. Packages mode and upstream have them.
+// The metrics that are read. Packages mode, hook and upstream have them.
 const (
 	metricMode      = "ferry_mode"
 	metricLogins    = "ferry_observe_logins_total"
+	metricReasons   = "ferry_hook_reasons_total"
 	metricSeconds   = "ferry_observe_seconds"
 	metricLimit     = "ferry_auth0_rate_limit"
 	metricRemaining = "ferry_auth0_rate_limit_remaining"
+
+	// The labels of a login whose password is too long.
+	outcomeOversize    = "oversize"
+	reasonLongPassword = "password_length"
 
 	metricsPath     = "/metrics/prometheus"
 	maxMetricsBytes = 16 << 20
@@ -141,8 +149,13 @@ func (o *Observed) add(families map[string]*dto.MetricFamily) {
 			o.SecondFactors += n
 		case outcome == "unbound":
 			o.Unbound += n
-		case outcome == "oversize" && label(m, "reason") == "password_length":
+		case outcome == outcomeOversize && label(m, "reason") == reasonLongPassword:
 			o.TooLong += n
+		}
+	}
+	for _, m := range families[metricReasons].GetMetric() {
+		if label(m, "outcome") == outcomeOversize && label(m, "reason") == reasonLongPassword {
+			o.LongPasswords += int(m.GetCounter().GetValue())
 		}
 	}
 	limits := map[string]int{}

@@ -40,6 +40,9 @@ ferry_observe_logins_total{outcome="mfa_required",reason="mfa"} 5
 ferry_observe_logins_total{outcome="oversize",reason="password_length"} 3
 ferry_observe_logins_total{outcome="oversize",reason="request_size"} 1
 ferry_observe_logins_total{outcome="unbound",reason=""} 1
+# TYPE ferry_hook_reasons_total counter
+ferry_hook_reasons_total{outcome="oversize",reason="password_length"} 4
+ferry_hook_reasons_total{outcome="oversize",reason="request_size"} 1
 # TYPE ferry_observe_seconds histogram
 ferry_observe_seconds_bucket{le="0.1"} 0
 ferry_observe_seconds_bucket{le="0.2"} 90
@@ -51,7 +54,9 @@ ferry_auth0_rate_limit{header="x-ratelimit"} 100
 # TYPE ferry_auth0_rate_limit_remaining gauge
 ferry_auth0_rate_limit_remaining{header="x-ratelimit"} 80
 `
-	second = modeMetric + `# TYPE ferry_observe_logins_total counter
+	second = modeMetric + `# TYPE ferry_hook_reasons_total counter
+ferry_hook_reasons_total{outcome="oversize",reason="password_length"} 2
+# TYPE ferry_observe_logins_total counter
 ferry_observe_logins_total{outcome="observed",reason=""} 10
 # TYPE ferry_observe_seconds histogram
 ferry_observe_seconds_bucket{le="0.1"} 10
@@ -80,7 +85,7 @@ func TestObserved(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := s.Observed
-	if o == nil || o.Logins != 100 || *o.MatchRate != 0.8 || o.SecondFactors != 5 || o.TooLong != 3 || o.Unbound != 1 || o.Outcomes["oversize"] != 4 || o.Modes["observe"] != 2 {
+	if o == nil || o.Logins != 100 || *o.MatchRate != 0.8 || o.SecondFactors != 5 || o.TooLong != 3 || o.LongPasswords != 6 || o.Unbound != 1 || o.Outcomes["oversize"] != 4 || o.Modes["observe"] != 2 {
 		t.Fatalf("%+v", o)
 	}
 	// 10 up to 0.1 s, and 90 evenly up to 0.2 s.

@@ -107,7 +107,7 @@ func recorded(t *testing.T) {
 	edit("--remove")
 	expect(migration.NotWired, "kratos-config")
 	var text bytes.Buffer
-	if status := run(t.Context(), []string{"plan"}, &text, io.Discard); status != exitOK || !strings.HasPrefix(text.String(), "state  not_wired: ") {
+	if status := run(t.Context(), []string{"plan"}, &text, io.Discard); status != exitOK || !strings.HasPrefix(text.String(), "state  not wired: ") {
 		t.Errorf("status %d: %s", status, text.String())
 	}
 }

@@ -35,7 +35,7 @@ func planRules(cfg *config.Config) (migration.Rules, error) {
 func planFacts(cfg *config.Config, current status.Status, records verification.Records, kept bool) (migration.Facts, error) {
 	rules, err := planRules(cfg)
 	return migration.Facts{
-		Now: time.Now(), Status: current, Closed: cfg.MigrationClosed, Settings: cfg.Digest(),
+		Now: time.Now(), Status: current, Closed: cfg.MigrationClosed, Gateway: cfg.GatewayListen != "" || cfg.ForwardAuthListen != "" || cfg.Ensure, Settings: cfg.Digest(),
 		Records: records, RecordsKept: kept, Rules: rules, FilesUnseen: true,
 		Files: migration.Files{KratosConfig: kratosConfigName, Users: usersName},
 	}, err
