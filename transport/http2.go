@@ -21,7 +21,11 @@ const (
 	writeWait   = 5 * time.Second
 )
 
-const protoHTTP2 = "h2" // in ALPN (RFC 9113, 3.1)
+// The protocols in ALPN (RFC 9113, 3.1, and RFC 7301, 6).
+const (
+	protoHTTP2 = "h2"
+	protoHTTP1 = "http/1.1"
+)
 
 // host holds the state of one host over TLS.
 type host struct {
@@ -62,6 +66,10 @@ func (t *Transport) sendTLS(req *http.Request) (*http.Response, error) {
 // another protocol.
 func (t *Transport) connect(req *http.Request) (shared *http.ClientConn, own *tls.Conn, err error) {
 	ctx, at := req.Context(), address(req.URL)
+	if t.opts.OwnConnections {
+		own, err = t.dialTLS(req, protoHTTP1)
+		return nil, own, err
+	}
 	h := t.host(at)
 	if shared = h.reserve(); shared != nil {
 		return shared, nil, nil
@@ -74,11 +82,7 @@ func (t *Transport) connect(req *http.Request) (shared *http.ClientConn, own *tl
 			return shared, nil, nil
 		}
 	}
-	raw, err := t.dial(req)
-	if err != nil {
-		return nil, nil, err
-	}
-	conn, err := t.secure(ctx, raw, req.URL.Hostname(), protoHTTP2, "http/1.1")
+	conn, err := t.dialTLS(req, protoHTTP2, protoHTTP1)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -91,6 +95,15 @@ func (t *Transport) connect(req *http.Request) (shared *http.ClientConn, own *tl
 		return nil, nil, err
 	}
 	return shared, nil, h.add(shared)
+}
+
+// dialTLS connects to the host of a request, and negotiates one of the protocols.
+func (t *Transport) dialTLS(req *http.Request, protocols ...string) (*tls.Conn, error) {
+	raw, err := t.dial(req)
+	if err != nil {
+		return nil, err
+	}
+	return t.secure(req.Context(), raw, req.URL.Hostname(), protocols...)
 }
 
 // multiplexed makes an HTTP/2 connection from conn.

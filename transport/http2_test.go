@@ -310,6 +310,33 @@ func TestHTTP1OverTLS(t *testing.T) {
 	}
 }
 
+// TestOwnConnections: if asked for, each request has a connection of its own, although the
+// server speaks HTTP/2.
+func TestOwnConnections(t *testing.T) {
+	t.Parallel()
+	var opened atomic.Int64
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Proto) }))
+	srv.EnableHTTP2 = true
+	srv.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			opened.Add(1)
+		}
+	}
+	srv.StartTLS()
+	t.Cleanup(srv.Close)
+	roots := x509.NewCertPool()
+	roots.AddCert(srv.Certificate())
+	wire := transport.New(transport.Options{TLS: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, OwnConnections: true})
+	for range 10 {
+		if got, err := post(t.Context(), wire, srv.URL, ""); err != nil || got != "HTTP/1.1" {
+			t.Errorf("%q, %v", got, err)
+		}
+	}
+	if opened.Load() != 10 {
+		t.Errorf("%d connections", opened.Load())
+	}
+}
+
 // TestSurplusOverTLS: surplus bytes after an answer are detected over TLS too.
 func TestSurplusOverTLS(t *testing.T) {
 	t.Parallel()

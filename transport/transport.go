@@ -71,6 +71,9 @@ type Options struct {
 	MaxRequests int
 	// IdleTimeout is how long an HTTP/2 connection without requests is kept; 0 means 30 s.
 	IdleTimeout time.Duration
+	// OwnConnections gives each request a connection of its own over TLS too, so that a load
+	// balancer spreads the requests.
+	OwnConnections bool
 }
 
 const defaultIdleTimeout = 30 * time.Second

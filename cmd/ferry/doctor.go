@@ -22,6 +22,7 @@ import (
 	"ferry/doctor"
 	"ferry/limit"
 	"ferry/state"
+	"ferry/transport"
 	"ferry/upstream"
 )
 
@@ -79,7 +80,7 @@ func (f *doctorFlags) shared(cmd *cobra.Command) {
 func (f *doctorFlags) options() (doctor.Options, error) {
 	opts := doctor.Options{
 		NoGrant: f.noGrant, Now: time.Now, ID: uuid.NewString,
-		Hooks: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true},
+		Hooks: transport.New(transport.Options{Proxy: http.ProxyFromEnvironment, OwnConnections: true}),
 	}
 	for _, text := range f.egress {
 		ip, err := netip.ParseAddr(strings.TrimSpace(text))

@@ -15,6 +15,7 @@ import (
 	"ferry/bulk/finish"
 	"ferry/bulk/progress"
 	"ferry/config"
+	"ferry/transport"
 	"ferry/wire"
 )
 
@@ -126,7 +127,7 @@ func hookProbe(cfg *config.Config, base *url.URL) (finish.HookProbe, error) {
 	}
 	return finish.HookProbe{
 		URL: address + wire.MigrationPath, Key: cfg.HookKeys[0],
-		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true},
+		Transport: transport.New(transport.Options{Proxy: http.ProxyFromEnvironment, OwnConnections: true}),
 	}, nil
 }
 

@@ -62,7 +62,7 @@ func newReplayTarget(hooks, operator string, cfg *config.Config) (*replayTarget,
 		operator = scheme + cfg.AdminListen
 	}
 	t := &replayTarget{client: &http.Client{
-		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: maxReplayConcurrency, IdleConnTimeout: time.Minute},
+		Transport:     transport.New(transport.Options{Proxy: http.ProxyFromEnvironment}),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Timeout:       replayTimeout,
 	}}

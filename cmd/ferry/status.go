@@ -18,6 +18,7 @@ import (
 	"ferry/bulk/tempfile"
 	"ferry/bulk/userfile"
 	"ferry/config"
+	"ferry/transport"
 )
 
 // statusFlags are the flags of `ferry status`.
@@ -175,7 +176,7 @@ const metricsTimeout = 10 * time.Second
 // metricsClient returns the client that reads metrics.
 func metricsClient() *http.Client {
 	return &http.Client{
-		Transport:     &http.Transport{DisableKeepAlives: true, Proxy: http.ProxyFromEnvironment},
+		Transport:     transport.New(transport.Options{Proxy: http.ProxyFromEnvironment, OwnConnections: true}),
 		Timeout:       metricsTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
