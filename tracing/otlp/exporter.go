@@ -2,6 +2,7 @@ package otlp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,12 +29,19 @@ func newCounters(registerer prometheus.Registerer) (counters, error) {
 	return counters{spans.WithLabelValues("sent"), spans.WithLabelValues("failed")}, nil
 }
 
+// maxHanging is how many exports may go on after their time has ended. Spans are dropped while
+// there are so many.
+const maxHanging = 4
+
+var errHanging = errors.New("earlier exports have not ended")
+
 // exporter sends spans without all that may be user data. It logs each change between success
 // and failure once. It is not called concurrently.
 type exporter struct {
 	next     trace.SpanExporter
 	log      *zap.Logger
 	counters counters
+	sending  chan struct{} // has room for maxHanging
 	failing  bool
 }
 
@@ -43,7 +51,7 @@ func (e *exporter) ExportSpans(ctx context.Context, spans []trace.ReadOnlySpan) 
 	for i, span := range spans {
 		kept[i] = scrubbed{span}
 	}
-	err := e.next.ExportSpans(ctx, kept)
+	err := e.send(ctx, kept)
 	switch {
 	case err != nil:
 		e.counters.failed.Add(float64(len(spans)))
@@ -58,6 +66,27 @@ func (e *exporter) ExportSpans(ctx context.Context, spans []trace.ReadOnlySpan) 
 	}
 	e.failing = err != nil
 	return nil
+}
+
+// send sends spans until ctx ends. The HTTP exporter of OpenTelemetry itself does not end with it
+// if the collector answers 101 Switching Protocols: it reads a body without an end.
+func (e *exporter) send(ctx context.Context, spans []trace.ReadOnlySpan) error {
+	select {
+	case e.sending <- struct{}{}:
+	default:
+		return errHanging
+	}
+	sent := make(chan error, 1)
+	go func() {
+		defer func() { <-e.sending }()
+		sent <- e.next.ExportSpans(ctx, spans)
+	}()
+	select {
+	case err := <-sent:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Shutdown implements trace.SpanExporter.

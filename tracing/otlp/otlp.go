@@ -80,7 +80,7 @@ func New(ctx context.Context, opts Options) (*Traces, error) {
 		log.Warn("OTEL_RESOURCE_ATTRIBUTES cannot be read completely")
 	}
 	return &Traces{provider: trace.NewTracerProvider(
-		trace.WithBatcher(&exporter{next: sender, log: log, counters: counted}),
+		trace.WithBatcher(&exporter{next: sender, log: log, counters: counted, sending: make(chan struct{}, maxHanging)}),
 		trace.WithResource(about),
 	)}, nil
 }

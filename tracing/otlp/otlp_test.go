@@ -9,13 +9,17 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/prometheus/common/expfmt"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"ferry/test/await"
+	"ferry/test/faultyhttp"
 	"ferry/test/otlptest"
 	"ferry/tracing"
 	"ferry/tracing/otlp"
@@ -215,6 +219,33 @@ func TestCollectorThatHangs(t *testing.T) {
 	w.stop()
 	if collector.Waiting() == 0 || len(collector.Spans()) > 0 {
 		t.Errorf("%d requests waited, %d spans arrived", collector.Waiting(), len(collector.Spans()))
+	}
+}
+
+// TestCollectorThatSwitchesProtocols: spans are sent again as soon as the collector answers.
+func TestCollectorThatSwitchesProtocols(t *testing.T) {
+	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "1")
+	t.Setenv("OTEL_BSP_EXPORT_TIMEOUT", "50")
+	var answers atomic.Bool
+	collector := faultyhttp.Run(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), func(*http.Request) faultyhttp.Fault {
+		if answers.Load() {
+			return faultyhttp.None
+		}
+		return faultyhttp.Switch
+	})
+	w := start(t, collector.URL, false)
+	handler := w.handler(func(http.ResponseWriter, *http.Request) {})
+	counted := func(result string) bool {
+		call(t, handler, http.MethodPost, path)
+		text, err := testutil.CollectAndFormat(w.metrics, expfmt.TypeTextPlain, "ferry_traces_spans_total")
+		return err == nil && !strings.Contains(string(text), result+"\"} 0")
+	}
+	if !await.True(func() bool { return counted("failed") }) {
+		t.Fatal("no spans failed")
+	}
+	answers.Store(true)
+	if !await.True(func() bool { return counted("sent") }) {
+		t.Fatal("no spans were sent afterwards")
 	}
 }
 
