@@ -12,6 +12,7 @@
 package clients
 
 import (
+	"strconv"
 	"strings"
 
 	hydra "github.com/ory/hydra-client-go/v2"
@@ -42,16 +43,11 @@ type Features struct {
 // FeaturesOf returns the features of a release of Hydra, as GET /version names it. A name that
 // is not a release, and the empty one, have none.
 func FeaturesOf(version string) Features {
-	major, _, ok := strings.Cut(strings.TrimPrefix(version, "v"), ".")
-	if !ok || len(major) < len("26") {
-		return Features{}
-	}
-	for _, r := range major {
-		if r < '0' || r > '9' {
-			return Features{}
-		}
-	}
-	return Features{DeviceGrant: true, SlashInID: true}
+	const first = 26 // the first major version with both
+	major, _, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")
+	n, err := strconv.Atoi(major)
+	has := err == nil && n >= first
+	return Features{DeviceGrant: has, SlashInID: has}
 }
 
 // Finding is a field of an application, or one of its values, that does not cross.

@@ -20,7 +20,7 @@ import (
 // TestFeaturesOf: an unknown version has no features.
 func TestFeaturesOf(t *testing.T) {
 	t.Parallel()
-	for version, want := range map[string]bool{"v2.3.0": false, "v26.2.0": true, "26.2.0": true, "v25.4.0": true, "": false, "master": false, "vxy.1": false, "v2.10": false} {
+	for version, want := range map[string]bool{"v2.3.0": false, "v26.2.0": true, "26.2.0": true, "v25.4.0": false, "v27.1": true, "": false, "master": false, "vxy.1": false, "v2.10": false} {
 		if got := clients.FeaturesOf(version); got != (clients.Features{DeviceGrant: want, SlashInID: want}) {
 			t.Errorf("%q: %+v", version, got)
 		}
