@@ -18,11 +18,10 @@ import (
 	"ferry/test/hydratest"
 )
 
-// TestDocumentedCommands runs the commands of docs/clients.md, one after the other, against a
-// tenant that has the applications that they name.
-func TestDocumentedCommands(t *testing.T) {
-	t.Parallel()
-	hydra := hydratest.Run(t, hydratest.Options{})
+// documentedCommands runs the commands of docs/clients.md, one after the other, against a tenant
+// that has the applications that they name.
+func documentedCommands(t *testing.T, hydra *hydratest.Hydra) {
+	t.Helper()
 	dir := t.TempDir()
 	x := documented(t, dir)
 	blocks := regexp.MustCompile("(?ms)^```sh\n(.*?)^```$").FindAllStringSubmatch(readFile(t, "../../docs/clients.md"), -1)

@@ -65,20 +65,10 @@ func without(field string) func(*http.Request) bool {
 	}
 }
 
-// TestFaults: whatever goes wrong, there is a whole client or none.
-func TestFaults(t *testing.T) {
-	t.Parallel()
-	hydra := hydratest.Run(t, hydratest.Options{}) // in memory: one request at a time
-	for name, run := range map[string]func(*testing.T, *hydratest.Hydra){
-		"Hydra ignores a field":      faultHydraIgnoresAField,
-		"Hydra ignores the secret":   faultHydraIgnoresTheSecret,
-		"the answer is lost":         faultTheAnswerIsLost,
-		"the request is lost":        faultTheRequestIsLost,
+// faults are what goes wrong: whatever it is, there is a whole client or none.
+func faults() map[string]func(*testing.T, *hydratest.Hydra) {
+	return map[string]func(*testing.T, *hydratest.Hydra){
 		"the token endpoint is away": faultTheTokenEndpointIsAway,
-		"Hydra refuses the client":   faultHydraRefusesTheClient,
-		"not Hydra":                  faultNotHydra,
-	} {
-		t.Run(name, func(t *testing.T) { run(t, hydra) })
 	}
 }
 

@@ -72,19 +72,25 @@ func want(t *testing.T, line importer.Result, result importer.Outcome, reason cl
 	}
 }
 
-// TestUpdate: what changed at Auth0 is changed at Hydra, with the secret; what someone set at
-// Hydra is kept; what changed at both is left alone.
-func TestUpdate(t *testing.T) {
+// TestOneClient: a client is updated, or something goes wrong. The cases share one Hydra in memory,
+// which takes one request at a time.
+func TestOneClient(t *testing.T) {
 	t.Parallel()
-	hydra := hydratest.Run(t, hydratest.Options{}) // in memory: one request at a time
-	for name, run := range map[string]func(*testing.T, *hydratest.Hydra){
-		"changed at Auth0": updateChangedAtAuth0,
-		"changed at Hydra": updateChangedAtHydra,
-		"another secret":   updateAnotherSecret,
-		"not ferry's":      updateNotFerrys,
-		"some only":        updateSomeOnly,
-	} {
-		t.Run(name, func(t *testing.T) { run(t, hydra) })
+	hydra := hydratest.Run(t, hydratest.Options{})
+	for _, cases := range []map[string]func(*testing.T, *hydratest.Hydra){updates(), faults()} {
+		for name, run := range cases {
+			t.Run(name, func(t *testing.T) { run(t, hydra) })
+		}
+	}
+}
+
+// updates: what changed at Auth0 is changed at Hydra, with the secret; what someone set at Hydra
+// is kept; what changed at both is left alone.
+func updates() map[string]func(*testing.T, *hydratest.Hydra) {
+	return map[string]func(*testing.T, *hydratest.Hydra){
+		"changed at Auth0":        updateChangedAtAuth0,
+		"changed at Hydra":        updateChangedAtHydra,
+		"the documented commands": documentedCommands,
 	}
 }
 
