@@ -14,11 +14,9 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httputil"
 	"net/netip"
@@ -34,6 +32,7 @@ import (
 	"ferry/gateway/submit"
 	"ferry/outcome"
 	"ferry/provision"
+	"ferry/proxy"
 	"ferry/secret"
 	"ferry/tracing"
 	"ferry/upstream"
@@ -42,10 +41,6 @@ import (
 const (
 	// maxBodyBytes is the longest request that is read. Longer ones pass on unread.
 	maxBodyBytes = 64 << 10
-	// bodyTime is how long a request may take to arrive, and longBodyTime one that is longer
-	// than maxBodyBytes: Kratos itself gives up after 15 seconds.
-	bodyTime     = 15 * time.Second
-	longBodyTime = 30 * time.Second
 	// kratosTime bounds a request to Kratos with its answer, which may wait for three calls of
 	// a hook.
 	kratosTime = 2 * time.Minute
@@ -142,7 +137,7 @@ type Options struct {
 type Gateway struct {
 	opts    Options
 	proxy   *httputil.ReverseProxy
-	limits  *limits
+	limits  *proxy.Limits
 	metrics *metrics
 }
 
@@ -165,7 +160,7 @@ func New(opts Options) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Gateway{opts: opts, limits: newLimits(opts.PerMinute, opts.Now), metrics: m}
+	g := &Gateway{opts: opts, limits: proxy.NewLimits(opts.PerMinute, opts.Now), metrics: m}
 	if opts.Kratos != nil {
 		g.proxy = g.newProxy()
 	}
@@ -224,25 +219,9 @@ func (g *Gateway) readTraced(w http.ResponseWriter, r *http.Request, route submi
 // long, or if Kratos would read no identifier in it. An error means that the client did not
 // send it.
 func (g *Gateway) read(w http.ResponseWriter, r *http.Request, route submit.Route) (s submit.Submit, ok bool, err error) {
-	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Now().Add(bodyTime)) // not every server has deadlines
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxBodyBytes+1))
-	if err != nil {
+	body, whole, err := proxy.ReadBody(w, r, maxBodyBytes)
+	if err != nil || !whole {
 		return s, false, err
-	}
-	// A deadline that passes while Kratos works would cancel the request.
-	deadline := time.Time{}
-	if len(body) > maxBodyBytes {
-		deadline = time.Now().Add(longBodyTime)
-	}
-	_ = control.SetReadDeadline(deadline)
-	rest := r.Body
-	r.Body = struct {
-		io.Reader
-		io.Closer
-	}{io.MultiReader(bytes.NewReader(body), rest), rest}
-	if len(body) > maxBodyBytes {
-		return s, false, nil
 	}
 	request := submit.Request{Route: route, Query: r.URL.RawQuery, ContentType: r.Header.Get("Content-Type"), Body: body}
 	if route == submit.Registration {
@@ -352,5 +331,5 @@ func (g *Gateway) known(ctx context.Context, identifiers []string) (known bool, 
 
 // clientIP is the user's address; the zero value if it is unknown.
 func (g *Gateway) clientIP(r *http.Request) netip.Addr {
-	return clientIP(r, g.opts.TrustedProxies)
+	return proxy.ClientIP(r, g.opts.TrustedProxies)
 }

@@ -44,7 +44,7 @@ func (g *Gateway) login(ctx context.Context, r *http.Request, s submit.Submit) v
 		return verdict{outage, provision.EnsureNotReady}
 	}
 	ip := g.clientIP(r)
-	if !g.limits.allow(ip) {
+	if !g.limits.Allow(ip) {
 		return verdict{tooMany, resultLimitedAddress}
 	}
 	started := g.opts.Now()

@@ -74,7 +74,7 @@ func (g *Gateway) lookUp(ctx context.Context, r *http.Request, s submit.Submit) 
 		return verdict{pass, provision.ReasonNoUser}
 	}
 	switch {
-	case !g.limits.allow(g.clientIP(r)):
+	case !g.limits.Allow(g.clientIP(r)):
 		if failed.is == outage {
 			return verdict{tooMany, resultLimitedAddress}
 		}

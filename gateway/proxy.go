@@ -7,80 +7,22 @@ import (
 	"errors"
 	"io"
 	"mime"
-	"net"
 	"net/http"
 	"net/http/httputil"
-	"net/netip"
-	"net/url"
 	"strconv"
 	"strings"
 
 	"go.uber.org/zap"
 
-	"ferry/clientip"
+	"ferry/proxy"
 )
 
-// forwardedFor is the header to which proxies append.
-const forwardedFor = "X-Forwarded-For"
-
-// newProxy makes the reverse proxy. It passes on the host, the query and the headers as they
-// came, because Kratos compares some and knows its outside address by its configuration.
+// newProxy makes the reverse proxy.
 func (g *Gateway) newProxy() *httputil.ReverseProxy {
-	return &httputil.ReverseProxy{
-		Rewrite: func(p *httputil.ProxyRequest) {
-			p.SetURL(g.opts.Kratos)
-			p.Out.Host, p.Out.URL.RawQuery = p.In.Host, p.In.URL.RawQuery
-			g.forwarded(p)
-		},
-		Transport:      g.opts.Transport,
-		FlushInterval:  -1,
-		ModifyResponse: g.settle,
-		ErrorHandler:   g.failed,
-		ErrorLog:       zap.NewStdLog(g.opts.Log.Named("gateway")),
-	}
-}
-
-// forwarded sets the headers that tell Kratos who the user is. Behind a trusted proxy they
-// pass as they came. As the outermost proxy, the gateway writes X-Forwarded-For itself and
-// drops what a client can forge: Kratos prefers the other headers to it.
-func (g *Gateway) forwarded(p *httputil.ProxyRequest) {
-	names := []string{"Forwarded", forwardedFor, "X-Forwarded-Host", "X-Forwarded-Proto", "True-Client-Ip", "Cf-Connecting-Ip", "X-Real-Ip"}
-	for _, name := range names {
-		delete(p.Out.Header, name)
-		if values := p.In.Header.Values(name); g.opts.TrustedProxies > 0 && len(values) > 0 {
-			p.Out.Header[name] = values
-		}
-	}
-	if g.opts.TrustedProxies > 0 {
-		return
-	}
-	if ip := peer(p.In); ip.IsValid() {
-		p.Out.Header.Set(forwardedFor, ip.String())
-	}
-	scheme := "http"
-	if p.In.TLS != nil {
-		scheme = "https"
-	}
-	p.Out.Header.Set("X-Forwarded-Proto", scheme)
-	p.Out.Header.Set("X-Forwarded-Host", p.In.Host)
-}
-
-// peer is the address that the connection comes from.
-func peer(r *http.Request) netip.Addr {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return clientip.Parse(host)
-}
-
-// clientIP returns the user's address: that of the connection, or with trusted proxies the
-// one that the outermost of them wrote.
-func clientIP(r *http.Request, trustedProxies int) netip.Addr {
-	if trustedProxies == 0 {
-		return peer(r)
-	}
-	return clientip.From(strings.Join(r.Header.Values(forwardedFor), ","), trustedProxies)
+	return proxy.New(proxy.Options{
+		Target: g.opts.Kratos, Transport: g.opts.Transport, TrustedProxies: g.opts.TrustedProxies,
+		ModifyResponse: g.settle, ErrorHandler: g.failed, Log: zap.NewStdLog(g.opts.Log.Named("gateway")),
+	})
 }
 
 // unsureKey is the context key of the flow of a login for which it is unknown whether Kratos
@@ -130,25 +72,12 @@ func (g *Gateway) failed(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	case errors.Is(err, context.Canceled):
 		g.metrics.failed(faultClientGone)
-		w.WriteHeader(statusClientClosed)
+		w.WriteHeader(proxy.StatusClientClosed)
 		return
 	}
 	g.metrics.failed(faultUnreachable)
-	g.opts.Log.Error("gateway: Kratos did not answer", zap.String("path", r.URL.Path), zap.Error(withoutURL(err)))
+	g.opts.Log.Error("gateway: Kratos did not answer", zap.String("path", r.URL.Path), zap.Error(proxy.WithoutURL(err)))
 	g.refuse(w, r, badGateway())
-}
-
-// statusClientClosed is the status that nginx logs for a client that went away; nobody
-// receives it.
-const statusClientClosed = 499
-
-// withoutURL drops the URL from an error: its query has the id of a flow.
-func withoutURL(err error) error {
-	var urlError *url.Error
-	if errors.As(err, &urlError) {
-		return urlError.Err
-	}
-	return err
 }
 
 // refusal is an answer of ferry's own.

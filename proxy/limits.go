@@ -1,4 +1,4 @@
-package gateway
+package proxy
 
 import (
 	"net/netip"
@@ -17,9 +17,9 @@ const (
 	sweepEvery  = time.Minute
 )
 
-// limits bound the requests about users whom Kratos does not have. It is safe for concurrent
-// use.
-type limits struct {
+// Limits bound the requests of each network: an address, or a /64 of IPv6. It is safe for
+// concurrent use.
+type Limits struct {
 	perMinute int
 	now       func() time.Time
 
@@ -28,15 +28,29 @@ type limits struct {
 	swept    time.Time
 }
 
-func newLimits(perMinute int, now func() time.Time) *limits {
-	return &limits{perMinute: perMinute, now: now, networks: map[string]*rate.Limiter{}}
+// NewLimits allows so many requests a minute to each network. now is the clock.
+func NewLimits(perMinute int, now func() time.Time) *Limits {
+	return &Limits{perMinute: perMinute, now: now, networks: map[string]*rate.Limiter{}}
 }
 
-// allow reports whether the network of the address may make another request.
-func (l *limits) allow(ip netip.Addr) bool {
+// Allow counts a request, and reports whether the network of the address may make it.
+func (l *Limits) Allow(ip netip.Addr) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
+	return l.of(ip, now).AllowN(now, 1)
+}
+
+// Spent reports whether Allow would refuse a request. It counts nothing.
+func (l *Limits) Spent(ip netip.Addr) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	return l.of(ip, now).TokensAt(now) < 1
+}
+
+// of returns the limiter of a network. The caller holds mu.
+func (l *Limits) of(ip netip.Addr, now time.Time) *rate.Limiter {
 	if now.Sub(l.swept) > sweepEvery {
 		for network, limiter := range l.networks {
 			if limiter.TokensAt(now) >= float64(l.perMinute) {
@@ -54,5 +68,5 @@ func (l *limits) allow(ip netip.Addr) bool {
 		limiter = rate.NewLimiter(rate.Limit(float64(l.perMinute)/time.Minute.Seconds()), l.perMinute)
 		l.networks[network] = limiter
 	}
-	return limiter.AllowN(now, 1)
+	return limiter
 }
