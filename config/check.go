@@ -59,6 +59,7 @@ func (c *Config) check(unread map[string]bool, parts []Part) Faults {
 	c.checkKratos(k)
 	c.checkHydra(k)
 	c.checkGateway(k)
+	c.checkTokenFront(k)
 	c.checkState(k)
 	c.checkWriteBack(k)
 	c.checkEnsure(k)
@@ -76,8 +77,8 @@ func (c *Config) check(unread map[string]bool, parts []Part) Faults {
 func (c *Config) checkListeners(k *checker, serves bool) {
 	const address = "must be host:port, such as 127.0.0.1:4480"
 	const exposed = "is not loopback: set FERRY_TLS_CERT_FILE and FERRY_TLS_KEY_FILE, or FERRY_INSECURE_LISTEN=true if something else encrypts the traffic"
-	for _, listener := range []struct{ name, listen string }{{"LISTEN", c.Listen}, {"ADMIN_LISTEN", c.AdminListen}, {"GATEWAY_LISTEN", c.GatewayListen}, {"FORWARD_AUTH_LISTEN", c.ForwardAuthListen}} {
-		if listener.listen == "" && (listener.name == "GATEWAY_LISTEN" || listener.name == "FORWARD_AUTH_LISTEN") {
+	for _, listener := range []struct{ name, listen string }{{"LISTEN", c.Listen}, {"ADMIN_LISTEN", c.AdminListen}, {"GATEWAY_LISTEN", c.GatewayListen}, {"FORWARD_AUTH_LISTEN", c.ForwardAuthListen}, {"TOKEN_LISTEN", c.TokenListen}} {
+		if listener.listen == "" && listener.name != "LISTEN" && listener.name != "ADMIN_LISTEN" {
 			continue
 		}
 		host, port, err := net.SplitHostPort(listener.listen)
@@ -235,17 +236,6 @@ func isPublicKey(text string) bool {
 	return err == nil
 }
 
-// checkHydra checks the addresses of Hydra.
-func (c *Config) checkHydra(k *checker) {
-	for _, setting := range []struct{ name, address string }{{"HYDRA_ADMIN_URL", c.HydraAdminURL}, {"HYDRA_PUBLIC_URL", c.HydraPublicURL}} {
-		if setting.address != "" {
-			_, problem := parseURL(setting.address)
-			k.require(problem == "", setting.name, problem)
-		}
-	}
-	k.require(c.HydraAdminURL == "" || c.HydraPublicURL != "", "HYDRA_PUBLIC_URL", "is not set, but FERRY_HYDRA_ADMIN_URL is; set both or neither")
-}
-
 func (c *Config) checkKratos(k *checker) {
 	if c.KratosPublicURL != "" {
 		_, problem := parseURL(c.KratosPublicURL)
@@ -280,7 +270,7 @@ func (c *Config) checkGateway(k *checker) {
 		k.require(problem == "", "GATEWAY_ERROR_URL", problem)
 	}
 	others := []string{c.Listen, c.AdminListen}
-	for _, listener := range []struct{ name, listen string }{{"GATEWAY_LISTEN", c.GatewayListen}, {"FORWARD_AUTH_LISTEN", c.ForwardAuthListen}} {
+	for _, listener := range []struct{ name, listen string }{{"GATEWAY_LISTEN", c.GatewayListen}, {"FORWARD_AUTH_LISTEN", c.ForwardAuthListen}, {"TOKEN_LISTEN", c.TokenListen}} {
 		k.require(listener.listen == "" || strings.HasSuffix(listener.listen, ":0") || !slices.Contains(others, listener.listen), listener.name, "is the same as that of another listener")
 		others = append(others, listener.listen)
 	}

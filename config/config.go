@@ -92,8 +92,9 @@ type Config struct {
 	KratosAdminToken secret.String `envconfig:"FERRY_KRATOS_ADMIN_TOKEN" desc:"Bearer token for the admin API, if a proxy in front of it requires one."`
 	CountEvery       time.Duration `ignored:"true" envconfig:"FERRY_COUNT_EVERY" default:"0s" desc:"Time between two counts of the identities in Kratos, which ferry shows in its metrics. A count reads all identities, slowly. 0s: no counts; otherwise between 1m and 168h. With several replicas, set it on one of them. See docs/monitoring.md."`
 
-	HydraAdminURL  string `envconfig:"FERRY_HYDRA_ADMIN_URL" required:"hydra" desc:"Ory Hydra's admin API: http://127.0.0.1:4445. Used by ferry clients import. Needs FERRY_HYDRA_PUBLIC_URL."`
-	HydraPublicURL string `envconfig:"FERRY_HYDRA_PUBLIC_URL" required:"hydra" desc:"Hydra's public API as ferry reaches it: http://127.0.0.1:4444. The credentials of clients are sent there."`
+	HydraAdminURL   string        `envconfig:"FERRY_HYDRA_ADMIN_URL" required:"hydra" desc:"Ory Hydra's admin API: http://127.0.0.1:4445. Used by the token front and ferry clients import. Needs FERRY_HYDRA_PUBLIC_URL."`
+	HydraPublicURL  string        `envconfig:"FERRY_HYDRA_PUBLIC_URL" required:"hydra" desc:"Hydra's public API as ferry reaches it: http://127.0.0.1:4444. The credentials of clients are sent there."`
+	HydraAdminToken secret.String `envconfig:"FERRY_HYDRA_ADMIN_TOKEN" desc:"Bearer token for Hydra's admin API, if a proxy in front of it requires one."`
 
 	GatewayListen           string   `envconfig:"FERRY_GATEWAY_LISTEN" desc:"Address of the gateway in front of Kratos' public API, host:port. The same rule as for FERRY_LISTEN. Needs FERRY_KRATOS_PUBLIC_URL. Unset: no gateway."`
 	ForwardAuthListen       string   `envconfig:"FERRY_FORWARD_AUTH_LISTEN" desc:"Address, host:port, at which Traefik (forwardAuth) or Envoy (ext_authz) asks about the requests that they pass on to Kratos. Only they may reach it. The same rule as for FERRY_LISTEN. Unset: none."`
@@ -108,6 +109,11 @@ type Config struct {
 	Providers               []string `envconfig:"FERRY_PROVIDERS" desc:"AUTH0=KRATOS pairs, separated by commas: accounts at these providers or connections of Auth0 become credentials of Kratos' providers, as with ferry import --provider. For the identities that the gateway creates."`
 	Bridge                  string   `envconfig:"FERRY_BRIDGE" desc:"Id of Kratos' OIDC provider that is the tenant itself, as with ferry import --bridge. For the identities that the gateway creates."`
 	DataDir                 string   `envconfig:"FERRY_DATA_DIR" desc:"Directory in which ferry remembers over a restart how many failed logins Auth0 counts against its address, and the gateway which Auth0 users Kratos has or had, so that nobody is created twice, or again after a deletion, and where its commands record what they verified, for ferry plan, and the history that the page shows. One for each ferry; commands take that of any ferry. Not used with Redis, which remembers it for all replicas. Unset: in memory; at every start the gateway reads Kratos first."`
+
+	TokenListen         string   `envconfig:"FERRY_TOKEN_LISTEN" desc:"Address of the token front, host:port: the listener before Hydra's public API that answers for the host at which applications expect Auth0. The same rule as for FERRY_LISTEN. Needs FERRY_HYDRA_PUBLIC_URL and FERRY_HYDRA_ADMIN_URL. Unset: no token front. See docs/token-front.md."`
+	TokenTrustedProxies int      `ignored:"true" envconfig:"FERRY_TOKEN_TRUSTED_PROXIES" default:"0" desc:"Number of your proxies in front of the token front that append to X-Forwarded-For. 0: the token front is the outermost, and writes the header itself."`
+	TokenPerMinute      int      `ignored:"true" envconfig:"FERRY_TOKEN_PER_MINUTE" default:"60" desc:"How many requests a minute with tokens of Auth0 the token front handles from one address. The refresh tokens of clients that authenticate with a secret count only if the secret is wrong."`
+	RemintClients       []string `envconfig:"FERRY_REMINT_CLIENTS" desc:"Client ids of the applications whose Auth0 refresh tokens the token front replaces by those of Hydra, separated by commas, or * for every client of Hydra. Needs FERRY_TOKEN_LISTEN. Unset: none; such a token then gets an answer that says that the server is unavailable."`
 
 	PlanReconcileAge time.Duration `ignored:"true" envconfig:"FERRY_PLAN_RECONCILE_AGE" default:"72h" desc:"How old a ferry reconcile, and the export that it read, may be until ferry plan calls it stale and asks for another."`
 	PlanQuiet        time.Duration `ignored:"true" envconfig:"FERRY_PLAN_QUIET" default:"336h" desc:"How long no user has migrated until ferry plan proposes to close the migration."`
