@@ -20,6 +20,9 @@ type OAuth2Client struct {
 	RedirectURIs []string
 	// GrantTypes, ResponseTypes, Scope and Audience are those that it may use.
 	GrantTypes, ResponseTypes, Scope, Audience []string
+	// CORSOrigins are the origins of pages that may read answers to it, and LogoutURIs the
+	// addresses to which it may send people after they logged out.
+	CORSOrigins, LogoutURIs []string
 }
 
 // clientJSON is Hydra's OAuth2 client.
@@ -31,6 +34,8 @@ type clientJSON struct {
 	ResponseTypes []string `json:"response_types"`
 	Scope         string   `json:"scope"`
 	Audience      []string `json:"audience"`
+	CORSOrigins   []string `json:"allowed_cors_origins"`
+	LogoutURIs    []string `json:"post_logout_redirect_uris"`
 }
 
 // OAuth2Client reads a client. If there is no such client, the error is an *Error of kind
@@ -65,6 +70,7 @@ func (c *Client) OAuth2Client(ctx context.Context, id string) (OAuth2Client, err
 	return OAuth2Client{
 		ID: found.ID, Method: Method(found.Method), RedirectURIs: found.RedirectURIs, GrantTypes: found.GrantTypes,
 		ResponseTypes: found.ResponseTypes, Scope: strings.Fields(found.Scope), Audience: found.Audience,
+		CORSOrigins: found.CORSOrigins, LogoutURIs: found.LogoutURIs,
 	}, nil
 }
 

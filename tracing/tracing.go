@@ -32,7 +32,7 @@ const (
 	UserHash = attribute.Key("user.hash")
 	// HTTPRoute is the path of a hook.
 	HTTPRoute = attribute.Key("http.route")
-	// PeerService is auth0 or kratos.
+	// PeerService is auth0, kratos or hydra.
 	PeerService = attribute.Key("peer.service")
 	// DBSystem is redis, and DBOperation a group of commands, such as claim.
 	DBSystem    = attribute.Key("db.system.name")

@@ -122,7 +122,7 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 	opts.Store, opts.Log, opts.Metrics, opts.Modes, opts.DelayRefusals = store, log, registry, modes, true
 	opts.Audit = recordTo(trail)
 	s := &server{
-		cfg: cfg, log: log, failed: make(chan error, 4), modes: modes, guard: guard, traces: traces, audit: trail, hashKey: hashKey, metrics: registry,
+		cfg: cfg, log: log, failed: make(chan error, 5), modes: modes, guard: guard, traces: traces, audit: trail, hashKey: hashKey, metrics: registry,
 		background: []func(context.Context){auth0.Run, store.Run, modes.Run}, close: store.Close,
 	}
 	if traces != nil {
@@ -135,6 +135,9 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 		return nil, err
 	}
 	if err := s.addHooks(opts, identities, store); err != nil {
+		return nil, err
+	}
+	if err := s.addTokenFront(); err != nil {
 		return nil, err
 	}
 	return s, s.addAdmin(store, registry)

@@ -48,6 +48,7 @@ type server struct {
 	admin      *http.Server
 	gateway    *http.Server            // nil: there is none
 	checks     *http.Server            // of the gateway; nil: there are none
+	tokens     *http.Server            // of the token front; nil: there is none
 	background []func(context.Context) // run until their context is done
 	modes      *mode.Switch
 	drain      func(context.Context) // writes the queued profiles
@@ -123,6 +124,7 @@ func (s *server) listeners() []*listener {
 	all := []*listener{
 		{name: "gateway", address: s.cfg.GatewayListen, server: s.gateway},
 		{name: "forward_auth", address: s.cfg.ForwardAuthListen, server: s.checks},
+		{name: "token_front", address: s.cfg.TokenListen, server: s.tokens},
 		{name: "hooks", address: s.cfg.Listen, server: s.hooks},
 		{name: "admin", address: s.cfg.AdminListen, server: s.admin},
 	}

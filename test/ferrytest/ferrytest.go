@@ -46,6 +46,7 @@ type Ferry struct {
 	admin   string
 	gateway string // empty: none
 	checks  string // empty: none
+	tokens  string // empty: none
 }
 
 // Start returns when ferry listens. ctx bounds the start only; ferry runs until Stop.
@@ -80,6 +81,7 @@ func (f *Ferry) listens() bool {
 		var said struct {
 			Msg, Hooks, Admin, Gateway string
 			ForwardAuth                string `json:"forward_auth"`
+			TokenFront                 string `json:"token_front"`
 			TLS                        bool
 		}
 		if json.Unmarshal([]byte(line), &said) == nil && said.Msg == "listening" {
@@ -93,6 +95,9 @@ func (f *Ferry) listens() bool {
 			}
 			if said.ForwardAuth != "" {
 				f.checks = scheme + said.ForwardAuth
+			}
+			if said.TokenFront != "" {
+				f.tokens = scheme + said.TokenFront
 			}
 			return true
 		}
@@ -111,6 +116,9 @@ func (f *Ferry) GatewayURL() string { return f.gateway }
 
 // ForwardAuthURL is where proxies ask, without a path; empty if there is none.
 func (f *Ferry) ForwardAuthURL() string { return f.checks }
+
+// TokenFrontURL is the token front, without a path; empty if there is none.
+func (f *Ferry) TokenFrontURL() string { return f.tokens }
 
 // Logs returns everything that ferry has printed so far.
 func (f *Ferry) Logs() string {

@@ -14,6 +14,7 @@ import (
 const (
 	PeerAuth0  = "auth0"
 	PeerKratos = "kratos"
+	PeerHydra  = "hydra"
 )
 
 // Handler starts a span for each request with a route: the route function returns it, and it must
