@@ -40,6 +40,8 @@ const (
 	AnswerUnsupportedRealm       AnswerName = "unsupported_realm"
 	AnswerInvalidCode            AnswerName = "invalid_code"
 	AnswerWrongVerifier          AnswerName = "wrong_code_verifier"
+	AnswerUnknownRefresh         AnswerName = "unknown_refresh_token"
+	AnswerRefreshUserGone        AnswerName = "refresh_token_user_gone"
 	AnswerMissingParameter       AnswerName = "missing_parameter"
 	AnswerInvalidScope           AnswerName = "invalid_scope"
 	AnswerMalformed              AnswerName = "malformed_request"
@@ -102,7 +104,7 @@ func loginRows() []AnswerRow {
 		{AnswerTooManyRequests, "OLDDOC", Answer{Status: 429, Error: "too_many_requests", Description: "Global limit has been reached"}, "the tenant's rate limit"},
 		{AnswerGlobalLimit, "RPT", Answer{Status: 500, Error: "access_denied", Description: "Global limit has been reached"}, "the tenant's rate limit, inside the login pipeline"},
 		{AnswerBlockedUser, "GAP", Answer{Status: 401, Error: "unauthorized", Description: "user is blocked"}, "a blocked user with the right password"},
-		{AnswerBlockedUserGrant, "RPT", Answer{Status: 403, Error: "invalid_grant", Description: "user is blocked"}, ""},
+		{AnswerBlockedUserGrant, "RPT", Answer{Status: 403, Error: "invalid_grant", Description: "user is blocked"}, "a refresh token of a blocked user"},
 		{AnswerActionDenied, "RPT", Answer{Status: 403, Error: "access_denied", Description: "{reason}"}, "an Action refuses the user"},
 		{AnswerRuleDenied, "RPT", Answer{Status: 401, Error: "unauthorized", Description: "{reason}"}, "a Rule refuses the user"},
 		{AnswerMFARequired, "DOC", Answer{Status: 403, Error: "mfa_required", Description: "Multifactor authentication required"}, "a second factor is enrolled or required; mfa_token is added"},
@@ -134,6 +136,8 @@ func serviceRows() []AnswerRow {
 		{AnswerUnsupportedRealm, "GAP", Answer{Status: 403, Error: "invalid_request", Description: "invalid connection specified for password grant"}, "realm whose strategy takes no passwords"},
 		{AnswerInvalidCode, "REC", Answer{Status: 403, Error: "invalid_grant", Description: "Invalid authorization code"}, "a code that is unknown, used, over, or of another client or callback"},
 		{AnswerWrongVerifier, "INF", Answer{Status: 403, Error: "invalid_grant", Description: "Failed to verify code verifier"}, "a code verifier that is not that of the challenge"},
+		{AnswerUnknownRefresh, "RPT", Answer{Status: 403, Error: "invalid_grant", Description: "Unknown or invalid refresh token."}, "a refresh token that is unknown, expired, revoked, replaced, or of another application"},
+		{AnswerRefreshUserGone, "SDK", Answer{Status: 403, Error: "invalid_grant", Description: "The refresh_token was generated for a user who doesn't exist anymore."}, "a refresh token of a user who was deleted"},
 		{AnswerMissingParameter, "OLDDOC", Answer{Status: 400, Error: "invalid_request", Description: "missing {parameter} parameter"}, "a required parameter is missing or empty"},
 		{AnswerInvalidScope, "OLDDOC", Answer{Status: 400, Error: "invalid_scope", Description: "Scope must be an array or a string"}, ""},
 		{AnswerMalformed, "INF", Answer{Status: 400, Error: "invalid_request", Description: "{reason}"}, "a body that cannot be read, or says a thing twice"},

@@ -120,6 +120,8 @@ func (s *Server) authorizePage(x *exchange) response {
 		return one.back("unauthorized_client", "Grant type '"+GrantAuthorizationCode+"' not allowed for the client.")
 	case one.challenge != "" && query.Get("code_challenge_method") != "S256":
 		return one.back("invalid_request", "code_challenge_method must be S256")
+	case !s.isAudience(query.Get("audience")):
+		return one.back("access_denied", "Service not found: "+query.Get("audience"))
 	}
 	prompts := strings.Fields(query.Get("prompt"))
 	if user, ok := s.sessionOf(x.req); ok && !slices.Contains(prompts, "login") {
@@ -129,6 +131,12 @@ func (s *Server) authorizePage(x *exchange) response {
 		return one.back("login_required", "Login required")
 	}
 	return redirectTo(PathLogin + "?state=" + s.authorizations.put(s.authorizations.pending, one, s.Now(), loginLife))
+}
+
+// isAudience reports whether tokens can be for the audience; empty is none.
+func (s *Server) isAudience(audience string) bool {
+	_, known := s.dir.api(audience)
+	return known || audience == "" || audience == s.cfg.Issuer+"userinfo"
 }
 
 // sessionOf returns the user of the browser's session.
@@ -214,14 +222,13 @@ func (s *Server) codeToken(a *attempt) response {
 	case !one.verifies(a.req.param("code_verifier")):
 		return s.refuse(AnswerWrongVerifier)
 	}
-	s.dir.mu.RLock()
-	account, ok := s.dir.users[one.userID]
-	s.dir.mu.RUnlock()
+	account, ok := s.dir.account(one.userID)
 	if !ok {
 		return s.refuse(AnswerInvalidCode)
 	}
 	a.login, a.nonce = &credential{account: account}, one.query.Get("nonce")
-	a.grant = grantScopes(one.query.Get("scope"), API{})
+	a.api, _ = s.dir.api(one.query.Get("audience"))
+	a.grant = grantScopes(one.query.Get("scope"), a.api, a.mayRefresh())
 	s.journal.update(a.x.entry, func(e *Request) { e.UserID = one.userID })
 	return s.grantTokens(a)
 }

@@ -25,6 +25,10 @@ func (s *Server) ControlHandler() http.Handler {
 	mux.Handle("POST /users", takes(func(_ *http.Request, u User) (any, error) { return s.AddUser(u) }))
 	mux.Handle("GET /users", reads(func(*http.Request) (any, error) { return s.Users(), nil }))
 	mux.HandleFunc("PATCH /users/{id}", s.patchUser)
+	mux.Handle("GET /refresh-tokens", reads(func(*http.Request) (any, error) { return s.RefreshTokens(), nil }))
+	mux.Handle("POST /refresh-tokens", takes(func(_ *http.Request, t RefreshToken) (any, error) { return s.AddRefreshToken(t) }))
+	mux.Handle("POST /refresh-tokens/revoke", takes(func(_ *http.Request, t refreshTokenName) (any, error) { return nil, s.RevokeRefreshToken(t.Token) }))
+	mux.Handle("POST /refresh-tokens/expire", takes(func(_ *http.Request, t refreshTokenName) (any, error) { return nil, s.ExpireRefreshToken(t.Token) }))
 	mux.Handle("POST /faults", takes(func(_ *http.Request, f Fault) (any, error) {
 		id, err := s.SetFault(f)
 		return faultID{ID: id}, err
@@ -52,6 +56,9 @@ type (
 	}
 	faultID struct {
 		ID int `json:"id"`
+	}
+	refreshTokenName struct {
+		Token string `json:"token"`
 	}
 	controlError struct {
 		Error string `json:"error"`

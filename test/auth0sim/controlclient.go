@@ -46,6 +46,26 @@ func (c Control) PatchUser(ctx context.Context, id string, patch map[string]any)
 	return call[User](ctx, c, http.MethodPatch, userPath(id), patch)
 }
 
+// AddRefreshToken adds a refresh token and returns it as stored: see [Server.AddRefreshToken].
+func (c Control) AddRefreshToken(ctx context.Context, t RefreshToken) (RefreshToken, error) {
+	return call[RefreshToken](ctx, c, http.MethodPost, "/refresh-tokens", t)
+}
+
+// RefreshTokens returns all refresh tokens in the order of their issue.
+func (c Control) RefreshTokens(ctx context.Context) ([]RefreshToken, error) {
+	return call[[]RefreshToken](ctx, c, http.MethodGet, "/refresh-tokens", nil)
+}
+
+// RevokeRefreshToken revokes a refresh token and all others of its family.
+func (c Control) RevokeRefreshToken(ctx context.Context, token string) error {
+	return c.do(ctx, http.MethodPost, "/refresh-tokens/revoke", refreshTokenName{token})
+}
+
+// ExpireRefreshToken ends the lifetime of a refresh token and of all others of its family.
+func (c Control) ExpireRefreshToken(ctx context.Context, token string) error {
+	return c.do(ctx, http.MethodPost, "/refresh-tokens/expire", refreshTokenName{token})
+}
+
 // Settings returns the settings in force.
 func (c Control) Settings(ctx context.Context) (Settings, error) {
 	return call[Settings](ctx, c, http.MethodGet, "/settings", nil)

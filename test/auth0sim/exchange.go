@@ -64,6 +64,14 @@ type exchange struct {
 	faults      []Fault
 }
 
+// grant is the grant type of a token request; empty for any other.
+func (x *exchange) grant() string {
+	if x.entry == nil {
+		return ""
+	}
+	return x.entry.GrantType
+}
+
 // fault returns the fault of that name that holds for the request.
 func (x *exchange) fault(name FaultName) (Fault, bool) {
 	for _, f := range x.faults {
@@ -96,6 +104,7 @@ func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle(PathToken, s.serve(s.tokenEndpoint))
 	mux.Handle(PathRedirected, s.serve(s.tokenEndpoint))
+	mux.Handle(PathRevoke, s.serve(s.revokeEndpoint))
 	mux.Handle(PathJWKS, s.serve(fixed(s.jwks)))
 	mux.Handle(PathDiscovery, s.serve(fixed(s.discovery)))
 	mux.Handle(PathUserinfo, s.serve(s.userinfoEndpoint))
@@ -139,7 +148,7 @@ func (s *Server) serve(open func() endpoint) http.Handler {
 		x.body = body
 		ep := open()
 		ep.identify(x)
-		x.faults = s.faults.take(r.URL.Path, x.identifiers)
+		x.faults = s.faults.take(r.URL.Path, x.grant(), x.identifiers)
 		resp := s.answer(x, ep)
 		if x.entry != nil {
 			s.journal.update(x.entry, func(e *Request) {

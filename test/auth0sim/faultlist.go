@@ -30,11 +30,11 @@ func (a *activeFault) spent() bool {
 }
 
 // matches reports whether the fault holds for a request.
-func (a *activeFault) matches(path string, identifiers []string) bool {
+func (a *activeFault) matches(path, grant string, identifiers []string) bool {
 	if a.spent() {
 		return false
 	}
-	if !a.fault.covers(path) {
+	if !a.fault.covers(path) || a.fault.Grant != "" && a.fault.Grant != grant {
 		return false
 	}
 	return a.fault.User == "" || slices.ContainsFunc(identifiers, func(id string) bool {
@@ -81,12 +81,12 @@ func (l *faultList) add(f Fault) (int, error) {
 }
 
 // take uses up and returns the faults that hold for a request.
-func (l *faultList) take(path string, identifiers []string) []Fault {
+func (l *faultList) take(path, grant string, identifiers []string) []Fault {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var faults []Fault
 	for _, a := range l.active {
-		if a.matches(path, identifiers) {
+		if a.matches(path, grant, identifiers) {
 			a.hits++
 			f := a.fault
 			f.ended = a.ended
@@ -97,12 +97,12 @@ func (l *faultList) take(path string, identifiers []string) []Fault {
 }
 
 // takeUnread uses up a reset that wants the body left unread. One narrowed to
-// a user has to read the body first.
+// a user or a grant has to read the body first.
 func (l *faultList) takeUnread(path string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, a := range l.active {
-		if a.fault.Name == FaultResetBeforeRequest && a.fault.User == "" && a.matches(path, nil) {
+		if a.fault.Name == FaultResetBeforeRequest && a.fault.User == "" && a.matches(path, "", nil) {
 			a.hits++
 			return true
 		}

@@ -216,6 +216,8 @@ type Fault struct {
 	// User narrows it to a user id, or to a username as submitted (without
 	// regard to case); empty is everybody.
 	User string `json:"user,omitempty"`
+	// Grant narrows it to a grant type at the token endpoint; empty is every one.
+	Grant string `json:"grant,omitempty"`
 	// Times is how many requests it holds for; 0 is until cleared.
 	Times int `json:"times,omitempty"`
 

@@ -43,7 +43,9 @@ type Request struct {
 	// PasswordSHA256 is the hash of the password's bytes, in hex; empty when
 	// there was none.
 	PasswordSHA256 string `json:"password_sha256,omitempty"`
-	// UserID is the user with this username; empty if not found.
+	// RefreshTokenSHA256 is the same of the refresh token.
+	RefreshTokenSHA256 string `json:"refresh_token_sha256,omitempty"`
+	// UserID is the user with this username or refresh token; empty if not found.
 	UserID string `json:"user_id,omitempty"`
 	// Status and Outcome are the answer: Outcome is "success", the name of an
 	// answer, or that of the fault that replaced it. Empty until answered.
@@ -59,6 +61,11 @@ func (r Request) PasswordIs(password string) bool {
 		subtle.ConstantTimeCompare([]byte(r.PasswordSHA256), []byte(hashPassword(password))) == 1
 }
 
+// RefreshTokenIs reports whether the request redeemed this refresh token.
+func (r Request) RefreshTokenIs(token string) bool {
+	return r.RefreshTokenSHA256 != "" && r.RefreshTokenSHA256 == hashPassword(token)
+}
+
 func hashPassword(password string) string {
 	sum := sha256.Sum256([]byte(password))
 	return hex.EncodeToString(sum[:])
@@ -68,6 +75,8 @@ func hashPassword(password string) string {
 type Counters struct {
 	// TokenRequests counts what arrived at the token endpoint.
 	TokenRequests int `json:"token_requests"`
+	// Grants counts them by grant type.
+	Grants map[string]int `json:"grants"`
 	// Paths counts all requests by path.
 	Paths map[string]int `json:"paths"`
 	// Attempts counts passwords that arrived, by user id, right or wrong.
@@ -114,7 +123,7 @@ func (j *journal) reset() {
 	j.requests = nil
 	j.counters = Counters{
 		Paths: map[string]int{}, Attempts: map[string]int{}, UnknownAttempts: map[string]int{},
-		UserWrites: map[string]int{},
+		UserWrites: map[string]int{}, Grants: map[string]int{},
 	}
 }
 
@@ -139,6 +148,7 @@ func (j *journal) arrive(r *Request) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.counters.TokenRequests++
+	j.counters.Grants[r.GrantType]++
 	r.Seq = j.counters.TokenRequests
 	switch {
 	case r.PasswordSHA256 == "":
@@ -181,6 +191,7 @@ func (j *journal) count() Counters {
 	defer j.mu.Unlock()
 	return Counters{
 		TokenRequests:   j.counters.TokenRequests,
+		Grants:          maps.Clone(j.counters.Grants),
 		Paths:           maps.Clone(j.counters.Paths),
 		Attempts:        maps.Clone(j.counters.Attempts),
 		UnknownAttempts: maps.Clone(j.counters.UnknownAttempts),
@@ -199,6 +210,9 @@ func (s *Server) Attempts(userID string) int { return s.journal.count().Attempts
 
 // TokenRequests is how many requests arrived at the token endpoint.
 func (s *Server) TokenRequests() int { return s.journal.count().TokenRequests }
+
+// GrantRequests is how many requests of a grant type arrived at the token endpoint.
+func (s *Server) GrantRequests(grant string) int { return s.journal.count().Grants[grant] }
 
 // PathRequests is how many requests arrived on a path.
 func (s *Server) PathRequests(path string) int { return s.journal.count().Paths[path] }

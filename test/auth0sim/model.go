@@ -40,6 +40,8 @@ type Tenant struct {
 	Apps             []App        `json:"apps,omitempty"`
 	APIs             []API        `json:"apis,omitempty"`
 	Users            []User       `json:"users,omitempty"`
+	// RefreshTokens are those that exist before the first login.
+	RefreshTokens []RefreshToken `json:"refresh_tokens,omitempty"`
 }
 
 // Connection is a source of users: a realm.
@@ -87,12 +89,17 @@ type App struct {
 	// MFAExempt is a Post-Login Action that asks this client for no second
 	// factor.
 	MFAExempt bool `json:"mfa_exempt,omitempty"`
+	// RefreshTokens is how its refresh tokens live. It gets them with [GrantRefreshToken]
+	// among the GrantTypes, and only for offline_access.
+	RefreshTokens RefreshPolicy `json:"refresh_token,omitzero"`
 }
 
 // API is a resource server: something an audience may name.
 type API struct {
 	Identifier string   `json:"identifier"`
 	Scopes     []string `json:"scopes,omitempty"`
+	// OfflineAccess lets applications get refresh tokens for it.
+	OfflineAccess bool `json:"allow_offline_access,omitempty"`
 }
 
 // User is an account in a connection. Password and PasswordHash are read when a

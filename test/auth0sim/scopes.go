@@ -33,7 +33,6 @@ func (g grantedScopes) asked(scope string) bool { return slices.Contains(g.reque
 // checkAudience finds the API and settles the scopes.
 func (s *Server) checkAudience(a *attempt) (response, bool) {
 	audience := a.req.audience()
-	var api API
 	if audience != "" && audience != s.cfg.Issuer+"userinfo" {
 		found, ok := s.dir.api(audience)
 		switch {
@@ -42,9 +41,9 @@ func (s *Server) checkAudience(a *attempt) (response, bool) {
 		case !ok:
 			return s.refuse(AnswerServiceNotFound, "audience", audience), false
 		}
-		api = found
+		a.api = found
 	}
-	a.grant = grantScopes(a.req.param("scope"), api)
+	a.grant = grantScopes(a.req.param("scope"), a.api, a.mayRefresh())
 	return response{}, true
 }
 
@@ -57,14 +56,14 @@ func isManagementAudience(audience string) bool {
 
 // grantScopes applies Auth0's rules: asking for no scope of the API grants all
 // of them, asking for no scope at all or for openid alone grants every OIDC
-// scope, and what does not exist is left out.
-func grantScopes(requested string, api API) grantedScopes {
+// scope, and what does not exist is left out. offline says whether offline_access can be granted.
+func grantScopes(requested string, api API, offline bool) grantedScopes {
 	g := grantedScopes{requested: strings.Fields(requested)}
 	var standard, custom []string
 	for _, scope := range g.requested {
 		switch {
 		case slices.Contains(standard, scope), slices.Contains(custom, scope):
-		case slices.Contains(oidcScopes(), scope):
+		case slices.Contains(oidcScopes(), scope), scope == scopeOffline && offline:
 			standard = append(standard, scope)
 		case slices.Contains(api.Scopes, scope):
 			custom = append(custom, scope)

@@ -27,6 +27,7 @@ type Server struct {
 	dir     *directory
 	limits  *limits
 	tokens  *tokenStore
+	refresh *refreshStore
 	faults  *faultList
 	journal *journal
 	exports *exportStore
@@ -64,6 +65,7 @@ func New(cfg Config) (*Server, error) {
 		clock:   newClock(cfg.Clock),
 		keys:    newKeyRing(processKeys),
 		tokens:  newTokenStore(),
+		refresh: newRefreshStore(),
 		faults:  newFaultList(),
 		journal: newJournal(),
 		exports: newExportStore(),
@@ -79,6 +81,9 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.settings = cfg.Settings.clone()
 	if err := s.dir.load(*cfg.Tenant); err != nil {
+		return nil, fmt.Errorf("auth0sim: %w", err)
+	}
+	if err := s.seedRefreshTokens(cfg.Tenant.RefreshTokens); err != nil {
 		return nil, fmt.Errorf("auth0sim: %w", err)
 	}
 	return s, nil

@@ -32,12 +32,14 @@ func (s *Server) Configure(change func(*Settings)) error {
 }
 
 // Reset forgets what happened: counters, the journal, faults, limits, blocks,
-// tokens, logins in browsers, jobs, key rotations and the clock. Tenant and settings stay.
+// tokens, logins in browsers, jobs, key rotations and the clock. Tenant and settings stay;
+// refresh tokens of the tenant are valid again.
 func (s *Server) Reset() {
 	s.journal.reset()
 	s.faults.clear()
 	s.limits.reset()
 	s.tokens.reset()
+	s.refresh.reset()
 	s.keys.reset()
 	s.exports.reset()
 	s.authorizations.reset()
@@ -49,8 +51,13 @@ func (s *Server) Reset() {
 func (s *Server) SetTenant(t Tenant) error {
 	s.Reset()
 	s.dir.clear()
-	if err := s.dir.load(t); err != nil {
+	err := s.dir.load(t)
+	if err == nil {
+		err = s.seedRefreshTokens(t.RefreshTokens)
+	}
+	if err != nil {
 		s.dir.clear()
+		s.refresh.seed(nil)
 		return fmt.Errorf("auth0sim: %w", err)
 	}
 	return nil

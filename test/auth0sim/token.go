@@ -24,6 +24,9 @@ type attempt struct {
 	login  *credential // nil if the username is unknown
 	limits limitKeys
 	nonce  string // of the request to /authorize
+	api    API    // the audience; zero: none
+	// successor replaces the refresh token of the request.
+	successor string
 }
 
 // tokenEndpoint is POST /oauth/token.
@@ -63,6 +66,9 @@ func (s *Server) token(x *exchange, req *tokenRequest) response {
 	if req.param("grant_type") == GrantAuthorizationCode {
 		return s.codeToken(a)
 	}
+	if req.param("grant_type") == GrantRefreshToken {
+		return s.refreshToken(a)
+	}
 	for _, step := range []func(*attempt) (response, bool){
 		s.checkRequest, s.checkClient, s.checkParameters, s.checkAudience, s.checkRealm, s.checkLimits, s.checkUser,
 	} {
@@ -85,7 +91,7 @@ func (s *Server) checkRequest(a *attempt) (response, bool) {
 		return s.refuse(AnswerMalformed, "reason", a.req.err.Error()), false
 	case grant == "":
 		return s.refuse(AnswerMissingParameter, "parameter", "grant_type"), false
-	case grant != GrantPassword && grant != GrantPasswordRealm && grant != GrantClientCredentials && grant != GrantAuthorizationCode:
+	case !slices.Contains([]string{GrantPassword, GrantPasswordRealm, GrantClientCredentials, GrantAuthorizationCode, GrantRefreshToken}, grant):
 		return s.refuse(AnswerUnsupportedGrant, "grant_type", grant), false
 	}
 	return response{}, true
@@ -201,22 +207,31 @@ func (s *Server) wrongPassword(c Connection) response {
 
 // tokenBody is a successful answer.
 type tokenBody struct {
-	AccessToken string `json:"access_token"`
-	IDToken     string `json:"id_token,omitempty"`
-	Scope       string `json:"scope,omitempty"`
-	ExpiresIn   int    `json:"expires_in"`
-	TokenType   string `json:"token_type"`
+	AccessToken  string `json:"access_token"`
+	RefreshToken string `json:"refresh_token,omitempty"`
+	IDToken      string `json:"id_token,omitempty"`
+	Scope        string `json:"scope,omitempty"`
+	ExpiresIn    int    `json:"expires_in"`
+	TokenType    string `json:"token_type"`
 }
 
 // grantTokens makes the tokens of a login that went through.
 func (s *Server) grantTokens(a *attempt) response {
 	settings := s.Settings()
 	body := tokenBody{Scope: a.grant.echo, ExpiresIn: settings.AccessTokenSeconds, TokenType: "Bearer"}
-	body.AccessToken = s.tokens.issue(accessGrant{
-		userID: a.login.account.user.ID, scopes: a.grant.scopes, userinfo: a.grant.has(scopeOpenID),
-		expires: s.Now().Add(seconds(settings.AccessTokenSeconds)),
-	})
-	if a.grant.asked(scopeOpenID) {
+	var err error
+	if body.AccessToken, err = s.accessToken(a); err != nil {
+		s.log.Error("no access token", "error", err.Error())
+		return s.refuse(AnswerServerError)
+	}
+	body.RefreshToken = a.successor
+	if a.req.param("grant_type") != GrantRefreshToken && a.grant.has(scopeOffline) {
+		body.RefreshToken = s.refresh.issue(&refreshFamily{
+			userID: a.login.account.user.ID, clientID: a.app.ClientID, audience: a.api.Identifier, scopes: a.grant.scopes,
+			issued: s.Now(), used: s.Now(),
+		})
+	}
+	if a.grant.asked(scopeOpenID) && a.grant.has(scopeOpenID) {
 		idToken, err := s.idToken(a, seconds(settings.IDTokenSeconds))
 		if err != nil {
 			s.log.Error("no id token", "error", err.Error())

@@ -84,6 +84,13 @@ func (s *Server) identifyToken(x *exchange) *tokenRequest {
 		entry.PasswordSHA256 = hashPassword(password)
 	}
 	x.identifiers = append(x.identifiers, entry.Username)
+	if token := t.param("refresh_token"); token != "" {
+		entry.RefreshTokenSHA256 = hashPassword(token)
+		if family, ok := s.refresh.family(token); ok {
+			entry.UserID = family.userID
+			x.identifiers = append(x.identifiers, entry.UserID)
+		}
+	}
 	if login, ok := s.login(t); ok {
 		entry.UserID = login.account.user.ID
 		x.identifiers = append(x.identifiers, entry.UserID)

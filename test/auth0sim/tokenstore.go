@@ -42,10 +42,15 @@ func (t *tokenStore) reset() {
 // issue makes an access token for the grant.
 func (t *tokenStore) issue(grant accessGrant) string {
 	token := rand.Text() + rand.Text()
+	t.put(token, grant)
+	return token
+}
+
+// put stores an access token for the grant.
+func (t *tokenStore) put(token string, grant accessGrant) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.access[token] = grant
-	return token
 }
 
 // lookup finds the grant of a token that has not expired.
