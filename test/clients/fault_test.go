@@ -68,7 +68,13 @@ func without(field string) func(*http.Request) bool {
 // faults are what goes wrong: whatever it is, there is a whole client or none.
 func faults() map[string]func(*testing.T, *hydratest.Hydra) {
 	return map[string]func(*testing.T, *hydratest.Hydra){
+		"Hydra ignores a field":      faultHydraIgnoresAField,
+		"Hydra ignores the secret":   faultHydraIgnoresTheSecret,
+		"the answer is lost":         faultTheAnswerIsLost,
+		"the request is lost":        faultTheRequestIsLost,
 		"the token endpoint is away": faultTheTokenEndpointIsAway,
+		"Hydra refuses the client":   faultHydraRefusesTheClient,
+		"not Hydra":                  faultNotHydra,
 	}
 }
 

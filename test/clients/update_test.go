@@ -90,6 +90,9 @@ func updates() map[string]func(*testing.T, *hydratest.Hydra) {
 	return map[string]func(*testing.T, *hydratest.Hydra){
 		"changed at Auth0":        updateChangedAtAuth0,
 		"changed at Hydra":        updateChangedAtHydra,
+		"another secret":          updateAnotherSecret,
+		"not ferry's":             updateNotFerrys,
+		"some only":               updateSomeOnly,
 		"the documented commands": documentedCommands,
 	}
 }
