@@ -43,6 +43,8 @@ type Options struct {
 	Map clients.Options
 	// AdminURL is Hydra's admin API. If it is empty, a dry run makes no request.
 	AdminURL string
+	// AdminToken is sent to the admin API as a bearer token. It may be empty.
+	AdminToken secret.String
 	// Transport sends the requests to the admin API.
 	Transport http.RoundTripper
 	// Probe tries the credentials of a client without any effect. It returns false if Hydra
@@ -175,7 +177,7 @@ func newRun(opts Options) (*run, error) {
 	}
 	r := &run{Options: opts, summary: newSummary(opts.DryRun)}
 	if opts.AdminURL != "" {
-		store, err := newStore(opts.AdminURL, opts.Transport)
+		store, err := newStore(opts.AdminURL, opts.AdminToken, opts.Transport)
 		if err != nil {
 			return nil, err
 		}

@@ -13,6 +13,7 @@ import (
 
 	hydra "github.com/ory/hydra-client-go/v2"
 
+	"ferry/secret"
 	"ferry/strictjson"
 	"ferry/transport"
 )
@@ -58,7 +59,7 @@ func (e *Error) temporary() bool {
 	return e.Status == http.StatusTooManyRequests || e.Status >= http.StatusInternalServerError
 }
 
-func newStore(adminURL string, sender http.RoundTripper) (*store, error) {
+func newStore(adminURL string, token secret.String, sender http.RoundTripper) (*store, error) {
 	admin, err := url.Parse(strings.TrimRight(adminURL, "/"))
 	if err != nil || admin.Host == "" {
 		return nil, errors.New("import applications: invalid URL of Hydra's admin API")
@@ -70,6 +71,9 @@ func newStore(adminURL string, sender http.RoundTripper) (*store, error) {
 		Transport:     reader{sender},
 		Timeout:       requestTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	if !token.Empty() {
+		cfg.DefaultHeader["Authorization"] = "Bearer " + token.Reveal()
 	}
 	return &store{hydra.NewAPIClient(cfg)}, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"ferry/clients/importer"
 	"ferry/config"
@@ -12,20 +11,16 @@ import (
 	"ferry/transport"
 )
 
-// hydraTimeout limits one request to Hydra of a command.
-const hydraTimeout = 30 * time.Second
-
 // hydraOptions adds Hydra to the options of an import, if the settings have it.
 func hydraOptions(cfg *config.Config, opts *importer.Options) error {
 	if cfg.HydraAdminURL == "" {
 		return nil
 	}
-	sender := transport.New(transport.Options{})
-	client, err := hydra.New(hydra.Options{AdminURL: cfg.HydraAdminURL, PublicURL: cfg.HydraPublicURL, Timeout: hydraTimeout, Transport: sender})
+	client, err := newHydra(cfg, nil)
 	if err != nil {
 		return err
 	}
-	opts.AdminURL, opts.Transport = cfg.HydraAdminURL, sender
+	opts.AdminURL, opts.AdminToken, opts.Transport = cfg.HydraAdminURL, cfg.HydraAdminToken, transport.New(transport.Options{})
 	opts.Probe = func(ctx context.Context, c importer.Credentials) (bool, error) {
 		return holds(client.Probe(ctx, hydra.Credentials{ClientID: c.ClientID, Secret: c.Secret, Method: hydra.Method(c.Method)}))
 	}

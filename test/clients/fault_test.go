@@ -74,6 +74,7 @@ func faults() map[string]func(*testing.T, *hydratest.Hydra) {
 		"the request is lost":        faultTheRequestIsLost,
 		"the token endpoint is away": faultTheTokenEndpointIsAway,
 		"Hydra refuses the client":   faultHydraRefusesTheClient,
+		"a token for the admin API":  faultTheAdminAPIWantsAToken,
 		"not Hydra":                  faultNotHydra,
 	}
 }
@@ -123,6 +124,15 @@ func faultTheAnswerIsLost(t *testing.T, hydra *hydratest.Hydra) {
 	p.web.app["name"] = "renamed"
 	want(t, p.run(t, 0), importer.Updated, "", "client_name", "")
 	p.works(t)
+}
+
+func faultTheAdminAPIWantsAToken(t *testing.T, hydra *hydratest.Hydra) {
+	t.Helper()
+	p := newPair(t, hydra, "token")
+	p.env = append(hydraEnv(adminProxy(t, hydra, func(r *http.Request) bool { return r.Header.Get("Authorization") == "Bearer admin-token" }, nil), hydra.PublicURL()), "FERRY_HYDRA_ADMIN_TOKEN=admin-token")
+	want(t, p.run(t, 0), importer.Created, "", "", "")
+	p.web.app["name"] = "renamed"
+	want(t, p.run(t, 0), importer.Updated, "", "client_name", "")
 }
 
 func faultTheRequestIsLost(t *testing.T, hydra *hydratest.Hydra) {
