@@ -36,8 +36,10 @@ const (
 	// Kratos' answer, which may wait for three calls of a hook.
 	gatewayReadTimeout   = 60 * time.Second
 	gatewayKratosTimeout = 120 * time.Second
-	// endWait is how long Stop waits for the background functions.
-	endWait = 2 * time.Second
+	// endWait is how long Stop waits for the background functions, and closeWait for the state
+	// to close.
+	endWait   = 2 * time.Second
+	closeWait = time.Second
 )
 
 // server is ferry's listeners and its background functions.
@@ -174,9 +176,9 @@ func (s *server) serve(srv *http.Server, listener net.Listener) {
 	}
 }
 
-// Stop closes the listeners, waits for the logins in flight, and returns within budget plus
-// endWait. Kratos retries calls that it could not deliver; they did not reach Auth0. Stop is
-// idempotent.
+// Stop closes the listeners, waits for the logins in flight, and returns within budget, endWait
+// and closeWait, whatever hangs. Kratos retries calls that it could not deliver; they did not
+// reach Auth0. Stop is idempotent.
 func (s *server) Stop(ctx context.Context) {
 	s.ready.Store(false)
 	ctx, cancel := context.WithTimeout(ctx, s.budget())
@@ -200,8 +202,15 @@ func (s *server) Stop(ctx context.Context) {
 	case <-time.After(endWait):
 		s.log.Warn("background work did not end in time")
 	}
-	if err := s.close(); err != nil {
-		s.log.Warn("close the state", zap.Error(err))
+	closed := make(chan error, 1)
+	go func() { closed <- s.close() }()
+	select {
+	case err := <-closed:
+		if err != nil {
+			s.log.Warn("close the state", zap.Error(err))
+		}
+	case <-time.After(closeWait):
+		s.log.Warn("the state did not close in time")
 	}
 	s.log.Info("stopped")
 }
