@@ -67,6 +67,15 @@ func (p Providers) hasSAML() bool {
 	return false
 }
 
+// Login returns the identifier, provider:subject, that the account of an Auth0 user id has in
+// Kratos. ok is false if no provider is named for it. Where it needs the name of a connection, that
+// is not known.
+func (p Providers) Login(userID string) (identifier string, ok bool) {
+	provider, id, _ := strings.Cut(userID, "|")
+	login, ok := p.login(mapping.Account{Provider: provider, UserID: id})
+	return login.Provider + ":" + login.Subject, ok
+}
+
 // login returns the credential that an account becomes, without an organization. It reports
 // false if no provider is named for it. A SAML provider is for SAML accounts only: the
 // subjects of other strategies are not the NameID of SAML.

@@ -137,7 +137,7 @@ func newServer(cfg *config.Config, log *zap.Logger) (*server, error) {
 	if err := s.addHooks(opts, identities, store); err != nil {
 		return nil, err
 	}
-	if err := s.addTokenFront(); err != nil {
+	if err := s.addTokenFront(remintDeps{auth0: auth0, identities: identities, store: store, doors: s.doors}); err != nil {
 		return nil, err
 	}
 	return s, s.addAdmin(store, registry)
@@ -156,13 +156,12 @@ func (s *server) addRecorder(opts *hook.Options) error {
 
 // addHooks adds the hooks listener, and the gateway's.
 func (s *server) addHooks(opts hook.Options, identities *kratos.Client, store store) error {
-	var behind *doors
 	var err error
 	if s.cfg.CreatesIdentities() {
-		if behind, err = addDoors(&opts, s.cfg, identities, store, s.modes, s.hashKey, s.traces); err != nil {
+		if s.doors, err = addDoors(&opts, s.cfg, identities, store, s.modes, s.hashKey, s.traces); err != nil {
 			return err
 		}
-		s.background = append(s.background, behind.provisioner.Run)
+		s.background = append(s.background, s.doors.provisioner.Run)
 	}
 	hooks, err := hook.New(opts)
 	if err != nil {
@@ -170,7 +169,7 @@ func (s *server) addHooks(opts hook.Options, identities *kratos.Client, store st
 	}
 	s.drain = hooks.Drain
 	if s.cfg.GatewayListen != "" || s.cfg.ForwardAuthListen != "" {
-		front, err := newGateway(s.cfg, hooks, identities, behind, s.modes, s.hashKey, s.traces, recordTo(s.audit), s.log, s.metrics)
+		front, err := newGateway(s.cfg, hooks, identities, s.doors, s.modes, s.hashKey, s.traces, recordTo(s.audit), s.log, s.metrics)
 		if err != nil {
 			return err
 		}
@@ -195,7 +194,8 @@ func (s *server) addAdmin(store store, metrics *prometheus.Registry) error {
 	if err != nil {
 		return err
 	}
-	s.close = func() error { return errors.Join(kept.Close(), store.Close()) }
+	before := s.close
+	s.close = func() error { return errors.Join(kept.Close(), before()) }
 	facts, err := newPageFacts(s.cfg, store, s.guard, counts, kept, s.log, metrics)
 	if err != nil {
 		return err

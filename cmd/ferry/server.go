@@ -52,6 +52,7 @@ type server struct {
 	checks     *http.Server            // of the gateway; nil: there are none
 	tokens     *http.Server            // of the token front; nil: there is none
 	background []func(context.Context) // run until their context is done
+	doors      *doors                  // nil: no identity is created
 	modes      *mode.Switch
 	drain      func(context.Context) // writes the queued profiles
 	close      func() error
