@@ -36,6 +36,9 @@ func Decide(f Facts) Plan {
 	d.pending = f.Status.Kinds[kind.Pending] + f.Status.InactivePending
 	d.doctor, d.reconcile = f.checkDoctor(), f.checkReconcile()
 	p := Plan{At: f.Now.UTC(), GatewayOnly: d.gatewayOnly(), Blockers: d.blockers, IfOff: ifOff(f), Progress: d.progress()}
+	if f.Status.Observed != nil {
+		p.Remints = f.Status.Observed.Remints
+	}
 	p.State, p.Why = d.state()
 	p.Steps = d.steps(p.State)
 	p.Next = d.next(p.State)

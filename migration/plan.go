@@ -83,6 +83,9 @@ type Plan struct {
 	Progress Progress  `json:"progress"`
 	Blockers []Blocker `json:"blockers"`
 	IfOff    IfOff     `json:"if_auth0_off"`
+	// Remints are the applications that still come with refresh tokens of Auth0; none if no ferry
+	// was asked.
+	Remints []status.Remint `json:"remints,omitempty"`
 }
 
 // Step is a state on the way.

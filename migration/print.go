@@ -35,6 +35,9 @@ func (p Plan) Print(w io.Writer, quote func(command []string) string) error {
 		line("why\t%s", p.NotMoving)
 	}
 	line("Auth0\t%s", p.IfOff.sentence())
+	for _, one := range p.Remints {
+		line("tokens\t%s", one.Text())
+	}
 	if _, err := io.WriteString(tab, text.String()); err != nil {
 		return err
 	}

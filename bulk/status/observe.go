@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
@@ -41,6 +42,16 @@ type Observed struct {
 	P99 *float64 `json:"p99_seconds,omitempty"`
 	// RateLimits are what Auth0 told last, by header; empty: it told nothing.
 	RateLimits []RateLimit `json:"rate_limits,omitempty"`
+	// Remints are the applications that still come with refresh tokens of Auth0, the latest first.
+	Remints []Remint `json:"remints,omitempty"`
+}
+
+// Remint says of an application how often the token front replaced a refresh token of Auth0 for it,
+// and when it last did.
+type Remint struct {
+	ClientID string    `json:"client_id"`
+	Count    int       `json:"count"`
+	Last     time.Time `json:"last"`
 }
 
 // RateLimit is what Auth0 told in a header.
@@ -51,7 +62,7 @@ type RateLimit struct {
 	Limit int `json:"limit,omitempty"`
 }
 
-// The metrics that are read. Packages mode, hook and upstream have them.
+// The metrics that are read. Packages mode, hook, upstream and remint have them.
 const (
 	metricMode      = "ferry_mode"
 	metricLogins    = "ferry_observe_logins_total"
@@ -59,6 +70,8 @@ const (
 	metricSeconds   = "ferry_observe_seconds"
 	metricLimit     = "ferry_auth0_rate_limit"
 	metricRemaining = "ferry_auth0_rate_limit_remaining"
+	metricRemints   = "ferry_remint_uses"
+	metricRemintAt  = "ferry_remint_last_use_timestamp_seconds"
 
 	// The labels of a login whose password is too long.
 	outcomeOversize    = "oversize"
@@ -158,6 +171,7 @@ func (o *Observed) add(families map[string]*dto.MetricFamily) {
 			o.LongPasswords += int(m.GetCounter().GetValue())
 		}
 	}
+	o.addRemints(families)
 	limits := map[string]int{}
 	for _, m := range families[metricLimit].GetMetric() {
 		limits[label(m, "header")] = int(m.GetGauge().GetValue())
@@ -165,6 +179,33 @@ func (o *Observed) add(families map[string]*dto.MetricFamily) {
 	for _, m := range families[metricRemaining].GetMetric() {
 		o.told(RateLimit{label(m, "header"), int(m.GetGauge().GetValue()), limits[label(m, "header")]})
 	}
+}
+
+// addRemints adds the applications of one ferry. Ferries that share a Redis tell the same, so the
+// larger count is kept.
+func (o *Observed) addRemints(families map[string]*dto.MetricFamily) {
+	last := map[string]time.Time{}
+	for _, m := range families[metricRemintAt].GetMetric() {
+		last[label(m, "client_id")] = time.Unix(int64(m.GetGauge().GetValue()), 0).UTC()
+	}
+	for _, m := range families[metricRemints].GetMetric() {
+		one := Remint{label(m, "client_id"), int(m.GetGauge().GetValue()), last[label(m, "client_id")]}
+		if at := slices.IndexFunc(o.Remints, func(r Remint) bool { return r.ClientID == one.ClientID }); at >= 0 {
+			other := o.Remints[at]
+			one.Count = max(one.Count, other.Count)
+			if other.Last.After(one.Last) {
+				one.Last = other.Last
+			}
+			o.Remints = slices.Delete(o.Remints, at, at+1)
+		}
+		o.Remints = append(o.Remints, one)
+	}
+	slices.SortFunc(o.Remints, func(a, b Remint) int { return cmp.Or(b.Last.Compare(a.Last), cmp.Compare(a.ClientID, b.ClientID)) })
+}
+
+// Text is the human-readable form.
+func (r Remint) Text() string {
+	return fmt.Sprintf("%s got tokens of Hydra for a refresh token of Auth0 %d times, last on %s", r.ClientID, r.Count, r.Last.Format(time.RFC3339))
 }
 
 // told keeps the smallest remainder by header: all ferries use the same limit.
@@ -254,6 +295,9 @@ func (o *Observed) text() string {
 			of = fmt.Sprintf(" of %d", limit.Limit)
 		}
 		text += fmt.Sprintf("Auth0's rate limit: %d%s requests remained at its last answer (%s)\n", limit.Remaining, of, limit.Header)
+	}
+	for _, one := range o.Remints {
+		text += "application " + one.Text() + "\n"
 	}
 	return text
 }

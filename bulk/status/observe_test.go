@@ -53,6 +53,12 @@ ferry_observe_seconds_count 90
 ferry_auth0_rate_limit{header="x-ratelimit"} 100
 # TYPE ferry_auth0_rate_limit_remaining gauge
 ferry_auth0_rate_limit_remaining{header="x-ratelimit"} 80
+# TYPE ferry_remint_uses gauge
+ferry_remint_uses{client_id="spa"} 7
+ferry_remint_uses{client_id="web"} 1
+# TYPE ferry_remint_last_use_timestamp_seconds gauge
+ferry_remint_last_use_timestamp_seconds{client_id="spa"} 1.7644e+09
+ferry_remint_last_use_timestamp_seconds{client_id="web"} 1.7643e+09
 `
 	second = modeMetric + `# TYPE ferry_hook_reasons_total counter
 ferry_hook_reasons_total{outcome="oversize",reason="password_length"} 2
@@ -67,6 +73,10 @@ ferry_observe_seconds_count 10
 # TYPE ferry_auth0_rate_limit_remaining gauge
 ferry_auth0_rate_limit_remaining{header="x-ratelimit"} 60
 ferry_auth0_rate_limit_remaining{header="auth0-ratelimit"} 7
+# TYPE ferry_remint_uses gauge
+ferry_remint_uses{client_id="spa"} 9
+# TYPE ferry_remint_last_use_timestamp_seconds gauge
+ferry_remint_last_use_timestamp_seconds{client_id="spa"} 1.7641e+09
 `
 )
 
@@ -104,6 +114,8 @@ func TestObserved(t *testing.T) {
 		"about 0.14 s (p50) and 0.2 s (p99)",
 		"Auth0's rate limit: 7 requests remained at its last answer (auth0-ratelimit)\n",
 		"Auth0's rate limit: 60 requests remained at its last answer (x-ratelimit)\n",
+		"application spa got tokens of Hydra for a refresh token of Auth0 9 times, last on 2025-11-29T07:06:40Z\n" +
+			"application web got tokens of Hydra for a refresh token of Auth0 1 times, last on 2025-11-28T03:20:00Z\n",
 	} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("%q is not in:\n%s", want, text.String())
