@@ -62,6 +62,7 @@ type world struct {
 	mu      sync.Mutex
 	now     time.Time
 	records []kratos.Record
+	byName  []kratos.Record // whom Auth0's tokens do not lead to
 	users   func(subject string) (provision.Result, error)
 	options func(*remint.Options)
 }
@@ -88,10 +89,13 @@ func (w *world) later(d time.Duration) {
 
 // Owners and ByExternalID are Kratos'.
 func (w *world) Owners(_ context.Context, identifier string) ([]kratos.Record, error) {
-	if identifier != "alice@example.com" {
-		return nil, nil
+	switch identifier {
+	case "alice@example.com":
+		return w.records, nil
+	case "alice-by-name", "google:alice":
+		return w.byName, nil
 	}
-	return w.records, nil
+	return nil, nil
 }
 
 func (w *world) ByExternalID(context.Context, string) (kratos.Record, bool, error) {

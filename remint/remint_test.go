@@ -306,13 +306,17 @@ func TestIdentity(t *testing.T) {
 		users   func(string) (provision.Result, error)
 		want    string
 	}{
-		"one":               {[]kratos.Record{one(identity, subject, true)}, nil, "200 reminted"},
-		"the same twice":    {[]kratos.Record{one(identity, subject, true), one(identity, subject, true)}, nil, "200 reminted"},
-		"beside another":    {[]kratos.Record{one("other", "auth0|bob", true), one(identity, subject, true)}, nil, "200 reminted"},
-		"inactive":          {[]kratos.Record{one(identity, subject, false)}, created, "403 refused inactive"},
-		"two":               {[]kratos.Record{one(identity, subject, true), one("other", subject, true)}, created, "403 refused several_identities"},
-		"of another user":   {[]kratos.Record{one("other", "auth0|bob", true)}, nil, "403 refused no_identity"},
-		"none":              {nil, nil, "403 refused no_identity"},
+		"one":             {[]kratos.Record{one(identity, subject, true)}, nil, "200 reminted"},
+		"the same twice":  {[]kratos.Record{one(identity, subject, true), one(identity, subject, true)}, nil, "200 reminted"},
+		"beside another":  {[]kratos.Record{one("other", "auth0|bob", true), one(identity, subject, true)}, nil, "200 reminted"},
+		"inactive":        {[]kratos.Record{one(identity, subject, false)}, created, "403 refused inactive"},
+		"two":             {[]kratos.Record{one(identity, subject, true), one("other", subject, true)}, created, "403 refused several_identities"},
+		"of another user": {[]kratos.Record{one("other", "auth0|bob", true)}, nil, "403 refused no_identity"},
+		"none":            {nil, nil, "403 refused no_identity"},
+		"by another name of the profile": {nil, func(string) (provision.Result, error) {
+			return provision.Result{Reason: "created_before", Identifiers: []string{"alice-by-name"}}, nil
+		}, "200 reminted"},
+		"by social login":   {nil, nil, "200 reminted"},
 		"created":           {nil, created, "200 reminted"},
 		"not to be created": {nil, func(string) (provision.Result, error) { return provision.Result{Reason: "second_factor"}, nil }, "403 refused second_factor"},
 		"by another name": {nil, func(string) (provision.Result, error) {
@@ -325,6 +329,12 @@ func TestIdentity(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			w.records, w.users = c.records, c.users
+			if name == "by another name of the profile" || name == "by social login" {
+				w.byName = []kratos.Record{one(identity, subject, true)}
+			}
+			if name == "by social login" {
+				w.options = func(o *remint.Options) { o.Logins = func(string) []string { return []string{"google:alice"} } }
+			}
 			p := w.start(0, false)
 			a := p.refresh("old")
 			if got := fmt.Sprint(a.Status, " ", strings.Join(p.reasons(), ", ")); got != c.want {

@@ -89,3 +89,17 @@ func FuzzParseProviders(f *testing.F) {
 		}
 	})
 }
+
+// TestLogin: the identifier of a social login in Kratos, by the Auth0 user id alone.
+func TestLogin(t *testing.T) {
+	t.Parallel()
+	providers, _, err := plan.ParseProviders([]string{"google-oauth2=google", "corp=saml:corp"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for userID, want := range map[string]string{"google-oauth2|123": "google:123", "github|1": "", "samlp|corp|kim": "", "auth0|kim": "", "": ""} {
+		if got, ok := providers.Login(userID); ok != (want != "") || ok && got != want {
+			t.Errorf("%q: %q, %v", userID, got, ok)
+		}
+	}
+}
