@@ -19,6 +19,8 @@ const (
 	// resultRejected: Auth0 refuses the token. resultRefused: the user has no active identity.
 	resultRejected result = "rejected"
 	resultRefused  result = "refused"
+	// resultRevoked: the token is revoked at Auth0, and its record deleted.
+	resultRevoked result = "revoked"
 	// resultInvalidClient: the client's credentials do not hold.
 	resultInvalidClient result = "invalid_client"
 	// resultNotEnabled: the tokens of this client are not re-minted. resultClosed: the migration
@@ -34,7 +36,7 @@ const (
 // results are all of them, for the metrics.
 func results() []result {
 	return []result{
-		resultReminted, resultRepeated, resultRejected, resultRefused, resultInvalidClient, resultNotEnabled, resultClosed,
+		resultReminted, resultRepeated, resultRevoked, resultRejected, resultRefused, resultInvalidClient, resultNotEnabled, resultClosed,
 		resultPaused, resultMisconfigured, resultUnavailable,
 	}
 }
@@ -54,11 +56,13 @@ func answerTo(is result, tokens hydra.Tokens) Answer {
 	case resultRejected, resultRefused, resultClosed:
 		// The status and the text are Auth0's (contract, 4.5): its SDKs look at both.
 		return errorAnswer(http.StatusForbidden, "invalid_grant", "Unknown or invalid refresh token.")
+	case resultRevoked:
+		return Answer{Status: http.StatusOK, Header: http.Header{"Cache-Control": {"no-store"}}}
 	case resultInvalidClient:
 		return errorAnswer(http.StatusUnauthorized, "invalid_client", "Client authentication failed.")
 	case resultNotEnabled, resultPaused, resultMisconfigured, resultUnavailable:
 	}
-	a := errorAnswer(http.StatusServiceUnavailable, "temporarily_unavailable", "The refresh token could not be exchanged now. Try again with the same token.")
+	a := errorAnswer(http.StatusServiceUnavailable, "temporarily_unavailable", "The refresh token could not be handled now. Try again with the same token.")
 	a.Header.Set("Retry-After", strconv.Itoa(int(retryAfter/time.Second)))
 	return a
 }

@@ -341,6 +341,8 @@ type fakeAuth0 struct {
 	revoked  map[string]bool      // families
 	redeemed map[string]int
 	number   int
+	// revocations are the tokens that were to be revoked.
+	revocations []string
 	// answer replaces the answer to the next requests; nil: none.
 	answer http.HandlerFunc
 	// claims are added to the ID token.
@@ -373,6 +375,11 @@ func (a *fakeAuth0) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.URL.Path == "/.well-known/jwks.json":
 		sendJSON(w, http.StatusOK, jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: signingKey().Public(), KeyID: "1", Use: "sig", Algorithm: "RS256"}}})
+	case r.URL.Path == "/oauth/revoke":
+		if family, known := a.family[r.PostFormValue("token")]; known {
+			a.revoked[family] = true
+		}
+		a.revocations = append(a.revocations, r.PostFormValue("token"))
 	case r.URL.Path == "/userinfo":
 		sendJSON(w, http.StatusOK, map[string]any{"sub": subject, "email": "alice@example.com"})
 	case a.answer != nil:

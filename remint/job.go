@@ -109,12 +109,8 @@ func (j *job) redeem(ctx context.Context) end {
 	if err := j.save(ctx, j.opts.Keep); err != nil {
 		return end{is: resultUnavailable, reason: "store", fault: err}
 	}
-	token := upstream.RefreshToken{Token: next, ClientID: j.client.ID, Auth: atAuth0(j.req.Credentials), From: j.req.ClientIP}
-	if j.opts.ForwardClientIP {
-		token.ClientIP = j.req.ClientIP
-	}
 	j.asked = true
-	redeemed, err := j.opts.Auth0.Redeem(ctx, token)
+	redeemed, err := j.opts.Auth0.Redeem(ctx, j.atAuth0(next))
 	if err != nil {
 		return j.notRedeemed(ctx, before, err)
 	}
@@ -159,8 +155,34 @@ func (j *job) notRedeemed(ctx context.Context, before record, err error) end {
 // see. The overlap period of the application may be too short.
 const reasonAfterLoss = "rejected_after_lost_answer"
 
-// atAuth0 is how the client authenticates at Auth0: as it did here.
-func atAuth0(c hydra.Credentials) upstream.ClientAuth {
+// revoke revokes the token that would be redeemed next: Auth0 revokes its whole family, also where
+// the token that came has been redeemed. An assertion can be used once, so no other is revoked.
+func (j *job) revoke(ctx context.Context) end {
+	next := j.record.token
+	if next.Empty() {
+		next = j.req.RefreshToken
+	}
+	j.asked = true
+	if err := j.opts.Auth0.Revoke(ctx, j.atAuth0(next)); err != nil {
+		return auth0End(err)
+	}
+	if err := j.opts.Store.Delete(ctx, j.key); err != nil {
+		return end{is: resultUnavailable, reason: "store", fault: err}
+	}
+	return end{is: resultRevoked}
+}
+
+// atAuth0 is a token of the client as it is sent to Auth0.
+func (j *job) atAuth0(token secret.String) upstream.RefreshToken {
+	t := upstream.RefreshToken{Token: token, ClientID: j.client.ID, Auth: authAtAuth0(j.req.Credentials), From: j.req.ClientIP}
+	if j.opts.ForwardClientIP {
+		t.ClientIP = j.req.ClientIP
+	}
+	return t
+}
+
+// authAtAuth0 is how the client authenticates at Auth0: as it did here.
+func authAtAuth0(c hydra.Credentials) upstream.ClientAuth {
 	switch c.Method {
 	case hydra.SecretPost:
 		return upstream.SecretPost(c.ClientID, c.Secret)

@@ -32,7 +32,7 @@ type metrics struct {
 func newMetrics(opts Options) (*metrics, error) {
 	m := &metrics{total: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "ferry_remints_total",
-		Help: "Requests with a refresh token of Auth0, by client, or other, and result: reminted, repeated, rejected, refused, invalid_client, not_enabled, closed, paused, misconfigured, unavailable.",
+		Help: "Requests with a refresh token of Auth0, by client, or other, and result: reminted, repeated, revoked, rejected, refused, invalid_client, not_enabled, closed, paused, misconfigured, unavailable.",
 	}, []string{"client_id", "result"})}
 	for _, one := range []prometheus.Collector{m.total, usesCollector{opts.Store, opts.Log}} {
 		if err := opts.Metrics.Register(one); err != nil {

@@ -43,10 +43,29 @@ type end struct {
 // Refresh decides about one request. It goes on if the caller goes away, and returns within
 // Options.Timeout.
 func (r *Reminter) Refresh(ctx context.Context, req Request) Answer {
-	ctx, span := tracing.Start(ctx, "remint")
+	return r.answer(ctx, req, act{name: "remint", do: (*job).run})
+}
+
+// act is what is done about a token.
+type act struct {
+	name string // of its span
+	do   func(*job, context.Context) end
+	// forAll: also for clients whose tokens are not re-minted.
+	forAll bool
+}
+
+// Revoke revokes a refresh token of Auth0, and the successor that is kept for it, of any client of
+// Hydra. It goes on if the caller goes away, and returns within Options.Timeout.
+func (r *Reminter) Revoke(ctx context.Context, req Request) Answer {
+	return r.answer(ctx, req, act{name: "revoke", do: (*job).revoke, forAll: true})
+}
+
+// answer answers a request by an act.
+func (r *Reminter) answer(ctx context.Context, req Request, do act) Answer {
+	ctx, span := tracing.Start(ctx, do.name)
 	defer span.End()
 	started := r.opts.Now()
-	e := r.decide(ctx, req)
+	e := r.decide(ctx, req, do)
 	tracing.Ended(span, string(e.is), e.reason)
 	a := answerTo(e.is, e.tokens)
 	r.note(ctx, req, e, a.Status, r.opts.Now().Sub(started))
@@ -54,9 +73,9 @@ func (r *Reminter) Refresh(ctx context.Context, req Request) Answer {
 }
 
 // decide returns the end of a request. Whoever is not enabled costs nothing.
-func (r *Reminter) decide(ctx context.Context, req Request) end {
+func (r *Reminter) decide(ctx context.Context, req Request, do act) end {
 	switch {
-	case !slices.Contains(r.opts.Clients, req.Credentials.ClientID) && r.opts.Clients[0] != AllClients:
+	case !do.forAll && !slices.Contains(r.opts.Clients, req.Credentials.ClientID) && r.opts.Clients[0] != AllClients:
 		return end{is: resultNotEnabled}
 	case r.opts.Closed:
 		return end{is: resultClosed}
@@ -69,7 +88,7 @@ func (r *Reminter) decide(ctx context.Context, req Request) end {
 	done := make(chan end, 1)
 	go func() {
 		defer cancel()
-		done <- r.guarded(lasting, req)
+		done <- r.guarded(lasting, req, do)
 	}()
 	select {
 	case e := <-done:
@@ -80,7 +99,7 @@ func (r *Reminter) decide(ctx context.Context, req Request) end {
 }
 
 // guarded is work that does not end the process if it panics.
-func (r *Reminter) guarded(ctx context.Context, req Request) (e end) {
+func (r *Reminter) guarded(ctx context.Context, req Request, do act) (e end) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			// The value may quote a token.
@@ -88,22 +107,22 @@ func (r *Reminter) guarded(ctx context.Context, req Request) (e end) {
 			e = end{is: resultUnavailable, reason: upstream.ReasonPanic}
 		}
 	}()
-	return r.work(ctx, req)
+	return r.work(ctx, req, do)
 }
 
 // work checks the client, and then works on its token.
-func (r *Reminter) work(ctx context.Context, req Request) end {
+func (r *Reminter) work(ctx context.Context, req Request, do act) end {
 	j := &job{Reminter: r, req: req, key: keyOf(req.Credentials.ClientID, req.RefreshToken)}
 	e := j.checkClient(ctx)
 	if e.is == "" {
-		e = j.inTurn(ctx)
+		e = j.inTurn(ctx, do)
 	}
 	e.asked, e.known = j.asked, j.client.ID != ""
 	return e
 }
 
 // inTurn waits until no other request works on the token, and goes on from the record.
-func (j *job) inTurn(ctx context.Context) end {
+func (j *job) inTurn(ctx context.Context, do act) end {
 	r := j.Reminter
 	release, err := r.claim(ctx, j.key)
 	if err != nil {
@@ -113,7 +132,7 @@ func (j *job) inTurn(ctx context.Context) end {
 	if err := j.load(ctx); err != nil {
 		return end{is: resultUnavailable, reason: "store", fault: err}
 	}
-	return j.run(ctx)
+	return do.do(j, ctx)
 }
 
 // claim waits until no other request works on the token.

@@ -96,6 +96,7 @@ type Store interface {
 type auth0 interface {
 	Redeem(ctx context.Context, token upstream.RefreshToken) (upstream.Redeemed, error)
 	Identify(ctx context.Context, clientID string, r upstream.Redeemed) (upstream.Session, error)
+	Revoke(ctx context.Context, token upstream.RefreshToken) error
 }
 
 // issuer makes tokens: a *hydra.Client.

@@ -520,3 +520,50 @@ func (p *process) gathered() (counted, gauges string) {
 	}
 	return counted, gauges
 }
+
+// TestRevoke: a token is revoked at Auth0, or the successor that is kept for it; no one gets tokens
+// for it any more. It needs the client's credentials.
+func TestRevoke(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		before func(*world, *process)
+		want   []string
+	}{
+		"never redeemed": {func(*world, *process) {}, []string{"old"}},
+		"redeemed": {func(w *world, p *process) {
+			w.hydra.set(func(h *fakeHydra) { h.fault = onPath("accept", 503) })
+			p.refresh("old")
+			w.hydra.set(func(h *fakeHydra) { h.fault = nil })
+		}, []string{"old-1"}},
+		"used": {func(w *world, p *process) { w.use(p, p.refresh("old")) }, []string{"old"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.auth0.set(func(a *fakeAuth0) { a.rotates = true })
+			w.options = func(o *remint.Options) { o.Clients = []string{clientID} }
+			p := w.start(0, false)
+			c.before(w, p)
+			revoke := func(credentials hydra.Credentials) remint.Answer {
+				return p.Revoke(t.Context(), remint.Request{Credentials: credentials, RefreshToken: secret.New("old")})
+			}
+			if a := revoke(hydra.Credentials{ClientID: "web", Secret: secret.New("wrong"), Method: hydra.SecretBasic}); a.Status != 401 || len(w.auth0.revocations) > 0 {
+				t.Errorf("%s", errorOf(a))
+			}
+			if a := revoke(hydra.Credentials{ClientID: clientID, Method: hydra.None}); a.Status != 200 || !slices.Equal(w.auth0.revocations, c.want) {
+				t.Errorf("%s, %v", errorOf(a), w.auth0.revocations)
+			}
+			if got := errorOf(p.refresh("old")); got != "403 invalid_grant" {
+				t.Errorf("%s", got)
+			}
+			// The tokens of a client that are not re-minted are revoked all the same.
+			if a := revoke(hydra.Credentials{ClientID: "web", Secret: secret.New("s3cret"), Method: hydra.SecretBasic}); a.Status != 200 {
+				t.Errorf("%s", errorOf(a))
+			}
+			w.store.fault = errors.New("down")
+			if a := revoke(hydra.Credentials{ClientID: clientID, Method: hydra.None}); a.Status != 503 {
+				t.Errorf("%s", errorOf(a))
+			}
+		})
+	}
+}

@@ -81,14 +81,14 @@ func (c *Client) send(ctx context.Context, credentials Credentials) (reply, *Log
 	if err != nil {
 		return reply{}, &LoginError{Outcome: outcome.Misconfigured, Reason: ReasonClientAssertion}
 	}
-	return c.post(ctx, form, header)
+	return c.post(ctx, "/oauth/token", form, header)
 }
 
-// post posts a form to the token endpoint. It retries only as long as there was no connection
+// post posts a form to the path. It retries only as long as there was no connection
 // to Auth0, so nothing of the request can have been sent.
-func (c *Client) post(ctx context.Context, form string, header http.Header) (reply, *LoginError) {
+func (c *Client) post(ctx context.Context, path, form string, header http.Header) (reply, *LoginError) {
 	for try := 1; ; try++ {
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.opts.BaseURL+"/oauth/token", strings.NewReader(form))
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.opts.BaseURL+path, strings.NewReader(form))
 		if err != nil {
 			return reply{}, &LoginError{Outcome: outcome.Misconfigured, Reason: ReasonBadBaseURL}
 		}

@@ -115,15 +115,7 @@ func (c *Client) redeem(ctx context.Context, asked Credentials, token RefreshTok
 }
 
 func (c *Client) refresh(ctx context.Context, asked Credentials, token RefreshToken) (Redeemed, *LoginError) {
-	form := url.Values{"grant_type": {grantRefreshToken}, "refresh_token": {token.Token.Reveal()}}
-	header := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
-	if token.ClientIP.IsValid() {
-		header.Set("Auth0-Forwarded-For", token.ClientIP.String())
-	}
-	if token.Auth.sign == nil || token.Auth.sign(form, header) != nil {
-		return Redeemed{}, &LoginError{Outcome: outcome.Misconfigured, Reason: ReasonClientAssertion}
-	}
-	answer, loginErr := c.post(ctx, form.Encode(), header)
+	answer, loginErr := c.postAs(ctx, token, "/oauth/token", url.Values{"grant_type": {grantRefreshToken}, "refresh_token": {token.Token.Reveal()}})
 	if loginErr != nil {
 		return Redeemed{}, loginErr
 	}
@@ -142,6 +134,46 @@ func (c *Client) refresh(ctx context.Context, asked Credentials, token RefreshTo
 		return Redeemed{}, &LoginError{Outcome: outcome.InvalidResponse, Status: answer.status, Reason: "no_access_token"}
 	}
 	return redeemed, nil
+}
+
+// postAs posts a form as the application of a token.
+func (c *Client) postAs(ctx context.Context, token RefreshToken, path string, form url.Values) (reply, *LoginError) {
+	header := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
+	if token.ClientIP.IsValid() {
+		header.Set("Auth0-Forwarded-For", token.ClientIP.String())
+	}
+	if token.Auth.sign == nil || token.Auth.sign(form, header) != nil {
+		return reply{}, &LoginError{Outcome: outcome.Misconfigured, Reason: ReasonClientAssertion}
+	}
+	return c.post(ctx, path, form.Encode(), header)
+}
+
+// Revoke revokes a refresh token at Auth0 (RFC 7009). Auth0 does not say whether there was such a
+// token. Every error is a *LoginError, with the outcome Misconfigured if Auth0 does not accept the
+// application. The token is sent at most once, and not if the Guard refuses.
+func (c *Client) Revoke(ctx context.Context, token RefreshToken) error {
+	asked := Credentials{Realm: realmRefresh, Username: token.Token.Reveal(), ClientIP: token.ClientIP, From: token.From}
+	_, err := c.opts.Guard.run(asked, func() (Profile, error) {
+		ctx, cancel := context.WithTimeout(ctx, c.opts.Timeout)
+		defer cancel()
+		ctx, span := tracing.Start(ctx, "auth0 revoke")
+		defer span.End()
+		answer, loginErr := c.postAs(ctx, token, "/oauth/revoke", url.Values{"token": {token.Token.Reveal()}})
+		if loginErr == nil && answer.status != http.StatusOK {
+			loginErr = classifyBy(slices.Concat(limitRows(), revokeRows(), clientRows(), lastRows()), answer)
+		}
+		if loginErr != nil {
+			tracing.Ended(span, loginErr.Outcome.String(), loginErr.Reason)
+			return Profile{}, loginErr
+		}
+		return Profile{}, nil
+	})
+	return err
+}
+
+// revokeRows are the answers of the revocation endpoint that the token endpoint gives another way.
+func revokeRows() []Row {
+	return []Row{{"client_refused", refused(), nil, textCondition{}, outcome.Misconfigured, "OLDDOC"}}
 }
 
 // Identify verifies whose session a redeemed refresh token stood for: by the ID token, which must

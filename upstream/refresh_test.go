@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -147,6 +148,42 @@ func TestIdentify(t *testing.T) {
 			}
 			if got != c.want || err == nil && s.ScopeKnown != (c.scope != "") {
 				t.Errorf("got  %s\nwant %s", got, c.want)
+			}
+		})
+	}
+}
+
+// TestRevoke: Auth0 gets the token from the application itself. Only 200 is a success.
+func TestRevoke(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`200 `: "", `200 {}`: "", `401 {"error":"invalid_client"}`: "misconfigured client_refused", `400 {"error":"invalid_request"}`: "misconfigured request_invalid",
+		`403 {"error":"invalid_grant"}`: "misconfigured client_refused", `503 {}`: "unavailable server_fault", `429 {}`: "limited request_rate", `302 `: "garbled redirect",
+	} {
+		t.Run(text, func(t *testing.T) {
+			t.Parallel()
+			status, body, _ := strings.Cut(text, " ")
+			code, err := strconv.Atoi(status)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var form url.Values
+			srv := faultyhttp.Run(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path != "/oauth/revoke" || r.ParseForm() != nil {
+					t.Errorf("%s", r.URL)
+				}
+				form = r.PostForm
+				sendJSON(code, body)(w, r)
+			}), func(*http.Request) faultyhttp.Fault { return faultyhttp.None })
+			wire := upstream.NewTransport()
+			t.Cleanup(wire.CloseIdleConnections)
+			got := ""
+			var loginErr *upstream.LoginError
+			if err := newClient(t, srv.URL, wire, time.Second).Revoke(t.Context(), refreshToken(upstream.NoSecret("app"))); errors.As(err, &loginErr) {
+				got = loginErr.Outcome.String() + " " + loginErr.Reason
+			}
+			if got != want || !reflect.DeepEqual(form, url.Values{"client_id": {"app"}, "token": {"rt-canary"}}) {
+				t.Errorf("got %q, want %q, %v", got, want, form)
 			}
 		})
 	}
