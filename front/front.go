@@ -27,6 +27,8 @@ import (
 
 	"ferry/hydra"
 	"ferry/proxy"
+	"ferry/remint"
+	"ferry/secret"
 )
 
 // hydraTime bounds a request to Hydra with its answer.
@@ -38,8 +40,17 @@ type registry interface {
 	OAuth2Client(ctx context.Context, id string) (hydra.OAuth2Client, error)
 }
 
-// Options configure a Front. TrustedProxies and Closed may be zero, the rest is required.
+// reminter replaces refresh tokens of Auth0: a *remint.Reminter.
+type reminter interface {
+	Refresh(ctx context.Context, req remint.Request) remint.Answer
+	// Used is called for each refresh token of Hydra by which a client got new tokens.
+	Used(ctx context.Context, token secret.String)
+}
+
+// Options configure a Front. TrustedProxies, Closed and Remint may be zero, the rest is required.
 type Options struct {
+	// Remint replaces refresh tokens of Auth0; nil: none is replaced.
+	Remint reminter
 	// Hydra is the public API.
 	Hydra *url.URL
 	// Transport sends requests to Hydra. It must never return the answer to one request for

@@ -32,6 +32,7 @@ const (
 	resultPreflight        result = "preflight"         // the front answered
 	resultInvalidRequest   result = "invalid_request"   // it is none that can be passed on
 	resultNotEnabled       result = "not_enabled"       // a refresh token of Auth0 that is not re-minted
+	resultRemint           result = "remint"            // package remint answered
 	resultClosed           result = "closed"            // a token of Auth0 after the end of the migration
 	resultUnsure           result = "client_unknown"    // the client could not be read, and Hydra refused it
 	resultHydraUnreachable result = "hydra_unreachable" // it did not answer, or not in time

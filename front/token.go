@@ -1,12 +1,16 @@
 package front
 
 import (
+	"context"
+	"maps"
 	"net/http"
 	"strings"
 
 	"go.uber.org/zap"
 
 	"ferry/hydra"
+	"ferry/proxy"
+	"ferry/remint"
 	"ferry/secret"
 )
 
@@ -38,10 +42,13 @@ func (f *Front) token(w http.ResponseWriter, r *http.Request) {
 	}
 	token := secret.New(sent.values.Get("refresh_token"))
 	if sent.values.Get("grant_type") == grantRefreshToken && !token.Empty() && !strings.HasPrefix(token.Reveal(), refreshTokenPrefix) {
-		f.auth0Token(w, who)
+		f.auth0Token(w, r, who, token)
 		return
 	}
-	f.toHydra(w, r, sent, who, routeToken)
+	e := f.toHydra(w, r, sent, who, routeToken)
+	if f.opts.Remint != nil && e.status == http.StatusOK && sent.values.Get("grant_type") == grantRefreshToken {
+		f.opts.Remint.Used(context.WithoutCancel(r.Context()), token)
+	}
 }
 
 // read reads a request, and the client that it comes from. ok is false if it has been answered.
@@ -64,7 +71,7 @@ func (f *Front) read(w http.ResponseWriter, r *http.Request, at route) (sent *fo
 }
 
 // toHydra passes a request on, with the client authentication that Hydra expects.
-func (f *Front) toHydra(w http.ResponseWriter, r *http.Request, sent *form, who caller, at route) {
+func (f *Front) toHydra(w http.ResponseWriter, r *http.Request, sent *form, who caller, at route) *exchange {
 	e := &exchange{at: at, cors: who.cors, origin: who.origin, unsure: who.err != nil && !who.credentials.Secret.Empty()}
 	out := r.Clone(r.Context())
 	if who.known {
@@ -72,12 +79,24 @@ func (f *Front) toHydra(w http.ResponseWriter, r *http.Request, sent *form, who 
 	}
 	sent.applyTo(out)
 	f.pass(w, out, e)
+	return e
 }
 
 // auth0Token answers a request with a refresh token of Auth0.
-func (f *Front) auth0Token(w http.ResponseWriter, who caller) {
+func (f *Front) auth0Token(w http.ResponseWriter, r *http.Request, who caller, token secret.String) {
 	if f.opts.Closed {
 		f.refuse(w, routeToken, who, resultClosed, invalidGrant())
+		return
+	}
+	if f.opts.Remint != nil {
+		a := f.opts.Remint.Refresh(r.Context(), remint.Request{Credentials: who.credentials, RefreshToken: token, ClientIP: proxy.ClientIP(r, f.opts.TrustedProxies)})
+		if who.cors {
+			setOrigin(w.Header(), who.origin)
+		}
+		maps.Copy(w.Header(), a.Header)
+		w.WriteHeader(a.Status)
+		_, _ = w.Write(a.Body)
+		f.metrics.answered(routeToken, resultRemint)
 		return
 	}
 	if f.strange.first(who.credentials.ClientID) {

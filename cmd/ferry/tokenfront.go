@@ -25,7 +25,7 @@ func newHydra(cfg *config.Config, wrap func(http.RoundTripper) http.RoundTripper
 }
 
 // addTokenFront adds the listener of the token front, if there is one.
-func (s *server) addTokenFront() error {
+func (s *server) addTokenFront(by remintDeps) error {
 	if s.cfg.TokenListen == "" {
 		return nil
 	}
@@ -37,11 +37,19 @@ func (s *server) addTokenFront() error {
 	if err != nil {
 		return err
 	}
-	tokens, err := front.New(front.Options{
+	reminter, err := s.newReminter(issuer, by)
+	if err != nil {
+		return err
+	}
+	opts := front.Options{
 		Hydra: public, Transport: wrapped(transport.New(transport.Options{}), s.traces.Client(otlp.PeerHydra, true)), Registry: issuer,
 		TrustedProxies: s.cfg.TokenTrustedProxies, PerMinute: s.cfg.TokenPerMinute, Closed: s.cfg.MigrationClosed,
 		Log: s.log, Metrics: s.metrics, Now: time.Now,
-	})
+	}
+	if reminter != nil {
+		opts.Remint = reminter
+	}
+	tokens, err := front.New(opts)
 	if err != nil {
 		return err
 	}
