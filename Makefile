@@ -1,7 +1,7 @@
 # The main targets: `make demo` shows ferry at work, `make test` runs all checks.
 
 .DEFAULT_GOAL := help
-.PHONY: help build kratos hydra demo test prereqs prereqs-demo vet platforms lint unit manifests fuzz hostile requests browser openid gateway faults changes bench load soak readme mixin numbers clean
+.PHONY: help build kratos hydra demo test prereqs prereqs-demo vet platforms lint unit manifests fuzz hostile requests browser openid gateway faults remints changes bench load soak readme mixin numbers clean
 
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -113,6 +113,9 @@ openid: ## the bridge through an OpenID provider by others (needs Node and npm)
 
 gateway: ## the end-to-end tests again, with all users going through the gateway
 	FERRY_TEST_GATEWAY=1 $(GO) test -count=1 -timeout=30m ./test/e2e
+
+remints: ## 1,000 applications refresh while connections break and ferry is killed
+	FERRY_REMINTS=1000 $(GO) test -count=1 -timeout=60m -v -run=TestRemints ./test/faults
 
 faults: ## faults, kills and histories for longer than in `make test`: some ten minutes
 	FERRY_STORM=1m FERRY_KILL_LOGINS=1000 FERRY_HISTORIES=2m $(GO) test -count=1 -timeout=60m -v -run='Storms|Kill|Histories' ./test/faults

@@ -26,7 +26,7 @@ import (
 )
 
 const (
-	remintApps    = 40 // by default
+	remintApps    = 20 // by default
 	remintsAtOnce = 6
 	remintSecret  = "remints-client-secret-77aa31"
 	remintTries   = 2000
@@ -60,7 +60,7 @@ type remints struct {
 	kills, cuts, auth0Cuts, outages atomic.Int64
 }
 
-// TestRemints lets applications, of which FERRY_REMINTS (40) hold a refresh token of Auth0 each,
+// TestRemints lets applications, of which FERRY_REMINTS (20) hold a refresh token of Auth0 each,
 // refresh twice, six at a time, while the connections between all parts break, and then while
 // ferry is killed too. Each ends with tokens of Hydra that work, for the right user, and none is
 // told to log in anew. Where ferry lives and Auth0's answers arrive, Auth0 sees each token once.
