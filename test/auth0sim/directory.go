@@ -21,6 +21,7 @@ type directory struct {
 	connections      map[string]Connection
 	apps             map[string]*application
 	apis             map[string]API
+	grants           []ClientGrant
 	users            map[string]*account
 	logins           map[loginKey]*credential
 }
@@ -39,6 +40,7 @@ func (d *directory) clear() {
 	d.connections = map[string]Connection{}
 	d.apps = map[string]*application{}
 	d.apis = map[string]API{}
+	d.grants = nil
 	d.users = map[string]*account{}
 	d.logins = map[loginKey]*credential{}
 }
@@ -60,6 +62,11 @@ func (d *directory) load(t Tenant) error {
 	}
 	for _, a := range t.APIs {
 		if err := d.putAPI(a); err != nil {
+			return err
+		}
+	}
+	for _, g := range t.ClientGrants {
+		if err := d.putGrant(g); err != nil {
 			return err
 		}
 	}
@@ -119,6 +126,19 @@ func (d *directory) putAPI(a API) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.apis[a.Identifier] = a
+	return nil
+}
+
+func (d *directory) putGrant(g ClientGrant) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, ok := d.apps[g.ClientID]; !ok {
+		return fmt.Errorf("client grant: no such application: %q", g.ClientID)
+	}
+	if _, ok := d.apis[g.Audience]; !ok {
+		return fmt.Errorf("client grant of %q: no such API: %q", g.ClientID, g.Audience)
+	}
+	d.grants = append(d.grants, g)
 	return nil
 }
 

@@ -2,6 +2,7 @@ package auth0sim
 
 import (
 	"errors"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -22,29 +23,72 @@ const (
 	ScopeReadAttackProtection = "read:attack_protection"
 )
 
-// readClient is GET /api/v2/clients/{id}: the secret is never shown.
+// readClient is GET /api/v2/clients/{id}: the secret is shown only with [ScopeReadClientKeys].
 func (s *Server) readClient(x *exchange) response {
 	app, ok := s.dir.app(x.req.PathValue("id"))
 	if !ok {
 		return s.refuse(AnswerManagementNoClient)
 	}
+	return s.someFields(x, s.clientMembers(app, s.showsKeys(x.req)))
+}
+
+// clientMembers are the members of an application; those of its Details replace what the
+// simulator makes of its other fields.
+func (s *Server) clientMembers(app *application, keys bool) map[string]any {
 	members := map[string]any{
 		"client_id": app.ClientID, "name": app.ClientID, "tenant": strings.SplitN(s.cfg.Domain, ".", 2)[0], "global": false,
-		"is_first_party": !app.ThirdParty, "oidc_conformant": true, "app_type": "regular_web", "callbacks": []string{"https://app.test/callback"},
+		"is_first_party": !app.ThirdParty, "oidc_conformant": true, "app_type": app.kind(), "callbacks": listOf(app.Callbacks),
 		"grant_types": app.GrantTypes, "is_token_endpoint_ip_header_trusted": app.TrustForwardedFor,
 		"jwt_configuration": map[string]any{"alg": app.IDTokenAlg, "lifetime_in_seconds": s.Settings().IDTokenSeconds, "secret_encoded": false},
+		"refresh_token":     app.RefreshTokens.members(),
+	}
+	if len(app.Callbacks) == 0 {
+		members["callbacks"] = []string{"https://app.test/callback"}
 	}
 	if app.ThirdParty {
 		members["third_party_security_mode"] = "strict"
 	}
 	if app.AuthMethods[0] == AuthPrivateKey {
-		members["client_authentication_methods"] = map[string]any{
-			AuthPrivateKey: map[string]any{"credentials": []any{map[string]any{"id": "cred_" + app.ClientID}}},
+		credentials := []any{}
+		for _, id := range app.credentialIDs() {
+			credentials = append(credentials, map[string]any{"id": id})
 		}
+		members["client_authentication_methods"] = map[string]any{AuthPrivateKey: map[string]any{"credentials": credentials}}
 	} else {
 		members["token_endpoint_auth_method"] = app.AuthMethods[0]
 	}
-	return s.someFields(x, members)
+	maps.Copy(members, app.Details)
+	if keys && app.ClientSecret != "" {
+		members["client_secret"] = app.ClientSecret
+	}
+	return members
+}
+
+// kind is the app_type of an application that does not say its own.
+func (a *application) kind() string {
+	switch {
+	case a.AuthMethods[0] == AuthNone:
+		return "native"
+	case slices.Equal(a.GrantTypes, []string{GrantClientCredentials}):
+		return "non_interactive"
+	}
+	return "regular_web"
+}
+
+// members are the refresh_token settings of an application as Auth0 shows them.
+func (p RefreshPolicy) members() map[string]any {
+	rotation, expiration := "non-rotating", "non-expiring"
+	if p.Rotation {
+		rotation = "rotating"
+	}
+	if p.LifetimeSeconds > 0 || p.IdleSeconds > 0 {
+		expiration = "expiring"
+	}
+	return map[string]any{
+		"rotation_type": rotation, "expiration_type": expiration, "leeway": p.LeewaySeconds,
+		"token_lifetime": p.LifetimeSeconds, "infinite_token_lifetime": p.LifetimeSeconds == 0,
+		"idle_token_lifetime": p.IdleSeconds, "infinite_idle_token_lifetime": p.IdleSeconds == 0,
+	}
 }
 
 // readTenantSettings is GET /api/v2/tenants/settings.

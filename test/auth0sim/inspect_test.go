@@ -20,6 +20,7 @@ func TestInspection(t *testing.T) {
 			{ClientID: "app", ClientSecret: secret, TrustForwardedFor: true, Connections: []string{"db"}},
 			{ClientID: "all", ClientSecret: secret, ManagementScopes: []string{
 				auth0sim.ScopeReadClients, auth0sim.ScopeReadTenantSettings, auth0sim.ScopeReadAttackProtection, auth0sim.ScopeReadConnections,
+				auth0sim.ScopeReadResourceServers, auth0sim.ScopeReadClientGrants, auth0sim.ScopeReadClientCredentials,
 			}},
 			{ClientID: "third", ClientSecret: secret, ThirdParty: true},
 			{ClientID: "none", ClientSecret: secret, ManagementScopes: []string{auth0sim.ScopeReadUsers}},

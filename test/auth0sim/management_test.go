@@ -184,7 +184,7 @@ func TestManagementTokens(t *testing.T) {
 	}
 	got := send(t, http.MethodPatch, sim.URL()+auth0sim.PathUsers+"auth0%7Cnobody", "application/json", `{}`, token)
 	want(t, got, 404, `{"statusCode":404,"error":"Not Found","message":"The user does not exist.","errorCode":"inexistent_user"}`)
-	for _, path := range []string{"/api/v2/clients", "/api/v2/jobs", "/api/v2/users/a/b"} {
+	for _, path := range []string{"/api/v2/roles", "/api/v2/jobs", "/api/v2/users/a/b"} {
 		want(t, get(t, sim, path, token), 404, `{"statusCode":404,"error":"Not Found","message":"Not Found"}`)
 	}
 	if got := send(t, http.MethodDelete, adaURL(sim), "", "", token); got.status != 404 {

@@ -40,6 +40,9 @@ type Tenant struct {
 	Apps             []App        `json:"apps,omitempty"`
 	APIs             []API        `json:"apis,omitempty"`
 	Users            []User       `json:"users,omitempty"`
+	// ClientGrants are those for other APIs than the Management API: see
+	// ManagementScopes.
+	ClientGrants []ClientGrant `json:"client_grants,omitempty"`
 	// RefreshTokens are those that exist before the first login.
 	RefreshTokens []RefreshToken `json:"refresh_tokens,omitempty"`
 }
@@ -92,6 +95,9 @@ type App struct {
 	// RefreshTokens is how its refresh tokens live. It gets them with [GrantRefreshToken]
 	// among the GrantTypes, and only for offline_access.
 	RefreshTokens RefreshPolicy `json:"refresh_token,omitzero"`
+	// Details are further members of the application in the Management API, as they are there:
+	// name, app_type, allowed_logout_urls, web_origins, addons.
+	Details map[string]any `json:"details,omitempty"`
 }
 
 // API is a resource server: something an audience may name.
@@ -100,6 +106,8 @@ type API struct {
 	Scopes     []string `json:"scopes,omitempty"`
 	// OfflineAccess lets applications get refresh tokens for it.
 	OfflineAccess bool `json:"allow_offline_access,omitempty"`
+	// Details are further members of the API in the Management API.
+	Details map[string]any `json:"details,omitempty"`
 }
 
 // User is an account in a connection. Password and PasswordHash are read when a
