@@ -119,6 +119,14 @@ type Options struct {
 	// Why uses it.
 	Locked func(ctx context.Context, identityID, identifier string) (bool, error)
 
+	// Mode is the mode that the settings say: on, observe or off; empty: unknown, and
+	// ModeFault may say why. Only Why uses these and InCohort.
+	Mode      string
+	ModeFault error
+	// InCohort reports whether ferry decides logins of an identity with these identifiers and
+	// traits, when this identifier is typed; nil: it decides all.
+	InCohort func(typed string, identifiers []string, traits any) bool
+
 	// KratosConfig is kratos.yml; nil: not given.
 	KratosConfig []byte
 	// KratosConfigMode are the permissions of its file; 0: unknown.

@@ -185,6 +185,7 @@ func (q *userCheck) examine(ctx context.Context, r kratos.Record) {
 	q.identity(r)
 	if r.Pending {
 		q.hook(ctx)
+		q.mode(r)
 		q.bound(r)
 		q.locked(ctx, r.ID)
 		verified := q.atAuth0(ctx, r)

@@ -12,8 +12,11 @@ const fixNameConfig = "give the kratos.yml that Kratos runs with: --kratos-confi
 // hook checks whether Kratos calls ferry, and whether ferry answers.
 func (q *userCheck) hook(ctx context.Context) {
 	trip := q.tripTo(ctx, nameTrip)
-	if trip.Status == Fail && !q.callsFerry() {
+	switch {
+	case trip.Status == Fail && !q.callsFerry():
 		trip.Status = Warn // Kratos may call another address, or with another key
+	case trip.Status == Warn && q.callsFerry():
+		trip.Status = Fail // ferry is off, or the migration is closed
 	}
 	if trip.Status == Skip {
 		trip.Fix = fixNameConfig + "; or set FERRY_LISTEN and FERRY_HOOK_KEYS as the running ferry has them"

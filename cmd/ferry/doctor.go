@@ -153,6 +153,7 @@ func addSettings(opts *doctor.Options, cfg *config.Config, faults config.Faults)
 	for _, fault := range faults {
 		opts.Settings.Faults = append(opts.Settings.Faults, doctor.Fault(fault))
 	}
+	addModes(opts, cfg, faults)
 	opts.Settings.HookURL, _ = sameMachine(cfg) // empty: FERRY_LISTEN is not an address for Kratos
 	addAuth0(opts, cfg, faults)
 	if !isFaulty(faults, "KRATOS_ADMIN_URL", "KRATOS_ADMIN_TOKEN", "KRATOS_PUBLIC_URL") && cfg.KratosAdminURL != "" {

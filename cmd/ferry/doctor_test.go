@@ -159,6 +159,10 @@ func TestDoctorCommand(t *testing.T) {
 	if status, stdout, _ := runDoctor(t, ""); status != exitFailed || !strings.Contains(stdout, "FERRY_AUTH0_CLIENT_SECRET") {
 		t.Errorf("a wrong secret: status %d, %s", status, stdout)
 	}
+	t.Setenv("FERRY_MODE_FILE", filepath.Join(t.TempDir(), "mode"))
+	if status, stdout, _ := runDoctor(t, "", "--no-grant"); status != exitFailed || !strings.Contains(stdout, "serve does not start: FERRY_MODE_FILE cannot be used: no such file") {
+		t.Errorf("without the file of the mode: status %d, %s", status, stdout)
+	}
 }
 
 // whySaid is what doctor why prints for programs.
@@ -201,6 +205,16 @@ func TestDoctorWhyCommand(t *testing.T) {
 	}
 	if n := sim.TokenRequests(); n != 2 { // one for each that found nothing else in the way
 		t.Errorf("%d grants", n)
+	}
+	for name, value := range map[string]string{"FERRY_MODE": "observe", "FERRY_COHORT": "@example.com,traits.plan=beta"} {
+		t.Setenv(name, value)
+		if status, said := why(t); status != exitFailed || said.Verdict != "in_the_way" || said.Findings[0].Name != "mode" {
+			t.Errorf("%s=%s: status %d, %+v", name, value, status, said)
+		}
+		t.Setenv(name, map[string]string{"FERRY_MODE": "on", "FERRY_COHORT": "@example.org"}[name])
+	}
+	if _, said := why(t, "--no-grant"); said.Verdict != "nothing_found" {
+		t.Errorf("in the cohort: %+v", said)
 	}
 	if err := kratos.SetState(t.Context(), identity, "inactive"); err != nil {
 		t.Fatal(err)

@@ -1,10 +1,13 @@
 package doctor
 
 import (
+	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
@@ -14,10 +17,14 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
 	"golang.org/x/crypto/bcrypt"
 
 	"ferry/doctor"
+	"ferry/mode"
 	"ferry/test/auth0sim"
 	"ferry/test/await"
 	"ferry/test/kratostest"
@@ -135,6 +142,8 @@ type situation struct {
 	person func(*auth0sim.User, *kratostest.IdentitySpec)
 	// before runs before doctor is asked; id is the user's identity.
 	before func(t *testing.T, w *wired, id string)
+	// mode and cohort are those of ferry and of its settings; empty: on, and all.
+	mode, cohort string
 	// kratos changes kratos.yml.
 	kratos func(t *testing.T, config map[string]any)
 
@@ -227,6 +236,13 @@ func everyday() map[string]situation {
 			u.Username, i.SchemaID = "kimble", "code"
 			i.Traits["username"] = "kimble"
 		}, verdict: inTheWay, name: "another_identifier", sees: sees403},
+		"ferry is off":       {mode: wire.ModeOff, verdict: inTheWay, name: "hook_call", sees: sees502},
+		"ferry observes":     {mode: wire.ModeObserve, verdict: inTheWay, name: "mode", sees: sees502},
+		"in the cohort":      {cohort: "@example.com,@example.org", verdict: crosses, name: "pending", sees: sees200},
+		"outside the cohort": {cohort: "@example.com,traits.plan=beta", verdict: inTheWay, name: "mode", sees: sees502},
+		"in the cohort by a trait": {
+			person: named, cohort: "traits.username=kimble", verdict: crosses, name: "pending", sees: sees200,
+		},
 		"two identities": {before: func(t *testing.T, w *wired, _ string) {
 			t.Helper()
 			w.person(t, "twin", func(u *auth0sim.User, i *kratostest.IdentitySpec) {
@@ -337,8 +353,10 @@ func (w *wired) check(t *testing.T, c situation) {
 	if typed == "" {
 		typed = password
 	}
+	options := w.config(t).options()
+	w.modes(t, c, &options)
 	attempts := w.sim.Attempts("auth0|kim")
-	found := doctor.Why(t.Context(), w.config(t).options(), identifier)
+	found := doctor.Why(t.Context(), options, identifier)
 	if n := w.sim.Attempts("auth0|kim") - attempts; n != 0 {
 		t.Errorf("doctor tried %d logins of the user", n)
 	}
@@ -364,6 +382,47 @@ func (w *wired) check(t *testing.T, c situation) {
 		if _, sees := w.login(t, identifier, typed); !strings.HasPrefix(sees, c.next) {
 			t.Errorf("at the next login the user sees %q, want %q", sees, c.next)
 		}
+	}
+}
+
+// modes gives ferry and doctor the mode and the cohort of the situation.
+func (w *wired) modes(t *testing.T, c situation, o *doctor.Options) {
+	t.Helper()
+	first := mode.Options{Mode: wire.ModeOn, Cohort: wire.CohortAll, Log: zap.NewNop(), Metrics: prometheus.NewRegistry(), Now: time.Now}
+	if c.mode+c.cohort != "" {
+		t.Cleanup(func() { w.putMode(t, first.Mode, first.Cohort) })
+	}
+	given := first
+	given.Mode, given.Cohort = cmp.Or(c.mode, first.Mode), cmp.Or(c.cohort, first.Cohort)
+	if given.Mode != first.Mode || given.Cohort != first.Cohort {
+		w.putMode(t, given.Mode, given.Cohort)
+	}
+	modes, err := mode.New(given)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Mode = given.Mode
+	o.InCohort = func(typed string, identifiers []string, traits any) bool {
+		return modes.Has(mode.User{Identifier: typed, Identifiers: identifiers, Traits: traits})
+	}
+}
+
+// putMode changes the mode and the cohort of the running ferry.
+func (w *wired) putMode(t *testing.T, to, cohort string) {
+	t.Helper()
+	body := fmt.Sprintf(`{"mode":%q,"cohort":%q}`, to, cohort)
+	req, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodPut, w.ferry.AdminURL()+"/mode", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+adminKey)
+	req.Header.Set("Content-Type", "application/json")
+	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := resp.Body.Close(); err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("PUT /mode %s: %s, %v", body, resp.Status, err)
 	}
 }
 

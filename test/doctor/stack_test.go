@@ -28,6 +28,7 @@ import (
 )
 
 const (
+	adminKey      = "canary-admin-key-30c4-0123456789abcdef"
 	hookKey       = "canary-hook-key-77aa31-0123456789abcdef"
 	otherKey      = "canary-other-key-91ab-0123456789abcdef"
 	clientSecret  = "canary-client-secret-5e1d0c2b"
@@ -92,7 +93,7 @@ func (s *stack) startFerry(t *testing.T, adminURL string) {
 	t.Helper()
 	var err error
 	s.ferry, err = ferrytest.Start(t.Context(), ferrytest.Options{Binary: built.Ferry(t), Env: []string{
-		"FERRY_LISTEN=127.0.0.1:0", "FERRY_ADMIN_LISTEN=127.0.0.1:0", "FERRY_HOOK_KEYS=" + hookKey,
+		"FERRY_LISTEN=127.0.0.1:0", "FERRY_ADMIN_LISTEN=127.0.0.1:0", "FERRY_HOOK_KEYS=" + hookKey, "FERRY_ADMIN_KEY=" + adminKey,
 		"FERRY_AUTH0_DOMAIN=" + s.sim.Domain(), "FERRY_AUTH0_BASE_URL=" + s.sim.URL(), "FERRY_AUTH0_CLIENT_ID=sound",
 		"FERRY_AUTH0_CLIENT_SECRET=" + clientSecret, "FERRY_AUTH0_REALMS=" + users + "," + legacy, "FERRY_KRATOS_ADMIN_URL=" + adminURL,
 		"FERRY_AUTH0_BRUTE_FORCE_ATTEMPTS=0", "FERRY_AUTH0_SUSPICIOUS_IP_ATTEMPTS=0", // ferry's own limits come before Auth0's

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -79,6 +80,8 @@ func whyCases() map[string]whyCase {
 		"the bridge only": {person: func(_ *auth0sim.User, i *kratostest.IdentitySpec) {
 			i.Pending, i.Social = false, []string{"old:auth0|kim"}
 		}, verdict: inTheWay, first: "bridge_only", fix: "at Auth0 (provider old)"},
+		"off, by the settings alone":      {setUp: func(u *setup) { u.opts.Mode = wire.ModeOff }, verdict: perhaps, first: "mode", fix: "FERRY_MODE"},
+		"the file of the mode is gone":    {setUp: func(u *setup) { u.opts.ModeFault = errors.New("FERRY_MODE_FILE no such file or directory") }, verdict: nothing, first: "mode", fix: "setting"},
 		"own password":                    {person: ownPassword, verdict: doctor.Works},
 		"own password, no kratos.yml":     {person: ownPassword, setUp: without, verdict: nothing, first: "kratos_config", fix: "--kratos-config"},
 		"own password, passwords are off": {person: ownPassword, setUp: func(u *setup) { u.edit("    password:\n      enabled: true", "    password:\n      enabled: false") }, verdict: inTheWay, first: "password_off", fix: "true"},
