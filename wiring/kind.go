@@ -21,11 +21,14 @@ type NotKratosError struct {
 func (e *NotKratosError) Error() string {
 	const shown = 4
 	keys := e.Keys
-	more := ""
+	noun, more := "key", ""
+	if len(keys) > 1 {
+		noun = "keys"
+	}
 	if len(keys) > shown {
 		keys, more = keys[:shown], ", ..."
 	}
-	return fmt.Sprintf("read kratos.yml: this is not a kratos.yml: Kratos has no %s%s", strings.Join(keys, ", "), more)
+	return fmt.Sprintf("read kratos.yml: this is not a kratos.yml: Kratos does not know the %s %s%s", noun, strings.Join(keys, ", "), more)
 }
 
 // Hint returns what to do.

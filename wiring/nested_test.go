@@ -127,7 +127,7 @@ func TestMergeAtRefuses(t *testing.T) {
 		"a deeper indent":    {"data:\n  kratos.yaml: |2\n      dsn: memory\n", "data.kratos.yaml", "line 2: data.kratos.yaml is a text that cannot be edited"},
 		"a number":           {"kratos: 1\n", "kratos", "kratos is not a mapping"},
 		"flow style":         {"kratos: {config: {selfservice: {}}}\n", "kratos.config", "line 1: kratos is written in flow style"},
-		"another's values":   {"kratos:\n  image: {tag: hidden}\n", "kratos", "Kratos has no image"},
+		"another's values":   {"kratos:\n  image: {tag: hidden}\n", "kratos", "Kratos does not know the key image"},
 		"templates of Helm":  {"data:\n  kratos.yaml: |\n    dsn: memory\n    {{ .hidden }}\n", "data.kratos.yaml", "in data.kratos.yaml: read kratos.yml: line"},
 		"the wrong key of 2": {"a.b:\n  c: 1\n", "a.c", "has no a.c"},
 	} {

@@ -12,12 +12,13 @@ import (
 func flagValues() map[string]map[string][]string {
 	return map[string]map[string][]string{
 		"import": {
-			"mode":        {string(plan.ModeAuto), string(plan.ModeHook), string(plan.ModeHash)},
-			"mfa":         {"skip", "drop", "keep"},
-			"unverified":  {"skip", "pending"},
-			"on-conflict": {string(importer.ConflictSkip), string(importer.ConflictUpdate), string(importer.ConflictFail)},
+			"mode":           {string(plan.ModeAuto), string(plan.ModeHook), string(plan.ModeHash)},
+			"mfa":            {"skip", "drop", "keep"},
+			"unverified":     {"skip", "pending"},
+			"accept-missing": plan.Deciding(),
+			"on-conflict":    {string(importer.ConflictSkip), string(importer.ConflictUpdate), string(importer.ConflictFail)},
 		},
-		"reconcile":     {"fix-extra": {"deactivate"}, "mfa": {"skip", "drop"}},
+		"reconcile":     {"fix-extra": {"deactivate"}, "mfa": {"skip", "drop", "keep"}, "accept-missing": plan.Deciding()},
 		"kratos-config": {"response": {wiring.Ignore, wiring.Parse}, "for": {oryNetwork}},
 		"replay":        {"only": recordedOutcomes()},
 	}

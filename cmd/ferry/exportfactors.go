@@ -91,7 +91,10 @@ func runExportFactors(ctx context.Context, flags exportFlags, stdout, stderr io.
 		Auth0: auth0, Users: users, OnlyMFA: flags.factors.onlyMFA, Domain: domain, Out: flags.factors.out, Force: flags.force,
 		PerSecond: flags.factors.perSecond, Progress: reporter,
 	})
-	if err != nil {
+	switch {
+	case ctx.Err() != nil && err != nil:
+		return resumableError{err, "to continue, run the same command again"}
+	case err != nil:
 		return err
 	}
 	for _, note := range done.Notes() {

@@ -144,7 +144,11 @@ func (f *finishFlags) open(stdout io.Writer) (*finish.Results, error) {
 // conclude prints the summary. Its error says that the run was interrupted, or that
 // identities could not be changed.
 func (f *finishFlags) conclude(s finish.Summary, cut error, stdout, stderr io.Writer) error {
-	if s.Identities == 0 && cut != nil {
+	switch {
+	case s.Identities > 0 || cut == nil:
+	case errors.Is(cut, context.Canceled):
+		return resumableError{cut, "to start again, run the same command"}
+	default:
 		return cut // it did not begin
 	}
 	if f.json {

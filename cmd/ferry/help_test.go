@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/spf13/cobra"
 )
 
 // helpWidth is what a terminal shows unbroken.
@@ -15,17 +17,18 @@ const helpWidth = 120
 // TestHelp: what every command says of itself can be read.
 func TestHelp(t *testing.T) {
 	glued := regexp.MustCompile(`\b[A-Z]{3,}s\b`)
-	for _, name := range []string{
-		"serve", "export", "import", "reconcile", "rebind", "plan", "status", "runs", "undo", "finish", "clients", "clients export", "clients import", "kratos-config", "hydra-config", "doctor", "doctor why",
-		"record", "record keygen", "replay", "map", "config", "health", "version",
-	} {
+	names := commandNames(rootCommand(io.Discard, io.Discard), "")
+	if len(names) < 21 {
+		t.Fatalf("only the commands %q", names)
+	}
+	for _, name := range names {
 		var stdout bytes.Buffer
 		if status := run(t.Context(), append(strings.Fields(name), "--help"), &stdout, io.Discard); status != exitOK {
 			t.Errorf("%s --help ends with %d", name, status)
 		}
 		help, usage, found := strings.Cut(stdout.String(), "\nUsage:\n")
-		if line, _, _ := strings.Cut(usage, "\n"); strings.Contains(line, "[--") {
-			t.Errorf("%s: optional flags are listed below, not in the usage line: %s", name, line)
+		if line, _, _ := strings.Cut(usage, "\n"); strings.Contains(line, "[--") || strings.Count(line, "[flags]") != 1 {
+			t.Errorf("%s: optional flags are listed below, and named once in the usage line: %s", name, line)
 		}
 		for _, line := range strings.Split(help, "\n") {
 			if !found || utf8.RuneCountInString(line) > helpWidth {
@@ -36,4 +39,15 @@ func TestHelp(t *testing.T) {
 			t.Errorf("%s: a placeholder is no word: %s", name, word)
 		}
 	}
+}
+
+// commandNames returns the names of the commands below cmd, as they are typed.
+func commandNames(cmd *cobra.Command, before string) []string {
+	var names []string
+	for _, child := range cmd.Commands() {
+		name := before + child.Name()
+		names = append(names, name)
+		names = append(names, commandNames(child, name+" ")...)
+	}
+	return names
 }

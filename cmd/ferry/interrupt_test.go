@@ -73,6 +73,10 @@ func TestInterrupted(t *testing.T) {
 		"import --users users --schema schema":                   "run the same command again: it skips users who have an identity",
 		"reconcile --users users --schema schema --schema-id a":  "hint: to start again, run the same command: ferry reconcile --users users",
 		"status": "hint: to start again, run the same command: ferry status\n",
+		"runs":   "hint: to start again, run the same command: ferry runs\n",
+		"plan":   "hint: to start again, run the same command: ferry plan\n",
+		"finish": "hint: to start again, run the same command: ferry finish\n",
+		"undo --run 6c3a8e4c-9f4b-4b6e-9a38-6a3f0f8e2c11":                          "hint: to start again, run the same command: ferry undo --run 6c3a",
 		"rebind 6c3a8e4c-9f4b-4b6e-9a38-6a3f0f8e2c11 --to auth0|1 --reason ticket": "ferry: read the identities in Kratos: interrupted\n",
 	} {
 		ctx, cancel := context.WithCancel(t.Context())

@@ -282,6 +282,10 @@ func (f kratosConfigFlags) put(name string, was, text []byte, stderr io.Writer) 
 	if err := overwrite(name, was, text); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
-	fmt.Fprintln(stderr, name, "is written; a running Kratos reloads it")
+	next := "a running Kratos reloads it"
+	if f.at != "" {
+		next = "deploy it: Kratos reads its configuration elsewhere"
+	}
+	fmt.Fprintln(stderr, name, "is written;", next)
 	return nil
 }

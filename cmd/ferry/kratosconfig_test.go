@@ -217,7 +217,8 @@ func TestKratosConfigOtherFile(t *testing.T) {
 	if status != exitFailed || diff != "" || !strings.Contains(stderr, "this is not a kratos.yml") || !strings.Contains(stderr, "hint: its Kratos configuration seems to be at kratos.config: --at kratos.config") || contents(t, file) != string(text) {
 		t.Errorf("without --at: %d, %s\n%s", status, stderr, diff)
 	}
-	if status, _, stderr = kratosConfig(t, "--merge", file, "--at", "kratos.config"); status != exitOK || strings.Count(contents(t, file), someKey) != 2 {
+	if status, _, stderr = kratosConfig(t, "--merge", file, "--at", "kratos.config"); status != exitOK || strings.Count(contents(t, file), someKey) != 2 ||
+		!strings.Contains(stderr, "is written; deploy it") || strings.Contains(stderr, "a running Kratos reloads it") {
 		t.Errorf("with --at: %d, %s\n%s", status, stderr, contents(t, file))
 	}
 	if status, _, stderr = kratosConfig(t, "--remove", file, "--at", "kratos.config"); status != exitOK || contents(t, file) != string(text) {

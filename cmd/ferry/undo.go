@@ -86,7 +86,11 @@ func (f *undoFlags) open(stdout io.Writer) (*undo.Results, error) {
 // deleted. The error says that the run was interrupted, or that identities could not be
 // deleted.
 func (f *undoFlags) conclude(s undo.Summary, earlier int, cut error, stdout, stderr io.Writer) error {
-	if s.Identities == 0 && cut != nil {
+	switch {
+	case s.Identities > 0 || cut == nil:
+	case errors.Is(cut, context.Canceled):
+		return resumableError{cut, "to start again, run the same command"}
+	default:
 		return cut // it did not begin
 	}
 	if f.json {

@@ -162,7 +162,7 @@ func TestKeyFromEnvironment(t *testing.T) {
 	}
 	o := wiring.Options{URL: h.URL, Key: secret.New(key), KeyFromEnvironment: true}
 	text := mergeWith(t, o)
-	if strings.Contains(string(text), key+`"`) {
+	if strings.Contains(string(text), "Bearer "+key) {
 		t.Fatalf("the key is in the file:\n%s", text)
 	}
 	k, err := startKratos(t, text, env...)
