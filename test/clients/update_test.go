@@ -94,6 +94,7 @@ func updates() map[string]func(*testing.T, *hydratest.Hydra) {
 		"not ferry's":             updateNotFerrys,
 		"some only":               updateSomeOnly,
 		"the documented commands": documentedCommands,
+		"the reasons are true":    reasonsAreTrue,
 	}
 }
 
