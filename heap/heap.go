@@ -2,7 +2,9 @@
 // more than it computes.
 //
 //	little memory in use: garbage may fill it up to Limit, which saves CPU time
-//	more in use, such as by a burst of waiting requests: the limit grows with it
+//	more in use, by a burst of waiting requests: the limit grows with it
+//	more in use, by what is kept for long: garbage may be a share of it on top, or the
+//	collector, which marks all of it each time, would run all the time
 //
 // There is no ballast: a process that is idle uses what it needs. The limit is the soft one
 // of the runtime (GOMEMLIMIT), so that stacks count and free memory is returned.
@@ -22,24 +24,34 @@ import (
 
 // Policy says how much memory the runtime may use. The program's own file is not counted.
 type Policy struct {
-	// Limit is how much it may use, in bytes, as long as Slack of it is for garbage.
-	Limit, Slack uint64
+	// Limit is how much it may use, in bytes, as long as that leaves enough for garbage.
+	Limit uint64
+	// Slack is how much is left for garbage at least, in bytes. Share is the same as a share of
+	// what is kept for long.
+	Slack uint64
+	Share float64
 	// Percent is the GOGC value: below the limit the collector runs when the heap has grown
 	// by it.
 	Percent int
 }
 
-// growth is by how much the limit grows with what is in use beyond it: a fifth of that is for
-// garbage.
-const growth = 1.25
+// usage is the memory in use that is not garbage, as of the last collection, in bytes.
+type usage struct {
+	live   uint64 // the live heap
+	stacks uint64
+	other  uint64 // what else the runtime needs
+}
 
-// limit returns the limit for the memory that is in use and not garbage.
-func (p Policy) limit(used uint64) int64 {
-	limit := float64(p.Limit)
-	if beyond := float64(used) + float64(p.Slack) - limit; beyond > 0 {
-		limit += growth * beyond
-	}
-	return int64(min(limit, math.MaxInt64/2))
+// headroom is the share of its limit that the runtime does not use.
+const headroom = 0.03
+
+// limit returns the limit for what is in use. Requests in flight are taken to have as much on
+// the heap as on their stacks: the rest of the heap is kept for long.
+func (p Policy) limit(u usage) int64 {
+	kept := u.live - min(u.live, u.stacks)
+	garbage := max(float64(p.Slack), p.Share*float64(kept))
+	limit := (float64(u.live) + float64(u.stacks) + float64(u.other) + garbage) / (1 - headroom)
+	return int64(min(max(limit, float64(p.Limit)), math.MaxInt64/2))
 }
 
 // Govern applies the policy after every collection, until stop is called. The limit that the
@@ -84,11 +96,11 @@ func (g *governor) adjust() {
 	}
 }
 
-// used returns the memory in use that is not garbage, as of the last collection: the live
-// heap, the stacks and what the runtime needs.
-func used() uint64 {
+// used reads the usage.
+func used() usage {
 	samples := []metrics.Sample{
 		{Name: "/gc/heap/live:bytes"},
+		{Name: "/memory/classes/heap/stacks:bytes"},
 		{Name: "/memory/classes/total:bytes"},
 		{Name: "/memory/classes/heap/objects:bytes"},
 		{Name: "/memory/classes/heap/unused:bytes"},
@@ -102,8 +114,8 @@ func used() uint64 {
 		}
 		return samples[i].Value.Uint64()
 	}
-	total, heap := value(1), value(2)+value(3)+value(4)+value(5)
-	return value(0) + total - min(total, heap)
+	total, counted := value(2), value(1)+value(3)+value(4)+value(5)+value(6)
+	return usage{live: value(0), stacks: value(1), other: total - min(total, counted)}
 }
 
 // memoryShare is the share of the memory of a container that the runtime may use.

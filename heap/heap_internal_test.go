@@ -11,18 +11,27 @@ import (
 
 const mebibyte = 1 << 20
 
-// TestLimit: the limit is constant while little is in use, and grows by more than what is.
+// TestLimit: the limit is constant while little is in use. It grows with a burst of requests,
+// and by more with what is kept for long.
 func TestLimit(t *testing.T) {
-	p := Policy{Limit: 64 * mebibyte, Slack: 8 * mebibyte}
-	for used, want := range map[uint64]int64{
-		0: 64 * mebibyte, 30 * mebibyte: 64 * mebibyte, 56 * mebibyte: 64 * mebibyte,
-		60 * mebibyte: 69 * mebibyte, 156 * mebibyte: 189 * mebibyte, 1056 * mebibyte: 1314 * mebibyte,
+	p := Policy{Limit: 60 * mebibyte, Slack: 4 * mebibyte, Share: 0.5}
+	for name, c := range map[string]struct {
+		live, stacks, other uint64
+		want                float64 // MiB
+	}{
+		"nothing":        {0, 0, 0, 60},
+		"little":         {10, 2, 8, 60},
+		"a burst":        {25, 25, 8, 62 / 0.97},
+		"a larger burst": {100, 100, 10, 214 / 0.97},
+		"kept":           {40, 2, 8, 69 / 0.97},
+		"both":           {60, 20, 8, 108 / 0.97},
 	} {
-		if got := p.limit(used); got != want {
-			t.Errorf("%d in use: %d, want %d", used, got, want)
+		u := usage{c.live * mebibyte, c.stacks * mebibyte, c.other * mebibyte}
+		if got, want := p.limit(u), int64(c.want*mebibyte); got != want {
+			t.Errorf("%s: %d, want %d", name, got, want)
 		}
 	}
-	if got := p.limit(math.MaxUint64); got <= 0 {
+	if got := p.limit(usage{live: math.MaxUint64}); got <= 0 {
 		t.Errorf("the limit overflows to %d", got)
 	}
 }
@@ -32,7 +41,7 @@ func TestLimit(t *testing.T) {
 func TestGovern(t *testing.T) {
 	percent, limit := debug.SetGCPercent(100), debug.SetMemoryLimit(256*mebibyte)
 	t.Cleanup(func() { debug.SetGCPercent(percent); debug.SetMemoryLimit(limit) })
-	stop := Govern(Policy{Limit: 64 * mebibyte, Slack: 8 * mebibyte, Percent: 400})
+	stop := Govern(Policy{Limit: 64 * mebibyte, Slack: 8 * mebibyte, Share: 0.25, Percent: 400})
 	t.Cleanup(stop)
 	collected := func(what string, ok func(int64) bool) {
 		t.Helper()

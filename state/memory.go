@@ -15,14 +15,15 @@ import (
 // profiles are never dropped. It is safe for concurrent use. Only Put, Remember and Claim
 // return errors, for invalid arguments.
 type Memory struct {
-	opts Options
-	hash [32]byte
+	opts  Options
+	hash  [32]byte
+	began time.Time
 
 	mu       sync.Mutex
 	last     uint64 // number of the newest profile or lease
 	handoffs map[string]*profile
-	answers  map[[32]byte]answer
-	claims   map[[32]byte]time.Time // when it ends
+	answers  *expiring
+	claims   *expiring // without texts
 }
 
 type profile struct {
@@ -33,19 +34,10 @@ type profile struct {
 	leased  time.Time // until
 }
 
-type answer struct {
-	text    []byte
-	expires time.Time
-}
-
 // NewMemory returns an empty Memory.
 func NewMemory(opts Options) *Memory {
-	m := &Memory{
-		opts:     opts.withDefaults(),
-		handoffs: map[string]*profile{},
-		answers:  map[[32]byte]answer{},
-		claims:   map[[32]byte]time.Time{},
-	}
+	m := &Memory{opts: opts.withDefaults(), handoffs: map[string]*profile{}, answers: newExpiring(), claims: newExpiring()}
+	m.began = m.opts.Now()
 	_, _ = rand.Read(m.hash[:]) // it never fails: crypto/rand ends the process first
 	return m
 }
@@ -108,7 +100,7 @@ func (m *Memory) Remember(_ context.Context, key [32]byte, text []byte, ttl time
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.answers[key] = answer{bytes.Clone(text), m.opts.Now().Add(ttl)}
+	m.answers.set(key, text, m.elapsed()+ttl)
 	return nil
 }
 
@@ -116,11 +108,8 @@ func (m *Memory) Remember(_ context.Context, key [32]byte, text []byte, ttl time
 func (m *Memory) Recall(_ context.Context, key [32]byte) (text []byte, ok bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	a, ok := m.answers[key]
-	if !ok || !m.opts.Now().Before(a.expires) {
-		return nil, false, nil
-	}
-	return bytes.Clone(a.text), true, nil
+	text, ok = m.answers.get(key, m.elapsed())
+	return bytes.Clone(text), ok, nil
 }
 
 // Claim is won by the first of those who claim the same key within ttl.
@@ -130,11 +119,11 @@ func (m *Memory) Claim(_ context.Context, key [32]byte, ttl time.Duration) (won 
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	now := m.opts.Now()
-	if ends, ok := m.claims[key]; ok && now.Before(ends) {
+	now := m.elapsed()
+	if _, ok := m.claims.get(key, now); ok {
 		return false, nil
 	}
-	m.claims[key] = now.Add(ttl)
+	m.claims.set(key, nil, now+ttl)
 	return true, nil
 }
 
@@ -142,7 +131,7 @@ func (m *Memory) Claim(_ context.Context, key [32]byte, ttl time.Duration) (won 
 func (m *Memory) Unclaim(_ context.Context, key [32]byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.claims, key)
+	m.claims.remove(key)
 	return nil
 }
 
@@ -161,8 +150,8 @@ func (m *Memory) sweep() (lost []Handoff) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.opts.Now()
-	maps.DeleteFunc(m.answers, func(_ [32]byte, a answer) bool { return !now.Before(a.expires) })
-	maps.DeleteFunc(m.claims, func(_ [32]byte, ends time.Time) bool { return !now.Before(ends) })
+	m.answers.drop(m.elapsed())
+	m.claims.drop(m.elapsed())
 	maps.DeleteFunc(m.handoffs, func(_ string, p *profile) bool {
 		if now.Before(p.expires) || now.Before(p.leased) {
 			return false
@@ -185,6 +174,9 @@ func (m *Memory) Close() error {
 	}
 	return nil
 }
+
+// elapsed is the time since the store began.
+func (m *Memory) elapsed() time.Duration { return m.opts.Now().Sub(m.began) }
 
 func (m *Memory) number() string {
 	m.last++

@@ -20,7 +20,7 @@ func TestMemoryDropsExpired(t *testing.T) {
 	}
 	now = now.Add(time.Minute)
 	m.sweep()
-	if len(m.answers) != 0 || len(m.claims) != 0 {
-		t.Errorf("%d answers and %d claims are left", len(m.answers), len(m.claims))
+	if len(m.answers.places)+len(m.answers.chunks)+len(m.claims.places)+len(m.claims.chunks) != 0 {
+		t.Errorf("%d answers and %d claims are left", len(m.answers.places), len(m.claims.places))
 	}
 }

@@ -20,9 +20,11 @@ const (
 	bulkMemoryLimit = 256 << 20
 
 	// serveLimit and serveSlack keep 1,000 logins that wait for Auth0 below 96 MiB, with the
-	// pages of the program. servePercent is the GOGC value below the limit.
+	// pages of the program. serveShare is for the results that are kept for two minutes.
+	// servePercent is the GOGC value below the limit.
 	serveLimit   = 60 << 20
-	serveSlack   = 4 << 20
+	serveSlack   = 3 << 20
+	serveShare   = 0.5
 	servePercent = 400
 )
 
@@ -51,5 +53,5 @@ func governHeap(log *zap.Logger) (stop func()) {
 		debug.SetGCPercent(servePercent)
 		return func() {}
 	}
-	return heap.Govern(heap.Policy{Limit: serveLimit, Slack: serveSlack, Percent: servePercent})
+	return heap.Govern(heap.Policy{Limit: serveLimit, Slack: serveSlack, Share: serveShare, Percent: servePercent})
 }

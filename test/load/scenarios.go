@@ -133,44 +133,48 @@ func (r *rig) saturation(ctx context.Context, all *results, say func(string)) er
 	return nil
 }
 
-// rates measures open loops. Their rates are shares of what ferry handles at saturation.
+// rates measures open loops. Their rates are shares of what the machine handles at saturation
+// with the same latency of the upstream.
 func (r *rig) rates(ctx context.Context, all *results, say func(string)) error {
 	return r.withFerry(ctx, func(ferry subject) error {
-		latencies, subjects := r.opts.latencies, []subject{r.bareSubject(), ferry}
-		say("rates: saturation of ferry")
-		full, err := r.series(ctx, all, latencies[0], 1, []subject{ferry}, attack{Workers: r.opts.Workers, Time: r.opts.Time})
-		if err != nil {
-			return err
-		}
-		for _, at := range []struct {
-			latency time.Duration
-			load    float64
-			runs    int
-		}{
-			{latencies[0], 0.25, 1},
-			{latencies[0], 0.5, 1},
-			{latencies[0], 0.75, 1},
-			{latencies[1], 0.25, 1},
-			{latencies[1], 0.5, r.opts.Runs},
-			{latencies[1], 0.75, 1},
-			{latencies[2], 0.25, 1},
-			{latencies[2], 0.5, 1},
-			{latencies[2], 0.75, 1},
-		} {
-			rate := max(1, at.load*full[0].PerSec)
-			say(fmt.Sprintf("rates: Auth0 %s, %.0f logins per second, %.0f%% of saturation", at.latency, rate, 100*at.load))
-			rows, err := r.series(ctx, all, at.latency, at.runs, subjects, attack{Rate: rate, Time: r.opts.Time})
+		for i, latency := range r.opts.latencies {
+			workers := r.opts.Workers << (2 * i)
+			say(fmt.Sprintf("rates: Auth0 %s, saturation of ferry, %d at once", latency, workers))
+			full, err := r.series(ctx, all, latency, 1, []subject{ferry}, attack{Workers: workers, Time: r.opts.Time})
 			if err != nil {
 				return err
 			}
-			all.Rates = append(all.Rates, rows...)
-			if at.latency == latencies[1] && at.load == 0.5 {
-				all.atMost(fmt.Sprintf("p50 of ferry - (a), ms, Auth0 %s, half load", at.latency), float64(rows[1].P50-rows[0].P50)/1000, goalP50)
-				all.atMost(fmt.Sprintf("p99 of ferry - (a), ms, Auth0 %s, half load", at.latency), float64(rows[1].P99-rows[0].P99)/1000, goalP99)
+			for _, load := range []float64{0.25, halfLoad, 0.75} {
+				isGoal := i == 1 && load == halfLoad
+				if err := r.rate(ctx, all, say, ferry, latency, full[0].PerSec, load, isGoal); err != nil {
+					return err
+				}
 			}
 		}
 		return nil
 	})
+}
+
+const halfLoad = 0.5
+
+// rate measures one open loop on (a) and on ferry. The goals are for one of them, which is
+// measured several times.
+func (r *rig) rate(ctx context.Context, all *results, say func(string), ferry subject, latency time.Duration, full, load float64, isGoal bool) error {
+	rate, runs := max(1, load*full), 1
+	if isGoal {
+		runs = r.opts.Runs
+	}
+	say(fmt.Sprintf("rates: Auth0 %s, %.0f logins per second, %.0f%% of saturation", latency, rate, 100*load))
+	rows, err := r.series(ctx, all, latency, runs, []subject{r.bareSubject(), ferry}, attack{Rate: rate, Time: r.opts.Time})
+	if err != nil {
+		return err
+	}
+	all.Rates = append(all.Rates, rows...)
+	if isGoal {
+		all.atMost(fmt.Sprintf("p50 of ferry - (a), ms, Auth0 %s, half load", latency), float64(rows[1].P50-rows[0].P50)/1000, goalP50)
+		all.atMost(fmt.Sprintf("p99 of ferry - (a), ms, Auth0 %s, half load", latency), float64(rows[1].P99-rows[0].P99)/1000, goalP99)
+	}
+	return nil
 }
 
 // waiting measures the memory of a burst of logins that wait for Auth0.
