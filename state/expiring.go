@@ -30,8 +30,8 @@ type chunk struct {
 
 // The sizes of a chunk: of its texts in bytes, unless one text is longer, and of its keys.
 const (
-	chunkText = 64 << 10
-	chunkKeys = 512
+	chunkText = 32 << 10
+	chunkKeys = 128
 )
 
 func newExpiring() *expiring {
@@ -43,7 +43,10 @@ func (e *expiring) set(key [32]byte, text []byte, ends time.Duration) {
 	c := e.chunks[e.next]
 	if c == nil || len(c.text)+len(text) > chunkText || len(c.keys) == chunkKeys {
 		e.next++
-		c = &chunk{}
+		c = &chunk{keys: make([][32]byte, 0, chunkKeys)}
+		if len(text) > 0 {
+			c.text = make([]byte, 0, max(chunkText, len(text)))
+		}
 		e.chunks[e.next] = c
 	}
 	at := len(c.text)

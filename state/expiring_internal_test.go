@@ -30,7 +30,7 @@ func TestExpiring(t *testing.T) {
 			e.drop(now)
 		default:
 			length := random.IntN(2000)
-			if random.IntN(1000) == 0 {
+			if random.IntN(200) == 0 {
 				length = chunkText + random.IntN(chunkText)
 			}
 			text := make([]byte, length)
