@@ -67,8 +67,8 @@ lint: ## the linters and gofumpt; `make lint FIX=1` fixes what can be fixed
 
 # These tests drive ferry, Kratos and others as programs, in which the race detector of the
 # test would see nothing. The longest come first. They wait more than they compute.
-PROGRAMS = bulk e2e faults readme load attack demo finish clients compose cases
-WAITING  = $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+PROGRAMS = load bulk e2e faults readme attack demo finish clients compose cases
+WAITING  = $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 2)))
 
 programs: ## the tests that drive programs
 	$(GO) test -shuffle=on -timeout=40m -p $(WAITING) $(PROGRAMS:%=./test/%)

@@ -21,21 +21,21 @@ const userAgent = "ferry"
 type api struct {
 	client.IdentityAPI
 
-	http  *http.Client
-	admin *url.URL
-	token secret.String
+	http    *http.Client
+	timeout time.Duration // of a request, with its repetitions
+	admin   *url.URL
+	token   secret.String
 }
 
 // newAPI makes an api. timeout bounds one request, limit the body of its answer.
 func newAPI(opts Options, admin *url.URL, timeout time.Duration, limit int64) api {
-	a := api{admin: admin, token: opts.Token}
+	a := api{timeout: timeout + opts.RateLimitWait, admin: admin, token: opts.Token}
 	var sender http.RoundTripper = reader{next: opts.Transport, limit: limit}
 	if opts.RateLimitWait > 0 {
 		sender = retrier{next: sender, attempt: timeout, wait: opts.RateLimitWait, pause: opts.RetryPause, now: time.Now, sleep: sleep}
 	}
 	a.http = &http.Client{
-		Transport:     sender,
-		Timeout:       timeout + opts.RateLimitWait,
+		Transport:     deadline{next: sender, timeout: a.timeout},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	cfg := client.NewConfiguration()
@@ -51,7 +51,7 @@ func newAPI(opts Options, admin *url.URL, timeout time.Duration, limit int64) ap
 
 // bound limits the time of several requests together.
 func (a api) bound(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, a.http.Timeout)
+	return context.WithTimeout(ctx, a.timeout)
 }
 
 // send makes a request without the generated client: one that it cannot make, or one of each
@@ -112,6 +112,20 @@ func (a answer) decode(into any) error {
 		return invalidResponse("answer_malformed")
 	}
 	return nil
+}
+
+// deadline bounds the time of a request whose answer is read before RoundTrip returns. The
+// timeout of an http.Client would take a goroutine for each request.
+type deadline struct {
+	next    http.RoundTripper
+	timeout time.Duration
+}
+
+// RoundTrip implements http.RoundTripper.
+func (d deadline) RoundTrip(req *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithTimeout(req.Context(), d.timeout)
+	defer cancel()
+	return d.next.RoundTrip(req.WithContext(ctx))
 }
 
 // reader reads answers to their end, up to a limit, before anything of them is used: only

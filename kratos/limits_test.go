@@ -55,13 +55,14 @@ func limitedClient(t *testing.T, l *limiter, wait time.Duration, slept *[]time.D
 		t.Fatal(err)
 	}
 	for _, client := range []*http.Client{c.one.http, c.many.http} {
-		if p, ok := client.Transport.(retrier); ok {
+		d, _ := client.Transport.(deadline)
+		if p, ok := d.next.(retrier); ok {
 			p.now = func() time.Time { return time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC) }
 			p.sleep = func(ctx context.Context, wait time.Duration) error {
 				*slept = append(*slept, wait)
 				return ctx.Err()
 			}
-			client.Transport = p
+			client.Transport = deadline{p, d.timeout}
 		}
 	}
 	return c
@@ -153,12 +154,13 @@ func TestRateLimitEndsWithItsCaller(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	p, _ := c.one.http.Transport.(retrier)
+	d, _ := c.one.http.Transport.(deadline)
+	p, _ := d.next.(retrier)
 	p.sleep = func(ctx context.Context, wait time.Duration) error {
 		cancel()
 		return sleep(ctx, wait)
 	}
-	c.one.http.Transport = p
+	c.one.http.Transport = deadline{p, d.timeout}
 	var fault *Error
 	if _, err := c.Read(ctx, "x"); !errors.As(err, &fault) || fault.Reason != "caller_gone" {
 		t.Errorf("got %v", err)
