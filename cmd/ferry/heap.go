@@ -23,7 +23,7 @@ const (
 	// pages of the program. serveShare is for the results that are kept for two minutes.
 	// servePercent is the GOGC value below the limit.
 	serveLimit   = 60 << 20
-	serveSlack   = 3 << 20
+	serveSlack   = 2 << 20
 	serveShare   = 0.5
 	servePercent = 400
 )
