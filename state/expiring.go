@@ -18,7 +18,7 @@ type expiring struct {
 type place struct {
 	ends    time.Duration
 	chunk   uint32
-	at, len uint32
+	at, len int
 }
 
 // chunk has texts, and the keys that were added with them.
@@ -51,7 +51,7 @@ func (e *expiring) set(key [32]byte, text []byte, ends time.Duration) {
 	}
 	at := len(c.text)
 	c.text, c.keys, c.ends = append(c.text, text...), append(c.keys, key), max(c.ends, ends)
-	e.places[key] = place{ends: ends, chunk: e.next, at: uint32(at), len: uint32(len(text))}
+	e.places[key] = place{ends: ends, chunk: e.next, at: at, len: len(text)}
 }
 
 // get returns the text, which must not be changed.
