@@ -222,18 +222,30 @@ func (e *doctor) checkHydraIssuer(ctx context.Context, set HydraSettings, shown 
 		return fail("use the tenant's custom domain, and move that; applications that were built for "+plain(u.Host)+" need a release", "Hydra's issuer is %s, whose host cannot be moved from Auth0", issuer)
 	}
 	if set.FrontURL != "" {
-		through, _, err := e.discover(ctx, set.FrontURL)
-		switch {
-		case err != nil:
-			return warn("start ferry, and run doctor again", "Hydra's issuer is %s; the token front does not answer at %s", issuer, plain(set.FrontURL))
-		case through.Issuer != shown.Issuer:
-			return fail("set FERRY_HYDRA_PUBLIC_URL to the same Hydra everywhere, and restart ferry", "Hydra's issuer is %s, and the token front shows %s", issuer, plain(through.Issuer))
+		if found := e.checkFrontIssuer(ctx, set, shown.Issuer, u.Host); found.Status != OK {
+			return found
 		}
 	}
 	if set.AppDomain == "" && shown.Issuer != e.Settings.Issuer {
 		return ok("Hydra's issuer is %s; whether that is the domain in the applications is unchecked: give it with --app-domain", issuer)
 	}
 	return ok("Hydra's issuer is %s, as the applications expect it", issuer)
+}
+
+// checkFrontIssuer checks the token front at the issuer's host.
+func (e *doctor) checkFrontIssuer(ctx context.Context, set HydraSettings, issuer, host string) Check {
+	through, _, err := e.discover(ctx, set.FrontURL)
+	auth0, _ := url.Parse(e.Settings.BaseURL)
+	switch {
+	case auth0 != nil && auth0.Host == host:
+		return warn("set FERRY_AUTH0_DOMAIN to the tenant's own domain, such as tenant.eu.auth0.com, before that host leads to ferry",
+			"Hydra's issuer is %s, and FERRY_AUTH0_DOMAIN has the same host: once it leads to the token front, ferry asks itself instead of Auth0", plain(issuer))
+	case err != nil:
+		return warn("start ferry, and run doctor again", "Hydra's issuer is %s; the token front does not answer at %s", plain(issuer), plain(set.FrontURL))
+	case through.Issuer != issuer:
+		return fail("set FERRY_HYDRA_PUBLIC_URL to the same Hydra everywhere, and restart ferry", "Hydra's issuer is %s, and the token front shows %s", plain(issuer), plain(through.Issuer))
+	}
+	return ok("the token front shows the same issuer")
 }
 
 // checkHydraDiscovery checks where clients are sent that read the OpenID configuration.

@@ -23,7 +23,7 @@ const (
 func hydraChecks(t *testing.T, set *doctor.HydraSettings, file string) map[string]doctor.Check {
 	t.Helper()
 	opts := doctor.Options{
-		Settings: doctor.Settings{Issuer: hydraIssuer, Hydra: set}, Now: time.Now, ID: func() string { return "id" },
+		Settings: doctor.Settings{Issuer: hydraIssuer, BaseURL: "https://login.example.com", Hydra: set}, Now: time.Now, ID: func() string { return "id" },
 		Hooks: &http.Transport{DisableKeepAlives: true},
 	}
 	if file != "" {
@@ -203,6 +203,7 @@ func TestHydraIssuer(t *testing.T) {
 		"plain http":        {"http://login.example.org/", "", doctor.Fail, "not an https URL"},
 		"Auth0's host":      {"https://tenant.eu.auth0.com/", "", doctor.Fail, "cannot be moved"},
 		"another Hydra":     {"https://login.example.net/", front, doctor.Fail, "the token front shows https://login.example.org/"},
+		"ferry asks itself": {"https://login.example.com/", front, doctor.Warn, "ferry asks itself instead of Auth0"},
 		"front is not up":   {"https://login.example.org/", "http://127.0.0.1:1", doctor.Warn, "does not answer"},
 		"unknown to doctor": {"https://login.example.net/", "", doctor.OK, "is unchecked"},
 	} {

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,8 +30,8 @@ func hydraConfigCommand(stdout io.Writer) *cobra.Command {
 			"hydra.yml` checks the result. It contains no secret.\n" +
 			"Exit status 0: done, 2: wrong usage.",
 		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			opts, err := flags.options()
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			opts, err := flags.options(cmd.Flags().Changed("token-front"))
 			if err != nil {
 				return err
 			}
@@ -41,8 +42,8 @@ func hydraConfigCommand(stdout io.Writer) *cobra.Command {
 			return asFailed(err)
 		},
 	}
-	cmd.Flags().StringVar(&flags.issuer, "issuer", "", "`URL` that Hydra writes into tokens, https://DOMAIN/ with the domain that is built into the applications; default: that of FERRY_AUTH0_DOMAIN")
-	cmd.Flags().BoolVar(&flags.front, "token-front", false, "ferry's token front is in front of Hydra: advertise Auth0's paths")
+	cmd.Flags().StringVar(&flags.issuer, "issuer", "", "`URL` that Hydra writes into tokens, https://DOMAIN/ with the domain that is built into the applications; default: that of FERRY_AUTH0_DOMAIN, if it is a custom domain")
+	cmd.Flags().BoolVar(&flags.front, "token-front", false, "ferry's token front is in front of Hydra: advertise Auth0's paths; default: whether FERRY_TOKEN_LISTEN is set")
 	cmd.Flags().DurationVar(&flags.grace, "grace", hydraconfig.DefaultGrace, "how `LONG` a rotated refresh token is still valid: the leeway of the applications at Auth0, at most 5m")
 	cmd.Flags().StringSliceVar(&flags.claims, "claim", hydraconfig.DefaultClaims(), "`NAME` of a claim that servers of yours read at top level of access tokens; separate several with commas")
 	cmd.Flags().StringVar(&flags.login, "login-url", "", "`URL` of your login page")
@@ -52,7 +53,7 @@ func hydraConfigCommand(stdout io.Writer) *cobra.Command {
 }
 
 // options returns the checked options of the flags and the settings.
-func (f hydraConfigFlags) options() (hydraconfig.Options, error) {
+func (f hydraConfigFlags) options(frontGiven bool) (hydraconfig.Options, error) {
 	cfg, err := config.LoadFor()
 	if err != nil {
 		return hydraconfig.Options{}, err
@@ -61,10 +62,13 @@ func (f hydraConfigFlags) options() (hydraconfig.Options, error) {
 		Issuer: f.issuer, TokenFront: f.front, Grace: f.grace, Claims: f.claims, Login: f.login, Consent: f.consent, Logout: f.logout,
 	}
 	if opts.Issuer == "" {
-		if cfg.Auth0Domain == "" {
-			return hydraconfig.Options{}, errors.New("give --issuer https://DOMAIN/ with the domain that is built into the applications, or set FERRY_AUTH0_DOMAIN")
+		if cfg.Auth0Domain == "" || strings.HasSuffix(cfg.Auth0Domain, ".auth0.com") {
+			return hydraconfig.Options{}, errors.New("give --issuer https://DOMAIN/ with the custom domain that is built into the applications: a host of Auth0 cannot lead to Hydra")
 		}
 		opts.Issuer = "https://" + cfg.Auth0Domain + "/"
+	}
+	if !frontGiven {
+		opts.TokenFront = cfg.TokenListen != ""
 	}
 	return opts, opts.Check()
 }

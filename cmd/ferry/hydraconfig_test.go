@@ -19,6 +19,7 @@ func TestHydraConfig(t *testing.T) {
 		"claims":       {"--claim permissions,https://example.org/roles", exitOK, "[\"permissions\", \"https://example.org/roles\"]\n"},
 		"token front":  {"--token-front", exitOK, "token_url: \"https://tenant.example.org/oauth/token\"\n"},
 		"pages":        {"--login-url https://accounts.example.org/login --consent-url https://accounts.example.org/consent --logout-url https://accounts.example.org/logout", exitOK, "  consent: \"https://accounts.example.org/consent\"\n"},
+		"Auth0's host": {"", exitUsage, "a host of Auth0 cannot lead to Hydra"},
 		"no slash":     {"--issuer https://login.example.org", exitUsage, "with the slash at the end"},
 		"plain http":   {"--issuer http://login.example.org/", exitUsage, "https://DOMAIN/"},
 		"long grace":   {"--grace 10m", exitUsage, "between 0s and 5m0s"},
@@ -27,7 +28,11 @@ func TestHydraConfig(t *testing.T) {
 		"no claim":     {"--claim=", exitOK, "allowed_top_level_claims: []\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Setenv("FERRY_AUTH0_DOMAIN", "tenant.example.org")
+			domain := "tenant.example.org"
+			if name == "Auth0's host" {
+				domain = "tenant.eu.auth0.com"
+			}
+			t.Setenv("FERRY_AUTH0_DOMAIN", domain)
 			var stdout, stderr bytes.Buffer
 			status := run(t.Context(), append([]string{"hydra-config"}, strings.Fields(c.args)...), &stdout, &stderr)
 			if printed := stdout.String() + stderr.String(); status != c.status || !strings.Contains(printed, c.says) {

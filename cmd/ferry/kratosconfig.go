@@ -145,16 +145,25 @@ func (f kratosConfigFlags) options() (wiring.Options, error) {
 
 // sameMachine returns the URL of ferry for a Kratos on the same machine.
 func sameMachine(cfg *config.Config) (string, error) {
-	host, port, err := net.SplitHostPort(cfg.Listen)
+	address, ok := listenerURL(cfg, cfg.Listen)
+	if !ok {
+		return "", errors.New("FERRY_LISTEN is not an address for Kratos: give ferry's URL, --url http://HOST:PORT")
+	}
+	return address, nil
+}
+
+// listenerURL returns the URL of a listener for programs on the same machine.
+func listenerURL(cfg *config.Config, listen string) (address string, ok bool) {
+	host, port, err := net.SplitHostPort(listen)
 	ip := net.ParseIP(host)
 	if err != nil || host == "" || port == "0" || ip != nil && ip.IsUnspecified() {
-		return "", errors.New("FERRY_LISTEN is not an address for Kratos: give ferry's URL, --url http://HOST:PORT")
+		return "", false
 	}
 	scheme := "http://"
 	if cfg.TLS() {
 		scheme = "https://"
 	}
-	return scheme + net.JoinHostPort(host, port), nil
+	return scheme + net.JoinHostPort(host, port), true
 }
 
 // minKey is the minimum length of a key in characters, as for serve.

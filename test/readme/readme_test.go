@@ -26,7 +26,7 @@ const root = "../.."
 
 // pages are what TestCommands runs. Other pages have tests of their own:
 // kratos-wiring.md and ory-network.md here and in test/wiring, plan.md and finish.md in
-// test/finish, undo.md and bridge.md in test/bulk, modes.md in test/e2e, import-files.md in test/cases, login-fails.md in
+// test/finish, hydra.md here, undo.md and bridge.md in test/bulk, modes.md in test/e2e, import-files.md in test/cases, login-fails.md in
 // cmd/ferry.
 func pages() []string {
 	return []string{
