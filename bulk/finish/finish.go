@@ -182,7 +182,7 @@ func (f *finisher) concerns(record kratos.Record) bool {
 
 // look says whether an identity needs a change, and its result if it does not.
 func (f *finisher) look(record kratos.Record) (todo bool, result Result) {
-	result = Result{IdentityID: record.ID, UserID: record.Binding.Primary()}
+	result = Result{DryRun: !f.Write, IdentityID: record.ID, UserID: record.Binding.Primary()}
 	_, marked := provenance.FinishOf(record.MetadataAdmin)
 	switch {
 	case f.Undo && !marked:
@@ -258,6 +258,8 @@ func (f *finisher) report(result Result) error {
 
 // Result is what became of one identity.
 type Result struct {
+	// DryRun says that nothing was done.
+	DryRun     bool            `json:"dry_run,omitempty"`
 	IdentityID string          `json:"identity_id"`
 	UserID     string          `json:"user_id,omitempty"`
 	Outcome    results.Outcome `json:"outcome"`

@@ -63,6 +63,7 @@ func finishWords(t *testing.T, text string) map[string]string {
 		if err := bulktest.Strict([]byte(line), &r); err != nil || r.IdentityID == "" {
 			t.Fatalf("result %q: %v", line, err)
 		}
+		bulktest.Documented(t, "../../docs/finish-results.schema.json", line)
 		if _, twice := words[r.UserID]; twice {
 			t.Errorf("%s has two results", r.UserID)
 		}
@@ -348,6 +349,37 @@ func TestFinishResultsFile(t *testing.T) {
 	appendTo(t, path, `{"line":1,"outcome":"skipped"}`+"\n")
 	if _, err := finish.OpenResults(path); err == nil || !strings.Contains(err.Error(), "not a result of finish") {
 		t.Errorf("the error is %v", err)
+	}
+}
+
+// A line of a dry run says so, and a later run does not count on it.
+func TestFinishDryRunInTheFile(t *testing.T) {
+	t.Parallel()
+	f := bulktest.NewKratos(t)
+	f.Add(bulktest.Pending("auth0|1", "1@x.test"))
+	path := filepath.Join(t.TempDir(), "results")
+	x := newFinish(t, f)
+	stream := x.opts.Results
+	lines := func() []string {
+		if _, err := x.runInto(t.Context(), path); err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Split(strings.TrimSpace(string(text)), "\n")
+	}
+	x.opts.Write = false
+	if got := lines(); len(got) != 1 || !strings.Contains(got[0], `{"dry_run":true,`) || !strings.Contains(got[0], `"outcome":"finished"`) {
+		t.Errorf("a dry run: %q", got)
+	}
+	x.opts.Write, x.opts.Results = true, stream
+	if _, words := x.must(); words["auth0|1"] != "finished" || strings.Contains(x.results.String(), "dry_run") {
+		t.Errorf("%v", words)
+	}
+	if got := lines(); len(got) != 2 || strings.Contains(got[1], "dry_run") || !strings.Contains(got[1], `"outcome":"skipped","reason":"finished_earlier"`) {
+		t.Errorf("another run into the file of the dry run: %q", got)
 	}
 }
 

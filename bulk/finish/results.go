@@ -39,6 +39,7 @@ func (r *Results) resume(line []byte) error {
 		return errors.New("a line is not a result of finish; name another file")
 	}
 	switch {
+	case result.DryRun:
 	case result.Outcome == results.Finished, result.Reason == reasonEarlier:
 		r.finished[result.IdentityID] = true
 	case result.Outcome == results.Restored:

@@ -60,6 +60,7 @@ func words(t *testing.T, text string) map[string]string {
 		if err := bulktest.Strict([]byte(line), &r); err != nil || r.IdentityID == "" || r.Run != wrong {
 			t.Fatalf("result %q: %v", line, err)
 		}
+		bulktest.Documented(t, "../../docs/undo-results.schema.json", line)
 		if _, twice := words[r.IdentityID]; twice {
 			t.Errorf("%s has two results", r.IdentityID)
 		}
