@@ -301,7 +301,7 @@ func TestPrintShowsSourcesAndNoSecret(t *testing.T) {
 	got := strings.Join(strings.Fields(out.String()), " ")
 	for _, want := range []string{
 		"FERRY_HOOK_KEYS [redacted] environment", "FERRY_LOG_LEVEL debug environment", "FERRY_LOG_FORMAT json default",
-		"FERRY_KRATOS_ADMIN_TOKEN - unset", "FERRY_AUTH0_REALMS - unset",
+		"FERRY_KRATOS_ADMIN_TOKEN - unset", "FERRY_AUTH0_REALMS - unset", "FERRY_STATE_URL memory: default",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is not in:\n%s", want, out.String())
