@@ -3,9 +3,8 @@ package clients
 import (
 	"crypto/rand"
 	"crypto/rsa"
-	"encoding/json"
-	"net/http"
-	"net/http/httptest"
+	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,7 +12,9 @@ import (
 	"strings"
 	"testing"
 
+	"ferry/clients"
 	"ferry/clients/importer"
+	"ferry/test/auth0sim"
 	"ferry/test/ferrytest/built"
 	"ferry/test/hydratest"
 )
@@ -39,20 +40,42 @@ func documentedCommands(t *testing.T, hydra *hydratest.Hydra) {
 		script = strings.ReplaceAll(script, written, here)
 	}
 	cmd := exec.CommandContext(t.Context(), "/bin/sh", "-ec", script)
-	cmd.Dir, cmd.Env = dir, []string{"PATH=" + os.Getenv("PATH"), "FERRY_AUTH0_BASE_URL=" + x.management(t)}
+	cmd.Dir, cmd.Env = dir, []string{"PATH=" + os.Getenv("PATH"), "FERRY_AUTH0_BASE_URL=" + x.simulate(t).URL()}
 	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "warning: Auth0 does not hand out the public keys of B4ck") || !strings.Contains(string(out), "2 created") {
+	if err != nil || !strings.Contains(string(out), "warning: Auth0 does not hand out the public keys of B4ck") || !strings.Contains(string(out), fmt.Sprintf("%d created", len(x.apps))) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	info, err := os.Stat(filepath.Join(dir, "applications.json"))
 	if err != nil || info.Mode() != 0o600 {
 		t.Errorf("%v, %v", info, err)
 	}
-	x.secretsIn(t, string(out), readFile(t, filepath.Join(dir, "clients.ndjson")))
-	x.completeAll(t, hydra, stored(t, hydra))
+	results, there := readFile(t, filepath.Join(dir, "clients.ndjson")), stored(t, hydra)
+	lines := answer{stdout: results}.lines(t)
+	for id, reason := range map[string]clients.Reason{"client-id-of-the-machine-application": clients.ReasonNoGrant, "global-client-of-the-tenant": clients.ReasonGlobal} {
+		if lines[id].Reason != reason {
+			t.Errorf("%+v, want %s", lines[id], reason)
+		}
+		delete(lines, id)
+	}
+	x.compare(t, lines, true)
+	x.secretsIn(t, string(out), results)
+	x.apps[0].kid = kidOf(there[x.apps[0].id()])
+	x.completeAll(t, hydra, there)
 }
 
-// documented is the tenant of the page.
+// kidOf returns the id of the client's only key.
+func kidOf(client map[string]any) string {
+	set, _ := client["jwks"].(map[string]any)
+	keys, _ := set["keys"].([]any)
+	if len(keys) != 1 {
+		return ""
+	}
+	key, _ := keys[0].(map[string]any)
+	id, _ := key["kid"].(string)
+	return id
+}
+
+// documented is the tenant of the page, with some applications more.
 func documented(t *testing.T, dir string) *tenant {
 	t.Helper()
 	x := &tenant{credentials: map[string]any{}, random: randomOf("documented"), dir: dir}
@@ -66,32 +89,36 @@ func documented(t *testing.T, dir string) *tenant {
 		t.Fatal(err)
 	}
 	x.add("shop and blog", "regular_web", importer.Created, map[string]any{"callbacks": []string{"https://*.example.com/cb"}}, useCode)
+	x.machines()
 	return x
 }
 
-// management starts a Management API with the tenant, and returns its address.
-func (x *tenant) management(t *testing.T) string {
+// simulate starts a tenant at the simulator with the applications, and returns it.
+func (x *tenant) simulate(t *testing.T) *auth0sim.Server {
 	t.Helper()
-	apps := []any{}
+	tenant := auth0sim.Tenant{
+		APIs: []auth0sim.API{{Identifier: orders, Scopes: []string{"read:orders", "write:orders"}}, {Identifier: stock}},
+		Apps: []auth0sim.App{{ClientID: "client-id-of-the-machine-application", ClientSecret: "its-client-secret", ManagementScopes: []string{
+			auth0sim.ScopeReadClients, auth0sim.ScopeReadClientKeys, auth0sim.ScopeReadClientCredentials, auth0sim.ScopeReadResourceServers, auth0sim.ScopeReadClientGrants,
+		}}},
+	}
 	for _, e := range x.apps {
-		apps = append(apps, e.app)
-	}
-	answers := map[string]any{
-		"/oauth/token":             map[string]any{"access_token": "t", "token_type": "Bearer", "expires_in": 86400},
-		"/api/v2/clients":          map[string]any{"total": len(apps), "clients": apps},
-		"/api/v2/resource-servers": map[string]any{"total": len(apis()), "resource_servers": apis()},
-		"/api/v2/client-grants":    map[string]any{"total": len(x.grants), "client_grants": append([]map[string]any{}, x.grants...)},
-	}
-	for id, credentials := range x.credentials {
-		answers["/api/v2/clients/"+id+"/credentials"] = credentials
-	}
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		if answers[r.URL.Path] == nil {
-			w.WriteHeader(http.StatusNotFound)
+		app := auth0sim.App{ClientID: e.id(), ClientSecret: e.secret(), Details: e.app}
+		switch {
+		case e.publicKey != "":
+			app.AuthMethods, app.PublicKeys = []string{auth0sim.AuthPrivateKey}, []string{e.publicKey}
+			app.Details = maps.Clone(e.app)
+			delete(app.Details, "client_authentication_methods") // the simulator has its own credential ids
+		case e.secret() == "":
+			app.AuthMethods = []string{auth0sim.AuthNone}
 		}
-		_ = json.NewEncoder(w).Encode(answers[r.URL.Path])
-	}))
-	t.Cleanup(srv.Close)
-	return srv.URL
+		tenant.Apps = append(tenant.Apps, app)
+	}
+	for _, g := range x.grants {
+		id, _ := g["client_id"].(string)
+		audience, _ := g["audience"].(string)
+		scopes, _ := g["scope"].([]string)
+		tenant.ClientGrants = append(tenant.ClientGrants, auth0sim.ClientGrant{ClientID: id, Audience: audience, Scope: scopes})
+	}
+	return auth0sim.Run(t, auth0sim.Config{Domain: "tenant.eu.auth0.com", Tenant: &tenant})
 }

@@ -273,7 +273,7 @@ func (e *expected) assertion(hydra *hydratest.Hydra) ([]oauth2.AuthCodeOption, e
 	if strings.Contains(fmt.Sprint(e.app["description"]), "PS256") {
 		alg = jose.PS256
 	}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: e.key}, (&jose.SignerOptions{}).WithHeader("kid", "kid-"+e.id()))
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: e.key}, (&jose.SignerOptions{}).WithHeader("kid", e.kid))
 	if err != nil {
 		return nil, err
 	}

@@ -46,7 +46,10 @@ type expected struct {
 	reason clients.Reason
 	// findings are some of the reasons that its line must have; exact: and no other.
 	findings []clients.Reason
-	key      any // private key
+	// key is the private key of an application that authenticates with one, kid its id, and
+	// publicKey its public key as PEM.
+	key            any
+	kid, publicKey string
 }
 
 func (e expected) id() string { text, _ := e.app["client_id"].(string); return text }
@@ -127,8 +130,8 @@ func (x *tenant) keyed(t *testing.T, key any, alg string, fields map[string]any)
 	all := map[string]any{"client_secret": nil, "token_endpoint_auth_method": nil, "client_authentication_methods": map[string]any{"private_key_jwt": map[string]any{"credentials": []any{map[string]any{"id": "cred_1"}}}}}
 	maps.Copy(all, fields)
 	e := x.add("keyed", "regular_web", importer.Created, all, useCode).losing(clients.ReasonAssertion)
-	e.key = key
-	x.credentials[e.id()] = []any{map[string]any{"id": "cred_1", "kid": "kid-" + e.id(), "alg": alg, "credential_type": "public_key"}}
+	e.key, e.kid = key, "kid-"+e.id()
+	x.credentials[e.id()] = []any{map[string]any{"id": "cred_1", "kid": e.kid, "alg": alg, "credential_type": "public_key"}}
 	var public any
 	switch k := key.(type) {
 	case *rsa.PrivateKey:
@@ -141,7 +144,9 @@ func (x *tenant) keyed(t *testing.T, key any, alg string, fields map[string]any)
 		t.Fatal(err)
 	}
 	name := filepath.Join(x.dir, e.id()+".pem")
-	if err := os.WriteFile(name, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600); err != nil {
+	text := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
+	e.publicKey = string(text)
+	if err := os.WriteFile(name, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	x.keyFlags = append(x.keyFlags, "--keys", e.id()+"="+name)
