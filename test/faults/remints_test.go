@@ -206,7 +206,7 @@ func (r *remints) unrest(ctx context.Context, random *rand.Rand, hops []*hop, ki
 			r.auth0Cuts.Add(1)
 		}
 		goes := wait(time.Duration(50+random.IntN(150)) * time.Millisecond)
-		if kills && (step%4 == 0 || !goes && r.kills.Load() == 0) {
+		if kills && step%2 == 1 {
 			r.kills.Add(1)
 			err = errors.Join(err, r.ferry.Kill(), at.heals(), r.start(ctx))
 		}
@@ -214,7 +214,7 @@ func (r *remints) unrest(ctx context.Context, random *rand.Rand, hops []*hop, ki
 			r.t.Error(err)
 			return
 		}
-		if !goes || !wait(time.Duration(random.IntN(200))*time.Millisecond) {
+		if !goes || !wait(time.Duration(100+random.IntN(400))*time.Millisecond) {
 			return
 		}
 	}
