@@ -1,7 +1,7 @@
 # The main targets: `make demo` shows ferry at work, `make test` runs all checks.
 
 .DEFAULT_GOAL := help
-.PHONY: help build kratos hydra demo test prereqs prereqs-demo vet platforms lint unit manifests fuzz hostile requests browser openid gateway faults remints changes bench load soak readme mixin numbers clean
+.PHONY: help build kratos hydra demo test prereqs prereqs-demo vet platforms lint unit manifests fuzz hostile requests browser openid gateway faults remints changes bench load soak readme mixin numbers snapshot release-tools clean
 
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -136,6 +136,19 @@ numbers: ## 1,000 users cross: metrics, plan and page have Kratos' numbers; `mak
 
 bench: ## all benchmarks
 	$(GO) test -run='^$$' -bench=. -benchmem ./...
+
+# Newer releases of goreleaser need a newer Go.
+GORELEASER = github.com/goreleaser/goreleaser/v2@v2.17.1
+CYCLONEDX  = github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
+
+snapshot: release-tools ## all files of a release into build/dist, without publishing, and checked (the first run builds goreleaser and compiles everything: many minutes)
+	@sh scripts/prereqs.sh snapshot
+	PATH="$(CURDIR)/build/tools:$$PATH" && goreleaser check && goreleaser release --clean --snapshot
+	@sh scripts/check-release.sh build/dist
+
+release-tools: # goreleaser and cyclonedx-gomod, into build/tools
+	GOBIN="$(CURDIR)/build/tools" $(GO) install $(GORELEASER)
+	GOBIN="$(CURDIR)/build/tools" $(GO) install $(CYCLONEDX)
 
 readme: ## write the generated pages: docs/settings.md, docs/answers.md, the metrics in docs/monitoring.md
 	$(GO) test ./config ./test/docs ./wiring -run 'TestReadme|TestAnswers|TestExample' -update

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Checks what building and testing ferry needs besides Go modules. On Debian, as
 # root, it installs what is missing; elsewhere it prints what to install, and
-# fails. With the argument demo, it checks only what the demo needs; with browser or
-# openid, also what those tests need.
+# fails. With the argument demo, it checks only what the demo needs; with browser,
+# openid or snapshot, also what those targets need.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -28,6 +28,10 @@ prometheus      check_prometheus
 chromium        chromium
 nodejs          node
 npm             npm
+"
+[ "${1:-}" != snapshot ] || packages="$packages
+unzip           unzip
+binutils        readelf
 "
 [ "${1:-}" != openid ] || packages="$packages
 nodejs          node
