@@ -76,7 +76,7 @@ func (f Facts) checkReconcile() check {
 	case isPart(record.Counts["users"], f.Records[verification.Import].Counts["rows"]):
 		c.why = fmt.Sprintf("the last ferry reconcile read %d users, and the last import %d: it did not read all", record.Counts["users"], f.Records[verification.Import].Counts["rows"])
 	default:
-		c.is, c.why = Verified, fmt.Sprintf("ferry reconcile compared %d users", record.Counts["users"])
+		c.is, c.why = Verified, "ferry reconcile compared "+plural(record.Counts["users"], "user", "users")
 	}
 	return c
 }
@@ -86,6 +86,14 @@ func (f Facts) checkReconcile() check {
 func isPart(users, imported int) bool {
 	const whole = 0.9
 	return float64(users) < whole*float64(imported)
+}
+
+// plural is a number with its noun.
+func plural(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
 }
 
 // age formats a duration in the largest fitting unit.

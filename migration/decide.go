@@ -98,17 +98,17 @@ func (d *decider) state() (State, string) {
 	case d.imported == 0:
 		return Wired, "Kratos calls ferry, and no identity is of an Auth0 user"
 	case d.gatewayOnly() && !d.Closed && d.migrated > 0 && d.pace != nil && !d.quiet() && !d.allCame():
-		return Crossing, fmt.Sprintf("%d users have migrated through the gateway, %d of the identities are pending; users who have not logged in have no identity", d.migrated, d.pending)
+		return Crossing, fmt.Sprintf("%s migrated through the gateway, %d of the identities are pending; users who have not logged in have no identity", plural(d.migrated, "user has", "users have"), d.pending)
 	case d.pending == 0:
 		return d.settled()
 	case d.Closed:
-		return Draining, fmt.Sprintf("the migration is closed, and %d users are pending", d.pending)
+		return Draining, fmt.Sprintf("the migration is closed, and %s pending", plural(d.pending, "user is", "users are"))
 	case d.migrated == 0:
-		return Imported, fmt.Sprintf("%d users have been imported, and none has migrated", d.imported)
+		return Imported, fmt.Sprintf("%s been imported, and none has migrated", plural(d.imported, "user has", "users have"))
 	case d.quiet():
 		return Draining, fmt.Sprintf("the last user migrated %s ago, and %d are pending", age(d.Now.Sub(*d.pace)), d.pending)
 	}
-	return Crossing, fmt.Sprintf("%d users have migrated, %d are pending", d.migrated, d.pending)
+	return Crossing, fmt.Sprintf("%s migrated, %s pending", plural(d.migrated, "user has", "users have"), plural(d.pending, "is", "are"))
 }
 
 // settled is the state where no identity is pending.
@@ -166,7 +166,7 @@ func (d *decider) verify(state State) check {
 	case Imported:
 		return d.reconcile
 	case Crossing:
-		counted.why = fmt.Sprintf("%d users have migrated", d.migrated)
+		counted.why = plural(d.migrated, "user has", "users have") + " migrated"
 		if d.migrated == 0 {
 			counted.is = Unverified
 		}

@@ -102,7 +102,7 @@ func (d *decider) follow(state State) []Action {
 			return d.verified(Action{Wait: true, Why: "switch your applications to Kratos: users migrate when they log in"})
 		}
 		return append(d.verified(Action{Wait: true, Why: "users migrate when they log in; ask again later"}),
-			run(fmt.Sprintf("lists the %d users who are left, for a mail", d.pending), stragglersCommand(d.Facts)...))
+			run(fmt.Sprintf("lists the %s left, for a mail", plural(d.pending, "user who is", "users who are")), stragglersCommand(d.Facts)...))
 	case Draining:
 		return d.drain()
 	case ReadyToSwitchOff:

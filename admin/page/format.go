@@ -132,6 +132,26 @@ func sentence(text string) string {
 	return text + "."
 }
 
+// lowered begins a phrase with a small letter, unless its first word is a name.
+func lowered(text string) string {
+	if strings.HasPrefix(text, "Auth0") {
+		return text
+	}
+	return strings.ToLower(text[:1]) + text[1:]
+}
+
+// planSentence is a sentence of the plan, with its counts grouped by thousands.
+func planSentence(text string) string {
+	words := strings.Fields(sentence(text))
+	for i, word := range words {
+		digits := strings.TrimRight(word, ".,:;")
+		if n, err := strconv.Atoi(digits); err == nil && n >= 0 {
+			words[i] = number(n) + word[len(digits):]
+		}
+	}
+	return strings.Join(words, " ")
+}
+
 // short cuts a text.
 func short(text string, most int) string {
 	if utf8.RuneCountInString(text) <= most {

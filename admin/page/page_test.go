@@ -122,11 +122,11 @@ func TestSituations(t *testing.T) {
 	wanted := map[string][]string{
 		"empty":       {"This ferry does not count the users.", "FERRY_COUNT_EVERY=1h", "Nothing is wrong", "without a key", "in memory and ends with this process", "set FERRY_DATA_DIR"},
 		"counting":    {"counting the users for the first time", `<dd class="value">5,000</dd>`, "5 hours ago), from the history"},
-		"one":         {"1 user is still waiting", "Switch your applications to Kratos", "Nothing is wrong"},
-		"middle":      {"Users are migrating: 3,588 users are still waiting.", "7 Jan 2027", "Nothing is wrong", "ferry status --stragglers mail.csv --users users.ndjson.gz", "64.1 %", "ferry import --users users.ndjson.gz --mfa drop", "of 10,560 people lose access; 2,093 of them"},
+		"one":         {"1 user is still waiting", "1 user has been imported", "Switch your applications to Kratos", "Nothing is wrong"},
+		"middle":      {"Users are migrating: 3,588 users are still waiting.", "7 Jan 2027", "Nothing is wrong", "ferry status --stragglers mail.csv --users users.ndjson.gz", "64.1 %", "Lists the 3,588 users who are left, for a mail.", "ferry import --users users.ndjson.gz --mfa drop", "of 10,560 people lose access; 2,093 of them"},
 		"ten-million": {"4,228,838 users are still waiting", "5 Nov 2028", "42 smaller connections", "in Redis, for all ferries", "15 M", "5,480,311"},
 		"broken": {
-			"problems need attention now", "ferry is off", "Untrusted ID tokens", "refuses ferry", "(invalid_client)", "44 of 82 logins in the last 15 minutes (timeout, kratos_unreachable, id_token_untrusted)",
+			"problems need attention now", "First solve the problems that need attention now", "ferry is off", "Untrusted ID tokens", "refuses ferry", "(invalid_client)", "44 of 82 logins in the last 15 minutes (timeout, kratos_unreachable, id_token_untrusted)",
 			"Auth0 is not asked about Username-Password-Authentication", "rate limit is used up", "connection refused", "Redis does not answer", "unbound", "The count is old", "The history is not kept", "unexpected end of JSON", "auth0-outage", "A restart begins with mode on",
 		},
 		"done": {"Auth0 can be switched off: no user is waiting.", "ferry kratos-config --remove kratos.yml", "No one of 12,273 people loses access"},

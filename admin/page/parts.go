@@ -71,7 +71,7 @@ func (v *view) groups(f Facts, now time.Time) {
 			continue // they can
 		}
 		if !b.Known {
-			v.Unknown = append(v.Unknown, strings.ToLower(blockerName(b.Kind)[:1])+blockerName(b.Kind)[1:])
+			v.Unknown = append(v.Unknown, lowered(blockerName(b.Kind)))
 			if v.FindOut == "" {
 				v.FindOut = commandLine(b.Command)
 			}
@@ -81,7 +81,7 @@ func (v *view) groups(f Facts, now time.Time) {
 			continue
 		}
 		g := group{
-			Name: blockerName(b.Kind), Count: number(b.Count), Says: sentence(b.Explanation), Command: commandLine(b.Command),
+			Name: blockerName(b.Kind), Count: number(b.Count), Says: planSentence(b.Explanation), Command: commandLine(b.Command),
 			Connections: named(b.Connections), Blocks: b.Blocks, Accepted: b.Accepted,
 		}
 		if b.At != nil {
@@ -225,7 +225,7 @@ func (v *view) checks(f Facts, now time.Time) {
 	}
 	for _, one := range f.Plan.Steps {
 		s := step{
-			Name: stateName(one.State), Says: sentence(one.Why), Verification: string(one.Verification),
+			Name: stateName(one.State), Says: planSentence(one.Why), Verification: string(one.Verification),
 			Reached: one.Reached, Current: one.State == f.Plan.State, Class: "plain",
 		}
 		if !one.Reached {
@@ -252,7 +252,7 @@ func recordSays(r verification.Record) string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(r.Counts)) {
 		if r.Counts[name] > 0 && len(parts) < 6 {
-			parts = append(parts, strings.ReplaceAll(name, "_", " ")+": "+number(r.Counts[name]))
+			parts = append(parts, countName(name)+": "+number(r.Counts[name]))
 		}
 	}
 	return strings.Join(parts, ", ")

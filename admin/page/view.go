@@ -2,6 +2,7 @@ package page
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"ferry/history"
@@ -123,9 +124,12 @@ func (p *Page) access() string {
 func (v *view) lead(f Facts, now time.Time) {
 	switch {
 	case f.Plan != nil:
-		v.State, v.Sentence, v.Why = stateName(f.Plan.State), headline(*f.Plan), sentence(f.Plan.Why)
+		v.State, v.Sentence, v.Why = stateName(f.Plan.State), headline(*f.Plan), planSentence(f.Plan.Why)
+		if len(v.Problems) > 0 && v.Problems[0].Now {
+			v.Next = append(v.Next, action{Why: "First solve the problems that need attention now: logins fail until then."})
+		}
 		for _, one := range f.Plan.Next {
-			v.Next = append(v.Next, action{commandLine(one.Command), one.Settings, one.Wait, sentence(one.Why)})
+			v.Next = append(v.Next, action{commandLine(one.Command), one.Settings, one.Wait, planSentence(one.Why)})
 		}
 	case f.CountEvery > 0:
 		v.Sentence = "ferry is counting the users for the first time since it started."
@@ -306,7 +310,7 @@ type choice struct {
 }
 
 func modeOf(m mode.Status, now time.Time, hasKey bool) modeView {
-	v := modeView{Name: m.Mode, ChangedBy: changedBy(m) + " (" + ago(m.Since, now) + ")", HasKey: hasKey}
+	v := modeView{Name: m.Mode, ChangedBy: strings.TrimSuffix(changedBy(m), ".") + " (" + ago(m.Since, now) + ").", HasKey: hasKey}
 	if m.Cohort != "all" {
 		v.Cohort = m.Cohort
 	}

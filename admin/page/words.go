@@ -1,6 +1,7 @@
 package page
 
 import (
+	"slices"
 	"strings"
 
 	"ferry/bulk/kind"
@@ -58,6 +59,28 @@ func blockerName(k migration.BlockerKind) string {
 		return "Differ from Auth0"
 	}
 	return string(k)
+}
+
+// countName is the name of a count in the record of a command.
+func countName(name string) string {
+	switch name {
+	case migration.CountLoseActive:
+		return "need Auth0 and logged in during the 90 days before"
+	case migration.CountNoIdentity:
+		return "without an identity"
+	case migration.CountFromAuth0:
+		return "identities from Auth0"
+	case "ok":
+		return "checks passed"
+	case "warn":
+		return "warnings"
+	case "fail":
+		return "checks failed"
+	}
+	if k := migration.BlockerKind(name); slices.Contains(migration.BlockerKinds(), k) {
+		return lowered(blockerName(k))
+	}
+	return strings.ReplaceAll(name, "_", " ")
 }
 
 // waits reports whether the users of a kind have migrated, or are waiting to.
@@ -162,7 +185,7 @@ func modeMeaning(m mode.Mode) string {
 	case mode.On:
 		return "Users log in with the password that they had at Auth0, and migrate."
 	case mode.Observe:
-		return "Users who are waiting see an outage. Their logins are checked and counted, but nobody is logged in. Users who have migrated notice nothing."
+		return "Users who are waiting see an outage. Their logins are checked and counted, but no one is logged in. Users who have migrated notice nothing."
 	case mode.Off:
 		return "Users who are waiting see an outage, and Auth0 is not asked. Users who have migrated notice nothing."
 	}
