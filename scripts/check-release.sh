@@ -47,7 +47,9 @@ for archive in ferry_*.tar.gz ferry_*.zip; do
 		fail "$archive: the program is not static"
 	fi
 	if [ "$system/$processor" = "$(go env GOOS)/$(go env GOARCH)" ]; then
-		"$dir/$program" version || fail "$archive: the program does not print its version"
+		version=${name#ferry_}
+		version=${version%_"$system"_"$processor"}
+		"$dir/$program" version | grep -q "v$version" || fail "$archive: the program does not print the version v$version"
 	fi
 
 	sbom=$name.cdx.json
