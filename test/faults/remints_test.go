@@ -57,7 +57,7 @@ type remints struct {
 
 	toFront, toAuth0, toKratos, toPublic, toAdmin *hop
 
-	kills, cuts, auth0Cuts, outages atomic.Int64
+	kills, cuts, auth0Cuts, outages, answers atomic.Int64
 }
 
 // TestRemints lets applications, of which FERRY_REMINTS (20) hold a refresh token of Auth0 each,
@@ -199,14 +199,16 @@ func (r *remints) unrest(ctx context.Context, random *rand.Rand, hops []*hop, ki
 			return true
 		}
 	}
-	for step := 1; ; step++ {
+	killedAt := int64(-1) // so many answers; each ferry gives one at least, however slow the machine is
+	for {
 		at, f := hops[random.IntN(len(hops))], faults[random.IntN(len(faults))]
 		err := at.breaks(f)
 		if r.cuts.Add(1); at == r.toAuth0 {
 			r.auth0Cuts.Add(1)
 		}
 		goes := wait(time.Duration(50+random.IntN(150)) * time.Millisecond)
-		if kills && step%2 == 1 {
+		if answers := r.answers.Load(); kills && answers > killedAt {
+			killedAt = answers
 			r.kills.Add(1)
 			err = errors.Join(err, r.ferry.Kill(), at.heals(), r.start(ctx))
 		}
@@ -232,6 +234,7 @@ func (r *remints) remint(ctx context.Context, a *app) error {
 		case status != http.StatusOK:
 			return fmt.Errorf("it is told to log in anew: %d %v", status, said)
 		default:
+			r.answers.Add(1)
 			return a.keep(said)
 		}
 		select {
