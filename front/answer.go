@@ -31,6 +31,10 @@ func invalidGrant() *refusal {
 	return &refusal{http.StatusForbidden, "invalid_grant", "Unknown or invalid refresh token.", 0}
 }
 
+func tooMany() *refusal {
+	return &refusal{http.StatusTooManyRequests, "too_many_requests", "Too many requests from this address.", time.Minute}
+}
+
 // write writes the answer.
 func (no *refusal) write(w http.ResponseWriter) {
 	body, err := json.Marshal(map[string]string{"error": no.code, "error_description": no.description})

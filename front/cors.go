@@ -20,7 +20,7 @@ func (r route) answersPreflights() bool {
 	switch r {
 	case routeToken, routeRevoke, routeUserinfo, routeKeys:
 		return true
-	case routeAuthorize, routeLogout, routeOther:
+	case routeAuthorize, routeLogout, routeLogoutDone, routeOther:
 	}
 	return false
 }
@@ -39,7 +39,7 @@ func (f *Front) preflight(w http.ResponseWriter, r *http.Request, at route) {
 		methods = "GET, POST"
 	case routeKeys:
 		methods = http.MethodGet
-	case routeToken, routeRevoke, routeAuthorize, routeLogout, routeOther:
+	case routeToken, routeRevoke, routeAuthorize, routeLogout, routeLogoutDone, routeOther:
 	}
 	header := w.Header()
 	if origin := originOf(r); origin != "" {

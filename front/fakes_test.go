@@ -19,6 +19,7 @@ import (
 
 	"ferry/front"
 	"ferry/hydra"
+	"ferry/secret"
 	"ferry/transport"
 )
 
@@ -51,6 +52,13 @@ func (w *world) OAuth2Client(_ context.Context, id string) (hydra.OAuth2Client, 
 	return client, nil
 }
 
+func (w *world) TokenClient(_ context.Context, token secret.String) (string, error) {
+	if id, ok := strings.CutPrefix(token.Reveal(), "ory_at_"); ok {
+		return id, nil
+	}
+	return "", &hydra.Error{Operation: "introspect token", Kind: hydra.Refused, Reason: "token_inactive"}
+}
+
 // seen is a request as Hydra received it.
 type seen struct {
 	method, uri, host, body string
@@ -63,12 +71,17 @@ type rig struct {
 	*world
 
 	front   *httptest.Server
+	made    *front.Front
+	auth0   *httptest.Server
 	metrics *prometheus.Registry
 	logs    *observer.ObservedLogs
 
-	mu   sync.Mutex
-	seen []seen
-	now  time.Time
+	mu      sync.Mutex
+	seen    []seen
+	atAuth0 []seen
+	// auth0Status is Auth0's answer to everything; 0: it works.
+	auth0Status int
+	now         time.Time
 }
 
 // newRig starts a front. answer is Hydra's; nil: 200 with the text hydra.
@@ -82,6 +95,9 @@ func newRig(t *testing.T, answer http.HandlerFunc, change func(*front.Options)) 
 	if answer == nil {
 		answer = func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hydra") }
 	}
+	auth0 := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { r.answerAuth0(w, req) }))
+	t.Cleanup(auth0.Close)
+	r.auth0 = auth0
 	behind := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		body, err := io.ReadAll(req.Body)
 		if err != nil {
@@ -90,6 +106,7 @@ func newRig(t *testing.T, answer http.HandlerFunc, change func(*front.Options)) 
 		r.mu.Lock()
 		r.seen = append(r.seen, seen{req.Method, req.RequestURI, req.Host, string(body), req.Header.Clone(), len(req.TransferEncoding) > 0})
 		r.mu.Unlock()
+		req.Body = io.NopCloser(strings.NewReader(string(body)))
 		answer(w, req)
 	}))
 	t.Cleanup(behind.Close)
@@ -97,10 +114,15 @@ func newRig(t *testing.T, answer http.HandlerFunc, change func(*front.Options)) 
 	if err != nil {
 		t.Fatal(err)
 	}
+	atAuth0, err := url.Parse(auth0.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
 	core, logs := observer.New(zap.InfoLevel)
 	r.metrics, r.logs = prometheus.NewRegistry(), logs
 	opts := front.Options{
 		Hydra: at, Transport: transport.New(transport.Options{}), Registry: r.world, PerMinute: 1000,
+		Auth0: atAuth0, Auth0Transport: transport.New(transport.Options{}),
 		Log: zap.New(core), Metrics: r.metrics, Now: r.clock,
 	}
 	if change != nil {
@@ -110,10 +132,56 @@ func newRig(t *testing.T, answer http.HandlerFunc, change func(*front.Options)) 
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.made = made
 	r.front = httptest.NewServer(made)
 	t.Cleanup(r.front.Close)
 	return r
 }
+
+// answerAuth0 is the Auth0 of the tests.
+func (r *rig) answerAuth0(w http.ResponseWriter, req *http.Request) {
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return
+	}
+	r.mu.Lock()
+	status := r.auth0Status
+	r.atAuth0 = append(r.atAuth0, seen{req.Method, req.RequestURI, req.Host, string(body), req.Header.Clone(), len(req.TransferEncoding) > 0})
+	r.mu.Unlock()
+	if status != 0 {
+		w.WriteHeader(status)
+		return
+	}
+	switch req.URL.Path {
+	case "/userinfo":
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Set-Cookie", "did=1")
+		_, _ = io.WriteString(w, `{"sub":"auth0|kim"}`)
+	case "/.well-known/jwks.json":
+		_, _ = io.WriteString(w, `{"keys":[`+keyAuth0+`,`+keyBoth+`,{"kty":"oct","kid":"secret","k":"AAAA"}]}`)
+	}
+}
+
+// askedAuth0 returns what Auth0 received.
+func (r *rig) askedAuth0() []seen {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.atAuth0
+}
+
+func (r *rig) setAuth0(status int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.auth0Status = status
+}
+
+// Public keys, with their ids.
+const (
+	keyHydra = `{"kty":"RSA","kid":"hydra-1","use":"sig","alg":"RS256","e":"AQAB","n":"` + modulus + `"}`
+	keyAuth0 = `{"kty":"RSA","kid":"auth0-1","use":"sig","alg":"RS256","use_note":"x","e":"AQAB","n":"` + modulus + `"}`
+	keyBoth  = `{"kty":"RSA","kid":"hydra-1","use":"sig","alg":"RS256","use_note":"y","e":"AQAB","n":"` + modulus + `"}`
+	modulus  = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw"
+)
 
 func (r *rig) clock() time.Time {
 	r.mu.Lock()

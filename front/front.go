@@ -19,6 +19,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httputil"
+	"net/netip"
 	"net/url"
 	"time"
 
@@ -34,23 +35,37 @@ import (
 // hydraTime bounds a request to Hydra with its answer.
 const hydraTime = time.Minute
 
+// AllClients in Options.RemintClients stands for every client of Hydra.
+const AllClients = remint.AllClients
+
 // registry reads clients: a *hydra.Client.
 type registry interface {
 	// OAuth2Client returns an *hydra.Error of kind Refused if there is no such client.
 	OAuth2Client(ctx context.Context, id string) (hydra.OAuth2Client, error)
+	// TokenClient returns the client of an access token of Hydra.
+	TokenClient(ctx context.Context, token secret.String) (clientID string, err error)
 }
 
 // reminter replaces refresh tokens of Auth0: a *remint.Reminter.
 type reminter interface {
 	Refresh(ctx context.Context, req remint.Request) remint.Answer
+	// Revoke revokes a refresh token of Auth0, and what it was replaced by.
+	Revoke(ctx context.Context, req remint.Request) remint.Answer
 	// Used is called for each refresh token of Hydra by which a client got new tokens.
 	Used(ctx context.Context, token secret.String)
 }
 
-// Options configure a Front. TrustedProxies, Closed and Remint may be zero, the rest is required.
+// Options configure a Front. Remint, RemintClients, TrustedProxies and Closed may be zero, and
+// once the migration is closed Auth0 and its transport; the rest is required.
 type Options struct {
-	// Remint replaces refresh tokens of Auth0; nil: none is replaced.
-	Remint reminter
+	// Remint replaces refresh tokens of Auth0 of the clients in RemintClients, or of all clients
+	// that Hydra has if that is AllClients alone; nil: none is replaced.
+	Remint        reminter
+	RemintClients []string
+	// Auth0 is the tenant's own address, and Auth0Transport sends requests there. It must not
+	// send any twice.
+	Auth0          *url.URL
+	Auth0Transport http.RoundTripper
 	// Hydra is the public API.
 	Hydra *url.URL
 	// Transport sends requests to Hydra. It must never return the answer to one request for
@@ -80,6 +95,10 @@ type Front struct {
 	limits  *proxy.Limits
 	strange *onceAMinute // clients whose tokens are not re-minted, for the log
 	metrics *metrics
+
+	hydraKeys *keySet
+	auth0Keys *keySet       // nil: the migration has ended
+	auth0     chan struct{} // a place for each request that waits for Auth0
 }
 
 // New makes a Front; the error names what is missing.
@@ -87,10 +106,17 @@ func New(opts Options) (*Front, error) {
 	switch {
 	case opts.Hydra == nil || opts.Transport == nil || opts.Registry == nil:
 		return nil, errors.New("front: Hydra's URL, a transport and a registry are required")
+	case !opts.Closed && (opts.Auth0 == nil || opts.Auth0Transport == nil):
+		return nil, errors.New("front: until the migration is closed, Auth0's URL and a transport are required")
+	case opts.Remint != nil && len(opts.RemintClients) == 0:
+		return nil, errors.New("front: the clients whose tokens are re-minted are required")
 	case opts.PerMinute <= 0:
 		return nil, errors.New("front: the limit must be more than 0")
 	case opts.Log == nil || opts.Metrics == nil || opts.Now == nil:
 		return nil, errors.New("front: log, metrics and clock are required")
+	}
+	if opts.Closed {
+		opts.Auth0, opts.Auth0Transport = nil, nil
 	}
 	m, err := newMetrics(opts.Metrics)
 	if err != nil {
@@ -98,7 +124,10 @@ func New(opts Options) (*Front, error) {
 	}
 	f := &Front{
 		opts: opts, metrics: m, clients: newClients(opts.Registry, opts.Now), limits: proxy.NewLimits(opts.PerMinute, opts.Now),
-		strange: newOnceAMinute(opts.Now),
+		strange: newOnceAMinute(opts.Now), hydraKeys: newKeySet(opts.Hydra, opts.Transport, opts.Now), auth0: make(chan struct{}, maxAuth0),
+	}
+	if opts.Auth0 != nil {
+		f.auth0Keys = newKeySet(opts.Auth0, opts.Auth0Transport, opts.Now)
 	}
 	f.proxy = proxy.New(proxy.Options{
 		Target: opts.Hydra, Transport: opts.Transport, TrustedProxies: opts.TrustedProxies,
@@ -119,7 +148,15 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.token(w, r)
 	case routeRevoke:
 		f.revoke(w, r)
-	case routeAuthorize, routeLogout, routeUserinfo, routeKeys, routeOther:
+	case routeLogout:
+		f.logout(w, r)
+	case routeLogoutDone:
+		f.logoutDone(w, r)
+	case routeUserinfo:
+		f.userinfo(w, r)
+	case routeKeys:
+		f.keys(w, r)
+	case routeAuthorize, routeOther:
 		f.pass(w, r, &exchange{at: at})
 	}
 }
@@ -195,4 +232,9 @@ func (f *Front) failed(w http.ResponseWriter, r *http.Request, err error) {
 	f.metrics.answered(e.at, resultHydraUnreachable)
 	f.opts.Log.Error("token front: Hydra did not answer", zap.Stringer("route", e.at), zap.Error(proxy.WithoutURL(err)))
 	unavailable("The authorization server did not answer.").write(w)
+}
+
+// clientIP is the client's address; the zero value if it is unknown.
+func (f *Front) clientIP(r *http.Request) netip.Addr {
+	return proxy.ClientIP(r, f.opts.TrustedProxies)
 }

@@ -31,8 +31,15 @@ const (
 	resultHydra            result = "hydra"             // Hydra answered
 	resultPreflight        result = "preflight"         // the front answered
 	resultInvalidRequest   result = "invalid_request"   // it is none that can be passed on
-	resultNotEnabled       result = "not_enabled"       // a refresh token of Auth0 that is not re-minted
 	resultRemint           result = "remint"            // package remint answered
+	resultAuth0            result = "auth0"             // Auth0 answered
+	resultKeys             result = "keys"              // the front answered with the keys
+	resultReturned         result = "returned"          // a browser goes back to the application
+	resultLimited          result = "limited"           // too many requests of one network
+	resultBusy             result = "busy"              // too many requests wait for Auth0
+	resultAuth0Unreachable result = "auth0_unreachable" // it did not answer, or not in time
+	resultAuth0Self        result = "auth0_is_self"     // Auth0's address is the front's own
+	resultNotEnabled       result = "not_enabled"       // a refresh token of Auth0 that is not re-minted
 	resultClosed           result = "closed"            // a token of Auth0 after the end of the migration
 	resultUnsure           result = "client_unknown"    // the client could not be read, and Hydra refused it
 	resultHydraUnreachable result = "hydra_unreachable" // it did not answer, or not in time

@@ -13,6 +13,7 @@ const (
 	routeRevoke
 	routeLogout
 	routeUserinfo
+	routeLogoutDone
 	routeKeys
 )
 
@@ -27,9 +28,11 @@ func routeOf(path string) route {
 		return routeRevoke
 	case "/v2/logout", "/oidc/logout":
 		return routeLogout
+	case logoutDonePath:
+		return routeLogoutDone
 	case "/userinfo":
 		return routeUserinfo
-	case "/.well-known/jwks.json":
+	case keysPath:
 		return routeKeys
 	}
 	return routeOther
@@ -46,7 +49,7 @@ func (r route) hydraPath() string {
 		return "/oauth2/revoke"
 	case routeLogout:
 		return "/oauth2/sessions/logout"
-	case routeUserinfo, routeKeys, routeOther:
+	case routeLogoutDone, routeUserinfo, routeKeys, routeOther:
 	}
 	return ""
 }
@@ -60,7 +63,7 @@ func (r route) String() string {
 		return "authorize"
 	case routeRevoke:
 		return "revoke"
-	case routeLogout:
+	case routeLogout, routeLogoutDone:
 		return "logout"
 	case routeUserinfo:
 		return "userinfo"
@@ -79,7 +82,7 @@ func routes() []route {
 // only passes the request on.
 func RouteOf(r *http.Request) string {
 	switch at := routeOf(r.URL.Path); at {
-	case routeToken, routeRevoke, routeUserinfo, routeLogout:
+	case routeToken, routeRevoke, routeUserinfo, routeLogout, routeLogoutDone:
 		return r.URL.Path // one of a few
 	case routeAuthorize, routeKeys, routeOther:
 	}

@@ -4,12 +4,13 @@ import (
 	"context"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
 	"ferry/hydra"
-	"ferry/proxy"
 	"ferry/remint"
 	"ferry/secret"
 )
@@ -18,6 +19,12 @@ const grantRefreshToken = "refresh_token"
 
 // refreshTokenPrefix is that of Hydra's refresh tokens. Those of Auth0 do not have it.
 const refreshTokenPrefix = "ory_rt_"
+
+// hydraPrefix begins all tokens of Hydra but JWTs.
+const hydraPrefix = "ory_"
+
+// usedTime bounds what is noted of a refresh token after the answer.
+const usedTime = 5 * time.Second
 
 // caller is the client of a request to the token or the revocation endpoint.
 type caller struct {
@@ -47,7 +54,9 @@ func (f *Front) token(w http.ResponseWriter, r *http.Request) {
 	}
 	e := f.toHydra(w, r, sent, who, routeToken)
 	if f.opts.Remint != nil && e.status == http.StatusOK && sent.values.Get("grant_type") == grantRefreshToken {
-		f.opts.Remint.Used(context.WithoutCancel(r.Context()), token)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), usedTime)
+		defer cancel()
+		f.opts.Remint.Used(ctx, token)
 	}
 }
 
@@ -82,28 +91,74 @@ func (f *Front) toHydra(w http.ResponseWriter, r *http.Request, sent *form, who 
 	return e
 }
 
-// auth0Token answers a request with a refresh token of Auth0.
+// auth0Token answers a request with a refresh token of Auth0. That of a client whose tokens are not
+// re-minted may be good, and Auth0 is not asked about it: its answer would be for an issuer that
+// the application does not know. So the application keeps the token, and is to try again.
 func (f *Front) auth0Token(w http.ResponseWriter, r *http.Request, who caller, token secret.String) {
 	if f.opts.Closed {
 		f.refuse(w, routeToken, who, resultClosed, invalidGrant())
 		return
 	}
-	if f.opts.Remint != nil {
-		a := f.opts.Remint.Refresh(r.Context(), remint.Request{Credentials: who.credentials, RefreshToken: token, ClientIP: proxy.ClientIP(r, f.opts.TrustedProxies)})
-		if who.cors {
-			setOrigin(w.Header(), who.origin)
+	enabled, err := f.enabled(r, who)
+	switch {
+	case err != nil:
+		f.refuse(w, routeToken, who, resultUnsure, unavailable("The client could not be checked."))
+	case !enabled:
+		if f.strange.first(who.credentials.ClientID) {
+			f.opts.Log.Warn("token front: a refresh token of Auth0 came from a client whose tokens are not exchanged: it was told to try again later",
+				zap.String("client_id", shortened(who.credentials.ClientID)))
 		}
-		maps.Copy(w.Header(), a.Header)
-		w.WriteHeader(a.Status)
-		_, _ = w.Write(a.Body)
-		f.metrics.answered(routeToken, resultRemint)
+		f.refuse(w, routeToken, who, resultNotEnabled, unavailable("The refresh tokens of this client are not exchanged yet."))
+	default:
+		f.remint(w, r, routeToken, who, token, f.opts.Remint.Refresh)
+	}
+}
+
+// enabled reports whether the tokens of a client are re-minted. With AllClients, Hydra must have
+// it: a stranger can name any.
+func (f *Front) enabled(r *http.Request, who caller) (bool, error) {
+	switch {
+	case f.opts.Remint == nil:
+		return false, nil
+	case slices.Contains(f.opts.RemintClients, who.credentials.ClientID):
+		return true, nil
+	case f.opts.RemintClients[0] != AllClients:
+		return false, nil
+	}
+	_, known, err := f.clients.get(r.Context(), who.credentials.ClientID)
+	return known, err
+}
+
+// remint lets package remint answer. A network may send so many tokens without a client secret,
+// and so many with a wrong one: with a right one, it is the server of an application, which sends
+// those of all its users.
+func (f *Front) remint(w http.ResponseWriter, r *http.Request, at route, who caller, token secret.String, ask func(context.Context, remint.Request) remint.Answer) {
+	ip, public := f.clientIP(r), who.credentials.Method == hydra.None
+	if public && !f.limits.Allow(ip) || !public && f.limits.Spent(ip) {
+		f.refuse(w, at, who, resultLimited, tooMany())
 		return
 	}
-	if f.strange.first(who.credentials.ClientID) {
-		f.opts.Log.Warn("token front: a client that is not in FERRY_REMINT_CLIENTS sent a refresh token of Auth0: it was told to try again later",
-			zap.String("client_id", shortened(who.credentials.ClientID)))
+	leave, is, no := f.enterAuth0(r)
+	if no != nil {
+		f.refuse(w, at, who, is, no)
+		return
 	}
-	f.refuse(w, routeToken, who, resultNotEnabled, unavailable("The refresh tokens of this client are not exchanged yet."))
+	defer leave()
+	request := remint.Request{Credentials: who.credentials, RefreshToken: token, ClientIP: ip}
+	if f.opts.TrustedProxies > 0 { // else it is any text of the client's
+		request.RequestID = shortened(r.Header.Get("X-Request-Id"))
+	}
+	answer := ask(r.Context(), request)
+	if answer.Status == http.StatusUnauthorized && !public {
+		f.limits.Allow(ip)
+	}
+	f.metrics.answered(at, resultRemint)
+	if who.cors {
+		setOrigin(w.Header(), who.origin)
+	}
+	maps.Copy(w.Header(), answer.Header)
+	w.WriteHeader(answer.Status)
+	_, _ = w.Write(answer.Body)
 }
 
 // refuse gives an answer of the front's own.
@@ -113,19 +168,6 @@ func (f *Front) refuse(w http.ResponseWriter, at route, who caller, is result, n
 		setOrigin(w.Header(), who.origin)
 	}
 	no.write(w)
-}
-
-// revoke answers the revocation endpoint.
-func (f *Front) revoke(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodPost {
-		f.pass(w, r, &exchange{at: routeRevoke})
-		return
-	}
-	sent, who, ok := f.read(w, r, routeRevoke)
-	if !ok {
-		return
-	}
-	f.toHydra(w, r, sent, who, routeRevoke)
 }
 
 // maxLoggedBytes bounds what a client says in the log.

@@ -11,6 +11,7 @@ import (
 	"ferry/hydra"
 	"ferry/tracing/otlp"
 	"ferry/transport"
+	"ferry/upstream"
 )
 
 // tokenHydraTimeout limits one request of the token front to Hydra, besides those that it passes on.
@@ -37,22 +38,28 @@ func (s *server) addTokenFront(by remintDeps) error {
 	if err != nil {
 		return err
 	}
+	auth0, err := url.Parse(s.cfg.BaseURL())
+	if err != nil {
+		return config.Faults{{Name: config.Prefix + "AUTH0_BASE_URL", Problem: "is not a URL"}}
+	}
 	reminter, err := s.newReminter(issuer, by)
 	if err != nil {
 		return err
 	}
 	opts := front.Options{
+		Auth0: auth0, Auth0Transport: wrapped(upstream.NewTransport(), s.traces.Client(otlp.PeerAuth0, false)),
 		Hydra: public, Transport: wrapped(transport.New(transport.Options{}), s.traces.Client(otlp.PeerHydra, true)), Registry: issuer,
 		TrustedProxies: s.cfg.TokenTrustedProxies, PerMinute: s.cfg.TokenPerMinute, Closed: s.cfg.MigrationClosed,
 		Log: s.log, Metrics: s.metrics, Now: time.Now,
 	}
 	if reminter != nil {
-		opts.Remint = reminter
+		opts.Remint, opts.RemintClients = reminter, s.cfg.RemintClients
 	}
 	tokens, err := front.New(opts)
 	if err != nil {
 		return err
 	}
+	s.background = append(s.background, tokens.Run)
 	s.tokens = s.gatewayServer(s.traces.Handler(tokens, front.RouteOf, func(*http.Request) bool { return s.cfg.TokenTrustedProxies > 0 }))
 	return nil
 }

@@ -1,0 +1,166 @@
+package front_test
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"net/http"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"ferry/front"
+)
+
+// hydraKeys answers with Hydra's keys while it works, and with its name to all else.
+func hydraKeys(broken *atomic.Bool) http.HandlerFunc {
+	return func(w http.ResponseWriter, req *http.Request) {
+		switch {
+		case broken.Load():
+			w.WriteHeader(http.StatusBadGateway)
+		case req.URL.Path == "/.well-known/jwks.json":
+			_, _ = io.WriteString(w, `{"keys":[`+keyHydra+`]}`)
+		default:
+			_, _ = io.WriteString(w, "hydra")
+		}
+	}
+}
+
+// runs runs the front's background work until the test ends, and waits for Auth0's keys.
+func (r *rig) runs(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	waited, done := context.WithTimeout(ctx, 20*time.Second)
+	defer done()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		r.made.Run(ctx)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-ended
+	})
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for len(r.askedAuth0()) == 0 || len(r.keyTexts(t)) < 2 {
+		select {
+		case <-ticker.C:
+		case <-waited.Done():
+			t.Fatal("Auth0's keys were not read")
+		}
+	}
+}
+
+// keyTexts returns the keys that the front publishes.
+func (r *rig) keyTexts(t *testing.T) []string {
+	t.Helper()
+	var said struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	got := r.send(t, http.MethodGet, "/.well-known/jwks.json", "")
+	if got.status == http.StatusOK && json.Unmarshal([]byte(got.body), &said) != nil {
+		t.Fatalf("%+v", got)
+	}
+	var texts []string
+	for _, key := range said.Keys {
+		texts = append(texts, string(key))
+	}
+	return texts
+}
+
+// TestKeys: the keys are Hydra's and Auth0's, as they came. Of two with one id it is Hydra's.
+// What is no public key is not published.
+func TestKeys(t *testing.T) {
+	t.Parallel()
+	var broken atomic.Bool
+	r := newRig(t, hydraKeys(&broken), nil)
+	r.runs(t)
+	if got := r.keyTexts(t); len(got) != 2 || got[0] != keyHydra || got[1] != keyAuth0 {
+		t.Errorf("%q", got)
+	}
+	broken.Store(true)
+	r.later(time.Hour)
+	if got := r.keyTexts(t); len(got) != 2 {
+		t.Errorf("while Hydra is down: %q", got)
+	}
+}
+
+// TestKeysAlone: without Auth0's keys there are Hydra's, and without any it is an outage.
+func TestKeysAlone(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*front.Options){
+		"before Auth0 has answered": nil,
+		"after the end":             func(o *front.Options) { o.Closed = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var broken atomic.Bool
+			r := newRig(t, hydraKeys(&broken), change)
+			if got := r.keyTexts(t); len(got) != 1 || got[0] != keyHydra || len(r.askedAuth0()) > 0 {
+				t.Errorf("%q", got)
+			}
+		})
+	}
+	var broken atomic.Bool
+	broken.Store(true)
+	if got := newRig(t, hydraKeys(&broken), nil).send(t, http.MethodGet, "/.well-known/jwks.json", ""); got.status != http.StatusServiceUnavailable {
+		t.Errorf("%+v", got)
+	}
+}
+
+// jwtOf is a JWT with the header and the claims.
+func jwtOf(header, claims string) string {
+	encode := base64.RawURLEncoding.EncodeToString
+	return encode([]byte(header)) + "." + encode([]byte(claims)) + ".c2ln"
+}
+
+// TestUserinfo: an access token is used at the server that made it.
+func TestUserinfo(t *testing.T) {
+	t.Parallel()
+	var broken atomic.Bool
+	r := newRig(t, hydraKeys(&broken), func(o *front.Options) { o.PerMinute = 8 })
+	r.runs(t)
+	auth0JWT := jwtOf(`{"kid":"auth0-1"}`, `{"azp":"spa"}`)
+	for name, c := range map[string]struct {
+		token, origin, want string // want: the body
+		allowed             bool
+	}{
+		"Hydra's":                     {"ory_at_spa", appOrigin, "hydra", true},
+		"Hydra's, another page":       {"ory_at_spa", "https://evil.example", "hydra", false},
+		"Hydra's, expired":            {"ory_at_", appOrigin, "hydra", false},
+		"a JWT of Hydra's":            {jwtOf(`{"kid":"hydra-1"}`, `{}`), "", "hydra", false},
+		"a JWT of no one's":           {jwtOf(`{"kid":"x"}`, `{}`), "", "hydra", false},
+		"a JWT without a key":         {jwtOf(`{}`, `{}`), "", "hydra", false},
+		"none":                        {"", "", "hydra", false},
+		"a JWT of Auth0's":            {auth0JWT, appOrigin, `{"sub":"auth0|kim"}`, true},
+		"a JWT of Auth0's, elsewhere": {auth0JWT, "https://evil.example", `{"sub":"auth0|kim"}`, false},
+		"opaque":                      {"a-_" + canary, "", `{"sub":"auth0|kim"}`, false},
+		"opaque, encrypted":           {"eyJ.." + canary + ".a.b", "", `{"sub":"auth0|kim"}`, false},
+	} {
+		header := []string{"Authorization", "Bearer " + c.token, "Cookie", "a=b"}
+		if c.origin != "" {
+			header = append(header, "Origin", c.origin)
+		}
+		got := r.send(t, http.MethodGet, "/userinfo", "", header...)
+		if got.status != http.StatusOK || got.body != c.want || (got.header.Get("Access-Control-Allow-Origin") == c.origin && c.origin != "") != c.allowed || got.header.Get("Set-Cookie") != "" {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	for _, one := range r.askedAuth0() {
+		if one.header.Get("Cookie") != "" || one.header.Get("X-Forwarded-For") != "" {
+			t.Errorf("Auth0 received %v", one.header)
+		}
+	}
+	for status, want := range map[int]int{401: 401, 403: 403, 500: 503, 302: 503} {
+		r.setAuth0(status)
+		if got := r.send(t, http.MethodGet, "/userinfo", "", "Authorization", "Bearer opaque"); got.status != want {
+			t.Errorf("Auth0 says %d: %d", status, got.status)
+		}
+	}
+	if got := r.send(t, http.MethodGet, "/userinfo", "", "Authorization", "Bearer opaque"); got.status != http.StatusTooManyRequests {
+		t.Errorf("%+v", got)
+	}
+	r.checkSilent(t)
+}
