@@ -25,7 +25,7 @@ kratos: ## build Kratos from its module (two minutes, once)
 hydra: ## build Hydra from its module (some minutes, once)
 	$(GO) run ./test/program/build hydra
 
-demo: prereqs-demo build kratos ## migrate some users, narrated; KEEP=1 leaves everything running
+demo: prereqs-demo build kratos hydra ## migrate some users, narrated; KEEP=1 leaves everything running
 	@exec build/demo
 
 test: ## all checks: build, linters, all tests, fuzzing

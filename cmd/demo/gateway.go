@@ -38,11 +38,11 @@ const (
 	bridgeSecret = "ferry-demo-kratos-secret-that-opens-nothing" //nolint:gosec // G101: of the simulator, which the demo starts
 )
 
-// gatewayTenant is the demo tenant with the applications and the users of the second act.
+// gatewayTenant is the demo tenant with the applications and the users of the second and third act.
 // users is where they reach Kratos.
 func gatewayTenant(users string) *auth0sim.Tenant {
 	tenant := auth0sim.DemoTenant()
-	tenant.Apps = append(tenant.Apps,
+	tenant.Apps = append(tenant.Apps, notes(),
 		auth0sim.App{ClientID: managementID, ClientSecret: managementSecret, ManagementScopes: []string{"read:users"}},
 		auth0sim.App{
 			ClientID: bridgeID, ClientSecret: bridgeSecret, GrantTypes: []string{auth0sim.GrantAuthorizationCode},

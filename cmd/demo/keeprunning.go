@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"ferry/test/auth0sim"
 	"ferry/wire"
@@ -35,6 +36,9 @@ func keepRunning(ctx context.Context, s *stack, n *narrator) error {
 		{"Kratos, admin", s.kratos.AdminURL()},
 		{"ferry, hooks", s.ferry.HooksURL()},
 		{"ferry, admin", s.ferry.AdminURL()},
+		{"ferry, tokens", strings.TrimSuffix(s.hydra.Issuer(), "/")},
+		{"Hydra, public", s.hydra.PublicURL()},
+		{"Hydra, admin", s.hydra.AdminURL()},
 		{"simulator", s.sim.url},
 		{"its control API", s.sim.control.URL},
 	} {

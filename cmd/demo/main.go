@@ -1,6 +1,6 @@
-// Command demo starts the Auth0 simulator, the real Kratos and ferry on this machine,
-// migrates users, and prints what it measured at every step; `demo replay` replays recorded
-// hook calls instead. Exit status: 0: all as expected, 1: not as expected, 2: wrong usage,
+// Command demo starts the Auth0 simulator, the real Kratos and Hydra, and ferry on this
+// machine, migrates users and an application, and prints what it measured at every step;
+// `demo replay` replays recorded hook calls instead. Exit status: 0: all as expected, 1: not as expected, 2: wrong usage,
 // 130 or 143: ended by a signal.
 //
 // It leaves no process behind, however it ends (on Linux), and no folder unless it is

@@ -41,7 +41,7 @@ func (n *narrator) printf(format string, args ...any) {
 
 func (n *narrator) opening() {
 	n.printf("%s\n%s\n", n.paint(bold, "ferry moves users from Auth0 to Kratos, one login at a time."),
-		"Here Auth0 is simulated; Kratos and ferry are real. Every value below is\n"+
+		"Here Auth0 is simulated; Kratos, Hydra and ferry are real. Every value below is\n"+
 			"measured: at the simulator, in ferry's metrics, in Kratos' admin API.\n"+n.legend()+"\n")
 }
 

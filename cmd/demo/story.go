@@ -51,6 +51,9 @@ func (t *story) tell(ctx context.Context) error {
 	if err := t.gateway(ctx); err != nil {
 		return err
 	}
+	if err := t.application(ctx); err != nil {
+		return err
+	}
 	after, err := t.stack.read(ctx)
 	if err != nil {
 		return err

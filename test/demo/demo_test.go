@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"ferry/test/await"
+	"ferry/test/hydratest"
 	"ferry/test/kratostest"
 	"ferry/test/process"
 )
@@ -37,12 +38,15 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// programs builds the three programs and, if needed, Kratos. Building it may take
+// programs builds the three programs and, if needed, Kratos and Hydra. Building them may take
 // minutes, during which the demo would seem to hang.
 func programs(t *testing.T) string {
 	t.Helper()
 	built.once.Do(func() {
 		if _, built.err = kratostest.Binary(t.Context(), t.Output()); built.err != nil {
+			return
+		}
+		if _, built.err = hydratest.Binary(t.Context(), t.Output()); built.err != nil {
 			return
 		}
 		if built.dir, built.err = os.MkdirTemp("", "ferry-demo-"); built.err != nil { //nolint:usetesting // it outlives the test that asks first
@@ -199,6 +203,8 @@ func TestNarration(t *testing.T) {
 		"10.", "before 0 identities in Kratos", "Barbara sees invalid credentials", "Auth0 1 password reached it", "ferry not called",
 		"11.", "Barbara sees session", "ferry not called", "after 1 identity in Kratos", "binding auth0|5f7c8ec7c33c6c004bbafe84",
 		`Kratos neither pending nor a hash {"hashed_password":""}`,
+		"12.", "app gets tokens of Hydra", "for her identity in Kratos (sub of the ID token)", "Auth0 1 refresh token reached it",
+		"13.", "app gets tokens of Hydra", "for her identity in Kratos (sub of the ID token)", "Auth0 0 refresh tokens reached it",
 	}
 	if got := facts(d.out.String()); !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

@@ -29,8 +29,8 @@ func startKept(t *testing.T) (*demo, map[string]int) {
 	for name := range found {
 		names = append(names, name)
 	}
-	if len(found) != 3 || !slices.Contains(names, "ferry") || !slices.Contains(names, "auth0sim") {
-		t.Fatalf("the children are %q, want ferry, auth0sim and Kratos", names)
+	if len(found) != 4 || !slices.Contains(names, "ferry") || !slices.Contains(names, "auth0sim") {
+		t.Fatalf("the children are %q, want ferry, auth0sim, Kratos and Hydra", names)
 	}
 	return d, found
 }

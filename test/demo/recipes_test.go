@@ -34,7 +34,7 @@ func testRecipes(t *testing.T, out string) {
 	c.action = regexp.MustCompile(`http[^"]*login\?flow=[^"]*`).FindString(c.check(t, flow, 200, `"type":"api"`))
 	c.check(t, login, 200, `"session_token":`)
 	c.check(t, look, 200, `"hashed_password":"$2a$`)
-	c.check(t, attempts, 200, `"token_requests":8`) // five passwords, a machine token and a code in the story, one asked; the login is identical
+	c.check(t, attempts, 200, `"token_requests":9`) // five passwords, a machine token, a code and a refresh token in the story, one asked; the login is identical
 	c.check(t, answers, 200, `ferry_hook_outcomes_total{outcome="match",route="password-migration"} 5`)
 }
 

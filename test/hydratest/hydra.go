@@ -137,6 +137,9 @@ func (h *Hydra) Logs() string { return h.logs.String() }
 // Pid is Hydra's process id.
 func (h *Hydra) Pid() int { return h.proc.Pid() }
 
+// Done is closed when Hydra has ended.
+func (h *Hydra) Done() <-chan struct{} { return h.proc.Done() }
+
 // Stop ends Hydra within some seconds and removes its temporary folder. It is idempotent. It is
 // an error if Hydra had ended by itself before.
 func (h *Hydra) Stop() error {
