@@ -67,7 +67,7 @@ func countName(name string) string {
 	case migration.CountLoseActive:
 		return "need Auth0 and logged in during the 90 days before"
 	case migration.CountNoIdentity:
-		return "without an identity"
+		return "without an identity, for any reason"
 	case migration.CountFromAuth0:
 		return "identities from Auth0"
 	case "ok":
