@@ -1,7 +1,7 @@
 # The main targets: `make demo` shows ferry at work, `make test` runs all checks.
 
 .DEFAULT_GOAL := help
-.PHONY: help build kratos hydra demo test prereqs prereqs-demo vet platforms lint unit manifests fuzz hostile requests browser openid gateway faults remints changes bench load soak readme mixin numbers snapshot release-tools clean
+.PHONY: help build kratos hydra demo test prereqs prereqs-demo vet platforms lint unit manifests fuzz hostile requests browser openid apps gateway faults remints changes bench load soak readme mixin numbers snapshot release-tools clean
 
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -53,7 +53,7 @@ prereqs: ## check the prerequisites; as root on Debian, install them
 	@sh scripts/prereqs.sh
 
 vet: ## go vet; `make lint` contains it
-	$(GO) vet -tags browser,openid ./...
+	$(GO) vet -tags apps,browser,openid ./...
 	cd test/deploy && $(GO) vet ./...
 
 platforms: ## compile ferry for other systems, without linking (the first run compiles everything: minutes)
@@ -110,6 +110,11 @@ openid: ## the bridge through an OpenID provider by others (needs Node and npm)
 	@sh scripts/prereqs.sh openid
 	cd test/openid && npm ci
 	$(GO) test -tags openid -count=1 -timeout=15m ./test/openid
+
+apps: ## npm's auth0 and openid-client from Auth0 to Hydra (needs Node and npm)
+	@sh scripts/prereqs.sh apps
+	cd test/apps && npm ci
+	$(GO) test -tags apps -count=1 -timeout=15m -run=TestNode ./test/apps
 
 gateway: ## the end-to-end tests again, with all users going through the gateway
 	FERRY_TEST_GATEWAY=1 $(GO) test -count=1 -timeout=30m ./test/e2e

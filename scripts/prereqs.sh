@@ -1,8 +1,8 @@
 #!/bin/sh
 # Checks what building and testing ferry needs besides Go modules. On Debian, as
 # root, it installs what is missing; elsewhere it prints what to install, and
-# fails. With the argument demo, it checks only what the demo needs; with browser,
-# openid or snapshot, also what those targets need.
+# fails. With the argument demo, it checks only what the demo needs; with apps,
+# browser, openid or snapshot, also what those targets need.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -33,7 +33,7 @@ npm             npm
 unzip           unzip
 binutils        readelf
 "
-[ "${1:-}" != openid ] || packages="$packages
+[ "${1:-}" != openid ] && [ "${1:-}" != apps ] || packages="$packages
 nodejs          node
 npm             npm
 "

@@ -27,12 +27,13 @@ import (
 func TestMain(m *testing.M) { built.Main(m) }
 
 const (
-	mobile, web, other = "canary-mobile-app", "canary-web-app", "canary-other-app" // public, with a secret, public
-	webSecret          = "canary-secret-of-the-web-app"
-	callback           = "https://app.example.com/callback"
-	password           = "correct horse battery staple"
-	stateKey           = "canary-state-key-0123456789abcdef0123456789"
-	hookKey            = "canary-hook-key-0123456789abcdef0123456789"
+	mobile, other = "canary-mobile-app", "canary-other-app" // public
+	web, server   = "canary-web-app", "canary-server-app"   // with a secret: basic, post
+	webSecret     = "canary-secret-of-the-web-app"
+	callback      = "https://app.example.com/callback"
+	password      = "correct horse battery staple"
+	stateKey      = "canary-state-key-0123456789abcdef0123456789"
+	hookKey       = "canary-hook-key-0123456789abcdef0123456789"
 )
 
 // stack is everything between an application and its tokens.
@@ -60,7 +61,7 @@ func newStack(t *testing.T) *stack {
 	s.sim = auth0sim.Run(t, auth0sim.Config{Tenant: tenant(), Domain: domain, Settings: &settings})
 	s.kratos = kratostest.Run(t, kratostest.Options{})
 	s.hydra = hydratest.Run(t, hydratest.Options{Issuer: s.host.URL + "/"})
-	for id, method := range map[string]string{mobile: "none", other: "none", web: "client_secret_basic"} {
+	for id, method := range map[string]string{mobile: "none", other: "none", web: "client_secret_basic", server: "client_secret_post"} {
 		if err := s.hydra.CreateClient(t.Context(), map[string]any{
 			"client_id": id, "client_secret": webSecret, "token_endpoint_auth_method": method, "redirect_uris": []string{callback},
 			"grant_types": []string{"authorization_code", "refresh_token"}, "response_types": []string{"code"}, "scope": "openid offline_access email profile",
@@ -73,7 +74,7 @@ func newStack(t *testing.T) *stack {
 		"FERRY_AUTH0_DOMAIN=" + domain, "FERRY_AUTH0_BASE_URL=" + s.sim.URL(),
 		"FERRY_AUTH0_CLIENT_ID=" + auth0sim.DemoClientID, "FERRY_AUTH0_CLIENT_SECRET=" + auth0sim.DemoClientSecret,
 		"FERRY_KRATOS_ADMIN_URL=" + s.kratos.AdminURL(), "FERRY_HYDRA_PUBLIC_URL=" + s.hydra.PublicURL(), "FERRY_HYDRA_ADMIN_URL=" + s.hydra.AdminURL(),
-		"FERRY_REMINT_CLIENTS=" + mobile + "," + web, "FERRY_TOKEN_PER_MINUTE=100000", "FERRY_DATA_DIR=" + s.data, "FERRY_STATE_KEY=" + stateKey,
+		"FERRY_REMINT_CLIENTS=" + mobile + "," + web + "," + server, "FERRY_TOKEN_PER_MINUTE=100000", "FERRY_DATA_DIR=" + s.data, "FERRY_STATE_KEY=" + stateKey,
 		"FERRY_AUDIT_LOG=" + s.audit, "FERRY_LOG_LEVEL=debug", "OTEL_EXPORTER_OTLP_ENDPOINT=" + s.spans.URL(), "OTEL_SERVICE_NAME=ferry",
 	}})
 	if err != nil {
@@ -92,7 +93,7 @@ func newStack(t *testing.T) *stack {
 	return s
 }
 
-// tenant is the demo tenant with three applications. The one for mobile devices rotates its
+// tenant is the demo tenant with four applications. The one for mobile devices rotates its
 // refresh tokens.
 func tenant() *auth0sim.Tenant {
 	tenant := auth0sim.DemoTenant()
@@ -103,9 +104,11 @@ func tenant() *auth0sim.Tenant {
 			RefreshTokens: auth0sim.RefreshPolicy{Rotation: true},
 		})
 	}
-	tenant.Apps = append(tenant.Apps, auth0sim.App{
-		ClientID: web, ClientSecret: webSecret, AuthMethods: []string{auth0sim.AuthBasic, auth0sim.AuthPost}, GrantTypes: grants, Callbacks: []string{callback},
-	})
+	for _, id := range []string{web, server} {
+		tenant.Apps = append(tenant.Apps, auth0sim.App{
+			ClientID: id, ClientSecret: webSecret, AuthMethods: []string{auth0sim.AuthBasic, auth0sim.AuthPost}, GrantTypes: grants, Callbacks: []string{callback},
+		})
+	}
 	return tenant
 }
 
