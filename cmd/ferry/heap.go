@@ -24,7 +24,7 @@ const (
 	// servePercent is the GOGC value below the limit.
 	serveLimit   = 60 << 20
 	serveSlack   = 2 << 20
-	serveShare   = 0.5
+	serveShare   = 0.75
 	servePercent = 400
 )
 
