@@ -213,6 +213,21 @@ func TestAllOn(t *testing.T) {
 	if !slices.Equal(scraped, []string{endpoint.Port}) || endpoint.Path != "/metrics/prometheus" || endpoint.Scheme == nil || *endpoint.Scheme != "https" || monitor.Spec.JobLabel != "app.kubernetes.io/name" || len(monitor.Spec.TargetLabels) != 1 {
 		t.Errorf("scraped are the ports %q, by %+v", scraped, monitor.Spec)
 	}
+	checkRules(t, objects)
+	if p := one[*networking.NetworkPolicy](t, objects); len(p.Spec.Ingress) != 3 || len(p.Spec.Egress) != 4 || len(p.Spec.PolicyTypes) != 2 {
+		t.Errorf("the NetworkPolicy has %+v", p.Spec)
+	}
+	if got := len(all[*core.Service](objects)); got != 4 {
+		t.Errorf("%d Services, want one for each listener", got)
+	}
+	if deployment.Spec.Strategy.Type != apps.RollingUpdateDeploymentStrategyType || deployment.Spec.Strategy.RollingUpdate.MaxUnavailable.IntValue() != 0 {
+		t.Errorf("the strategy is %+v", deployment.Spec.Strategy)
+	}
+}
+
+// checkRules requires alerts and recording rules, each alert with its runbook, and a dashboard.
+func checkRules(t *testing.T, objects []runtime.Object) {
+	t.Helper()
 	for _, rule := range all[*monitoring.PrometheusRule](objects) {
 		if len(rule.Spec.Groups) == 0 || len(rule.Spec.Groups[0].Rules) == 0 {
 			t.Errorf("%s has no rules", rule.Name)
@@ -225,15 +240,6 @@ func TestAllOn(t *testing.T) {
 	}
 	if rules := all[*monitoring.PrometheusRule](objects); len(rules) != 2 || !strings.Contains(configMap(objects, "ferry-dashboard").Data["ferry.json"], `"panels"`) {
 		t.Errorf("%d PrometheusRules, want alerts and rules, and a dashboard", len(rules))
-	}
-	if p := one[*networking.NetworkPolicy](t, objects); len(p.Spec.Ingress) != 3 || len(p.Spec.Egress) != 4 || len(p.Spec.PolicyTypes) != 2 {
-		t.Errorf("the NetworkPolicy has %+v", p.Spec)
-	}
-	if got := len(all[*core.Service](objects)); got != 4 {
-		t.Errorf("%d Services, want one for each listener", got)
-	}
-	if deployment.Spec.Strategy.Type != apps.RollingUpdateDeploymentStrategyType || deployment.Spec.Strategy.RollingUpdate.MaxUnavailable.IntValue() != 0 {
-		t.Errorf("the strategy is %+v", deployment.Spec.Strategy)
 	}
 }
 
