@@ -11,8 +11,8 @@ import (
 	"ferry/test/ferrytest/built"
 )
 
-// TestDocumentedCommands runs the commands of docs/import-files.md with the inputs of
-// cases.
+// TestDocumentedCommands runs the commands of docs/import-files.md with files that have all
+// fields that decide what becomes of a user, and with other inputs of cases.
 func TestDocumentedCommands(t *testing.T) {
 	text, err := os.ReadFile("../../docs/import-files.md")
 	if err != nil {
@@ -20,10 +20,11 @@ func TestDocumentedCommands(t *testing.T) {
 	}
 	dir := t.TempDir()
 	for name, input := range map[string]string{
-		"identity.schema.json": "csv-guard/schema.json", "users.csv": "csv-guard/users.csv", "user.json": "not-one-object-a-line/user-pretty.json",
-		"users.ndjson": "hashes-array/users.ndjson", "hashes.json": "hashes-array/hashes.json",
+		"users.csv": "documented/users.csv", "users.ndjson": "documented/users.ndjson",
+		"identity.schema.json": testdata + "/csv-guard/schema.json", "user.json": testdata + "/not-one-object-a-line/user-pretty.json",
+		"hashes.json": testdata + "/hashes-array/hashes.json",
 	} {
-		content, err := os.ReadFile(filepath.Join(testdata, input))
+		content, err := os.ReadFile(filepath.FromSlash(input))
 		if err == nil {
 			err = os.WriteFile(filepath.Join(dir, name), content, 0o600)
 		}
