@@ -24,8 +24,8 @@ func TestListsMalformed(t *testing.T) {
 		`{"clients":[]}`:                    "malformed",
 		`{"total":0,"resource_servers":[]}`: "malformed",
 		`{"total":1,"clients":null}`:        "malformed",
-		`{"total":1,"clients":["` + canary + `"]}`: "malformed",
-		`{"total":1,"clients":[]}`:                 "changed_meanwhile",
+		`{"total":1,"clients":["` + canary + `"]}`:                                      "malformed",
+		`{"total":1,"clients":[]}`:                                                      "changed_meanwhile",
 		`{"total":1,"clients":[{"client_secret":"` + canary + `","Client_Secret":""}]}`: "malformed",
 		`{"total":1,"clients":[{"client_secret":"` + canary + `"}]`:                     "malformed",
 	} {
