@@ -24,10 +24,11 @@ func TestListsMalformed(t *testing.T) {
 		`{"clients":[]}`:                    "malformed",
 		`{"total":0,"resource_servers":[]}`: "malformed",
 		`{"total":1,"clients":null}`:        "malformed",
-		`{"total":1,"clients":["` + canary + `"]}`:                                      "malformed",
-		`{"total":1,"clients":[]}`:                                                      "changed_meanwhile",
-		`{"total":1,"clients":[{"client_secret":"` + canary + `","Client_Secret":""}]}`: "malformed",
-		`{"total":1,"clients":[{"client_secret":"` + canary + `"}]`:                     "malformed",
+
+		`{"total":1,"clients":["canary-secret"]}`:                                      "malformed",
+		`{"total":1,"clients":[]}`:                                                     "changed_meanwhile",
+		`{"total":1,"clients":[{"client_secret":"canary-secret","Client_Secret":""}]}`: "malformed",
+		`{"total":1,"clients":[{"client_secret":"canary-secret"}]`:                     "malformed",
 	} {
 		m := managementAnswering(t, body)
 		applications, err := m.Applications(t.Context())
