@@ -45,10 +45,14 @@ type usage struct {
 // headroom is the share of its limit that the runtime does not use.
 const headroom = 0.03
 
-// limit returns the limit for what is in use. Requests in flight are taken to have as much on
-// the heap as on their stacks: the rest of the heap is kept for long.
+// heapOfStack is how much a waiting login has on the heap for each byte of its stacks (20 and
+// 10 KiB, measured with 1,000 of them).
+const heapOfStack = 2
+
+// limit returns the limit for what is in use. What requests in flight do not have is taken to
+// be kept for long.
 func (p Policy) limit(u usage) int64 {
-	kept := u.live - min(u.live, u.stacks)
+	kept := u.live - min(u.live, heapOfStack*u.stacks)
 	garbage := max(float64(p.Slack), p.Share*float64(kept))
 	limit := (float64(u.live) + float64(u.stacks) + float64(u.other) + garbage) / (1 - headroom)
 	return int64(min(max(limit, float64(p.Limit)), math.MaxInt64/2))

@@ -23,8 +23,8 @@ func TestLimit(t *testing.T) {
 		"little":         {10, 2, 8, 60},
 		"a burst":        {25, 25, 8, 62 / 0.97},
 		"a larger burst": {100, 100, 10, 214 / 0.97},
-		"kept":           {40, 2, 8, 69 / 0.97},
-		"both":           {60, 20, 8, 108 / 0.97},
+		"kept":           {40, 2, 8, 68 / 0.97},
+		"both":           {60, 20, 8, 98 / 0.97},
 	} {
 		u := usage{c.live * mebibyte, c.stacks * mebibyte, c.other * mebibyte}
 		if got, want := p.limit(u), int64(c.want*mebibyte); got != want {

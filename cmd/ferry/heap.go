@@ -20,11 +20,12 @@ const (
 	bulkMemoryLimit = 256 << 20
 
 	// serveLimit and serveSlack keep 1,000 logins that wait for Auth0 below 96 MiB, with the
-	// pages of the program. serveShare is for the results that are kept for two minutes.
+	// pages of the program. serveShare is for the results that are kept for two minutes: at
+	// hundreds of logins per second ferry collects every one to two seconds.
 	// servePercent is the GOGC value below the limit.
-	serveLimit   = 60 << 20
+	serveLimit   = 58 << 20
 	serveSlack   = 2 << 20
-	serveShare   = 0.75
+	serveShare   = 2
 	servePercent = 400
 )
 

@@ -77,7 +77,19 @@ func buildFerry(ctx context.Context, opts options, dir string) (path string, err
 	if out, err := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", path, "ferry/cmd/ferry").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build ferry: %w\n%s", err, out)
 	}
-	return path, nil
+	return path, dropCached(ctx, path)
+}
+
+// dropCached writes a file to the disk and drops it from the kernel's cache. A program that
+// was just written is mapped in larger pieces than one that is read from a disk, and its
+// resident memory is some 5 MiB more.
+func dropCached(ctx context.Context, path string) error {
+	for _, args := range [][]string{{"sync", path}, {"dd", "if=" + path, "iflag=nocache", "count=0", "status=none"}} {
+		if out, err := exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput(); err != nil {
+			return fmt.Errorf("drop %s from the cache: %w\n%s", path, err, out)
+		}
+	}
+	return nil
 }
 
 // ferry is a running ferry.
