@@ -1,7 +1,10 @@
 // An application with a library of others: one step for each start. Its argument is JSON: the
 // library, the step, and what the step needs. It prints the result as JSON.
+import { webcrypto } from 'node:crypto';
 import { AuthenticationClient } from 'auth0';
 import * as openid from 'openid-client';
+
+globalThis.crypto ??= webcrypto; // Node 18, that of Debian 12, has it only as a module
 
 const { library, step, host, client, secret, callback, verifier, back, refresh } = JSON.parse(process.argv[2]);
 const scope = 'openid profile email offline_access';
