@@ -12,6 +12,7 @@ import (
 
 	"ferry/secret"
 	"ferry/transport"
+	"ferry/wire"
 )
 
 const (
@@ -21,6 +22,7 @@ const (
 	nameHydraDiscovery = "hydra.discovery"
 	nameHydraKeys      = "hydra.keys"
 	nameHydraCORS      = "hydra.cors"
+	nameHydraLogout    = "hydra.logout"
 	nameHydraClients   = "hydra.clients"
 	nameHydraJanitor   = "hydra.janitor"
 	// maxHydraAnswer bounds how much of an answer of Hydra is read, in bytes.
@@ -68,7 +70,7 @@ func (e *doctor) hydra(ctx context.Context) []Check {
 	s := checkGroup{doctor: e}
 	if set == nil {
 		s.skip("FERRY_HYDRA_ADMIN_URL and FERRY_HYDRA_PUBLIC_URL are not set", nameHydraAdmin, nameHydraPublic, nameHydraIssuer,
-			nameHydraDiscovery, nameHydraKeys, nameHydraCORS, nameHydraClients)
+			nameHydraDiscovery, nameHydraKeys, nameHydraCORS, nameHydraLogout, nameHydraClients)
 	} else {
 		e.hydraWire(ctx, &s, *set)
 	}
@@ -95,8 +97,9 @@ func (e *doctor) hydraWire(ctx context.Context, s *checkGroup, set HydraSettings
 		s.run(ctx, nameHydraDiscovery, func(context.Context) Check { return checkHydraDiscovery(set, shown) })
 		s.run(ctx, nameHydraKeys, func(ctx context.Context) Check { return e.checkHydraKeys(ctx, set) })
 		s.run(ctx, nameHydraCORS, func(ctx context.Context) Check { return e.checkHydraCORS(ctx, set, clients) })
+		s.run(ctx, nameHydraLogout, func(ctx context.Context) Check { return e.checkHydraLogout(ctx, set, shown) })
 	} else {
-		s.skip("Hydra's public API does not answer", nameHydraIssuer, nameHydraDiscovery, nameHydraKeys, nameHydraCORS)
+		s.skip("Hydra's public API does not answer", nameHydraIssuer, nameHydraDiscovery, nameHydraKeys, nameHydraCORS, nameHydraLogout)
 	}
 	if !admin {
 		s.skip("Hydra's admin API does not answer", nameHydraClients)
@@ -320,6 +323,26 @@ func (e *doctor) checkHydraCORS(ctx context.Context, set HydraSettings, clients 
 		return ok("the preflight of Auth0's SDKs is allowed for %s, but not with cookies", plain(origin))
 	}
 	return ok("the preflight of Auth0's SDKs is allowed for %s", plain(origin))
+}
+
+// checkHydraLogout checks where Hydra sends a browser that has no session, and no ID token.
+func (e *doctor) checkHydraLogout(ctx context.Context, set HydraSettings, shown discovery) Check {
+	if set.FrontURL == "" {
+		return skipped("the token front is not set up (FERRY_TOKEN_LISTEN)")
+	}
+	const key = "urls.post_logout_redirect"
+	want := strings.TrimRight(shown.Issuer, "/") + wire.LogoutDonePath
+	fix := "set " + key + " in hydra.yml to " + plain(want) + fixHydra + ", and restart Hydra"
+	answer, err := e.askHydra(ctx, http.MethodGet, under(set.PublicURL, "/oauth2/sessions/logout"), nil)
+	switch to := answer.header.Get("Location"); {
+	case err != nil:
+		return e.noHydra("FERRY_HYDRA_PUBLIC_URL", set.PublicURL, err)
+	case to == "":
+		return warn(fix, "Hydra does not say where browsers go after a logout (status %d)", answer.status)
+	case to != want:
+		return warn(fix, "after a logout without an ID token, as Auth0's SDKs ask for it, Hydra sends browsers to %s, and not to the token front: they do not come back to the application", plain(to))
+	}
+	return ok("after a logout, Hydra sends browsers to the token front, which sends them back to the application")
 }
 
 // under adds a path to a base URL.

@@ -87,19 +87,30 @@ func createClients(t *testing.T, h *hydratest.Hydra, clients ...map[string]any) 
 // finds nothing.
 func TestHydraConfigIsSound(t *testing.T) {
 	t.Parallel()
-	file := fragment(t, false)
-	h := hydratest.Run(t, hydratest.Options{Config: []byte(file), Production: true})
-	createClients(t, h, client("spa", nil))
-	found := hydraChecks(t, &doctor.HydraSettings{
-		AdminURL: h.AdminURL(), PublicURL: h.PublicURL(), Remint: []string{"spa"}, AppDomain: "login.example.org",
-	}, file)
-	if len(found) != 12 {
-		t.Errorf("%d checks", len(found))
-	}
-	for _, check := range found {
-		if check.Status != doctor.OK {
-			t.Errorf("%+v", check)
-		}
+	const sdk = "Authorization, Content-Type, Auth0-Client"
+	front := shown(t, `{"issuer":"`+hydraIssuer+`"`+endpoints, http.Header{"Access-Control-Allow-Origin": {webOrigin}, "Access-Control-Allow-Headers": {sdk}})
+	for name, at := range map[string]string{"alone": "", "behind the token front": front} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file := fragment(t, at != "")
+			h := hydratest.Run(t, hydratest.Options{Config: []byte(file), Production: true})
+			createClients(t, h, client("spa", nil))
+			found := hydraChecks(t, &doctor.HydraSettings{
+				AdminURL: h.AdminURL(), PublicURL: h.PublicURL(), FrontURL: at, Remint: []string{"spa"}, AppDomain: "login.example.org",
+			}, file)
+			if len(found) != 13 {
+				t.Errorf("%d checks", len(found))
+			}
+			if at == "" {
+				must(t, found, "hydra.logout", doctor.Skip, "FERRY_TOKEN_LISTEN")
+				delete(found, "hydra.logout")
+			}
+			for _, check := range found {
+				if check.Status != doctor.OK {
+					t.Errorf("%+v", check)
+				}
+			}
+		})
 	}
 }
 
@@ -138,6 +149,9 @@ func TestHydraFaults(t *testing.T) {
 	for _, name := range []string{"hydra.pkce", "hydra.rotation", "hydra.claims"} {
 		must(t, found, name, doctor.Skip, "--hydra-config FILE")
 	}
+	behind := set
+	behind.FrontURL = shown(t, `{"issuer":"`+hydraIssuer+`"`+endpoints, nil)
+	must(t, hydraChecks(t, &behind, ""), "hydra.logout", doctor.Warn, "they do not come back to the application")
 	set.AppDomain = "login.example.org"
 	must(t, hydraChecks(t, &set, ""), "hydra.issuer", doctor.Fail, "expect https://login.example.org/")
 	set.PublicURL, set.AdminURL = h.AdminURL(), h.PublicURL()

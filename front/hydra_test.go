@@ -18,12 +18,14 @@ import (
 	"ferry/hydra"
 	"ferry/test/hydratest"
 	"ferry/transport"
+	"ferry/wire"
 )
 
 const (
 	realSecret = "S3cr3t-x_-Y0123456789"
 	callback   = "https://app.example.com/cb"
 	loggedOut  = "https://app.example.com/out"
+	logoutDone = "https://login.example.com" + wire.LogoutDonePath
 )
 
 // realRig is a front before a real Hydra.
@@ -35,7 +37,7 @@ type realRig struct {
 
 func newRealRig(t *testing.T) *realRig {
 	t.Helper()
-	r := &realRig{rig: &rig{now: time.Now()}, hydra: hydratest.Run(t, hydratest.Options{})}
+	r := &realRig{rig: &rig{now: time.Now()}, hydra: hydratest.Run(t, hydratest.Options{Config: []byte("urls: {post_logout_redirect: '" + logoutDone + "'}")})}
 	for id, method := range map[string]string{"spa": "none", "post": "client_secret_post", "basic": "client_secret_basic"} {
 		if err := r.hydra.CreateClient(t.Context(), map[string]any{
 			"client_id": id, "client_secret": realSecret, "token_endpoint_auth_method": method, "redirect_uris": []string{callback}, "post_logout_redirect_uris": []string{loggedOut},
@@ -161,6 +163,9 @@ func TestRealHydra(t *testing.T) {
 	}
 	if got := r.form(t, "/oauth/token", "grant_type=refresh_token&refresh_token=ory_rt_x.y&client_id=post&client_secret=wrong-secret"); got.status != http.StatusUnauthorized {
 		t.Errorf("a wrong secret: %+v", got)
+	}
+	if got := r.send(t, http.MethodGet, "/v2/logout", ""); got.status != http.StatusFound || got.header.Get("Location") != logoutDone {
+		t.Errorf("a logout without an ID token: %+v", got)
 	}
 	if keys := r.keyTexts(t); len(keys) < 2 {
 		t.Errorf("%d keys", len(keys))

@@ -8,11 +8,11 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"ferry/wire"
 )
 
 const (
-	// logoutDonePath is where Hydra sends a browser after a logout that has no ID token.
-	logoutDonePath = "/v2/logout/done"
 	// logoutCookie keeps where the browser goes then.
 	logoutCookie  = "ferry_logout"
 	logoutSeconds = 600
@@ -125,7 +125,7 @@ func withState(to, state string) string {
 
 func setLogoutCookie(w http.ResponseWriter, r *http.Request, value string, seconds int) {
 	http.SetCookie(w, &http.Cookie{ //nolint:gosec // G124: Secure, unless the browser came over plain HTTP
-		Name: logoutCookie, Value: value, Path: logoutDonePath, MaxAge: seconds, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		Name: logoutCookie, Value: value, Path: wire.LogoutDonePath, MaxAge: seconds, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 		Secure: r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https",
 	})
 }

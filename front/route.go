@@ -1,6 +1,10 @@
 package front
 
-import "net/http"
+import (
+	"net/http"
+
+	"ferry/wire"
+)
 
 // route is what a path of the front is for.
 type route int
@@ -28,7 +32,7 @@ func routeOf(path string) route {
 		return routeRevoke
 	case "/v2/logout", "/oidc/logout":
 		return routeLogout
-	case logoutDonePath:
+	case wire.LogoutDonePath:
 		return routeLogoutDone
 	case "/userinfo":
 		return routeUserinfo

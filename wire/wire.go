@@ -1,5 +1,5 @@
 // Package wire names what ferry has agreed with Kratos, Auth0 and its operators: the hooks'
-// paths, headers and answers, Auth0's provider name, length limits and the words of
+// paths, headers and answers, a path of the token front, Auth0's provider name, length limits and the words of
 // settings. It has no functions.
 package wire
 
@@ -16,6 +16,10 @@ const (
 	AfterRegistrationPath = HooksPath + RouteAfterRegistration
 	EnsurePath            = HooksPath + RouteEnsure
 )
+
+// LogoutDonePath is the path of the token front to which Hydra sends a browser after a logout
+// without an ID token (urls.post_logout_redirect in hydra.yml).
+const LogoutDonePath = "/v2/logout/done"
 
 // The headers in which Kratos names its calls. A repeated call has a new request id and
 // the same trigger id. Kratos 1.3.1 sends neither.

@@ -12,6 +12,8 @@ import (
 	"text/template"
 	"time"
 	"unicode"
+
+	"ferry/wire"
 )
 
 // DefaultGrace is a grace period that covers a lost answer and its repetition.
@@ -33,6 +35,9 @@ type Options struct {
 	// Login, Consent and Logout are the URLs of the pages; empty: they are not written.
 	Login, Consent, Logout string
 }
+
+// LoggedOut is where Hydra sends a browser after a logout without an ID token: to the token front.
+func (o Options) LoggedOut() string { return strings.TrimRight(o.Issuer, "/") + wire.LogoutDonePath }
 
 // DefaultClaims are the claims that Auth0 writes into access tokens itself.
 func DefaultClaims() []string { return []string{"azp", "permissions", "org_id"} }
