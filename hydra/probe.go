@@ -76,11 +76,28 @@ func (c *Client) Probe(ctx context.Context, credentials Credentials) error {
 	return err
 }
 
+// Revoke revokes a refresh token with its whole chain: the tokens that replaced it, and their
+// access tokens. The error is nil also where Hydra does not know the token, or it was replaced so
+// long ago that the grace period is over: then nothing is revoked.
+func (c *Client) Revoke(ctx context.Context, credentials Credentials, token secret.String) error {
+	_, err := c.asClient(ctx, "revoke token", "revoke", credentials, url.Values{"token": {token.Reveal()}})
+	return err
+}
+
 // tokenRequest makes a request to the token endpoint. Its answer has status 200.
 func (c *Client) tokenRequest(ctx context.Context, operation string, credentials Credentials, form url.Values) (answer, error) {
+	got, err := c.asClient(ctx, operation, "token", credentials, form)
+	if err == nil && !got.isJSON {
+		return answer{}, &Error{Operation: operation, Kind: Garbled, Status: got.status, Reason: "not_json"}
+	}
+	return got, err
+}
+
+// asClient makes a request of a client to an endpoint. Its answer has status 200.
+func (c *Client) asClient(ctx context.Context, operation, endpoint string, credentials Credentials, form url.Values) (answer, error) {
 	header := http.Header{}
 	credentials.apply(form, header)
-	req, err := c.toPublic(ctx, http.MethodPost, c.public.JoinPath("oauth2", "token"), form)
+	req, err := c.toPublic(ctx, http.MethodPost, c.public.JoinPath("oauth2", endpoint), form)
 	if err == nil && header.Get("Authorization") != "" {
 		req.Header.Set("Authorization", header.Get("Authorization"))
 	}
@@ -90,8 +107,6 @@ func (c *Client) tokenRequest(ctx context.Context, operation string, credentials
 		return answer{}, err
 	case got.status != http.StatusOK:
 		return answer{}, refusal(operation, got)
-	case !got.isJSON:
-		return answer{}, &Error{Operation: operation, Kind: Garbled, Status: got.status, Reason: "not_json"}
 	}
 	return got, nil
 }

@@ -341,8 +341,9 @@ type fakeAuth0 struct {
 	revoked  map[string]bool      // families
 	redeemed map[string]int
 	number   int
-	// revocations are the tokens that were to be revoked.
+	// revocations are the tokens that were to be revoked. It answers 503 unless revokes is true.
 	revocations []string
+	revokes     bool
 	// answer replaces the answer to the next requests; nil: none.
 	answer http.HandlerFunc
 	// claims are added to the ID token.
@@ -353,7 +354,7 @@ type fakeAuth0 struct {
 func newAuth0(t *testing.T, now func() time.Time) *fakeAuth0 {
 	t.Helper()
 	a := &fakeAuth0{
-		issuer: "https://tenant.example.com/", now: now, family: map[string]string{"old": "f"}, used: map[string]time.Time{}, revoked: map[string]bool{},
+		issuer: "https://tenant.example.com/", now: now, revokes: true, family: map[string]string{"old": "f"}, used: map[string]time.Time{}, revoked: map[string]bool{},
 		redeemed: map[string]int{}, scope: "openid profile email offline_access read:users",
 	}
 	srv := httptest.NewServer(a)
@@ -375,6 +376,8 @@ func (a *fakeAuth0) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.URL.Path == "/.well-known/jwks.json":
 		sendJSON(w, http.StatusOK, jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: signingKey().Public(), KeyID: "1", Use: "sig", Algorithm: "RS256"}}})
+	case r.URL.Path == "/oauth/revoke" && !a.revokes:
+		w.WriteHeader(http.StatusServiceUnavailable)
 	case r.URL.Path == "/oauth/revoke":
 		if family, known := a.family[r.PostFormValue("token")]; known {
 			a.revoked[family] = true
@@ -453,7 +456,9 @@ type fakeHydra struct {
 	codes   map[string]map[string]any // what was granted
 	chains  map[string]string         // refresh token: subject
 	granted map[string]any            // by the last consent
-	number  int
+	// revocations are the tokens that were to be revoked.
+	revocations []string
+	number      int
 	// fault answers a request instead; false: it does not.
 	fault func(w http.ResponseWriter, r *http.Request) bool
 }
@@ -506,6 +511,9 @@ func (h *fakeHydra) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		accept("consent")
 	case r.URL.Path == "/oauth2/token":
 		h.token(w, r)
+	case r.URL.Path == "/oauth2/revoke":
+		h.revocations = append(h.revocations, r.PostFormValue("token"))
+		delete(h.chains, r.PostFormValue("token"))
 	case query.Get("login_verifier") != "":
 		_, err := r.Cookie("csrf")
 		if err != nil {

@@ -155,21 +155,37 @@ func (j *job) notRedeemed(ctx context.Context, before record, err error) end {
 // see. The overlap period of the application may be too short.
 const reasonAfterLoss = "rejected_after_lost_answer"
 
-// revoke revokes the token that would be redeemed next: Auth0 revokes its whole family, also where
-// the token that came has been redeemed. An assertion can be used once, so no other is revoked.
+// revoke revokes Hydra's chain, as far as the record knows it, and at Auth0 the token that would be
+// redeemed next: Auth0 revokes its whole family, also where the token that came has been redeemed.
+// An assertion can be used once at each, so no other token is revoked. If one of them does not
+// answer, the other is asked all the same, and the record stays for the next try.
 func (j *job) revoke(ctx context.Context) end {
+	e := end{is: resultRevoked, identity: j.record.identity}
+	chain := j.record.tokens.RefreshToken
+	if !chain.Empty() {
+		if err := j.opts.Hydra.Revoke(ctx, j.credentials, chain); err != nil {
+			e = hydraEnd(err)
+		}
+	}
 	next := j.record.token
 	if next.Empty() {
 		next = j.req.RefreshToken
 	}
 	j.asked = true
 	if err := j.opts.Auth0.Revoke(ctx, j.atAuth0(next)); err != nil {
-		return auth0End(err)
+		e = auth0End(err)
 	}
-	if err := j.opts.Store.Delete(ctx, j.key); err != nil {
+	if e.is != resultRevoked {
+		return e
+	}
+	err := j.opts.Store.Delete(ctx, j.key)
+	if err == nil && !chain.Empty() {
+		err = j.opts.Store.Delete(ctx, chainKey(chain))
+	}
+	if err != nil {
 		return end{is: resultUnavailable, reason: "store", fault: err}
 	}
-	return end{is: resultRevoked}
+	return e
 }
 
 // atAuth0 is a token of the client as it is sent to Auth0.
@@ -263,12 +279,16 @@ func (r *Reminter) used(ctx context.Context, token secret.String) error {
 }
 
 // answered writes that the client has its tokens. For the rest of Grace, requests that come late
-// still get tokens: their own, because the first ones are used.
+// still get tokens: their own, because the first ones are used. The refresh token stays that long,
+// to revoke the chain by: Hydra takes it within its grace period.
 func (j *job) answered(ctx context.Context) error {
 	left := j.opts.Grace - j.opts.Now().Sub(j.record.mintedAt)
 	if left < time.Millisecond {
 		return j.opts.Store.Delete(ctx, j.key)
 	}
-	j.record = record{state: stateAnswered, answer: j.record.answer, redeemedAt: j.record.redeemedAt, identity: j.record.identity, mintedAt: j.record.mintedAt}
+	j.record = record{
+		state: stateAnswered, answer: j.record.answer, redeemedAt: j.record.redeemedAt, identity: j.record.identity, mintedAt: j.record.mintedAt,
+		tokens: hydra.Tokens{RefreshToken: j.record.tokens.RefreshToken},
+	}
 	return j.save(ctx, left)
 }

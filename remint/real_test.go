@@ -55,7 +55,7 @@ func startReal(t *testing.T) *realParts {
 		},
 	}})
 	r.kratos = kratostest.Run(t, kratostest.Options{})
-	r.hydra = hydratest.Run(t, hydratest.Options{})
+	r.hydra = hydratest.Run(t, hydratest.Options{Config: []byte("oauth2: {grant: {refresh_token: {rotation_grace_period: 30s}}}")})
 	for id, method := range map[string]string{"spa": "none", "web": "client_secret_basic"} {
 		if err := r.hydra.CreateClient(t.Context(), map[string]any{
 			"client_id": id, "client_secret": realSecret, "token_endpoint_auth_method": method, "redirect_uris": []string{"https://app.example.com/cb"},
@@ -128,33 +128,24 @@ func (r *realParts) person(name, client string, hasIdentity bool) (identity stri
 
 // refresh makes a request of a client.
 func (r *realParts) refresh(client, token string) remint.Answer {
+	return r.Refresh(r.t.Context(), r.request(client, token))
+}
+
+// request is a request of a client, with its credentials.
+func (r *realParts) request(client, token string) remint.Request {
 	c := hydra.Credentials{ClientID: client, Method: hydra.None}
 	if client == "web" {
 		c.Method, c.Secret = hydra.SecretPost, secret.New(realSecret)
 	}
-	return r.Refresh(r.t.Context(), remint.Request{Credentials: c, RefreshToken: secret.New(token)})
+	return remint.Request{Credentials: c, RefreshToken: secret.New(token)}
 }
 
 // mustWork refreshes at Hydra alone with the token of an answer, and returns the subject.
 func (r *realParts) mustWork(client string, a remint.Answer) string {
 	r.t.Helper()
-	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {tokenOf(r.t, a)}, "client_id": {client}}
-	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodPost, r.hydra.PublicURL()+"/oauth2/token", strings.NewReader(form.Encode()))
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	if client == "web" {
-		req.SetBasicAuth(client, realSecret)
-	}
-	resp, err := transport.New(transport.Options{}).RoundTrip(req)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		r.t.Fatalf("%d %s %v", resp.StatusCode, text, err)
+	status, text := r.atHydra(client, tokenOf(r.t, a))
+	if status != http.StatusOK {
+		r.t.Fatalf("%d %s", status, text)
 	}
 	var said struct {
 		IDToken string `json:"id_token"`
@@ -169,6 +160,30 @@ func (r *realParts) mustWork(client string, a remint.Answer) string {
 	return claims.Subject
 }
 
+// atHydra refreshes at Hydra alone, and returns its answer.
+func (r *realParts) atHydra(client, token string) (status int, text []byte) {
+	r.t.Helper()
+	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}, "client_id": {client}}
+	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodPost, r.hydra.PublicURL()+"/oauth2/token", strings.NewReader(form.Encode()))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if client == "web" {
+		req.SetBasicAuth(client, realSecret)
+	}
+	resp, err := transport.New(transport.Options{}).RoundTrip(req)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err = io.ReadAll(resp.Body)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return resp.StatusCode, text
+}
+
 // TestRealParts: with the real Kratos, the real Hydra and the simulator's rules for refresh tokens,
 // a good token gets a chain for its user, whatever the client, and every other one is refused. No
 // token is in a log or an audit record.
@@ -176,6 +191,7 @@ func TestRealParts(t *testing.T) {
 	t.Parallel()
 	r := startReal(t)
 	for _, client := range []string{"spa", "web"} {
+		r.revokes(client)
 		id := r.person("kim-"+client, client, true)
 		a := r.refresh(client, "canary-kim-"+client)
 		if a.Status != http.StatusOK || r.mustWork(client, a) != id {
@@ -217,6 +233,37 @@ func TestRealParts(t *testing.T) {
 	r.gets("spa", "canary-lee", "200 reminted") // no one else could use it
 	if text := fmt.Sprintf("%+v %+v", r.logs.All(), r.audit); strings.Contains(text, "canary") || strings.Contains(text, "ory_") || strings.Contains(text, "@example.org") {
 		t.Errorf("%s", text)
+	}
+}
+
+// revokes revokes a re-minted token, before and after the client has used its new one. The tokens of
+// the user's other device stay.
+func (r *realParts) revokes(client string) {
+	r.t.Helper()
+	for name, used := range map[string]bool{"early": false, "late": true} {
+		name += "-" + client
+		id := r.person(name, client, true)
+		if _, err := r.sim.AddRefreshToken(auth0sim.RefreshToken{Token: "canary-other-" + name, UserID: "auth0|" + name, ClientID: client}); err != nil {
+			r.t.Fatal(err)
+		}
+		other, chain := r.refresh(client, "canary-other-"+name), tokenOf(r.t, r.refresh(client, "canary-"+name))
+		if used {
+			status, text := r.atHydra(client, chain)
+			r.Used(r.t.Context(), secret.New(chain))
+			if chain = tokenOf(r.t, remint.Answer{Body: text}); status != http.StatusOK || chain == "" {
+				r.t.Fatalf("%d %s", status, text)
+			}
+		}
+		if a := r.Revoke(r.t.Context(), r.request(client, "canary-"+name)); a.Status != http.StatusOK {
+			r.t.Errorf("%s: %s", name, errorOf(a))
+		}
+		if status, text := r.atHydra(client, chain); status == http.StatusOK || !strings.Contains(string(text), "token") {
+			r.t.Errorf("%s: the chain lives: %d %s", name, status, text)
+		}
+		if r.mustWork(client, other) != id {
+			r.t.Errorf("%s: the other device is logged out", name)
+		}
+		r.gets(client, "canary-"+name, "403 rejected refresh_token_invalid")
 	}
 }
 

@@ -54,8 +54,8 @@ type act struct {
 	forAll bool
 }
 
-// Revoke revokes a refresh token of Auth0, and the successor that is kept for it, of any client of
-// Hydra. It goes on if the caller goes away, and returns within Options.Timeout.
+// Revoke revokes a refresh token of Auth0, of any client of Hydra, with the successor and the chain
+// at Hydra that are kept for it. It goes on if the caller goes away, and returns within Options.Timeout.
 func (r *Reminter) Revoke(ctx context.Context, req Request) Answer {
 	return r.answer(ctx, req, act{name: "revoke", do: (*job).revoke, forAll: true})
 }

@@ -40,6 +40,9 @@
 // private_key_jwt shows its assertion to Auth0 or Hydra in the work itself, so it never gets an
 // answer that was made for another request.
 //
+// Whoever revokes a token of Auth0 has its chain at Hydra revoked, too, as long as a refresh token
+// of the chain is in the record. Other chains of the user are those of other devices.
+//
 // An outage, a setting that is missing, or anything that ferry does not understand answers 503: applications log their
 // users out on invalid_grant. That is the answer where Auth0 refuses the token, and where the
 // user has no active identity.
@@ -106,6 +109,7 @@ type issuer interface {
 	AcceptsAssertion(ctx context.Context, assertion secret.String) (bool, error)
 	Begin(ctx context.Context, client hydra.OAuth2Client) (*hydra.Flow, error)
 	Mint(ctx context.Context, f *hydra.Flow, grant hydra.Grant, credentials hydra.Credentials) (hydra.Tokens, error)
+	Revoke(ctx context.Context, credentials hydra.Credentials, token secret.String) error
 }
 
 // identities finds the identities of a user.
