@@ -7,9 +7,11 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"ferry/audit"
 	"ferry/test/auth0sim"
 )
 
@@ -19,11 +21,13 @@ type sent struct {
 }
 
 // foreignTokens sends the token front refresh tokens that must not work, and checks what Auth0 was
-// asked. The answers tell nothing of them.
-func (s *stack) foreignTokens(t *testing.T) {
+// asked. The answers tell nothing of them. It returns what the audit log must have of them, in
+// that order.
+func (s *stack) foreignTokens(t *testing.T) (audited []string) {
 	t.Helper()
 	s.leadsTo(t, s.ferry.TokenFrontURL(), false)
 	hydras := s.remintedToken(t)
+	const invalid = "rejected refresh_token_invalid"
 	for name, c := range map[string]struct {
 		user   string // its owner; empty: Ada
 		client string // it was issued to; empty: the mobile application
@@ -31,23 +35,25 @@ func (s *stack) foreignTokens(t *testing.T) {
 		sends  func(token string) sent
 		status int
 		code   string
-		asked  int // how often Auth0 was asked
+		asked  int    // how often Auth0 was asked
+		audit  string // outcome and reason; empty: the token is not one to re-mint
 	}{
-		"forged":                                {sends: func(string) sent { return sent{"v1.canary-of-no-one", mobile, ""} }, status: 403, code: "invalid_grant", asked: 1},
+		"forged":                                {sends: func(string) sent { return sent{"v1.canary-of-no-one", mobile, ""} }, status: 403, code: "invalid_grant", asked: 1, audit: invalid},
 		"forged, of Hydra":                      {sends: func(string) sent { return sent{"ory_rt_canary-forged", mobile, ""} }, status: 400, code: "invalid_grant"},
 		"of Hydra, of another application":      {sends: func(string) sent { return sent{hydras, web, webSecret} }, status: 400, code: "invalid_grant"},
-		"expired":                               {before: s.must(s.sim.ExpireRefreshToken), status: 403, code: "invalid_grant", asked: 1},
-		"revoked":                               {before: s.must(s.sim.RevokeRefreshToken), status: 403, code: "invalid_grant", asked: 1},
-		"reused":                                {before: s.redeemed, status: 403, code: "invalid_grant", asked: 1},
-		"of another application":                {client: other, sends: func(token string) sent { return sent{token, mobile, ""} }, status: 403, code: "invalid_grant", asked: 1},
-		"sent by another application":           {sends: func(token string) sent { return sent{token, web, webSecret} }, status: 403, code: "invalid_grant", asked: 1},
+		"expired":                               {before: s.must(s.sim.ExpireRefreshToken), status: 403, code: "invalid_grant", asked: 1, audit: invalid},
+		"revoked":                               {before: s.must(s.sim.RevokeRefreshToken), status: 403, code: "invalid_grant", asked: 1, audit: invalid},
+		"reused":                                {before: s.redeemed, status: 403, code: "invalid_grant", asked: 1, audit: invalid},
+		"of another application":                {client: other, sends: func(token string) sent { return sent{token, mobile, ""} }, status: 403, code: "invalid_grant", asked: 1, audit: invalid},
+		"sent by another application":           {sends: func(token string) sent { return sent{token, web, webSecret} }, status: 403, code: "invalid_grant", asked: 1, audit: invalid},
 		"of an application that is not enabled": {client: other, status: 503, code: "temporarily_unavailable"},
 		"of an unknown application":             {sends: func(token string) sent { return sent{token, "nobody", ""} }, status: 503, code: "temporarily_unavailable"},
-		"wrong secret":                          {client: web, sends: func(token string) sent { return sent{token, web, "canary-wrong-secret"} }, status: 401, code: "invalid_client"},
-		"blocked user":                          {user: auth0sim.DemoAlanID, status: 403, code: "invalid_grant", asked: 1},
-		"user without an identity":              {user: auth0sim.DemoGraceID, status: 403, code: "invalid_grant", asked: 1},
-		"inactive identity":                     {user: auth0sim.DemoBarbaraID, before: s.inactive, status: 403, code: "invalid_grant", asked: 1},
-		"forged ID token":                       {before: s.forgedIDToken, status: 503, code: "temporarily_unavailable", asked: 1},
+		"wrong secret":                          {client: web, sends: func(token string) sent { return sent{token, web, "canary-wrong-secret"} }, status: 401, code: "invalid_client", audit: "invalid_client hydra_invalid_client"},
+		"blocked user":                          {user: auth0sim.DemoAlanID, status: 403, code: "invalid_grant", asked: 1, audit: "rejected user_blocked"},
+		"deleted user":                          {user: auth0sim.DemoEdsgerID, before: s.deleted, status: 403, code: "invalid_grant", asked: 1, audit: invalid},
+		"user without an identity":              {user: auth0sim.DemoGraceID, status: 403, code: "invalid_grant", asked: 1, audit: "refused no_identity"},
+		"inactive identity":                     {user: auth0sim.DemoBarbaraID, before: s.inactive, status: 403, code: "invalid_grant", asked: 1, audit: "refused inactive"},
+		"forged ID token":                       {before: s.forgedIDToken, status: 503, code: "temporarily_unavailable", asked: 1, audit: "unavailable id_token_untrusted"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			added, err := s.sim.AddRefreshToken(auth0sim.RefreshToken{
@@ -71,8 +77,30 @@ func (s *stack) foreignTokens(t *testing.T) {
 			if n := s.sim.GrantRequests(auth0sim.GrantRefreshToken) - asked; n != c.asked {
 				t.Errorf("Auth0 was asked %d times, want %d", n, c.asked)
 			}
+			if c.audit != "" {
+				audited = append(audited, c.audit)
+			}
 			search(t, "the answer", text, what.token, added.Token, "canary-wrong-secret", webSecret)
 		})
+	}
+	return audited
+}
+
+// audited compares the last records of the audit log about refresh tokens.
+func (s *stack) audited(t *testing.T, want []string) {
+	t.Helper()
+	var got []string
+	for line := range strings.Lines(read(t, s.audit)) {
+		var one audit.Record
+		if err := json.Unmarshal([]byte(line), &one); err != nil {
+			t.Fatal(err)
+		}
+		if one.Action == audit.Remint {
+			got = append(got, one.Outcome+" "+one.Reason)
+		}
+	}
+	if got = got[max(0, len(got)-len(want)):]; !slices.Equal(got, want) {
+		t.Errorf("audited:\n%q, want\n%q", got, want)
 	}
 }
 
@@ -128,6 +156,14 @@ func (s *stack) redeemed(t *testing.T, token string) {
 func (s *stack) inactive(t *testing.T, _ string) {
 	t.Helper()
 	if err := s.kratos.SetState(t.Context(), s.identity(t, auth0sim.DemoBarbaraID), "inactive"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// deleted deletes the owner, Edsger.
+func (s *stack) deleted(t *testing.T, _ string) {
+	t.Helper()
+	if err := s.sim.DeleteUser(auth0sim.DemoEdsgerID); err != nil {
 		t.Fatal(err)
 	}
 }

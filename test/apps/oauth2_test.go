@@ -35,8 +35,9 @@ func TestOAuth2(t *testing.T) {
 			s.crosses(t, &c.config, ada, c.alone)
 		})
 	}
-	s.foreignTokens(t)
-	s.canaries(t)
+	want := s.foreignTokens(t)
+	s.canaries(t) // stops ferry
+	s.audited(t, want)
 }
 
 // crosses takes one application from Auth0 to Hydra.
