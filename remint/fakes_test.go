@@ -2,22 +2,16 @@ package remint_test
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/rsa"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
-	"github.com/go-jose/go-jose/v4/jwt"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
@@ -42,15 +36,6 @@ const (
 	subject  = "auth0|alice"
 	identity = "11111111-1111-4111-8111-111111111111"
 )
-
-// signingKey is made once: it is slow.
-var signingKey = sync.OnceValue(func() *rsa.PrivateKey {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		panic(err)
-	}
-	return key
-})
 
 // world is Auth0, Hydra, Kratos, the store and the clock. It outlives the processes of ferry.
 type world struct {
@@ -106,73 +91,6 @@ func (w *world) Ready(context.Context) error { return nil }
 
 func (w *world) BySubject(_ context.Context, subject string) (provision.Result, error) {
 	return w.users(subject)
-}
-
-// memory is a store without a disk. It outlives the processes.
-type memory struct {
-	now func() time.Time
-
-	mu     sync.Mutex
-	values map[[32]byte]value
-	uses   map[string]int
-	fault  error // of every call
-}
-
-type value struct {
-	text []byte
-	ends time.Time
-}
-
-func (m *memory) Get(_ context.Context, key [32]byte) (text []byte, ok bool, err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	v, ok := m.values[key]
-	return v.text, ok && m.now().Before(v.ends), m.fault
-}
-
-func (m *memory) Put(_ context.Context, key [32]byte, text []byte, keep time.Duration) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.fault == nil {
-		m.values[key] = value{text, m.now().Add(keep)}
-	}
-	return m.fault
-}
-
-func (m *memory) Delete(_ context.Context, key [32]byte) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.values, key)
-	return m.fault
-}
-
-func (m *memory) CountUse(_ context.Context, id string, _ time.Time) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.uses[id]++
-	return m.fault
-}
-
-func (m *memory) Uses(context.Context) (map[string]state.RemintUse, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	uses := map[string]state.RemintUse{}
-	for id, n := range m.uses {
-		uses[id] = state.RemintUse{Count: int64(n), Last: m.now()}
-	}
-	return uses, m.fault
-}
-
-// left returns how many values there are.
-func (m *memory) left() (n int) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, v := range m.values {
-		if m.now().Before(v.ends) {
-			n++
-		}
-	}
-	return n
 }
 
 // errDead is what a process gets that has been killed.
@@ -328,246 +246,6 @@ func (p *process) CountUse(ctx context.Context, id string, at time.Time) error {
 	return p.step("count", func() error { return p.w.store.CountUse(ctx, id, at) })
 }
 
-// fakeAuth0 redeems refresh tokens and names their user.
-type fakeAuth0 struct {
-	url, issuer string
-	now         func() time.Time
-
-	mu       sync.Mutex
-	rotates  bool
-	leeway   time.Duration
-	family   map[string]string    // every token: its family
-	used     map[string]time.Time // when it was first redeemed
-	revoked  map[string]bool      // families
-	redeemed map[string]int
-	number   int
-	// revocations are the tokens that were to be revoked. It answers 503 unless revokes is true.
-	revocations []string
-	revokes     bool
-	// answer replaces the answer to the next requests; nil: none.
-	answer http.HandlerFunc
-	// claims are added to the ID token.
-	claims map[string]any
-	scope  string
-}
-
-func newAuth0(t *testing.T, now func() time.Time) *fakeAuth0 {
-	t.Helper()
-	a := &fakeAuth0{
-		issuer: "https://tenant.example.com/", now: now, revokes: true, family: map[string]string{"old": "f"}, used: map[string]time.Time{}, revoked: map[string]bool{},
-		redeemed: map[string]int{}, scope: "openid profile email offline_access read:users",
-	}
-	srv := httptest.NewServer(a)
-	t.Cleanup(srv.Close)
-	a.url = srv.URL
-	return a
-}
-
-func sendJSON(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body)
-}
-
-// ServeHTTP implements http.Handler.
-func (a *fakeAuth0) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	switch {
-	case r.URL.Path == "/.well-known/jwks.json":
-		sendJSON(w, http.StatusOK, jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: signingKey().Public(), KeyID: "1", Use: "sig", Algorithm: "RS256"}}})
-	case r.URL.Path == "/oauth/revoke" && !a.revokes:
-		w.WriteHeader(http.StatusServiceUnavailable)
-	case r.URL.Path == "/oauth/revoke":
-		if family, known := a.family[r.PostFormValue("token")]; known {
-			a.revoked[family] = true
-		}
-		a.revocations = append(a.revocations, r.PostFormValue("token"))
-	case r.URL.Path == "/userinfo":
-		sendJSON(w, http.StatusOK, map[string]any{"sub": subject, "email": "alice@example.com"})
-	case a.answer != nil:
-		a.answer(w, r)
-	default:
-		a.token(w, r)
-	}
-}
-
-func (a *fakeAuth0) token(w http.ResponseWriter, r *http.Request) {
-	token := r.PostFormValue("refresh_token")
-	refuse := func() {
-		sendJSON(w, http.StatusForbidden, map[string]string{"error": "invalid_grant", "error_description": "Unknown or invalid refresh token."})
-	}
-	family, known := a.family[token]
-	a.redeemed[token]++
-	first, again := a.used[token]
-	if known && a.rotates && again && a.now().Sub(first) > a.leeway {
-		a.revoked[family] = true
-	}
-	if !known || a.revoked[family] {
-		refuse()
-		return
-	}
-	if !again {
-		a.used[token] = a.now()
-	}
-	answer := map[string]any{"access_token": a.accessToken(), "expires_in": 86400, "token_type": "Bearer", "scope": a.scope, "id_token": a.idToken(r.PostFormValue("client_id"))}
-	if a.rotates {
-		a.number++
-		next := fmt.Sprintf("%s-%d", token, a.number)
-		a.family[next] = family
-		answer["refresh_token"] = next
-	}
-	sendJSON(w, http.StatusOK, answer)
-}
-
-func (a *fakeAuth0) signed(claims map[string]any) string {
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: signingKey(), KeyID: "1"}}, nil)
-	if err != nil {
-		panic(err)
-	}
-	text, err := jwt.Signed(signer).Claims(claims).Serialize()
-	if err != nil {
-		panic(err)
-	}
-	return text
-}
-
-func (a *fakeAuth0) accessToken() string {
-	return a.signed(map[string]any{"aud": []string{"https://api.example.com", a.issuer + "userinfo"}, "sub": subject})
-}
-
-func (a *fakeAuth0) idToken(client string) string {
-	claims := map[string]any{
-		"iss": a.issuer, "aud": client, "sub": subject, "email": "alice@example.com", "email_verified": true, "https://example.com/plan": "pro",
-		"iat": a.now().Unix(), "exp": a.now().Add(10 * time.Hour).Unix(), "sid": "s-1",
-	}
-	for name, value := range a.claims {
-		claims[name] = value
-	}
-	return a.signed(claims)
-}
-
-// fakeHydra makes tokens by the headless flow.
-type fakeHydra struct {
-	url string
-
-	mu      sync.Mutex
-	clients map[string]map[string]any
-	codes   map[string]map[string]any // what was granted
-	chains  map[string]string         // refresh token: subject
-	granted map[string]any            // by the last consent
-	// revocations are the tokens that were to be revoked.
-	revocations []string
-	number      int
-	// fault answers a request instead; false: it does not.
-	fault func(w http.ResponseWriter, r *http.Request) bool
-}
-
-func newHydra(t *testing.T) *fakeHydra {
-	t.Helper()
-	h := &fakeHydra{codes: map[string]map[string]any{}, chains: map[string]string{}, clients: map[string]map[string]any{}}
-	for id, method := range map[string]string{clientID: "none", "web": "client_secret_basic"} {
-		h.clients[id] = map[string]any{
-			"client_id": id, "token_endpoint_auth_method": method, "redirect_uris": []string{"https://app.example.com/cb"},
-			"grant_types": []string{"authorization_code", "refresh_token"}, "response_types": []string{"code"},
-			"scope": "openid offline_access profile email", "audience": []string{"https://api.example.com"},
-		}
-	}
-	srv := httptest.NewServer(h)
-	t.Cleanup(srv.Close)
-	h.url = srv.URL
-	return h
-}
-
-// ServeHTTP implements http.Handler. What a step knows travels in the challenges, as in Hydra.
-func (h *fakeHydra) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.fault != nil && h.fault(w, r) {
-		return
-	}
-	query := r.URL.Query()
-	back := func(values url.Values) {
-		w.Header().Set("Location", "https://issuer.example.com/oauth2/auth?"+values.Encode())
-		w.WriteHeader(http.StatusFound)
-	}
-	accept := func(kind string) {
-		var body map[string]any
-		_ = json.NewDecoder(r.Body).Decode(&body)
-		text, _ := json.Marshal(body)
-		sendJSON(w, http.StatusOK, map[string]string{"redirect_to": "https://issuer.example.com/oauth2/auth?" + url.Values{kind + "_verifier": {query.Get(kind+"_challenge") + "\n" + string(text)}}.Encode()})
-	}
-	switch {
-	case strings.HasPrefix(r.URL.Path, "/admin/clients/"):
-		client, found := h.clients[strings.TrimPrefix(r.URL.Path, "/admin/clients/")]
-		if !found {
-			sendJSON(w, http.StatusNotFound, map[string]string{"error": "Unable to locate the resource"})
-			return
-		}
-		sendJSON(w, http.StatusOK, client)
-	case r.URL.Path == "/admin/oauth2/auth/requests/login/accept":
-		accept("login")
-	case r.URL.Path == "/admin/oauth2/auth/requests/consent/accept":
-		accept("consent")
-	case r.URL.Path == "/oauth2/token":
-		h.token(w, r)
-	case r.URL.Path == "/oauth2/revoke":
-		h.revocations = append(h.revocations, r.PostFormValue("token"))
-		delete(h.chains, r.PostFormValue("token"))
-	case query.Get("login_verifier") != "":
-		_, err := r.Cookie("csrf")
-		if err != nil {
-			back(url.Values{"error": {"request_forbidden"}})
-			return
-		}
-		back(url.Values{"consent_challenge": {query.Get("login_verifier")}})
-	case query.Get("consent_verifier") != "":
-		parts := strings.Split(query.Get("consent_verifier"), "\n")
-		var login, consent map[string]any
-		_ = json.Unmarshal([]byte(parts[1]), &login)
-		_ = json.Unmarshal([]byte(parts[2]), &consent)
-		h.number++
-		code := fmt.Sprint("ory_ac_", h.number)
-		consent["subject"], consent["amr"] = login["subject"], login["amr"]
-		h.codes[code], h.granted = consent, consent
-		back(url.Values{"code": {code}, "state": {parts[0]}})
-	default:
-		http.SetCookie(w, &http.Cookie{Name: "csrf", Value: "1", Secure: true})
-		back(url.Values{"login_challenge": {query.Get("state")}})
-	}
-}
-
-func (h *fakeHydra) token(w http.ResponseWriter, r *http.Request) {
-	id, password, basic := r.BasicAuth()
-	if !basic {
-		id = r.PostFormValue("client_id")
-	}
-	if client, found := h.clients[id]; !found || client["token_endpoint_auth_method"] == "client_secret_basic" && password != "s3cret" {
-		sendJSON(w, http.StatusUnauthorized, map[string]string{"error": "invalid_client"})
-		return
-	}
-	if code, found := h.codes[r.PostFormValue("code")]; found {
-		delete(h.codes, r.PostFormValue("code"))
-		subject, _ := code["subject"].(string)
-		sendJSON(w, http.StatusOK, h.tokens(subject))
-		return
-	}
-	subject, found := h.chains[r.PostFormValue("refresh_token")]
-	if !found {
-		sendJSON(w, http.StatusBadRequest, map[string]string{"error": "invalid_grant"})
-		return
-	}
-	delete(h.chains, r.PostFormValue("refresh_token"))
-	sendJSON(w, http.StatusOK, h.tokens(subject))
-}
-
-func (h *fakeHydra) tokens(subject string) map[string]any {
-	h.number++
-	next := fmt.Sprint("ory_rt_", h.number)
-	h.chains[next] = subject
-	return map[string]any{"access_token": fmt.Sprint("ory_at_", h.number), "id_token": "a.b.c", "refresh_token": next, "expires_in": 3599, "scope": "openid offline_access", "token_type": "bearer"}
-}
-
 // use refreshes at Hydra with the token of an answer, as the front lets the client do, and
 // returns the subject; empty: the chain does not work.
 func (w *world) use(p *process, a remint.Answer) string {
@@ -604,24 +282,6 @@ func errorOf(a remint.Answer) string {
 	}
 	_ = json.Unmarshal(a.Body, &said)
 	return strings.TrimSpace(fmt.Sprint(a.Status, " ", said.Error))
-}
-
-func (a *fakeAuth0) set(change func(*fakeAuth0)) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	change(a)
-}
-
-func (a *fakeAuth0) times(token string) int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.redeemed[token]
-}
-
-func (h *fakeHydra) set(change func(*fakeHydra)) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	change(h)
 }
 
 // reasons returns results and reasons of the audit records.

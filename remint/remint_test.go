@@ -1,7 +1,6 @@
 package remint_test
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,10 +13,7 @@ import (
 	"time"
 
 	"ferry/hydra"
-	"ferry/kratos"
 	"ferry/mode"
-	"ferry/provenance"
-	"ferry/provision"
 	"ferry/remint"
 	"ferry/secret"
 )
@@ -270,155 +266,6 @@ func TestAuth0Answers(t *testing.T) {
 				t.Errorf("got %q, want %q", got, want)
 			}
 		})
-	}
-}
-
-// TestIDToken: an ID token that is not Auth0's, for this application and now, makes nobody.
-func TestIDToken(t *testing.T) {
-	t.Parallel()
-	for name, claims := range map[string]map[string]any{
-		"another application": {"aud": "web"}, "another issuer": {"iss": "https://evil.example.com/"}, "expired": {"exp": 1}, "no subject": {"sub": ""},
-		"another party": {"aud": []string{"app", "web"}, "azp": "web"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t)
-			w.auth0.set(func(a *fakeAuth0) { a.claims = claims })
-			p := w.start(0, false)
-			if a := p.refresh("old"); a.Status != 503 || w.hydra.granted != nil {
-				t.Errorf("%s %v", errorOf(a), p.reasons())
-			}
-		})
-	}
-}
-
-// TestIdentity: tokens are for the one active identity that is bound to the user.
-func TestIdentity(t *testing.T) {
-	t.Parallel()
-	one := func(id, user string, active bool) kratos.Record {
-		return kratos.Record{Identity: kratos.Identity{ID: id, Active: active, Binding: provenance.Binding{Subjects: []string{user}}}}
-	}
-	created := func(string) (provision.Result, error) {
-		return provision.Result{Created: true, Exists: true, IdentityID: "new"}, nil
-	}
-	for name, c := range map[string]struct {
-		records []kratos.Record
-		users   func(string) (provision.Result, error)
-		want    string
-	}{
-		"one":             {[]kratos.Record{one(identity, subject, true)}, nil, "200 reminted"},
-		"the same twice":  {[]kratos.Record{one(identity, subject, true), one(identity, subject, true)}, nil, "200 reminted"},
-		"beside another":  {[]kratos.Record{one("other", "auth0|bob", true), one(identity, subject, true)}, nil, "200 reminted"},
-		"inactive":        {[]kratos.Record{one(identity, subject, false)}, created, "403 refused inactive"},
-		"two":             {[]kratos.Record{one(identity, subject, true), one("other", subject, true)}, created, "403 refused several_identities"},
-		"of another user": {[]kratos.Record{one("other", "auth0|bob", true)}, nil, "403 refused no_identity"},
-		"none":            {nil, nil, "403 refused no_identity"},
-		"by another name of the profile": {nil, func(string) (provision.Result, error) {
-			return provision.Result{Reason: "created_before", Identifiers: []string{"alice-by-name"}}, nil
-		}, "200 reminted"},
-		"by social login":   {nil, nil, "200 reminted"},
-		"created":           {nil, created, "200 reminted"},
-		"not to be created": {nil, func(string) (provision.Result, error) { return provision.Result{Reason: "second_factor"}, nil }, "403 refused second_factor"},
-		"by another name": {nil, func(string) (provision.Result, error) {
-			return provision.Result{Reason: "known", Identifiers: []string{"alice@example.com"}}, nil
-		}, "403 refused known"},
-		"only observed": {nil, func(string) (provision.Result, error) { return provision.Result{Reason: provision.ReasonObserved}, nil }, "503 paused"},
-		"Auth0 is down": {nil, func(string) (provision.Result, error) { return provision.Result{}, errors.New("down") }, "503 unavailable lookup_failed"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t)
-			w.records, w.users = c.records, c.users
-			if name == "by another name of the profile" || name == "by social login" {
-				w.byName = []kratos.Record{one(identity, subject, true)}
-			}
-			if name == "by social login" {
-				w.options = func(o *remint.Options) { o.Logins = func(string) []string { return []string{"google:alice"} } }
-			}
-			p := w.start(0, false)
-			a := p.refresh("old")
-			if got := fmt.Sprint(a.Status, " ", strings.Join(p.reasons(), ", ")); got != c.want {
-				t.Errorf("got %q, want %q", got, c.want)
-			}
-			if want := map[bool]string{true: "new", false: identity}[name == "created"]; a.Status == 200 && w.hydra.granted["subject"] != want {
-				t.Errorf("tokens for %v", w.hydra.granted["subject"])
-			}
-		})
-	}
-}
-
-// TestClient: a client that is not who it says, or cannot have refresh tokens at Hydra, spends
-// nothing.
-func TestClient(t *testing.T) {
-	t.Parallel()
-	basic := func(text string) hydra.Credentials {
-		return hydra.Credentials{ClientID: "web", Secret: secret.New(text), Method: hydra.SecretPost}
-	}
-	public := hydra.Credentials{ClientID: clientID, Method: hydra.None}
-	for name, c := range map[string]struct {
-		credentials hydra.Credentials
-		change      map[string]any // of app at Hydra
-		want        string
-	}{
-		"another method than at Hydra": {basic("s3cret"), nil, "200 reminted"},
-		"wrong secret":                 {basic("wrong"), nil, "401 invalid_client hydra_invalid_client"},
-		"no secret":                    {basic(""), nil, "401 invalid_client no_secret"},
-		"not enabled":                  {hydra.Credentials{ClientID: "other"}, nil, "503"},
-		"not imported":                 {public, map[string]any{"client_id": "none"}, "503 misconfigured hydra_unknown_client"},
-		"no grant":                     {public, map[string]any{"grant_types": []string{"authorization_code"}}, "503 misconfigured hydra_client_lacks_grant_refresh_token"},
-		"no response type":             {public, map[string]any{"response_types": []string{}}, "503 misconfigured hydra_client_lacks_response_type_code"},
-		"no offline_access":            {public, map[string]any{"scope": "openid"}, "503 misconfigured hydra_client_lacks_scope_offline_access"},
-		"no redirect URI":              {public, map[string]any{"redirect_uris": []string{"https://*.example.com"}}, "503 misconfigured hydra_client_lacks_redirect_uri"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t)
-			for key, value := range c.change {
-				w.hydra.clients[clientID][key] = value
-			}
-			p := w.start(0, false)
-			a := p.Refresh(t.Context(), remint.Request{Credentials: c.credentials, RefreshToken: secret.New("old")})
-			if got := strings.TrimSpace(fmt.Sprint(a.Status, " ", strings.Join(p.reasons(), ", "))); got != c.want || a.Status != 200 && (w.auth0.times("old") > 0 || w.store.left() > 0) {
-				t.Errorf("got %q, want %q", got, c.want)
-			}
-		})
-	}
-}
-
-// TestAssertion: an assertion must be for Hydra too. Every answer is for who has just shown one.
-func TestAssertion(t *testing.T) {
-	t.Parallel()
-	for audience, want := range map[string]int{`"https://issuer.example.com/oauth2/token"`: 200, `["x","https://issuer.example.com/oauth2/token"]`: 200, `"https://issuer.example.com/"`: 401, `7`: 401} {
-		w := newWorld(t)
-		w.hydra.clients[clientID]["token_endpoint_auth_method"] = "private_key_jwt"
-		used := map[string]int{}
-		w.hydra.set(func(h *fakeHydra) {
-			h.fault = func(w http.ResponseWriter, r *http.Request) bool {
-				if assertion := r.PostFormValue("client_assertion"); assertion != "" {
-					used[assertion]++
-				}
-				if !strings.HasSuffix(r.URL.Path, "openid-configuration") {
-					return false
-				}
-				sendJSON(w, 200, map[string]string{"issuer": "https://issuer.example.com/", "token_endpoint": "https://issuer.example.com/oauth2/token"})
-				return true
-			}
-		})
-		p := w.start(0, false)
-		var bodies []string
-		for i := range 2 {
-			jwt := "e30." + base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, `{"aud":%s,"jti":"%d"}`, audience, i)) + ".sig"
-			a := p.Refresh(t.Context(), remint.Request{
-				Credentials: hydra.Credentials{ClientID: clientID, Method: hydra.PrivateKeyJWT, Assertion: secret.New(jwt)}, RefreshToken: secret.New("old"),
-			})
-			if a.Status != want || used[jwt] > 1 {
-				t.Errorf("%s: %s, used %d times, %v", audience, errorOf(a), used[jwt], p.reasons())
-			}
-			bodies = append(bodies, string(a.Body))
-		}
-		if want == 200 && (bodies[0] == bodies[1] || w.auth0.times("old") != 1) {
-			t.Errorf("%s: %v", audience, bodies)
-		}
 	}
 }
 
