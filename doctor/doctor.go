@@ -120,7 +120,7 @@ type Options struct {
 	Locked func(ctx context.Context, identityID, identifier string) (bool, error)
 
 	// Mode is the mode that the settings say: on, observe or off; empty: unknown, and
-	// ModeFault may say why. Only Why uses these and InCohort.
+	// ModeFault may say why. Only Why uses ModeFault and InCohort.
 	Mode      string
 	ModeFault error
 	// InCohort reports whether ferry decides logins of an identity with these identifiers and

@@ -153,31 +153,32 @@ func (e *doctor) noHydra(setting, address string, err error) Check {
 	return fail("set "+setting+" to the address of Hydra as this machine reaches it, and start Hydra", "Hydra does not answer at %s: %s", plain(address), consequence)
 }
 
-// checkHydraAdmin reads the version, and the first clients, which only the admin API shows.
+// checkHydraAdmin reads the version, and the clients, which only the admin API shows.
 func (e *doctor) checkHydraAdmin(ctx context.Context, set HydraSettings) ([]hydraClient, Check) {
 	const setting = "FERRY_HYDRA_ADMIN_URL"
 	if set.AdminURL == "" {
 		return nil, skipped(setting + " is not set, or not valid")
 	}
-	answer, err := e.askHydra(ctx, http.MethodGet, under(set.AdminURL, "/admin/clients?page_size=250"), set.authorization())
-	if err != nil {
-		return nil, e.noHydra(setting, set.AdminURL, err)
-	}
-	var clients []hydraClient
+	clients, all, status, err := e.listHydraClients(ctx, set)
 	switch {
-	case answer.status == http.StatusUnauthorized || answer.status == http.StatusForbidden:
-		return nil, fail("set FERRY_HYDRA_ADMIN_TOKEN to the token that the proxy in front of Hydra's admin API requires", "the server at %s refuses ferry (status %d)", plain(set.AdminURL), answer.status)
-	case answer.status != http.StatusOK || json.Unmarshal(answer.body, &clients) != nil:
-		return nil, fail("set "+setting+" to the admin API (port 4445 by default, not the public 4444)", "the server at %s is not Hydra's admin API (status %d)", plain(set.AdminURL), answer.status)
+	case err != nil:
+		return nil, e.noHydra(setting, set.AdminURL, err)
+	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+		return nil, fail("set FERRY_HYDRA_ADMIN_TOKEN to the token that the proxy in front of Hydra's admin API requires", "the server at %s refuses ferry (status %d)", plain(set.AdminURL), status)
+	case status != http.StatusOK || clients == nil:
+		return nil, fail("set "+setting+" to the admin API (port 4445 by default, not the public 4444)", "the server at %s is not Hydra's admin API (status %d)", plain(set.AdminURL), status)
 	}
 	var about struct {
 		Version string `json:"version"`
 	}
-	if answer, err = e.askHydra(ctx, http.MethodGet, under(set.AdminURL, "/version"), set.authorization()); err == nil {
+	if answer, err := e.askHydra(ctx, http.MethodGet, under(set.AdminURL, "/version"), set.authorization()); err == nil {
 		_ = json.Unmarshal(answer.body, &about)
 	}
 	if about.Version == "" {
 		about.Version = "of an unknown version"
+	}
+	if !all {
+		return clients, warn("list the clients that matter in FERRY_REMINT_CLIENTS: doctor then checks each", "Hydra %s has more than %d clients, and doctor read no further", plain(about.Version), len(clients))
 	}
 	return clients, ok("Hydra %s answers and shows its clients", plain(about.Version))
 }

@@ -1,6 +1,7 @@
 package doctor_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -159,6 +160,44 @@ func TestHydraFaults(t *testing.T) {
 	must(t, found, "hydra.admin", doctor.Fail, "is not Hydra's admin API")
 	must(t, found, "hydra.public", doctor.Fail, "is not Hydra's public API")
 	must(t, found, "hydra.clients", doctor.Skip, "does not answer")
+}
+
+// TestHydraClientPages: all clients are read, page by page, and the report names some of those that
+// lack something.
+func TestHydraClientPages(t *testing.T) {
+	t.Parallel()
+	const clients, faulty = 270, 30
+	h := hydratest.Run(t, hydratest.Options{})
+	for i := range clients {
+		changes := map[string]any{}
+		if i >= clients-faulty {
+			changes["scope"] = "openid"
+		}
+		createClients(t, h, client(fmt.Sprintf("app-%03d", i), changes))
+	}
+	set := doctor.HydraSettings{AdminURL: h.AdminURL(), Remint: []string{doctor.AllClients}}
+	found := hydraChecks(t, &set, "")
+	must(t, found, "hydra.clients", doctor.Fail, "lacks the scope offline_access")
+	must(t, found, "hydra.clients", doctor.Fail, "and 20 more clients")
+}
+
+// TestHydraClientsEndless: a Hydra whose pages do not end is read up to a bound.
+func TestHydraClientsEndless(t *testing.T) {
+	t.Parallel()
+	pages := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/admin/clients" {
+			pages++
+			w.Header().Set("Link", fmt.Sprintf(`</admin/clients?page_size=250>; rel="first",</admin/clients?page_size=250&page_token=%d>; rel="next"`, pages))
+		}
+		_, _ = io.WriteString(w, `[{"client_id":"app"}]`)
+	}))
+	t.Cleanup(server.Close)
+	found := hydraChecks(t, &doctor.HydraSettings{AdminURL: server.URL}, "")
+	must(t, found, "hydra.admin", doctor.Warn, "has more than 100 clients")
+	if pages != 100 {
+		t.Errorf("%d pages", pages)
+	}
 }
 
 // TestHydraAdminToken: a proxy in front of the admin API wants a token.

@@ -3,9 +3,11 @@ package doctor
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -19,41 +21,88 @@ type hydraClient struct {
 	Origins       []string `json:"allowed_cors_origins"`
 }
 
+const (
+	// hydraPage is how many clients are read at once, the most that Hydra's documentation allows,
+	// and maxHydraPages bounds the pages.
+	hydraPage     = 250
+	maxHydraPages = 100
+	// maxHydraFaults bounds the clients that are named in the report.
+	maxHydraFaults = 10
+)
+
+// listHydraClients reads the clients, page by page. all is false if there are more than doctor
+// reads. Without an error and with status 200, nil clients mean that the answer is no list.
+func (e *doctor) listHydraClients(ctx context.Context, set HydraSettings) (clients []hydraClient, all bool, status int, err error) {
+	clients = []hydraClient{}
+	query := url.Values{"page_size": {strconv.Itoa(hydraPage)}}
+	for range maxHydraPages {
+		answer, err := e.askHydra(ctx, http.MethodGet, under(set.AdminURL, "/admin/clients?"+query.Encode()), set.authorization())
+		var page []hydraClient
+		if err != nil || answer.status != http.StatusOK || json.Unmarshal(answer.body, &page) != nil {
+			return nil, false, answer.status, err
+		}
+		clients = append(clients, page...)
+		next := nextPage(answer.header)
+		if next == "" || next == query.Get("page_token") || len(page) == 0 {
+			return clients, true, answer.status, nil
+		}
+		query.Set("page_token", next)
+	}
+	return clients, false, http.StatusOK, nil
+}
+
+// nextPage returns the token of the next page (RFC 8288); empty: this is the last one. The address
+// may be that of a proxy, so only its parameter is used.
+func nextPage(header http.Header) string {
+	for link := range strings.SplitSeq(strings.Join(header.Values("Link"), ","), ",") {
+		address, isNext := strings.CutSuffix(strings.TrimSpace(link), `>; rel="next"`)
+		if !isNext {
+			continue
+		}
+		if next, err := url.Parse(strings.TrimPrefix(address, "<")); err == nil {
+			return next.Query().Get("page_token")
+		}
+	}
+	return ""
+}
+
 // checkHydraClients checks that tokens can be re-minted for each client of FERRY_REMINT_CLIENTS.
 // all are the clients that Hydra lists.
 func (e *doctor) checkHydraClients(ctx context.Context, set HydraSettings, all []hydraClient) Check {
 	if len(set.Remint) == 0 {
 		return ok("FERRY_REMINT_CLIENTS is not set: no refresh token of Auth0 is re-minted")
 	}
-	ids := set.Remint
-	if slices.Contains(ids, AllClients) {
-		ids = nil
-		for _, client := range all {
-			if slices.Contains(client.GrantTypes, "authorization_code") {
-				ids = append(ids, client.ID)
+	var faults, fixes []string
+	var clients []hydraClient
+	if slices.Contains(set.Remint, AllClients) {
+		clients = slices.DeleteFunc(slices.Clone(all), func(c hydraClient) bool { return !slices.Contains(c.GrantTypes, "authorization_code") })
+	} else {
+		for _, id := range set.Remint {
+			client, found, err := e.hydraClient(ctx, set, id)
+			switch {
+			case err != nil:
+				return e.noHydra("FERRY_HYDRA_ADMIN_URL", set.AdminURL, err)
+			case !found:
+				faults = append(faults, plain(id)+" is not a client of Hydra")
+				fixes = appendNew(fixes, "import the applications with `ferry clients import`")
+			default:
+				clients = append(clients, client)
 			}
 		}
 	}
-	var faults, fixes []string
-	for _, id := range ids {
-		client, found, err := e.hydraClient(ctx, set, id)
-		switch {
-		case err != nil:
-			return e.noHydra("FERRY_HYDRA_ADMIN_URL", set.AdminURL, err)
-		case !found:
-			faults = append(faults, plain(id)+" is not a client of Hydra")
-			fixes = appendNew(fixes, "import the applications with `ferry clients import`")
-			continue
-		}
+	for _, client := range clients {
 		if lacking := client.lacks(); len(lacking) > 0 {
-			faults = append(faults, plain(id)+" lacks "+strings.Join(lacking, ", "))
+			faults = append(faults, plain(client.ID)+" lacks "+strings.Join(lacking, ", "))
 			fixes = appendNew(fixes, "add what the clients lack")
 		}
+	}
+	if n := len(faults) - maxHydraFaults; n > 0 {
+		faults = append(faults[:maxHydraFaults], fmt.Sprintf("and %d more clients", n))
 	}
 	if len(faults) > 0 {
 		return fail(strings.Join(fixes, "; ")+"; or remove them from FERRY_REMINT_CLIENTS", "%s: their refresh tokens cannot be re-minted", strings.Join(faults, "; "))
 	}
-	return ok("Hydra has what a re-mint needs for %s of FERRY_REMINT_CLIENTS", count(len(ids), "client"))
+	return ok("Hydra has what a re-mint needs for %s of FERRY_REMINT_CLIENTS", count(len(clients), "client"))
 }
 
 // hydraClient reads a client.

@@ -23,7 +23,22 @@ func (e *doctor) settings(ctx context.Context) []Check {
 			"serve does not start: %s", strings.Join(problems, "; "))
 	})
 	s.run(ctx, "settings.password_length", e.checkPasswordLength)
+	s.run(ctx, "settings.mode", e.checkMode)
 	return s.checks
+}
+
+// checkMode checks what a ferry that starts with the settings does with logins.
+func (e *doctor) checkMode(context.Context) Check {
+	const fix = "set FERRY_MODE, or its file, to on when users are to migrate (docs/modes.md)"
+	switch e.Mode {
+	case wire.ModeOn:
+		return ok("ferry decides logins (FERRY_MODE)")
+	case wire.ModeObserve:
+		return warn(fix, "ferry observes (FERRY_MODE): a right password ends in an outage too, and no user migrates")
+	case wire.ModeOff:
+		return warn(fix, "ferry is off (FERRY_MODE): every login of a pending user ends in an outage")
+	}
+	return skipped("the mode is not valid")
 }
 
 // checkPasswordLength compares FERRY_MAX_PASSWORD_BYTES with the limit of Kratos' hasher in

@@ -5,12 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"ferry/config"
+	"ferry/doctor"
 	"ferry/hook"
 	"ferry/secret"
 	"ferry/test/auth0sim"
@@ -68,6 +71,73 @@ func withoutSettings(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+	}
+}
+
+// doctorChecks runs doctor with the settings, and returns its checks by name.
+func doctorChecks(t *testing.T) map[string]doctor.Check {
+	t.Helper()
+	_, stdout, _ := runDoctor(t, "", "--json", "--no-grant")
+	var report doctor.Report
+	if err := json.Unmarshal([]byte(stdout), &report); err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]doctor.Check{}
+	for _, check := range report.Checks {
+		found[check.Name] = check
+	}
+	return found
+}
+
+// TestDoctorMode: a mode in which no user migrates is a warning, and one that is not valid a fault
+// of the settings.
+func TestDoctorMode(t *testing.T) {
+	withoutSettings(t)
+	for mode, want := range map[string]doctor.Status{"": doctor.OK, "on": doctor.OK, "observe": doctor.Warn, "off": doctor.Warn, "sleep": doctor.Skip} {
+		t.Setenv("FERRY_MODE", mode)
+		if mode == "" {
+			_ = os.Unsetenv("FERRY_MODE")
+		}
+		found := doctorChecks(t)
+		if got := found["settings.mode"]; got.Status != want || want == doctor.Warn && (got.Fix == "" || !strings.Contains(got.Detail, mode)) {
+			t.Errorf("%q: %+v", mode, got)
+		}
+		if named := strings.Contains(found["settings"].Detail, "FERRY_MODE"); named != (want == doctor.Skip) {
+			t.Errorf("%q: %+v", mode, found["settings"])
+		}
+	}
+}
+
+// TestDoctorHydraToken: every request to Hydra's admin API has the token of the settings.
+func TestDoctorHydraToken(t *testing.T) {
+	withoutSettings(t)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		const one = `{"client_id":"app","grant_types":["authorization_code","refresh_token"],"response_types":["code"],"scope":"offline_access","redirect_uris":["https://app.example.org/"]}`
+		switch {
+		case r.Header.Get("Authorization") != "Bearer canary-hydra-admin-token":
+			w.WriteHeader(http.StatusForbidden)
+		case r.URL.Path == "/admin/clients/app":
+			_, _ = io.WriteString(w, one)
+		case r.URL.Path == "/version":
+			_, _ = io.WriteString(w, `{"version":"v26.2.0"}`)
+		case r.URL.Query().Get("page_token") == "":
+			w.Header().Set("Link", `</admin/clients?page_token=2>; rel="next"`)
+			_, _ = io.WriteString(w, "["+one+"]")
+		default:
+			_, _ = io.WriteString(w, "[]")
+		}
+	}))
+	t.Cleanup(server.Close)
+	for name, value := range map[string]string{"HYDRA_ADMIN_URL": server.URL, "REMINT_CLIENTS": "app", "HYDRA_ADMIN_TOKEN": ""} {
+		t.Setenv(config.Prefix+name, value)
+	}
+	if found := doctorChecks(t)["hydra.admin"]; found.Status != doctor.Fail || !strings.Contains(found.Fix, "FERRY_HYDRA_ADMIN_TOKEN") {
+		t.Errorf("without the token: %+v", found)
+	}
+	t.Setenv("FERRY_HYDRA_ADMIN_TOKEN", "canary-hydra-admin-token")
+	found := doctorChecks(t)
+	if found["hydra.admin"].Status != doctor.OK || !strings.Contains(found["hydra.admin"].Detail, "v26.2.0") || found["hydra.clients"].Status != doctor.OK {
+		t.Errorf("%+v, %+v", found["hydra.admin"], found["hydra.clients"])
 	}
 }
 

@@ -146,10 +146,8 @@ func (f *finishFlags) open(stdout io.Writer) (*finish.Results, error) {
 func (f *finishFlags) conclude(s finish.Summary, cut error, stdout, stderr io.Writer) error {
 	switch {
 	case s.Identities > 0 || cut == nil:
-	case errors.Is(cut, context.Canceled):
-		return resumableError{cut, "to start again, run the same command"}
 	default:
-		return cut // it did not begin
+		return startAgain(cut) // it did not begin
 	}
 	if f.json {
 		if err := printJSON(stdout, s); err != nil {

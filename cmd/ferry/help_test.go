@@ -41,6 +41,29 @@ func TestHelp(t *testing.T) {
 	}
 }
 
+// TestHelpNamesValues: the help names each value of a flag that takes a few only. The outcomes of
+// replay are too many for a line.
+func TestHelpNamesValues(t *testing.T) {
+	const few = 6
+	root := rootCommand(io.Discard, io.Discard)
+	for command, flags := range flagValues() {
+		cmd, _, err := root.Find([]string{command})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for flag, values := range flags {
+			if len(values) > few {
+				continue
+			}
+			for _, value := range values {
+				if usage := cmd.Flags().Lookup(flag).Usage; !regexp.MustCompile(`\b` + value + `\b`).MatchString(usage) {
+					t.Errorf("%s --%s does not name %s: %s", command, flag, value, usage)
+				}
+			}
+		}
+	}
+}
+
 // commandNames returns the names of the commands below cmd, as they are typed.
 func commandNames(cmd *cobra.Command, before string) []string {
 	var names []string

@@ -82,7 +82,7 @@ func (f *importFlags) bind(cmd *cobra.Command) {
 	flags.StringArrayVar(&f.providers, "provider", nil, "`AUTH0=KRATOS`: import accounts at this provider or connection of Auth0 as credentials of this OIDC provider of Kratos, or with saml:KRATOS of this SAML provider; may be repeated")
 	flags.StringVar(&f.bridge, "bridge", "", "`ID` of Kratos' OIDC provider that is the tenant itself: users can log in to their identity at Auth0 too, and those without another way in get an identity, see docs/bridge.md")
 	flags.StringArrayVar(&f.organizations, "organization", nil, "`CONNECTION=UUID`: users of this connection of Auth0 belong to this organization of Kratos, if Kratos takes it; may be repeated")
-	flags.StringVar(&f.mfa, "mfa", "skip", "users with a second factor at Auth0: skip; drop the factor; or keep those factors that the users file has and Kratos takes, and skip users without one")
+	flags.StringVar(&f.mfa, "mfa", "skip", "users with a second factor at Auth0: skip, drop or keep; drop imports them without the factor, keep imports the factors that the users file has and Kratos takes, and skips users without one")
 	flags.StringVar(&f.rpID, "rp-id", "", "with --mfa keep: `DOMAIN` that Kratos' passkeys and security keys are bound to (selfservice.methods.passkey.config.rp.id), to import those of the same domain")
 	flags.StringVar(&f.kratosConfig, "kratos-config", "", "with --mfa keep: kratos.yml `FILE` that tells these domains, instead of --rp-id")
 	flags.StringVar(&f.unverified, "unverified", "pending", "users with a password whose addresses Auth0 did not verify: pending imports them like all others, skip leaves them out")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
 	"regexp"
@@ -29,6 +30,15 @@ type resumableError struct {
 
 // Unwrap is the cause.
 func (e resumableError) Unwrap() error { return e.error }
+
+// startAgain adds a hint to the error of a command that begins anew when it is run again, if it was
+// interrupted.
+func startAgain(err error) error {
+	if !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return resumableError{err, "to start again, run the same command"}
+}
 
 // message returns the text of an error for the user. If the command was interrupted, it says
 // so instead of "context canceled".

@@ -97,6 +97,22 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
+// TestNotInterrupted: a command that failed does not suggest to run it again.
+func TestNotInterrupted(t *testing.T) {
+	t.Chdir(t.TempDir())
+	kratos := httptest.NewServer(http.NotFoundHandler())
+	defer kratos.Close()
+	t.Setenv("FERRY_KRATOS_ADMIN_URL", kratos.URL)
+	fileWith(t, "schema", plainSchema)
+	fileWith(t, "users", `{"user_id":"auth0|1","email":"kim@example.org","blocked":false,"multifactor":[],"identities":[],"last_password_reset":null}`)
+	for _, command := range []string{"reconcile --users users --schema schema --schema-id a", "status", "runs", "plan", "finish", "undo --run 6c3a8e4c-9f4b-4b6e-9a38-6a3f0f8e2c11"} {
+		var stderr bytes.Buffer
+		if code := run(t.Context(), strings.Fields(command), io.Discard, &stderr); code != exitFailed || strings.Contains(stderr.String(), "hint:") {
+			t.Errorf("%s: it ends with %d\n%s", command, code, stderr.String())
+		}
+	}
+}
+
 // Without a directory of the system's, the one beside the files is taken; where there is
 // none either, a command says so before it does anything.
 func TestNoTemporaryDirectory(t *testing.T) {

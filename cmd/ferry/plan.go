@@ -77,7 +77,7 @@ func (f *planFlags) run(ctx context.Context, columns userfile.Columns, stdout, s
 		return err
 	}
 	if facts.Status, err = f.count(ctx, cfg, columns, facts.UsersAt, stderr); err != nil {
-		return resumableError{walked(ctx, err), "to start again, run the same command"}
+		return startAgain(walked(ctx, err))
 	}
 	plan := migration.Decide(facts)
 	if f.json {

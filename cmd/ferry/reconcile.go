@@ -78,7 +78,7 @@ func reconcileCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command 
 	cmd.Flags().BoolVar(&flags.rearm, "rearm", false, "with --fix: make identities pending whose password was reset at Auth0 after their hash was imported, unless the user has changed it at Kratos")
 	cmd.Flags().StringVar(&flags.fixExtra, "fix-extra", "", "deactivate: with --fix, deactivate the identities of users that are not in the file")
 	cmd.Flags().IntVar(&flags.maxExtra, "max-extra", reconcile.DefaultMaxExtra, "`PERCENT` of the active identities that --fix-extra may deactivate; if more are extra, it deactivates none")
-	cmd.Flags().StringVar(&flags.mfa, "mfa", "skip", "pending users with a second factor at Auth0: skip counts them as unable to log in; drop says that Auth0 asks ferry's application for no factor; keep says the same and counts those whose factor Kratos has")
+	cmd.Flags().StringVar(&flags.mfa, "mfa", "skip", "pending users with a second factor at Auth0: skip, drop or keep; skip counts them as unable to log in, drop says that Auth0 asks ferry's application for no factor, keep says the same and counts those whose factor Kratos has")
 	cmd.Flags().BoolVar(&flags.hookOff, "hook-off", false, "the migration hook is switched off in Kratos, so pending identities may be written")
 	cmd.Flags().StringArrayVar(&flags.providers, "provider", nil, "`AUTH0=KRATOS`, as for import")
 	cmd.Flags().StringVar(&flags.bridge, "bridge", "", "`ID` of Kratos' OIDC provider that is the tenant itself, as for import")
@@ -156,7 +156,7 @@ func (f *reconcileFlags) conclude(result reconcile.Result, err error, cfg *confi
 	case errors.As(err, &missing):
 		return advised(err, cfg)
 	case err != nil:
-		return resumableError{err, "to start again, run the same command"}
+		return startAgain(err)
 	}
 	if f.json {
 		if err := printJSON(stdout, struct {

@@ -30,7 +30,7 @@ func runsCommand(stdout, stderr io.Writer) *cobra.Command {
 			}
 			list, err := runs.Read(cmd.Context(), identities, progress.NewTerminal(stderr))
 			if err != nil {
-				return asFailed(resumableError{walked(cmd.Context(), err), "to start again, run the same command"})
+				return asFailed(startAgain(walked(cmd.Context(), err)))
 			}
 			if asJSON {
 				return asFailed(printJSON(stdout, list))

@@ -96,7 +96,7 @@ func (f *statusFlags) run(ctx context.Context, columns userfile.Columns, stdout,
 		case f.watch && ctx.Err() != nil:
 			return nil // the normal end of a watch
 		case err != nil && first:
-			return resumableError{walked(ctx, err), "to start again, run the same command"}
+			return startAgain(walked(ctx, err))
 		case err != nil:
 			_, _ = fmt.Fprintf(stderr, "this reading failed, the next is in %s: %v\n", f.every, walked(ctx, err))
 		default:

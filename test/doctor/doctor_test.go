@@ -426,6 +426,7 @@ func TestSound(t *testing.T) {
 	s := start(t)
 	s.person(t, "ada", nil)
 	u := s.sound(t)
+	u.opts.Mode = wire.ModeOn
 	report := doctor.Examine(t.Context(), u.options())
 	checkReport(t, report)
 	for _, check := range report.Checks {
