@@ -11,21 +11,21 @@ func TestPreflight(t *testing.T) {
 	r := newRig(t, nil, nil)
 	for _, path := range []string{"/oauth/token", "/oauth2/token", "/oauth/revoke", "/oauth2/revoke", "/userinfo", "/.well-known/jwks.json"} {
 		got := r.send(t, http.MethodOptions, path, "", "Origin", appOrigin, "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "auth0-client,content-type")
-		if got.status != http.StatusNoContent || got.header.Get("Access-Control-Allow-Origin") != appOrigin || got.header.Get("Access-Control-Allow-Credentials") != "" ||
-			got.header.Get("Access-Control-Allow-Headers") == "" || got.header.Get("Vary") != "Origin" {
+		if got.Status != http.StatusNoContent || got.Header.Get("Access-Control-Allow-Origin") != appOrigin || got.Header.Get("Access-Control-Allow-Credentials") != "" ||
+			got.Header.Get("Access-Control-Allow-Headers") == "" || got.Header.Get("Vary") != "Origin" {
 			t.Errorf("%s: %+v", path, got)
 		}
 	}
 	for _, origin := range []string{"null", "app.example.com", "file://", "capacitor://localhost", "https://app.example.com/", "https://u@app.example.com/x"} {
 		got := r.send(t, http.MethodOptions, "/oauth/token", "", "Origin", origin, "Access-Control-Request-Method", "POST")
-		if got.header.Get("Access-Control-Allow-Origin") != "" {
+		if got.Header.Get("Access-Control-Allow-Origin") != "" {
 			t.Errorf("%s: %+v", origin, got)
 		}
 	}
-	if len(r.requests()) > 0 {
-		t.Errorf("Hydra received %d requests", len(r.requests()))
+	if len(r.Requests()) > 0 {
+		t.Errorf("Hydra received %d requests", len(r.Requests()))
 	}
-	if got := r.send(t, http.MethodOptions, "/other", "", "Origin", appOrigin, "Access-Control-Request-Method", "POST"); got.body != "hydra" {
+	if got := r.send(t, http.MethodOptions, "/other", "", "Origin", appOrigin, "Access-Control-Request-Method", "POST"); got.Body != "hydra" {
 		t.Errorf("%+v", got)
 	}
 }
@@ -56,13 +56,13 @@ func TestOrigins(t *testing.T) {
 	} {
 		for _, body := range []string{"grant_type=authorization_code&client_id=spa", "grant_type=refresh_token&refresh_token=v1.M&client_id=spa"} {
 			got := r.form(t, "/oauth/token", body, "Origin", origin)
-			if got.header.Get("Access-Control-Allow-Origin") != want || got.header.Get("Access-Control-Allow-Credentials") != "" {
+			if got.Header.Get("Access-Control-Allow-Origin") != want || got.Header.Get("Access-Control-Allow-Credentials") != "" {
 				t.Errorf("%s: %+v", origin, got)
 			}
 		}
 	}
 	for _, body := range []string{"client_id=unknown", "a=b"} {
-		if got := r.form(t, "/oauth/token", body, "Origin", appOrigin); got.header.Get("Access-Control-Allow-Origin") != "" {
+		if got := r.form(t, "/oauth/token", body, "Origin", appOrigin); got.Header.Get("Access-Control-Allow-Origin") != "" {
 			t.Errorf("%s: %+v", body, got)
 		}
 	}

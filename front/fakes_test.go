@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +19,7 @@ import (
 	"ferry/front"
 	"ferry/hydra"
 	"ferry/secret"
+	"ferry/test/proxytest"
 	"ferry/transport"
 )
 
@@ -59,26 +59,18 @@ func (w *world) TokenClient(_ context.Context, token secret.String) (string, err
 	return "", &hydra.Error{Operation: "introspect token", Kind: hydra.Refused, Reason: "token_inactive"}
 }
 
-// seen is a request as Hydra received it.
-type seen struct {
-	method, uri, host, body string
-	header                  http.Header
-	chunked                 bool
-}
-
 // rig is a token front before a Hydra of the test.
 type rig struct {
 	*world
+	proxytest.Recorder // before Hydra
 
 	front   *httptest.Server
 	made    *front.Front
-	auth0   *httptest.Server
+	auth0   proxytest.Recorder
 	metrics *prometheus.Registry
 	logs    *observer.ObservedLogs
 
-	mu      sync.Mutex
-	seen    []seen
-	atAuth0 []seen
+	mu sync.Mutex
 	// auth0Status is Auth0's answer to everything; 0: it works.
 	auth0Status int
 	now         time.Time
@@ -95,34 +87,11 @@ func newRig(t *testing.T, answer http.HandlerFunc, change func(*front.Options)) 
 	if answer == nil {
 		answer = func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hydra") }
 	}
-	auth0 := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { r.answerAuth0(w, req) }))
-	t.Cleanup(auth0.Close)
-	r.auth0 = auth0
-	behind := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		body, err := io.ReadAll(req.Body)
-		if err != nil {
-			return
-		}
-		r.mu.Lock()
-		r.seen = append(r.seen, seen{req.Method, req.RequestURI, req.Host, string(body), req.Header.Clone(), len(req.TransferEncoding) > 0})
-		r.mu.Unlock()
-		req.Body = io.NopCloser(strings.NewReader(string(body)))
-		answer(w, req)
-	}))
-	t.Cleanup(behind.Close)
-	at, err := url.Parse(behind.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	atAuth0, err := url.Parse(auth0.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
 	core, logs := observer.New(zap.InfoLevel)
 	r.metrics, r.logs = prometheus.NewRegistry(), logs
 	opts := front.Options{
-		Hydra: at, Transport: transport.New(transport.Options{}), Registry: r.world, PerMinute: 1000,
-		Auth0: atAuth0, Auth0Transport: transport.New(transport.Options{}),
+		Hydra: r.Run(t, answer), Transport: transport.New(transport.Options{}), Registry: r.world, PerMinute: 1000,
+		Auth0: r.auth0.Run(t, r.answerAuth0), Auth0Transport: transport.New(transport.Options{}),
 		Log: zap.New(core), Metrics: r.metrics, Now: r.clock,
 	}
 	if change != nil {
@@ -140,13 +109,8 @@ func newRig(t *testing.T, answer http.HandlerFunc, change func(*front.Options)) 
 
 // answerAuth0 is the Auth0 of the tests.
 func (r *rig) answerAuth0(w http.ResponseWriter, req *http.Request) {
-	body, err := io.ReadAll(req.Body)
-	if err != nil {
-		return
-	}
 	r.mu.Lock()
 	status := r.auth0Status
-	r.atAuth0 = append(r.atAuth0, seen{req.Method, req.RequestURI, req.Host, string(body), req.Header.Clone(), len(req.TransferEncoding) > 0})
 	r.mu.Unlock()
 	if status != 0 {
 		w.WriteHeader(status)
@@ -160,13 +124,6 @@ func (r *rig) answerAuth0(w http.ResponseWriter, req *http.Request) {
 	case "/.well-known/jwks.json":
 		_, _ = io.WriteString(w, `{"keys":[`+keyAuth0+`,`+keyBoth+`,{"kty":"oct","kid":"secret","k":"AAAA"}]}`)
 	}
-}
-
-// askedAuth0 returns what Auth0 received.
-func (r *rig) askedAuth0() []seen {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.atAuth0
 }
 
 func (r *rig) setAuth0(status int) {
@@ -195,45 +152,14 @@ func (r *rig) later(d time.Duration) {
 	r.now = r.now.Add(d)
 }
 
-// requests returns what Hydra received.
-func (r *rig) requests() []seen {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.seen
-}
-
-// answered is an answer to a client.
-type answered struct {
-	status int
-	header http.Header
-	body   string
-}
-
-// send sends a request, with pairs of names and values of headers.
-func (r *rig) send(t *testing.T, method, path, body string, header ...string) answered {
+// send sends a request through the front.
+func (r *rig) send(t *testing.T, method, path, body string, header ...string) proxytest.Answer {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, r.front.URL+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := 0; i < len(header); i += 2 {
-		req.Header.Add(header[i], header[i+1])
-	}
-	req.Close = true
-	resp, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = resp.Body.Close()
-	return answered{resp.StatusCode, resp.Header, string(text)}
+	return proxytest.Send(t, method, r.front.URL+path, body, header...)
 }
 
 // form posts a form.
-func (r *rig) form(t *testing.T, path, body string, header ...string) answered {
+func (r *rig) form(t *testing.T, path, body string, header ...string) proxytest.Answer {
 	t.Helper()
 	return r.send(t, http.MethodPost, path, body, append([]string{"Content-Type", "application/x-www-form-urlencoded"}, header...)...)
 }
@@ -241,22 +167,7 @@ func (r *rig) form(t *testing.T, path, body string, header ...string) answered {
 // counted returns how many requests of a route ended so.
 func (r *rig) counted(t *testing.T, route, result string) float64 {
 	t.Helper()
-	families, err := r.metrics.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, family := range families {
-		for _, metric := range family.GetMetric() {
-			labels := map[string]string{}
-			for _, label := range metric.GetLabel() {
-				labels[label.GetName()] = label.GetValue()
-			}
-			if family.GetName() == "ferry_token_front_requests_total" && labels["route"] == route && labels["result"] == result {
-				return metric.GetCounter().GetValue()
-			}
-		}
-	}
-	return 0
+	return proxytest.Counter(t, r.metrics, "ferry_token_front_requests_total", map[string]string{"route": route, "result": result})
 }
 
 // checkSilent looks for a secret in logs and metrics.

@@ -17,6 +17,7 @@ import (
 	"ferry/front"
 	"ferry/hydra"
 	"ferry/test/hydratest"
+	"ferry/test/proxytest"
 	"ferry/transport"
 	"ferry/wire"
 )
@@ -74,13 +75,13 @@ func (r *realRig) step(t *testing.T, query string, cookies map[string]string) *u
 		pairs = append(pairs, name+"="+value)
 	}
 	got := r.send(t, http.MethodGet, "/authorize?"+query, "", "Cookie", strings.Join(pairs, "; "), "X-Forwarded-Proto", "https")
-	for _, line := range got.header.Values("Set-Cookie") {
+	for _, line := range got.Header.Values("Set-Cookie") {
 		if cookie, err := http.ParseSetCookie(line); err == nil {
 			cookies[cookie.Name] = cookie.Value
 		}
 	}
-	to, err := url.Parse(got.header.Get("Location"))
-	if err != nil || got.header.Get("Location") == "" {
+	to, err := url.Parse(got.Header.Get("Location"))
+	if err != nil || got.Header.Get("Location") == "" {
 		t.Fatalf("%+v", got)
 	}
 	return to
@@ -137,9 +138,9 @@ type tokens struct {
 	ID      string `json:"id_token"`
 }
 
-func (r *realRig) tokens(t *testing.T, got answered) (said tokens) {
+func (r *realRig) tokens(t *testing.T, got proxytest.Answer) (said tokens) {
 	t.Helper()
-	if err := json.Unmarshal([]byte(got.body), &said); err != nil || got.status != http.StatusOK || said.Refresh == "" {
+	if err := json.Unmarshal([]byte(got.Body), &said); err != nil || got.Status != http.StatusOK || said.Refresh == "" {
 		t.Fatalf("%+v", got)
 	}
 	return said
@@ -161,17 +162,17 @@ func TestRealHydra(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { c.lives(t, r) }) // one after another: Hydra is in memory
 	}
-	if got := r.form(t, "/oauth/token", "grant_type=refresh_token&refresh_token=ory_rt_x.y&client_id=post&client_secret=wrong-secret"); got.status != http.StatusUnauthorized {
+	if got := r.form(t, "/oauth/token", "grant_type=refresh_token&refresh_token=ory_rt_x.y&client_id=post&client_secret=wrong-secret"); got.Status != http.StatusUnauthorized {
 		t.Errorf("a wrong secret: %+v", got)
 	}
-	if got := r.send(t, http.MethodGet, "/v2/logout", ""); got.status != http.StatusFound || got.header.Get("Location") != logoutDone {
+	if got := r.send(t, http.MethodGet, "/v2/logout", ""); got.Status != http.StatusFound || got.Header.Get("Location") != logoutDone {
 		t.Errorf("a logout without an ID token: %+v", got)
 	}
 	if keys := r.keyTexts(t); len(keys) < 2 {
 		t.Errorf("%d keys", len(keys))
 	}
 	direct := r.send(t, http.MethodGet, "/.well-known/openid-configuration", "")
-	if !strings.Contains(direct.body, `"issuer":"`+r.hydra.Issuer()+`"`) {
+	if !strings.Contains(direct.Body, `"issuer":"`+r.hydra.Issuer()+`"`) {
 		t.Errorf("%+v", direct)
 	}
 }
@@ -184,7 +185,7 @@ type realClient struct {
 }
 
 // send sends a request of the client.
-func (c realClient) send(t *testing.T, r *realRig, path string, values map[string]string) answered {
+func (c realClient) send(t *testing.T, r *realRig, path string, values map[string]string) proxytest.Answer {
 	t.Helper()
 	header := []string{"Origin", appOrigin, "Auth0-Client", "eyJ"}
 	values["client_id"] = c.client
@@ -214,27 +215,27 @@ func (c realClient) lives(t *testing.T, r *realRig) {
 	code, verifier := r.code(t, c.client)
 	got := c.send(t, r, "/oauth/token", map[string]string{"grant_type": "authorization_code", "code": code, "redirect_uri": callback, "code_verifier": verifier})
 	first := r.tokens(t, got)
-	if got.header.Get("Access-Control-Allow-Origin") != appOrigin || got.header.Get("Cache-Control") == "" {
-		t.Errorf("%v", got.header)
+	if got.Header.Get("Access-Control-Allow-Origin") != appOrigin || got.Header.Get("Cache-Control") == "" {
+		t.Errorf("%v", got.Header)
 	}
 	second := r.tokens(t, c.send(t, r, "/oauth/token", map[string]string{"grant_type": "refresh_token", "refresh_token": first.Refresh}))
 	got = r.send(t, http.MethodGet, "/userinfo", "", "Authorization", "Bearer "+second.Access, "Origin", appOrigin)
-	if got.status != http.StatusOK || !strings.Contains(got.body, `"sub":"kim"`) || got.header.Get("Access-Control-Allow-Origin") != appOrigin {
+	if got.Status != http.StatusOK || !strings.Contains(got.Body, `"sub":"kim"`) || got.Header.Get("Access-Control-Allow-Origin") != appOrigin {
 		t.Errorf("%+v", got)
 	}
-	if got = c.send(t, r, "/oauth/revoke", map[string]string{"token": second.Refresh}); got.status != http.StatusOK {
+	if got = c.send(t, r, "/oauth/revoke", map[string]string{"token": second.Refresh}); got.Status != http.StatusOK {
 		t.Errorf("%+v", got)
 	}
-	if got = c.send(t, r, "/oauth/token", map[string]string{"grant_type": "refresh_token", "refresh_token": second.Refresh}); !strings.Contains(got.body, `"error":"`) || got.status == http.StatusOK {
+	if got = c.send(t, r, "/oauth/token", map[string]string{"grant_type": "refresh_token", "refresh_token": second.Refresh}); !strings.Contains(got.Body, `"error":"`) || got.Status == http.StatusOK {
 		t.Errorf("after the revocation: %+v", got)
 	}
 	// The key set has the key of the ID token, so Hydra decides about its logout.
 	got = r.send(t, http.MethodGet, "/v2/logout?returnTo="+url.QueryEscape(loggedOut)+"&id_token_hint="+second.ID, "")
-	if to := got.header.Get("Location"); got.status != http.StatusFound || to == "" || strings.Contains(to, "error") {
+	if to := got.Header.Get("Location"); got.Status != http.StatusFound || to == "" || strings.Contains(to, "error") {
 		t.Errorf("%+v", got)
 	}
 	got = r.send(t, http.MethodGet, "/v2/logout?client_id="+c.client+"&returnTo="+url.QueryEscape(loggedOut), "")
-	if got.status != http.StatusFound || got.header.Get("Location") != loggedOut {
+	if got.Status != http.StatusFound || got.Header.Get("Location") != loggedOut {
 		t.Errorf("%+v", got)
 	}
 }

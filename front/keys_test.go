@@ -44,7 +44,7 @@ func (r *rig) runs(t *testing.T) {
 	})
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
-	for len(r.askedAuth0()) == 0 || len(r.keyTexts(t)) < 2 {
+	for len(r.auth0.Requests()) == 0 || len(r.keyTexts(t)) < 2 {
 		select {
 		case <-ticker.C:
 		case <-waited.Done():
@@ -60,7 +60,7 @@ func (r *rig) keyTexts(t *testing.T) []string {
 		Keys []json.RawMessage `json:"keys"`
 	}
 	got := r.send(t, http.MethodGet, "/.well-known/jwks.json", "")
-	if got.status == http.StatusOK && json.Unmarshal([]byte(got.body), &said) != nil {
+	if got.Status == http.StatusOK && json.Unmarshal([]byte(got.Body), &said) != nil {
 		t.Fatalf("%+v", got)
 	}
 	var texts []string
@@ -98,14 +98,14 @@ func TestKeysAlone(t *testing.T) {
 			t.Parallel()
 			var broken atomic.Bool
 			r := newRig(t, hydraKeys(&broken), change)
-			if got := r.keyTexts(t); len(got) != 1 || got[0] != keyHydra || len(r.askedAuth0()) > 0 {
+			if got := r.keyTexts(t); len(got) != 1 || got[0] != keyHydra || len(r.auth0.Requests()) > 0 {
 				t.Errorf("%q", got)
 			}
 		})
 	}
 	var broken atomic.Bool
 	broken.Store(true)
-	if got := newRig(t, hydraKeys(&broken), nil).send(t, http.MethodGet, "/.well-known/jwks.json", ""); got.status != http.StatusServiceUnavailable {
+	if got := newRig(t, hydraKeys(&broken), nil).send(t, http.MethodGet, "/.well-known/jwks.json", ""); got.Status != http.StatusServiceUnavailable {
 		t.Errorf("%+v", got)
 	}
 }
@@ -144,22 +144,22 @@ func TestUserinfo(t *testing.T) {
 			header = append(header, "Origin", c.origin)
 		}
 		got := r.send(t, http.MethodGet, "/userinfo", "", header...)
-		if got.status != http.StatusOK || got.body != c.want || (got.header.Get("Access-Control-Allow-Origin") == c.origin && c.origin != "") != c.allowed || got.header.Get("Set-Cookie") != "" {
+		if got.Status != http.StatusOK || got.Body != c.want || (got.Header.Get("Access-Control-Allow-Origin") == c.origin && c.origin != "") != c.allowed || got.Header.Get("Set-Cookie") != "" {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
-	for _, one := range r.askedAuth0() {
-		if one.header.Get("Cookie") != "" || one.header.Get("X-Forwarded-For") != "" {
-			t.Errorf("Auth0 received %v", one.header)
+	for _, one := range r.auth0.Requests() {
+		if one.Header.Get("Cookie") != "" || one.Header.Get("X-Forwarded-For") != "" {
+			t.Errorf("Auth0 received %v", one.Header)
 		}
 	}
 	for status, want := range map[int]int{401: 401, 403: 403, 500: 503, 302: 503} {
 		r.setAuth0(status)
-		if got := r.send(t, http.MethodGet, "/userinfo", "", "Authorization", "Bearer opaque"); got.status != want {
-			t.Errorf("Auth0 says %d: %d", status, got.status)
+		if got := r.send(t, http.MethodGet, "/userinfo", "", "Authorization", "Bearer opaque"); got.Status != want {
+			t.Errorf("Auth0 says %d: %d", status, got.Status)
 		}
 	}
-	if got := r.send(t, http.MethodGet, "/userinfo", "", "Authorization", "Bearer opaque"); got.status != http.StatusTooManyRequests {
+	if got := r.send(t, http.MethodGet, "/userinfo", "", "Authorization", "Bearer opaque"); got.Status != http.StatusTooManyRequests {
 		t.Errorf("%+v", got)
 	}
 	r.checkSilent(t)

@@ -44,19 +44,19 @@ func TestLogout(t *testing.T) {
 		"a forged hint, no aud":  {"/v2/logout", url.Values{"id_token_hint": {jwtOf(`{}`, `{"aud":[]}`)}, "returnTo": {out}}, false, 400, "", "-"},
 		"a hint that is no text": {"/v2/logout", url.Values{"id_token_hint": {"..."}, "returnTo": {out}}, false, 400, "", "-"},
 	} {
-		before := len(r.requests())
+		before := len(r.Requests())
 		header := []string{"X-Forwarded-Proto", "https"}
 		if c.session {
 			header = append(header, "Cookie", "ory_hydra_session=x")
 		}
 		got := r.send(t, http.MethodGet, c.path+"?"+c.query.Encode(), "", header...)
 		at := "-"
-		for _, one := range r.requests()[before:] {
-			if path, query, _ := strings.Cut(one.uri, "?"); path == "/oauth2/sessions/logout" {
+		for _, one := range r.Requests()[before:] {
+			if path, query, _ := strings.Cut(one.URI, "?"); path == "/oauth2/sessions/logout" {
 				at = query
 			}
 		}
-		if got.status != c.status || got.header.Get("Location") != c.to || at != c.atHydra {
+		if got.Status != c.status || got.Header.Get("Location") != c.to || at != c.atHydra {
 			t.Errorf("%s: Hydra received %q: %+v", name, at, got)
 		}
 	}
@@ -71,17 +71,17 @@ func TestLogoutDone(t *testing.T) {
 	const out = "com.example.app://out"
 	r.clients["spa"] = hydra.OAuth2Client{ID: "spa", LogoutURIs: []string{out}}
 	got := r.send(t, http.MethodGet, "/v2/logout?client_id=spa&state=s&returnTo="+url.QueryEscape(out), "", "Cookie", "ory_hydra_session_dev=x")
-	cookie, err := http.ParseSetCookie(got.header.Get("Set-Cookie"))
-	if err != nil || got.body != "hydra" || !cookie.HttpOnly || cookie.Path != "/v2/logout/done" {
+	cookie, err := http.ParseSetCookie(got.Header.Get("Set-Cookie"))
+	if err != nil || got.Body != "hydra" || !cookie.HttpOnly || cookie.Path != "/v2/logout/done" {
 		t.Fatalf("%+v", got)
 	}
 	got = r.send(t, http.MethodGet, "/v2/logout/done", "", "Cookie", cookie.Name+"="+cookie.Value)
-	if got.status != http.StatusFound || got.header.Get("Location") != out+"?state=s" || !strings.Contains(got.header.Get("Set-Cookie"), "Max-Age=0") {
+	if got.Status != http.StatusFound || got.Header.Get("Location") != out+"?state=s" || !strings.Contains(got.Header.Get("Set-Cookie"), "Max-Age=0") {
 		t.Errorf("%+v", got)
 	}
 	for _, value := range []string{"", "x", "c3BhCmh0dHBzOi8vZXZpbC5leGFtcGxlCg", "c3Bh", "c3BhCgo"} { // spa and an address of another host
 		got = r.send(t, http.MethodGet, "/v2/logout/done", "", "Cookie", cookie.Name+"="+value)
-		if got.status != http.StatusOK || !strings.Contains(got.body, "You are logged out.") || got.header.Get("Location") != "" {
+		if got.Status != http.StatusOK || !strings.Contains(got.Body, "You are logged out.") || got.Header.Get("Location") != "" {
 			t.Errorf("%q: %+v", value, got)
 		}
 	}

@@ -99,10 +99,10 @@ func TestRemint(t *testing.T) {
 					t.Errorf("%+v", one)
 				}
 			}
-			if asked != c.asked || got.status != c.status || len(r.requests()) > 0 || r.counted(t, "token", c.result) != 1 {
+			if asked != c.asked || got.Status != c.status || len(r.Requests()) > 0 || r.counted(t, "token", c.result) != 1 {
 				t.Errorf("asked %q: %+v", asked, got)
 			}
-			if c.status == http.StatusOK && (got.body != `{"access_token":"x"}` || got.header.Get("Cache-Control") != "no-store") {
+			if c.status == http.StatusOK && (got.Body != `{"access_token":"x"}` || got.Header.Get("Cache-Control") != "no-store") {
 				t.Errorf("%+v", got)
 			}
 		})
@@ -154,7 +154,7 @@ func testLimits(t *testing.T, id, secret, other string) {
 	})
 	send := func(secret, from string, times int) (limited int) {
 		for range times {
-			if r.form(t, "/oauth/token", refresh(id, secret, "v1.M"), "X-Forwarded-For", from).status == http.StatusTooManyRequests {
+			if r.form(t, "/oauth/token", refresh(id, secret, "v1.M"), "X-Forwarded-For", from).Status == http.StatusTooManyRequests {
 				limited++
 			}
 		}
@@ -200,12 +200,12 @@ func TestRevoke(t *testing.T) {
 				}
 			})
 			got := r.send(t, http.MethodPost, "/oauth/revoke", `{"client_id":"post","client_secret":"right","token":"`+c.token+`"}`, "Content-Type", "application/json", "Origin", appOrigin)
-			at := strings.Repeat("hydra", len(r.requests())) + strings.Repeat("remint", len(m.revoked)) + strings.Repeat("auth0", len(r.askedAuth0()))
-			if at != c.at || got.status != http.StatusOK || got.header.Get("Access-Control-Allow-Origin") != appOrigin {
+			at := strings.Repeat("hydra", len(r.Requests())) + strings.Repeat("remint", len(m.revoked)) + strings.Repeat("auth0", len(r.auth0.Requests()))
+			if at != c.at || got.Status != http.StatusOK || got.Header.Get("Access-Control-Allow-Origin") != appOrigin {
 				t.Errorf("at %q: %+v", at, got)
 			}
-			for _, one := range r.askedAuth0() {
-				if one.uri != "/oauth/revoke" || one.body != "client_id=post&client_secret=right&token=v1."+canary || one.header.Get("Origin")+one.header.Get("Cookie") != "" {
+			for _, one := range r.auth0.Requests() {
+				if one.URI != "/oauth/revoke" || one.Body != "client_id=post&client_secret=right&token=v1."+canary || one.Header.Get("Origin")+one.Header.Get("Cookie") != "" {
 					t.Errorf("Auth0 received %+v", one)
 				}
 			}

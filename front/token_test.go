@@ -42,20 +42,20 @@ func TestUnchanged(t *testing.T) {
 		{http.MethodDelete, "/oauth/token/", "", "/oauth/token/"},
 		{http.MethodPost, "/a%2Fb/c%20d?%zz", strings.Repeat("x", 200_000), "/a%2Fb/c%20d?%zz"},
 	} {
-		before := len(r.requests())
+		before := len(r.Requests())
 		got := r.send(t, c.method, c.path, c.body, "Content-Type", "application/x-www-form-urlencoded", "Cookie", `a=1; b="2"`, "Auth0-Client", "eyJ", "X-Other", "1")
-		all := r.requests()[before:]
+		all := r.Requests()[before:]
 		if len(all) != 1 {
 			t.Fatalf("%s: %d requests: %+v", c.path, len(all), got)
 		}
-		if all[0].method != c.method || all[0].uri != c.uri || all[0].body != c.body || all[0].host != strings.TrimPrefix(r.front.URL, "http://") {
-			t.Errorf("%s %s: Hydra received %s %s %s %q", c.method, c.path, all[0].host, all[0].method, all[0].uri, all[0].body)
+		if all[0].Method != c.method || all[0].URI != c.uri || all[0].Body != c.body || all[0].Host != strings.TrimPrefix(r.front.URL, "http://") {
+			t.Errorf("%s %s: Hydra received %s %s %s %q", c.method, c.path, all[0].Host, all[0].Method, all[0].URI, all[0].Body)
 		}
-		header := all[0].header
+		header := all[0].Header
 		if header.Get("Cookie") != `a=1; b="2"` || header.Get("Auth0-Client") != "eyJ" || header.Get("X-Other") != "1" || header.Get("X-Forwarded-For") != "127.0.0.1" {
 			t.Errorf("%s: %v", c.path, header)
 		}
-		if got.status != http.StatusFound || got.header.Get("Set-Cookie") != "ory_hydra_login_csrf_1=a b; Path=/; HttpOnly" || got.header.Get("Location") != "http://127.0.0.1:1/login?login_challenge=x&y=%20" {
+		if got.Status != http.StatusFound || got.Header.Get("Set-Cookie") != "ory_hydra_login_csrf_1=a b; Path=/; HttpOnly" || got.Header.Get("Location") != "http://127.0.0.1:1/login?login_challenge=x&y=%20" {
 			t.Errorf("%s: %+v", c.path, got)
 		}
 	}
@@ -89,14 +89,14 @@ func TestJSON(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, nil, nil)
 			got := r.send(t, http.MethodPost, "/oauth/token", c.body, "Content-Type", "application/json; charset=UTF-8")
-			all := r.requests()
+			all := r.Requests()
 			if c.want == nil {
-				if got.status != http.StatusBadRequest || !strings.Contains(got.body, `"error":"invalid_request"`) || len(all) > 0 {
+				if got.Status != http.StatusBadRequest || !strings.Contains(got.Body, `"error":"invalid_request"`) || len(all) > 0 {
 					t.Errorf("%+v, %+v", got, all)
 				}
 				return
 			}
-			if got.body != "hydra" || len(all) != 1 || all[0].body != c.want.Encode() || all[0].header.Get("Content-Type") != "application/x-www-form-urlencoded" {
+			if got.Body != "hydra" || len(all) != 1 || all[0].Body != c.want.Encode() || all[0].Header.Get("Content-Type") != "application/x-www-form-urlencoded" {
 				t.Errorf("%+v, %+v", got, all)
 			}
 		})
@@ -137,8 +137,8 @@ func TestRefused(t *testing.T) {
 				t.Parallel()
 				r := newRig(t, nil, nil)
 				got := r.send(t, http.MethodPost, path, c.body, c.header...)
-				if got.status != c.status || !strings.Contains(got.body, `"error":"invalid_request"`) || got.header.Get("Cache-Control") != "no-store" || len(r.requests()) > 0 {
-					t.Errorf("%+v, %d requests", got, len(r.requests()))
+				if got.Status != c.status || !strings.Contains(got.Body, `"error":"invalid_request"`) || got.Header.Get("Cache-Control") != "no-store" || len(r.Requests()) > 0 {
+					t.Errorf("%+v, %d requests", got, len(r.Requests()))
 				}
 			})
 		}
@@ -181,12 +181,12 @@ func TestClientAuthentication(t *testing.T) {
 				header = []string{"Authorization", c.authorization}
 			}
 			got := r.form(t, "/oauth/token", c.body, header...)
-			all := r.requests()
-			if got.body != "hydra" || len(all) != 1 {
+			all := r.Requests()
+			if got.Body != "hydra" || len(all) != 1 {
 				t.Fatalf("%+v", got)
 			}
-			if all[0].body != c.wantBody || all[0].header.Get("Authorization") != c.wantAuthorization {
-				t.Errorf("Hydra received %q with %q", all[0].body, all[0].header.Get("Authorization"))
+			if all[0].Body != c.wantBody || all[0].Header.Get("Authorization") != c.wantAuthorization {
+				t.Errorf("Hydra received %q with %q", all[0].Body, all[0].Header.Get("Authorization"))
 			}
 			r.checkSilent(t)
 		})
@@ -202,12 +202,12 @@ func TestRegistryDown(t *testing.T) {
 			w.WriteHeader(http.StatusUnauthorized)
 		}
 	}, nil)
-	send := func() int { return r.form(t, "/oauth/token", "client_id=basic&client_secret=x").status }
+	send := func() int { return r.form(t, "/oauth/token", "client_id=basic&client_secret=x").Status }
 	r.down = true
 	if got := send(); got != http.StatusServiceUnavailable || r.counted(t, "token", "client_unknown") != 1 {
 		t.Errorf("status %d", got)
 	}
-	if got := r.form(t, "/oauth/token", "client_id=spa").status; got != http.StatusUnauthorized {
+	if got := r.form(t, "/oauth/token", "client_id=spa").Status; got != http.StatusUnauthorized {
 		t.Errorf("a public client: status %d", got) // nothing to translate: Hydra decides
 	}
 	r.down = false
@@ -245,12 +245,12 @@ func TestNotEnabled(t *testing.T) {
 			r := newRig(t, nil, func(o *front.Options) { o.Closed = c.closed })
 			for _, token := range []string{"v1." + canary, "ory_at_" + canary, "ORY_RT_" + canary, " ory_rt_", "x"} {
 				got := r.form(t, "/oauth/token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}, "client_id": {"spa"}}.Encode())
-				if got.status != c.status || !strings.Contains(got.body, `"error":"`+c.code+`"`) || (got.header.Get("Retry-After") != "") != !c.closed {
+				if got.Status != c.status || !strings.Contains(got.Body, `"error":"`+c.code+`"`) || (got.Header.Get("Retry-After") != "") != !c.closed {
 					t.Errorf("%s: %+v", token, got)
 				}
 			}
-			if len(r.requests()) > 0 || r.logs.Len() != c.logged {
-				t.Errorf("%d requests, %d lines", len(r.requests()), r.logs.Len())
+			if len(r.Requests()) > 0 || r.logs.Len() != c.logged {
+				t.Errorf("%d requests, %d lines", len(r.Requests()), r.logs.Len())
 			}
 			r.checkSilent(t)
 		})

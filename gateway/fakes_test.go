@@ -6,8 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -22,6 +20,7 @@ import (
 	"ferry/outcome"
 	"ferry/provision"
 	"ferry/secret"
+	"ferry/test/proxytest"
 	"ferry/transport"
 	"ferry/upstream"
 )
@@ -124,25 +123,15 @@ func (w *world) keep(_ context.Context, identifier string, password secret.Strin
 	return w.keepErr
 }
 
-// seen is a request as Kratos received it.
-type seen struct {
-	method, uri, host, proto, body string
-	header                         http.Header
-	chunked                        bool
-	length                         int64
-}
-
 // rig is a gateway before a Kratos of the test.
 type rig struct {
 	*world
+	proxytest.Recorder // before Kratos
 
 	gateway *gateway.Gateway
 	front   *httptest.Server
 	metrics *prometheus.Registry
 	logs    *observer.ObservedLogs
-
-	mu   sync.Mutex
-	seen []seen
 }
 
 // newRig starts a gateway. answer is Kratos'; nil: 200 with the text kratos.
@@ -152,21 +141,7 @@ func newRig(t *testing.T, answer http.HandlerFunc, change func(*gateway.Options)
 	if answer == nil {
 		answer = func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "kratos") }
 	}
-	kratos := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		body, err := io.ReadAll(req.Body)
-		if err != nil {
-			return
-		}
-		r.mu.Lock()
-		r.seen = append(r.seen, seen{req.Method, req.RequestURI, req.Host, req.Proto, string(body), req.Header.Clone(), len(req.TransferEncoding) > 0, req.ContentLength})
-		r.mu.Unlock()
-		answer(w, req)
-	}))
-	t.Cleanup(kratos.Close)
-	at, err := url.Parse(kratos.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
+	at := r.Run(t, answer)
 	core, logs := observer.New(zap.InfoLevel)
 	r.metrics, r.logs = prometheus.NewRegistry(), logs
 	opts := gateway.Options{
@@ -180,6 +155,7 @@ func newRig(t *testing.T, answer http.HandlerFunc, change func(*gateway.Options)
 	if change != nil {
 		change(&opts)
 	}
+	var err error
 	if r.gateway, err = gateway.New(opts); err != nil {
 		t.Fatal(err)
 	}
@@ -188,51 +164,14 @@ func newRig(t *testing.T, answer http.HandlerFunc, change func(*gateway.Options)
 	return r
 }
 
-// requests returns what Kratos received.
-func (r *rig) requests() []seen {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.seen
-}
-
-// answered is an answer to a user.
-type answered struct {
-	status int
-	header http.Header
-	body   string
-}
-
 // send sends a request through the gateway.
-func (r *rig) send(t *testing.T, method, path, body string, header ...string) answered {
+func (r *rig) send(t *testing.T, method, path, body string, header ...string) proxytest.Answer {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, r.front.URL+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := 0; i < len(header); i += 2 {
-		req.Header.Add(header[i], header[i+1])
-	}
-	return do(t, http.DefaultTransport, req)
-}
-
-// do sends a request and reads the answer. It follows no redirects.
-func do(t *testing.T, via http.RoundTripper, req *http.Request) answered {
-	t.Helper()
-	req.Close = true
-	resp, err := via.RoundTrip(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = resp.Body.Close()
-	return answered{resp.StatusCode, resp.Header, string(body)}
+	return proxytest.Send(t, method, r.front.URL+path, body, header...)
 }
 
 // post submits JSON.
-func (r *rig) post(t *testing.T, path, body string, header ...string) answered {
+func (r *rig) post(t *testing.T, path, body string, header ...string) proxytest.Answer {
 	t.Helper()
 	return r.send(t, http.MethodPost, path, body, append([]string{"Content-Type", "application/json"}, header...)...)
 }
@@ -244,26 +183,5 @@ func passwordOf(identifier, password string) string {
 // counted returns how many submits ended so.
 func (r *rig) counted(t *testing.T, route, result, request string) float64 {
 	t.Helper()
-	return counter(t, r.metrics, "ferry_gateway_submits_total", map[string]string{"route": route, "result": result, "request": request})
-}
-
-// counter returns the value of a counter.
-func counter(t *testing.T, registry *prometheus.Registry, name string, labels map[string]string) float64 {
-	t.Helper()
-	families, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, family := range families {
-		for _, metric := range family.GetMetric() {
-			matches := family.GetName() == name
-			for _, label := range metric.GetLabel() {
-				matches = matches && labels[label.GetName()] == label.GetValue()
-			}
-			if matches {
-				return metric.GetCounter().GetValue()
-			}
-		}
-	}
-	return 0
+	return proxytest.Counter(t, r.metrics, "ferry_gateway_submits_total", map[string]string{"route": route, "result": result, "request": request})
 }

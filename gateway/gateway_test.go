@@ -13,6 +13,7 @@ import (
 	"ferry/gateway"
 	"ferry/outcome"
 	"ferry/provision"
+	"ferry/test/proxytest"
 )
 
 // TestLogin: what becomes of a login with a password. Kratos receives it unchanged, unless
@@ -85,14 +86,14 @@ func (c loginCase) test(t *testing.T) {
 	status := cmp.Or(c.status, http.StatusOK)
 	body := passwordOf(cmp.Or(c.typed, " Kim@Example.org"), cmp.Or(c.password, right))
 	got := r.post(t, login, body)
-	if got.status != status || len(r.asked) != c.asked || (len(r.byLogin) == 1) != c.created || (len(r.kept) == 1) != c.kept {
+	if got.Status != status || len(r.asked) != c.asked || (len(r.byLogin) == 1) != c.created || (len(r.kept) == 1) != c.kept {
 		t.Errorf("%+v, asked %d, created %+v, kept %q", got, len(r.asked), r.byLogin, r.kept)
 	}
 	request := "passed"
 	if status != http.StatusOK {
 		request = "refused"
 		checkJSON(t, got)
-	} else if all := r.requests(); len(all) != 1 || all[0].body != body || all[0].uri != login {
+	} else if all := r.Requests(); len(all) != 1 || all[0].Body != body || all[0].URI != login {
 		t.Errorf("Kratos received %+v", all)
 	}
 	if c.result != "" && r.counted(t, "login", c.result, request) != 1 {
@@ -101,7 +102,7 @@ func (c loginCase) test(t *testing.T) {
 }
 
 // checkJSON checks the form of an answer of ferry's own.
-func checkJSON(t *testing.T, got answered) {
+func checkJSON(t *testing.T, got proxytest.Answer) {
 	t.Helper()
 	var said struct {
 		Error struct {
@@ -109,11 +110,11 @@ func checkJSON(t *testing.T, got answered) {
 			Status, Reason, Message string
 		}
 	}
-	if err := json.Unmarshal([]byte(got.body), &said); err != nil || said.Error.Code != got.status || said.Error.Status != http.StatusText(got.status) || said.Error.Reason == "" || said.Error.Message == "" {
+	if err := json.Unmarshal([]byte(got.Body), &said); err != nil || said.Error.Code != got.Status || said.Error.Status != http.StatusText(got.Status) || said.Error.Reason == "" || said.Error.Message == "" {
 		t.Errorf("%v: %+v", err, got)
 	}
-	if !strings.HasPrefix(got.header.Get("Content-Type"), "application/json") || got.header.Get("Cache-Control") != "no-store" {
-		t.Errorf("%v", got.header)
+	if !strings.HasPrefix(got.Header.Get("Content-Type"), "application/json") || got.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("%v", got.Header)
 	}
 }
 
@@ -186,7 +187,7 @@ func TestLookUp(t *testing.T) {
 				request = "refused"
 				checkJSON(t, got)
 			}
-			if got.status != max(c.status, http.StatusOK) || len(r.asked) != 0 || !slices.Equal(r.looked, c.looked) {
+			if got.Status != max(c.status, http.StatusOK) || len(r.asked) != 0 || !slices.Equal(r.looked, c.looked) {
 				t.Errorf("%+v, looked up %q", got, r.looked)
 			}
 			route, _, _ := strings.Cut(strings.TrimPrefix(c.path, "/self-service/"), "?")
@@ -205,8 +206,8 @@ func TestNoUserIsRemembered(t *testing.T) {
 	for range 3 {
 		r.post(t, "/self-service/recovery?flow="+flow, `{"method":"code","email":"kim@example.org"}`)
 	}
-	if len(r.looked) != 1 || len(r.requests()) != 3 {
-		t.Errorf("looked up %d times, %d requests", len(r.looked), len(r.requests()))
+	if len(r.looked) != 1 || len(r.Requests()) != 3 {
+		t.Errorf("looked up %d times, %d requests", len(r.looked), len(r.Requests()))
 	}
 }
 
@@ -230,7 +231,7 @@ func TestLimitPerAddress(t *testing.T) {
 		{"2001:db8::3", "kim@example.org", 429},
 	} {
 		got := r.post(t, login, passwordOf(c.identifier, right), "X-Forwarded-For", "192.0.2.9, "+c.ip)
-		if got.status != c.status {
+		if got.Status != c.status {
 			t.Errorf("%d: %+v", i, got)
 		}
 		if c.status != http.StatusOK {
@@ -239,7 +240,7 @@ func TestLimitPerAddress(t *testing.T) {
 	}
 	code := r.post(t, login, `{"method":"code","identifier":"kim@example.org"}`, "X-Forwarded-For", "198.51.100.1")
 	recovery := r.post(t, "/self-service/recovery?flow="+flow, `{"method":"code","email":"kim@example.org"}`, "X-Forwarded-For", "198.51.100.1")
-	if code.status != http.StatusTooManyRequests || recovery.status != http.StatusOK || len(r.looked) != 0 {
+	if code.Status != http.StatusTooManyRequests || recovery.Status != http.StatusOK || len(r.looked) != 0 {
 		t.Errorf("%+v, %+v, looked up %q", code, recovery, r.looked)
 	}
 }
@@ -273,14 +274,14 @@ func TestUnsure(t *testing.T) {
 			}, nil)
 			r.knowsErr = errDown
 			got := r.post(t, login, passwordOf("kim@example.org", right), "Accept-Encoding", "gzip")
-			if got.status != c.want || len(r.asked) != 0 {
+			if got.Status != c.want || len(r.asked) != 0 {
 				t.Fatalf("%+v", got)
 			}
-			if c.want == c.status && (got.body != c.body || got.header.Get("Location") != c.location) {
+			if c.want == c.status && (got.Body != c.body || got.Header.Get("Location") != c.location) {
 				t.Errorf("changed: %+v", got)
 			}
-			if all := r.requests(); all[0].header.Get("Accept-Encoding") != "" {
-				t.Errorf("Kratos may compress: %v", all[0].header)
+			if all := r.Requests(); all[0].Header.Get("Accept-Encoding") != "" {
+				t.Errorf("Kratos may compress: %v", all[0].Header)
 			}
 		})
 	}
@@ -321,22 +322,22 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-func checkRefusal(t *testing.T, got answered, html bool, errorURL string) {
+func checkRefusal(t *testing.T, got proxytest.Answer, html bool, errorURL string) {
 	t.Helper()
 	switch {
 	case html && errorURL != "":
-		if got.status != http.StatusSeeOther || got.header.Get("Location") != errorURL {
+		if got.Status != http.StatusSeeOther || got.Header.Get("Location") != errorURL {
 			t.Errorf("%+v", got)
 		}
 	case html:
-		if got.status != http.StatusServiceUnavailable || !strings.HasPrefix(got.header.Get("Content-Type"), "text/html") || !strings.Contains(got.body, "<h1>Service Unavailable</h1>") {
+		if got.Status != http.StatusServiceUnavailable || !strings.HasPrefix(got.Header.Get("Content-Type"), "text/html") || !strings.Contains(got.Body, "<h1>Service Unavailable</h1>") {
 			t.Errorf("%+v", got)
 		}
 	default:
 		checkJSON(t, got)
 	}
-	if got.header.Get("Retry-After") == "" {
-		t.Errorf("%v", got.header)
+	if got.Header.Get("Retry-After") == "" {
+		t.Errorf("%v", got.Header)
 	}
 }
 

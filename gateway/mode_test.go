@@ -12,6 +12,7 @@ import (
 	"ferry/outcome"
 	"ferry/provision"
 	"ferry/secret"
+	"ferry/test/proxytest"
 )
 
 // withMode is an option with a mode and a cohort.
@@ -73,11 +74,11 @@ func TestModesWithoutAPassword(t *testing.T) {
 		if c.set != nil {
 			c.set(r.world)
 		}
-		if got := r.post(t, recovery, `{"method":"code","email":"kim@example.org"}`); got.status != http.StatusOK {
-			t.Errorf("%s: recovery gets %d", name, got.status)
+		if got := r.post(t, recovery, `{"method":"code","email":"kim@example.org"}`); got.Status != http.StatusOK {
+			t.Errorf("%s: recovery gets %d", name, got.Status)
 		}
-		if got := r.post(t, login, `{"method":"code","identifier":"kim@example.org"}`); got.status != http.StatusServiceUnavailable {
-			t.Errorf("%s: a login by code gets %d", name, got.status)
+		if got := r.post(t, login, `{"method":"code","identifier":"kim@example.org"}`); got.Status != http.StatusServiceUnavailable {
+			t.Errorf("%s: a login by code gets %d", name, got.Status)
 		}
 		if len(r.looked) != c.looked || r.counted(t, "recovery", c.result, "passed") != 1 || r.counted(t, "login", c.result, "refused") != 1 {
 			t.Errorf("%s: looked up %q", name, r.looked)
@@ -97,7 +98,7 @@ func TestObserveCounts(t *testing.T) {
 	for _, want := range []map[string]string{
 		{"outcome": "observed", "reason": ""}, {"outcome": "mismatch", "reason": "test"}, {"outcome": "denied", "reason": provision.ReasonElsewhere},
 	} {
-		if n := counter(t, r.metrics, "ferry_observe_logins_total", want); n != 1 {
+		if n := proxytest.Counter(t, r.metrics, "ferry_observe_logins_total", want); n != 1 {
 			t.Errorf("%v are counted as %v", n, want)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"ferry/gateway"
+	"ferry/test/proxytest"
 )
 
 // TestForwarded: as the outermost proxy the gateway writes who the user is, and drops what a
@@ -32,24 +33,24 @@ func TestForwarded(t *testing.T) {
 			t.Parallel()
 			outermost := newRig(t, nil, nil)
 			outermost.post(t, path, passwordOf("kim@example.org", right), forged...)
-			got := outermost.requests()[0]
+			got := outermost.Requests()[0]
 			for header, want := range map[string]string{
-				"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "http", "X-Forwarded-Host": got.host,
+				"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "http", "X-Forwarded-Host": got.Host,
 				"Forwarded": "", "True-Client-IP": "", "CF-Connecting-IP": "", "X-Real-IP": "",
 			} {
-				if values := got.header.Values(header); strings.Join(values, ",") != want {
+				if values := got.Header.Values(header); strings.Join(values, ",") != want {
 					t.Errorf("outermost: %s: %q", header, values)
 				}
 			}
 			behind := newRig(t, nil, func(o *gateway.Options) { o.TrustedProxies = 1 })
 			behind.post(t, path, passwordOf("kim@example.org", right), append(forged, "X-Forwarded-For", "203.0.113.9")...)
-			got = behind.requests()[0]
+			got = behind.Requests()[0]
 			for i := 2; i < len(forged); i += 2 {
-				if values := got.header.Values(forged[i]); len(values) != 1 || values[0] != forged[i+1] {
+				if values := got.Header.Values(forged[i]); len(values) != 1 || values[0] != forged[i+1] {
 					t.Errorf("behind a proxy: %s: %q", forged[i], values)
 				}
 			}
-			if values := got.header.Values("X-Forwarded-For"); !slices.Equal(values, []string{"198.51.100.7", "203.0.113.9"}) {
+			if values := got.Header.Values("X-Forwarded-For"); !slices.Equal(values, []string{"198.51.100.7", "203.0.113.9"}) {
 				t.Errorf("behind a proxy: %q", values)
 			}
 		})
@@ -76,14 +77,14 @@ func TestUnchanged(t *testing.T) {
 			if method == http.MethodPost {
 				body = passwordOf("kim@example.org", right) + " \n{}"
 			}
-			before := len(r.requests())
+			before := len(r.Requests())
 			got := raw(t, r, method+" "+path+" HTTP/1.1\r\nHost: auth.example.org\r\nCookie: a=1; b=\"2\"\r\nOrigin: https://example.org\r\nX-Session-Token: t\r\n"+
 				"Content-Type: application/json\r\nContent-Length: "+fmt.Sprint(len(body))+"\r\nConnection: close\r\n\r\n"+body)
-			seen := r.requests()[before:]
-			if len(seen) != 1 || seen[0].method != method || seen[0].uri != strings.TrimSuffix(path, "?") && seen[0].uri != path || seen[0].host != "auth.example.org" || seen[0].body != body {
+			seen := r.Requests()[before:]
+			if len(seen) != 1 || seen[0].Method != method || seen[0].URI != strings.TrimSuffix(path, "?") && seen[0].URI != path || seen[0].Host != "auth.example.org" || seen[0].Body != body {
 				t.Fatalf("%s %s: %+v", method, path, seen)
 			}
-			header := seen[0].header
+			header := seen[0].Header
 			if header.Get("Cookie") != `a=1; b="2"` || header.Get("Origin") != "https://example.org" || header.Get("X-Session-Token") != "t" || header.Get("User-Agent") != "" || header.Get("Accept-Encoding") != "" {
 				t.Errorf("%v", header)
 			}
@@ -165,10 +166,10 @@ func testBody(t *testing.T, protocol, text string, sent io.Reader, reads bool) {
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Expect", "100-continue")
-	if got := do(t, via, req); got.status != http.StatusOK || got.body != "kratos" {
+	if got := proxytest.Do(t, via, req); got.Status != http.StatusOK || got.Body != "kratos" {
 		t.Errorf("%+v", got)
 	}
-	if all := r.requests(); len(all) != 1 || all[0].body != text || all[0].uri != login {
+	if all := r.Requests(); len(all) != 1 || all[0].Body != text || all[0].URI != login {
 		t.Errorf("Kratos received %d requests", len(all))
 	}
 	if (len(r.asked) == 1) != reads {
@@ -241,11 +242,11 @@ func TestTLS(t *testing.T) {
 	}
 	req.AddCookie(&http.Cookie{Name: "a", Value: "1"})
 	req.AddCookie(&http.Cookie{Name: "b", Value: "2"})
-	if got := do(t, via, req); got.status != http.StatusOK {
+	if got := proxytest.Do(t, via, req); got.Status != http.StatusOK {
 		t.Errorf("%+v", got)
 	}
-	got := r.requests()[0]
-	if got.header.Get("X-Forwarded-Proto") != "https" || got.header.Get("Cookie") != "a=1; b=2" || got.proto != "HTTP/1.1" {
+	got := r.Requests()[0]
+	if got.Header.Get("X-Forwarded-Proto") != "https" || got.Header.Get("Cookie") != "a=1; b=2" || got.Proto != "HTTP/1.1" {
 		t.Errorf("%+v", got)
 	}
 }
@@ -294,13 +295,13 @@ func TestKratosDown(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, change)
-			for _, got := range []answered{r.send(t, http.MethodGet, "/sessions/whoami?flow="+flow, ""), r.post(t, login, passwordOf("kim@example.org", right))} {
-				if got.status != http.StatusBadGateway {
+			for _, got := range []proxytest.Answer{r.send(t, http.MethodGet, "/sessions/whoami?flow="+flow, ""), r.post(t, login, passwordOf("kim@example.org", right))} {
+				if got.Status != http.StatusBadGateway {
 					t.Errorf("%+v", got)
 				}
 				checkJSON(t, got)
 			}
-			if n := counter(t, r.metrics, "ferry_gateway_faults_total", map[string]string{"reason": "kratos_unreachable"}); n != 2 {
+			if n := proxytest.Counter(t, r.metrics, "ferry_gateway_faults_total", map[string]string{"reason": "kratos_unreachable"}); n != 2 {
 				t.Errorf("counted %v", n)
 			}
 			for _, line := range r.logs.All() {
@@ -327,10 +328,10 @@ func TestIncomplete(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusBadRequest || len(r.requests()) != 0 || len(r.asked) != 0 {
-		t.Errorf("%s, %d requests", resp.Status, len(r.requests()))
+	if resp.StatusCode != http.StatusBadRequest || len(r.Requests()) != 0 || len(r.asked) != 0 {
+		t.Errorf("%s, %d requests", resp.Status, len(r.Requests()))
 	}
-	if n := counter(t, r.metrics, "ferry_gateway_faults_total", map[string]string{"reason": "incomplete"}); n != 1 {
+	if n := proxytest.Counter(t, r.metrics, "ferry_gateway_faults_total", map[string]string{"reason": "incomplete"}); n != 1 {
 		t.Errorf("counted %v", n)
 	}
 }
