@@ -116,8 +116,8 @@ type Config struct {
 	RemintClients       []string `envconfig:"FERRY_REMINT_CLIENTS" desc:"Client ids of the applications whose Auth0 refresh tokens the token front replaces by those of Hydra, separated by commas, or * for every client of Hydra. Needs FERRY_TOKEN_LISTEN. Unset: none; such a token then gets an answer that says that the server is unavailable."`
 
 	PlanReconcileAge time.Duration `ignored:"true" envconfig:"FERRY_PLAN_RECONCILE_AGE" default:"72h" desc:"How old a ferry reconcile, and the export that it read, may be until ferry plan calls it stale and asks for another."`
-	PlanQuiet        time.Duration `ignored:"true" envconfig:"FERRY_PLAN_QUIET" default:"336h" desc:"How long no user has migrated until ferry plan proposes to close the migration."`
-	PlanAccept       []string      `envconfig:"FERRY_PLAN_ACCEPT" desc:"Blockers of ferry plan that you accept, separated by commas: missing, second_factor, social_without_provider, not_importable, bridge_only, no_address. ferry plan then goes on to the end without these users. See docs/plan.md."`
+	PlanQuiet        time.Duration `ignored:"true" envconfig:"FERRY_PLAN_QUIET" default:"336h" desc:"How long no user has migrated until ferry plan proposes to close the migration. An application that came with a refresh token of Auth0 within this time keeps the plan from the end."`
+	PlanAccept       []string      `envconfig:"FERRY_PLAN_ACCEPT" desc:"Blockers of ferry plan that you accept, separated by commas: missing, second_factor, social_without_provider, not_importable, bridge_only, no_address, auth0_tokens. ferry plan then goes on to the end without these users or applications. See docs/plan.md."`
 
 	StateURL            secret.String `envconfig:"FERRY_STATE_URL" default:"memory:" desc:"Where profiles and delivery results are stored for two minutes, counts of failed logins, and the gateway's users register: memory:, or for several replicas redis://user:password@host:6379/0 (rediss:// with TLS)."`
 	StateKey            secret.String `envconfig:"FERRY_STATE_KEY" desc:"Key that encrypts the state in Redis, 32 characters or more, the same on every replica. **Required** with Redis."`

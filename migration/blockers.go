@@ -36,17 +36,20 @@ const (
 	// Hindered users have an identity with which they cannot log in as at Auth0: another
 	// address, a password that was reset since, no verified address, no login by code.
 	Hindered = BlockerKind(reconcile.ObstacleHindered)
+	// Auth0Tokens are applications that came with a refresh token of Auth0 within Rules.Quiet. It is
+	// there only if such tokens are re-minted, and the migration is not closed.
+	Auth0Tokens BlockerKind = "auth0_tokens" //nolint:gosec // G101: a kind of blocker, not a credential
 )
 
 // BlockerKinds returns all blockers, in the order of a plan.
 func BlockerKinds() []BlockerKind {
-	return []BlockerKind{Pending, Missing, SecondFactor, SocialWithoutProvider, NotImportable, BridgeOnly, Unbound, NoAddress, Hindered, TooLong}
+	return []BlockerKind{Pending, Missing, SecondFactor, SocialWithoutProvider, NotImportable, BridgeOnly, Unbound, NoAddress, Hindered, TooLong, Auth0Tokens}
 }
 
 // Acceptable returns the blockers that the operator may accept. Pending identities that record
 // no Auth0 user are not among them: without the hook, their logins end in an error 500.
 func Acceptable() []BlockerKind {
-	return []BlockerKind{Missing, SecondFactor, SocialWithoutProvider, NotImportable, BridgeOnly, NoAddress}
+	return []BlockerKind{Missing, SecondFactor, SocialWithoutProvider, NotImportable, BridgeOnly, NoAddress, Auth0Tokens}
 }
 
 // source is where a blocker is counted.
@@ -56,6 +59,7 @@ const (
 	fromKratos source = iota
 	fromReconcile
 	fromMetrics
+	fromRemints
 )
 
 // rule describes a blocker.
@@ -97,8 +101,15 @@ func rules() map[BlockerKind]rule {
 			"their identity has another address or an older password than Auth0, or lacks a verified address; --fix --rearm repairs what is safe",
 		},
 		TooLong: {fromMetrics, false, noCommand, "logins since ferry started with a password longer than Kratos takes (FERRY_MAX_PASSWORD_BYTES): these users must recover the account"},
+		Auth0Tokens: {
+			fromRemints, true, func(Facts) []string { return []string{"ferry", "status", "--metrics", metricsURL} },
+			"applications that came with a refresh token of Auth0 lately: without Auth0 their users log in again; wait until they stop, and release those that do not keep the new token (docs/remint.md)",
+		},
 	}
 }
+
+// metricsURL is the admin listener of a ferry on this machine.
+const metricsURL = "http://127.0.0.1:4481"
 
 // unknown begins the explanation of a blocker that is not known.
 const unknown = "not known: "
@@ -108,6 +119,9 @@ func blockers(f Facts) []Blocker {
 	all := make([]Blocker, 0, len(BlockerKinds()))
 	table := rules()
 	for _, kind := range BlockerKinds() {
+		if kind == Auth0Tokens && !f.remints() {
+			continue
+		}
 		r := table[kind]
 		b := Blocker{Kind: kind, Explanation: r.explanation}
 		switch r.from {
@@ -119,20 +133,52 @@ func blockers(f Facts) []Blocker {
 			if b.Known = f.Status.Observed != nil; b.Known {
 				b.Count, b.From = f.Status.Observed.LongPasswords, "metrics"
 			}
+		case fromRemints:
+			b.cameLately(f)
 		}
+		accepted := slices.Contains(f.Rules.Accepted, kind) && slices.Contains(Acceptable(), kind)
 		switch {
 		case b.Known && b.Count > 0:
-			b.Accepted = slices.Contains(f.Rules.Accepted, kind) && slices.Contains(Acceptable(), kind)
-			b.Blocks = r.blocks && !b.Accepted
+			b.Accepted = accepted
+			b.Blocks = r.blocks && !accepted
 			b.Command = r.command(f)
 		case !b.Known && r.from == fromReconcile:
 			b.Command, b.Explanation = reconcileCommand(f), unknown+"no reconciliation is recorded"
+		case !b.Known && r.from == fromRemints:
+			b.Blocks, b.Accepted = !accepted, accepted
+			b.Command, b.Explanation = unknownRemints(f)
 		case !b.Known:
-			b.Command, b.Explanation = []string{"ferry", "plan", "--metrics", "http://127.0.0.1:4481"}, unknown+"only a running ferry tells which logins had a password of more than FERRY_MAX_PASSWORD_BYTES; --metrics names its admin listener, once for each ferry"
+			b.Command, b.Explanation = []string{"ferry", "plan", "--metrics", metricsURL}, unknown+"only a running ferry tells which logins had a password of more than FERRY_MAX_PASSWORD_BYTES; --metrics names its admin listener, once for each ferry"
 		}
 		all = append(all, b)
 	}
 	return all
+}
+
+// remints reports whether applications may need Auth0 for their next refresh.
+func (f Facts) remints() bool { return f.Remint && !f.Closed }
+
+// cameLately counts the applications that came with a refresh token of Auth0 within Rules.Quiet. It
+// is not known if none ever came: they may still come.
+func (b *Blocker) cameLately(f Facts) {
+	b.Known = len(f.Remints) > 0
+	for _, one := range f.Remints {
+		if one.Last.IsZero() || f.Now.Sub(one.Last) < f.Rules.Quiet {
+			b.Count++
+		}
+	}
+	if b.Known {
+		b.From = "metrics"
+	}
+}
+
+// unknownRemints says why it is not known whether applications come with tokens of Auth0, and which
+// command finds out.
+func unknownRemints(f Facts) (command []string, why string) {
+	if f.Remints == nil {
+		return []string{"ferry", "plan", "--metrics", metricsURL}, unknown + "only a running ferry tells which applications come with refresh tokens of Auth0; --metrics names its admin listener, once for each ferry"
+	}
+	return []string{"ferry", "status", "--metrics", metricsURL}, unknown + "no application has come with a refresh token of Auth0 yet: does the host of the login lead to the token front (docs/hydra.md)?"
 }
 
 // count counts the blocker in Kratos.
@@ -221,6 +267,11 @@ func ifOff(f Facts) IfOff {
 		if active = min(active, off.LoseAccess); dated { // some may have migrated since
 			off.ActiveLast90Days, off.From, off.At = &active, string(record.Command), &record.Ended
 		}
+	}
+	if f.remints() {
+		var b Blocker
+		b.cameLately(f)
+		off.Applications = &Applications{b.Known, b.Count}
 	}
 	return off
 }

@@ -35,10 +35,7 @@ func Decide(f Facts) Plan {
 	d.migrated = f.Status.Kinds[kind.Migrated] + f.Status.Kinds[kind.Unnoted]
 	d.pending = f.Status.Kinds[kind.Pending] + f.Status.InactivePending
 	d.doctor, d.reconcile = f.checkDoctor(), f.checkReconcile()
-	p := Plan{At: f.Now.UTC(), GatewayOnly: d.gatewayOnly(), Blockers: d.blockers, IfOff: ifOff(f), Progress: d.progress()}
-	if f.Status.Observed != nil {
-		p.Remints = f.Status.Observed.Remints
-	}
+	p := Plan{At: f.Now.UTC(), GatewayOnly: d.gatewayOnly(), Blockers: d.blockers, IfOff: ifOff(f), Progress: d.progress(), Remints: f.Remints}
 	p.State, p.Why = d.state()
 	p.Steps = d.steps(p.State)
 	p.Next = d.next(p.State)
@@ -87,6 +84,8 @@ func (d *decider) quiet() bool {
 // state returns the state and why.
 func (d *decider) state() (State, string) {
 	switch {
+	case d.unwired() && d.imported > 0 && d.pending == 0 && (d.finished() || d.migrated > 0) && len(d.applications()) > 0:
+		return Draining, "the migration hook is not in kratos.yml, and no identity is pending; not ready: " + describe(d.applications())
 	case d.unwired() && d.imported > 0 && d.pending == 0 && (d.finished() || d.migrated > 0):
 		return SwitchedOff, "the migration hook is not in kratos.yml, and no identity is pending: Kratos does not need Auth0"
 	case d.unwired() && d.pending > 0:
@@ -126,10 +125,19 @@ func (d *decider) settled() (State, string) {
 		d.Records[verification.Reconcile].Counts["users"])
 }
 
+// applications returns the blocker of the applications that need Auth0, if it blocks.
+func (d *decider) applications() []Blocker {
+	return slices.DeleteFunc(blocking(d.blockers), func(b Blocker) bool { return b.Kind != Auth0Tokens })
+}
+
 // describe counts blockers in a phrase.
 func describe(all []Blocker) string {
 	var parts []string
 	for _, b := range all {
+		if !b.Known {
+			parts = append(parts, fmt.Sprintf("%s not known", b.Kind))
+			continue
+		}
 		parts = append(parts, fmt.Sprintf("%d %s", b.Count, b.Kind))
 	}
 	return strings.Join(parts, ", ")

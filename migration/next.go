@@ -108,6 +108,9 @@ func (d *decider) follow(state State) []Action {
 	case ReadyToSwitchOff:
 		return []Action{run("takes ferry's hooks out of Kratos; your applications must use Kratos by now", "ferry", "kratos-config", "--remove", d.Files.KratosConfig)}
 	case SwitchedOff:
+		if d.remints() {
+			return []Action{{Settings: []string{closedSetting}, Why: "the token front no longer asks Auth0; an application that comes with a refresh token of Auth0 has its user log in again"}}
+		}
 	}
 	return []Action{}
 }
@@ -211,21 +214,32 @@ func (d *decider) drain() []Action {
 	case d.Closed:
 		then = run(fmt.Sprintf("ends the pending state of %d identities: their users recover the accounts", d.pending), "ferry", "finish", "--yes", "--results", finishFile)
 	}
+	if d.unwired() {
+		return d.unblock(d.applications())
+	}
 	if steps := d.verified(then); len(steps) > 1 {
 		return steps
 	}
+	return append(d.unblock(blocking(d.blockers)), then)
+}
+
+// unblock returns a step for each blocker.
+func (d *decider) unblock(all []Blocker) []Action {
 	var steps []Action
-	for _, b := range blocking(d.blockers) {
+	for _, b := range all {
 		if b.Kind == Unbound && d.pending > b.Count && d.Closed {
 			continue // finish ends the others first
 		}
 		why := fmt.Sprintf("%d %s: %s", b.Count, b.Kind, b.Explanation)
+		if !b.Known {
+			why = fmt.Sprintf("%s: %s", b.Kind, b.Explanation)
+		}
 		if slices.Contains(Acceptable(), b.Kind) {
 			why += fmt.Sprintf(". Or accept it: FERRY_PLAN_ACCEPT=%s", b.Kind)
 		}
 		steps = append(steps, Action{Command: b.Command, Why: why})
 	}
-	return append(steps, then)
+	return steps
 }
 
 // notMoving says why no user migrates although some are pending.

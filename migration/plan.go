@@ -83,8 +83,8 @@ type Plan struct {
 	Progress Progress  `json:"progress"`
 	Blockers []Blocker `json:"blockers"`
 	IfOff    IfOff     `json:"if_auth0_off"`
-	// Remints are the applications that still come with refresh tokens of Auth0; none if no ferry
-	// was asked.
+	// Remints are the applications that came with refresh tokens of Auth0; none if no ferry was
+	// asked.
 	Remints []status.Remint `json:"remints,omitempty"`
 }
 
@@ -131,7 +131,8 @@ type Progress struct {
 	Done     *time.Time `json:"done,omitempty"`
 }
 
-// Blocker is a group of users who cannot log in to Kratos without Auth0, or not at all.
+// Blocker is a group of users who cannot log in to Kratos without Auth0, or not at all, or of
+// applications that need Auth0.
 type Blocker struct {
 	Kind BlockerKind `json:"kind"`
 	// Known is false if Count is not known. Command then finds out.
@@ -139,14 +140,15 @@ type Blocker struct {
 	Count int  `json:"count"`
 	// Connections counts the users by Auth0 connection.
 	Connections map[string]int `json:"connections,omitempty"`
-	// Blocks is true if the plan does not go on to the last steps with these users.
+	// Blocks is true if the plan does not go on to the last steps with them, or because it is not
+	// known whether there are any.
 	// Accepted is true if FERRY_PLAN_ACCEPT lists the kind: then Blocks is false.
 	Blocks   bool `json:"blocks"`
 	Accepted bool `json:"accepted"`
 	// From is what was counted: Kratos, or the command whose record it is, and At when.
 	From string     `json:"from,omitempty"`
 	At   *time.Time `json:"at,omitempty"`
-	// Command helps these users, or shows who they are; empty: no command does.
+	// Command helps them, or shows who they are; empty: no command does.
 	Command     []string `json:"command,omitempty"`
 	Explanation string   `json:"explanation"`
 }
@@ -166,6 +168,16 @@ type IfOff struct {
 	At   *time.Time `json:"at,omitempty"`
 	// MissingKnown is false if it is not known how many users have no identity.
 	MissingKnown bool `json:"missing_known"`
+	// Applications are those that need Auth0 for their next refresh; nil: no token of Auth0 is
+	// re-minted.
+	Applications *Applications `json:"applications,omitempty"`
+}
+
+// Applications counts the applications that came with a refresh token of Auth0 within Rules.Quiet.
+// Without Auth0, their users have to log in again.
+type Applications struct {
+	Known bool `json:"known"`
+	Count int  `json:"count"`
 }
 
 // Facts are what a plan is decided by.
@@ -180,6 +192,10 @@ type Facts struct {
 	// Closed is FERRY_MIGRATION_CLOSED, and Gateway is true if ferry serve creates identities at
 	// a login: FERRY_GATEWAY_LISTEN, FERRY_FORWARD_AUTH_LISTEN or FERRY_ENSURE.
 	Closed, Gateway bool
+	// Remint is true if ferry serve replaces refresh tokens of Auth0 by those of Hydra. Remints are
+	// the applications for which it has; nil: no ferry was asked.
+	Remint  bool
+	Remints []status.Remint
 	// Settings is the digest of the settings.
 	Settings string
 	// Records are what commands verified. RecordsKept is false if nothing keeps them.
@@ -202,7 +218,8 @@ type Files struct{ KratosConfig, Users string }
 type Rules struct {
 	// ReconcileMaxAge is how old a reconciliation, and its export, may be.
 	ReconcileMaxAge time.Duration
-	// Quiet is how long no user has migrated until the migration is draining.
+	// Quiet is how long no user has migrated until the migration is draining, and no application
+	// has come with a refresh token of Auth0 until it counts as one that has none.
 	Quiet time.Duration
 	// Accepted are the blockers that do not block.
 	Accepted []BlockerKind

@@ -29,7 +29,7 @@ func (p Plan) Print(w io.Writer, quote func(command []string) string) error {
 		}
 	}
 	if len(p.Next) == 0 {
-		line("next\tnothing: stop ferry, and remove its applications at Auth0 (docs/finish.md)")
+		line("next\tnothing: remove ferry's applications at Auth0, and stop ferry unless its token front is in use (docs/finish.md)")
 	}
 	if p.NotMoving != "" {
 		line("why\t%s", p.NotMoving)
@@ -92,6 +92,13 @@ func (o IfOff) sentence() string {
 	}
 	if !o.MissingKnown {
 		text += "; users without an identity are not counted: run ferry reconcile"
+	}
+	switch apps := o.Applications; {
+	case apps == nil:
+	case !apps.Known:
+		text += "; not known how many applications still come with refresh tokens of Auth0"
+	case apps.Count > 0:
+		text += "; the users of " + plural(apps.Count, "application", "applications") + " that still come with refresh tokens of Auth0 log in again"
 	}
 	return text
 }
@@ -164,7 +171,7 @@ func (p Plan) printBlockers(w io.Writer, tab *tabwriter.Writer, quote func([]str
 // printUnknown prints the blockers that are not known, a line for each command that finds out.
 func (p Plan) printUnknown(w io.Writer, quote func([]string) string) error {
 	var commands []string
-	kinds, why := map[string][]string{}, map[string]string{}
+	kinds, why := map[string][]string{}, map[string][]string{}
 	for _, b := range p.Blockers {
 		if b.Known {
 			continue
@@ -172,13 +179,15 @@ func (p Plan) printUnknown(w io.Writer, quote func([]string) string) error {
 		command := quote(b.Command)
 		if kinds[command] == nil {
 			commands = append(commands, command)
-			why[command] = strings.TrimPrefix(b.Explanation, unknown)
 		}
 		kinds[command] = append(kinds[command], string(b.Kind))
+		if reason := strings.TrimPrefix(b.Explanation, unknown); !slices.Contains(why[command], reason) {
+			why[command] = append(why[command], reason)
+		}
 	}
 	var text strings.Builder
 	for _, command := range commands {
-		fmt.Fprintf(&text, "\n%s%s\n  run %s\n  %s\n", unknown, strings.Join(kinds[command], ", "), command, why[command])
+		fmt.Fprintf(&text, "\n%s%s\n  run %s\n  %s\n", unknown, strings.Join(kinds[command], ", "), command, strings.Join(why[command], "\n  "))
 	}
 	_, err := io.WriteString(w, text.String())
 	return err

@@ -281,6 +281,13 @@ func ifOffTile(off migration.IfOff) tile {
 	if !off.MissingKnown {
 		of += ". Users without an identity are not known: run ferry reconcile"
 	}
+	switch apps := off.Applications; {
+	case apps == nil:
+	case !apps.Known:
+		of += ". Applications that come with refresh tokens of Auth0 are not known"
+	case apps.Count > 0:
+		of += ". The users of " + count(apps.Count, "application", "applications") + " with refresh tokens of Auth0 log in again"
+	}
 	t.Note = of
 	return t
 }

@@ -57,6 +57,8 @@ func blockerName(k migration.BlockerKind) string {
 		return "Password too long"
 	case migration.Hindered:
 		return "Differ from Auth0"
+	case migration.Auth0Tokens:
+		return "Applications with refresh tokens of Auth0"
 	}
 	return string(k)
 }

@@ -171,7 +171,7 @@ func (o *Observed) add(families map[string]*dto.MetricFamily) {
 			o.LongPasswords += int(m.GetCounter().GetValue())
 		}
 	}
-	o.addRemints(families)
+	o.Remints = withRemints(o.Remints, families)
 	limits := map[string]int{}
 	for _, m := range families[metricLimit].GetMetric() {
 		limits[label(m, "header")] = int(m.GetGauge().GetValue())
@@ -181,26 +181,36 @@ func (o *Observed) add(families map[string]*dto.MetricFamily) {
 	}
 }
 
-// addRemints adds the applications of one ferry. Ferries that share a Redis tell the same, so the
+// Remints returns the applications in the metrics of a ferry, the latest first.
+func Remints(families []*dto.MetricFamily) []Remint {
+	byName := map[string]*dto.MetricFamily{}
+	for _, one := range families {
+		byName[one.GetName()] = one
+	}
+	return withRemints([]Remint{}, byName)
+}
+
+// withRemints adds the applications of one ferry. Ferries that share a Redis tell the same, so the
 // larger count is kept.
-func (o *Observed) addRemints(families map[string]*dto.MetricFamily) {
+func withRemints(all []Remint, families map[string]*dto.MetricFamily) []Remint {
 	last := map[string]time.Time{}
 	for _, m := range families[metricRemintAt].GetMetric() {
 		last[label(m, "client_id")] = time.Unix(int64(m.GetGauge().GetValue()), 0).UTC()
 	}
 	for _, m := range families[metricRemints].GetMetric() {
 		one := Remint{label(m, "client_id"), int(m.GetGauge().GetValue()), last[label(m, "client_id")]}
-		if at := slices.IndexFunc(o.Remints, func(r Remint) bool { return r.ClientID == one.ClientID }); at >= 0 {
-			other := o.Remints[at]
+		if at := slices.IndexFunc(all, func(r Remint) bool { return r.ClientID == one.ClientID }); at >= 0 {
+			other := all[at]
 			one.Count = max(one.Count, other.Count)
 			if other.Last.After(one.Last) {
 				one.Last = other.Last
 			}
-			o.Remints = slices.Delete(o.Remints, at, at+1)
+			all = slices.Delete(all, at, at+1)
 		}
-		o.Remints = append(o.Remints, one)
+		all = append(all, one)
 	}
-	slices.SortFunc(o.Remints, func(a, b Remint) int { return cmp.Or(b.Last.Compare(a.Last), cmp.Compare(a.ClientID, b.ClientID)) })
+	slices.SortFunc(all, func(a, b Remint) int { return cmp.Or(b.Last.Compare(a.Last), cmp.Compare(a.ClientID, b.ClientID)) })
+	return all
 }
 
 // Text is the human-readable form.

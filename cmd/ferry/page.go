@@ -102,6 +102,7 @@ type pageFacts struct {
 
 	history cached[history.Data]
 	records cached[recordsRead]
+	remints cached[[]status.Remint]
 	kratos  cached[page.Kratos]
 	redis   *cached[page.Redis] // nil: the state is in memory
 }
@@ -125,6 +126,7 @@ func newPageFacts(cfg *config.Config, store store, guard *upstream.Guard, counts
 		return nil, err
 	}
 	f.history = cached[history.Data]{every: historyEvery, read: kept.Read}
+	f.remints = cached[[]status.Remint]{every: historyEvery, read: func(context.Context) []status.Remint { return remintsIn(metrics) }}
 	f.kratos = cached[page.Kratos]{every: checkEvery, read: func(ctx context.Context) page.Kratos { return checkKratos(ctx, asked) }}
 	records := recordsIn(cfg, store)
 	f.kept = records != nil
@@ -145,6 +147,16 @@ func errorText(err error) string {
 		return ""
 	}
 	return err.Error()
+}
+
+// remintsIn returns the applications that came with refresh tokens of Auth0, as the metrics of this
+// ferry say; nil: not known.
+func remintsIn(metrics prometheus.Gatherer) []status.Remint {
+	families, err := metrics.Gather()
+	if err != nil {
+		return nil
+	}
+	return status.Remints(families)
 }
 
 func checkKratos(ctx context.Context, asked *kratos.Client) page.Kratos {
@@ -179,7 +191,7 @@ func (f *pageFacts) facts(ctx context.Context) page.Facts {
 	}
 	if last, counted := f.last(); counted {
 		all.Count = &last
-		if plan, err := f.plan(last, read.records); err == nil { // newPageFacts has tried it
+		if plan, err := f.plan(ctx, last, read.records); err == nil { // newPageFacts has tried it
 			all.Plan = &plan
 		}
 	}
@@ -200,10 +212,13 @@ func (f *pageFacts) facts(ctx context.Context) page.Facts {
 
 // plan is the plan by what this ferry knows. It has no kratos.yml and no export: of them it
 // knows what the records say.
-func (f *pageFacts) plan(last status.Status, records verification.Records) (migration.Plan, error) {
+func (f *pageFacts) plan(ctx context.Context, last status.Status, records verification.Records) (migration.Plan, error) {
 	facts, err := planFacts(f.cfg, last, records, f.kept)
 	if err != nil {
 		return migration.Plan{}, err
+	}
+	if facts.Remint {
+		facts.Remints = f.remints.get(ctx)
 	}
 	for _, record := range records {
 		if at := record.InputAt; at != nil && (facts.UsersAt == nil || at.After(*facts.UsersAt)) {

@@ -65,6 +65,21 @@ func (s *served) read(t *testing.T) string {
 	return string(text)
 }
 
+// withVersion serves the admin API of a Kratos, and its version.
+func withVersion(t *testing.T, kratos http.Handler) *httptest.Server {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/admin/version" {
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = io.WriteString(w, `{"version":"v26.2.0"}`)
+			return
+		}
+		kratos.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return server
+}
+
 // TestServePage: the page shows what ferry counted in Kratos. A viewer does not hold up the end
 // of serve, and after a restart without Kratos the page has the numbers of before.
 func TestServePage(t *testing.T) {
@@ -74,15 +89,7 @@ func TestServePage(t *testing.T) {
 	}
 	fake.Add(bulktest.Pending("auth0|p", "p@x.test"))
 	fake.Add(bulktest.Pending("auth0|q", "q@x.test"))
-	kratos := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/admin/version" {
-			w.Header().Set("Content-Type", "application/json")
-			_, _ = io.WriteString(w, `{"version":"v26.2.0"}`)
-			return
-		}
-		fake.ServeHTTP(w, r)
-	}))
-	t.Cleanup(kratos.Close)
+	kratos := withVersion(t, fake)
 	usable(t)
 	t.Setenv("FERRY_KRATOS_ADMIN_URL", kratos.URL)
 	t.Setenv("FERRY_ADMIN_LISTEN", "127.0.0.1:0")

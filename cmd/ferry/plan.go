@@ -55,7 +55,7 @@ func planCommand(stdout, stderr io.Writer) *cobra.Command {
 	cmd.Flags().BoolVar(&flags.json, "json", false, "print JSON, see docs/plan.schema.json")
 	cmd.Flags().StringVar(&flags.kratosConfig, "kratos-config", kratosConfigName, "kratos.yml `FILE` of the running Kratos; without this flag, the records of ferry doctor and ferry kratos-config tell if there is no such file")
 	cmd.Flags().StringVar(&flags.users, "users", usersName, "users `FILE` of an export for the commands of the plan; with this flag, its last logins are counted")
-	cmd.Flags().StringArrayVar(&flags.metrics, "metrics", nil, "`URL` of the admin listener of a running ferry: adds its mode, and the logins with a password that is too long; repeat it for each ferry")
+	cmd.Flags().StringArrayVar(&flags.metrics, "metrics", nil, "`URL` of the admin listener of a running ferry: adds its mode, the applications that come with refresh tokens of Auth0, and the logins with a password that is too long; repeat it for each ferry")
 	flags.content.bindColumns(cmd)
 	return cmd
 }
@@ -78,6 +78,9 @@ func (f *planFlags) run(ctx context.Context, columns userfile.Columns, stdout, s
 	}
 	if facts.Status, err = f.count(ctx, cfg, columns, facts.UsersAt, stderr); err != nil {
 		return startAgain(walked(ctx, err))
+	}
+	if seen := facts.Status.Observed; seen != nil {
+		facts.Remints = append([]status.Remint{}, seen.Remints...) // not nil: ferries were asked
 	}
 	plan := migration.Decide(facts)
 	if f.json {

@@ -167,6 +167,10 @@ func manyPlans() (plans []migration.Plan) {
 						Files: migration.Files{KratosConfig: kratosConfigName, Users: usersName}, Rules: migration.Rules{ReconcileMaxAge: time.Hour, Quiet: time.Hour},
 					}
 					plans = append(plans, migration.Decide(f))
+					f.Remint = true
+					plans = append(plans, migration.Decide(f))
+					f.Remints = []status.Remint{{ClientID: "spa", Last: now}}
+					plans = append(plans, migration.Decide(f))
 					f.Closed = true
 					plans = append(plans, migration.Decide(f))
 				}

@@ -36,7 +36,7 @@ func planFacts(cfg *config.Config, current status.Status, records verification.R
 	rules, err := planRules(cfg)
 	return migration.Facts{
 		Now: time.Now(), Status: current, Closed: cfg.MigrationClosed, Gateway: cfg.GatewayListen != "" || cfg.ForwardAuthListen != "" || cfg.Ensure, Settings: cfg.Digest(),
-		Records: records, RecordsKept: kept, Rules: rules, FilesUnseen: true,
+		Remint: cfg.Remints(), Records: records, RecordsKept: kept, Rules: rules, FilesUnseen: true,
 		Files: migration.Files{KratosConfig: kratosConfigName, Users: usersName},
 	}, err
 }
