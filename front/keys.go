@@ -130,7 +130,7 @@ func parseKeys(body []byte) ([]publicKey, error) {
 	var keys []publicKey
 	for _, text := range set.Keys {
 		var key jose.JSONWebKey
-		if key.UnmarshalJSON(text) == nil && key.IsPublic() {
+		if key.UnmarshalJSON(text) == nil && key.IsPublic() && !hasSecret(text) {
 			keys = append(keys, publicKey{key.KeyID, text})
 		}
 	}
@@ -138,6 +138,23 @@ func parseKeys(body []byte) ([]publicKey, error) {
 		return nil, errKeys
 	}
 	return keys, nil
+}
+
+// hasSecret reports whether a key has a member of a private or a symmetric key (RFC 7518, 6), in
+// whatever case, also if its type does not use it.
+func hasSecret(key json.RawMessage) bool {
+	value, err := strictjson.Value(key)
+	members, ok := value.(map[string]any)
+	if err != nil || !ok {
+		return true // not known
+	}
+	for name := range members {
+		switch strings.ToLower(name) {
+		case "d", "p", "q", "dp", "dq", "qi", "oth", "k":
+			return true
+		}
+	}
+	return false
 }
 
 // Run keeps Auth0's keys until ctx ends. Requests never wait for them.

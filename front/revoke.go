@@ -2,8 +2,8 @@ package front
 
 import (
 	"net/http"
-	"strings"
 
+	"ferry/hydra"
 	"ferry/secret"
 )
 
@@ -22,7 +22,7 @@ func (f *Front) revoke(w http.ResponseWriter, r *http.Request) {
 	token := sent.values.Get("token")
 	_, jwt := isJWT(token)
 	switch {
-	case token == "" || jwt || strings.HasPrefix(token, hydraPrefix):
+	case token == "" || jwt || hydra.IsToken(secret.New(token)):
 		f.toHydra(w, r, sent, who, routeRevoke)
 	case f.opts.Closed:
 		// No server knows the token any more, and that is no error.

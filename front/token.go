@@ -5,7 +5,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -16,12 +15,6 @@ import (
 )
 
 const grantRefreshToken = "refresh_token"
-
-// refreshTokenPrefix is that of Hydra's refresh tokens. Those of Auth0 do not have it.
-const refreshTokenPrefix = "ory_rt_"
-
-// hydraPrefix begins all tokens of Hydra but JWTs.
-const hydraPrefix = "ory_"
 
 // usedTime bounds what is noted of a refresh token after the answer.
 const usedTime = 5 * time.Second
@@ -48,7 +41,7 @@ func (f *Front) token(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	token := secret.New(sent.values.Get("refresh_token"))
-	if sent.values.Get("grant_type") == grantRefreshToken && !token.Empty() && !strings.HasPrefix(token.Reveal(), refreshTokenPrefix) {
+	if sent.values.Get("grant_type") == grantRefreshToken && !token.Empty() && !hydra.IsToken(token) {
 		f.auth0Token(w, r, who, token)
 		return
 	}

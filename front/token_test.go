@@ -243,7 +243,7 @@ func TestNotEnabled(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, nil, func(o *front.Options) { o.Closed = c.closed })
-			for _, token := range []string{"v1." + canary, "ory_at_" + canary, "ORY_RT_" + canary, " ory_rt_", "x"} {
+			for _, token := range []string{"v1." + canary, "ory_xx_" + canary, "ORY_RT_" + canary, " ory_rt_", "x"} {
 				got := r.form(t, "/oauth/token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}, "client_id": {"spa"}}.Encode())
 				if got.Status != c.status || !strings.Contains(got.Body, `"error":"`+c.code+`"`) || (got.Header.Get("Retry-After") != "") != !c.closed {
 					t.Errorf("%s: %+v", token, got)

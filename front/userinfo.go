@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"ferry/hydra"
 	"ferry/secret"
 )
 
@@ -49,7 +50,7 @@ func bearer(r *http.Request) (token string, ok bool) {
 // isAuth0AccessToken reports whether Auth0 can decide about an access token: it is a JWT with one
 // of Auth0's keys, or has no form of Hydra's.
 func (f *Front) isAuth0AccessToken(token string) bool {
-	if strings.HasPrefix(token, hydraPrefix) {
+	if hydra.IsToken(secret.New(token)) {
 		return false
 	}
 	if keyID, ok := isJWT(token); ok {

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -217,6 +218,10 @@ func (c *Client) accept(ctx context.Context, what, challenge string, body any) (
 	return back.Query(), nil
 }
 
+// maxLifetime is the longest lifetime of an access token that is read, in seconds: a whole number in
+// every JSON reader.
+const maxLifetime = 1 << 53
+
 // exchange does step 6. A code is never used twice: Hydra would revoke the tokens of the first
 // use.
 func (c *Client) exchange(ctx context.Context, f *Flow, code string, credentials Credentials) (Tokens, error) {
@@ -246,6 +251,8 @@ func (c *Client) exchange(ctx context.Context, f *Flow, code string, credentials
 		return garbled("no_access_token")
 	case !strings.HasPrefix(said.RefreshToken, refreshTokenPrefix):
 		return garbled("no_refresh_token")
+	case said.ExpiresIn < 0 || said.ExpiresIn > maxLifetime || said.ExpiresIn != math.Trunc(said.ExpiresIn):
+		return garbled("expires_in")
 	}
 	return Tokens{
 		AccessToken: secret.New(said.AccessToken), RefreshToken: secret.New(said.RefreshToken), IDToken: secret.New(said.IDToken),
