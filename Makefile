@@ -119,7 +119,7 @@ apps: ## npm's auth0 and openid-client from Auth0 to Hydra (needs Node and npm)
 gateway: ## the end-to-end tests again, with all users going through the gateway
 	FERRY_TEST_GATEWAY=1 $(GO) test -count=1 -timeout=30m ./test/e2e
 
-remints: ## 1,000 applications refresh while connections break and ferry is killed
+remints: ## 1,000 applications refresh while connections break and ferry is killed: some three minutes
 	FERRY_REMINTS=1000 $(GO) test -count=1 -timeout=60m -v -run=TestRemints ./test/faults
 
 faults: ## faults, kills and histories for longer than in `make test`: some ten minutes

@@ -18,11 +18,14 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"ferry/test/ferrytest"
 	"ferry/test/ferrytest/built"
 	"ferry/test/hydratest"
 	"ferry/test/kratostest"
 	"ferry/test/postgrestest"
+	"ferry/test/process"
 )
 
 const (
@@ -30,6 +33,8 @@ const (
 	remintsAtOnce = 6
 	remintSecret  = "remints-client-secret-77aa31"
 	remintTries   = 2000
+	// onSQLite is how many identities Kratos finds quickly with SQLite.
+	onSQLite = 100
 	// answerWait is how long an application waits for an answer.
 	answerWait = 15 * time.Second
 )
@@ -82,8 +87,8 @@ func TestRemints(t *testing.T) {
 		t.Errorf("Auth0 saw %d tokens again, and ferry lived", again)
 	}
 	r.phase(r.apps[half:], random, []*hop{r.toFront, r.toKratos, r.toPublic, r.toAdmin, r.toAuth0}, true)
-	if again, most := int64(r.tenant.again()), remintsAtOnce*(r.kills.Load()+r.auth0Cuts.Load()); again > most {
-		t.Errorf("Auth0 saw %d tokens again, at most %d answers were lost", again, most)
+	if again := r.tenant.needless; len(again) > 0 {
+		t.Errorf("Auth0 saw %q again, and ferry lived and had the answers", again)
 	}
 	if r.tenant.refused > 0 || r.kills.Load() == 0 || r.cuts.Load() == 0 {
 		t.Errorf("Auth0 refused %d tokens; %d kills, %d cuts", r.tenant.refused, r.kills.Load(), r.cuts.Load())
@@ -95,11 +100,10 @@ func TestRemints(t *testing.T) {
 func startRemints(t *testing.T, n int) *remints {
 	t.Helper()
 	r := &remints{t: t, tenant: newTenant(t), data: t.TempDir(), http: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: answerWait}}
-	r.kratos = kratostest.Run(t, kratostest.Options{})
-	r.hydra = hydratest.Run(t, hydratest.Options{DSN: postgrestest.Run(t, postgrestest.Options{}).DSN()})
-	r.toAuth0, r.toKratos = newHop(t, "ferry to Auth0", host(t, r.tenant.url)), newHop(t, "ferry to Kratos", host(t, r.kratos.AdminURL()))
+	r.startOry(n)
+	r.toAuth0, r.toKratos = newHop(t, "ferry to Auth0", "127.0.0.1:9"), newHop(t, "ferry to Kratos", host(t, r.kratos.AdminURL()))
 	r.toPublic, r.toAdmin = newHop(t, "ferry to Hydra", host(t, r.hydra.PublicURL())), newHop(t, "ferry to Hydra's admin API", host(t, r.hydra.AdminURL()))
-	r.toFront = newHop(t, "application to ferry", "127.0.0.1:9") // ferry is not running yet
+	r.toFront = newHop(t, "application to ferry", "127.0.0.1:9") // start leads it to ferry, and ferry to Auth0
 	clients := map[string]string{"spa": "none", "native": "none", "web": "client_secret_basic", "post": "client_secret_post"}
 	for id, method := range clients {
 		if err := r.hydra.CreateClient(t.Context(), map[string]any{
@@ -133,8 +137,51 @@ func startRemints(t *testing.T, n int) *remints {
 	return r
 }
 
-// start starts ferry, and leads the applications to it.
+// startOry starts Kratos for n identities and Hydra, at the same time: each takes seconds to make
+// its tables.
+func (r *remints) startOry(n int) {
+	r.t.Helper()
+	var toKratos string // SQLite
+	if n > onSQLite {
+		toKratos = postgrestest.Run(r.t, postgrestest.Options{}).DSN()
+	}
+	toHydra := postgrestest.Run(r.t, postgrestest.Options{}).DSN()
+	var kratosLog, hydraLog process.Log
+	var parts errgroup.Group
+	parts.Go(func() (err error) {
+		r.kratos, err = kratostest.Start(r.t.Context(), kratostest.Options{DSN: toKratos, Output: &kratosLog, Progress: r.t.Output()})
+		return err
+	})
+	parts.Go(func() (err error) {
+		r.hydra, err = hydratest.Start(r.t.Context(), hydratest.Options{DSN: toHydra, Output: &hydraLog, Progress: r.t.Output()})
+		return err
+	})
+	err := parts.Wait()
+	r.t.Cleanup(func() {
+		if r.t.Failed() {
+			r.t.Logf("end of kratos' output:\n%s\nend of hydra's output:\n%s", kratosLog.Tail(20), hydraLog.Tail(20))
+		}
+		if r.kratos != nil {
+			if err := r.kratos.Stop(); err != nil {
+				r.t.Error(err)
+			}
+		}
+		if r.hydra != nil {
+			if err := r.hydra.Stop(); err != nil {
+				r.t.Error(err)
+			}
+		}
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// start starts ferry, and leads the applications to it and it to Auth0.
 func (r *remints) start(ctx context.Context) error {
+	if err := r.repair(r.toAuth0); err != nil {
+		return err
+	}
 	ferry, err := ferrytest.Start(ctx, ferrytest.Options{Binary: built.Ferry(r.t), Env: []string{
 		"FERRY_LISTEN=127.0.0.1:0", "FERRY_ADMIN_LISTEN=127.0.0.1:0", "FERRY_TOKEN_LISTEN=127.0.0.1:0", "FERRY_HOOK_KEYS=" + hookKey,
 		"FERRY_AUTH0_DOMAIN=" + tenantDomain, "FERRY_AUTH0_BASE_URL=http://" + r.toAuth0.address, "FERRY_AUTH0_TIMEOUT=2s",
@@ -178,11 +225,17 @@ func (r *remints) phase(apps []*app, random *rand.Rand, hops []*hop, kills bool)
 	workers.Wait()
 	close(over)
 	unrest.Wait()
+	var alone errgroup.Group
+	alone.SetLimit(remintsAtOnce)
 	for _, a := range apps {
-		if err := r.useAlone(ctx, a); err != nil {
-			r.t.Errorf("%s: %v", a.token, err)
-		}
+		alone.Go(func() error {
+			if err := r.useAlone(ctx, a); err != nil {
+				r.t.Errorf("%s: %v", a.token, err)
+			}
+			return nil
+		})
 	}
+	_ = alone.Wait()
 }
 
 // unrest breaks one hop after the other, and kills ferry from time to time, until over is closed.
@@ -202,17 +255,19 @@ func (r *remints) unrest(ctx context.Context, random *rand.Rand, hops []*hop, ki
 	killedAt := int64(-1) // so many answers; each ferry gives one at least, however slow the machine is
 	for {
 		at, f := hops[random.IntN(len(hops))], faults[random.IntN(len(faults))]
-		err := at.breaks(f)
+		var err error
 		if r.cuts.Add(1); at == r.toAuth0 {
 			r.auth0Cuts.Add(1)
+			err = at.leadsTo(r.tenant.connection(r.t, true))
 		}
+		err = errors.Join(err, at.breaks(f))
 		goes := wait(time.Duration(50+random.IntN(150)) * time.Millisecond)
 		if answers := r.answers.Load(); kills && answers > killedAt {
 			killedAt = answers
 			r.kills.Add(1)
 			err = errors.Join(err, r.ferry.Kill(), at.heals(), r.start(ctx))
 		}
-		if err = errors.Join(err, at.heals()); err != nil {
+		if err = errors.Join(err, r.repair(at)); err != nil {
 			r.t.Error(err)
 			return
 		}
@@ -220,6 +275,14 @@ func (r *remints) unrest(ctx context.Context, random *rand.Rand, hops []*hop, ki
 			return
 		}
 	}
+}
+
+// repair ends the faults of a hop.
+func (r *remints) repair(at *hop) error {
+	if at == r.toAuth0 {
+		return at.leadsTo(r.tenant.connection(r.t, false))
+	}
+	return at.heals()
 }
 
 // remint refreshes with the token of Auth0 until there are tokens.

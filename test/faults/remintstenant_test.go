@@ -25,15 +25,17 @@ const (
 
 // tenant is an Auth0 with refresh tokens: app-user, and -n for the nth successor.
 type tenant struct {
-	url string
 	key *rsa.PrivateKey
 
-	mu       sync.Mutex
-	rotates  map[string]bool      // by application
-	first    map[string]time.Time // when a token was first redeemed
-	redeemed map[string]int
-	issued   map[string]bool // successors
-	refused  int
+	mu          sync.Mutex
+	connections int
+	rotates     map[string]bool      // by application
+	first       map[string]time.Time // when a token was first redeemed
+	last        map[string]int       // the connection by which it came last
+	redeemed    map[string]int
+	issued      map[string]bool // successors
+	refused     int
+	needless    []string // tokens that came again, although ferry lived and had the answer
 }
 
 func newTenant(t *testing.T) *tenant {
@@ -42,15 +44,30 @@ func newTenant(t *testing.T) *tenant {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &tenant{key: key, rotates: map[string]bool{}, first: map[string]time.Time{}, redeemed: map[string]int{}, issued: map[string]bool{}}
-	srv := httptest.NewServer(a)
-	t.Cleanup(srv.Close)
-	a.url = srv.URL
-	return a
+	return &tenant{
+		key: key, rotates: map[string]bool{}, first: map[string]time.Time{}, last: map[string]int{}, redeemed: map[string]int{}, issued: map[string]bool{},
+	}
 }
 
-// ServeHTTP implements http.Handler.
-func (a *tenant) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// connection returns host and port of the tenant for one life of ferry, and for the time until the
+// connection breaks or is repaired. By one that is not broken, no token may come twice.
+func (a *tenant) connection(t *testing.T, broken bool) string {
+	t.Helper()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.connections++
+	number := a.connections
+	if broken {
+		number = brokenConnection
+	}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.answer(w, r, number) }))
+	t.Cleanup(srv.Close)
+	return srv.Listener.Addr().String()
+}
+
+const brokenConnection = -1
+
+func (a *tenant) answer(w http.ResponseWriter, r *http.Request, connection int) {
 	w.Header().Set("Content-Type", "application/json")
 	var answer any
 	switch r.URL.Path {
@@ -58,7 +75,7 @@ func (a *tenant) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer = jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: a.key.Public(), KeyID: "1", Use: "sig", Algorithm: "RS256"}}}
 	case "/oauth/token":
 		var err error
-		if answer, err = a.redeem(r); err != nil {
+		if answer, err = a.redeem(r, connection); err != nil {
 			w.WriteHeader(http.StatusForbidden)
 			answer = map[string]string{"error": "invalid_grant", "error_description": "Unknown or invalid refresh token."}
 		}
@@ -69,7 +86,7 @@ func (a *tenant) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // redeem redeems a token of the application that sends it.
-func (a *tenant) redeem(r *http.Request) (any, error) {
+func (a *tenant) redeem(r *http.Request, connection int) (any, error) {
 	app, _, basic := r.BasicAuth()
 	if !basic {
 		app = r.PostFormValue("client_id")
@@ -87,6 +104,10 @@ func (a *tenant) redeem(r *http.Request) (any, error) {
 		a.first[token] = time.Now()
 	}
 	a.redeemed[token]++
+	if again && a.last[token] == connection && connection != brokenConnection {
+		a.needless = append(a.needless, token)
+	}
+	a.last[token] = connection
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: a.key, KeyID: "1"}}, nil)
 	if err != nil {
 		return nil, err
