@@ -91,7 +91,9 @@ func (h *hop) breaks(f fault) error {
 	if err := proxy.Start(); err != nil {
 		return fmt.Errorf("%s: %w", h.name, err)
 	}
-	h.proxy, h.address = proxy, proxy.Listen
+	if h.proxy = proxy; h.address != proxy.Listen { // the first time only: others read it
+		h.address = proxy.Listen
+	}
 	return nil
 }
 
