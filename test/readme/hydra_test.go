@@ -27,7 +27,7 @@ func TestHydraPage(t *testing.T) {
 	log := operate(t, "cp "+kept+" .\nexport FERRY_TOKEN_LISTEN=127.0.0.1:1\n"+found[1], invalidSettings,
 		"FERRY_HYDRA_ADMIN_URL="+hydra.AdminURL(), "FERRY_HYDRA_PUBLIC_URL="+hydra.PublicURL())
 	lines := regexp.MustCompile(`(?m)^(\S+) +hydra\.(\S+) `).FindAllStringSubmatch(log.String(), -1)
-	if len(lines) != 12 {
+	if len(lines) != 13 {
 		t.Errorf("%d checks of hydra: %s", len(lines), log.String())
 	}
 	for _, line := range lines {
