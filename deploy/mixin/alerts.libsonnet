@@ -74,6 +74,16 @@
           '2m',
         ),
         alert(
+          'UsersRegister',
+          'users-register',
+          now,
+          'The gateway creates no identities.',
+          'The users register has been incomplete for 10 minutes: logins of users whom Kratos does not have are an outage.',
+          // Without Redis the register does not answer: that is the alert of Redis.
+          'min by (job) (ferry_users_register_complete{%s}) == 0 unless min by (job) (ferry_state_up{%s}) == 0' % [s, s],
+          '10m',
+        ),
+        alert(
           'Misconfigured',
           'misconfigured',
           now,

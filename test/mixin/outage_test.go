@@ -44,9 +44,7 @@ func TestOutages(t *testing.T) {
 		t.Run("of "+alert, func(t *testing.T) {
 			t.Parallel()
 			s := start(t)
-			if !await.True(func() bool { return strings.Contains(s.ferry.Logs(), "identities counted") }) {
-				t.Fatal("no count:\n", s.ferry.Logs())
-			}
+			s.settle(t)
 			const logins = 8 // a minute
 			for range logins {
 				if status := s.logIn(t); status != 200 {
@@ -119,9 +117,7 @@ func ownMetrics() *regexp.Regexp { return regexp.MustCompile(`\b(ferry_[a-z0-9_]
 func TestSeriesExistAtOnce(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	if !await.True(func() bool { return strings.Contains(s.ferry.Logs(), "identities counted") }) {
-		t.Fatal("no count:\n", s.ferry.Logs())
-	}
+	s.settle(t)
 	shown := s.scrape(t)
 	for _, r := range slices.Concat(rules(t, "prometheusAlerts"), rules(t, "prometheusRules")) {
 		for _, selector := range ownMetrics().FindAllStringSubmatch(regexp.MustCompile(`[a-z_]*:ferry_[a-z0-9_]*:[a-z0-9_]*(\{[^}]*\})?`).ReplaceAllString(r.Expr, ""), -1) {

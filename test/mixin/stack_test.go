@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"ferry/test/auth0sim"
+	"ferry/test/await"
 	"ferry/test/bulktest"
 	"ferry/test/ferrytest"
 	"ferry/test/ferrytest/built"
@@ -31,6 +32,7 @@ type stack struct {
 	sim    *auth0sim.Server
 	fake   *bulktest.Kratos
 	admin  *httptest.Server
+	public *httptest.Server // has the identity schema only
 	redis  *redistest.Server
 	ferry  *ferrytest.Ferry
 	client *http.Client
@@ -51,12 +53,17 @@ func start(t *testing.T) *stack {
 	}
 	s.admin = httptest.NewServer(s.fake)
 	t.Cleanup(s.admin.Close)
+	public := http.NewServeMux()
+	public.Handle("GET /schemas", answer(`[{"id":"person"}]`))
+	public.Handle("GET /schemas/person", answer(bulktest.PersonSchema))
+	s.public = httptest.NewServer(public)
+	t.Cleanup(s.public.Close)
 	var err error
 	s.ferry, err = ferrytest.Start(t.Context(), ferrytest.Options{Binary: built.Ferry(t), Env: []string{
 		"FERRY_LISTEN=127.0.0.1:0", "FERRY_ADMIN_LISTEN=127.0.0.1:0", "FERRY_GATEWAY_LISTEN=127.0.0.1:0", "FERRY_HOOK_KEYS=" + hookKey,
 		"FERRY_AUTH0_DOMAIN=" + s.sim.Domain(), "FERRY_AUTH0_BASE_URL=" + s.sim.URL(), "FERRY_AUTH0_REALMS=" + connection,
 		"FERRY_AUTH0_CLIENT_ID=ferry", "FERRY_AUTH0_CLIENT_SECRET=secret", "FERRY_AUTH0_TIMEOUT=2s",
-		"FERRY_KRATOS_ADMIN_URL=" + s.admin.URL, "FERRY_KRATOS_PUBLIC_URL=http://127.0.0.1:1",
+		"FERRY_KRATOS_ADMIN_URL=" + s.admin.URL, "FERRY_KRATOS_PUBLIC_URL=" + s.public.URL,
 		"FERRY_STATE_URL=" + s.redis.URL(), "FERRY_STATE_KEY=" + strings.Repeat("k", 32), "FERRY_COUNT_EVERY=1m",
 		"FERRY_RECORD_DIR=" + t.TempDir(), "FERRY_AUDIT_LOG=" + filepath.Join(t.TempDir(), "audit.jsonl"),
 	}})
@@ -69,6 +76,24 @@ func start(t *testing.T) *stack {
 		}
 	})
 	return s
+}
+
+// answer answers with JSON.
+func answer(body string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, body)
+	})
+}
+
+// settle waits until ferry has counted the identities and filled the users register.
+func (s *stack) settle(t *testing.T) {
+	t.Helper()
+	for _, line := range []string{"identities counted", "the users register is complete"} {
+		if !await.True(func() bool { return strings.Contains(s.ferry.Logs(), line) }) {
+			t.Fatalf("no %q:\n%s", line, s.ferry.Logs())
+		}
+	}
 }
 
 // user creates a user at the simulator, with a pending identity.
