@@ -9,16 +9,32 @@ import (
 
 // loginPage is Universal Login: an identifier with a password or a code, or the login at a
 // provider, whose own pages are not simulated.
-const loginPage = `<!doctype html><title>Log in</title>
+const loginPage = `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<link rel="icon" href="data:,">
+<title>Log in at Auth0 (simulator)</title>
+<style>
+body { font: 16px/1.5 sans-serif; max-width: 26rem; margin: 3rem auto; padding: 0 1rem; color: #222 }
+label, input, button { display: block; width: 100%; box-sizing: border-box; font: inherit }
+input, button { padding: .4rem; margin: .2rem 0 .8rem }
+[role=alert] { color: #a00 }
+</style>
+<main>
+<h1>{{if .Factor}}Enter your one-time code{{else}}Log in at Auth0{{end}}</h1>
+<p>The simulator stands in for Auth0 here.</p>
 {{with .Fault}}<p role="alert">{{.}}</p>{{end}}
 <form method="post">
 <input type="hidden" name="state" value="{{.State}}">
-{{if .Factor}}<input name="code" autocomplete="one-time-code">{{else}}
+{{if .Factor}}<label>One-time code<input name="code" autocomplete="one-time-code"></label>{{else}}
 <input name="connection" type="hidden" value="{{.Connection}}">
-<input name="username" value="{{.Hint}}" autocomplete="username">
-<input name="password" type="password" autocomplete="current-password">{{end}}
+<label>E-mail address or username<input name="username" value="{{.Hint}}" autocomplete="username"></label>
+<label>Password<input name="password" type="password" autocomplete="current-password"></label>{{end}}
 <button type="submit">Continue</button>
 </form>
+</main>
+</html>
 `
 
 // loginForm fills the login page.

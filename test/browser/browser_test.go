@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"ferry/test/auth0sim"
+	"ferry/wiring"
 )
 
 // user is a user of Auth0.
@@ -129,7 +130,7 @@ func (j journey) bridge(t *testing.T) {
 	v.picture("bridge-auth0-factor")
 	v.do("pass the second factor", fill("code", auth0sim.OneTimeCode), press("button"), see("#home"))
 	v.picture("bridge-welcome")
-	j.is(t, v, bo, "oidc")
+	j.is(t, v, bo, wiring.DefaultLabel)
 	j.attempts(t, bo, 0)
 }
 

@@ -14,6 +14,8 @@ import (
 	"net/url"
 	"testing"
 	"time"
+
+	"ferry/wiring"
 )
 
 //go:embed page.html
@@ -199,7 +201,11 @@ func (u *ui) home(w http.ResponseWriter, r *http.Request) {
 	}
 	shown := view{Name: "home", Title: "Welcome", Email: session.Identity.Traits.Email, Logout: out.URL}
 	for _, m := range session.Methods {
-		shown.Methods = append(shown.Methods, m.Method)
+		name := m.Method
+		if m.Provider == provider {
+			name = wiring.DefaultLabel
+		}
+		shown.Methods = append(shown.Methods, name)
 	}
 	u.show(w, shown)
 }
