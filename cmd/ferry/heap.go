@@ -13,7 +13,7 @@ import (
 const (
 	// bulkGCPercent lets a bulk run collect less often than by default, and keeps a dry run of a
 	// million rows with hashes below 160 MiB.
-	bulkGCPercent = 160
+	bulkGCPercent = 140
 	// bulkMemoryLimit makes the collector run more often when the indexes of a large file
 	// approach it. It is soft: above it, a run of more than about five million rows takes
 	// more time, at most twice as much, and the memory that it needs.
