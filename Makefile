@@ -70,17 +70,14 @@ lint: ## the linters and gofumpt; `make lint FIX=1` fixes what can be fixed
 PROGRAMS = load bulk e2e faults readme attack demo finish clients compose cases docker mixin
 WAITING  = $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 2)))
 
-# These packages start no goroutines, which test/arch checks: the race detector would see nothing.
-SEQUENTIAL = wiring
-
-programs: ## the tests that drive programs, and those without goroutines
-	$(GO) test -shuffle=on -timeout=40m -p $(WAITING) $(PROGRAMS:%=./test/%) $(SEQUENTIAL:%=./%)
+programs: ## the tests that drive programs
+	$(GO) test -shuffle=on -timeout=40m -p $(WAITING) $(PROGRAMS:%=./test/%)
 
 races: ## the same tests with the race detector, in ferry as well: longer than `make test`
 	FERRY_TEST_RACE=1 $(GO) test -race -shuffle=on -timeout=90m $(PROGRAMS:%=./test/%)
 
 unit: ## all other tests, with the race detector
-	$(GO) test -race -shuffle=on -timeout=40m $$($(GO) list ./... | grep -vxF "$$(printf 'ferry/%s\n' $(PROGRAMS:%=test/%) $(SEQUENTIAL))")
+	$(GO) test -race -shuffle=on -timeout=40m $$($(GO) list ./... | grep -vxF "$$(printf 'ferry/test/%s\n' $(PROGRAMS))")
 
 generated:
 	@$(MAKE) --no-print-directory requests
