@@ -2,6 +2,7 @@ package front
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -23,6 +24,8 @@ const (
 	// maxAuth0Bytes bounds an answer of Auth0.
 	maxAuth0Bytes = 1 << 20
 )
+
+var errTooLong = errors.New("the answer is too long")
 
 // enterAuth0 begins a request that needs Auth0. The refusal says why it may not.
 func (f *Front) enterAuth0(r *http.Request) (leave func(), is result, no *refusal) {
@@ -100,7 +103,10 @@ func (f *Front) askAuth0(ctx context.Context, method, path, body string, header 
 		return auth0Answer{}, proxy.WithoutURL(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	text, err := transport.ReadAll(io.LimitReader(resp.Body, maxAuth0Bytes), resp.ContentLength)
+	text, err := transport.ReadAll(io.LimitReader(resp.Body, maxAuth0Bytes+1), resp.ContentLength)
+	if err == nil && len(text) > maxAuth0Bytes {
+		err = errTooLong
+	}
 	return auth0Answer{resp.StatusCode, resp.Header, text}, err
 }
 

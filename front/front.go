@@ -9,9 +9,10 @@
 //	a preflight                   is answered; answers name the client's allowed origins only
 //	everything else               passes on unchanged
 //
-// A token of Hydra has the prefix ory_rt_ or ory_at_, or is a JWT signed by one of Hydra's keys. The front
-// decides nothing about tokens: package remint, Hydra and Auth0 do. What it cannot find out is
-// answered as an outage, never as an invalid token: applications log their users out on that.
+// A token of Hydra has the prefix ory_rt_ or ory_at_, or is a JWT signed by one of Hydra's keys.
+// The front decides nothing about tokens: package remint, Hydra and Auth0 do. What it cannot find
+// out is answered as an outage, never as an invalid token: applications log their users out on
+// that.
 package front
 
 import (

@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"ferry/front"
+	"ferry/test/proxytest"
 )
 
 // hydraKeys answers with Hydra's keys while it works, and with its name to all else.
@@ -114,6 +116,21 @@ func TestKeysAlone(t *testing.T) {
 func jwtOf(header, claims string) string {
 	encode := base64.RawURLEncoding.EncodeToString
 	return encode([]byte(header)) + "." + encode([]byte(claims)) + ".c2ln"
+}
+
+// TestUserinfoTooLong: a part of an answer is no answer.
+func TestUserinfoTooLong(t *testing.T) {
+	t.Parallel()
+	for size, want := range map[int]int{1 << 20: http.StatusOK, 1<<20 + 1: http.StatusServiceUnavailable} {
+		r := newRig(t, nil, func(o *front.Options) {
+			o.Auth0 = new(proxytest.Recorder).Run(t, func(w http.ResponseWriter, _ *http.Request) {
+				_, _ = io.WriteString(w, strings.Repeat("a", size))
+			})
+		})
+		if got := r.send(t, http.MethodGet, "/userinfo", "", "Authorization", "Bearer opaque"); got.Status != want || want == http.StatusOK && len(got.Body) != size {
+			t.Errorf("%d bytes: %d, %d bytes", size, got.Status, len(got.Body))
+		}
+	}
 }
 
 // TestUserinfo: an access token is used at the server that made it.

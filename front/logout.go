@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// logoutCookie keeps where the browser goes then.
+	// logoutCookie keeps where the browser goes after a logout without an ID token of Hydra.
 	logoutCookie  = "ferry_logout"
 	logoutSeconds = 600
 	// hydraSession begins the name of the cookie of Hydra's session in a browser.

@@ -1,6 +1,6 @@
 // Package wire names what ferry has agreed with Kratos, Auth0 and its operators: the hooks'
-// paths, headers and answers, a path of the token front, Auth0's provider name, length limits and the words of
-// settings. It has no functions.
+// paths, headers and answers, a path of the token front, Auth0's provider name, length limits
+// and the words of settings. It has no functions.
 package wire
 
 // The routes of the hooks, as logs, metrics and recordings name them, and their paths.

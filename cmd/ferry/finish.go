@@ -144,9 +144,7 @@ func (f *finishFlags) open(stdout io.Writer) (*finish.Results, error) {
 // conclude prints the summary. Its error says that the run was interrupted, or that
 // identities could not be changed.
 func (f *finishFlags) conclude(s finish.Summary, cut error, stdout, stderr io.Writer) error {
-	switch {
-	case s.Identities > 0 || cut == nil:
-	default:
+	if cut != nil && s.Identities == 0 {
 		return startAgain(cut) // it did not begin
 	}
 	if f.json {
