@@ -136,9 +136,13 @@ func readMetrics(ctx context.Context, client *http.Client, at string) (map[strin
 		return nil, fmt.Errorf("status %d", resp.StatusCode)
 	}
 	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(io.LimitReader(resp.Body, maxMetricsBytes))
-	if err != nil {
+	body := &io.LimitedReader{R: resp.Body, N: maxMetricsBytes + 1}
+	families, err := parser.TextToMetricFamilies(body)
+	switch {
+	case err != nil:
 		return nil, err
+	case body.N <= 0: // the rest would be missing without a word
+		return nil, fmt.Errorf("the answer is longer than %d bytes", maxMetricsBytes)
 	}
 	if families[metricMode] == nil {
 		return nil, fmt.Errorf("%s is missing: this is not the admin listener of ferry serve", metricMode)

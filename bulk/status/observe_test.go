@@ -147,6 +147,7 @@ func TestMetricsThatAreNone(t *testing.T) {
 		"another program": metricsOf(t, 200, "# TYPE go_goroutines gauge\ngo_goroutines 1\n"),
 		"no metrics":      metricsOf(t, 200, "<html>"),
 		"an error":        metricsOf(t, 503, first),
+		"too much":        metricsOf(t, 200, first+"#"+strings.Repeat("x", 16<<20-len(first)-2)+"\nferry_more 1\n"), // whole lines in the part
 		"nothing there":   "http://127.0.0.1:1/metrics/prometheus",
 	} {
 		if _, err := readMetrics(t, metricsOf(t, 200, first), at); err == nil || !strings.Contains(err.Error(), "read the metrics of "+at) {
