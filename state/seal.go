@@ -158,8 +158,9 @@ func packHandoff(h *Handoff) []byte {
 func unpackHandoff(text []byte) (Handoff, error) {
 	var id, flow, subject, connection, claims, at, parent []byte
 	if unpack(text, &id, &flow, &subject, &connection, &claims, &at) != nil {
-		if err := unpack(text, &id, &flow, &subject, &connection, &claims, &at, &parent); err != nil {
-			return Handoff{}, err
+		err := unpack(text, &id, &flow, &subject, &connection, &claims, &at, &parent)
+		if err != nil || len(parent) == 0 { // without a span, packHandoff leaves the part out
+			return Handoff{}, ErrUnreadable
 		}
 	}
 	if len(at) != 12 {

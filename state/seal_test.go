@@ -94,6 +94,8 @@ func FuzzOpen(f *testing.F) {
 func FuzzUnpackKept(f *testing.F) {
 	f.Add(packHandoff(&Handoff{IdentityID: "id", FlowID: "flow", Subject: "auth0|a", Connection: "people", Claims: []byte(`{}`), MatchedAt: time.Unix(1, 2)}))
 	f.Add(packHandoff(&Handoff{}))
+	f.Add(packHandoff(&Handoff{Traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}))
+	f.Add(append(packHandoff(&Handoff{}), pack(nil)...))
 	f.Add([]byte{0, 0, 0, 0, 0, 0, 0, 1})
 	f.Add(bytes.Repeat([]byte{0xff}, 8))
 	f.Fuzz(func(t *testing.T, text []byte) {
@@ -125,6 +127,9 @@ func TestHandoffWithTrace(t *testing.T) {
 		if _, err := unpackHandoff(append(packHandoff(&h), 1)); !errors.Is(err, ErrUnreadable) {
 			t.Errorf("surplus: %v", err)
 		}
+	}
+	if _, err := unpackHandoff(append(packHandoff(&plain), pack(nil)...)); !errors.Is(err, ErrUnreadable) {
+		t.Errorf("an empty span: %v", err)
 	}
 	if !bytes.HasPrefix(packHandoff(&traced), packHandoff(&plain)) {
 		t.Error("the layout has changed")
