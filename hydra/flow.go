@@ -232,12 +232,12 @@ func (c *Client) exchange(ctx context.Context, f *Flow, code string, credentials
 		return Tokens{}, err
 	}
 	var said struct {
-		AccessToken  string  `json:"access_token"`
-		RefreshToken string  `json:"refresh_token"`
-		IDToken      string  `json:"id_token"`
-		ExpiresIn    float64 `json:"expires_in"`
-		Scope        string  `json:"scope"`
-		Error        any     `json:"error,case:ignore"`
+		AccessToken  string             `json:"access_token"`
+		RefreshToken string             `json:"refresh_token"`
+		IDToken      string             `json:"id_token"`
+		ExpiresIn    float64            `json:"expires_in"`
+		Scope        string             `json:"scope"`
+		Error        strictjson.NotNull `json:"error,case:ignore"`
 	}
 	garbled := func(reason string) (Tokens, error) {
 		return Tokens{}, &Error{Operation: operation, Kind: Garbled, Status: got.status, Reason: reason}
@@ -245,7 +245,7 @@ func (c *Client) exchange(ctx context.Context, f *Flow, code string, credentials
 	switch {
 	case strictjson.Unmarshal(got.body, &said) != nil:
 		return garbled("malformed")
-	case said.Error != nil:
+	case bool(said.Error):
 		return garbled("error_with_200")
 	case said.AccessToken == "":
 		return garbled("no_access_token")

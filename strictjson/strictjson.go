@@ -128,6 +128,18 @@ func (r reader) end() error {
 	return nil
 }
 
+// NotNull is true if there was a value other than null. With the option case:ignore a name has
+// several spellings, such as error and er_ror: one of them that is null does not hide another.
+type NotNull bool
+
+// UnmarshalJSON notes a value that is not null.
+func (n *NotNull) UnmarshalJSON(text []byte) error {
+	if string(text) != "null" {
+		*n = true
+	}
+	return nil
+}
+
 // fold maps keys that differ in case only to one text, by Unicode's simple case folding:
 // keys that encoding/json would treat as equal are equal here.
 func fold(key string) string { return strings.Map(foldRune, key) }

@@ -1,6 +1,7 @@
 package strictjson_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -101,6 +102,22 @@ func TestKeysMatchExactly(t *testing.T) {
 	}
 }
 
+// TestNotNull: a value is noted in every spelling of its name, and null does not hide it.
+func TestNotNull(t *testing.T) {
+	for text, want := range map[string]bool{
+		`{}`: false, `{"error":null}`: false, `{"error":null,"er_ror":null}`: false, `{"x":1}`: false,
+		`{"error":""}`: true, `{"error":0}`: true, `{"error":{}}`: true, `{"ERROR":false}`: true,
+		`{"error":"x","er_ror":null}`: true, `{"er-ror":null,"error":"x"}`: true, `{"error_":"x","error":null}`: true,
+	} {
+		var said struct {
+			Error strictjson.NotNull `json:"error,case:ignore"`
+		}
+		if err := strictjson.Unmarshal([]byte(text), &said); err != nil || bool(said.Error) != want {
+			t.Errorf("%s: %v, %v", text, said.Error, err)
+		}
+	}
+}
+
 func TestErrorsDoNotQuote(t *testing.T) {
 	const canary = "canary-5b1d"
 	for _, text := range []string{
@@ -116,23 +133,27 @@ func TestErrorsDoNotQuote(t *testing.T) {
 // FuzzUnmarshal: the standard library reads accepted text as the same value.
 func FuzzUnmarshal(f *testing.F) {
 	for _, seed := range []string{
-		`{"token":"a","inner":{"sub":"s"}}`, `{"token":"a","Token":"b"}`, `{"free":{"A":1,"a":2}}`, `[]`, `{}`, `null`, `{"token":"\u0000"}`,
+		`{"token":"a","inner":{"sub":"s"}}`, `{"token":"a","Token":"b"}`, `{"free":{"A":1,"a":2}}`, `[]`, `{}`, `null`, `{"token":"\u0000"}`, `{"Token":1}`, `{"x":1e999}`,
 	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		var got, want answer
+		var got answer
 		if strictjson.Unmarshal(data, &got) != nil {
 			return
 		}
-		if err := json.Unmarshal(data, &want); err != nil {
+		var all any // encoding/json matches the names of fields in any case, those of a map exactly
+		dec := json.NewDecoder(bytes.NewReader(data))
+		dec.UseNumber()
+		if err := dec.Decode(&all); err != nil {
 			t.Fatalf("accepted what encoding/json refuses: %v", err)
 		}
-		if got.Token != "" && got.Token != want.Token {
-			t.Fatalf("token read as %q and as %q", got.Token, want.Token)
-		}
-		if got.Inner.Sub != "" && got.Inner.Sub != want.Inner.Sub {
-			t.Fatalf("sub read as %q and as %q", got.Inner.Sub, want.Inner.Sub)
+		outer, _ := all.(map[string]any)
+		inner, _ := outer["inner"].(map[string]any)
+		token, _ := outer["token"].(string)
+		sub, _ := inner["sub"].(string)
+		if got.Token != token || got.Inner.Sub != sub {
+			t.Fatalf("read as %q and %q, and as %q and %q", got.Token, got.Inner.Sub, token, sub)
 		}
 	})
 }

@@ -32,9 +32,9 @@ const (
 // an answer with status 200 may carry one, and it is recognized in any case: another
 // reader of the answer could take "Error" for it.
 type tokenResponse struct {
-	AccessToken string `json:"access_token"`
-	IDToken     string `json:"id_token"`
-	Error       any    `json:"error,case:ignore"`
+	AccessToken string             `json:"access_token"`
+	IDToken     string             `json:"id_token"`
+	Error       strictjson.NotNull `json:"error,case:ignore"`
 }
 
 // reply is an HTTP answer with its complete body.
@@ -67,7 +67,7 @@ func (c *Client) grant(ctx context.Context, credentials Credentials) (tokenRespo
 		return invalid("not_json")
 	case strictjson.Unmarshal(answer.body, &tokens) != nil:
 		return invalid("malformed")
-	case tokens.Error != nil:
+	case bool(tokens.Error):
 		return invalid("error_with_200")
 	case tokens.AccessToken == "":
 		return invalid("no_access_token")

@@ -71,6 +71,7 @@ func TestAnswers(t *testing.T) {
 		{"wrong password with 500", oauth(500, "invalid_grant", "Wrong email or password."), outcome.Unavailable},
 		{"wrong password with 200", oauth(200, "invalid_grant", "Wrong email or password."), outcome.InvalidResponse},
 		{"tokens and an error in another case", sendJSON(200, `{"access_token":"at-1","Error":0}`), outcome.InvalidResponse},
+		{"tokens and an error, null in another spelling", sendJSON(200, `{"access_token":"at-1","error":"x","er_ror":null}`), outcome.InvalidResponse},
 		{"user blocked", oauth(401, "unauthorized", "user is blocked"), outcome.Blocked},
 		{"user blocked as invalid_grant", oauth(403, "invalid_grant", "user is blocked"), outcome.Blocked},
 		{"brute force", oauth(429, "too_many_attempts", blockedText), outcome.Throttled},

@@ -110,7 +110,7 @@ func newHostilePool(t *testing.T) *hostilePool {
 	}
 	p.values = append(p.values, `"at-1"`, `""`, `null`, `true`, `0`, `{}`, `[]`, `["at-1"]`, `{"a":1,"a":2}`, `"invalid_grant"`, `"invalid_user_password"`,
 		`"access_denied"`, `"mfa_required"`, `"Wrong email or password."`, `"user is blocked"`, `"auth0|mallory"`, `"auth0|alice"`, "\"\xff\"", `"\ud800"`, `1e999`)
-	p.names = []string{"access_token", "id_token", "error", "error_description", "sub", "Access_Token", "ID_TOKEN", "Error", "Sub", "errör", "x", "", "acc\\u0065ss_token"}
+	p.names = []string{"access_token", "id_token", "error", "error_description", "sub", "Access_Token", "ID_TOKEN", "Error", "er_ror", "Sub", "errör", "x", "", "acc\\u0065ss_token"}
 	p.genuine = []string{
 		tokens(p.tokens[0]), tokens(p.tokens[1]), `{"access_token":"at-1"}`, `{"sub":"auth0|alice"}`,
 		`{"error":"invalid_grant","error_description":"Wrong email or password."}`, `{"error":"mfa_required","error_description":"x","mfa_token":"y"}`,

@@ -135,6 +135,6 @@ type machineTokenResponse struct {
 
 func parseMachineToken(answer reply) (said machineTokenResponse, ok bool) {
 	ok = answer.isJSON && strictjson.Unmarshal(answer.body, &said) == nil &&
-		said.Error == nil && said.AccessToken != "" && said.ExpiresIn >= 1 && strings.EqualFold(said.Type, "Bearer")
+		!bool(said.Error) && said.AccessToken != "" && said.ExpiresIn >= 1 && strings.EqualFold(said.Type, "Bearer")
 	return said, ok
 }

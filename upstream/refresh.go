@@ -48,17 +48,17 @@ type Redeemed struct {
 
 // refreshResponse is RFC 6749, 5.1, for the refresh grant. The texts are secret.
 type refreshResponse struct {
-	AccessToken  secret.String `json:"access_token"`
-	IDToken      secret.String `json:"id_token"`
-	RefreshToken secret.String `json:"refresh_token"`
-	Scope        string        `json:"scope"`
-	Error        any           `json:"error,case:ignore"`
+	AccessToken  secret.String      `json:"access_token"`
+	IDToken      secret.String      `json:"id_token"`
+	RefreshToken secret.String      `json:"refresh_token"`
+	Scope        string             `json:"scope"`
+	Error        strictjson.NotNull `json:"error,case:ignore"`
 }
 
 // ReadRedeemed reads what Text returned.
 func ReadRedeemed(text secret.String) (Redeemed, error) {
 	r := Redeemed{text: text}
-	if strictjson.Unmarshal([]byte(text.Reveal()), &r.said) != nil || r.said.Error != nil {
+	if strictjson.Unmarshal([]byte(text.Reveal()), &r.said) != nil || bool(r.said.Error) {
 		return Redeemed{}, errors.New("auth0: stored answer to a refresh token cannot be read")
 	}
 	return r, nil
