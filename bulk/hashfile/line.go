@@ -56,7 +56,10 @@ func parseLine(text []byte) (Hash, error) {
 			return Hash{}, err
 		}
 	}
-	hash := Hash{Subject: databases + strings.TrimPrefix(id, databases), Hash: read.PasswordHash, Tenant: read.Tenant, Connection: read.Connection}
+	if id = strings.TrimPrefix(id, databases); id == "" {
+		return Hash{}, errNoID
+	}
+	hash := Hash{Subject: databases + id, Hash: read.PasswordHash, Tenant: read.Tenant, Connection: read.Connection}
 	if hash.Hash.Empty() {
 		hash.Hash = read.PasswordHash2
 	}

@@ -68,6 +68,7 @@ func TestParseLineRefuses(t *testing.T) {
 		"id twice":              `{"_id":"canary","_id":"canary","passwordHash":"h"}`,
 		"hash twice":            `{"_id":"canary","passwordHash":"h","passwordhash":"g"}`,
 		"no id":                 `{"email":"canary","passwordHash":"h"}`,
+		"id only a provider":    `{"_id":"auth0|","email":"canary","passwordHash":"h"}`,
 		"id null":               `{"_id":null,"email":"canary","passwordHash":"h"}`,
 		"id empty":              `{"_id":"","email":"canary","passwordHash":"h"}`,
 		"id empty object":       `{"_id":{},"email":"canary","passwordHash":"h"}`,
@@ -111,6 +112,7 @@ func FuzzParseLine(f *testing.F) {
 	for _, seed := range []string{
 		theirs, `{"_ID":{"$oid":"5d"},"passwordHash":"h"}`, `{"_id":"5d","alt_id":"a","passwordHash":"h","password_set_date":{"$date":{"$numberLong":"1"}}}`,
 		`{"_id":"5d","passwordHash":"h","password_set_date":"0000-01-01T00:00:00Z"}`, `{"_id":"5d","passwordHash":"h","password_set_date":{"$date":-1}}`, `[]`, `{"_id":"5d","custom_password_hash":{}}`,
+		`{"alt_id":"auth0|","passwordHash":"h"}`,
 	} {
 		f.Add([]byte(seed))
 	}
