@@ -262,7 +262,7 @@ func (r *Reminter) used(ctx context.Context, token secret.String) error {
 		return err
 	}
 	j := &job{Reminter: r, key: [32]byte(text)}
-	won, err := r.opts.Store.Claim(ctx, j.key, claimSlack)
+	won, err := r.opts.Store.Claim(ctx, j.key, r.claimFor())
 	if err != nil || !won { // a request with the old token is at work: it writes the record
 		return err
 	}

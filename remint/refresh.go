@@ -138,7 +138,7 @@ func (j *job) inTurn(ctx context.Context, do act) end {
 // claim waits until no other request works on the token.
 func (r *Reminter) claim(ctx context.Context, key [32]byte) (release func(), err error) {
 	for {
-		won, err := r.opts.Store.Claim(ctx, key, r.opts.Timeout+claimSlack)
+		won, err := r.opts.Store.Claim(ctx, key, r.claimFor())
 		if err != nil {
 			return nil, err
 		}
@@ -154,6 +154,10 @@ func (r *Reminter) claim(ctx context.Context, key [32]byte) (release func(), err
 		}
 	}
 }
+
+// claimFor is how long a claim lasts, whoever makes it: Redis shortens a claim to the time of
+// whoever asks for it next.
+func (r *Reminter) claimFor() time.Duration { return r.opts.Timeout + claimSlack }
 
 var errBusy = errors.New("another request with the same token is at work")
 

@@ -2,10 +2,14 @@ package remint_test
 
 import (
 	"context"
+	"net/http"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"ferry/hydra"
 	"ferry/remint"
@@ -100,5 +104,53 @@ func TestFile(t *testing.T) {
 		if used := p.Refresh(t.Context(), remint.Request{Credentials: hydra.Credentials{ClientID: clientID, Method: hydra.None}}); used.Status != 403 {
 			t.Errorf("without a token: %s", errorOf(used))
 		}
+	}
+}
+
+// TestUsedLeavesTheClaim: while one replica works on a token, the use of a new token at another one
+// does not end its claim early, so that no one else redeems the token meanwhile.
+func TestUsedLeavesTheClaim(t *testing.T) {
+	t.Parallel()
+	server := redistest.Run(t, redistest.Options{})
+	w := newWorld(t)
+	replica := func() *process {
+		store, err := state.NewRedis(secret.New(server.URL()), secret.New(stateKey), state.Options{Timeout: 5 * time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = store.Close() })
+		w.options = func(o *remint.Options) {
+			o.Store, o.Now, o.Grace = store.Remints(), time.Now, time.Nanosecond
+		}
+		return w.start(0, false)
+	}
+	a, b := replica(), replica()
+	chain := tokenOf(t, a.refresh("old"))
+	at, goOn := make(chan struct{}), make(chan struct{})
+	w.hydra.set(func(h *fakeHydra) {
+		h.fault = func(_ http.ResponseWriter, r *http.Request) bool {
+			if strings.HasSuffix(r.URL.Path, "login/accept") {
+				close(at)
+				<-goOn
+			}
+			return false
+		}
+	})
+	done := make(chan string)
+	go func() { done <- errorOf(a.refresh("old")) }()
+	<-at
+	b.Used(t.Context(), secret.New(chain))
+	raw := redis.NewClient(&redis.Options{Addr: server.Addr()})
+	t.Cleanup(func() { _ = raw.Close() })
+	names := raw.Keys(t.Context(), "ferry:*:claim:*").Val()
+	if len(names) != 1 {
+		t.Fatalf("%d claims", len(names))
+	}
+	if left := raw.PTTL(t.Context(), names[0]).Val(); left < 10*time.Second {
+		t.Errorf("the claim ends in %v, and the work may take 10 seconds", left)
+	}
+	close(goOn)
+	if got := <-done; got != "200" {
+		t.Error(got)
 	}
 }
