@@ -105,7 +105,8 @@ func (j *job) redeem(ctx context.Context) end {
 	if before.state == stateNew {
 		next = j.req.RefreshToken
 	}
-	j.record = record{state: stateRedeeming, token: next}
+	chain := hydra.Tokens{RefreshToken: before.tokens.RefreshToken}
+	j.record = record{state: stateRedeeming, token: next, tokens: chain}
 	if err := j.save(ctx, j.opts.Keep); err != nil {
 		return end{is: resultUnavailable, reason: "store", fault: err}
 	}
@@ -117,7 +118,7 @@ func (j *job) redeem(ctx context.Context) end {
 	if successor := redeemed.Successor(); !successor.Empty() {
 		next = successor
 	}
-	j.record = record{state: stateRedeemed, token: next, answer: redeemed, redeemedAt: j.opts.Now()}
+	j.record = record{state: stateRedeemed, token: next, tokens: chain, answer: redeemed, redeemedAt: j.opts.Now()}
 	if err := j.save(context.WithoutCancel(ctx), j.opts.Keep); err != nil {
 		// To go on is the best that is left: the client may get its tokens all the same.
 		j.opts.Log.Error("remint: Auth0's answer is not in the store", zap.String("client_id", j.client.ID), zap.Error(err))

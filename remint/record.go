@@ -31,8 +31,8 @@ type record struct {
 	// answer is Auth0's last answer, and redeemedAt when it came; from redeemed on.
 	answer     upstream.Redeemed
 	redeemedAt time.Time
-	// tokens are Hydra's, for an identity, and mintedAt when they came; in minted. In answered only
-	// the refresh token is left, by which the chain can be revoked.
+	// tokens are Hydra's, for an identity, and mintedAt when they came; in minted. In the other states
+	// only the refresh token is left, by which the last chain can be revoked.
 	tokens   hydra.Tokens
 	identity string
 	mintedAt time.Time

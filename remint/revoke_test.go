@@ -2,9 +2,11 @@ package remint_test
 
 import (
 	"errors"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"ferry/hydra"
 	"ferry/remint"
@@ -38,6 +40,20 @@ func TestRevoke(t *testing.T) {
 			w.later(2 * remint.Grace)
 			p.refresh("old")
 		}, "old-1", 1, 1}, // the way from the first chain, which only expires
+		"minted, and then an outage of Auth0": {func(w *world, p *process) {
+			p.refresh("old")
+			w.later(time.Hour)
+			w.auth0.set(func(a *fakeAuth0) { a.answer = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) } })
+			p.refresh("old")
+			w.auth0.set(func(a *fakeAuth0) { a.answer = nil })
+		}, "old-1", 1, 0},
+		"minted, and then an outage of Hydra": {func(w *world, p *process) {
+			p.refresh("old")
+			w.later(time.Hour)
+			w.hydra.set(func(h *fakeHydra) { h.fault = onPath("accept", 503) })
+			p.refresh("old")
+			w.hydra.set(func(h *fakeHydra) { h.fault = nil })
+		}, "old-1-2", 1, 0},
 		"used": {func(w *world, p *process) { w.use(p, p.refresh("old")) }, "old", 1, 0},
 		"used, and forgotten": {func(w *world, p *process) {
 			w.use(p, p.refresh("old"))
