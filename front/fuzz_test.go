@@ -20,6 +20,7 @@ import (
 	"ferry/front"
 	"ferry/hydra"
 	"ferry/remint"
+	"ferry/secret"
 )
 
 // roundTrip is a transport that answers by itself.
@@ -124,7 +125,7 @@ func parameterOf(member any) (text string, ok bool) {
 
 // FuzzForm: whatever comes to the token and the revocation endpoint, Hydra reads in the front's request
 // what net/url and encoding/json read in that of the application, and package remint gets the same
-// token. A parameter that comes twice goes nowhere, nor does a refresh token of Auth0 to Hydra.
+// token, or Auth0 if it is to be revoked there. A parameter that comes twice goes nowhere, nor does a refresh token of Auth0 to Hydra.
 func FuzzForm(f *testing.F) {
 	for _, body := range []string{
 		"grant_type=refresh_token&client_id=spa&refresh_token=v1.M", "grant_type=refresh_token&client_id=spa&refresh_token=ory_rt_1.2",
@@ -153,7 +154,13 @@ func FuzzForm(f *testing.F) {
 		return said(r, http.StatusBadRequest, []byte(`{"error":"invalid_grant"}`)), nil
 	}, func(o *front.Options) {
 		o.Closed, o.Auth0 = false, &url.URL{Scheme: "https", Host: "tenant.invalid"}
-		o.Auth0Transport = roundTrip(func(*http.Request) (*http.Response, error) { panic("Auth0 was asked") })
+		o.Auth0Transport = roundTrip(func(r *http.Request) (*http.Response, error) { // for clients that Hydra does not have
+			if err := r.ParseForm(); err != nil || r.URL.Path != "/oauth/revoke" {
+				panic("Auth0 was asked " + r.URL.Path)
+			}
+			m.revoked = append(m.revoked, remint.Request{Credentials: hydra.Credentials{ClientID: r.PostForm.Get("client_id")}, RefreshToken: secret.New(r.PostForm.Get("token"))})
+			return said(r, http.StatusOK, nil), nil
+		})
 		reminting(m, "spa")(o)
 	})
 	f.Fuzz(func(t *testing.T, body []byte, asJSON, revoke bool) {

@@ -41,7 +41,7 @@ const (
 	resultAuth0Self        result = "auth0_is_self"     // Auth0's address is the front's own
 	resultNotEnabled       result = "not_enabled"       // a refresh token of Auth0 that is not re-minted
 	resultClosed           result = "closed"            // a token of Auth0 after the end of the migration
-	resultUnsure           result = "client_unknown"    // the client could not be read, and Hydra refused it
+	resultUnsure           result = "client_unknown"    // the client could not be read
 	resultHydraUnreachable result = "hydra_unreachable" // it did not answer, or not in time
 	resultClientGone       result = "client_gone"       // the client went away first
 )

@@ -214,6 +214,24 @@ func TestRevoke(t *testing.T) {
 	}
 }
 
+// TestRevokeOfAStranger: a client that Hydra does not have is one of Auth0's, which decides about it.
+// While it is not known whether Hydra has it, it is an outage.
+func TestRevokeOfAStranger(t *testing.T) {
+	t.Parallel()
+	m := &reminter{}
+	r := newRig(t, nil, reminting(m, "spa"))
+	r.setAuth0(http.StatusUnauthorized)
+	if got := r.form(t, "/oauth/revoke", "client_id=stranger&token=v1.M"); got.Status != http.StatusUnauthorized || len(m.revoked) > 0 || len(r.auth0.Requests()) != 1 {
+		t.Errorf("%+v, package remint was asked %d times, Auth0 %d times", got, len(m.revoked), len(r.auth0.Requests()))
+	}
+	r.world.mu.Lock()
+	r.down = true
+	r.world.mu.Unlock()
+	if got := r.form(t, "/oauth/revoke", "client_id=other&token=v1.M"); got.Status != http.StatusServiceUnavailable || len(m.revoked) > 0 || len(r.auth0.Requests()) != 1 {
+		t.Errorf("while the admin API is down: %+v", got)
+	}
+}
+
 // TestAuth0IsSelf: where Auth0's address is the one for which the front answers, it would ask
 // itself. It says so, and asks no one.
 func TestAuth0IsSelf(t *testing.T) {

@@ -32,9 +32,23 @@ func (f *Front) revoke(w http.ResponseWriter, r *http.Request) {
 		}
 		w.WriteHeader(http.StatusOK)
 	case f.opts.Remint != nil:
-		f.remint(w, r, routeRevoke, who, secret.New(token), f.opts.Remint.Revoke)
+		f.revokeBoth(w, r, sent, who, secret.New(token))
 	default:
 		f.revokeAtAuth0(w, r, sent, who)
+	}
+}
+
+// revokeBoth lets package remint revoke a token, with what it was replaced by. A client that Hydra
+// does not have got nothing from there, so Auth0 decides alone.
+func (f *Front) revokeBoth(w http.ResponseWriter, r *http.Request, sent *form, who caller, token secret.String) {
+	_, known, err := f.clients.get(r.Context(), who.credentials.ClientID)
+	switch {
+	case err != nil:
+		f.refuse(w, routeRevoke, who, resultUnsure, unavailable("The client could not be checked."))
+	case !known:
+		f.revokeAtAuth0(w, r, sent, who)
+	default:
+		f.remint(w, r, routeRevoke, who, token, f.opts.Remint.Revoke)
 	}
 }
 
