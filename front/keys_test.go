@@ -137,7 +137,7 @@ func TestUserinfoTooLong(t *testing.T) {
 func TestUserinfo(t *testing.T) {
 	t.Parallel()
 	var broken atomic.Bool
-	r := newRig(t, hydraKeys(&broken), func(o *front.Options) { o.PerMinute = 8 })
+	r := newRig(t, hydraKeys(&broken), func(o *front.Options) { o.PerMinute = 10 })
 	r.runs(t)
 	auth0JWT := jwtOf(`{"kid":"auth0-1"}`, `{"azp":"spa"}`)
 	for name, c := range map[string]struct {
@@ -148,8 +148,8 @@ func TestUserinfo(t *testing.T) {
 		"Hydra's, another page":       {"ory_at_spa", "https://evil.example", "hydra", false},
 		"Hydra's, expired":            {"ory_at_", appOrigin, "hydra", false},
 		"a JWT of Hydra's":            {jwtOf(`{"kid":"hydra-1"}`, `{}`), "", "hydra", false},
-		"a JWT of no one's":           {jwtOf(`{"kid":"x"}`, `{}`), "", "hydra", false},
-		"a JWT without a key":         {jwtOf(`{}`, `{}`), "", "hydra", false},
+		"a JWT with another key":      {jwtOf(`{"kid":"auth0-2"}`, `{}`), "", `{"sub":"auth0|kim"}`, false},
+		"a JWT without a key":         {jwtOf(`{}`, `{}`), "", `{"sub":"auth0|kim"}`, false},
 		"none":                        {"", "", "hydra", false},
 		"a JWT of Auth0's":            {auth0JWT, appOrigin, `{"sub":"auth0|kim"}`, true},
 		"a JWT of Auth0's, elsewhere": {auth0JWT, "https://evil.example", `{"sub":"auth0|kim"}`, false},
@@ -180,4 +180,34 @@ func TestUserinfo(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	r.checkSilent(t)
+}
+
+// TestUserinfoAfterStart: before any key has been read, a JWT is used at the server that made it,
+// and a server that is down is an outage: an application must not take it for an invalid token.
+func TestUserinfoAfterStart(t *testing.T) {
+	t.Parallel()
+	var broken atomic.Bool
+	ofAuth0, ofHydra := jwtOf(`{"kid":"auth0-1"}`, `{}`), jwtOf(`{"kid":"hydra-1"}`, `{}`)
+	for name, c := range map[string]struct {
+		token string
+		auth0 int // its status
+		want  int
+		body  string
+	}{
+		"Hydra's":                {ofHydra, http.StatusInternalServerError, http.StatusOK, "hydra"},
+		"Auth0's":                {ofAuth0, 0, http.StatusOK, `{"sub":"auth0|kim"}`},
+		"Auth0's, Auth0 is down": {ofAuth0, http.StatusInternalServerError, http.StatusServiceUnavailable, ""},
+	} {
+		r := newRig(t, hydraKeys(&broken), nil)
+		r.setAuth0(c.auth0)
+		got := r.send(t, http.MethodGet, "/userinfo", "", "Authorization", "Bearer "+c.token)
+		if got.Status != c.want || c.body != "" && got.Body != c.body {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	broken.Store(true)
+	r := newRig(t, hydraKeys(&broken), nil)
+	if got := r.send(t, http.MethodGet, "/userinfo", "", "Authorization", "Bearer "+ofHydra); got.Status != http.StatusBadGateway || len(r.auth0.Requests()) > 0 {
+		t.Errorf("Hydra's, Hydra is down: %+v", got)
+	}
 }

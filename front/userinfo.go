@@ -1,6 +1,7 @@
 package front
 
 import (
+	"context"
 	"net/http"
 	"strings"
 
@@ -17,7 +18,7 @@ const maxTokenBytes = 16 << 10
 func (f *Front) userinfo(w http.ResponseWriter, r *http.Request) {
 	token, ok := bearer(r)
 	who := caller{cors: len(r.Header.Values("Origin")) > 0}
-	if !ok || f.opts.Auth0 == nil || !f.isAuth0AccessToken(token) {
+	if !ok || f.opts.Auth0 == nil || !f.isAuth0AccessToken(r.Context(), token) {
 		e := &exchange{at: routeUserinfo, cors: who.cors}
 		if who.cors && ok {
 			e.origin = f.originOfToken(r, token)
@@ -47,16 +48,21 @@ func bearer(r *http.Request) (token string, ok bool) {
 	return token, found && strings.EqualFold(scheme, "bearer") && token != "" && len(token) <= maxTokenBytes
 }
 
-// isAuth0AccessToken reports whether Auth0 can decide about an access token: it is a JWT with one
-// of Auth0's keys, or has no form of Hydra's.
-func (f *Front) isAuth0AccessToken(token string) bool {
+// isAuth0AccessToken reports whether Auth0 can decide about an access token: it has no form of
+// Hydra's. A JWT that none of Hydra's keys signed is Auth0's, also if the key is not known: Auth0's
+// keys may not have been read yet. While Hydra's are not known, it must be one of Auth0's.
+func (f *Front) isAuth0AccessToken(ctx context.Context, token string) bool {
 	if hydra.IsToken(secret.New(token)) {
 		return false
 	}
-	if keyID, ok := isJWT(token); ok {
-		return has(f.auth0Keys.last(), keyID) && !has(f.hydraKeys.last(), keyID)
+	keyID, ok := isJWT(token)
+	if !ok {
+		return true
 	}
-	return true
+	if keys := f.hydraKeys.current(ctx); len(keys) > 0 {
+		return !has(keys, keyID)
+	}
+	return has(f.auth0Keys.last(), keyID)
 }
 
 // originOfToken returns the origin of a page if the client of an access token of Hydra allows it;
