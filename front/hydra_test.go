@@ -39,10 +39,11 @@ type realRig struct {
 func newRealRig(t *testing.T) *realRig {
 	t.Helper()
 	r := &realRig{rig: &rig{now: time.Now()}, hydra: hydratest.Run(t, hydratest.Options{Config: []byte("urls: {post_logout_redirect: '" + logoutDone + "'}")})}
-	for id, method := range map[string]string{"spa": "none", "post": "client_secret_post", "basic": "client_secret_basic"} {
+	for id, method := range map[string]string{"spa": "none", "jwt": "none", "post": "client_secret_post", "basic": "client_secret_basic"} {
 		if err := r.hydra.CreateClient(t.Context(), map[string]any{
 			"client_id": id, "client_secret": realSecret, "token_endpoint_auth_method": method, "redirect_uris": []string{callback}, "post_logout_redirect_uris": []string{loggedOut},
 			"grant_types": []string{"authorization_code", "refresh_token"}, "response_types": []string{"code"}, "scope": "openid offline_access", "allowed_cors_origins": []string{appOrigin},
+			"access_token_strategy": map[bool]string{true: "jwt", false: "opaque"}[id == "jwt"],
 		}); err != nil {
 			t.Fatal(err)
 		}
@@ -56,7 +57,7 @@ func newRealRig(t *testing.T) *realRig {
 		t.Fatal(err)
 	}
 	made, err := front.New(front.Options{
-		Hydra: public, Transport: transport.New(transport.Options{}), Registry: registry, PerMinute: 1000, Closed: true,
+		Hydra: public, Transport: transport.New(transport.Options{}), Registry: registry, PerMinute: 1000, Auth0: r.auth0.Run(t, r.answerAuth0), Auth0Transport: transport.New(transport.Options{}),
 		Log: zap.NewNop(), Metrics: prometheus.NewRegistry(), Now: time.Now,
 	})
 	if err != nil {
@@ -154,6 +155,7 @@ func TestRealHydra(t *testing.T) {
 	for name, c := range map[string]realClient{
 		"a page, JSON":   {"spa", "none", true},
 		"a native app":   {"spa", "none", false},
+		"JWTs":           {"jwt", "none", false},
 		"post, JSON":     {"post", "post", true},
 		"post as basic":  {"basic", "post", false},
 		"JSON as basic":  {"basic", "post", true},
@@ -170,6 +172,9 @@ func TestRealHydra(t *testing.T) {
 	}
 	if keys := r.keyTexts(t); len(keys) < 2 {
 		t.Errorf("%d keys", len(keys))
+	}
+	if n := len(r.auth0.Requests()); n > 0 {
+		t.Errorf("Auth0 was asked %d times", n)
 	}
 	direct := r.send(t, http.MethodGet, "/.well-known/openid-configuration", "")
 	if !strings.Contains(direct.Body, `"issuer":"`+r.hydra.Issuer()+`"`) {
