@@ -259,6 +259,7 @@ func TestUnsure(t *testing.T) {
 		"no such account":   {400, "", `{"ui":{"messages":[{"id":4000037}]}}`, 503},
 		"no code":           {400, "", `{"ui":{"messages":[{"id":4000035}]}}`, 503},
 		"another error":     {400, "", `{"ui":{"messages":[{"id":4000002}]}}`, 400},
+		"too long to read":  {400, "", strings.Repeat(" ", 1<<20+1), 503},
 		"a session":         {200, "", `{"session":{}}`, 200},
 		"back to the form":  {303, back, "", 503},
 		"logged in":         {303, elsewhere, "", 303},

@@ -25,6 +25,9 @@ func (g *Gateway) newProxy() *httputil.ReverseProxy {
 	})
 }
 
+// maxFormBytes bounds a form of Kratos that is read for the ids of its messages.
+const maxFormBytes = 1 << 20
+
 // unsureKey is the context key of the flow of a login for which it is unknown whether Kratos
 // has the user.
 type unsureKey struct{}
@@ -47,9 +50,12 @@ func (g *Gateway) settle(response *http.Response) error {
 			return errUnsure // back to the form
 		}
 	case http.StatusBadRequest:
-		body, err := io.ReadAll(response.Body)
-		if err != nil {
+		body, err := io.ReadAll(io.LimitReader(response.Body, maxFormBytes+1))
+		switch {
+		case err != nil:
 			return err
+		case len(body) > maxFormBytes:
+			return errUnsure
 		}
 		for _, id := range unknownTexts() {
 			if bytes.Contains(body, []byte(id)) {
