@@ -1,6 +1,7 @@
 package upstream_test
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
@@ -10,6 +11,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -125,7 +127,9 @@ func TestJOSETraps(t *testing.T) {
 		"expiry null":                  {with(fmt.Sprint(`"exp":`, now+3600), `"exp":null`), false},
 		"expiry list":                  {with(fmt.Sprint(`"exp":`, now+3600), `"exp":[9e9]`), false},
 		"expiry twice":                 {with(`"exp":`, `"exp":1,"exp":`), false},
-		"issued at a text":             {with(fmt.Sprint(`"iat":`, now), `"iat":"soon"`), true}, // not relied on
+		"issued at a text":             {with(fmt.Sprint(`"iat":`, now), `"iat":"soon"`), true},        // not relied on
+		"not before, in a minute":      {with(`"iat":`, fmt.Sprintf(`"nbf":%d,"iat":`, now+60)), true}, // clocks differ
+		"not before, in ten minutes":   {with(`"iat":`, fmt.Sprintf(`"nbf":%d,"iat":`, now+600)), false},
 		"not before a text":            {with(`"iat":`, `"nbf":"1","iat":`), false},
 		"a nonce that nobody sent":     {with(`"iat":`, `"nonce":"x","iat":`), true},
 		"audience in nested lists":     {with(fmt.Sprintf(`"aud":%q`, clientID), fmt.Sprintf(`"aud":[[%q]]`, clientID)), false},
@@ -159,25 +163,41 @@ func TestJOSETraps(t *testing.T) {
 	}
 }
 
+// openSignature returns a token with a signature that anyone can make for a key of the same size
+// with exponent 1: the padded digest itself (RFC 8017, 9.2).
+func openSignature(t *testing.T) string {
+	t.Helper()
+	text := b64(`{"alg":"RS256","kid":"k1"}`) + "." + b64(payload(t, nil))
+	digest := sha256.Sum256([]byte(text))
+	info := append([]byte{0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20}, digest[:]...)
+	padding := bytes.Repeat([]byte{0xff}, key().Size()-len(info)-3)
+	return text + "." + base64.RawURLEncoding.EncodeToString(slices.Concat([]byte{0, 1}, padding, []byte{0}, info))
+}
+
 // TestWeakKeys: a key that is too short, or not for signatures by RSA, verifies nothing.
 func TestWeakKeys(t *testing.T) {
 	short, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
 		t.Fatal(err)
 	}
-	tn, client := newTenant(t)
-	token := sign(t, jose.RS256, "k1", short, payload(t, nil))
-	tn.token = sendJSON(http.StatusOK, tokens(token))
-	sound := keySet("k2", key())
-	for name, keys := range map[string]string{
-		"1024 bits":            strings.Replace(sound, "[", "["+strings.TrimSuffix(strings.TrimPrefix(keySet("k1", short), `{"keys":[`), "]}")+",", 1),
-		"a secret":             strings.Replace(sound, "[", `[{"kty":"oct","kid":"k1","k":"c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LTEyMzQ"},`, 1),
-		"key with exponent 1":  strings.Replace(strings.Replace(keySet("k1", key()), `"e":"AQAB"`, `"e":"AQ"`, 1), "[", "["+strings.TrimSuffix(strings.TrimPrefix(sound, `{"keys":[`), "]}")+",", 1),
-		"an even exponent":     strings.Replace(strings.Replace(keySet("k1", key()), `"e":"AQAB"`, `"e":"Ag"`, 1), "[", "["+strings.TrimSuffix(strings.TrimPrefix(sound, `{"keys":[`), "]}")+",", 1),
-		"a key for encryption": strings.Replace(sound, "[", "["+strings.Replace(strings.TrimSuffix(strings.TrimPrefix(keySet("k1", key()), `{"keys":[`), "]}"), `"use":"sig"`, `"use":"enc"`, 1)+",", 1),
+	one := func(key *rsa.PrivateKey) string {
+		return strings.TrimSuffix(strings.TrimPrefix(keySet("k1", key), `{"keys":[`), "]}")
+	}
+	for name, c := range map[string]struct {
+		key, token string
+		match      bool
+	}{
+		"2048 bits":            {one(key()), idToken(t, nil), true},
+		"1024 bits":            {one(short), sign(t, jose.RS256, "k1", short, payload(t, nil)), false},
+		"a secret":             {`{"kty":"oct","kid":"k1","k":"c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LTEyMzQ"}`, idToken(t, nil), false},
+		"exponent 1":           {strings.Replace(one(key()), `"e":"AQAB"`, `"e":"AQ"`, 1), openSignature(t), false},
+		"a key for encryption": {strings.Replace(one(key()), `"use":"sig"`, `"use":"enc"`, 1), idToken(t, nil), false},
 	} {
-		tn.jwks = sendJSON(http.StatusOK, keys)
-		if profile, loginErr := ask(t, client); loginErr == nil || loginErr.Outcome != outcome.InvalidResponse {
+		tn, client := newTenant(t)
+		tn.token = sendJSON(http.StatusOK, tokens(c.token))
+		tn.jwks = sendJSON(http.StatusOK, strings.Replace(keySet("k2", foreignKey()), "[", "["+c.key+",", 1))
+		profile, loginErr := ask(t, client)
+		if c.match != (loginErr == nil) || loginErr != nil && loginErr.Outcome != outcome.InvalidResponse {
 			t.Errorf("%s: %+v, %v", name, profile, loginErr)
 		}
 	}
