@@ -50,7 +50,7 @@ func FeaturesOf(version string) Features {
 	return Features{DeviceGrant: has, SlashInID: has}
 }
 
-// Finding is a field of an application, or one of its values, that does not cross.
+// Finding is a field of an application, or one of its values, that cannot be moved.
 type Finding struct {
 	// Field is its name at Auth0.
 	Field string `json:"field"`
@@ -78,7 +78,7 @@ type Plan struct {
 	Skipped Reason
 	// Refused is the first reason why there can be no client that works; nil: there can be one.
 	Refused *Finding
-	// Findings are the fields and values that do not cross, in the order of the table.
+	// Findings are the fields and values that cannot be moved, in the order of the table.
 	Findings []Finding
 }
 
@@ -124,7 +124,7 @@ type builder struct {
 	public bool // the client has no secret and no key
 }
 
-// lose records a field, or one of its values, that does not cross.
+// lose records a field, or one of its values, that cannot be moved.
 func (b *builder) lose(field, value string, reason Reason, detail string) {
 	b.plan.Findings = append(b.plan.Findings, Finding{field, value, reason, detail})
 }

@@ -1,6 +1,6 @@
 package clients
 
-// Reason is one word that says why a field does not cross, or why there is no client.
+// Reason is one word that says why a field cannot be moved, or why there is no client.
 type Reason string
 
 // The reasons of findings: the client is made without the field or the value.

@@ -11,7 +11,7 @@ import (
 func (s Summary) Print(w io.Writer) {
 	line := results.Liner(w)
 	if s.DryRun {
-		line("dry run: nothing was written; this is what would be")
+		line("dry run: nothing was written; this is what a run would do")
 	}
 	line("%9d identities in Kratos, %d of them pending", s.Identities, s.Pending)
 	for _, outcome := range []results.Outcome{results.Finished, results.Restored, results.Skipped, results.Failed} {

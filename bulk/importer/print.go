@@ -12,7 +12,7 @@ import (
 func (s Summary) Print(w io.Writer, cut bool) {
 	line := results.Liner(w)
 	if s.DryRun {
-		line("dry run: nothing was written; this is what would be")
+		line("dry run: nothing was written; this is what a run would do")
 	}
 	if s.SeveralAccounts > 0 {
 		line("%9d people have several accounts with one verified address: %d are merged, %d get an identity for one account, %d get none",
@@ -52,7 +52,7 @@ func (s Summary) Print(w io.Writer, cut bool) {
 	}
 	switch {
 	case s.Resumed > 0 && s.Resumed == s.Rows && !cut:
-		line("the run was complete before: nothing was left to do")
+		line("the run was already complete: there was nothing left to do")
 	case s.Resumed > 0:
 		line("%9d of the rows were done by an earlier part of this run", s.Resumed)
 	}

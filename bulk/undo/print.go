@@ -11,7 +11,7 @@ import (
 func (s Summary) Print(w io.Writer) {
 	line := results.Liner(w)
 	if s.DryRun {
-		line("dry run: nothing was deleted; this is what would be")
+		line("dry run: nothing was deleted; this is what a run would do")
 	}
 	line("%9d identities in Kratos, %d of them created by run %s", s.Identities, s.OfRun, s.Run)
 	for _, outcome := range []results.Outcome{results.Deleted, results.Skipped, results.Failed} {

@@ -117,7 +117,7 @@ type Result struct {
 	Detail string         `json:"detail,omitempty"`
 	// Verified reports that Hydra accepted the credentials of the client.
 	Verified bool `json:"verified"`
-	// Fields are the fields and values of the application that do not cross.
+	// Fields are the fields and values of the application that cannot be moved.
 	Fields []clients.Finding `json:"fields"`
 	// Changed are the fields of the client that the run changed.
 	Changed []string `json:"changed,omitempty"`

@@ -16,7 +16,7 @@ type Summary struct {
 	// "refused: no_secret".
 	Results map[Outcome]int `json:"results"`
 	Reasons map[string]int  `json:"reasons"`
-	// Findings are the fields and values that do not cross, by reason.
+	// Findings are the fields and values that cannot be moved, by reason.
 	Findings map[string]int `json:"findings"`
 	// Verified are the clients whose credentials Hydra accepted.
 	Verified int     `json:"verified"`
@@ -57,7 +57,7 @@ func (s Summary) Failures() int { return s.Results[Refused] + s.Results[Failed] 
 func (s Summary) Print(w io.Writer, cut bool) {
 	line := results.Liner(w)
 	if s.DryRun {
-		line("dry run: nothing was written; this is what would be")
+		line("dry run: nothing was written; this is what a run would do")
 	}
 	line("%9d applications", s.Applications)
 	outcomes := map[results.Outcome]int{}
@@ -71,7 +71,7 @@ func (s Summary) Print(w io.Writer, cut bool) {
 		line("%9d clients verified: Hydra accepts their credentials", s.Verified)
 	}
 	if len(s.Findings) > 0 {
-		line("fields and values that do not cross; the results name them:")
+		line("fields and values that cannot be moved; the results name them:")
 	}
 	for _, reason := range slices.Sorted(maps.Keys(s.Findings)) {
 		line("%9d %s", s.Findings[reason], reason)

@@ -27,7 +27,7 @@ func clientsCommand(stdout, stderr io.Writer) *cobra.Command {
 		Use:   "clients",
 		Short: "Move Auth0's applications to Ory Hydra.",
 		Long: "Moves Auth0's applications to Ory Hydra, where they are OAuth 2.0 clients with the same ids and secrets.\n" +
-			"docs/clients.md says what crosses and what does not.",
+			"docs/clients.md lists what is moved and what is not.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return errors.Join(errors.New("give a command: export or import"), cmd.Help())
@@ -61,7 +61,7 @@ func clientsExportCommand(stdout, stderr io.Writer) *cobra.Command {
 			case "":
 				return errors.New("name the file to write: --out FILE")
 			case "-":
-				return errors.New("--out needs a file: it gets client secrets, which only you may read")
+				return errors.New("--out needs a file, not standard output: it gets client secrets, which only you may read")
 			}
 			if err := export.CheckOut(flags.out, flags.force); err != nil {
 				return err
@@ -98,7 +98,7 @@ func (f clientsExportFlags) run(ctx context.Context, stdout, stderr io.Writer) e
 		warn("Auth0 did not send the secrets of " + strings.Join(done.NoSecret, ", ") + ": they cannot be imported; grant the Management API application read:client_keys and export again")
 	}
 	if len(done.NoKeys) > 0 {
-		warn("Auth0 does not hand out the public keys of " + strings.Join(done.NoKeys, ", ") + ": name them at the import with --keys ID=FILE")
+		warn("Auth0's API does not return the public keys of " + strings.Join(done.NoKeys, ", ") + ": give them to the import with --keys ID=FILE")
 	}
 	if f.json {
 		return json.NewEncoder(stdout).Encode(done)
@@ -120,10 +120,10 @@ func clientsImportCommand(stdout, stderr io.Writer) *cobra.Command {
 		Use:   "import --applications FILE",
 		Short: "Create a client at Ory Hydra for each Auth0 application.",
 		Long: "Creates an OAuth 2.0 client at Ory Hydra for each application of a file of `ferry clients export`, with the\n" +
-			"same id and secret, and tries its credentials without using them. A line for each application says what\n" +
-			"became of it, and names each field that does not cross. Run the same command again after a change at Auth0\n" +
-			"or an interruption: what is done stays as it is, and what someone changed at Hydra is kept.\n" +
-			"Exit 0: every application has its client or needs none, 1: some have none, or the run was interrupted,\n" +
+			"same id and secret, and checks its credentials without side effects. A line for each application says what\n" +
+			"became of it, and names each field that cannot be moved. Run the same command again after a change at Auth0\n" +
+			"or an interruption: clients that are up to date stay as they are, and changes made at Hydra are kept.\n" +
+			"Exit 0: every application has its client or needs none, 1: some have no client, or the run was interrupted,\n" +
 			"2: wrong usage.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -138,7 +138,7 @@ func clientsImportCommand(stdout, stderr io.Writer) *cobra.Command {
 	cmd.Flags().StringArrayVar(&flags.ids, "client", nil, "`ID` of an application to import; may be repeated (default: all)")
 	cmd.Flags().StringArrayVar(&flags.expand, "expand-callback", nil, "`PATTERN=URL,...`: what a callback or logout URL with * or {organization_name} stands for; may be repeated")
 	cmd.Flags().StringArrayVar(&flags.keys, "keys", nil, "`ID=FILE`: public keys of an application with private_key_jwt, as PEM or as a JSON Web Key Set; may be repeated")
-	cmd.Flags().BoolVar(&flags.overwrite, "overwrite", false, "replace clients that ferry did not make, fields that someone changed at Hydra, and other secrets")
+	cmd.Flags().BoolVar(&flags.overwrite, "overwrite", false, "replace clients that ferry did not create, fields that were changed at Hydra, and secrets that differ")
 	cmd.Flags().BoolVar(&flags.dryRun, "dry-run", false, "do everything but write; without FERRY_HYDRA_ADMIN_URL no request is made")
 	cmd.Flags().StringVar(&flags.results, "results", "", "`FILE` for a line per application; it is replaced (default: standard output)")
 	cmd.Flags().BoolVar(&flags.json, "json", false, "print the summary as JSON on standard output")
@@ -237,7 +237,7 @@ func (f *clientsImportFlags) conclude(s importer.Summary, cut error, stdout, std
 	s.Print(stderr, cut != nil)
 	switch {
 	case cut != nil:
-		return resumableError{cut, "every client so far is whole; to continue, run the same command again"}
+		return resumableError{cut, "every client written so far is complete; to continue, run the same command again"}
 	case s.Failures() > 0:
 		return fmt.Errorf("%d of %d applications were refused or failed; the results say why", s.Failures(), s.Applications)
 	}

@@ -69,7 +69,7 @@ func auditCommand(cfg *config.Config, r audit.Record, err error, stderr io.Write
 		r.Outcome = "failed"
 	}
 	if err := audit.Append(cfg.AuditLog, buildVersion(), time.Now(), r); err != nil {
-		warner(stderr)(fmt.Sprintf("the audit log does not have this run: %v", err))
+		warner(stderr)(fmt.Sprintf("this run is missing from the audit log: %v", err))
 	}
 }
 

@@ -54,7 +54,7 @@ func TestAuditOfCommands(t *testing.T) {
 	t.Setenv("FERRY_AUDIT_LOG", t.TempDir())
 	var stdout, stderr bytes.Buffer
 	status := run(t.Context(), []string{"undo", "--run", runID, "--yes"}, &stdout, &stderr)
-	if status != exitOK || !strings.Contains(stderr.String(), "the audit log does not have this run: audit: open: not a regular file") {
+	if status != exitOK || !strings.Contains(stderr.String(), "this run is missing from the audit log: audit: open: not a regular file") {
 		t.Errorf("status %d: %s", status, stderr.String())
 	}
 }

@@ -64,7 +64,7 @@ func doctorCommand(stdin *os.File, stdout, stderr io.Writer) *cobra.Command {
 	cmd.Flags().BoolVar(&flags.noGrant, "no-grant", false, "do not send the failed login; --probe-user still sends its login")
 	cmd.Flags().StringSliceVar(&flags.egress, "egress", nil, "public `ADDRESS` of ferry as Auth0 sees it, to find on Auth0's allow lists; separate several with commas")
 	cmd.Flags().StringVar(&flags.probeUser, "probe-user", "", "try one real login of this `IDENTIFIER` up to Auth0's answer, and print how long each step took; the password is read from the terminal or from standard input")
-	cmd.Flags().StringVar(&flags.hydraConfig, "hydra-config", "", "hydra.yml of the running Hydra, a `FILE`")
+	cmd.Flags().StringVar(&flags.hydraConfig, "hydra-config", "", "`FILE` with the hydra.yml of the running Hydra")
 	cmd.Flags().StringVar(&flags.appDomain, "app-domain", "", "`DOMAIN` that is built into the applications, to compare with Hydra's issuer")
 	cmd.AddCommand(doctorWhyCommand(stdout))
 	return cmd
@@ -73,7 +73,7 @@ func doctorCommand(stdin *os.File, stdout, stderr io.Writer) *cobra.Command {
 // shared adds the flags of both commands.
 func (f *doctorFlags) shared(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
-	cmd.Flags().StringVar(&f.kratosConfig, "kratos-config", "", "kratos.yml of the running Kratos, a `FILE`")
+	cmd.Flags().StringVar(&f.kratosConfig, "kratos-config", "", "`FILE` with the kratos.yml of the running Kratos")
 }
 
 // options returns the options that the flags determine.

@@ -26,16 +26,16 @@ func exportCommand(stdout, stderr io.Writer) *cobra.Command {
 	var flags exportFlags
 	cmd := &cobra.Command{
 		Use:   "export --out FILE | --factors FILE --users USERS",
-		Short: "Have Auth0 export its users to a file.",
+		Short: "Export Auth0's users to a file.",
 		Long: "Has Auth0 export its users and writes them to a file, one JSON object per line. The file appears only\n" +
 			"when it is complete and checked. An interrupted export continues with --job, for up to a day.\n\n" +
 			"With --factors it asks Auth0 for the second factors and passkeys of each user of a users file, and writes\n" +
-			"them to the file that `ferry import --factors` reads. Interrupted, the same command continues.\n" +
+			"them to the file that `ferry import --factors` reads. Run the same command again after an interruption.\n" +
 			"Exit 0: written, 1: not written, 2: wrong usage.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.Flags().Changed("connection") && flags.connection == "" {
-				return errors.New("--connection is empty: name one, or leave it out for the whole tenant")
+				return errors.New("--connection is empty: give a name, or leave it out for the whole tenant")
 			}
 			if err := flags.check(cmd.Flags().Changed); err != nil {
 				return err
@@ -67,9 +67,9 @@ func (f exportFlags) check(given func(string) bool) error {
 	case f.out == "":
 		return errors.New("name the file to write: --out FILE, or --out - for standard output")
 	case f.json && f.out == "-":
-		return errors.New("--json prints on standard output, where --out - writes the users: leave one out")
+		return errors.New("--json and --out - both write to standard output: leave one out")
 	case f.job != "" && f.connection != "":
-		return errors.New("--job continues an earlier export with its own connection: leave --connection out")
+		return errors.New("--job continues an earlier export, with the connection of that export: leave --connection out")
 	case f.job != "" && !upstream.IsJobID(f.job):
 		return errors.New("--job must be the id that `ferry export` printed: job_ and 16 letters or digits")
 	}

@@ -28,8 +28,8 @@ type factorFlags struct {
 func (f *factorFlags) bind(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.out, "factors", "", "`FILE` to write the users' second factors and passkeys to, as NDJSON, instead of the users")
 	cmd.Flags().StringVar(&f.users, "users", "", "with --factors: users `FILE`, whose users Auth0 is asked about")
-	cmd.Flags().BoolVar(&f.onlyMFA, "only-mfa", false, "with --factors: ask only about users who have a second factor by the users file; it does not tell of passkeys")
-	cmd.Flags().Float64Var(&f.perSecond, "per-second", factorsPerSecond, "with --factors: requests a second at most; Auth0's plans allow from 2 to 16")
+	cmd.Flags().BoolVar(&f.onlyMFA, "only-mfa", false, "with --factors: ask only about users whose second factor the users file shows; it does not show passkeys")
+	cmd.Flags().Float64Var(&f.perSecond, "per-second", factorsPerSecond, "with --factors: maximum requests per second; Auth0's plans allow from 2 to 16")
 	f.content.bindColumns(cmd)
 }
 
@@ -53,7 +53,7 @@ func (f factorFlags) check(of exportFlags, given func(string) bool) error {
 	case name != "":
 		return errors.New("--" + name + " exports users: leave it out with --factors")
 	case f.out == "-":
-		return errors.New("--factors needs a file, with which an interrupted export continues")
+		return errors.New("--factors needs a file, not standard output: an interrupted export continues with it")
 	case f.users == "" || f.users == "-":
 		return errors.New("--factors needs a users file: --users FILE, such as that of `ferry export --out FILE`")
 	case !(f.perSecond > 0): // not a number is none either

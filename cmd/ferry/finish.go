@@ -32,7 +32,7 @@ func finishCommand(stdout, stderr io.Writer) *cobra.Command {
 		Use:   "finish",
 		Short: "End the migration for users who never logged in.",
 		Long: "Ends the pending state of imported identities whose users never logged in. Their password becomes a\n" +
-			"random one, so that a login fails with wrong credentials, with the hook in Kratos and without it, and users\n" +
+			"random one, so that a login fails with wrong credentials, with or without the hook in Kratos, and users\n" +
 			"can recover the account. Without --yes it only says what it would do. Close the migration first: set\n" +
 			"FERRY_MIGRATION_CLOSED=true for every `ferry serve`, and restart it. Run the same command again after an\n" +
 			"interruption. --undo makes the identities pending again, unless the user has set a password since.\n" +
@@ -47,7 +47,7 @@ func finishCommand(stdout, stderr io.Writer) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&flags.yes, "yes", false, "write the changes (default: say what would change)")
-	cmd.Flags().BoolVar(&flags.undo, "undo", false, "make the identities pending again that finish ended")
+	cmd.Flags().BoolVar(&flags.undo, "undo", false, "make the identities that finish ended pending again")
 	cmd.Flags().StringVar(&flags.results, "results", "", "`FILE` for a line per identity; another run appends to it (default: standard output)")
 	cmd.Flags().StringVar(&flags.hookURL, "hook-url", "", "`URL` at which Kratos reaches ferry, http://HOST:PORT (default: FERRY_LISTEN)")
 	cmd.Flags().BoolVar(&flags.hookOff, "hook-off", false, "the migration hook is switched off in Kratos, so ferry is not asked whether the migration is closed")
@@ -62,7 +62,7 @@ func (f *finishFlags) check() (*url.URL, error) {
 	case f.wait < 0:
 		return nil, errors.New("--wait cannot be negative")
 	case f.hookOff && f.hookURL != "":
-		return nil, errors.New("--hook-off and --hook-url exclude each other")
+		return nil, errors.New("--hook-off and --hook-url cannot be used together")
 	case f.hookOff && f.undo:
 		return nil, errors.New("--undo needs the hook: without it, pending users get an error 500")
 	case f.hookURL == "":

@@ -19,9 +19,9 @@ const healthTimeout = 2 * time.Second
 func healthCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "health",
-		Short: "Ask the ferry serve of this machine whether it takes logins; exit 1 if not.",
-		Long: "Ask the ferry serve of this machine, at FERRY_ADMIN_LISTEN, whether it takes logins. The exit status is 1 if it\n" +
-			"does not. It is for the health checks of containers, because the image has no other program.",
+		Short: "Check whether ferry serve on this machine accepts logins; exit 1 if not.",
+		Long: "Checks at FERRY_ADMIN_LISTEN whether ferry serve on this machine accepts logins. The exit status is 1 if it\n" +
+			"does not. It is for health checks of containers, because the image has no other program.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := config.LoadFor()
@@ -63,7 +63,7 @@ func askHealth(ctx context.Context, cfg *config.Config) error {
 	}
 	_ = response.Body.Close() // its body is not needed
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("health: ferry takes no logins: %s", response.Status)
+		return fmt.Errorf("health: ferry does not accept logins: %s", response.Status)
 	}
 	return nil
 }

@@ -44,8 +44,8 @@ func hydraConfigCommand(stdout io.Writer) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&flags.issuer, "issuer", "", "`URL` that Hydra writes into tokens, https://DOMAIN/ with the domain that is built into the applications; default: that of FERRY_AUTH0_DOMAIN, if it is a custom domain")
 	cmd.Flags().BoolVar(&flags.front, "token-front", false, "ferry's token front is in front of Hydra: advertise Auth0's paths; default: whether FERRY_TOKEN_LISTEN is set")
-	cmd.Flags().DurationVar(&flags.grace, "grace", hydraconfig.DefaultGrace, "how `LONG` a rotated refresh token is still valid: the leeway of the applications at Auth0, at most 5m")
-	cmd.Flags().StringSliceVar(&flags.claims, "claim", hydraconfig.DefaultClaims(), "`NAME` of a claim that servers of yours read at top level of access tokens; separate several with commas")
+	cmd.Flags().DurationVar(&flags.grace, "grace", hydraconfig.DefaultGrace, "`DURATION` for which a rotated refresh token stays valid: the leeway of the applications at Auth0, at most 5m")
+	cmd.Flags().StringSliceVar(&flags.claims, "claim", hydraconfig.DefaultClaims(), "`NAME` of a claim that your servers read at the top level of access tokens; separate several with commas")
 	cmd.Flags().StringVar(&flags.login, "login-url", "", "`URL` of your login page")
 	cmd.Flags().StringVar(&flags.consent, "consent-url", "", "`URL` of your consent page")
 	cmd.Flags().StringVar(&flags.logout, "logout-url", "", "`URL` of your logout page")
@@ -63,7 +63,7 @@ func (f hydraConfigFlags) options(frontGiven bool) (hydraconfig.Options, error) 
 	}
 	if opts.Issuer == "" {
 		if cfg.Auth0Domain == "" || strings.HasSuffix(cfg.Auth0Domain, ".auth0.com") {
-			return hydraconfig.Options{}, errors.New("give --issuer https://DOMAIN/ with the custom domain that is built into the applications: a host of Auth0 cannot lead to Hydra")
+			return hydraconfig.Options{}, errors.New("give --issuer https://DOMAIN/ with the custom domain that is built into the applications: a host of Auth0 cannot point to Hydra")
 		}
 		opts.Issuer = "https://" + cfg.Auth0Domain + "/"
 	}

@@ -20,7 +20,7 @@ func TestHydraConfig(t *testing.T) {
 		"token front":  {"--token-front", exitOK, "token_url: \"https://tenant.example.org/oauth/token\"\n"},
 		"logout":       {"--token-front", exitOK, "  post_logout_redirect: \"https://tenant.example.org/v2/logout/done\"\n"},
 		"pages":        {"--login-url https://accounts.example.org/login --consent-url https://accounts.example.org/consent --logout-url https://accounts.example.org/logout", exitOK, "  consent: \"https://accounts.example.org/consent\"\n"},
-		"Auth0's host": {"", exitUsage, "a host of Auth0 cannot lead to Hydra"},
+		"Auth0's host": {"", exitUsage, "a host of Auth0 cannot point to Hydra"},
 		"no slash":     {"--issuer https://login.example.org", exitUsage, "with the slash at the end"},
 		"plain http":   {"--issuer http://login.example.org/", exitUsage, "https://DOMAIN/"},
 		"long grace":   {"--grace 10m", exitUsage, "between 0s and 5m0s"},

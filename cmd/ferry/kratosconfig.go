@@ -69,19 +69,19 @@ func kratosConfigCommand(stdout, stderr io.Writer) *cobra.Command {
 	cmd.Flags().StringVar(&flags.url, "url", "", "`URL` of ferry for Kratos, without a path; default: FERRY_LISTEN, for a Kratos on the same machine")
 	cmd.Flags().StringVar(&flags.version, "kratos-version", "", "`VERSION` of Kratos: 1.3.1, or 25.4 and later, which support a template for the migration hook; default: a result for all of them")
 	cmd.Flags().StringVar(&flags.clientIPHeader, "client-ip-header", "", "`NAME` of the header in which your proxy puts the client address; for Kratos 25.4 and later")
-	cmd.Flags().StringVar(&flags.response, "response", "", "`HOW` Kratos handles the answer after a login: ignore (it does not wait for ferry) or parse (it waits, and the login fails without ferry); default: the value in the file, else ignore")
+	cmd.Flags().StringVar(&flags.response, "response", "", "`VALUE` for how Kratos handles the answer after a login: ignore (it does not wait for ferry) or parse (it waits, and the login fails without ferry); default: the value in the file, else ignore")
 	cmd.Flags().StringVar(&flags.keyFile, "hook-key-file", "", "`FILE` with the key; default: the first one of FERRY_HOOK_KEYS")
 	cmd.Flags().BoolVar(&flags.keyEnv, "hook-key-env", false, "write the names of environment variables instead of the key; Kratos reads the key from them")
-	cmd.Flags().StringVar(&flags.merge, "merge", "", "kratos.yml to merge into, a `FILE`")
-	cmd.Flags().StringVar(&flags.remove, "remove", "", "kratos.yml to remove ferry's hooks from, a `FILE`")
+	cmd.Flags().StringVar(&flags.merge, "merge", "", "`FILE` to merge into, a kratos.yml")
+	cmd.Flags().StringVar(&flags.remove, "remove", "", "`FILE` to remove ferry's hooks from, a kratos.yml")
 	cmd.Flags().StringVar(&flags.at, "at", "", "`PATH` of Kratos' configuration in a file that nests it: kratos.kratos.config, data.kratos.yaml")
 	cmd.Flags().StringVar(&flags.target, "for", "", "print another format than YAML: `ory-network`, an Ory CLI command for a project")
 	cmd.Flags().StringVar(&flags.project, "project", "", "`ID` of the Ory Network project; default: $ORY_PROJECT_ID in the printed command")
-	cmd.Flags().StringVar(&flags.schema, "schema", "", "identity schema to add to the project, a `FILE`")
+	cmd.Flags().StringVar(&flags.schema, "schema", "", "`FILE` with the identity schema to add to the project")
 	cmd.Flags().StringVar(&flags.schemaID, "schema-id", "", "`ID` of that schema")
 	cmd.Flags().BoolVar(&flags.write, "write", true, "write the changed file; with --write=false only print the diff")
 	cmd.Flags().BoolVar(&flags.replace, "replace", false, "allow replacing a migration hook that does not call ferry")
-	cmd.Flags().BoolVar(&flags.signUp, "sign-up", false, "also add the hook that finds Auth0 users who sign up at Kratos, see docs/sign-up.md; one that is there stays without this flag")
+	cmd.Flags().BoolVar(&flags.signUp, "sign-up", false, "also add the hook that finds Auth0 users who sign up at Kratos, see docs/sign-up.md; without this flag, an existing one stays")
 	flags.bridge.bind(cmd)
 	return cmd
 }
@@ -90,18 +90,18 @@ func kratosConfigCommand(stdout, stderr io.Writer) *cobra.Command {
 func (f kratosConfigFlags) check(changed func(string) bool) error {
 	switch {
 	case f.merge == "" && f.remove == "" && changed("write"):
-		return errors.New("--write goes with --merge FILE or --remove FILE")
+		return errors.New("--write needs --merge FILE or --remove FILE")
 	case f.merge == "" && f.remove == "" && f.at != "":
-		return errors.New("--at goes with --merge FILE or --remove FILE")
+		return errors.New("--at needs --merge FILE or --remove FILE")
 	case f.merge == "" && f.replace:
-		return errors.New("--replace goes with --merge FILE")
+		return errors.New("--replace needs --merge FILE")
 	}
 	if err := f.checkTarget(changed); err != nil || f.remove == "" {
 		return err
 	}
 	for _, other := range []string{"merge", "url", "kratos-version", "client-ip-header", "response", "hook-key-file", "hook-key-env", "sign-up", "bridge", "bridge-client-id", "bridge-client-secret-file", "bridge-label"} {
 		if changed(other) {
-			return errors.New("--" + other + " does not go with --remove")
+			return errors.New("--" + other + " cannot be used with --remove")
 		}
 	}
 	return nil
@@ -138,7 +138,7 @@ func (f kratosConfigFlags) options() (wiring.Options, error) {
 		return wiring.Options{}, err
 	}
 	if f.merge != "" && f.clientIPHeader != "" && f.version == "" {
-		return wiring.Options{}, errors.New("--client-ip-header needs --kratos-version 25.4 or later: Kratos 1.3.1 passes no headers on")
+		return wiring.Options{}, errors.New("--client-ip-header needs --kratos-version 25.4 or later: Kratos 1.3.1 does not pass headers on")
 	}
 	return opts, opts.Check()
 }
@@ -147,7 +147,7 @@ func (f kratosConfigFlags) options() (wiring.Options, error) {
 func sameMachine(cfg *config.Config) (string, error) {
 	address, ok := listenerURL(cfg, cfg.Listen)
 	if !ok {
-		return "", errors.New("FERRY_LISTEN is not an address for Kratos: give ferry's URL, --url http://HOST:PORT")
+		return "", errors.New("Kratos cannot reach ferry at the address in FERRY_LISTEN: give ferry's URL, --url http://HOST:PORT")
 	}
 	return address, nil
 }

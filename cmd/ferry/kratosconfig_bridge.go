@@ -20,14 +20,14 @@ func (f *bridgeFlags) bind(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.id, "bridge", "", "also add the tenant as an OIDC provider with this `ID`, the one of `ferry import --bridge`, see docs/bridge.md")
 	cmd.Flags().StringVar(&f.clientID, "bridge-client-id", "", "client `ID` of the application at Auth0 for the bridge; default: the one in the file")
 	cmd.Flags().StringVar(&f.secretFile, "bridge-client-secret-file", "", "`FILE` with its client secret; default: the one in the file, or with --hook-key-env an environment variable")
-	cmd.Flags().StringVar(&f.label, "bridge-label", "", "what Kratos' button says behind \"Sign in with\", a `TEXT`; default: the one in the file, else \""+wiring.DefaultLabel+"\"")
+	cmd.Flags().StringVar(&f.label, "bridge-label", "", "`TEXT` of Kratos' button after \"Sign in with\"; default: the one in the file, else \""+wiring.DefaultLabel+"\"")
 }
 
 // options returns the provider to add.
 func (f bridgeFlags) options(cfg *config.Config) (wiring.Bridge, error) {
 	if f.id == "" {
 		if f.clientID != "" || f.secretFile != "" || f.label != "" {
-			return wiring.Bridge{}, errors.New("--bridge-client-id, --bridge-client-secret-file and --bridge-label go with --bridge ID")
+			return wiring.Bridge{}, errors.New("--bridge-client-id, --bridge-client-secret-file and --bridge-label need --bridge ID")
 		}
 		return wiring.Bridge{}, nil
 	}

@@ -58,15 +58,15 @@ func TestKratosConfigBridgeUsage(t *testing.T) {
 		args   []string
 		domain string
 	}{
-		"go with --bridge":          {[]string{"--bridge-client-id", "c"}, "tenant.eu.auth0.com"},
-		"--bridge-label go with":    {[]string{"--bridge-label", "Acme"}, "tenant.eu.auth0.com"},
-		"label must be one line":    {[]string{"--bridge", "old", "--bridge-label", "two\nlines"}, "tenant.eu.auth0.com"},
-		"FERRY_AUTH0_DOMAIN":        {[]string{"--bridge", "old"}, ""},
-		"one line":                  {[]string{"--bridge", "old", "--bridge-client-secret-file", bad}, "tenant.eu.auth0.com"},
-		"no such file":              {[]string{"--bridge", "old", "--bridge-client-secret-file", bad + "s"}, "tenant.eu.auth0.com"},
-		"id must be":                {[]string{"--bridge", "a:b"}, "tenant.eu.auth0.com"},
-		"--bridge does not go with": {[]string{"--remove", file, "--bridge", "old"}, ""},
-		"with --for":                {[]string{"--for", "ory-network", "--url", "https://ferry.example", "--bridge", "old"}, "tenant.eu.auth0.com"},
+		"need --bridge":                {[]string{"--bridge-client-id", "c"}, "tenant.eu.auth0.com"},
+		"--bridge-label need":          {[]string{"--bridge-label", "Acme"}, "tenant.eu.auth0.com"},
+		"label must be one line":       {[]string{"--bridge", "old", "--bridge-label", "two\nlines"}, "tenant.eu.auth0.com"},
+		"FERRY_AUTH0_DOMAIN":           {[]string{"--bridge", "old"}, ""},
+		"one line":                     {[]string{"--bridge", "old", "--bridge-client-secret-file", bad}, "tenant.eu.auth0.com"},
+		"no such file":                 {[]string{"--bridge", "old", "--bridge-client-secret-file", bad + "s"}, "tenant.eu.auth0.com"},
+		"id must be":                   {[]string{"--bridge", "a:b"}, "tenant.eu.auth0.com"},
+		"--bridge cannot be used with": {[]string{"--remove", file, "--bridge", "old"}, ""},
+		"with --for":                   {[]string{"--for", "ory-network", "--url", "https://ferry.example", "--bridge", "old"}, "tenant.eu.auth0.com"},
 	} {
 		t.Run(says, func(t *testing.T) {
 			t.Setenv("FERRY_AUTH0_DOMAIN", c.domain)

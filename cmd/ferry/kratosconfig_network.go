@@ -16,7 +16,7 @@ func (f kratosConfigFlags) checkTarget(changed func(string) bool) error {
 	case "":
 		for _, name := range []string{"project", "schema", "schema-id"} {
 			if changed(name) {
-				return errors.New("--" + name + " goes with --for " + oryNetwork)
+				return errors.New("--" + name + " needs --for " + oryNetwork)
 			}
 		}
 		return nil
@@ -26,11 +26,11 @@ func (f kratosConfigFlags) checkTarget(changed func(string) bool) error {
 	}
 	for _, name := range []string{"merge", "remove", "hook-key-env", "sign-up", "bridge"} {
 		if changed(name) {
-			return errors.New("--" + name + " does not go with --for " + oryNetwork)
+			return errors.New("--" + name + " cannot be used with --for " + oryNetwork)
 		}
 	}
 	if (f.schema == "") != (f.schemaID == "") {
-		return errors.New("--schema and --schema-id go together")
+		return errors.New("--schema and --schema-id must be given together")
 	}
 	return nil
 }

@@ -23,8 +23,8 @@ func TestKratosConfigSignUp(t *testing.T) {
 		t.Errorf("removed: %d, %s\n%s", status, stderr, contents(t, file))
 	}
 	for says, args := range map[string][]string{
-		"--sign-up does not go with --remove": {"--remove", file, "--sign-up"},
-		"--sign-up does not go with --for":    {"--for", "ory-network", "--url", "https://ferry.example.org", "--sign-up"},
+		"--sign-up cannot be used with --remove": {"--remove", file, "--sign-up"},
+		"--sign-up cannot be used with --for":    {"--for", "ory-network", "--url", "https://ferry.example.org", "--sign-up"},
 	} {
 		if status, _, stderr := kratosConfig(t, args...); status != exitUsage || !strings.Contains(stderr, says) {
 			t.Errorf("%s: %d, %s", says, status, stderr)

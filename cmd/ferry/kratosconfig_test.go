@@ -84,23 +84,23 @@ func TestKratosConfigUsage(t *testing.T) {
 		args, env []string
 		want      string
 	}{
-		"write alone":       {args: []string{"--write"}, want: "goes with --merge"},
-		"not written":       {args: []string{"--write=false"}, want: "goes with --merge"},
-		"replace alone":     {args: []string{"--replace"}, want: "goes with --merge"},
-		"remove and merge":  {args: []string{"--remove", short, "--merge", short}, want: "--merge does not go with --remove"},
-		"remove a version":  {args: []string{"--remove", short, "--kratos-version", "26.2"}, want: "--kratos-version does not go with --remove"},
-		"remove, replacing": {args: []string{"--remove", short, "--replace"}, want: "goes with --merge"},
+		"write alone":       {args: []string{"--write"}, want: "needs --merge"},
+		"not written":       {args: []string{"--write=false"}, want: "needs --merge"},
+		"replace alone":     {args: []string{"--replace"}, want: "needs --merge"},
+		"remove and merge":  {args: []string{"--remove", short, "--merge", short}, want: "--merge cannot be used with --remove"},
+		"remove a version":  {args: []string{"--remove", short, "--kratos-version", "26.2"}, want: "--kratos-version cannot be used with --remove"},
+		"remove, replacing": {args: []string{"--remove", short, "--replace"}, want: "needs --merge"},
 		"remove from none":  {args: []string{"--remove", short + "s"}, want: "no such file"},
 		"an argument":       {args: []string{"kratos.yml"}, want: "unknown command"},
 		"for what":          {args: []string{"--for", "hydra"}, want: "must be ory-network"},
 		"for, without URL":  {args: []string{"--for", "ory-network"}, want: "needs --url"},
 		"for, http":         {args: []string{"--for", "ory-network", "--url", "http://ferry.example.org"}, want: "needs https"},
-		"for, merging":      {args: []string{"--for", "ory-network", "--merge", short}, want: "--merge does not go with --for"},
-		"for, removing":     {args: []string{"--for", "ory-network", "--remove", short}, want: "--remove does not go with --for"},
-		"a nameless schema": {args: []string{"--for", "ory-network", "--url", "https://ferry.example.org", "--schema", short}, want: "go together"},
+		"for, merging":      {args: []string{"--for", "ory-network", "--merge", short}, want: "--merge cannot be used with --for"},
+		"for, removing":     {args: []string{"--for", "ory-network", "--remove", short}, want: "--remove cannot be used with --for"},
+		"a nameless schema": {args: []string{"--for", "ory-network", "--url", "https://ferry.example.org", "--schema", short}, want: "must be given together"},
 		"no schema file":    {args: []string{"--for", "ory-network", "--url", "https://ferry.example.org", "--schema", short + "s", "--schema-id", "x"}, want: "no such file"},
-		"a project alone":   {args: []string{"--project", "x"}, want: "goes with --for"},
-		"at alone":          {args: []string{"--at", "kratos.config"}, want: "goes with --merge"},
+		"a project alone":   {args: []string{"--project", "x"}, want: "needs --for"},
+		"at alone":          {args: []string{"--at", "kratos.config"}, want: "needs --merge"},
 		"a path":            {args: []string{"--url", "http://host:4480/hooks"}, want: "must not have a path"},
 		"no version":        {args: []string{"--kratos-version", "latest"}, want: "1.3.1, or 25.4"},
 		"no URL":            {args: []string{"--url", "ferry:4480"}, want: "http://host:port"},
@@ -313,7 +313,7 @@ func TestKratosConfigMergeFails(t *testing.T) {
 	if err := os.Chmod(file, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := overwrite(file, []byte("another"), []byte("text")); err == nil || !strings.Contains(err.Error(), "changed meanwhile") || contents(t, file) != before {
+	if err := overwrite(file, []byte("another"), []byte("text")); err == nil || !strings.Contains(err.Error(), "in the meantime") || contents(t, file) != before {
 		t.Errorf("changed meanwhile: %v", err)
 	}
 }

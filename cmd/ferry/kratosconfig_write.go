@@ -42,7 +42,7 @@ func overwrite(name string, was, text []byte) error {
 func unchanged(name string, was []byte) error {
 	now, err := os.ReadFile(name) //nolint:gosec // G304: the file that the operator names
 	if err == nil && !bytes.Equal(now, was) {
-		err = errors.New("it has changed meanwhile")
+		err = errors.New("another program has changed it in the meantime")
 	}
 	return err
 }

@@ -30,11 +30,11 @@ func planCommand(stdout, stderr io.Writer) *cobra.Command {
 	var flags planFlags
 	cmd := &cobra.Command{
 		Use:   "plan",
-		Short: "Say where the migration stands, and which command comes next.",
+		Short: "Show where the migration stands, and which command comes next.",
 		Long: "Reads kratos.yml, all identities in Kratos, and what ferry's commands recorded in FERRY_DATA_DIR or Redis.\n" +
-			"Says in which state the migration is, what was verified and when, what is in the way, how many people would\n" +
-			"lose access without Auth0, and the one command that comes next. It calls no step ready whose verification is\n" +
-			"missing or stale. It changes nothing. Use the environment of `ferry serve`. See docs/plan.md.\n" +
+			"Shows the state of the migration, what was verified and when, what blocks it, how many people would\n" +
+			"lose access without Auth0, and the one command that comes next. It does not call a step ready while its verification\n" +
+			"is missing or stale. It changes nothing. Use the environment of `ferry serve`. See docs/plan.md.\n" +
 			"Exit 0: printed, 1: something could not be read, 2: wrong usage.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -53,9 +53,9 @@ func planCommand(stdout, stderr io.Writer) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&flags.json, "json", false, "print JSON, see docs/plan.schema.json")
-	cmd.Flags().StringVar(&flags.kratosConfig, "kratos-config", kratosConfigName, "kratos.yml `FILE` of the running Kratos; without this flag, the records of ferry doctor and ferry kratos-config tell if there is no such file")
+	cmd.Flags().StringVar(&flags.kratosConfig, "kratos-config", kratosConfigName, "`FILE` with the kratos.yml of the running Kratos; without this flag and without such a file, what ferry doctor and ferry kratos-config recorded is used")
 	cmd.Flags().StringVar(&flags.users, "users", usersName, "users `FILE` of an export for the commands of the plan; with this flag, its last logins are counted")
-	cmd.Flags().StringArrayVar(&flags.metrics, "metrics", nil, "`URL` of the admin listener of a running ferry: adds its mode, the applications that come with refresh tokens of Auth0, and the logins with a password that is too long; repeat it for each ferry")
+	cmd.Flags().StringArrayVar(&flags.metrics, "metrics", nil, "`URL` of the admin listener of a running ferry: adds its mode, the applications that use Auth0 refresh tokens, and the logins with a password that is too long; repeat it for each ferry")
 	flags.content.bindColumns(cmd)
 	return cmd
 }

@@ -39,9 +39,9 @@ func reconcileCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command 
 	cmd := &cobra.Command{
 		Use:   "reconcile --users FILE",
 		Short: "Compare Auth0's users with Kratos' identities, and say who can log in.",
-		Long: "Compares a fresh export of Auth0's users with all identities in Kratos. Ends with a table and one line\n" +
-			"for the ticket: how many of Auth0's users can log in to Kratos today, and how. With --fix it writes what\n" +
-			"differs to the identities, and e-mail addresses that Auth0 verified; adds accounts that were linked since;\n" +
+		Long: "Compares a fresh export of Auth0's users with all identities in Kratos. It ends with a table and a one-line\n" +
+			"verdict: how many of Auth0's users can log in to Kratos today, and how. With --fix it writes the\n" +
+			"differences to the identities, and e-mail addresses that Auth0 verified; adds accounts that were linked since;\n" +
 			"deactivates identities whose users are blocked at Auth0, and activates again those that ferry deactivated.\n" +
 			"It changes no password unless --rearm is given.\n" +
 			"Exit 0: no finding is open, 1: some are, 2: wrong usage.",
@@ -57,7 +57,7 @@ func reconcileCommand(stdin io.Reader, stdout, stderr io.Writer) *cobra.Command 
 				return err
 			}
 			if flags.json && flags.findings == "-" {
-				return errors.New("--json prints on standard output, where --findings - writes too: leave one out")
+				return errors.New("--json and --findings - both write to standard output: leave one out")
 			}
 			providers, warnings, err := plan.ParseProviders(flags.providers)
 			if err != nil {

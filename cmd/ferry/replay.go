@@ -90,7 +90,7 @@ func (f replayFlags) prepare(args []string) (*replayRun, error) {
 		return nil, fmt.Errorf("--concurrency must be 1 to %d, --repeat 1 or more, --rate 0 or more", maxReplayConcurrency)
 	}
 	if f.diff && f.json {
-		return nil, errors.New("--json and --diff exclude each other; --json has both answers of every call")
+		return nil, errors.New("--json and --diff cannot be used together; --json has both answers of every call")
 	}
 	if err := checkOutcomes(f.only); err != nil {
 		return nil, err

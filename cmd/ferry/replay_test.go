@@ -163,7 +163,7 @@ func TestReplayUsage(t *testing.T) {
 		"rate":              {[]string{calls, "--rate=-1"}, "--rate 0 or more"},
 		"repeat":            {[]string{calls, "--repeat=0"}, "--repeat 1 or more"},
 		"outcome":           {[]string{calls, "--only=mismatched"}, "the outcomes are caller, match, mismatch,"},
-		"two outputs":       {[]string{calls, "--json", "--diff"}, "exclude each other"},
+		"two outputs":       {[]string{calls, "--json", "--diff"}, "cannot be used together"},
 		"no URL":            {[]string{calls, "--target=127.0.0.1:4480"}, "must have only a scheme, a host and a port"},
 		"a path":            {[]string{calls, "--target=http://127.0.0.1:4480/hooks"}, "must have only a scheme, a host and a port"},
 		"in clear":          {[]string{calls, "--target=http://ferry.example:4480"}, "must be https, or http on loopback"},

@@ -26,7 +26,7 @@ const serveName = "serve"
 func serveCommand(stderr io.Writer) *cobra.Command {
 	return &cobra.Command{
 		Use:   serveName,
-		Short: "Answer Kratos' hooks until SIGTERM or SIGINT; SIGHUP reads the mode file again and opens the audit log anew.",
+		Short: "Answer Kratos' hooks until SIGTERM or SIGINT; on SIGHUP, read the mode file again and reopen the audit log.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			hangups := make(chan os.Signal, 1)

@@ -36,12 +36,12 @@ func statusCommand(stdout, stderr io.Writer) *cobra.Command {
 	var flags statusFlags
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Say how many users have migrated and how many are still pending.",
-		Long: "Reads all identities in Kratos, which takes some seconds for tens of thousands, and says how many have\n" +
+		Short: "Show how many users have migrated and how many are still pending.",
+		Long: "Reads all identities in Kratos, which takes some seconds for tens of thousands, and shows how many have\n" +
 			"migrated, how many are pending, and when the last would migrate at the recent rate. --stragglers writes the\n" +
-			"pending users as CSV, for a mail campaign, the latest login first; --users adds the last login from an\n" +
+			"pending users as CSV, for a mailing, the latest login first; --users adds the last login from an\n" +
 			"export. --metrics adds what a running ferry decided in mode observe. With --watch, a reading that fails is\n" +
-			"reported and the next one follows, except for the first.",
+			"reported and the next one follows; if the first reading fails, the command ends.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {

@@ -27,11 +27,11 @@ type contentFlags struct {
 func (f *contentFlags) bind(cmd *cobra.Command) {
 	f.bindColumns(cmd)
 	cmd.Flags().BoolVar(&f.fetch, "fetch-missing", false, "have Auth0 export the fields that users in the file lack, of those that --accept-missing names, and use them; needs the settings of the Management API")
-	cmd.Flags().StringArrayVar(&f.accept, "accept-missing", nil, "`FIELD,…` that the users file may lack, of "+strings.Join(plan.Deciding(), ", ")+"; without it, a file that lacks one is refused")
+	cmd.Flags().StringArrayVar(&f.accept, "accept-missing", nil, "`FIELD,…` that the users file may lack: any of "+strings.Join(plan.Deciding(), ", ")+"; without this flag, a file that lacks one is refused")
 }
 
 func (f *contentFlags) bindColumns(cmd *cobra.Command) {
-	cmd.Flags().StringArrayVar(&f.columns, "column", nil, "`FIELD=COLUMN`: this column of the users file has that field of Auth0's, as in connection=provider; may be repeated")
+	cmd.Flags().StringArrayVar(&f.columns, "column", nil, "`FIELD=COLUMN`: the column of the users file that has this Auth0 field, such as connection=provider; may be repeated")
 }
 
 // parse returns what the flags say. Its errors are wrong usage.

@@ -39,7 +39,7 @@ func TestDeletedSince(t *testing.T) {
 			t.Errorf("%+v was created again as %+v", deleted[i], r)
 		}
 	}
-	a := ferry(t, adminURL(k), append(run, "--recreate-deleted")...).want(t, 1, "the run was complete before: nothing was left to do")
+	a := ferry(t, adminURL(k), append(run, "--recreate-deleted")...).want(t, 1, "the run was already complete: there was nothing left to do")
 	if strings.Contains(a.stderr, "gone") {
 		t.Error(a.stderr)
 	}

@@ -27,7 +27,7 @@ func TestImport(t *testing.T) {
 	t.Run("the rows that failed come back as they were", x.retryFile)
 	t.Run("the same command again has nothing to do", func(t *testing.T) {
 		before := x.read(t, "results")
-		ferry(t, adminURL(k), x.create("--results", x.path("results"))...).want(t, 1, "continuing the run", "the run was complete before: nothing was left to do")
+		ferry(t, adminURL(k), x.create("--results", x.path("results"))...).want(t, 1, "continuing the run", "the run was already complete: there was nothing left to do")
 		if x.read(t, "results") != before {
 			t.Error("the results changed")
 		}

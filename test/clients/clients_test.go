@@ -176,7 +176,7 @@ func (x *tenant) compare(t *testing.T, lines map[string]importer.Result, verifie
 		want := slices.Clone(e.findings)
 		slices.Sort(want)
 		if !slices.Equal(reasons, want) {
-			t.Errorf("%v: what does not cross is %v, want %v", e.app["name"], reasons, want)
+			t.Errorf("%v: what cannot be moved is %v, want %v", e.app["name"], reasons, want)
 		}
 		if line.Verified != (verified && e.result == importer.Created && e.key == nil) {
 			t.Errorf("%v: verified is %v", e.app["name"], line.Verified)

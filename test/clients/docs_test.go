@@ -42,7 +42,7 @@ func documentedCommands(t *testing.T, hydra *hydratest.Hydra) {
 	cmd := exec.CommandContext(t.Context(), "/bin/sh", "-ec", script)
 	cmd.Dir, cmd.Env = dir, []string{"PATH=" + os.Getenv("PATH"), "FERRY_AUTH0_BASE_URL=" + x.simulate(t).URL()}
 	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "warning: Auth0 does not hand out the public keys of B4ck") || !strings.Contains(string(out), fmt.Sprintf("%d created", len(x.apps))) {
+	if err != nil || !strings.Contains(string(out), "warning: Auth0's API does not return the public keys of B4ck") || !strings.Contains(string(out), fmt.Sprintf("%d created", len(x.apps))) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	info, err := os.Stat(filepath.Join(dir, "applications.json"))

@@ -226,7 +226,7 @@ func TestInterrupted(t *testing.T) {
 	}
 	close(release)
 	<-p.Done()
-	if p.Err() == nil || !output.Contains("interrupted") || !output.Contains("hint: every client so far is whole; to continue, run the same command again: ferry "+strings.Join(args, " ")) {
+	if p.Err() == nil || !output.Contains("interrupted") || !output.Contains("hint: every client written so far is complete; to continue, run the same command again: ferry "+strings.Join(args, " ")) {
 		t.Fatalf("%v: %s", p.Err(), output.String())
 	}
 	lines := answer{stdout: readFile(t, x.dir+"/results.ndjson")}.lines(t)
