@@ -64,7 +64,7 @@ const (
 
 // application is the third act: an application that holds a refresh token of Auth0.
 func (t *story) application(ctx context.Context) error {
-	t.say.printf("\n%s\n", t.say.paint(bold, "Now an application. Its login host leads to ferry's token front, before Hydra."))
+	t.say.printf("\n%s\n", t.say.paint(bold, "Now an application. Its login host points to ferry's token front, in front of Hydra."))
 	ada := demoUser(auth0sim.DemoAdaID)
 	ids, err := t.stack.identities(ctx, ada.Email)
 	if err != nil {
@@ -83,7 +83,7 @@ func (t *story) application(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.say.step("The application refreshes again.", "Hydra does that alone. Neither ferry nor Auth0 is asked.")
+	t.say.step("The application refreshes again.", "Hydra handles that alone. Neither ferry nor Auth0 is asked.")
 	_, err = t.refresh(ctx, t.stack.hydra.PublicURL()+"/oauth2/token", got.RefreshToken, ids[0], 0)
 	return err
 }

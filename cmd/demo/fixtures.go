@@ -210,7 +210,7 @@ func answersSo(row upstream.Row, line recording.Record) bool {
 // answerOf returns an answer of Auth0 for a row: the recorded status and code if they match,
 // and a text that matches.
 func answerOf(row upstream.Row, line recording.Record, user string) *auth0sim.Fault {
-	status, code, text := row.Statuses[0], "recorded_without_a_code", "recorded without its words"
+	status, code, text := row.Statuses[0], "recorded_without_a_code", "recorded without its text"
 	if status < 10 {
 		status = status*100 + 3 // 403 and 503 are refusals; 203 and 303 are not valid answers
 	}

@@ -23,7 +23,7 @@ const (
 	managementSecret = "ferry-demo-management-secret-that-opens-nothing" //nolint:gosec // G101: of the simulator, which the demo starts
 )
 
-// Users whom nobody imports.
+// Users who are not imported.
 const (
 	dorothyID = "auth0|5f7c8ec7c33c6c004bbafe87"
 	maryID    = "auth0|5f7c8ec7c33c6c004bbafe88"
@@ -82,9 +82,9 @@ func (s *stack) addBridge(config map[string]any) {
 	}
 }
 
-// gateway is the second act: users whom nobody imported.
+// gateway is the second act: users who were not imported.
 func (t *story) gateway(ctx context.Context) error {
-	t.say.printf("\n%s\n", t.say.paint(bold, "Now users whom nobody imported. They reach Kratos through ferry's gateway."))
+	t.say.printf("\n%s\n", t.say.paint(bold, "Now users who were not imported. They reach Kratos through ferry's gateway."))
 	if err := t.dorothy(ctx); err != nil {
 		return err
 	}

@@ -119,7 +119,7 @@ func (t *story) grace(ctx context.Context) error {
 		return err
 	}
 	t.say.step("Auth0 goes down. Grace, pending as Ada was, types her password.",
-		"Nobody can tell whether it is right. She sees an error, not \"wrong password\",\n   and stays pending.")
+		"No one can tell whether it is right. She sees an error, not \"wrong password\",\n   and stays pending.")
 	if err := t.login(ctx, grace, grace.user.Password,
 		facts{kratostest.SeesUnavailable, 0, calledOnce + "unavailable", pending}); err != nil {
 		return err
@@ -128,7 +128,7 @@ func (t *story) grace(ctx context.Context) error {
 		return err
 	}
 	t.say.step("Auth0 is back. Grace types the same password again.",
-		"The outage locked nobody out and stored nothing. She is migrated.")
+		"The outage locked no one out, and nothing was stored. She is migrated.")
 	return t.login(ctx, grace, grace.user.Password,
 		facts{kratostest.SeesSession, 1, calledOnce + "match", migrated})
 }

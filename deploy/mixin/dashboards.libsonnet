@@ -101,7 +101,7 @@
         row('Logins of pending users', [
           graph('Logins by outcome', 'Calls of the migration hook.', [target('sum by (outcome) (%s) > 0' % latest('job_outcome:ferry_hook_outcomes:rate5m'), '{{outcome}}')], 'reqps', stack=true),
           graph('Failures by reason', 'The reason is the one in the log.', [target(rate('ferry_hook_reasons_total', 'reason') + ' > 0', '{{reason}}')], 'reqps'),
-          graph('In flight', 'Logins that are being decided, that wait for their turn, and that had none.', [
+          graph('In flight', 'Logins that are being decided, that wait for their turn, and that were refused because too many were waiting.', [
             target('sum(%s)' % latest('ferry_logins_in_flight'), 'in flight'),
             target('sum(%s)' % latest('ferry_logins_queued'), 'waiting'),
             target('sum(increase(ferry_logins_refused_total{%s}[$__rate_interval]))' % s, 'refused'),
@@ -117,7 +117,7 @@
             target('max(%s)' % latest('job:ferry_login_queue_seconds:p99_rate5m'), 'wait for a turn'),
             target('max(%s)' % latest('job:ferry_state_seconds:p99_rate5m'), 'Redis'),
           ], 's'),
-          graph('Callers refused', 'Calls of the hooks without the right key, or that are no valid requests.', [target(rate('ferry_hook_caller_faults_total', 'route, status'), '{{route}} {{status}}')], 'reqps'),
+          graph('Callers refused', 'Calls of the hooks without the right key, or that are not valid requests.', [target(rate('ferry_hook_caller_faults_total', 'route, status'), '{{route}} {{status}}')], 'reqps'),
         ]),
         row('Auth0', [
           graph('Circuit breakers', '0 closed, 1 half-open, 2 open, by connection.', [target('max by (connection) (%s)' % latest('ferry_auth0_breaker_state'), '{{connection}}')]),
@@ -158,8 +158,8 @@
           ], 'reqps'),
         ]),
         row('Gateway, sign-ups and observe', [
-          graph('Forms through the gateway', 'By what became of them; known users are those whom Kratos has.', [target(rate('ferry_gateway_submits_total', 'result'), '{{result}}')], 'reqps'),
-          graph('Requests without an answer of Kratos', 'By reason.', [target(rate('ferry_gateway_faults_total', 'reason'), '{{reason}}')], 'reqps'),
+          graph('Forms through the gateway', 'By result; known users are those whom Kratos has.', [target(rate('ferry_gateway_submits_total', 'result'), '{{result}}')], 'reqps'),
+          graph('Requests without an answer from Kratos', 'By reason.', [target(rate('ferry_gateway_faults_total', 'reason'), '{{reason}}')], 'reqps'),
           graph('Sign-ups and created identities', 'What the after-registration hook and /hooks/ensure answered.', [
             target(rate('ferry_sign_ups_total', 'result'), 'sign-up: {{result}}'),
             target(rate('ferry_ensure_total', 'result'), 'ensure: {{result}}'),
@@ -170,7 +170,7 @@
         row('Process', [
           graph('Memory', 'Resident memory of each ferry.', [target(latest('process_resident_memory_bytes'), '{{instance}}')], 'bytes'),
           graph('CPU', 'Cores that each ferry uses.', [target('rate(process_cpu_seconds_total{%s}[$__rate_interval])' % s, '{{instance}}')]),
-          graph('Goroutines', 'A number that only grows is a fault.', [target(latest('go_goroutines'), '{{instance}}')]),
+          graph('Goroutines', 'If the number only grows, something is wrong.', [target(latest('go_goroutines'), '{{instance}}')]),
         ]),
       ],
 
