@@ -105,6 +105,8 @@ type Options struct {
 	// Mapper returns the mapper for a schema. If it is nil, MapperFault says why.
 	Mapper      func(*mapping.Schema) mapping.Mapper
 	MapperFault error
+	// Rules say which verified addresses ferry trusts. Only Why uses them.
+	Rules mapping.Rules
 
 	// State runs ferry's commands on the Redis of FERRY_STATE_URL. It returns Redis' error
 	// code, which is empty if Redis did not answer. Nil if there is no Redis.

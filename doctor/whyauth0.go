@@ -16,8 +16,9 @@ import (
 	"ferry/upstream"
 )
 
-// atAuth0 checks the Auth0 users that the identity is bound to. It reports whether Auth0
-// has verified the e-mail address of the one who logs in.
+// atAuth0 checks the Auth0 users that the identity is bound to. It reports whether ferry
+// marks an address of the identity as verified when the one of them who has the password
+// logs in.
 func (q *userCheck) atAuth0(ctx context.Context, r kratos.Record) (verified bool) {
 	switch {
 	case len(r.Binding.Subjects) == 0:
@@ -58,6 +59,7 @@ type auth0User struct {
 	mapping.Profile
 
 	accounts []account
+	atLogin  mapping.Profile // as an ID token describes the user
 }
 
 // account is an account with a password, and its identifiers at Auth0.
@@ -80,6 +82,13 @@ func readUser(text []byte) (auth0User, error) {
 		return auth0User{}, err
 	}
 	user := auth0User{Profile: profile}
+	user.atLogin, err = mapping.FromClaims(map[string]any{
+		"sub": profile.UserID, "email": lookup(raw, "email"), "email_verified": lookup(raw, "email_verified"),
+		"phone_number": lookup(raw, "phone_number"), "phone_number_verified": lookup(raw, "phone_verified"),
+	})
+	if err != nil {
+		return auth0User{}, err
+	}
 	listed, _ := lookup(raw, "identities").([]any)
 	for i, one := range profile.Accounts {
 		if !one.HasPassword() {
@@ -148,8 +157,18 @@ func (q *userCheck) users(ctx context.Context, users []auth0User, r kratos.Recor
 	if len(q.out.Findings) == before {
 		q.note("auth0_user", ok("Auth0 has the user, not blocked, with a password in %s", connection(realm)))
 	}
-	verified, _ = user.Claims["email_verified"].(bool)
-	return verified
+	return q.marks(user, r)
+}
+
+// marks reports whether ferry marks an address of the identity as verified when the user
+// logs in.
+func (q *userCheck) marks(user auth0User, r kratos.Record) bool {
+	profile := user.atLogin
+	profile.Connection = q.realm(r)
+	verified := q.Rules.Verified(profile)
+	return slices.ContainsFunc(r.Addresses, func(a kratos.Address) bool {
+		return slices.Contains(verified, mapping.Address{Value: a.Value, Via: a.Via}.Normalize())
+	})
 }
 
 // otherIdentifier explains that the account has another identifier at Auth0.

@@ -91,8 +91,8 @@ func (q *userCheck) tripTo(ctx context.Context, name string) Check {
 	return skipped("ferry's hook was not called")
 }
 
-// afterLogin checks what Kratos does after a right password. verified reports whether Auth0
-// has verified the user's address.
+// afterLogin checks what Kratos does after a right password. verified reports whether ferry
+// then marks an address as verified, because Auth0 has verified it.
 func (q *userCheck) afterLogin(ctx context.Context, r kratos.Record, verified bool) {
 	has := slices.ContainsFunc(r.Addresses, func(a kratos.Address) bool { return a.Verified })
 	if q.config == nil {

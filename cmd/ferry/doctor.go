@@ -160,6 +160,7 @@ func addSettings(opts *doctor.Options, cfg *config.Config, faults config.Faults)
 		opts.Kratos, _ = bulkKratos(cfg)
 	}
 	opts.Mapper, opts.MapperFault = newMapper(cfg)
+	opts.Rules = mappingRules(cfg)
 	if admin, err := url.Parse(cfg.KratosAdminURL); err == nil {
 		opts.Settings.OryNetwork = strings.HasSuffix(admin.Hostname(), ".oryapis.com")
 	}

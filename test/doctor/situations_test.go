@@ -310,9 +310,10 @@ func wirings() map[string]situation {
 		"Kratos calls no private address": {kratos: func(_ *testing.T, config map[string]any) {
 			at(config, "clients", "http")["disallow_private_ip_ranges"] = true
 		}, verdict: inTheWay, name: "hook_blocked", sees: sees502},
-		"not verified anywhere":      {person: unverified, kratos: last, verdict: inTheWay, name: "address_not_verified", sees: "other: ", next: "other: "},
-		"verified at Auth0":          {kratos: last, verdict: perhaps, name: "address_not_verified", sees: "other: ", next: sees200},
-		"verified at Auth0 too late": {kratos: first, verdict: inTheWay, name: "address_not_verified", sees: "other: ", next: "other: "},
+		"not verified anywhere":               {person: unverified, kratos: last, verdict: inTheWay, name: "address_not_verified", sees: "other: ", next: "other: "},
+		"verified at Auth0":                   {kratos: last, verdict: perhaps, name: "address_not_verified", sees: "other: ", next: sees200},
+		"verified by a linked social account": {person: linkedAccount(kim), kratos: last, verdict: inTheWay, name: "address_not_verified", sees: "other: ", next: "other: "},
+		"verified at Auth0 too late":          {kratos: first, verdict: inTheWay, name: "address_not_verified", sees: "other: ", next: "other: "},
 	}
 }
 
