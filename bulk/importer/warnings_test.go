@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"ferry/bulk/plan"
 	"ferry/bulk/results"
 	"ferry/mapping"
 	"ferry/test/bulktest"
@@ -101,6 +102,18 @@ func TestUnverified(t *testing.T) {
 	summary, done = im.must()
 	if got := words(done); got != "1:created_pending:no_hash 2:skipped:unverified 3:created_pending:no_hash 4:skipped:mfa" || summary.Unverified != 0 || summary.NoVerifiedAddress != 1 {
 		t.Errorf("got %s, %+v", got, summary)
+	}
+}
+
+// An identity without a password is not among those whose password does not let them in.
+func TestUnverifiedWithoutPassword(t *testing.T) {
+	t.Parallel()
+	im := newImport(t, bulktest.NewKratos(t), `{"user_id":"google-oauth2|1","email":"a@x.test","email_verified":true,"identities":[{"provider":"google-oauth2","user_id":"1"},`+
+		`{"provider":"auth0","user_id":"2","connection":"db","profileData":{"email":"b@x.test","email_verified":false}}]}`)
+	im.opts.Providers = plan.Providers{"google-oauth2": "google"}
+	summary, done := im.must()
+	if got := words(done); got != "1:created_social:linked_email" || summary.NoVerifiedAddress != 0 {
+		t.Errorf("got %s, %d have no verified address", got, summary.NoVerifiedAddress)
 	}
 }
 

@@ -219,7 +219,6 @@ func (o *Options) finish(s draft, profile mapping.Profile, mapped mapping.Identi
 		trusted = append(trusted, profile.Codes...)
 	}
 	identity.Verified = verifiedAddresses(handles, trusted)
-	s.unaddressed = s.database && !logins.bridgeOnly() && len(identity.Verified) == 0
 	if profile.OwnEmail {
 		s.note = strings.TrimPrefix(s.note+"; the e-mail address is that of the linked account with the password", "; ")
 	}
@@ -242,6 +241,7 @@ func (o *Options) finish(s draft, profile mapping.Profile, mapped mapping.Identi
 	default:
 		s.Outcome = results.CreatedCode
 	}
+	s.unaddressed = (s.Outcome == results.CreatedHash || s.Outcome == results.CreatedPending) && len(identity.Verified) == 0
 	identity.Social = append(identity.Social, logins.bridge...)
 	note.Keys = len(identity.WebAuthn.Keys) > 0
 	note.As, note.Logins = string(s.Outcome), o.LoginsOf(profile, identity.Social)
