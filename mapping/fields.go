@@ -61,6 +61,17 @@ func renameFields(fields map[string]any) {
 	}
 }
 
+// whereID says where a user object without a user_id may have it: in a field with another name,
+// or nowhere. It shows only keys that are names, and so no user's data.
+func whereID(fields map[string]any) string {
+	for _, key := range slices.Sorted(maps.Keys(fields)) {
+		if value, _ := fields[key].(string); IsUserID(value) && isConnection(key) {
+			return "rename " + key + ", or name it: --column user_id=" + key
+		}
+	}
+	return "Auth0 chose an id that the row does not have, so use an export of the users"
+}
+
 // IsUserID reports whether a text is an Auth0 user id: provider|id.
 func IsUserID(text string) bool {
 	provider, id, found := strings.Cut(text, "|")

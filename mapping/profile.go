@@ -207,7 +207,7 @@ func FromUser(user []byte) (Profile, error) {
 	own := ownHash(fields)
 	id, _ := fields[keyUserID].(string)
 	if id == "" {
-		return Profile{}, errors.New("read user: user_id is missing: Auth0 chose an id that the row does not have, so use an export of the users")
+		return Profile{}, fmt.Errorf("read user: user_id is missing: %s", whereID(fields))
 	}
 	id = own.subject(id)
 	if !IsUserID(id) {
