@@ -113,8 +113,7 @@ func (p *Profile) listIdentities(fields map[string]any) any {
 	return list
 }
 
-// setField sets a field of an identity, or of its profile: CSV has profileData.email. There,
-// booleans are texts.
+// setField sets a field of an identity, or of its profile: CSV has profileData.email.
 func setField(identity map[string]any, name string, value any) {
 	field, ofProfile := strings.CutPrefix(name, keyProfileData+".")
 	if !ofProfile {
@@ -126,12 +125,18 @@ func setField(identity map[string]any, name string, value any) {
 		data = map[string]any{}
 		identity[keyProfileData] = data
 	}
-	if text, _ := value.(string); field == claimEmailTrue || field == userPhoneTrue {
+	data[field] = value
+}
+
+// readProfileBooleans converts booleans in the profile of an identity that are texts. Other
+// values stay: the profile may be that of a provider.
+func readProfileBooleans(data map[string]any) {
+	for _, key := range [...]string{claimEmailTrue, userPhoneTrue} {
+		text, _ := data[key].(string)
 		if is := strings.EqualFold(text, "true"); is || strings.EqualFold(text, "false") {
-			value = is
+			data[key] = is
 		}
 	}
-	data[field] = value
 }
 
 // mostIdentities bounds the index of an identity.

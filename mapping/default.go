@@ -41,6 +41,9 @@ type field struct {
 // Map implements [Mapper]. It never fails.
 func (m defaultMapper) Map(p Profile) (Identity, error) {
 	out := Identity{Traits: map[string]any{}, VerifiedAddresses: claimedVerified(p)}
+	if linked := p.LinkedVerified; linked != (Address{}) && !slices.Contains(out.VerifiedAddresses, linked) {
+		out.VerifiedAddresses = append(out.VerifiedAddresses, linked)
+	}
 	for _, f := range m.fields {
 		value := fact(p, f.claim)
 		if value == "" {

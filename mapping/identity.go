@@ -90,15 +90,21 @@ func (r Rules) policy(path []string) Policy {
 
 // Verified are the addresses that Auth0 verified and that are trusted, normalised.
 func (r Rules) Verified(p Profile) []Address {
-	source := p.source()
-	trusted := source.Provider == wire.DatabaseProvider
-	if r.TrustVerified != nil {
-		trusted = r.TrustVerified(source.Connection, source.Provider)
+	var out []Address
+	if r.trusts(p.source()) {
+		out = claimedVerified(p)
 	}
-	if !trusted {
-		return nil
+	if linked := p.LinkedVerified; linked != (Address{}) && !slices.Contains(out, linked) && r.trusts(Source{Connection: p.Connection, Provider: p.Provider}) {
+		out = append(out, linked)
 	}
-	return claimedVerified(p)
+	return out
+}
+
+func (r Rules) trusts(source Source) bool {
+	if r.TrustVerified == nil {
+		return source.Provider == wire.DatabaseProvider
+	}
+	return r.TrustVerified(source.Connection, source.Provider)
 }
 
 // Trusted returns the mapper's verified addresses that the profile verifies too,

@@ -13,7 +13,8 @@ import (
 //
 // If the account verified an address of its own, that is the profile's address: the user
 // proves with the password that it is theirs. Verified addresses of the primary account
-// then do not count, because they have another source.
+// then do not count, because they have another source. If both accounts have the same
+// address, it is enough that one of them verified it.
 func (p *Profile) takeLinkedPassword(identity, fields map[string]any) {
 	data, _ := identity[keyProfileData].(map[string]any)
 	for _, key := range []string{claimEmail, userUsername, claimPhone} {
@@ -24,7 +25,11 @@ func (p *Profile) takeLinkedPassword(identity, fields map[string]any) {
 	email, _ := data[claimEmail].(string)
 	verified, _ := data[claimEmailTrue].(bool)
 	primary, _ := fields[claimEmail].(string)
-	if email == "" || !verified || sameName(email, primary) {
+	switch {
+	case email == "" || !verified:
+		return
+	case sameName(email, primary):
+		p.LinkedVerified = verifiedAddress(data, claimEmail, claimEmailTrue, ViaEmail)
 		return
 	}
 	p.Source = Source{Connection: p.Connection, Provider: p.Provider}

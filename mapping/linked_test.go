@@ -21,8 +21,10 @@ func TestLinkedPassword(t *testing.T) {
 		``: {"p@x.test", 0, false, true},
 		`,"profileData":{"email":"own@x.test","email_verified":true}`:    {"own@x.test", 1, true, true},
 		`,"profileData":{"email":"own@x.test","email_verified":false}`:   {"p@x.test", 0, false, false},
-		`,"profileData":{"email":"own@x.test","email_verified":"true"}`:  {"p@x.test", 0, false, false},
-		`,"profileData":{"email":"P@x.test","email_verified":true}`:      {"p@x.test", 0, false, true},
+		`,"profileData":{"email":"own@x.test","email_verified":"true"}`:  {"own@x.test", 1, true, true},
+		`,"profileData":{"email":"own@x.test","email_verified":"yes"}`:   {"p@x.test", 0, false, false},
+		`,"profileData":{"email":"P@x.test","email_verified":true}`:      {"p@x.test", 1, false, true},
+		`,"profileData":{"email":"P@x.test","email_verified":false}`:     {"p@x.test", 0, false, true},
 		`,"profileData":{"username":"p@x.test","email":"own@x.test"}`:    {"p@x.test", 0, false, true},
 		`,"profileData":{"email":"own@x.test ","email_verified":true}`:   {"own@x.test ", 1, true, true},
 		`,"profileData":{"name":"P","email":"","email_verified":true}`:   {"p@x.test", 0, false, true},
@@ -37,6 +39,27 @@ func TestLinkedPassword(t *testing.T) {
 		verified := mapping.Rules{}.Verified(profile)
 		if email != want.email || len(verified) != want.verified || profile.OwnEmail != want.own || profile.Crosses([]string{email}) != want.crosses {
 			t.Errorf("%s: %s, %v, %v, crosses %v", profileData, email, verified, profile.OwnEmail, profile.Crosses([]string{email}))
+		}
+	}
+}
+
+// An address that both accounts have is verified if one of them verified it whose source is
+// trusted.
+func TestLinkedVerified(t *testing.T) {
+	t.Parallel()
+	profile, err := mapping.FromUser([]byte(`{"user_id":"samlp|1","email":"p@x.test","email_verified":false,"identities":[{"provider":"samlp","user_id":"1","connection":"acme"},` +
+		`{"provider":"auth0","user_id":"2","connection":"Customers","profileData":{"email":"P@x.test","email_verified":true}}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mapped, err := mapping.Default(nil).Map(profile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for trusted, want := range map[string]int{"Customers": 1, "acme": 0, "samlp": 0} {
+		rules := mapping.Rules{TrustVerified: func(connection, provider string) bool { return connection == trusted || provider == trusted }}
+		if got := rules.Trusted(profile, mapped); len(got) != want || want > 0 && got[0] != (mapping.Address{Value: "p@x.test", Via: mapping.ViaEmail}) {
+			t.Errorf("%s is trusted: %v", trusted, got)
 		}
 	}
 }

@@ -44,6 +44,10 @@ type Profile struct {
 	// OwnEmail is true if the e-mail address is that of the linked account with the
 	// password, where it is verified, and not that of the primary one.
 	OwnEmail bool
+	// LinkedVerified is the e-mail address, normalized, if the linked account with the
+	// password has the same one as the primary account, and verified it. Mappers and JSON
+	// have none.
+	LinkedVerified Address `json:"-"`
 	// Claims are named as OpenID Connect names them; others keep their own names.
 	Claims map[string]any
 	// AppMetadata is written by the tenant; nil: unknown.
@@ -275,6 +279,7 @@ func (p *Profile) takeIdentities(fields map[string]any) error {
 			return fmt.Errorf("identities[%d] %w", i, err)
 		}
 		data, _ := one[keyProfileData].(map[string]any)
+		readProfileBooleans(data)
 		if subjectOf(one) == p.UserID {
 			data = fields
 		}
