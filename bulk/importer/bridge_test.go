@@ -155,7 +155,7 @@ func TestUpdateBridge(t *testing.T) {
 		"a hash":       {bulktest.Verified("1", "a@x.test"), nil, "updated", true},
 		"has it":       {bulktest.Verified("1", "a@x.test"), func(p *bulktest.Identity) { p.Social, p.Addresses[0].Verified = []string{"old:auth0|1"}, true }, "skipped:unchanged", true},
 		"not verified": {bulktest.User("1", "a@x.test"), nil, "skipped:unchanged", false},
-		"rebound":      {bulktest.Verified("1", "a@x.test"), func(p *bulktest.Identity) { p.Admin["auth0"].(map[string]any)["user_id"] = "auth0|2" }, "failed:identifier belongs to another user", false},
+		"rebound":      {bulktest.Verified("1", "a@x.test"), func(p *bulktest.Identity) { p.Admin["auth0"].(map[string]any)["user_id"] = "auth0|2" }, "failed:identifier_taken", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -198,7 +198,7 @@ func TestBridgeIsTaken(t *testing.T) {
 		im := newImport(t, f, bulktest.Verified("1", "a@x.test"))
 		im.opts.Bridge = "old"
 		_, done := im.must()
-		if got := words(done); got != "1:failed:identifier belongs to another user" || len(f.All()) != 1 {
+		if got := words(done); got != "1:failed:identifier_taken" || len(f.All()) != 1 {
 			t.Errorf("scanned %v: %s, %d identities", scanned, got, len(f.All()))
 		}
 	}

@@ -23,6 +23,9 @@ func TestReadmeReasons(t *testing.T) {
 		rows, _, _ = strings.Cut(rows, "\n\n")
 		rows, _, _ = strings.Cut(rows, "\n| `")
 		for _, word := range words {
+			if strings.Trim(word, "abcdefghijklmnopqrstuvwxyz0123456789_") != "" {
+				t.Errorf("%q is not a word", word)
+			}
 			if !strings.Contains(rows, "`"+word+"`") {
 				t.Errorf("docs/import.md does not say what %s: %s is", outcome, word)
 			}

@@ -187,7 +187,7 @@ func TestImportFactorsSameHandle(t *testing.T) {
 		bulktest.Verified("2", "b@x.test", methods(keyOf("passkey", rpID, "a2lt"))))
 	keepMFA(&im.opts)
 	_, done := im.must()
-	if got := words(done); got != "1:created_pending:no_hash 2:failed:identifier belongs to another user" {
+	if got := words(done); got != "1:created_pending:no_hash 2:failed:identifier_taken" {
 		t.Errorf("got %s", got)
 	}
 }

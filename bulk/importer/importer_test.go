@@ -122,7 +122,7 @@ func TestImportConflicts(t *testing.T) {
 				im.opts.ExternalID = !c.v131
 				im.opts.Providers = plan.Providers{"google-oauth2": "google"}
 				_, done := im.must()
-				if got, want := words(done), "1:created_pending:no_hash 2:failed:identifier belongs to another user 3:created_pending:no_hash"; got != want {
+				if got, want := words(done), "1:created_pending:no_hash 2:failed:identifier_taken 3:created_pending:no_hash"; got != want {
 					t.Errorf("got  %s\nwant %s", got, want)
 				}
 				checkThere(t, f, done, 1)
@@ -220,7 +220,7 @@ func TestImportDryRun(t *testing.T) {
 			f.Add(bulktest.Identity{Traits: map[string]any{"email": "b@x.test"}})
 			im := newImport(t, f, many(1)[0], bulktest.Verified("2", "b@x.test"), bulktest.Verified("3", "c@x.test", bulktest.With{"multifactor": []any{"guardian"}}))
 			im.opts.DryRun = true
-			second := "failed:identifier belongs to another user"
+			second := "failed:identifier_taken"
 			if !ask {
 				im.opts.Kratos, second = nil, "created_pending:no_hash"
 			}

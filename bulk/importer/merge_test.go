@@ -238,11 +238,11 @@ func TestMergeBesideIdentities(t *testing.T) {
 		want, updating string
 	}{
 		"merged before":          {both, "1:skipped:exists 2:skipped:exists", "1:updated 2:skipped:exists"},
-		"the primary account":    {bulktest.Bound("auth0|1", "a@x.test"), "1:skipped:exists 2:failed:identifier belongs to another user", "1:updated 2:failed:identifier belongs to another user"},
-		"with another address":   {bulktest.Bound("auth0|1", "old@x.test"), "1:skipped:exists 2:failed:identifier belongs to another user", "1:updated 2:failed:identifier belongs to another user"},
-		"the other account":      {ofGoogle, "1:failed:identifier belongs to another user 2:skipped:exists", "1:failed:identifier belongs to another user 2:updated"},
-		"that of another user":   {bulktest.Bound("auth0|9", "a@x.test"), "1:failed:identifier belongs to another user 2:failed:identifier belongs to another user", ""},
-		"one that ferry did not": {bulktest.Identity{Traits: map[string]any{"email": "a@x.test"}}, "1:failed:identifier belongs to another user 2:failed:identifier belongs to another user", ""},
+		"the primary account":    {bulktest.Bound("auth0|1", "a@x.test"), "1:skipped:exists 2:failed:identifier_taken", "1:updated 2:failed:identifier_taken"},
+		"with another address":   {bulktest.Bound("auth0|1", "old@x.test"), "1:skipped:exists 2:failed:identifier_taken", "1:updated 2:failed:identifier_taken"},
+		"the other account":      {ofGoogle, "1:failed:identifier_taken 2:skipped:exists", "1:failed:identifier_taken 2:updated"},
+		"that of another user":   {bulktest.Bound("auth0|9", "a@x.test"), "1:failed:identifier_taken 2:failed:identifier_taken", ""},
+		"one that ferry did not": {bulktest.Identity{Traits: map[string]any{"email": "a@x.test"}}, "1:failed:identifier_taken 2:failed:identifier_taken", ""},
 	} {
 		for mode, want := range map[importer.Conflict]string{importer.ConflictSkip: c.want, importer.ConflictUpdate: c.updating} {
 			if want == "" {

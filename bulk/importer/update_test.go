@@ -68,7 +68,7 @@ func TestOnConflict(t *testing.T) {
 		},
 		"rebound": {
 			row: bulktest.Verified("1", "a@x.test", news), was: func(p *bulktest.Identity) { p.Admin["auth0"].(map[string]any)["user_id"] = "auth0|2" },
-			want: "failed:identifier belongs to another user", patches: "none",
+			want: "failed:identifier_taken", patches: "none",
 		},
 		"only linked to it": {
 			row: bulktest.Verified("1", "b@x.test", news), was: func(p *bulktest.Identity) {
@@ -131,7 +131,7 @@ func TestUpdateBesideAnother(t *testing.T) {
 		im := newImport(t, f, bulktest.Verified("1", "b@x.test", bulktest.With{"locale": "de"}))
 		im.opts.OnConflict = importer.ConflictUpdate
 		_, done := im.must()
-		if words(done) != "1:failed:identifier belongs to another user" || done[0].IdentityID != ids[1] || f.Text(first)+f.Text(second) != before {
+		if words(done) != "1:failed:identifier_taken" || done[0].IdentityID != ids[1] || f.Text(first)+f.Text(second) != before {
 			t.Errorf("%+v", done)
 		}
 	}
@@ -286,7 +286,7 @@ func existingVictim(t *testing.T, flags flags, pending bool, twin string) {
 		im := newImport(t, f, twin)
 		flags.opts(t, &im.opts)
 		_, done := im.must()
-		if got := words(done); got != "1:failed:identifier belongs to another user" {
+		if got := words(done); got != "1:failed:identifier_taken" {
 			t.Errorf("native %v: %s", native, got)
 		}
 		if after := f.Text(id); after != before || f.Count("patch") > 0 || len(f.All()) != 1 {

@@ -26,7 +26,7 @@ const (
 	// ReasonPasswordKept means that a newer hash was not written over the password.
 	ReasonPasswordKept = "password_kept"
 	// ReasonOther means that another user's identity has the identifier.
-	ReasonOther = "identifier belongs to another user"
+	ReasonOther = "identifier_taken"
 )
 
 // Cause is the reason for an outcome with more about it.

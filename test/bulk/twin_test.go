@@ -59,7 +59,7 @@ func TestTwin(t *testing.T) {
 	}
 	for _, twin := range rows {
 		a := ferry(t, adminURL(k), append([]string{"import", "--users", write("one", twin), "--on-conflict", "update", "--hook-off", "--bridge", "old"}, google...)...).want(t, 1)
-		if r := parseLines[result](t, []byte(a.stdout))[0]; r.Outcome != "failed" || r.Reason != "identifier belongs to another user" {
+		if r := parseLines[result](t, []byte(a.stdout))[0]; r.Outcome != "failed" || r.Reason != "identifier_taken" {
 			t.Errorf("%+v", r)
 		}
 		ferry(t, adminURL(k), append([]string{"reconcile", "--users", write("one", twin), "--fix", "--hook-off", "--bridge", "old"}, google...)...).want(t, 1)
@@ -83,7 +83,7 @@ func (x *twins) fail(t *testing.T, users string, flags []string) {
 	args := append(append([]string{"import", "--users", users, "--hashes", x.hashes, "--external-id"}, google...), flags...)
 	for _, r := range parseLines[result](t, []byte(ferry(t, adminURL(x.k), args...).stdout)) {
 		// Each claims the victim's identifier; two of them also conflict with each other.
-		if r.Outcome != "failed" || r.Reason != "identifier belongs to another user" && r.word() != "identifier_twice" {
+		if r.Outcome != "failed" || r.Reason != "identifier_taken" && r.word() != "identifier_twice" {
 			t.Errorf("%v: %+v", flags, r)
 		}
 	}
