@@ -47,6 +47,10 @@ func TestByLogin(t *testing.T) {
 			users:  []map[string]any{user(kim, "Kim@Example.org", false, nil), user(lee, "Kim@Example.org", true, nil)},
 			reason: provision.ReasonUnverifiedTwin,
 		},
+		"an unverified twin, and another in lower case": {
+			users:  []map[string]any{user(kim, "Kim@Example.org", false, nil), user(lee, email, true, nil)},
+			reason: provision.ReasonUnverifiedTwin,
+		},
 		"verified, with an unverified twin": {users: []map[string]any{user(kim, email, true, nil), user(lee, email, false, nil)}},
 		"noted at Auth0 as created before": {
 			users:  []map[string]any{user(kim, email, true, map[string]any{"app_metadata": map[string]any{"ferry": map[string]any{"identity_id": "x"}}})},
