@@ -95,7 +95,7 @@ func rules() map[BlockerKind]rule {
 			},
 			"pending identities that record no Auth0 user: ferry refuses their logins; bind them to their users, or delete them",
 		},
-		NoAddress: {fromKratos, true, noCommand, "pending identities without an address: without Auth0 they cannot recover the account; they must log in before, or get an address"},
+		NoAddress: {fromKratos, true, noCommand, "pending identities without an address: without Auth0 they cannot recover the account; they must log in before that, or get an address"},
 		Hindered: {
 			fromReconcile, false, func(f Facts) []string { return append(reconcileCommand(f), "--fix", "--rearm") },
 			"their identity has another address or an older password than Auth0, or lacks a verified address; --fix --rearm repairs what is safe",
@@ -103,7 +103,7 @@ func rules() map[BlockerKind]rule {
 		TooLong: {fromMetrics, false, noCommand, "logins since ferry started with a password longer than Kratos takes (FERRY_MAX_PASSWORD_BYTES): these users must recover the account"},
 		Auth0Tokens: {
 			fromRemints, true, func(Facts) []string { return []string{"ferry", "status", "--metrics", metricsURL} },
-			"applications that came with a refresh token of Auth0 lately: without Auth0 their users log in again; wait until they stop, and release those that do not keep the new token (docs/remint.md)",
+			"applications that used an Auth0 refresh token recently: without Auth0 their users have to log in again; wait until they stop, and fix those that do not store the new token (docs/remint.md)",
 		},
 	}
 }
@@ -148,7 +148,7 @@ func blockers(f Facts) []Blocker {
 			b.Blocks, b.Accepted = !accepted, accepted
 			b.Command, b.Explanation = unknownRemints(f)
 		case !b.Known:
-			b.Command, b.Explanation = []string{"ferry", "plan", "--metrics", metricsURL}, unknown+"only a running ferry tells which logins had a password of more than FERRY_MAX_PASSWORD_BYTES; --metrics names its admin listener, once for each ferry"
+			b.Command, b.Explanation = []string{"ferry", "plan", "--metrics", metricsURL}, unknown+"only a running ferry knows which logins had a password of more than FERRY_MAX_PASSWORD_BYTES; --metrics names its admin listener, once for each ferry"
 		}
 		all = append(all, b)
 	}
@@ -176,9 +176,9 @@ func (b *Blocker) cameLately(f Facts) {
 // command finds out.
 func unknownRemints(f Facts) (command []string, why string) {
 	if f.Remints == nil {
-		return []string{"ferry", "plan", "--metrics", metricsURL}, unknown + "only a running ferry tells which applications come with refresh tokens of Auth0; --metrics names its admin listener, once for each ferry"
+		return []string{"ferry", "plan", "--metrics", metricsURL}, unknown + "only a running ferry knows which applications use Auth0 refresh tokens; --metrics names its admin listener, once for each ferry"
 	}
-	return []string{"ferry", "status", "--metrics", metricsURL}, unknown + "no application has come with a refresh token of Auth0 yet: does the host of the login lead to the token front (docs/hydra.md)?"
+	return []string{"ferry", "status", "--metrics", metricsURL}, unknown + "no application has used an Auth0 refresh token yet: does the host of the login point to the token front (docs/hydra.md)?"
 }
 
 // count counts the blocker in Kratos.

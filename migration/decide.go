@@ -103,7 +103,7 @@ func (d *decider) state() (State, string) {
 	case d.Closed:
 		return Draining, fmt.Sprintf("the migration is closed, and %s pending", plural(d.pending, "user is", "users are"))
 	case d.migrated == 0:
-		return Imported, fmt.Sprintf("%s been imported, and none has migrated", plural(d.imported, "user has", "users have"))
+		return Imported, fmt.Sprintf("%s been imported, and no user has migrated", plural(d.imported, "user has", "users have"))
 	case d.quiet():
 		return Draining, fmt.Sprintf("the last user migrated %s ago, and %d are pending", age(d.Now.Sub(*d.pace)), d.pending)
 	}

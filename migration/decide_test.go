@@ -325,18 +325,18 @@ func TestApplications(t *testing.T) {
 		},
 		"one has come lately": {
 			func(f *migration.Facts) { f.Remints = lately }, migration.Draining,
-			"ferry status --metrics http://127.0.0.1:4481", "the users of 1 application that still come with",
+			"ferry status --metrics http://127.0.0.1:4481", "the users of 1 application that still use",
 		},
 		"at an unknown time": {
 			func(f *migration.Facts) {
 				f.Remints = []status.Remint{{ClientID: "spa", Count: 1}, {ClientID: "web", Count: 1}}
 			}, migration.Draining,
-			"ferry status --metrics http://127.0.0.1:4481", "the users of 2 applications that still come with",
+			"ferry status --metrics http://127.0.0.1:4481", "the users of 2 applications that still use",
 		},
 		"the last came long ago": {func(f *migration.Facts) { f.Remints = lately[:1] }, migration.ReadyToSwitchOff, "ferry kratos-config --remove kratos.yml", ""},
 		"accepted": {func(f *migration.Facts) {
 			f.Remints, f.Rules.Accepted = lately, []migration.BlockerKind{migration.Auth0Tokens}
-		}, migration.ReadyToSwitchOff, "ferry kratos-config --remove kratos.yml", "the users of 1 application that still come with"},
+		}, migration.ReadyToSwitchOff, "ferry kratos-config --remove kratos.yml", "the users of 1 application that still use"},
 		"accepted, not known": {
 			func(f *migration.Facts) { f.Rules.Accepted = []migration.BlockerKind{migration.Auth0Tokens} }, migration.ReadyToSwitchOff,
 			"ferry kratos-config --remove kratos.yml", "not known how many applications",
@@ -367,7 +367,7 @@ func TestApplications(t *testing.T) {
 			}
 			bulktest.Documented(t, "../docs/plan.schema.json", string(text))
 			said := printed(t, p)
-			if !strings.Contains(said, c.off) || c.off == "" && strings.Contains(said, "refresh tokens of Auth0 log in") {
+			if !strings.Contains(said, c.off) || c.off == "" && strings.Contains(said, "Auth0 refresh tokens would have to log in") {
 				t.Errorf("it lacks %q:\n%s", c.off, said)
 			}
 			if blocked := strings.Contains(said, "FERRY_PLAN_ACCEPT=auth0_tokens"); blocked != (c.state == migration.Draining) {

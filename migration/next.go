@@ -109,7 +109,7 @@ func (d *decider) follow(state State) []Action {
 		return []Action{run("takes ferry's hooks out of Kratos; your applications must use Kratos by now", "ferry", "kratos-config", "--remove", d.Files.KratosConfig)}
 	case SwitchedOff:
 		if d.remints() {
-			return []Action{{Settings: []string{closedSetting}, Why: "the token front no longer asks Auth0; an application that comes with a refresh token of Auth0 has its user log in again"}}
+			return []Action{{Settings: []string{closedSetting}, Why: "the token front no longer asks Auth0; the user of an application that uses an Auth0 refresh token has to log in again"}}
 		}
 	}
 	return []Action{}

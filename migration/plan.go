@@ -26,7 +26,7 @@ const (
 	NotWired State = "not_wired"
 	// Wired: Kratos calls ferry, and no user has been imported.
 	Wired State = "wired"
-	// Imported: users have been imported, and none has migrated.
+	// Imported: users have been imported, and no user has migrated.
 	Imported State = "imported"
 	// Crossing: users migrate when they log in. Name calls it "migrating".
 	Crossing State = "crossing"
@@ -153,7 +153,7 @@ type Blocker struct {
 	Explanation string   `json:"explanation"`
 }
 
-// IfOff says what would happen if Auth0 went off now.
+// IfOff says what would happen if Auth0 were switched off now.
 type IfOff struct {
 	// Total is the number of people: active identities from Auth0, and the users of the last
 	// reconciliation who have no identity.

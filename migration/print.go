@@ -67,7 +67,7 @@ func (a Action) what(quote func([]string) string) (what, why string) {
 func (p Plan) left() string {
 	q := p.Progress
 	if p.GatewayOnly {
-		return fmt.Sprintf("%d migrated through the gateway, %d pending; who has not logged in through it has no identity, and is not counted here", q.Migrated, q.Pending)
+		return fmt.Sprintf("%d migrated through the gateway, %d pending; users who have not logged in through it have no identity and are not counted here", q.Migrated, q.Pending)
 	}
 	text := fmt.Sprintf("%d pending of %d people, %d migrated (%.1f %% no longer need Auth0)", q.Pending, q.FromAuth0, q.Migrated, 100*q.Share)
 	switch {
@@ -82,11 +82,11 @@ func (p Plan) left() string {
 
 // sentence says what would happen.
 func (o IfOff) sentence() string {
-	text := fmt.Sprintf("if it went off now, %d of %d people lose access", o.LoseAccess, o.Total)
+	text := fmt.Sprintf("if it were switched off now, %d of %d people would lose access", o.LoseAccess, o.Total)
 	switch {
 	case o.LoseAccess == 0:
 	case o.ActiveLast90Days == nil:
-		text += "; not known how many of them logged in during the last 90 days: give an export with --users FILE, or run ferry reconcile"
+		text += "; it is not known how many of them logged in during the last 90 days: give an export with --users FILE, or run ferry reconcile"
 	default:
 		text += fmt.Sprintf(", of whom %d logged in during the last 90 days (%s%s)", *o.ActiveLast90Days, o.From, on(o.At))
 	}
@@ -96,9 +96,9 @@ func (o IfOff) sentence() string {
 	switch apps := o.Applications; {
 	case apps == nil:
 	case !apps.Known:
-		text += "; not known how many applications still come with refresh tokens of Auth0"
+		text += "; it is not known how many applications still use Auth0 refresh tokens"
 	case apps.Count > 0:
-		text += "; the users of " + plural(apps.Count, "application", "applications") + " that still come with refresh tokens of Auth0 log in again"
+		text += "; the users of " + plural(apps.Count, "application", "applications") + " that still use Auth0 refresh tokens would have to log in again"
 	}
 	return text
 }

@@ -42,7 +42,7 @@ next   ferry reconcile --users users.ndjson.gz
 then   wait: users migrate when they log in; ask again later
 then   ferry status --stragglers mail.csv --users users.ndjson.gz
          lists the 388 users who are left, for a mail
-Auth0  if it went off now, 403 of 1003 people lose access, of whom 120 logged in during the last 90 days (reconcile of 2026-11-17 12:00 UTC)
+Auth0  if it were switched off now, 403 of 1003 people would lose access, of whom 120 logged in during the last 90 days (reconcile of 2026-11-17 12:00 UTC)
 
 x not wired            verified  ferry plan, 2026-11-22 12:00       nothing to verify
 x wired                verified  ferry doctor, 2026-11-22 11:00     ferry doctor found no failure
@@ -63,7 +63,7 @@ x imported             stale     ferry reconcile, 2026-11-17 12:00  the last fer
 
 not known: over_72_bytes
   run ferry plan --metrics http://127.0.0.1:4481
-  only a running ferry tells which logins had a password of more than FERRY_MAX_PASSWORD_BYTES; --metrics names its admin listener, once for each ferry`
+  only a running ferry knows which logins had a password of more than FERRY_MAX_PASSWORD_BYTES; --metrics names its admin listener, once for each ferry`
 	if got := printed(t, migration.Decide(f)); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
@@ -74,7 +74,7 @@ func TestPrintGatewayOnly(t *testing.T) {
 	t.Parallel()
 	f := gateway(migratedAgo(counted(map[kind.Kind]int{kind.Migrated: 600, kind.Pending: 2}), time.Hour))
 	const want = `state  migrating: 600 users have migrated through the gateway, 2 of the identities are pending; users who have not logged in have no identity
-left   600 migrated through the gateway, 2 pending; who has not logged in through it has no identity, and is not counted here
+left   600 migrated through the gateway, 2 pending; users who have not logged in through it have no identity and are not counted here
 next   wait: users migrate at their first login through the gateway; ask again later
 then   ferry reconcile --users users.ndjson.gz
          to know who is left, or to import them: users without an identity are in an export only

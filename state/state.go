@@ -31,7 +31,7 @@ var (
 	// another key, changed, or moved. It counts as missing.
 	ErrUnreadable = errors.New("stored value cannot be opened")
 	// ErrPaused is a call that was not made because earlier calls failed.
-	ErrPaused = errors.New("redis does not answer, not asked for a moment")
+	ErrPaused = errors.New("redis does not answer, and is not asked again for a moment")
 )
 
 // Handoff is what the migration hook hands to the after-login hook.

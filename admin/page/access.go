@@ -21,7 +21,7 @@ func (p *Page) reading(next http.HandlerFunc) http.HandlerFunc {
 			next(w, r)
 		case p.opts.Key.Empty():
 			p.write(w, http.StatusForbidden, "refused", refusal{"Forbidden", []string{
-				"ferry shows this page to a browser on its own machine, or to whoever has its admin key. This request comes from elsewhere, and there is no key.",
+				"ferry shows this page to browsers on its own machine, and to users who have its admin key. This request comes from another machine, and no admin key is set.",
 				"Set FERRY_ADMIN_KEY and restart ferry. Or listen on loopback (FERRY_ADMIN_LISTEN=127.0.0.1:4481) and come through a tunnel: " +
 					"ssh -L 4481:127.0.0.1:4481 HOST, then http://127.0.0.1:4481/.",
 			}})

@@ -25,7 +25,7 @@ const (
 // progressChart shows the users who have migrated from the first day on, those who wait as far
 // as the history knows, and the forecast.
 func progressChart(f Facts, now time.Time) chart {
-	c := chart{ID: "progress", Title: "All days", Head: []string{"Day (UTC)", "Migrated that day", "Migrated in all"}}
+	c := chart{ID: "progress", Title: "All days", Head: []string{"Day (UTC)", "Migrated that day", "Migrated in total"}}
 	if f.Plan == nil {
 		c.Empty = notCounted
 		return c

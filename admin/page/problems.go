@@ -74,16 +74,16 @@ func loginProblems(f Facts) []problem {
 	var all []problem
 	w := f.LastQuarter
 	if n := reasons(f.LastHour, "id_token_untrusted"); n > 0 {
-		all = append(all, problem{true, "Untrusted ID tokens", count(n, "ID token", "ID tokens") + " in the last hour had a signature that is not your tenant's.", "Switch ferry off below, and look who answers in Auth0's place.", "untrusted-token"})
+		all = append(all, problem{true, "Untrusted ID tokens", count(n, "ID token", "ID tokens") + " in the last hour had a signature that is not your tenant's.", "Switch ferry off below, and find out what answers in Auth0's place.", "untrusted-token"})
 	}
 	if n := w.Sum(outcome.Misconfigured.String()); n > 0 {
-		all = append(all, problem{true, "Auth0 or Kratos refuses ferry", count(n, "login", "logins") + " in the last 15 minutes failed for it" + mostReasons(w, outcome.Misconfigured) + ".", "Run ferry doctor: it says what to change.", "misconfigured"})
+		all = append(all, problem{true, "Auth0 or Kratos refuses ferry", count(n, "login", "logins") + " in the last 15 minutes failed because of this" + mostReasons(w, outcome.Misconfigured) + ".", "Run ferry doctor: it says what to change.", "misconfigured"})
 	}
 	if n, of := w.Sum(outcome.Unavailable.String(), outcome.InvalidResponse.String()), w.Sum(); n >= minUnchecked && float64(n) > unchecked*float64(of) {
 		all = append(all, problem{true, "Logins cannot be checked", fmt.Sprintf("%s of %s in the last 15 minutes%s. Their users saw an outage.", number(n), count(of, "login", "logins"), mostReasons(w, outcome.Unavailable, outcome.InvalidResponse)), "Look at Auth0's status, and at the network between ferry, Auth0 and Kratos.", outageSection(w)})
 	}
 	if n := w.Sum(outcome.Limited.String(), outcome.Suspicious.String()); n > 0 {
-		all = append(all, problem{true, "Auth0 limits ferry", count(n, "login", "logins") + " in the last 15 minutes could not be checked for it.", "Spread the requests, or put ferry's address on the allow-list.", "limited-by-auth0"})
+		all = append(all, problem{true, "Auth0 limits ferry", count(n, "login", "logins") + " in the last 15 minutes could not be checked because of this.", "Spread the requests, or put ferry's address on the allow-list.", "limited-by-auth0"})
 	}
 	if n := f.LastHour.Sum(outcome.Unbound.String(), outcome.SubjectMismatch.String()); n > 0 {
 		all = append(all, problem{false, "Users who cannot log in until you act", count(n, "login", "logins") + " in the last hour had the right password for an identity that does not record this Auth0 user.", "Find them in the log by the outcomes unbound and subject_mismatch, and run ferry rebind.", ""})

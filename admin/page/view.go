@@ -206,7 +206,7 @@ func (v *view) progress(f Facts, now time.Time) {
 			{"migrated", "Migrated", migrated, ""},
 			{"waiting", "Waiting", waiting, ""},
 			{"forecast", "Forecast", "?", "Not known without a count"},
-			{"without-auth0", "If Auth0 went off now", "?", "Not known without a count"},
+			{"without-auth0", "If Auth0 were switched off now", "?", "Not known without a count"},
 		}
 		return
 	}
@@ -245,7 +245,7 @@ func shareOf(part, whole int) *share {
 
 // forecastTile says when the last user would migrate.
 func forecastTile(plan migration.Plan, now time.Time) tile {
-	t, p := tile{ID: "forecast", Label: "Last one migrates about"}, plan.Progress
+	t, p := tile{ID: "forecast", Label: "Last user migrates about"}, plan.Progress
 	switch {
 	case plan.GatewayOnly && plan.State == migration.Crossing:
 		t.Value, t.Note = "Not known", "Without an import, Kratos does not know who is left"
@@ -268,7 +268,7 @@ func forecastTile(plan migration.Plan, now time.Time) tile {
 
 // ifOffTile says who would lose access without Auth0.
 func ifOffTile(off migration.IfOff) tile {
-	t := tile{ID: "without-auth0", Label: "If Auth0 went off now", Value: number(off.LoseAccess)}
+	t := tile{ID: "without-auth0", Label: "If Auth0 were switched off now", Value: number(off.LoseAccess)}
 	of := "of " + number(off.Total) + " people lose access"
 	switch {
 	case off.LoseAccess == 0 && off.MissingKnown:
@@ -284,9 +284,9 @@ func ifOffTile(off migration.IfOff) tile {
 	switch apps := off.Applications; {
 	case apps == nil:
 	case !apps.Known:
-		of += ". Applications that come with refresh tokens of Auth0 are not known"
+		of += ". Applications that use Auth0 refresh tokens are not known"
 	case apps.Count > 0:
-		of += ". The users of " + count(apps.Count, "application", "applications") + " with refresh tokens of Auth0 log in again"
+		of += ". The users of " + count(apps.Count, "application", "applications") + " with Auth0 refresh tokens would have to log in again"
 	}
 	t.Note = of
 	return t

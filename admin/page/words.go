@@ -21,7 +21,7 @@ func stateMeaning(s migration.State) string {
 	case migration.Wired:
 		return "Kratos calls ferry, and no user has been imported."
 	case migration.Imported:
-		return "Users have been imported, and none has migrated."
+		return "Users have been imported, and no user has migrated yet."
 	case migration.Crossing:
 		return "Users migrate when they log in."
 	case migration.Draining:

@@ -67,9 +67,9 @@ func TestPlanOfApplications(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]applicationsCase{
-		"one has come":         {ago: 2 * day, state: migration.Draining, next: "ferry status --metrics http://127.0.0.1:4481", known: true, count: 1, page: "The users of 1 application with refresh tokens of Auth0 log in again", says: "1  auth0_tokens  blocks"},
-		"no ferry was asked":   {ago: 2 * day, unasked: true, state: migration.Draining, next: "ferry plan --metrics http://127.0.0.1:4481", says: "only a running ferry tells which applications"},
-		"none has come":        {ago: -1, state: migration.Draining, next: "ferry status --metrics http://127.0.0.1:4481", page: "Applications that come with refresh tokens of Auth0 are not known", says: "no application has come with a refresh token of Auth0 yet"},
+		"one has come":         {ago: 2 * day, state: migration.Draining, next: "ferry status --metrics http://127.0.0.1:4481", known: true, count: 1, page: "The users of 1 application with Auth0 refresh tokens would have to log in again", says: "1  auth0_tokens  blocks"},
+		"no ferry was asked":   {ago: 2 * day, unasked: true, state: migration.Draining, next: "ferry plan --metrics http://127.0.0.1:4481", says: "only a running ferry knows which applications"},
+		"none has come":        {ago: -1, state: migration.Draining, next: "ferry status --metrics http://127.0.0.1:4481", page: "Applications that use Auth0 refresh tokens are not known", says: "no application has used an Auth0 refresh token yet"},
 		"one came long ago":    {ago: 20 * day, state: migration.SwitchedOff, next: "FERRY_MIGRATION_CLOSED=true", known: true, not: "auth0_tokens"},
 		"accepted":             {ago: 2 * day, accept: "auth0_tokens", state: migration.SwitchedOff, next: "FERRY_MIGRATION_CLOSED=true", known: true, count: 1, says: "1  auth0_tokens  accepted"},
 		"the migration closed": {ago: 2 * day, closed: true, unasked: true, state: migration.SwitchedOff, not: "auth0_tokens"},

@@ -129,7 +129,7 @@ func Broken() Situation {
 	f.History.Hours = logins(24, func(i int) map[string]int {
 		return map[string]int{"match": max(0, 12-i), "unavailable": 3 * max(0, i-10), "paused": max(0, i-18)}
 	})
-	f.History.Kept, f.History.Fault = history.InMemory, "state: read the history: redis does not answer, not asked for a moment"
+	f.History.Kept, f.History.Fault = history.InMemory, "state: read the history: redis does not answer, and is not asked again for a moment"
 	f.Auth0 = page.Auth0{Breakers: map[string]string{"Username-Password-Authentication": "open", "customers-eu": "half-open"}, WaitsUntil: Now().Add(5 * time.Minute)}
 	f.Kratos = page.Kratos{Checked: Now().Add(-time.Minute), Fault: "admin API: connection refused"}
 	f.Redis = &page.Redis{Checked: Now(), Fault: "state: ping: dial tcp 127.0.0.1:6379: connect: connection refused"}
