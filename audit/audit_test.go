@@ -121,8 +121,8 @@ func TestReopen(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.Reopen()
-	if !await.True(func() bool { return w.log.FilterMessage("audit log opened anew").Len() == 1 }) {
-		t.Fatal("not opened anew")
+	if !await.True(func() bool { return w.log.FilterMessage("audit log reopened").Len() == 1 }) {
+		t.Fatal("not reopened")
 	}
 	w.Record(login("after"))
 	w.stop()

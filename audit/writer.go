@@ -230,10 +230,10 @@ func (w *Writer) openAgain() {
 		return
 	}
 	if err := w.open(); err != nil {
-		w.opts.Log.Error("the audit log was not opened anew; the old file stays in use", zap.Error(err))
+		w.opts.Log.Error("the audit log could not be reopened; the old file stays in use", zap.Error(err))
 		return
 	}
-	w.opts.Log.Info("audit log opened anew")
+	w.opts.Log.Info("audit log reopened")
 }
 
 // write writes a record. It tries until it succeeds, or once if ferry stops.
@@ -290,7 +290,7 @@ func (w *Writer) wrote() {
 	if w.failing {
 		w.failing = false
 		w.metrics.stopped.Set(0)
-		w.opts.Log.Info("the audit log goes on")
+		w.opts.Log.Info("the audit log is written again")
 	}
 }
 
@@ -301,7 +301,7 @@ func (w *Writer) failed(err error) {
 	}
 	w.failing = true
 	w.metrics.stopped.Set(1)
-	w.opts.Log.Error("the audit log cannot be written; it is tried again every second, logins go on", zap.Error(withoutPath(err)))
+	w.opts.Log.Error("the audit log cannot be written; ferry tries again every second, logins go on", zap.Error(withoutPath(err)))
 }
 
 // withoutPath is the cause alone.

@@ -107,7 +107,7 @@ func (r *Recorder) Record(ctx context.Context) {
 	defer r.mu.Unlock()
 	now, err := r.read()
 	if err != nil {
-		r.opts.Log.Warn("the history lacks outcomes for now", zap.Error(err))
+		r.opts.Log.Warn("the latest outcomes could not be added to the history yet", zap.Error(err))
 		return
 	}
 	r.opts.History.Add(ctx, now.at, now.since(r.taken).Outcomes)

@@ -123,7 +123,7 @@ func (f *file) read(now time.Time, log *zap.Logger) (time.Time, error) {
 	}
 	var content fileContent
 	if err := json.Unmarshal(text, &content); err != nil {
-		log.Warn("failed logins from ferry's own address are counted anew: the file is damaged", zap.String("file", f.path))
+		log.Warn("the count of failed logins from ferry's own address starts again at 0: the file is damaged", zap.String("file", f.path))
 		return time.Time{}, nil
 	}
 	since := now

@@ -192,7 +192,7 @@ func (s *Switch) change(next values, by By, who, from string) {
 	next.by, next.who, next.since = by, who, s.opts.Now()
 	message, level, result := "mode changed", zap.WarnLevel, "changed"
 	if next.mode == was.mode && next.cohort.text == was.cohort.text {
-		message, level, result = "mode not changed: it is as asked for", zap.InfoLevel, "unchanged"
+		message, level, result = "mode not changed: it is already as requested", zap.InfoLevel, "unchanged"
 	} else {
 		s.now.Store(&next)
 		s.metrics.show(next)

@@ -19,7 +19,8 @@ const (
 	// EnsuredNothing: the identifier is not an e-mail address, so Auth0 is not asked.
 	EnsuredNothing = "not_looked_up"
 	// EnsureLimited, EnsureNotReady and EnsureFailed say nothing about the user: the budget of
-	// look-ups is spent, Kratos has not been walked yet, or Kratos or Auth0 did not answer.
+	// look-ups is spent, Kratos' identities have not been read yet, or Kratos or Auth0 did not
+	// answer.
 	EnsureLimited  = "limited_lookups"
 	EnsureNotReady = "not_ready"
 	EnsureFailed   = "lookup_failed"

@@ -286,7 +286,7 @@ func (p *Provisioner) remember(ctx context.Context, door Door, user []byte, made
 	select {
 	case p.marks <- marking{made.UserID, made.IdentityID, p.opts.Now()}:
 	default:
-		p.opts.Log.Warn("created identity not noted at Auth0: too many wait", zap.String("identity_id", made.IdentityID))
+		p.opts.Log.Warn("created identity not noted at Auth0: too many notes are waiting", zap.String("identity_id", made.IdentityID))
 	}
 }
 

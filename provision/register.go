@@ -162,7 +162,7 @@ func (p *Provisioner) Ready(ctx context.Context) error {
 const readyPoll = 50 * time.Millisecond
 
 // ErrNotReady is returned until Kratos was walked once.
-var ErrNotReady = errors.New("kratos has not been walked yet")
+var ErrNotReady = errors.New("kratos' identities have not been read yet")
 
 // fileMagic begins the file of a FileRegister. Records of fixed size follow: a digest of a
 // user id each, and zeros after a whole walk.

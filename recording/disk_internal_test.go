@@ -149,7 +149,7 @@ func TestFullDisk(t *testing.T) {
 		if got := wholeLinesIn(t, dir); got != fitted+1 || value(t, metrics, "ferry_recording_stopped") != 0 {
 			t.Errorf("%d lines after there was room, want %d", got, fitted+1)
 		}
-		if log.FilterMessageSnippet("goes on").Len() != 1 {
+		if log.FilterMessageSnippet("resumed").Len() != 1 {
 			t.Errorf("the log: %v", log.All())
 		}
 		written, dropped := value(t, metrics, "ferry_recording_lines_total"), value(t, metrics, "ferry_recording_dropped_total")

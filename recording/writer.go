@@ -195,7 +195,7 @@ func (w *Writer) write(record Record) {
 	w.metrics.written.Add(float64(lines))
 	if w.stoppedUntil.Swap(0) != 0 {
 		w.metrics.stopped.Set(0)
-		w.opts.Log.Info("recording goes on")
+		w.opts.Log.Info("recording resumed")
 	}
 }
 
@@ -217,7 +217,7 @@ func (w *Writer) stopped(err error) {
 	first := w.stoppedUntil.Swap(w.opts.Now().Add(retryAfter).UnixNano()) == 0
 	w.metrics.stopped.Set(1)
 	if first {
-		w.opts.Log.Error("recording stopped; it is tried again every minute, logins go on", zap.Error(err))
+		w.opts.Log.Error("recording stopped; ferry tries again every minute, logins go on", zap.Error(err))
 	}
 }
 

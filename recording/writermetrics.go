@@ -26,10 +26,10 @@ func newWriterMetrics(registerer prometheus.Registerer) (*writerMetrics, error) 
 			Name: "ferry_recording_lines_total", Help: "Hook calls that were recorded.",
 		}),
 		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "ferry_recording_dropped_total", Help: "Hook calls that were not recorded, by reason: queue (the disk is slow), stopped (the disk takes nothing), stranger (too many calls without the key), broken.",
+			Name: "ferry_recording_dropped_total", Help: "Hook calls that were not recorded, by reason: queue (the disk is slow), stopped (the disk cannot be written), stranger (too many calls without the key), broken.",
 		}, []string{"reason"}),
 		stopped: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "ferry_recording_stopped", Help: "1 while the disk takes no recording.",
+			Name: "ferry_recording_stopped", Help: "1 while recordings cannot be written.",
 		}),
 	}
 	for _, c := range []prometheus.Collector{m.written, m.dropped, m.stopped} {

@@ -231,7 +231,7 @@ func (j *job) mint(ctx context.Context, flow *hydra.Flow, grant hydra.Grant) end
 		err = j.save(context.WithoutCancel(ctx), j.opts.Keep)
 	}
 	if err != nil {
-		j.opts.Log.Error("remint: Hydra's tokens are not in the store: they are given away only now", zap.String("client_id", j.client.ID), zap.Error(err))
+		j.opts.Log.Error("remint: Hydra's tokens could not be stored: they are sent to the application, and cannot be sent again", zap.String("client_id", j.client.ID), zap.Error(err))
 	}
 	return j.given(ctx, resultReminted)
 }

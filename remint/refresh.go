@@ -145,7 +145,7 @@ func (r *Reminter) claim(ctx context.Context, key [32]byte) (release func(), err
 		if won {
 			return func() {
 				if err := r.opts.Store.Unclaim(context.WithoutCancel(ctx), key); err != nil {
-					r.opts.Log.Warn("remint: claim not ended: it ends by itself", zap.Error(err))
+					r.opts.Log.Warn("remint: claim not released: it expires by itself", zap.Error(err))
 				}
 			}, nil
 		}
@@ -159,7 +159,7 @@ func (r *Reminter) claim(ctx context.Context, key [32]byte) (release func(), err
 // whoever asks for it next.
 func (r *Reminter) claimFor() time.Duration { return r.opts.Timeout + claimSlack }
 
-var errBusy = errors.New("another request with the same token is at work")
+var errBusy = errors.New("another request with the same token is in progress")
 
 // pause waits, unless ctx ends first.
 func pause(ctx context.Context, d time.Duration) bool {

@@ -139,7 +139,7 @@ func (s *stack) rotate(t *testing.T, path string) {
 	if err := syscall.Kill(s.ferry.Pid(), syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	s.await(t, "the new audit log", func() bool { return strings.Contains(s.ferry.Logs(), `"msg":"audit log opened anew"`) })
+	s.await(t, "the new audit log", func() bool { return strings.Contains(s.ferry.Logs(), `"msg":"audit log reopened"`) })
 }
 
 // checkAudit checks the audit log of the logins above.
