@@ -75,7 +75,7 @@ func (e *doctor) forwarded(ctx context.Context, app upstream.Application, unforw
 	case e.takesNoTemplate(ctx):
 		return unforwarded // no setting makes Kratos send the address
 	case e.Settings.ForwardClientIP && app.TrustsIPHeader:
-		return ok("ferry sends the client address and Auth0 trusts it: attack protection counts people")
+		return ok("ferry sends the client address and Auth0 trusts it: attack protection counts by the user's address")
 	case e.Settings.ForwardClientIP:
 		return fail(trust, "ferry sends the client address, and Auth0 does not trust it: the application's Trust Token Endpoint IP Header is off. %s", unforwarded.Detail)
 	case app.TrustsIPHeader && unforwarded.Status == Fail:

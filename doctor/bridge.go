@@ -58,7 +58,7 @@ func (e *doctor) checkBridge() Check {
 	scope, _ := lookup(provider, "scope").([]any)
 	switch {
 	case e.config.get(wiring.OIDCKeys("enabled")...) != true:
-		return warn(fix+"; if Kratos' environment sets it, ignore this", "the file does not switch on the logins at providers: nobody gets in over the bridge")
+		return warn(fix+"; if Kratos' environment sets it, ignore this", "the file does not switch on the logins at providers: no one can log in over the bridge")
 	case text("client_id") == wiring.PlaceholderClientID, text("client_secret") == wiring.PlaceholderClientSecret:
 		return fail(fix+" with --bridge-client-id and --bridge-client-secret-file", "the provider %s has no client yet: Auth0 refuses the logins over the bridge", plain(id))
 	case !slices.Contains(scope, any("openid")) || !slices.Contains(scope, any("email")):
@@ -93,7 +93,7 @@ func (e *doctor) checkBridgeMapper(mapper, id, fix string) Check {
 		return fail("set metadata_admin: { auth0: { user_id: claims.sub } } in the mapper; "+fix+" if you have no other",
 			"the mapper of the provider %s does not record the Auth0 user id: ferry does not know who was registered over the bridge", plain(id))
 	case len(made.Identity.Verified) > 0:
-		return fail("set verified_addresses only where claims.email_verified is true", "the mapper of the provider %s calls an address verified that Auth0 did not verify", plain(id))
+		return fail("set verified_addresses only where claims.email_verified is true", "the mapper of the provider %s marks an address as verified that Auth0 did not verify", plain(id))
 	}
 	return ok("the mapper binds by the subject")
 }

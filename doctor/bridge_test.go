@@ -28,7 +28,7 @@ func TestBridge(t *testing.T) {
 		"no scope":                  {strings.Replace(good, "openid, ", "", 1), ferrys, doctor.Fail, "does not ask for openid"},
 		"no binding":                {good, jsonnet("local claims = std.extVar('claims'); {identity: {traits: {email: claims.email}}}"), doctor.Fail, "does not record the Auth0 user id"},
 		"another binding":           {good, jsonnet("local claims = std.extVar('claims'); {identity: {metadata_admin: {auth0: {user_id: claims.email}}}}"), doctor.Fail, "does not record the Auth0 user id"},
-		"verified all the same":     {good, jsonnet("local claims = std.extVar('claims'); {identity: {metadata_admin: {auth0: {user_id: claims.sub}}, verified_addresses: [{via: 'email', value: claims.email}]}}"), doctor.Fail, "calls an address verified"},
+		"verified all the same":     {good, jsonnet("local claims = std.extVar('claims'); {identity: {metadata_admin: {auth0: {user_id: claims.sub}}, verified_addresses: [{via: 'email', value: claims.email}]}}"), doctor.Fail, "marks an address as verified"},
 		"a mapper that fails":       {good, jsonnet("{"), doctor.Fail, "is not valid"},
 		"a mapper that is not here": {good, "https://example.org/mapper.jsonnet", doctor.Skip, "was not checked"},
 	} {

@@ -31,9 +31,9 @@ func (e *doctor) checkMemory(ctx context.Context) Check {
 	if len(off) > 0 {
 		detail += "; off: " + strings.Join(off, ", ")
 	}
-	detail += "; not covered: who was deleted before the gateway first ran, and has no app_metadata.ferry; who was imported without external_id since ferry last read Kratos, and has another address there by now"
+	detail += "; not covered: users who were deleted before the gateway first ran and have no app_metadata.ferry; users who were imported without external_id since ferry last read Kratos and have another address there by now"
 	if e.Register == nil && e.Settings.Gateway.DataDir == "" {
-		return warn("set FERRY_DATA_DIR to a directory that stays, or FERRY_STATE_URL to a Redis", "%s, and who is deleted at Kratos before a restart of ferry: the users register is in memory", detail)
+		return warn("set FERRY_DATA_DIR to a directory that stays, or FERRY_STATE_URL to a Redis", "%s; users who are deleted at Kratos before a restart of ferry: the users register is in memory", detail)
 	}
 	return ok("%s", detail)
 }

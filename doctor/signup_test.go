@@ -54,7 +54,7 @@ func TestSignUp(t *testing.T) {
 		parse   = "parse: true # the sign-up waits for ferry, and fails without it"
 		address = "url: http://127.0.0.1:1/hooks/after-registration"
 		// item is what the first line of the list is replaced from, to add a hook.
-		item = "# Kratos asks ferry whether"
+		item = "# Before Kratos stores"
 	)
 	template := func(source string) []change { return []change{{body, wiring.Base64(source)}} }
 	passes := wiring.AfterRegistrationJsonnet()

@@ -74,7 +74,7 @@ func (h *Handler) ensure(c echo.Context, e *call) (ensureResult, error) {
 	case strictjson.Unmarshal(text, &req) != nil:
 		return ensureResult{}, echo.NewHTTPError(http.StatusBadRequest, "the body is not one JSON object with the identifier")
 	case strings.TrimSpace(req.Identifier) == "":
-		return ensureResult{}, echo.NewHTTPError(http.StatusBadRequest, "identifier must be there and must not be empty")
+		return ensureResult{}, echo.NewHTTPError(http.StatusBadRequest, "identifier is required and must not be empty")
 	case !slices.Contains(flowTypes(), req.FlowType):
 		return ensureResult{}, echo.NewHTTPError(http.StatusBadRequest, "flow_type must be login, registration, recovery or verification")
 	}

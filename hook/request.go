@@ -59,7 +59,7 @@ func decodeMigration(body []byte) (migrationRequest, error) {
 		return migrationRequest{}, echo.NewHTTPError(http.StatusBadRequest, "the body is not the one JSON object that the hook expects")
 	}
 	if strings.TrimSpace(req.Identifier) == "" || req.Password.Empty() {
-		return migrationRequest{}, echo.NewHTTPError(http.StatusBadRequest, "identifier and password must be there and must not be empty")
+		return migrationRequest{}, echo.NewHTTPError(http.StatusBadRequest, "identifier and password are required and must not be empty")
 	}
 	return req, nil
 }

@@ -177,7 +177,7 @@ func notesBeside(out map[string]any) []string {
 	var notes []string
 	for _, name := range [...]string{keyTraits, keyMetadataPublic, keyMetadataAdmin, keyVerified} {
 		if _, misplaced := out[name]; misplaced {
-			notes = append(notes, "the mapper's key "+name+" is ignored: it stands beside identity and belongs within")
+			notes = append(notes, "the mapper's key "+name+" is ignored: it is beside identity and belongs inside it")
 		}
 	}
 	if len(out) > 1+len(notes) {

@@ -234,9 +234,9 @@ func TestJsonnetTakesWhatKratosTakes(t *testing.T) {
 	const within = "the mapper's identity has keys other than traits, metadata_public, metadata_admin and verified_addresses, which are ignored"
 	for name, c := range map[string]struct{ source, want, notes string }{
 		"identity alone":      {`{identity: {traits: {a: 1}}}`, `{"traits":{"a":1}}`, `null`},
-		"metadata beside":     {`{identity: {traits: {}}, metadata_public: {a: 1}}`, `{"traits":{}}`, `["the mapper's key metadata_public is ignored: it stands beside identity and belongs within"]`},
+		"metadata beside":     {`{identity: {traits: {}}, metadata_public: {a: 1}}`, `{"traits":{}}`, `["the mapper's key metadata_public is ignored: it is beside identity and belongs inside it"]`},
 		"another key beside":  {`{identity: {traits: {}}, kim: 1, pat: 1}`, `{"traits":{}}`, `["` + beside + `"]`},
-		"both":                {`{identity: {traits: {}}, kim: 1, traits: {}}`, `{"traits":{}}`, `["the mapper's key traits is ignored: it stands beside identity and belongs within","` + beside + `"]`},
+		"both":                {`{identity: {traits: {}}, kim: 1, traits: {}}`, `{"traits":{}}`, `["the mapper's key traits is ignored: it is beside identity and belongs inside it","` + beside + `"]`},
 		"a key within":        {`{identity: {traits: {}, kim: 1}}`, `{"traits":{}}`, `["` + within + `"]`},
 		"an address and more": {`{identity: {traits: {}, verified_addresses: [{value: 'a', via: 'email', kim: 1}]}}`, `{"traits":{},"verified_addresses":[{"value":"a","via":"email"}]}`, `null`},
 		"the identity":        {`local i = std.extVar('identity'); {identity: {traits: i}}`, `{"traits":{"metadata_admin":{},"metadata_public":{},"traits":{}}}`, `null`},

@@ -160,7 +160,7 @@ func (r FactorResult) Notes() []string {
 		{r.NoSecret, "users have an authenticator app, whose secret Auth0's API does not give: ask Auth0's support for an export of the MFA secrets, and append them as mfa_factors"},
 		{r.NoHandle, "users have a passkey, whose user handle Auth0's API does not give: it cannot be imported"},
 		{r.RecoveryCode, "users have a recovery code, which Auth0 does not show: it cannot be imported"},
-		{r.Gone, "users are not at Auth0 any more"},
+		{r.Gone, "users are no longer at Auth0"},
 	} {
 		if note.users > 0 {
 			notes = append(notes, progress.Grouped(note.users)+" "+note.text)

@@ -207,7 +207,7 @@ func (x *exporter) again() string {
 
 var (
 	// errJobOver means that the job will never complete.
-	errJobOver = errors.New("the job is over")
+	errJobOver = errors.New("the job has ended")
 	// errAnotherJob means that the job does not export users.
 	errAnotherJob = errors.New("the job does not export users as JSON; without --job ferry starts one that does")
 )

@@ -179,7 +179,7 @@ func (x *factorExport) resume() error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("read %s: %w; remove it to begin anew", x.Out+PartSuffix, err)
+		return fmt.Errorf("read %s: %w; remove it to start over", x.Out+PartSuffix, err)
 	}
 	if x.result.Users > 0 {
 		x.Progress.Say("continuing " + x.Out + PartSuffix + ", which has " + progress.Grouped(x.result.Users) + " users")

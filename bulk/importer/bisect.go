@@ -20,7 +20,7 @@ const maxUnanswered = 16
 // Kratos itself is broken, and bisect returns cause.
 func (c *creator) bisect(ctx context.Context, rows []plan.Row, cause error) error {
 	if len(rows) == 1 {
-		return fmt.Errorf("line %d is alone in its request and may be why: if every run ends here, take it out of the users file and name another results file: %w", rows[0].Line, cause)
+		return fmt.Errorf("line %d is alone in its request and may be the cause: if every run ends here, take it out of the users file and name another results file: %w", rows[0].Line, cause)
 	}
 	var suspects []plan.Row
 	answered := false

@@ -60,8 +60,8 @@ func TestImportFactors(t *testing.T) {
 	checkFactors(t, words(done), "4:skipped:mfa", "5:skipped:mfa", "6:skipped:mfa", "8:skipped:mfa")
 	for line, detail := range map[int]string{
 		2: "left out: phone (Kratos has no such factor)", 4: "left out: webauthn-roaming (it is bound to another domain)", 5: "left out: webauthn-platform (the file does not have its domain)",
-		6: "left out: guardian (the file has no more than its name)", 7: "left out: passkey (the file does not have the user handle)", 8: "left out: totp (the file does not have the secret)",
-		10: "", 11: "left out: recovery-code (Auth0 does not export the code)", 12: "left out: recovery-code (no second factor is imported that it could stand in for)",
+		6: "left out: guardian (the file has only its name)", 7: "left out: passkey (the file does not have the user handle)", 8: "left out: totp (the file does not have the secret)",
+		10: "", 11: "left out: recovery-code (Auth0 does not export the code)", 12: "left out: recovery-code (no other second factor is imported with it)",
 		13: "left out: passkey (its user handle is not UTF-8 text, which Kratos' database needs)",
 	} {
 		if done[line-1].Detail != detail {

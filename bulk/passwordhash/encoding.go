@@ -15,7 +15,7 @@ const (
 )
 
 var (
-	errEncoding = errors.New("an encoding is missing, or is none that Auth0 takes there")
+	errEncoding = errors.New("an encoding is missing, or is not one that Auth0 accepts there")
 	errDecode   = errors.New("the hash, the salt or the key is not in the encoding that is given")
 )
 

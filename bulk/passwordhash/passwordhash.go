@@ -43,12 +43,12 @@ const maxLength = 1024
 
 var (
 	errTooLong   = errors.New("the hash, the salt or the key is too long")
-	errUnknown   = errors.New("the hash is in no form that ferry knows")
+	errUnknown   = errors.New("the hash is not in a form that ferry knows")
 	errObject    = errors.New("custom_password_hash is not an object as Auth0 documents it")
-	errAlgorithm = errors.New("the algorithm is none of those that Auth0 documents")
+	errAlgorithm = errors.New("the algorithm is not one that Auth0 documents")
 	errMD4       = errors.New("md4 is not supported by Kratos")
 	errPassword  = errors.New("the hash is of a password that is not in UTF-8, which is not supported by Kratos")
-	errSalt      = errors.New("a separate salt does not belong to the algorithm")
+	errSalt      = errors.New("the algorithm does not have a separate salt")
 	errPepper    = errors.New("bcrypt with a further salt is not supported by Kratos")
 	errHMACOnly  = errors.New("hash.key and hash.digest belong to hmac only")
 	errUTF8Only  = errors.New("hash.encoding is not utf8")

@@ -73,7 +73,7 @@ func (o *Options) factors(profile mapping.Profile) factors {
 	}
 	for _, name := range profile.Factors {
 		if !described {
-			f.leave(name, "the file has no more than its name")
+			f.leave(name, "the file has only its name")
 		}
 	}
 	for _, method := range profile.Methods {
@@ -126,7 +126,7 @@ func (o *Options) addCode(f *factors, method mapping.Method) (why string) {
 	case slices.Contains(o.Lacks, kratos.FieldLookup):
 		return "this Kratos cannot import it"
 	case !f.second():
-		return "no second factor is imported that it could stand in for"
+		return "no other second factor is imported with it"
 	}
 	f.codes = append(f.codes, method.Secret)
 	return ""

@@ -318,7 +318,7 @@ func (o *Observed) text() string {
 
 func seconds(value *float64) string {
 	if value == nil {
-		return "more than the metrics tell"
+		return "more than the metrics can show"
 	}
 	return fmt.Sprintf("%.2g s", *value)
 }

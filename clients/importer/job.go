@@ -195,7 +195,7 @@ func (j *job) explainUnverified(want fields) {
 func (j *job) verify(ctx context.Context, outcome Outcome, want fields, undo func() error) (Result, error) {
 	got, err := j.store.get(ctx, j.plan.ID)
 	if err == nil && got == nil {
-		return j.ended(Failed, ReasonNotAsSent, "the client is gone again")
+		return j.ended(Failed, ReasonNotAsSent, "the client was deleted in the meantime")
 	}
 	if err == nil {
 		if wrong := want.differ(got); len(wrong) > 0 {
