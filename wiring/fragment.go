@@ -87,7 +87,7 @@ func (o Options) migrateNode() node {
 	return node{
 		comments: []string{
 			"Kratos asks ferry, once for each identity whose password is still at Auth0.",
-			"Keep it enabled while anybody is pending: without it, their logins fail.",
+			"Keep it enabled while any user is pending: without it, their logins fail.",
 		},
 		key:      "migrate_hook",
 		children: []node{{key: "enabled", value: "true"}, o.migrateConfig()},
@@ -120,7 +120,7 @@ func (o Options) authNode(path ...string) node {
 	return node{key: "auth", children: []node{
 		{key: "type", value: "api_key"},
 		{key: "config", children: []node{
-			{key: "name", value: "Authorization", remark: "no other: Kratos logs every other header in clear"},
+			{key: "name", value: "Authorization", remark: "no other name: Kratos logs every other header in clear text"},
 			{key: "value", value: strconv.Quote(o.keyValue(path...))},
 			{key: "in", value: "header"},
 		}},
@@ -147,8 +147,7 @@ func (o Options) afterRegistrationNode(l hookList) node {
 // afterRegistrationComments are the comments above that hook.
 func afterRegistrationComments() []string {
 	return []string{
-		"Kratos asks ferry whether it is a user of Auth0 who signs up, before it stores the",
-		"identity.",
+		"Before Kratos stores a new identity, it asks ferry whether Auth0 has the user.",
 	}
 }
 
@@ -161,8 +160,8 @@ func parseNode() node {
 func (o Options) afterLoginNode() node {
 	return node{
 		comments: []string{
-			"Kratos tells ferry who logged in; ferry brings what Auth0 knows of them, once.",
-			"Keep it first: where require_verified_address runs before it, somebody who has",
+			"Kratos tells ferry who logged in; ferry writes the user's Auth0 profile, once.",
+			"Keep it first: if require_verified_address runs before it, a user who has",
 			"verified their address at Auth0 since the import is refused at every login.",
 		},
 		children: []node{
@@ -200,7 +199,7 @@ func (o Options) responseNode() node {
 	if o.Response == Parse {
 		return node{key: "response", children: []node{{key: Parse, value: "true", remark: "the login waits for ferry, and fails without it"}}}
 	}
-	return node{key: "response", children: []node{{key: Ignore, value: "true", remark: "nobody is kept out because ferry is slow or down"}}}
+	return node{key: "response", children: []node{{key: Ignore, value: "true", remark: "users can log in even if ferry is slow or down"}}}
 }
 
 // Fragment returns the part of kratos.yml that ferry needs, as YAML with comments. It

@@ -12,7 +12,7 @@ import (
 // changes nothing.
 func (m *merger) advise() {
 	if m.get("selfservice", "methods", "password", "enabled") == false {
-		m.note("selfservice.methods.password.enabled is false: nobody can log in with a password")
+		m.note("selfservice.methods.password.enabled is false: no one can log in with a password")
 	}
 	m.adviseAddress()
 	if m.get("log", "leak_sensitive_values") == true {

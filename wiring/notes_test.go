@@ -18,7 +18,7 @@ func TestNotes(t *testing.T) {
 		"nothing":         {quiet, "http://127.0.0.1:4480", nil},
 		"loud":            {"log: {level: debug, leak_sensitive_values: true}\n", "http://127.0.0.1:4480", []string{"leak_sensitive_values", "log.level"}},
 		"no level":        {"dsn: memory\n", "http://127.0.0.1:4480", []string{"log.level"}},
-		"no passwords":    {quiet + "selfservice:\n  methods:\n    password:\n      enabled: false\n", "http://127.0.0.1:4480", []string{"nobody can log in"}},
+		"no passwords":    {quiet + "selfservice:\n  methods:\n    password:\n      enabled: false\n", "http://127.0.0.1:4480", []string{"no one can log in"}},
 		"shared range":    {quiet, "http://100.100.1.2:4480", []string{"Kratos never calls 100.100.1.2"}},
 		"unspecified":     {quiet, "http://[::]:4480", []string{"Kratos never calls ::"}},
 		"private":         {private, "http://10.0.0.1:4480", []string{"10.0.0.1:4480/hooks/password-migration,", "10.0.0.1:4480/hooks/after-login,"}},

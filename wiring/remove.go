@@ -208,11 +208,22 @@ func (r *remover) cut(at place) error {
 
 const anchored = "cannot be removed, perhaps because an anchor (&) in it is used elsewhere"
 
+// earlierComments are those that an earlier ferry wrote.
+func earlierComments() []string {
+	return []string{
+		"Keep it enabled while anybody is pending: without it, their logins fail.",
+		"Kratos tells ferry who logged in; ferry brings what Auth0 knows of them, once.",
+		"Keep it first: where require_verified_address runs before it, somebody who has",
+		"Kratos asks ferry whether it is a user of Auth0 who signs up, before it stores the",
+		"identity.",
+	}
+}
+
 // ownComment reports whether Merge or Fragment wrote a comment.
 func ownComment(line string) bool {
 	text, ok := strings.CutPrefix(strings.TrimSpace(line), "# ")
 	var o Options
-	own := slices.Concat(o.migrateNode().comments, o.afterLoginNode().comments, afterRegistrationComments(), bridgeComments(), hooksComments())
+	own := slices.Concat(o.migrateNode().comments, o.afterLoginNode().comments, afterRegistrationComments(), bridgeComments(), hooksComments(), earlierComments())
 	return ok && slices.Contains(append(own, registrationComments()...), text)
 }
 
