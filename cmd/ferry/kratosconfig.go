@@ -147,7 +147,7 @@ func (f kratosConfigFlags) options() (wiring.Options, error) {
 func sameMachine(cfg *config.Config) (string, error) {
 	address, ok := listenerURL(cfg, cfg.Listen)
 	if !ok {
-		return "", errors.New("Kratos cannot reach ferry at the address in FERRY_LISTEN: give ferry's URL, --url http://HOST:PORT")
+		return "", errors.New("FERRY_LISTEN is not an address at which Kratos can reach ferry: give ferry's URL, --url http://HOST:PORT")
 	}
 	return address, nil
 }
