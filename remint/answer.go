@@ -41,12 +41,8 @@ func results() []result {
 	}
 }
 
-const (
-	// retryAfter is when an application is to try again, and waitRetryAfter if another request
-	// with the same token is still at work.
-	retryAfter     = 5 * time.Second
-	waitRetryAfter = time.Second
-)
+// retryAfter is when an application is to try again.
+const retryAfter = 5 * time.Second
 
 // answerTo returns the answer of a result. tokens are those of resultReminted and resultRepeated.
 func answerTo(is result, tokens hydra.Tokens) Answer {
