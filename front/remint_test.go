@@ -30,7 +30,10 @@ func (m *reminter) Refresh(_ context.Context, req remint.Request) remint.Answer 
 	if m.hold != nil {
 		<-m.hold
 	}
-	if req.Credentials.Method != hydra.None && req.Credentials.Secret.Reveal() != "right" {
+	switch {
+	case req.Credentials.Method == hydra.PrivateKeyJWT:
+		return remint.Answer{Status: http.StatusServiceUnavailable}
+	case req.Credentials.Method != hydra.None && req.Credentials.Secret.Reveal() != "right":
 		return remint.Answer{Status: http.StatusUnauthorized, Body: []byte(`{"error":"invalid_client"}`)}
 	}
 	return remint.Answer{Status: http.StatusOK, Body: []byte(`{"access_token":"x"}`), Header: http.Header{"Content-Type": {"application/json"}, "Cache-Control": {"no-store"}}}
@@ -134,8 +137,11 @@ func TestUsed(t *testing.T) {
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ id, secret, other string }{
-		"a public client": {"spa", "", ""},
-		"a wrong secret":  {"post", "wrong", "right"},
+		"a public client":               {"spa", "", ""},
+		"a public client with a secret": {"spa", "right", ""}, // anyone can add one
+		"no secret":                     {"post", "", "right"},
+		"an assertion":                  {"jwt", "e30.eyJzdWIiOiJqd3QifQ.x", ""},
+		"a wrong secret":                {"post", "wrong", "right"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -149,12 +155,16 @@ func testLimits(t *testing.T, id, secret, other string) {
 	t.Helper()
 	m := &reminter{}
 	r := newRig(t, nil, func(o *front.Options) {
-		reminting(m, "spa", "post")(o)
+		reminting(m, "spa", "post", "jwt")(o)
 		o.PerMinute, o.TrustedProxies = 5, 1
 	})
 	send := func(secret, from string, times int) (limited int) {
 		for range times {
-			if r.form(t, "/oauth/token", refresh(id, secret, "v1.M"), "X-Forwarded-For", from).Status == http.StatusTooManyRequests {
+			body := refresh(id, secret, "v1.M")
+			if id == "jwt" {
+				body = refresh(id, "", "v1.M") + "&client_assertion=" + secret
+			}
+			if r.form(t, "/oauth/token", body, "X-Forwarded-For", from).Status == http.StatusTooManyRequests {
 				limited++
 			}
 		}

@@ -122,12 +122,18 @@ func (f *Front) enabled(r *http.Request, who caller) (bool, error) {
 	return known, err
 }
 
+// checkedSecret reports whether Hydra checks a secret of the client before Auth0 is asked. It does
+// not check what comes for a public client, and an assertion only at the end.
+func (c caller) checkedSecret() bool {
+	return c.known && !c.credentials.Secret.Empty() && (c.client.Method == hydra.SecretPost || c.client.Method == hydra.SecretBasic)
+}
+
 // remint lets package remint answer. A network may send so many tokens without a client secret,
 // and so many with a wrong one: with a right one, it is the server of an application, which sends
 // those of all its users.
 func (f *Front) remint(w http.ResponseWriter, r *http.Request, at route, who caller, token secret.String, ask func(context.Context, remint.Request) remint.Answer) {
-	ip, public := f.clientIP(r), who.credentials.Method == hydra.None
-	if public && !f.limits.Allow(ip) || !public && f.limits.Spent(ip) {
+	ip, checked := f.clientIP(r), who.checkedSecret()
+	if !checked && !f.limits.Allow(ip) || checked && f.limits.Spent(ip) {
 		f.refuse(w, at, who, resultLimited, tooMany())
 		return
 	}
@@ -142,7 +148,7 @@ func (f *Front) remint(w http.ResponseWriter, r *http.Request, at route, who cal
 		request.RequestID = shortened(r.Header.Get("X-Request-Id"))
 	}
 	answer := ask(r.Context(), request)
-	if answer.Status == http.StatusUnauthorized && !public {
+	if answer.Status == http.StatusUnauthorized && checked {
 		f.limits.Allow(ip)
 	}
 	f.metrics.answered(at, resultRemint)
