@@ -134,15 +134,17 @@ func (j *job) notRedeemed(ctx context.Context, before record, err error) end {
 	if unsent && upstream.Unasked(fault.Reason) {
 		j.asked = false
 	}
+	// Auth0 has not redeemed the token if it does not accept the client or the request either.
+	untouched := unsent || e.is == resultMisconfigured
 	rejected := e.is == resultRejected
 	if rejected && before.state == stateRedeeming {
 		e.reason = reasonAfterLoss
 	}
 	var undo error
 	switch {
-	case rejected, unsent && before.state == stateNew:
+	case rejected, untouched && before.state == stateNew:
 		undo = j.opts.Store.Delete(ctx, j.key)
-	case unsent:
+	case untouched:
 		j.record = before
 		undo = j.save(ctx, j.opts.Keep)
 	}
