@@ -127,12 +127,13 @@ func TestHydraFaults(t *testing.T) {
 		client("no-code", map[string]any{"response_types": []string{"token"}}),
 		client("online", map[string]any{"scope": "openid email"}),
 		client("wild", map[string]any{"redirect_uris": []string{"https://*.example.org/callback"}}),
-		client("with a blank", nil),
+		client("plain", map[string]any{"redirect_uris": []string{"http://app.example.org/callback"}}),
+		client("with a blank", map[string]any{"redirect_uris": []string{"http://127.0.0.1:3000/callback"}}),
 	)
 	set := doctor.HydraSettings{AdminURL: h.AdminURL(), PublicURL: h.PublicURL()}
 	for id, says := range map[string]string{
 		"no-refresh": "lacks the grant type refresh_token", "no-code": "lacks the response type code", "online": "lacks the scope offline_access",
-		"wild": "lacks a redirect URI without a wildcard", "unknown": "is not a client of Hydra",
+		"wild": "lacks a redirect URI that Hydra accepts", "plain": "lacks a redirect URI that Hydra accepts", "unknown": "is not a client of Hydra",
 	} {
 		set := set
 		set.Remint = []string{"sound", id}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"ferry/transport"
 )
 
 // hydraClient is the part of a client that doctor reads.
@@ -131,16 +133,20 @@ func (c hydraClient) lacks() []string {
 		lacking = append(lacking, "the scope offline_access")
 	}
 	if !slices.ContainsFunc(c.RedirectURIs, usableRedirect) {
-		lacking = append(lacking, "a redirect URI without a wildcard")
+		lacking = append(lacking, "a redirect URI that Hydra accepts: without a wildcard, and with plain HTTP only for loopback")
 	}
 	return lacking
 }
 
-// usableRedirect reports whether Hydra can send a code to a redirect URI. It compares literally,
-// so a wildcard never matches what a browser asks for.
+// usableRedirect reports whether Hydra can send a code to a redirect URI, as package hydra has it.
+// Hydra compares literally, so a wildcard never matches what a browser asks for, and refuses plain
+// HTTP at the end of the flow.
 func usableRedirect(address string) bool {
 	u, err := url.Parse(address)
-	return err == nil && u.Scheme != "" && !strings.Contains(address, "*")
+	if err != nil || u.Scheme == "" || u.Fragment != "" || strings.Contains(address, "*") {
+		return false
+	}
+	return u.Scheme != "http" || transport.IsLoopback(u.Hostname()) || strings.HasSuffix(u.Hostname(), ".localhost")
 }
 
 // appendNew appends a text that is not in the list.
