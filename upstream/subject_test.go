@@ -39,6 +39,8 @@ func TestIDTokens(t *testing.T) {
 		"metadata with twins":        {claims(map[string]any{"user_metadata": map[string]any{"A": 1, "a": 2}}), true},
 		"expired":                    {claims(map[string]any{"exp": now - 360}), false},
 		"no expiry":                  {claims(map[string]any{"exp": nil}), false},
+		"valid within the leeway":    {claims(map[string]any{"nbf": now + 240}), true},
+		"not valid yet":              {claims(map[string]any{"nbf": now + 360}), false},
 		"expiry as digits in a text": {claims(map[string]any{"exp": fmt.Sprint(now + 3600)}), false},
 		"expiry as text":             {claims(map[string]any{"exp": "tomorrow"}), false},
 		"other issuer":               {claims(map[string]any{"iss": "https://other.example/"}), false},
