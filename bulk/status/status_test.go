@@ -159,16 +159,17 @@ func TestStragglersAreNoFormulas(t *testing.T) {
 		"=1+1": "'=1+1", "@sum(a1)": "'@sum(a1)", "-2+3": "'-2+3", "+1+cmd|a": "'+1+cmd|a",
 		`=hyperlink("http://x.test","a")`: `"'=hyperlink(""http://x.test"",""a"")"`,
 		"+491511":                         "+491511", "+49 1511": "+49 1511", "a=b": "a=b", "'a": "'a", "a\n=1": "\"a\n=1\"",
+		"\x00=1": "'\x00=1",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := bulktest.NewKratos(t)
-			p := bulktest.Marked(bulktest.Pending("auth0|1", ""), bulktest.With{"connection": "=c"})
+			p := bulktest.Marked(bulktest.Pending("auth0|1", ""), bulktest.With{"connection": "\t=c"})
 			p.Traits = map[string]any{"username": name}
 			f.Add(p)
 			_, csv := readStatus(t, f)
 			_, row, _ := strings.Cut(csv, "\n")
-			if !strings.HasPrefix(row, want+",false,") || !strings.Contains(row, ",'=c,") {
+			if !strings.HasPrefix(row, want+",false,") || !strings.Contains(row, ",'\t=c,") {
 				t.Errorf("got %s, want %s", row, want)
 			}
 		})

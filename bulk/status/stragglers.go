@@ -137,7 +137,7 @@ var plainNumber = regexp.MustCompile(`^\+[0-9 ]+$`)
 // escapeCSVCell puts a quote before a cell that a spreadsheet would run as a formula. Users
 // choose their names and addresses, and operators open the file.
 func escapeCSVCell(cell string) string {
-	if cell != "" && strings.ContainsRune("=+-@\t\r\n", rune(cell[0])) && !plainNumber.MatchString(cell) {
+	if cell != "" && strings.ContainsRune("=+-@\t\r\n\x00", rune(cell[0])) && !plainNumber.MatchString(cell) {
 		return "'" + cell
 	}
 	return cell
