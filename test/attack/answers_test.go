@@ -64,21 +64,6 @@ func TestHostileAuth0(t *testing.T) {
 	for _, code := range []auth0sim.FaultName{auth0sim.FaultRedirect301, auth0sim.FaultRedirect302, auth0sim.FaultRedirect303, auth0sim.FaultRedirect307, auth0sim.FaultRedirect308} {
 		cases[string(code)] = auth0sim.Fault{Name: code, Value: away + "/oauth/token"}
 	}
-	n := 0
-	// ask makes a login that is not a repetition of another, under faults.
-	ask := func(t *testing.T, faults ...auth0sim.Fault) answer {
-		t.Helper()
-		for _, f := range faults {
-			if _, err := s.sim.SetFault(f); err != nil {
-				t.Fatal(err)
-			}
-		}
-		defer s.sim.ClearFaults()
-		n++
-		return post(t, s.ferry.HooksURL()+"/hooks/password-migration", login(kim, password), func(r *http.Request) {
-			r.Header.Set("Ory-Webhook-Trigger-Id", fmt.Sprintf("00000000-0000-4000-8000-%012d", n))
-		})
-	}
 	for _, path := range []string{auth0sim.PathToken, auth0sim.PathUserinfo} {
 		for name, fault := range cases {
 			fault.Path = path
@@ -86,7 +71,7 @@ func TestHostileAuth0(t *testing.T) {
 			if path == auth0sim.PathUserinfo {
 				faults = append(faults, auth0sim.Fault{Name: auth0sim.FaultMissingIDToken})
 			}
-			if got := ask(t, faults...); got.status != http.StatusFailedDependency {
+			if got := s.ask(t, faults...); got.status != http.StatusFailedDependency {
 				t.Errorf("%s, %s: %s", path, name, got)
 			}
 		}
@@ -95,7 +80,7 @@ func TestHostileAuth0(t *testing.T) {
 	for name, fault := range cases {
 		fault.Path = auth0sim.PathJWKS
 		broken := auth0sim.Fault{Name: auth0sim.FaultUnavailable, Path: auth0sim.PathUserinfo}
-		if got := ask(t, fault, broken, auth0sim.Fault{Name: auth0sim.FaultIDTokenUnknownKeyID}); got.status != http.StatusFailedDependency {
+		if got := s.ask(t, fault, broken, auth0sim.Fault{Name: auth0sim.FaultIDTokenUnknownKeyID}); got.status != http.StatusFailedDependency {
 			t.Errorf("keys, %s: %s", name, got)
 		}
 	}
@@ -104,9 +89,29 @@ func TestHostileAuth0(t *testing.T) {
 		t.Errorf("ferry was led elsewhere: %q", got)
 	}
 	s.checkMemory(t)
-	if got := ask(t); got.body != `{"status":"password_match"}` {
+	if got := s.ask(t); got.body != `{"status":"password_match"}` {
 		t.Errorf("afterwards: %s", got)
 	}
+}
+
+// ask makes a login that is not a repetition of another, under faults, for which Auth0 is asked
+// once.
+func (s *stack) ask(t *testing.T, faults ...auth0sim.Fault) answer {
+	t.Helper()
+	for _, f := range faults {
+		if _, err := s.sim.SetFault(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	defer s.sim.ClearFaults()
+	before := s.sim.TokenRequests()
+	got := post(t, s.ferry.HooksURL()+"/hooks/password-migration", login(kim, password), func(r *http.Request) {
+		r.Header.Set("Ory-Webhook-Trigger-Id", fmt.Sprintf("00000000-0000-4000-8000-%012d", before))
+	})
+	if asked := s.sim.TokenRequests() - before; asked != 1 {
+		t.Errorf("Auth0 was asked %d times: %s", asked, got)
+	}
+	return got
 }
 
 // checkManagement gives the answers to a look-up of the gateway about a user whom Kratos does not
