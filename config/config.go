@@ -53,7 +53,7 @@ type Config struct {
 	MigrationClosed  bool   `ignored:"true" envconfig:"FERRY_MIGRATION_CLOSED" default:"false" desc:"Ends the migration: logins of pending identities fail as wrong credentials, and ferry no longer asks Auth0. Set it on every ferry before ferry finish --yes. Unset it to reopen the migration."`
 
 	Mode       string        `envconfig:"FERRY_MODE" default:"on" desc:"on, off or observe. off: every login of a pending user is an outage, and Auth0 is not asked. observe: logins are decided, counted and recorded, but no match is given and no identity is created. See docs/modes.md."`
-	ModeFile   string        `envconfig:"FERRY_MODE_FILE" desc:"File with the mode, instead of FERRY_MODE. ferry reads it at the start, when it changes, and on SIGHUP."`
+	ModeFile   string        `envconfig:"FERRY_MODE_FILE" desc:"File with the mode, instead of FERRY_MODE. ferry reads it at the start, when it changes, and on SIGHUP where FERRY_AUDIT_LOG is no file."`
 	Cohort     string        `envconfig:"FERRY_COHORT" default:"all" desc:"Users whose logins ferry decides: all, or terms separated by commas, such as 25%, @example.com or traits.plan=beta. For the others, every login of a pending user is an outage. A percentage needs FERRY_STATE_KEY, also without Redis."`
 	CohortFile string        `envconfig:"FERRY_COHORT_FILE" desc:"File with the cohort, instead of FERRY_COHORT. ferry reads it in the same way as FERRY_MODE_FILE."`
 	AdminKey   secret.String `envconfig:"FERRY_ADMIN_KEY" desc:"Key for the admin listener, 32 characters or more, with which an operator changes the mode (/mode, and the form of the page) and sees the page from other machines. Unset: the mode cannot be changed there, and the page is shown on this machine only. See docs/admin-page.md."`

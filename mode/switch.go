@@ -254,12 +254,14 @@ func (s *Switch) Reload() {
 		s.opts.Log.Warn("SIGHUP: there is no mode file to read (FERRY_MODE_FILE, FERRY_COHORT_FILE)")
 		return
 	}
-	next := *s.now.Load()
+	next, taken := *s.now.Load(), false
 	for _, f := range s.files {
 		f.seen = f.read()
-		s.take(f, &next)
+		taken = s.take(f, &next) || taken
 	}
-	s.change(next, BySignal, "", "")
+	if taken {
+		s.change(next, BySignal, "", "")
+	}
 }
 
 // Run looks for changes of the files until ctx is done.

@@ -223,6 +223,11 @@ func TestSet(t *testing.T) {
 	if status := d.Status(); status.By != mode.BySignal || status.Cohort != "25%" {
 		t.Errorf("%+v", status)
 	}
+	write(t, d.file, "onn")
+	d.Reload()
+	if !d.logged("FERRY_MODE_FILE cannot be used") || d.logged("it is as asked for") {
+		t.Errorf("logged %v", d.logs.All())
+	}
 	without := newDesk(t, "", "")
 	without.Reload()
 	without.has(t, mode.On)

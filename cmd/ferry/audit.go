@@ -48,14 +48,15 @@ func (s *server) auditServe(action audit.Action) {
 	})
 }
 
-// hangUp opens the audit log anew and reads the mode again.
+// hangUp opens the audit log anew. Where it is no file, hangUp reads the mode files instead, which
+// ends what an operator has set by the admin listener: a rotation of the audit log must not switch
+// a ferry on that was switched off. Changes of the files are seen without a signal.
 func (s *server) hangUp() {
-	if s.audit != nil {
+	if s.audit != nil && s.cfg.AuditLog != audit.Stdout {
 		s.audit.Reopen()
+		return
 	}
-	if s.audit == nil || s.cfg.ModeFile != "" || s.cfg.CohortFile != "" {
-		s.modes.Reload()
-	}
+	s.modes.Reload()
 }
 
 // auditCommand writes the audit record of a command that has changed identities. The command has

@@ -10,7 +10,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
 	"ferry/audit"
+	"ferry/config"
+	"ferry/mode"
 	"ferry/test/bulktest"
 )
 
@@ -56,5 +61,33 @@ func TestAuditOfCommands(t *testing.T) {
 	status := run(t.Context(), []string{"undo", "--run", runID, "--yes"}, &stdout, &stderr)
 	if status != exitOK || !strings.Contains(stderr.String(), "this run is missing from the audit log: audit: open: not a regular file") {
 		t.Errorf("status %d: %s", status, stderr.String())
+	}
+}
+
+// TestHangUp: SIGHUP reads the mode file. One that rotates the audit log does not end what an
+// operator has set: a ferry that was switched off stays off.
+func TestHangUp(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "mode")
+	if err := os.WriteFile(file, []byte("on\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]mode.Mode{"": mode.On, audit.Stdout: mode.On, filepath.Join(dir, "audit.log"): mode.Off} {
+		s := &server{cfg: &config.Config{Mode: "on", ModeFile: file, Cohort: "all", AuditLog: path}, log: zap.NewNop()}
+		var err error
+		if s.audit, err = newAudit(s.cfg, s.log, prometheus.NewRegistry()); err != nil {
+			t.Fatal(err)
+		}
+		if s.modes, err = newModes(s.cfg, nil, s.log, prometheus.NewRegistry()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.modes.Set(mode.Change{Mode: "off"}); err != nil {
+			t.Fatal(err)
+		}
+		s.hangUp()
+		if got := s.modes.Mode(); got != want {
+			t.Errorf("audit log %q: the mode is %s, want %s", path, got, want)
+		}
 	}
 }

@@ -26,7 +26,7 @@ const serveName = "serve"
 func serveCommand(stderr io.Writer) *cobra.Command {
 	return &cobra.Command{
 		Use:   serveName,
-		Short: "Answer Kratos' hooks until SIGTERM or SIGINT; on SIGHUP, read the mode file again and reopen the audit log.",
+		Short: "Answer Kratos' hooks until SIGTERM or SIGINT; on SIGHUP, reopen the audit log or, without one, read the mode file.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			hangups := make(chan os.Signal, 1)
