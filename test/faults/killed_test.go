@@ -1,12 +1,40 @@
 package faults
 
 import (
+	"errors"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"ferry/test/await"
 )
+
+// kill is one kill of ferry, between two moments.
+type kill struct{ from, to time.Time }
+
+// kill kills ferry.
+func (s *stack) kill() error {
+	from := time.Now()
+	err := s.ferry.Load().Kill()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.kills = append(s.kills, kill{from, time.Now()})
+	return err
+}
+
+// killsSince is how often ferry was killed since a moment. Each kill can cost a login that was in
+// flight one more attempt, when Kratos repeats it.
+func (s *stack) killsSince(from time.Time) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range s.kills {
+		if k.to.After(from) {
+			n++
+		}
+	}
+	return n
+}
 
 // testKilledInFlight kills ferry during a login with the right password, where one wrong
 // password locks a user. What the dead ferry left in Redis locks nobody: the login, which
@@ -33,22 +61,14 @@ func testKilledInFlight(t *testing.T, s *stack) {
 	if !await.True(func() bool { return len(raw.Keys(ctx, "*:pair-in-flight:*").Val()) == 1 }) {
 		t.Error("no login is in flight")
 	}
-	if err := s.ferry.Load().Kill(); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.toAuth0.heals(); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.startFerry(ctx, settings...); err != nil {
+	if err := errors.Join(s.kill(), s.toAuth0.heals(), s.startFerry(ctx, settings...)); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
-	s.perLogin = deliveries
 	if err := s.recovers(ctx, p); err != nil {
 		t.Error(err)
 	}
-	s.perLogin = 1
 	s.change(t, []string{}, nil)
 }

@@ -178,7 +178,6 @@ func TestKill(t *testing.T) {
 		}
 	}
 	s := start(t)
-	s.perLogin = deliveries // what ferry knew of a login is lost
 	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(logins)*time.Second+deadline)
 	defer cancel()
 	seed := rand.Uint64()
@@ -194,7 +193,7 @@ func TestKill(t *testing.T) {
 				return
 			case <-time.After(time.Duration(100+random.IntN(500)) * time.Millisecond):
 			}
-			if err := errors.Join(s.ferry.Load().Kill(), s.startFerry(ctx)); err != nil {
+			if err := errors.Join(s.kill(), s.startFerry(ctx)); err != nil {
 				t.Error(err)
 				return
 			}

@@ -91,17 +91,17 @@ func (w *witness) note(req *http.Request, body []byte, s seen) {
 	}
 }
 
-// hookedWithin reports whether the hook said "match" about what a user typed between two
-// moments.
-func (w *witness) hookedWithin(typed string, from, to time.Duration) bool {
+// hookedWithin reports whether the hook was called about what a user typed between two moments,
+// and whether it said "match".
+func (w *witness) hookedWithin(typed string, from, to time.Duration) (called, matched bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, s := range w.hooks[typed] {
-		if s.ok && s.from >= from && s.to <= to {
-			return true
+		if s.from >= from && s.to <= to {
+			called, matched = true, matched || s.ok
 		}
 	}
-	return false
+	return called, matched
 }
 
 func (w *witness) patchesOf(identity string) []seen {
