@@ -179,6 +179,7 @@ func TestLimits(t *testing.T) {
 			}
 			r.refused(t, loginOf("ada", home), outcome.Locked, limit.ReasonUser)
 			r.clock.advance(24 * time.Hour / 50)
+			r.times(t, 1, loginOf("ada", home), outcome.Match) // a success gives nothing back
 			r.times(t, 1, loginOf("ada", home), outcome.Mismatch)
 			r.refused(t, loginOf("ada", home), outcome.Locked, limit.ReasonUser)
 		},

@@ -78,8 +78,10 @@ func TestFailedLogins(t *testing.T) {
 		user := strings.Repeat("x", i)
 		fails(a, state.FailedLogin{Pair: user, User: user, Address: failedLogin.Address})
 	}
+	// A success clears its pair, and gives neither the address nor the user anything back.
+	settles(t, b, state.FailedLogin{Pair: "n", User: "n", Address: failedLogin.Address}, state.Succeeded)
 	takes(t, b, state.FailedLogin{Pair: "n", User: "n", Address: failedLogin.Address}, state.RefusedAddress)
-
+	settles(t, a, from("a third"), state.Succeeded)
 	takes(t, a, from("new"), state.RefusedUser)
 	other := state.FailedLogin{Pair: "s", User: "s", Address: "s"}
 	fails(a, other)
