@@ -123,7 +123,7 @@ type Config struct {
 	StateKey            secret.String `envconfig:"FERRY_STATE_KEY" desc:"Key that encrypts the state in Redis, 32 characters or more, the same on every replica. **Required** with Redis."`
 	Mapper              string        `envconfig:"FERRY_MAPPER" desc:"File with a Jsonnet mapper, in the form that Kratos' OIDC providers use. Default: profiles are mapped by trait names."`
 	TraitPolicy         []string      `envconfig:"FERRY_TRAIT_POLICY" desc:"trait=fill, trait=overwrite or trait=never, separated by commas. A nested trait is written a.b. Default for all traits: fill, which writes empty traits only."`
-	VerifiedConnections []string      `envconfig:"FERRY_VERIFIED_CONNECTIONS" desc:"Auth0 connections whose verified e-mail addresses and phone numbers are trusted. Empty: databases."`
+	VerifiedConnections []string      `envconfig:"FERRY_VERIFIED_CONNECTIONS" desc:"Auth0 connections whose verified e-mail addresses and phone numbers are trusted: databases by their name, others by the provider in the user id, such as google-oauth2 or samlp. Empty: databases."`
 
 	RecordDir      string        `envconfig:"FERRY_RECORD_DIR" desc:"Directory for recordings of hook calls, for ferry replay. Unset: nothing is recorded. ferry creates it if it is missing. No other user may have write access to it."`
 	RecordKey      string        `envconfig:"FERRY_RECORD_KEY" desc:"Public key from ferry record keygen. Encrypts the identifier and password of failed logins for the holder of the private key. Unset: recordings hold hashes and a placeholder instead."`
