@@ -239,6 +239,26 @@ func TestAfterLoginNeverFails(t *testing.T) {
 	}
 }
 
+// TestNotMigrated: a profile is not written into an identity that is pending, has no password or
+// is bound to another user, and that is no migration.
+func TestNotMigrated(t *testing.T) {
+	for name, change := range map[string]func(*kratos.Record){
+		"pending":     func(r *kratos.Record) { r.Pending, r.HasPassword = true, false },
+		"no password": func(r *kratos.Record) { r.HasPassword = false },
+		"rebound":     func(r *kratos.Record) { r.Binding.Subjects = []string{"auth0|bob"} },
+	} {
+		f := withProfile()
+		change(&f.records.record)
+		h := start(t, f)
+		h.post(t, login())
+		h.afterLogin(t, afterLoginBody("f"))
+		h.drain(t)
+		if f.records.reads != 1 || f.records.patched() != 0 || strings.Contains(h.logged(), `"msg":"migrated"`) || !strings.Contains(h.logged(), `"msg":"profile not written"`) {
+			t.Errorf("%s: %d reads, %d patches, %s", name, f.records.reads, f.records.patched(), h.logged())
+		}
+	}
+}
+
 // TestNothingLost: a temporary error is retried with a fresh read. A permanent one is
 // logged in one line, which reconcile uses.
 func TestNothingLost(t *testing.T) {
