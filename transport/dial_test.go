@@ -1,6 +1,7 @@
 package transport_test
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/binary"
@@ -13,6 +14,7 @@ import (
 	"net/url"
 	"sync"
 	"testing"
+	"time"
 
 	"ferry/transport"
 )
@@ -136,5 +138,32 @@ func TestProxyThatRefuses(t *testing.T) {
 	var unsent *transport.DialError
 	if _, err := post(t.Context(), wire, "https://127.0.0.1:9", "question"); !errors.As(err, &unsent) {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestSurplusOfAProxy: a connection on which a proxy sends more than its own answer is not used.
+func TestSurplusOfAProxy(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno")
+		_, _ = io.Copy(io.Discard, conn)
+		_ = conn.Close()
+	}))
+	t.Cleanup(srv.Close)
+	via, err := url.Parse(srv.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wire := transport.New(transport.Options{Proxy: func(*http.Request) (*url.URL, error) { return via, nil }})
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	var unsent *transport.DialError
+	if got, err := post(ctx, wire, "http://127.0.0.1:9", "question"); !errors.Is(err, transport.ErrSurplus) || !errors.As(err, &unsent) {
+		t.Errorf("%q, %v", got, err)
 	}
 }
