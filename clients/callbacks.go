@@ -150,8 +150,8 @@ func addNew(values []string, value string) []string {
 }
 
 // ParseExpansions reads the values PATTERN=URL,... that say what callbacks with a wildcard or a
-// placeholder stand for. Each URL must fit its pattern, so that a typing error does not send
-// codes to somebody else.
+// placeholder stand for. Each URL must fit its pattern, so that a typing error does not send codes
+// to someone else.
 func ParseExpansions(values []string) (map[string][]string, error) {
 	expansions := map[string][]string{}
 	for _, value := range values {

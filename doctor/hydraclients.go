@@ -33,7 +33,7 @@ const (
 )
 
 // listHydraClients reads the clients, page by page. all is false if there are more than doctor
-// reads. Without an error and with status 200, nil clients mean that the answer is no list.
+// reads. Without an error and with status 200, nil clients mean that the answer is not a list.
 func (e *doctor) listHydraClients(ctx context.Context, set HydraSettings) (clients []hydraClient, all bool, status int, err error) {
 	clients = []hydraClient{}
 	query := url.Values{"page_size": {strconv.Itoa(hydraPage)}}

@@ -118,8 +118,8 @@ func (k *keySet) read(ctx context.Context) error {
 	return nil
 }
 
-// parseKeys returns the public keys of a set that has at least one. What is no public key is left
-// out: a secret must not be published because another server did.
+// parseKeys returns the public keys of a set that has at least one. Anything that is not a public
+// key is left out: ferry must not publish a secret because another server did.
 func parseKeys(body []byte) ([]publicKey, error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`

@@ -25,7 +25,7 @@ func (f *Front) revoke(w http.ResponseWriter, r *http.Request) {
 	case token == "" || jwt || hydra.IsToken(secret.New(token)):
 		f.toHydra(w, r, sent, who, routeRevoke)
 	case f.opts.Closed:
-		// No server knows the token any more, and that is no error.
+		// No server knows the token any more, and that is not an error.
 		f.metrics.answered(routeRevoke, resultClosed)
 		if who.cors {
 			setOrigin(w.Header(), who.origin)

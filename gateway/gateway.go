@@ -49,7 +49,7 @@ const (
 	actTime = 25 * time.Second
 )
 
-// identities tells whether Kratos has somebody.
+// identities tells whether Kratos has a user.
 type identities interface {
 	Knows(ctx context.Context, identifier string) (bool, error)
 }
@@ -315,7 +315,7 @@ func (g *Gateway) auditAct(ctx context.Context, s submit.Submit, v verdict, hash
 
 var errOutage = errors.New("outage")
 
-// known reports whether Kratos has somebody with one of the identifiers.
+// known reports whether Kratos has a user with one of the identifiers.
 func (g *Gateway) known(ctx context.Context, identifiers []string) (known bool, err error) {
 	ctx, span := tracing.Start(ctx, "look up identity")
 	defer span.End()

@@ -5,9 +5,9 @@
 //	counts    the last one of each hour for [KeepHourly], of each day for [KeepDaily]
 //	outcomes  of each hour, for [KeepHourly]
 //
-// A [History] is kept in a Redis that replicas share, else in a file, else in memory. A Redis
-// that does not answer, and a file that is locked or damaged, keep nobody from starting or
-// logging in: the history goes on in memory, and says so ([Data.Fault]).
+// A [History] is kept in a Redis that replicas share, else in a file, else in memory. A Redis that
+// does not answer, and a file that is locked or damaged, do not keep ferry from starting or users
+// from logging in: the history goes on in memory, and says so ([Data.Fault]).
 //
 // A [Recorder] takes the outcomes from the metrics once a minute, so that a login pays
 // nothing for them. A kill -9 loses the outcomes of that minute.

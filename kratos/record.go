@@ -56,9 +56,8 @@ type Record struct {
 	HasTOTP, HasKeys bool
 	// HasPassword is true where Kratos has a hash. It is false while Pending.
 	HasPassword bool
-	// PasswordDigest is the same as long as the stored hash is: a digest of it, which
-	// tells nobody the hash. (When Kratos wrote the credential tells less: every
-	// patch writes it.)
+	// PasswordDigest is the same as long as the stored hash is: a digest of it, which does not
+	// reveal the hash. (When Kratos wrote the credential tells less: every patch writes it.)
 	PasswordDigest [sha256.Size]byte
 
 	CreatedAt, UpdatedAt time.Time
@@ -115,8 +114,8 @@ func (r Record) BridgeOnly() bool {
 	return len(r.Social) > 0 && len(r.SAML) == 0 && !slices.ContainsFunc(r.Social, func(one string) bool { return !r.IsBridge(one) })
 }
 
-// Read returns an identity as it is now. That it has no password, or not even the
-// credential for one, is no error: see HasPassword.
+// Read returns an identity as it is now. That it has no password, or not even the credential for
+// one, is not an error: see HasPassword.
 func (c *Client) Read(ctx context.Context, id string) (Record, error) {
 	text, err := c.readText(ctx, id)
 	if err != nil {

@@ -15,9 +15,9 @@ type Usage struct {
 	// HasSession is true where Kratos has a session of the identity, active or not. It
 	// deletes sessions in a clean-up after they expire, and when an operator deletes them.
 	HasSession bool
-	// Changed is true where Kratos has written the identity, a credential or an address
-	// since it created them, or has sent a message to verify an address. A login with a
-	// password that Kratos has already is no such change.
+	// Changed is true where Kratos has written the identity, a credential or an address since it
+	// created them, or has sent a message to verify an address. A login with a password that Kratos
+	// already has is not such a change.
 	Changed bool
 }
 

@@ -65,7 +65,7 @@ const (
 // rule describes a blocker.
 type rule struct {
 	from source
-	// blocks is true if these users lose their account unless somebody does something.
+	// blocks is true if these users lose their account unless someone acts.
 	blocks      bool
 	command     func(Facts) []string
 	explanation string
@@ -230,7 +230,7 @@ func (b *Blocker) connection(name string, n int) {
 	b.Connections[name] += n
 }
 
-// The counts in records that are no blockers.
+// The counts in records that are not blockers.
 const (
 	// CountNoIdentity is the number of users of the export who have no identity, whatever the
 	// reason.

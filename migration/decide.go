@@ -58,7 +58,7 @@ func (d *decider) wired() bool    { return d.hookOn != nil && *d.hookOn }
 func (d *decider) unwired() bool  { return d.hookOn != nil && !*d.hookOn }
 func (d *decider) finished() bool { return d.ended() || d.Status.Kinds[kind.Finished] > 0 }
 
-// ended reports whether somebody has ended the migration: closed it, or run finish.
+// ended reports whether the migration was ended: closed, or finish was run.
 func (d *decider) ended() bool {
 	finish, found := d.Records[verification.Finish]
 	return d.Closed || found && finish.Counts[CountUndo] == 0

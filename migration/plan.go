@@ -219,7 +219,7 @@ type Rules struct {
 	// ReconcileMaxAge is how old a reconciliation, and its export, may be.
 	ReconcileMaxAge time.Duration
 	// Quiet is how long no user has migrated until the migration is draining, and no application
-	// has come with a refresh token of Auth0 until it counts as one that has none.
+	// has used a refresh token of Auth0 until it counts as one that has none.
 	Quiet time.Duration
 	// Accepted are the blockers that do not block.
 	Accepted []BlockerKind

@@ -3,9 +3,9 @@
 //	read the user from the Management API, or from what a login verified
 //	plan the identity exactly as `ferry import` does
 //	refuse a user whom Kratos has, or had, under another identifier
-//	create it; if Kratos says that it exists already, somebody else was faster
+//	create it; if Kratos says that it exists already, another request was faster
 //
-// It asks Auth0 for no password and answers nobody: package gateway does.
+// It does not ask Auth0 about passwords, and does not answer requests: see package gateway.
 package provision
 
 import (
@@ -74,8 +74,8 @@ type Options struct {
 	// Load returns how identities are planned. It is called until it succeeds.
 	Load func(ctx context.Context) (plan.Options, error)
 	// AskUnverified is true if users whose address Auth0 has not verified may log in without
-	// Directory. Set it only if users come from one connection: in another, somebody else may
-	// have the address verified.
+	// Directory. Set it only if users come from one connection: in another, someone else may have
+	// verified the address.
 	AskUnverified bool
 	// Register remembers the users whom Kratos has or had.
 	Register Register

@@ -19,8 +19,8 @@ import (
 	"ferry/kratos"
 )
 
-// Register remembers the Auth0 users whom Kratos has, or once had. Nobody is ever removed:
-// a user whose identity was deleted is not created again.
+// Register remembers the Auth0 users whom Kratos has, or once had. No user is ever removed: a user
+// whose identity was deleted is not created again.
 type Register interface {
 	// Has reports whether one of the users is in it.
 	Has(ctx context.Context, userIDs []string) (bool, error)

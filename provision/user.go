@@ -77,8 +77,8 @@ func (p *Provisioner) BySubject(ctx context.Context, subject string) (Result, er
 	})
 }
 
-// actTime bounds one act. It ends before the gateway's answer is due, so that nobody waits
-// for the rate limit of the Management API behind acts whose users have gone away.
+// actTime bounds one act. It ends before the gateway's answer is due, so that no one waits for the
+// rate limit of the Management API behind acts whose users have left.
 const actTime = 20 * time.Second
 
 // errPanicked is returned for an act that panicked.

@@ -69,7 +69,7 @@ func (h *History) Read(ctx context.Context, names []string) ([][]byte, error) {
 func (h *History) name(what string) string { return h.redis.prefix + "history:" + what }
 
 const (
-	// KEYS the value; ARGV its time, then names and numbers. What is no JSON begins anew.
+	// KEYS the value; ARGV its time, then names and numbers. A value that is not JSON is replaced.
 	addScript = `
 local ok, all = pcall(cjson.decode, redis.call('GET', KEYS[1]) or '{}')
 if not ok or type(all) ~= 'table' then all = {} end

@@ -11,7 +11,7 @@ import (
 // kindRemint is the kind of a sealed value of package remint.
 const kindRemint = "remint"
 
-// RemintUse is how often a client has come with a refresh token of Auth0, and when it last did.
+// RemintUse is how often a client has used a refresh token of Auth0, and when it last did.
 type RemintUse struct {
 	Count int64
 	Last  time.Time // zero: never
@@ -110,7 +110,7 @@ func (r *Remints) name(place string) string { return r.redis.prefix + "remint:" 
 
 func (r *Remints) usesName() string { return r.redis.prefix + "remint-uses" }
 
-// KEYS the uses; ARGV client, time. What is no JSON begins anew.
+// KEYS the uses; ARGV client, time. A value that is not JSON is replaced.
 const useScript = `
 local ok, all = pcall(cjson.decode, redis.call('GET', KEYS[1]) or '{}')
 if not ok or type(all) ~= 'table' then all = {} end

@@ -26,7 +26,7 @@ const (
 	earlyWait = 5 * time.Millisecond
 )
 
-// single is a connection that carries one request.
+// single is a connection for one request.
 type single struct {
 	conn   net.Conn
 	source *io.LimitedReader

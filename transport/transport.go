@@ -163,8 +163,8 @@ func (t *Transport) acquire(ctx context.Context) (release func(), err error) {
 	}
 }
 
-// CloseIdleConnections closes the HTTP/2 connections that carry no request.
-// HTTP/1.1 connections are never idle.
+// CloseIdleConnections closes the HTTP/2 connections that have no request in flight. HTTP/1.1
+// connections are never idle.
 func (t *Transport) CloseIdleConnections() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

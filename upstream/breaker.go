@@ -68,8 +68,8 @@ func (b *breaker) run(from origin, addressTold bool, verify func() (Profile, err
 }
 
 // weigh returns what a login says about Auth0. One failure says nothing: the user's name, the
-// password or a script for that user may be the cause. A probe that fails says something only
-// if its user and network have not failed before, so that nobody keeps the breaker open alone.
+// password or a script for that user may be the cause. A probe that fails says something only if
+// its user and network have not failed before, so that no single user keeps the breaker open.
 func (b *breaker) weigh(from origin, addressTold bool, err error) error {
 	var loginErr *LoginError
 	if err != nil && !errors.As(err, &loginErr) {

@@ -28,9 +28,9 @@ const (
 	dialPause      = 100 * time.Millisecond
 )
 
-// tokenResponse is RFC 6749, 5.1, as far as ferry needs it. Error is there because
-// an answer with status 200 may carry one, and it is recognized in any case: another
-// reader of the answer could take "Error" for it.
+// tokenResponse is RFC 6749, 5.1, as far as ferry needs it. Error is there because an answer with
+// status 200 may have one, and it is recognized in any case: another reader of the answer could
+// take "Error" for it.
 type tokenResponse struct {
 	AccessToken string             `json:"access_token"`
 	IDToken     string             `json:"id_token"`

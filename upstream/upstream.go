@@ -74,7 +74,7 @@ func (e *LoginError) Error() string {
 
 // Options configure a Client. Audience, IDTokenAlg and Guard are optional, the rest is required.
 type Options struct {
-	// Issuer is the iss that ID tokens must carry: https://DOMAIN/.
+	// Issuer is the iss that ID tokens must have: https://DOMAIN/.
 	Issuer string
 	// BaseURL is where to connect, without a slash at the end.
 	BaseURL string

@@ -169,7 +169,7 @@ func (c *chart) timeAxis(from, to time.Time) func(time.Time) float64 {
 	return x
 }
 
-// draw adds a line. Points that nobody could tell apart are left out.
+// draw adds a line. Points that could not be told apart are left out.
 func (c *chart) draw(points []point, class string, x func(time.Time) float64, s scale) {
 	var text strings.Builder
 	last := math.Inf(-1)

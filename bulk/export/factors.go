@@ -161,7 +161,7 @@ func (x *factorExport) count(ctx context.Context) (asked int64, err error) {
 }
 
 // wanted returns a user of the file, and whether to ask about the user. The import reports rows
-// that are no users.
+// that are not users.
 func (x *factorExport) wanted(row []byte) (profile mapping.Profile, wanted bool) {
 	profile, err := mapping.FromUser(row)
 	return profile, err == nil && mapping.IsUserID(profile.UserID) && (!x.OnlyMFA || len(profile.Factors) > 0)

@@ -167,7 +167,7 @@ func parseText(text string) (time.Time, error) {
 			return at.UTC(), nil
 		}
 	}
-	if len(text) < len("1000000000") { // a day without dashes is no number of seconds
+	if len(text) < len("1000000000") { // a day without dashes is not a number of seconds
 		return time.Time{}, errDate
 	}
 	return parseNumber(text)

@@ -71,7 +71,7 @@ func (t *table) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// next reads a row. One that cannot be read becomes a line that is no entry.
+// next reads a row. A row that cannot be read becomes a line that is not an entry.
 func (t *table) next() error {
 	t.line = []byte("!\n")
 	text, err := t.in.Next()

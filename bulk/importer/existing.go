@@ -39,7 +39,7 @@ const (
 	linkedAndTaken
 )
 
-// ofUser returns the owner for a row that is not merged: a link alone is no conflict.
+// ofUser returns the owner for a row that is not merged: a link alone is not a conflict.
 func (o owner) ofUser() owner {
 	switch o {
 	case linkedTo:

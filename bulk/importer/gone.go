@@ -10,9 +10,9 @@ import (
 	"ferry/bulk/results"
 )
 
-// A resumed run compares what it created before with what Kratos has. An identity that is gone
-// was deleted by somebody else. Nothing says whether on purpose, so it is reported, and created
-// again only where RecreateDeleted says so.
+// A resumed run compares what it created before with what Kratos has. An identity that is gone was
+// deleted by someone else, perhaps on purpose. So it is reported, and created again only with
+// RecreateDeleted.
 
 // goneAtOnce is how many identities Kratos is asked for at once.
 const goneAtOnce = 500
@@ -59,8 +59,8 @@ func (r *importer) checkCreated(ctx context.Context) error {
 	})
 }
 
-// findRebound adds to there the lines whose identities exist although their binding does not
-// say so: somebody rebound them.
+// findRebound adds to there the lines whose identities exist although their binding does not say
+// so: an operator rebound them.
 func (r *importer) findRebound(ctx context.Context, there *results.LineSet) error {
 	var missing []results.Result
 	check := func() error {

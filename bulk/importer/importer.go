@@ -64,8 +64,8 @@ type Options struct {
 	Inputs map[string]string
 	// Journal receives the results, and makes the run resumable.
 	Journal *Journal
-	// RecreateDeleted creates again what an earlier part of the run created and somebody
-	// deleted since.
+	// RecreateDeleted creates identities again that an earlier part of the run created and that
+	// were deleted since.
 	RecreateDeleted bool
 	// RetryFile receives the rows that failed, in the format of the input; empty: none.
 	RetryFile string

@@ -24,7 +24,7 @@ import (
 //  1. The results file is created empty. A run that finds it empty and without a
 //     checkpoint starts anew.
 //  2. The plan is complete; save writes the checkpoint atomically. Only then does the run
-//     write to Kratos, so every identity that it creates carries the run id of a checkpoint
+//     write to Kratos, so every identity that it creates has the run id of a checkpoint
 //     on disk. A run that finds a checkpoint and no results continues with that id.
 //  3. Kratos creates a batch, then put appends its results. If the program ends between
 //     the two, the next run plans these rows again, and its scan finds the identities by

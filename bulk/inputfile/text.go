@@ -47,7 +47,7 @@ func Text(in *bufio.Reader) (text *bufio.Reader, marked bool, err error) {
 	return in, false, nil
 }
 
-// utf16 reads UTF-16, and fails where a decoder would replace what is no character: at half a
+// utf16 reads UTF-16, and fails where a decoder would replace what is not a character: at half a
 // unit, or at half a pair of surrogates.
 type utf16 struct {
 	in     io.Reader

@@ -85,7 +85,7 @@ func (o *Options) plan(line int, row []byte, fault error) (draft, error) {
 	switch {
 	case err != nil:
 		return s.refuse(results.Failed, results.ReasonUnreadable, err.Error()), nil
-	case absent: // without identifiers: somebody else may have them at Auth0 now
+	case absent: // without identifiers: another user may have them at Auth0 now
 		s.UserID, s.tenant = profile.UserID, profile.Tenant
 		return s.refuse(results.Failed, results.ReasonNotAtAuth0, fault.Error()), nil
 	}

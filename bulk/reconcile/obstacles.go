@@ -23,7 +23,8 @@ type Connection struct {
 	LoseActive int `json:"lose_access_active_90_days"`
 }
 
-// Obstacle is why a user cannot log in to Kratos as at Auth0. Pending users are no obstacle.
+// Obstacle is why a user cannot log in to Kratos as at Auth0. That a user is pending is not an
+// obstacle.
 type Obstacle string
 
 // The obstacles. The plan of a migration has them as blockers.

@@ -42,7 +42,7 @@ type Observed struct {
 	P99 *float64 `json:"p99_seconds,omitempty"`
 	// RateLimits are what Auth0 told last, by header; empty: it told nothing.
 	RateLimits []RateLimit `json:"rate_limits,omitempty"`
-	// Remints are the applications that still come with refresh tokens of Auth0, the latest first.
+	// Remints are the applications that still use refresh tokens of Auth0, the latest first.
 	Remints []Remint `json:"remints,omitempty"`
 }
 

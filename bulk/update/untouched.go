@@ -52,9 +52,9 @@ func IdentifiersKept(record kratos.Record) string {
 	return "an earlier release imported the identity and did not note them: the user may have changed them at Kratos"
 }
 
-// Deactivated returns the note that ferry deactivated the inactive identity; false: somebody
-// else did, and it must stay inactive. An identity whose state is as it was created was
-// imported as that of a blocked user.
+// Deactivated returns the note that ferry deactivated the inactive identity; false: someone else
+// did, and it must stay inactive. An identity whose state is as it was created was imported as that
+// of a blocked user.
 func Deactivated(record kratos.Record) (provenance.Deactivation, bool) {
 	note, noted := provenance.DeactivationOf(record.MetadataAdmin)
 	switch {

@@ -96,8 +96,8 @@ type renamer struct {
 	out     []byte
 }
 
-// rename returns the object with the fields' names as its keys, valid until the next call.
-// It returns text that is no object as it is.
+// rename returns the object with the fields' names as its keys, valid until the next call. It
+// returns text that is not an object unchanged.
 func (r *renamer) rename(text []byte) []byte {
 	if len(r.columns) == 0 || r.read(text) != nil {
 		return text

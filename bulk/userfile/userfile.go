@@ -76,7 +76,7 @@ type Source struct {
 	raw     io.ReaderAt
 	close   func() error
 	size    int64
-	zip     *inputfile.Zip // nil: the file is no archive
+	zip     *inputfile.Zip // nil: the file is not an archive
 	bom     bool
 	fields  Columns
 	format  Format

@@ -47,8 +47,8 @@ func unchanged(name string, was []byte) error {
 	return err
 }
 
-// keepRecord records what the file now says, if it was written. Invalid settings are no fault
-// here: --remove needs none.
+// keepRecord records what the file now says, if it was written. Invalid settings are not an error
+// here: --remove needs no settings.
 func (f kratosConfigFlags) keepRecord(text []byte, stderr io.Writer) {
 	cfg, err := config.LoadFor()
 	if !f.write || err != nil || f.at != "" {

@@ -24,7 +24,7 @@ import (
 )
 
 const (
-	// The page asks for these things at most so often, and only while somebody looks at it.
+	// The page asks for these things at most this often, and only while someone is viewing it.
 	historyEvery = 30 * time.Second
 	recordsEvery = 5 * time.Second
 	checkEvery   = 15 * time.Second

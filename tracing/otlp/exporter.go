@@ -139,7 +139,7 @@ func withoutState(c apitrace.SpanContext) apitrace.SpanContext {
 // Status implements trace.ReadOnlySpan. The description is the text of an error.
 func (s scrubbed) Status() trace.Status { return trace.Status{Code: s.ReadOnlySpan.Status().Code} }
 
-// isSafe reports whether an attribute is no user data.
+// isSafe reports whether an attribute contains no user data.
 func isSafe(key attribute.Key, kind apitrace.SpanKind) bool {
 	switch key {
 	case tracing.Outcome, tracing.Reason, tracing.Asked, tracing.UserHash, tracing.HTTPRoute, tracing.PeerService,
