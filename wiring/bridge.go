@@ -120,8 +120,8 @@ const bridgeScope = "[openid, email, profile]"
 // bridgeComments are the comments above the provider.
 func bridgeComments() []string {
 	return []string{
-		"The bridge: users who cannot bring their password log in at Auth0, and are the",
-		"identity that ferry imported.",
+		"The bridge: users whose password cannot migrate log in at Auth0, and get the identity",
+		"that ferry imported.",
 	}
 }
 

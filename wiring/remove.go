@@ -216,6 +216,8 @@ func earlierComments() []string {
 		"Keep it first: where require_verified_address runs before it, somebody who has",
 		"Kratos asks ferry whether it is a user of Auth0 who signs up, before it stores the",
 		"identity.",
+		"The bridge: users who cannot bring their password log in at Auth0, and are the",
+		"identity that ferry imported.",
 	}
 }
 

@@ -32,7 +32,7 @@ func PasswordKept(record kratos.Record) string {
 	case note.PasswordSHA256 == "":
 		return "an earlier release imported the hash and did not note its digest"
 	case !record.HasHash(note.PasswordSHA256):
-		return "the password in Kratos is not the one that was imported: the user set it there, or Kratos hashed it anew at a login"
+		return "the password in Kratos is not the one that was imported: the user set it there, or Kratos hashed it again at a login"
 	}
 	return ""
 }

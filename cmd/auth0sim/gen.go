@@ -14,11 +14,11 @@ func genCommand(stderr io.Writer) *cobra.Command {
 	var o gen.Options
 	cmd := &cobra.Command{
 		Use:   "gen --users N --out DIR",
-		Short: "Make the files of a tenant, with what an import must make of them",
-		Long: "Make the files of a tenant, with what an import must make of them: " + gen.UsersFile + " as a job\n" +
+		Short: "Generate the files of a tenant, and the results that an import must give",
+		Long: "Generates the files of a tenant, and the results that an import must give: " + gen.UsersFile + " as a job\n" +
 			"exporting users writes it, " + gen.HashesFile + " as Auth0 exports password hashes,\n" +
 			gen.ExpectedFile + ", " + gen.SchemaFile + ", and " + gen.SeedFile + " for --seed.\n\n" +
-			"The same number and seed make the same bytes. 500 users or more hold every kind\nof line.",
+			"The same number and seed give the same bytes. With 500 users or more, the files have every\nkind of line.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.Check(); err != nil {

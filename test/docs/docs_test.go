@@ -35,15 +35,15 @@ func page() string {
 	var out strings.Builder
 	out.WriteString(`# Every answer
 
-Made from the tables in the code by ` + "`make readme`" + `; do not edit.
+For operators and developers who want to know what ferry does with an answer of Auth0, and what the user sees. Generated from the tables in the code by ` + "`make readme`" + `; do not edit.
 
 ## What Auth0 answers
 
-` + "`POST /oauth/token`" + ` with a status other than 200, read from the top: the first row that fits decides. Texts are compared without regard to case and to a full stop at the end; … stands for anything. An answer that is not JSON, is ambiguous or has no ` + "`error`" + ` has no code.
+` + "`POST /oauth/token`" + ` with a status other than 200, read from the top: the first row that fits decides. Texts are compared without regard to case or a full stop at the end; … stands for anything. An answer that is not JSON, is ambiguous or has no ` + "`error`" + ` has no code.
 
-Evidence: REC recorded traffic, DOC current documentation, OLDDOC retired documentation, SDK a constant of an official SDK, RPT a public report, RULE nobody described it and ferry reads it so.
+Evidence: REC recorded traffic, DOC current documentation, OLDDOC retired documentation, SDK a constant of an official SDK, RPT a public report, RULE not described anywhere, a rule of ferry.
 
-| status | error | error_description | reason in the log | outcome | Kratos is told | the person sees | evidence |
+| status | error | error_description | reason in the log | outcome | Kratos is told | the user sees | evidence |
 | --- | --- | --- | --- | --- | --- | --- | --- |
 `)
 	for _, row := range upstream.Contract() {
@@ -54,15 +54,15 @@ Evidence: REC recorded traffic, DOC current documentation, OLDDOC retired docume
 		fmt.Fprintf(&out, "| %s | %s | %s | `%s` | %s | %s | %s |\n", row.Status(), codes, row.Text, row.Reason, answer(row.Outcome), sees(row.Outcome), row.Evidence)
 	}
 	out.WriteString(`
-Status 200 is a match only with all of: the media type application/json, one unambiguous JSON object, no ` + "`error`" + `, an access token, and a subject that is verified and that the identity was imported from. The subject comes from the ID token: its signature, issuer, audience, authorized party, expiry and subject must hold, else the outcome is garbled (` + "`id_token_…`" + `). Where its signature cannot be checked (HS256, or the keys cannot be fetched), or where there is none, ` + "`/userinfo`" + ` says who it is; if that fails, the outcome is unavailable (` + "`userinfo_…`" + `).
+Status 200 is a match only with all of: the media type application/json, one unambiguous JSON object, no ` + "`error`" + `, an access token, and a subject that is verified and that the identity was imported from. The subject comes from the ID token: its signature, issuer, audience, authorized party, expiry and subject must hold, else the outcome is garbled (` + "`id_token_…`" + `). Where its signature cannot be checked (HS256, or the keys cannot be fetched), or where there is none, ` + "`/userinfo`" + ` says which user it is; if that fails, the outcome is unavailable (` + "`userinfo_…`" + `).
 
-No answer at all is unavailable: ` + "`timeout`, `dns`, `dial`, `tls`, `connection_broken`, `answer_too_large`" + `. Garbled are an answer that comes twice, ` + "`surplus_answer`" + `, and 101 Switching Protocols, ` + "`protocol_switch`" + `.
+No answer at all is unavailable: ` + "`timeout`, `dns`, `dial`, `tls`, `connection_broken`, `answer_too_large`" + `. An answer that comes twice (` + "`surplus_answer`" + `) and 101 Switching Protocols (` + "`protocol_switch`" + `) are garbled.
 
-ferry does not ask while it may not: limited are ` + "`own_rate_limit` (`FERRY_AUTH0_REQUESTS_PER_SECOND`) and `auth0_rate_limit`, unavailable `breaker_open` and `breaker_probing`, and `queue_full` and `queue_time` while too many logins are in flight" + `. [troubleshooting.md](troubleshooting.md#limits-towards-auth0) explains them.
+In some cases ferry does not ask Auth0. The outcome is limited for ` + "`own_rate_limit` (`FERRY_AUTH0_REQUESTS_PER_SECOND`) and `auth0_rate_limit`; it is unavailable for `breaker_open` and `breaker_probing`, and for `queue_full` and `queue_time`, while too many logins are in flight" + `. [troubleshooting.md](troubleshooting.md#limits-towards-auth0) explains them.
 
 ## What Kratos is told
 
-| outcome | Kratos is told | the person sees |
+| outcome | Kratos is told | the user sees |
 | --- | --- | --- |
 `)
 	for _, o := range outcome.All() {
