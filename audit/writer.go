@@ -107,7 +107,7 @@ func Append(path, ferry string, now time.Time, r Record) error {
 // newInstance returns a random name for a start.
 func newInstance() string { return rand.Text()[:12] }
 
-// open opens the file anew. If that fails, the old one stays in use.
+// open reopens the file. If that fails, the old one stays in use.
 func (w *Writer) open() error {
 	file, cut, err := openFile(w.opts.Path)
 	if err != nil {
@@ -167,7 +167,7 @@ func (w *Writer) Record(r Record) {
 	}
 }
 
-// Reopen has the file opened anew, after logrotate renamed it.
+// Reopen has the file reopened, after logrotate renamed it.
 func (w *Writer) Reopen() {
 	select {
 	case w.reopen <- struct{}{}:

@@ -75,7 +75,7 @@ func FindingReasons() []Explained {
 		{ReasonLooseAudience, "Hydra compares scheme, host and path: with an identifier such as `urn:example:orders`, the client may request every audience that begins with `urn:`."},
 		{ReasonAlwaysRotates, "Hydra replaces a refresh token each time it is used. The application must store the new one."},
 		{ReasonLeeway, "Hydra has one grace period for all clients, `oauth2.grant.refresh_token.rotation_grace_period`."},
-		{ReasonAbsolute, "Hydra has no absolute lifetime of refresh tokens: each use begins the lifetime anew."},
+		{ReasonAbsolute, "Hydra has no absolute lifetime of refresh tokens: each use starts the lifetime again."},
 		{ReasonAssertion, "Hydra accepts a client assertion whose `aud` is its token URL. Auth0's SDKs send the issuer. Set the `aud` in the application."},
 	}
 }

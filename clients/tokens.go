@@ -39,8 +39,8 @@ func (b *builder) idTokenLifetime() {
 // never is a lifespan without an end: Hydra sets an expiry only for -1 or more, in nanoseconds.
 const never = "-1ns"
 
-// refreshToken sets how long refresh tokens live. Hydra rotates all of them, and each use begins
-// the lifetime anew: as the idle lifetime at Auth0.
+// refreshToken sets how long refresh tokens live. Hydra rotates all of them, and each use starts
+// the lifetime again, as the idle lifetime at Auth0.
 func (b *builder) refreshToken() {
 	r := b.app.RefreshToken
 	if !b.has(grantRefresh) {

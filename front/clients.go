@@ -66,7 +66,7 @@ func (c *clients) get(ctx context.Context, id string) (client hydra.OAuth2Client
 	return hydra.OAuth2Client{}, false, err
 }
 
-// read reads a client. Whoever wants the same one waits for the same answer.
+// read reads a client. Concurrent callers for the same client wait for the same answer.
 func (c *clients) read(ctx context.Context, id string) (keptClient, error) {
 	done := c.flight.DoChan(id, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), clientTime)
@@ -90,8 +90,8 @@ func (c *clients) read(ctx context.Context, id string) (keptClient, error) {
 	}
 }
 
-// keep keeps a client. Strangers can name any id, so there is a bound; beyond it everything is
-// read anew.
+// keep keeps a client. Strangers can name any id, so there is a bound; beyond it everything is read
+// again.
 func (c *clients) keep(id string, read keptClient) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -144,9 +144,8 @@ func (c *Client) readText(ctx context.Context, id string) ([]byte, error) {
 	return got.body, err
 }
 
-// Patch changes an identity and returns it as it is then. Kratos writes the whole
-// identity anew, credentials too: compute ops from a fresh Read, and compare
-// PasswordDigest.
+// Patch changes an identity and returns it as it is then. Kratos rewrites the whole identity,
+// credentials too: compute ops from a fresh Read, and compare PasswordDigest.
 func (c *Client) Patch(ctx context.Context, id string, ops []jsonpatch.Op) (Record, error) {
 	patch := make([]client.JsonPatch, len(ops))
 	for i, op := range ops {

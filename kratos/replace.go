@@ -65,10 +65,10 @@ func (c *Client) Replace(ctx context.Context, before Record, to Replacement) (Re
 	return c.Read(ctx, before.ID)
 }
 
-// RemoveLogin removes a login at a provider, provider:subject, from an identity, and returns
-// the resulting identity. Kratos writes the whole identity anew, as for Patch. Kratos 26.2
-// refuses to remove the last login that it knows, and 1.3.1 does not: the caller makes sure
-// that there is another.
+// RemoveLogin removes a login at a provider, provider:subject, from an identity, and returns the
+// resulting identity. Kratos rewrites the whole identity, as for Patch. Kratos 26.2 refuses to
+// remove the last login that it knows, and 1.3.1 does not: the caller makes sure that there is
+// another.
 func (c *Client) RemoveLogin(ctx context.Context, before Record, login string) (Record, error) {
 	credential := "oidc"
 	if slices.Contains(before.SAML, login) {

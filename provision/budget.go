@@ -9,8 +9,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// noUserFor is how long it is remembered that Auth0 has no user with an address. Whoever
-// signs up there meanwhile waits that long.
+// noUserFor is how long it is remembered that Auth0 has no user with an address. A user who signs
+// up there meanwhile waits that long.
 const noUserFor = 5 * time.Minute
 
 // Memory keeps what replicas share for a while.

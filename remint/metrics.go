@@ -55,8 +55,8 @@ func (m *metrics) add(client string) {
 	}
 }
 
-// count counts a request. Whoever calls may name any client, so only those of the settings and
-// those that Hydra has become names.
+// count counts a request. A caller may name any client, so only those of the settings and those
+// that Hydra has become names.
 func (m *metrics) count(clientID string, e end) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

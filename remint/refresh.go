@@ -72,7 +72,7 @@ func (r *Reminter) answer(ctx context.Context, req Request, do act) Answer {
 	return a
 }
 
-// decide returns the end of a request. Whoever is not enabled costs nothing.
+// decide returns the end of a request. A client that is not enabled costs nothing.
 func (r *Reminter) decide(ctx context.Context, req Request, do act) end {
 	switch {
 	case !do.forAll && !slices.Contains(r.opts.Clients, req.Credentials.ClientID) && r.opts.Clients[0] != AllClients:

@@ -1,5 +1,5 @@
-// Package remint replaces a refresh token of Auth0 by one of Hydra, when the application that
-// holds it asks for new tokens. The application is neither changed nor its user asked.
+// Package remint replaces a refresh token of Auth0 with one of Hydra, when the application that
+// holds it asks for new tokens. The application is not changed, and its user is not asked.
 //
 //	the client, its credentials and the first step of Hydra's flow    before anything is spent
 //	redeem the token at Auth0                                         once

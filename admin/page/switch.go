@@ -14,7 +14,7 @@ const (
 	maxWho       = 100
 )
 
-// changeMode changes the mode, for whoever sends the page's own form with the key.
+// changeMode changes the mode, for a request that has the page's own form and the key.
 func (p *Page) changeMode(w http.ResponseWriter, r *http.Request) {
 	if !sameOrigin(r) {
 		p.write(w, http.StatusForbidden, "refused", refusal{"The mode was not changed", []string{

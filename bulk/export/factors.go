@@ -24,8 +24,8 @@ type FactorOptions struct {
 	Auth0 *upstream.Management
 	// Users is the users file, which says whom to ask about.
 	Users *userfile.Source
-	// OnlyMFA leaves out users of whose second factors the users file says nothing. It does not
-	// tell of passkeys.
+	// OnlyMFA leaves out users whose second factors the users file does not show. A users file does
+	// not show passkeys.
 	OnlyMFA bool
 	// Domain is the canonical domain of the tenant that Auth0 is asked about; empty: unknown.
 	Domain string

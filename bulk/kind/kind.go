@@ -25,9 +25,8 @@ const (
 	// the user set it at Kratos: only the note of the after-login hook tells which, and there
 	// is none.
 	Unnoted Kind = "migrated_unnoted"
-	// Own has a password that was set at Kratos: by recovery, in the settings, or by
-	// registration. It also has one that Kratos hashed anew at a login with the imported
-	// hash.
+	// Own has a password that was set at Kratos: by recovery, in the settings, or by registration.
+	// It also has one that Kratos hashed again at a login with the imported hash.
 	Own Kind = "own_password"
 	// Social has no password, but an account at a provider.
 	Social Kind = "social_only"

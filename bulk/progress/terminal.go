@@ -16,7 +16,7 @@ import (
 const (
 	// progressEvery is how often a line is printed where there is no terminal.
 	progressEvery = 5 * time.Second
-	// progressRedraw is how often the bar is drawn anew at most.
+	// progressRedraw is how often the bar is redrawn at most.
 	progressRedraw = 100 * time.Millisecond
 	// barColumns is how many columns the bar and its figures need.
 	barColumns = 80

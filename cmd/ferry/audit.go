@@ -48,9 +48,10 @@ func (s *server) auditServe(action audit.Action) {
 	})
 }
 
-// hangUp opens the audit log anew. Where it is no file, hangUp reads the mode files instead, which
-// ends what an operator has set by the admin listener: a rotation of the audit log must not switch
-// a ferry on that was switched off. Changes of the files are seen without a signal.
+// hangUp reopens the audit log. If there is no audit log file, hangUp reads the mode files instead,
+// which undoes what an operator has set through the admin listener: a rotation of the audit log
+// must not switch on a ferry that was switched off. Changes of the mode files are noticed without a
+// signal.
 func (s *server) hangUp() {
 	if s.audit != nil && s.cfg.AuditLog != audit.Stdout {
 		s.audit.Reopen()

@@ -168,8 +168,8 @@ func provisionPlan(ctx context.Context, cfg *config.Config, identities *kratos.C
 	return opts, nil
 }
 
-// gatewayManagement returns the client of the Management API for look-ups. Whoever waits for
-// it bounds the time.
+// gatewayManagement returns the client of the Management API for look-ups. The caller that waits
+// for it bounds the time.
 func gatewayManagement(cfg *config.Config, traces *otlp.Traces) (*upstream.Management, error) {
 	return limitedManagement(cfg, traces, gatewayManagementTimeout, float64(max(cfg.GatewayLookupsPerSecond, 1)))
 }

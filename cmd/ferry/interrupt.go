@@ -31,7 +31,7 @@ type resumableError struct {
 // Unwrap is the cause.
 func (e resumableError) Unwrap() error { return e.error }
 
-// startAgain adds a hint to the error of a command that begins anew when it is run again, if it was
+// startAgain adds a hint to the error of a command that starts over when it is run again, if it was
 // interrupted.
 func startAgain(err error) error {
 	if !errors.Is(err, context.Canceled) {

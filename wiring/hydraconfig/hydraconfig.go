@@ -30,7 +30,7 @@ type Options struct {
 	TokenFront bool
 	// Grace is how long a rotated refresh token is still valid, in whole seconds.
 	Grace time.Duration
-	// Claims stand at top level in access tokens.
+	// Claims are at the top level of access tokens.
 	Claims []string
 	// Login, Consent and Logout are the URLs of the pages; empty: they are not written.
 	Login, Consent, Logout string
