@@ -168,7 +168,7 @@ func (b *Blocker) cameLately(f Facts) {
 		}
 	}
 	if b.Known {
-		b.From = "metrics"
+		b.From = f.RemintsFrom
 	}
 }
 

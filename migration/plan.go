@@ -83,8 +83,8 @@ type Plan struct {
 	Progress Progress  `json:"progress"`
 	Blockers []Blocker `json:"blockers"`
 	IfOff    IfOff     `json:"if_auth0_off"`
-	// Remints are the applications that came with refresh tokens of Auth0; none if no ferry was
-	// asked.
+	// Remints are the applications that came with refresh tokens of Auth0; none if neither a ferry
+	// nor Redis was asked.
 	Remints []status.Remint `json:"remints,omitempty"`
 }
 
@@ -145,7 +145,8 @@ type Blocker struct {
 	// Accepted is true if FERRY_PLAN_ACCEPT lists the kind: then Blocks is false.
 	Blocks   bool `json:"blocks"`
 	Accepted bool `json:"accepted"`
-	// From is what was counted: Kratos, or the command whose record it is, and At when.
+	// From is what was counted: Kratos, metrics, Redis, or the command whose record it is, and At
+	// when.
 	From string     `json:"from,omitempty"`
 	At   *time.Time `json:"at,omitempty"`
 	// Command helps them, or shows who they are; empty: no command does.
@@ -193,9 +194,10 @@ type Facts struct {
 	// a login: FERRY_GATEWAY_LISTEN, FERRY_FORWARD_AUTH_LISTEN or FERRY_ENSURE.
 	Closed, Gateway bool
 	// Remint is true if ferry serve replaces refresh tokens of Auth0 by those of Hydra. Remints are
-	// the applications for which it has; nil: no ferry was asked.
-	Remint  bool
-	Remints []status.Remint
+	// the applications for which it has, and RemintsFrom is what told; nil: nothing was asked.
+	Remint      bool
+	Remints     []status.Remint
+	RemintsFrom string
 	// Settings is the digest of the settings.
 	Settings string
 	// Records are what commands verified. RecordsKept is false if nothing keeps them.

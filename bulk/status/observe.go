@@ -213,8 +213,13 @@ func withRemints(all []Remint, families map[string]*dto.MetricFamily) []Remint {
 		}
 		all = append(all, one)
 	}
-	slices.SortFunc(all, func(a, b Remint) int { return cmp.Or(b.Last.Compare(a.Last), cmp.Compare(a.ClientID, b.ClientID)) })
+	SortRemints(all)
 	return all
+}
+
+// SortRemints sorts applications, the latest first.
+func SortRemints(all []Remint) {
+	slices.SortFunc(all, func(a, b Remint) int { return cmp.Or(b.Last.Compare(a.Last), cmp.Compare(a.ClientID, b.ClientID)) })
 }
 
 // Text is the human-readable form.

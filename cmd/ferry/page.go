@@ -218,7 +218,7 @@ func (f *pageFacts) plan(ctx context.Context, last status.Status, records verifi
 		return migration.Plan{}, err
 	}
 	if facts.Remint {
-		facts.Remints = f.remints.get(ctx)
+		facts.Remints, facts.RemintsFrom = f.remints.get(ctx), "metrics"
 	}
 	for _, record := range records {
 		if at := record.InputAt; at != nil && (facts.UsersAt == nil || at.After(*facts.UsersAt)) {

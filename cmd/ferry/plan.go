@@ -79,8 +79,8 @@ func (f *planFlags) run(ctx context.Context, columns userfile.Columns, stdout, s
 	if facts.Status, err = f.count(ctx, cfg, columns, facts.UsersAt, stderr); err != nil {
 		return startAgain(walked(ctx, err))
 	}
-	if seen := facts.Status.Observed; seen != nil {
-		facts.Remints = append([]status.Remint{}, seen.Remints...) // not nil: ferries were asked
+	if err := addRemints(ctx, &facts, cfg); err != nil {
+		warner(stderr)(err.Error())
 	}
 	plan := migration.Decide(facts)
 	if f.json {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"ferry/config"
 	"ferry/doctor"
 	"ferry/migration"
+	"ferry/state"
 	"ferry/verification"
 )
 
@@ -54,5 +56,33 @@ func addKratosConfig(f *migration.Facts, text []byte) error {
 		return fmt.Errorf("--kratos-config: %w", err)
 	}
 	f.HookOn, f.KratosConfig = &on, digest(text)
+	return nil
+}
+
+// addRemints adds the applications that came with refresh tokens of Auth0: from Redis, if ferry
+// keeps them there, else as the ferries tell that were asked. They stay nil if neither is at hand.
+func addRemints(ctx context.Context, f *migration.Facts, cfg *config.Config) error {
+	if seen := f.Status.Observed; seen != nil {
+		f.Remints, f.RemintsFrom = append([]status.Remint{}, seen.Remints...), "metrics" // not nil: ferries were asked
+	}
+	if !f.Remint || !cfg.Redis() {
+		return nil
+	}
+	redis, err := state.NewRedis(cfg.StateURL, cfg.StateKey, state.Options{})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = redis.Close() }()
+	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
+	defer cancel()
+	uses, err := redis.Remints().Uses(ctx)
+	if err != nil {
+		return err
+	}
+	f.Remints, f.RemintsFrom = []status.Remint{}, "Redis"
+	for id, use := range uses {
+		f.Remints = append(f.Remints, status.Remint{ClientID: id, Count: int(use.Count), Last: use.Last})
+	}
+	status.SortRemints(f.Remints)
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"ferry/state"
 	"ferry/test/await"
 	"ferry/test/bulktest"
+	"ferry/test/redistest"
 )
 
 const remintKey = "0123456789abcdef0123456789abcdef"
@@ -112,4 +114,55 @@ func (c applicationsCase) run(t *testing.T, file string) {
 	if status := run(t.Context(), append([]string{"plan"}, args...), &text, io.Discard); status != exitOK || !strings.Contains(text.String(), c.says) || c.not != "" && strings.Contains(text.String(), c.not) {
 		t.Errorf("status %d: %s", status, text.String())
 	}
+}
+
+// TestPlanOfApplicationsInRedis: where ferry keeps its state in Redis, the plan reads the counts
+// there, whichever ferry made them and whether one runs. Without Redis they are not known.
+func TestPlanOfApplicationsInRedis(t *testing.T) {
+	usable(t)
+	fake := bulktest.NewKratos(t)
+	fake.Add(bulktest.Migrated(1, time.Now().Add(-30*24*time.Hour)))
+	t.Setenv("FERRY_KRATOS_ADMIN_URL", withVersion(t, fake).URL)
+	reminting(t, -1)
+	server := redistest.Run(t, redistest.Options{})
+	t.Setenv("FERRY_STATE_URL", server.URL())
+	expectApplications(t, migration.Applications{}, "", "no application has ")
+
+	redis, err := state.NewRedis(secret.New(server.URL()), secret.New(remintKey), state.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = redis.Close() }()
+	for _, id := range []string{"old", "spa", "web", "web"} {
+		ago := map[string]time.Duration{"old": 20, "spa": 2, "web": 1}[id] * 24 * time.Hour
+		if err := redis.Remints().CountUse(t.Context(), id, time.Now().Add(-ago)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := expectApplications(t, migration.Applications{Known: true, Count: 2}, "Redis", "")
+	if all := p.Remints; len(all) != 3 || all[0].ClientID != "web" || all[0].Count != 2 || all[1].ClientID != "spa" || all[2].ClientID != "old" {
+		t.Error(all)
+	}
+
+	if err := server.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	expectApplications(t, migration.Applications{}, "", "only a running ferry ")
+}
+
+// expectApplications checks what the plan says of the applications, which block.
+func expectApplications(t *testing.T, want migration.Applications, from, says string) migration.Plan {
+	t.Helper()
+	p := planned(t)
+	at := slices.IndexFunc(p.Blockers, func(b migration.Blocker) bool { return b.Kind == migration.Auth0Tokens })
+	if at < 0 {
+		t.Fatal(p.Blockers)
+	}
+	if b := p.Blockers[at]; !b.Blocks || b.Known != want.Known || b.Count != want.Count || b.From != from || !strings.Contains(b.Explanation, says) {
+		t.Errorf("%+v", b)
+	}
+	if *p.IfOff.Applications != want {
+		t.Errorf("%+v", p.IfOff.Applications)
+	}
+	return p
 }
