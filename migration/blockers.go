@@ -263,7 +263,9 @@ func ifOff(f Facts) IfOff {
 		off.add(export.NoIdentity)
 		off.ActiveLast90Days, off.From, off.At = &export.LoseActive, "users file", f.UsersAt
 	case reconciled:
-		off.add(record.Counts[CountNoIdentity])
+		if !f.changedSince(record) {
+			off.add(record.Counts[CountNoIdentity])
+		}
 		if active = min(active, off.LoseAccess); dated { // some may have migrated since
 			off.ActiveLast90Days, off.From, off.At = &active, string(record.Command), &record.Ended
 		}
@@ -274,6 +276,12 @@ func ifOff(f Facts) IfOff {
 		off.Applications = &Applications{b.Known, b.Count}
 	}
 	return off
+}
+
+// changedSince reports whether an import, or an undo of one, has ended since a reconciliation began.
+// Others have no identity now than those whom it found.
+func (f Facts) changedSince(reconciliation verification.Record) bool {
+	return f.Records[verification.Import].Ended.After(reconciliation.Started) || f.Records[verification.Undo].Ended.After(reconciliation.Started)
 }
 
 // add adds the users without an identity.

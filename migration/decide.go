@@ -64,6 +64,15 @@ func (d *decider) ended() bool {
 	return d.Closed || found && finish.Counts[CountUndo] == 0
 }
 
+// hookDone reports whether the hook has done its work, so that it is not in kratos.yml any more: it
+// was there for users who migrated or are finished, or was taken out after the import. Where every
+// user has a hash or another login, no one migrates.
+func (d *decider) hookDone() bool {
+	edited, found := d.Records[verification.KratosConfig]
+	takenOut := found && edited.HookOn != nil && !*edited.HookOn && edited.Ended.After(d.Records[verification.Import].Ended)
+	return d.finished() || d.migrated > 0 || takenOut
+}
+
 // gatewayOnly reports whether users get their identities at a login, and were not imported, as
 // far as records tell.
 func (d *decider) gatewayOnly() bool {
@@ -84,9 +93,9 @@ func (d *decider) quiet() bool {
 // state returns the state and why.
 func (d *decider) state() (State, string) {
 	switch {
-	case d.unwired() && d.imported > 0 && d.pending == 0 && (d.finished() || d.migrated > 0) && len(d.applications()) > 0:
+	case d.unwired() && d.imported > 0 && d.pending == 0 && d.hookDone() && len(d.applications()) > 0:
 		return Draining, "the migration hook is not in kratos.yml, and no identity is pending; not ready: " + describe(d.applications())
-	case d.unwired() && d.imported > 0 && d.pending == 0 && (d.finished() || d.migrated > 0):
+	case d.unwired() && d.imported > 0 && d.pending == 0 && d.hookDone():
 		return SwitchedOff, "the migration hook is not in kratos.yml, and no identity is pending: Kratos does not need Auth0"
 	case d.unwired() && d.pending > 0:
 		return NotWired, fmt.Sprintf("the migration hook is not in kratos.yml: logins of the %d pending identities fail with an error 500", d.pending)

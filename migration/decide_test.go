@@ -2,6 +2,7 @@ package migration_test
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -146,6 +147,22 @@ func TestStates(t *testing.T) {
 			f.HookOn = &off
 			return f
 		}, migration.SwitchedOff, ""},
+		"the hook taken out, and no one needed it": {func() migration.Facts {
+			f := verified(counted(map[kind.Kind]int{kind.Hash: 3}))
+			f.HookOn = &off
+			return change(f, verification.KratosConfig, func(r *verification.Record) { r.HookOn, r.Ended = &off, now })
+		}, migration.SwitchedOff, ""},
+		"imported after the hook was taken out": {func() migration.Facts {
+			f := verified(counted(map[kind.Kind]int{kind.Hash: 3}))
+			f.HookOn = &off
+			f = change(f, verification.KratosConfig, func(r *verification.Record) { r.HookOn, r.Ended = &off, now.Add(-day) })
+			return change(f, verification.Import, func(r *verification.Record) { r.Ended = now.Add(-time.Hour) })
+		}, migration.NotWired, "ferry kratos-config --merge kratos.yml"},
+		"no hook, and no one needed it": {func() migration.Facts {
+			f := verified(counted(map[kind.Kind]int{kind.Hash: 3}))
+			f.HookOn = &off
+			return f
+		}, migration.NotWired, "ferry kratos-config --merge kratos.yml"},
 		"only the gateway":            {func() migration.Facts { return gateway(pending(0, 0)) }, migration.Wired, "wait"},
 		"only the gateway, migrating": {func() migration.Facts { return gateway(migratedAgo(pending(0, 2), day)) }, migration.Crossing, "wait"},
 		"only the gateway, doctor has not run": {func() migration.Facts {
@@ -276,6 +293,14 @@ func TestIfOff(t *testing.T) {
 	if off.Total != 22 || off.LoseAccess != 12 || off.ActiveLast90Days == nil || *off.ActiveLast90Days != 6 || off.From != "reconcile" {
 		t.Errorf("%+v", off)
 	}
+	for _, command := range []verification.Command{verification.Import, verification.Undo} { // since then, others have no identity
+		since := f
+		since.Records = maps.Clone(f.Records)
+		since = change(since, command, func(r *verification.Record) { r.Ended = now })
+		if off := migration.Decide(since).IfOff; off.Total != 17 || off.LoseAccess != 7 || off.MissingKnown || off.ActiveLast90Days == nil || *off.ActiveLast90Days != 6 {
+			t.Errorf("after %s: %+v", command, off)
+		}
+	}
 	f.Status.Export = &status.Export{Users: 20, NoIdentity: 2, LoseActive: 3}
 	if off := migration.Decide(f).IfOff; off.Total != 19 || off.LoseAccess != 9 || *off.ActiveLast90Days != 3 || off.From != "users file" {
 		t.Errorf("%+v", off)
@@ -302,77 +327,5 @@ func TestFilesUnseen(t *testing.T) {
 	delete(f.Records, verification.Reconcile)
 	if got := first(migration.Decide(f)); got != "ferry export --out users.ndjson.gz" {
 		t.Error(got)
-	}
-}
-
-// TestApplications: where refresh tokens are re-minted, nothing is ready to switch off while an
-// application comes with tokens of Auth0, or while that is not known.
-func TestApplications(t *testing.T) {
-	t.Parallel()
-	off := false
-	lately := []status.Remint{{ClientID: "old", Count: 3, Last: now.Add(-20 * day)}, {ClientID: "spa", Count: 9, Last: now.Add(-13 * day)}}
-	for name, c := range map[string]struct {
-		edit  func(*migration.Facts)
-		state migration.State
-		next  string
-		off   string // what the plan says of Auth0
-	}{
-		"none is re-minted":  {func(f *migration.Facts) { f.Remint = false }, migration.ReadyToSwitchOff, "ferry kratos-config --remove kratos.yml", ""},
-		"no ferry was asked": {func(*migration.Facts) {}, migration.Draining, "ferry plan --metrics http://127.0.0.1:4481", "not known how many applications"},
-		"none has come yet": {
-			func(f *migration.Facts) { f.Remints = []status.Remint{} }, migration.Draining,
-			"ferry status --metrics http://127.0.0.1:4481", "not known how many applications",
-		},
-		"one has come lately": {
-			func(f *migration.Facts) { f.Remints = lately }, migration.Draining,
-			"ferry status --metrics http://127.0.0.1:4481", "the users of 1 application that still use",
-		},
-		"at an unknown time": {
-			func(f *migration.Facts) {
-				f.Remints = []status.Remint{{ClientID: "spa", Count: 1}, {ClientID: "web", Count: 1}}
-			}, migration.Draining,
-			"ferry status --metrics http://127.0.0.1:4481", "the users of 2 applications that still use",
-		},
-		"the last came long ago": {func(f *migration.Facts) { f.Remints = lately[:1] }, migration.ReadyToSwitchOff, "ferry kratos-config --remove kratos.yml", ""},
-		"accepted": {func(f *migration.Facts) {
-			f.Remints, f.Rules.Accepted = lately, []migration.BlockerKind{migration.Auth0Tokens}
-		}, migration.ReadyToSwitchOff, "ferry kratos-config --remove kratos.yml", "the users of 1 application that still use"},
-		"accepted, not known": {
-			func(f *migration.Facts) { f.Rules.Accepted = []migration.BlockerKind{migration.Auth0Tokens} }, migration.ReadyToSwitchOff,
-			"ferry kratos-config --remove kratos.yml", "not known how many applications",
-		},
-		"the migration is closed":           {func(f *migration.Facts) { f.Closed = true }, migration.ReadyToSwitchOff, "ferry kratos-config --remove kratos.yml", ""},
-		"unwired":                           {func(f *migration.Facts) { f.HookOn, f.Remints = &off, lately }, migration.Draining, "ferry status --metrics http://127.0.0.1:4481", "the users of 1 application"},
-		"unwired, not known":                {func(f *migration.Facts) { f.HookOn = &off }, migration.Draining, "ferry plan --metrics http://127.0.0.1:4481", "not known how many applications"},
-		"unwired, the last came long ago":   {func(f *migration.Facts) { f.HookOn, f.Remints = &off, lately[:1] }, migration.SwitchedOff, "FERRY_MIGRATION_CLOSED=true", ""},
-		"unwired, and the migration closed": {func(f *migration.Facts) { f.HookOn, f.Remints, f.Closed = &off, lately, true }, migration.SwitchedOff, "", ""},
-		"users are left": {func(f *migration.Facts) {
-			s := migratedAgo(counted(map[kind.Kind]int{kind.Migrated: 2, kind.Pending: 1}), 20*day)
-			*f = verified(s)
-			f.Remint, f.Remints = true, lately
-		}, migration.Draining, "ferry status --metrics http://127.0.0.1:4481", "the users of 1 application"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			f := verified(migratedAgo(counted(map[kind.Kind]int{kind.Migrated: 2}), day))
-			f.Remint = true
-			c.edit(&f)
-			p := migration.Decide(f)
-			if got := first(p); p.State != c.state || got != c.next {
-				t.Errorf("got %s (%s), next %q; want %s, %q", p.State, p.Why, got, c.state, c.next)
-			}
-			text, err := json.Marshal(p)
-			if err != nil {
-				t.Fatal(err)
-			}
-			bulktest.Documented(t, "../docs/plan.schema.json", string(text))
-			said := printed(t, p)
-			if !strings.Contains(said, c.off) || c.off == "" && strings.Contains(said, "Auth0 refresh tokens would have to log in") {
-				t.Errorf("it lacks %q:\n%s", c.off, said)
-			}
-			if blocked := strings.Contains(said, "FERRY_PLAN_ACCEPT=auth0_tokens"); blocked != (c.state == migration.Draining) {
-				t.Error(said)
-			}
-		})
 	}
 }
