@@ -68,7 +68,8 @@ func start(t *testing.T, s pagetest.Situation, edit func(*page.Options)) *operat
 		t.Fatal(err)
 	}
 	o.Server = httptest.NewUnstartedServer(o.page)
-	o.Config.ReadTimeout, o.Config.WriteTimeout = time.Second, time.Second
+	const limit = 3 * time.Second // less than TestEvents watches, and enough for a page on a busy machine
+	o.Config.ReadTimeout, o.Config.WriteTimeout = limit, limit
 	o.Config.RegisterOnShutdown(o.page.Close)
 	o.Start()
 	t.Cleanup(func() {

@@ -71,10 +71,7 @@ func (v *view) groups(f Facts, now time.Time) {
 			continue // they can
 		}
 		if !b.Known {
-			v.Unknown = append(v.Unknown, lowered(blockerName(b.Kind)))
-			if v.FindOut == "" {
-				v.FindOut = commandLine(b.Command)
-			}
+			v.unknown(lowered(blockerName(b.Kind)), commandLine(b.Command))
 			continue
 		}
 		if b.Count == 0 {
@@ -89,6 +86,15 @@ func (v *view) groups(f Facts, now time.Time) {
 		}
 		v.Groups = append(v.Groups, g)
 	}
+}
+
+// unknown adds a group whose number is not known, to those that the same command finds out.
+func (v *view) unknown(name, command string) {
+	at := slices.IndexFunc(v.Unknown, func(u unknown) bool { return u.Command == command })
+	if at < 0 {
+		at, v.Unknown = len(v.Unknown), append(v.Unknown, unknown{Command: command})
+	}
+	v.Unknown[at].Names = append(v.Unknown[at].Names, name)
 }
 
 // named lists connections with their numbers, the largest first.
@@ -153,17 +159,17 @@ func services(f Facts, now time.Time) []service {
 
 func auth0(f Facts, now time.Time) service {
 	names := slices.Sorted(maps.Keys(f.Auth0.Breakers))
-	worst := "closed"
+	var notClosed []string
 	for _, name := range names {
-		if f.Auth0.Breakers[name] != "closed" {
-			worst = f.Auth0.Breakers[name]
+		if is := f.Auth0.Breakers[name]; is != "closed" {
+			notClosed = append(notClosed, name+" ("+is+")")
 		}
 	}
 	switch {
 	case f.Auth0.WaitsUntil.After(now):
 		return service{"Auth0", "rate limit used up", "bad", "Not asked until " + moment(f.Auth0.WaitsUntil) + "."}
-	case worst != "closed":
-		return service{"Auth0", "not asked", "bad", "The circuit breaker is " + worst + ": " + strings.Join(names, ", ") + "."}
+	case len(notClosed) > 0:
+		return service{"Auth0", "not asked as usual", "bad", "Circuit breakers that are not closed: " + strings.Join(notClosed, ", ") + "."}
 	case len(names) == 0:
 		return service{"Auth0", "not asked yet", "plain", "No login has been checked there since ferry started."}
 	}

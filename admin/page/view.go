@@ -28,8 +28,7 @@ type view struct {
 	Connections []connectionRow
 	More        int
 	Groups      []group
-	Unknown     []string // groups whose number is not known
-	FindOut     string   // the command that finds it out
+	Unknown     []unknown
 	Outcomes    outcomesView
 	Services    []service
 	Checks      []checkRow
@@ -86,6 +85,12 @@ type group struct {
 	Connections                string
 	Blocks, Accepted           bool
 	At                         *when
+}
+
+// unknown are groups of users whose number is not known, and the command that finds it out.
+type unknown struct {
+	Names   []string
+	Command string
 }
 
 // view makes the view.

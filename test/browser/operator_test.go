@@ -239,13 +239,19 @@ func TestOperatorPage(t *testing.T) {
 				t.Errorf("%s: the browser complains: %q", name, all)
 			}
 		}
-		for _, width := range []int64{320, 360, 768, 1280, 1920} {
+		for _, width := range []int64{320, 360, 500, 768, 1280, 1920} {
 			v.as(appearance{"narrowest", width, "light"})
 			wide := evaluate[string](v, "what is too wide", `Array.from(document.querySelectorAll("body *")).filter(function (e) {
 				return e.getBoundingClientRect().right > document.documentElement.clientWidth + 0.5 && !e.closest(".scroll, .hidden, svg"); })
 				.map(function (e) { return e.tagName + "." + e.className + " " + e.textContent.slice(0, 40); }).join("\n")`)
 			if has := evaluate[int](v, "width", "document.documentElement.scrollWidth"); has > int(width) || wide != "" {
 				t.Errorf("%s: the page is %d wide on a screen of %d: %s", s.Name, has, width, wide)
+			}
+			broken := evaluate[string](v, "which numbers are broken", `Array.from(document.querySelectorAll(".tile .value")).filter(function (e) {
+				return !e.textContent.includes(" ") && e.offsetHeight > 1.5 * parseFloat(getComputedStyle(e).lineHeight); })
+				.map(function (e) { return e.textContent; }).join("\n")`)
+			if broken != "" {
+				t.Errorf("%s: on a screen of %d, a line ends within %s", s.Name, width, broken)
 			}
 		}
 		if lang := evaluate[string](v, "language", "document.documentElement.lang"); lang != "en" {
