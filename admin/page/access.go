@@ -58,12 +58,13 @@ func (p *Page) hasKey(r *http.Request) bool {
 //
 //   - a web site whose name an attacker has point to 127.0.0.1 (DNS rebinding): the Host header
 //     has the site's name
-//   - a web server on this machine that passes on the requests of others: it adds a header that
-//     says so
+//   - a web server on this machine that passes on the requests of others: most add a header that
+//     says so. nginx with proxy_pass alone adds none and sends HTTP/1.0, which no browser does;
+//     with HTTP/1.1 it is not recognized
 //   - a connection from elsewhere: its address
 func local(r *http.Request) bool {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil || !peer.Addr().Unmap().IsLoopback() {
+	if err != nil || !peer.Addr().Unmap().IsLoopback() || !r.ProtoAtLeast(1, 1) {
 		return false
 	}
 	for _, name := range []string{"Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip"} {
