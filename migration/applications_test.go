@@ -9,6 +9,7 @@ import (
 	"ferry/bulk/status"
 	"ferry/migration"
 	"ferry/test/bulktest"
+	"ferry/verification"
 )
 
 // TestApplications: where refresh tokens are re-minted, nothing is ready to switch off while an
@@ -47,8 +48,12 @@ func TestApplications(t *testing.T) {
 			func(f *migration.Facts) { f.Rules.Accepted = []migration.BlockerKind{migration.Auth0Tokens} }, migration.ReadyToSwitchOff,
 			"ferry kratos-config --remove kratos.yml", "not known how many applications",
 		},
-		"the migration is closed":           {func(f *migration.Facts) { f.Closed = true }, migration.ReadyToSwitchOff, "ferry kratos-config --remove kratos.yml", ""},
-		"unwired":                           {func(f *migration.Facts) { f.HookOn, f.Remints = &off, lately }, migration.Draining, "ferry status --metrics http://127.0.0.1:4481", "the users of 1 application"},
+		"the migration is closed": {func(f *migration.Facts) { f.Closed = true }, migration.ReadyToSwitchOff, "ferry kratos-config --remove kratos.yml", ""},
+		"unwired":                 {func(f *migration.Facts) { f.HookOn, f.Remints = &off, lately }, migration.Draining, "ferry status --metrics http://127.0.0.1:4481", "the users of 1 application"},
+		"unwired, and no reconciliation": {func(f *migration.Facts) {
+			f.HookOn, f.Remints = &off, lately
+			delete(f.Records, verification.Reconcile)
+		}, migration.Draining, "ferry status --metrics http://127.0.0.1:4481", "the users of 1 application"},
 		"unwired, not known":                {func(f *migration.Facts) { f.HookOn = &off }, migration.Draining, "ferry plan --metrics http://127.0.0.1:4481", "not known how many applications"},
 		"unwired, the last came long ago":   {func(f *migration.Facts) { f.HookOn, f.Remints = &off, lately[:1] }, migration.SwitchedOff, "FERRY_MIGRATION_CLOSED=true", ""},
 		"unwired, and the migration closed": {func(f *migration.Facts) { f.HookOn, f.Remints, f.Closed = &off, lately, true }, migration.SwitchedOff, "", ""},

@@ -109,6 +109,11 @@ func TestStates(t *testing.T) {
 			f := verified(counted(nil))
 			return change(f, verification.ImportDryRun, func(r *verification.Record) { r.InputAt = f.UsersAt })
 		}, migration.Wired, "ferry import --users users.ndjson.gz --results results.ndjson"},
+		"wired, and another export rehearsed": {func() migration.Facts {
+			f := verified(counted(nil))
+			other := f.UsersAt.Add(-day)
+			return change(f, verification.ImportDryRun, func(r *verification.Record) { r.InputAt = &other })
+		}, migration.Wired, "ferry import --users users.ndjson.gz --dry-run --results plan.ndjson"},
 		"imported":                        {func() migration.Facts { return verified(pending(3, 0)) }, migration.Imported, "wait"},
 		"crossing":                        {func() migration.Facts { return verified(migratedAgo(pending(3, 2), day)) }, migration.Crossing, "wait"},
 		"crossing without notes of times": {func() migration.Facts { return verified(pending(3, 2)) }, migration.Crossing, "wait"},
@@ -139,9 +144,23 @@ func TestStates(t *testing.T) {
 			f.Status.Connections["main"], f.Rules.Accepted = main, migration.BlockerKinds()
 			return f
 		}, migration.Draining, "ferry rebind IDENTITY --to SUBJECT --reason TEXT"},
+		"unbound identities, closed": { // finish ends the others first
+			func() migration.Facts {
+				f := verified(migratedAgo(pending(2, 2), day))
+				main := f.Status.Connections["main"]
+				main.Obstacles = map[status.Obstacle]int{status.Unbound: 1}
+				f.Status.Connections["main"], f.Closed = main, true
+				return f
+			}, migration.Draining, "ferry finish --yes --results finish.ndjson",
+		},
 		"users are missing": {func() migration.Facts {
 			return change(verified(pending(0, 2)), verification.Reconcile, func(r *verification.Record) { r.Counts = map[string]int{"missing": 4} })
 		}, migration.Draining, "ferry import --users users.ndjson.gz"},
+		"users are missing, which is accepted": {func() migration.Facts {
+			f := verified(migratedAgo(pending(3, 2), day))
+			f.Rules.Accepted = []migration.BlockerKind{migration.Missing}
+			return change(f, verification.Reconcile, func(r *verification.Record) { r.Counts = map[string]int{"missing": 4} })
+		}, migration.Crossing, "wait"},
 		"switched off": {func() migration.Facts {
 			f := verified(pending(0, 2))
 			f.HookOn = &off
@@ -158,6 +177,11 @@ func TestStates(t *testing.T) {
 			f = change(f, verification.KratosConfig, func(r *verification.Record) { r.HookOn, r.Ended = &off, now.Add(-day) })
 			return change(f, verification.Import, func(r *verification.Record) { r.Ended = now.Add(-time.Hour) })
 		}, migration.NotWired, "ferry kratos-config --merge kratos.yml"},
+		"the hook taken out by hand, and the migration closed": {func() migration.Facts {
+			f := verified(counted(map[kind.Kind]int{kind.Hash: 3}))
+			f.HookOn, f.Closed = &off, true
+			return f
+		}, migration.SwitchedOff, ""},
 		"no hook, and no one needed it": {func() migration.Facts {
 			f := verified(counted(map[kind.Kind]int{kind.Hash: 3}))
 			f.HookOn = &off
@@ -173,8 +197,13 @@ func TestStates(t *testing.T) {
 		"only the gateway, no one comes any more": {func() migration.Facts {
 			f := verified(migratedAgo(pending(0, 2), 15*day))
 			f.Gateway = true
-			return change(f, verification.Reconcile, func(r *verification.Record) { r.Counts = map[string]int{"missing": 4} })
+			return change(f, verification.Reconcile, func(r *verification.Record) { r.Counts = map[string]int{"missing": 4, migration.CountNoIdentity: 4} })
 		}, migration.Draining, "ferry import --users users.ndjson.gz"},
+		"only the gateway, closed": {func() migration.Facts {
+			f := gateway(migratedAgo(pending(0, 2), day))
+			f.Closed = true
+			return f
+		}, migration.Draining, "ferry reconcile --users users.ndjson.gz"},
 		"only the gateway, and everyone came": {func() migration.Facts {
 			f := verified(migratedAgo(pending(0, 2), day))
 			f.Gateway = true

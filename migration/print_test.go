@@ -110,11 +110,15 @@ func TestNotMoving(t *testing.T) {
 		edit func(*migration.Facts)
 		want string
 	}{
-		"it moves":   {func(f *migration.Facts) { f.Status.LastDay = 1 }, ""},
-		"no one":     {func(*migration.Facts) {}, "no pending user has logged in for 3 days"},
-		"closed":     {func(f *migration.Facts) { f.Closed = true }, "the migration is closed"},
-		"no hook":    {func(f *migration.Facts) { f.HookOn = new(bool) }, "Kratos does not call ferry"},
-		"mode off":   {func(f *migration.Facts) { f.Status.Observed = &status.Observed{Modes: map[string]int{"off": 2}} }, "no ferry is in mode on"},
+		"it moves": {func(f *migration.Facts) { f.Status.LastDay = 1 }, ""},
+		"no one":   {func(*migration.Facts) {}, "no pending user has logged in for 3 days"},
+		"closed":   {func(f *migration.Facts) { f.Closed = true }, "the migration is closed"},
+		"no hook":  {func(f *migration.Facts) { f.HookOn = new(bool) }, "Kratos does not call ferry"},
+		"mode off": {func(f *migration.Facts) { f.Status.Observed = &status.Observed{Modes: map[string]int{"off": 2}} }, "no ferry is in mode on"},
+		"unbound": {func(f *migration.Facts) {
+			main := status.Connection{Total: 10, Kinds: f.Status.Kinds, Obstacles: map[status.Obstacle]int{status.Unbound: 5}}
+			f.Status.Connections = map[string]status.Connection{"main": main}
+		}, "no pending identity records its Auth0 user"},
 		"no notes":   {func(f *migration.Facts) { f.Status.LastMigratedAt = nil }, "is the after-login hook in kratos.yml?"},
 		"no pending": {func(f *migration.Facts) { f.Status = counted(map[kind.Kind]int{kind.Migrated: 5}) }, ""},
 		"not begun":  {func(f *migration.Facts) { f.Status = counted(map[kind.Kind]int{kind.Pending: 5}) }, "have your applications been switched over?"},
