@@ -168,17 +168,19 @@ func TestSlowFailures(t *testing.T) {
 	})
 }
 
-// TestOneUserIsNoOutage: whatever Auth0 answers about one user, or about all users of one
-// network, opens no breaker, and keeps none open.
+// TestOneUserIsNoOutage: whatever Auth0 answers about one user, or about all users of one or two
+// networks, opens no breaker, and keeps none open.
 func TestOneUserIsNoOutage(t *testing.T) {
 	garbled := func(g *guarded) { g.tn.token = sendJSON(http.StatusOK, tokens("no token")) }
-	network := func(i int) upstream.Credentials {
-		c := user(i)
-		c.From, c.ClientIP = user(1).From, netip.Addr{}
-		return c
+	networks := func(n int) func(int) upstream.Credentials {
+		return func(i int) upstream.Credentials {
+			c := user(i)
+			c.From, c.ClientIP = user(1+i%n).From, netip.Addr{}
+			return c
+		}
 	}
 	for name, attacker := range map[string]func(int) upstream.Credentials{
-		"one user": func(int) upstream.Credentials { return user(1) }, "one network": network,
+		"one user": func(int) upstream.Credentials { return user(1) }, "one network": networks(1), "two networks": networks(2),
 	} {
 		t.Run(name, func(t *testing.T) {
 			inGuardedBubble(t, 0, func(g *guarded) {

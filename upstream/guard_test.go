@@ -307,4 +307,14 @@ func TestLimitsOfOneUser(t *testing.T) {
 			})
 		})
 	}
+	t.Run("one user, and another after an answer without a limit", func(t *testing.T) {
+		inGuardedBubble(t, 0, func(g *guarded) {
+			for i := range 2 {
+				g.tn.token = tooMany("too_many_requests", "")
+				g.login(user(i + 1))
+				g.tn.token = wrongPassword()
+				g.expect(user(100), "mismatch")
+			}
+		})
+	})
 }
