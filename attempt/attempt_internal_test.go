@@ -95,6 +95,26 @@ func TestSharing(t *testing.T) {
 	}
 }
 
+// TestFinishedLate: an attempt that has ended, and whose callers get their result only now, does
+// not take the next attempt of the same login out of those that later logins join.
+func TestFinishedLate(t *testing.T) {
+	a := newAttempts(&patient{}, time.Now)
+	join := func(delivery string) (*attempt, role) {
+		l := Login{IdentityID: "id-1", Delivery: delivery}
+		return a.join(&l, a.deliveries.of(&l))
+	}
+	earlier, _ := join("t-1")
+	a.end(earlier)
+	next, is := join("t-2")
+	if is != first || next == earlier {
+		t.Fatalf("the second login is %d of the first", is)
+	}
+	a.finish(earlier)
+	if at, is := join("t-3"); at != next || is != joined {
+		t.Errorf("the third login is %d, want %d of the second", is, joined)
+	}
+}
+
 // TestKeyedHash: each part is hashed whole and separately, whatever its length.
 func TestKeyedHash(t *testing.T) {
 	long := strings.Repeat("x", 64)
