@@ -1,6 +1,7 @@
 package hook_test
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 	"testing"
@@ -64,19 +65,27 @@ func TestModes(t *testing.T) {
 	refused := func(f *fakes) {
 		f.askErr = &upstream.LoginError{Outcome: outcome.Mismatch, Reason: "wrong_credentials"}
 	}
+	lists := func(f *fakes) {
+		f.identity.Listed, f.identity.AllTraits = []string{stored, "alice@example.com"}, map[string]any{"plan": "beta"}
+	}
 	long := `{"identifier":"alice","password":"` + strings.Repeat("x", 73) + `"}`
 	for name, c := range map[string]modeCase{
-		"on":                      {mode: "on", status: 200, answer: matched, outcome: outcome.Match, asked: 1},
-		"off":                     {mode: "off", status: 424, answer: paused, outcome: outcome.Paused, reason: "mode_off"},
-		"off, too long":           {mode: "off", body: long, status: 424, answer: paused, outcome: outcome.Paused, reason: "mode_off"},
-		"off and closed":          {mode: "off", closed: true, status: 424, answer: paused, outcome: outcome.Paused, reason: "mode_off"},
-		"observe":                 {mode: "observe", status: 424, answer: unavailable, outcome: outcome.Observed, asked: 1, counted: true},
-		"observe, wrong password": {mode: "observe", fakes: refused, status: 403, answer: noMatch, outcome: outcome.Mismatch, reason: "wrong_credentials", asked: 1, counted: true},
-		"observe, too long":       {mode: "observe", body: long, status: 403, answer: noMatch, outcome: outcome.Oversize, reason: "password_length", counted: true},
-		"observe, unbound":        {mode: "observe", fakes: func(f *fakes) { f.identity.Binding.Subjects = nil }, status: 403, answer: noMatch, outcome: outcome.Unbound, counted: true},
-		"off meanwhile":           {mode: "on", then: "off", status: 424, answer: paused, outcome: outcome.Paused, reason: "mode_off", asked: 1},
-		"observe meanwhile":       {mode: "on", then: "observe", status: 424, answer: unavailable, outcome: outcome.Observed, asked: 1, counted: true},
-		"on meanwhile":            {mode: "observe", then: "on", status: 200, answer: matched, outcome: outcome.Match, asked: 1},
+		"on":                               {mode: "on", status: 200, answer: matched, outcome: outcome.Match, asked: 1},
+		"off":                              {mode: "off", status: 424, answer: paused, outcome: outcome.Paused, reason: "mode_off"},
+		"off, too long":                    {mode: "off", body: long, status: 424, answer: paused, outcome: outcome.Paused, reason: "mode_off"},
+		"off and closed":                   {mode: "off", closed: true, status: 424, answer: paused, outcome: outcome.Paused, reason: "mode_off"},
+		"observe":                          {mode: "observe", status: 424, answer: unavailable, outcome: outcome.Observed, asked: 1, counted: true},
+		"observe, wrong password":          {mode: "observe", fakes: refused, status: 403, answer: noMatch, outcome: outcome.Mismatch, reason: "wrong_credentials", asked: 1, counted: true},
+		"observe, too long":                {mode: "observe", body: long, status: 403, answer: noMatch, outcome: outcome.Oversize, reason: "password_length", counted: true},
+		"observe, unbound":                 {mode: "observe", fakes: func(f *fakes) { f.identity.Binding.Subjects = nil }, status: 403, answer: noMatch, outcome: outcome.Unbound, counted: true},
+		"off meanwhile":                    {mode: "on", then: "off", status: 424, answer: paused, outcome: outcome.Paused, reason: "mode_off", asked: 1},
+		"observe meanwhile":                {mode: "on", then: "observe", status: 424, answer: unavailable, outcome: outcome.Observed, asked: 1, counted: true},
+		"on meanwhile":                     {mode: "observe", then: "on", status: 200, answer: matched, outcome: outcome.Match, asked: 1},
+		"in the cohort by what was typed":  {mode: "on", cohort: "@example.org", status: 200, answer: matched, outcome: outcome.Match, asked: 1},
+		"in the cohort by another address": {mode: "on", cohort: "@example.com", fakes: lists, status: 200, answer: matched, outcome: outcome.Match, asked: 1},
+		"in the cohort by a trait":         {mode: "on", cohort: "traits.plan=beta", fakes: lists, status: 200, answer: matched, outcome: outcome.Match, asked: 1},
+		"outside the cohort":               {mode: "on", cohort: "0%,@example.net,traits.plan=gold", fakes: lists, status: 424, answer: paused, outcome: outcome.Paused, reason: "outside_cohort"},
+		"outside the cohort, observe":      {mode: "observe", cohort: "0%", status: 424, answer: paused, outcome: outcome.Paused, reason: "outside_cohort"},
 	} {
 		t.Run(name, c.test)
 	}
@@ -85,6 +94,7 @@ func TestModes(t *testing.T) {
 // modeCase is a login in a mode.
 type modeCase struct {
 	mode, then string // then: from when Auth0 is asked
+	cohort     string // empty: all
 	fakes      func(*fakes)
 	body       string
 	closed     bool
@@ -109,7 +119,16 @@ func (c modeCase) test(t *testing.T) {
 	if body == "" {
 		body = login()
 	}
-	r := startRecorded(t, f, option, func(o *hook.Options) { o.Closed = c.closed })
+	r := startRecorded(t, f, option, func(o *hook.Options) {
+		o.Closed = c.closed
+		modes, isSwitch := o.Modes.(*mode.Switch)
+		if !isSwitch {
+			t.Fatal("no switch")
+		}
+		if _, err := modes.Set(mode.Change{Cohort: cmp.Or(c.cohort, "all")}); err != nil {
+			t.Error(err)
+		}
+	})
 	got := r.post(t, body)
 	if got.status != c.status || got.body != c.answer || f.asked() != c.asked {
 		t.Errorf("answered %d %s, Auth0 was asked %d times", got.status, got.body, f.asked())

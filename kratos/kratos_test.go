@@ -225,6 +225,9 @@ func TestPendingActiveAndBinding(t *testing.T) {
 			if found.Active != c.active || found.Pending != c.pending || fmt.Sprint(found.Binding.Subjects) != c.subjects || found.Binding.Connection != c.realm {
 				t.Errorf("found %+v", found)
 			}
+			if traits := fmt.Sprint(found.AllTraits); name != "duplicate keys in user data" && traits != "map[email:Kim@example.org]" || fmt.Sprint(found.Listed) != "[kim@example.org kim]" {
+				t.Errorf("found %+v", found)
+			}
 		})
 	}
 }
