@@ -64,7 +64,7 @@ const (
 
 // application is the third act: an application that holds a refresh token of Auth0.
 func (t *story) application(ctx context.Context) error {
-	t.say.printf("\n%s\n", t.say.paint(bold, "Now an application. Its login host points to ferry's token front, in front of Hydra."))
+	t.say.printf("\n%s\n", t.say.paint(bold, "Now an application. Its login host points to the token front, before Hydra."))
 	ada := demoUser(auth0sim.DemoAdaID)
 	ids, err := t.stack.identities(ctx, ada.Email)
 	if err != nil {
