@@ -3,11 +3,12 @@ package clients
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
+
+	"ferry/hydra/redirect"
 )
 
 // callbacks registers the callbacks that Hydra can match.
@@ -49,16 +50,10 @@ func callbackFault(callback string) Reason {
 		return ReasonInvalidURL
 	case strings.Contains(callback, "#"):
 		return ReasonFragment
-	case u.Scheme == "http" && !isLocal(u.Hostname()):
+	case u.Scheme == "http" && !redirect.IsLocalhost(u.Hostname()):
 		return ReasonPlainHTTP
 	}
 	return ""
-}
-
-// isLocal reports whether Hydra takes plain HTTP for a host.
-func isLocal(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && ip.IsLoopback()
 }
 
 // logoutURLs registers the logout URLs that Hydra takes.

@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"ferry/transport"
+	"ferry/hydra/redirect"
 )
 
 // hydraClient is the part of a client that doctor reads.
@@ -132,21 +132,10 @@ func (c hydraClient) lacks() []string {
 	if !slices.Contains(scopes, "offline_access") {
 		lacking = append(lacking, "the scope offline_access")
 	}
-	if !slices.ContainsFunc(c.RedirectURIs, usableRedirect) {
+	if !slices.ContainsFunc(c.RedirectURIs, redirect.Usable) {
 		lacking = append(lacking, "a redirect URI that Hydra accepts: without a wildcard, and with plain HTTP only for loopback")
 	}
 	return lacking
-}
-
-// usableRedirect reports whether Hydra can send a code to a redirect URI, as package hydra has it.
-// Hydra compares literally, so a wildcard never matches what a browser asks for, and refuses plain
-// HTTP at the end of the flow.
-func usableRedirect(address string) bool {
-	u, err := url.Parse(address)
-	if err != nil || u.Scheme == "" || u.Fragment != "" || strings.Contains(address, "*") {
-		return false
-	}
-	return u.Scheme != "http" || transport.IsLoopback(u.Hostname()) || strings.HasSuffix(u.Hostname(), ".localhost")
 }
 
 // appendNew appends a text that is not in the list.

@@ -3,11 +3,11 @@ package hydra
 import (
 	"context"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
 
+	"ferry/hydra/redirect"
 	"ferry/strictjson"
 )
 
@@ -76,27 +76,11 @@ func (c *Client) OAuth2Client(ctx context.Context, id string) (OAuth2Client, err
 
 // RedirectURI returns a registered redirect URI that Hydra accepts; empty if there is none.
 func (o OAuth2Client) RedirectURI() string {
-	i := slices.IndexFunc(o.RedirectURIs, usable)
+	i := slices.IndexFunc(o.RedirectURIs, redirect.Usable)
 	if i < 0 {
 		return ""
 	}
 	return o.RedirectURIs[i]
-}
-
-// usable reports whether Hydra accepts a registered redirect URI. It compares literally, so a
-// wildcard never matches. Plain HTTP is for loopback only; Hydra refuses others at the end of the
-// flow.
-func usable(text string) bool {
-	uri, err := url.Parse(text)
-	if err != nil || uri.Scheme == "" || uri.Fragment != "" || strings.Contains(text, "*") {
-		return false
-	}
-	if uri.Scheme != "http" {
-		return true
-	}
-	host := uri.Hostname()
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && ip.IsLoopback()
 }
 
 // Lacks returns what the client needs for refresh tokens and does not have, as one word for

@@ -46,7 +46,7 @@ type Profile struct {
 	OwnEmail bool
 	// LinkedVerified is the e-mail address, normalized, if the linked account with the
 	// password has the same one as the primary account, and verified it. Mappers and JSON
-	// have none.
+	// do not have it.
 	LinkedVerified Address `json:"-"`
 	// Claims are named as OpenID Connect names them; others keep their own names.
 	Claims map[string]any

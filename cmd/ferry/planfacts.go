@@ -59,8 +59,8 @@ func addKratosConfig(f *migration.Facts, text []byte) error {
 	return nil
 }
 
-// addRemints adds the applications that came with refresh tokens of Auth0: from Redis, if ferry
-// keeps them there, else as the ferries tell that were asked. They stay nil if neither is at hand.
+// addRemints adds the applications that used Auth0 refresh tokens: from Redis, if ferry keeps them
+// there, else from the metrics of the ferries that were asked. Without either they stay nil.
 func addRemints(ctx context.Context, f *migration.Facts, cfg *config.Config) error {
 	if seen := f.Status.Observed; seen != nil {
 		f.Remints, f.RemintsFrom = append([]status.Remint{}, seen.Remints...), "metrics" // not nil: ferries were asked
